@@ -1,0 +1,257 @@
+"""Engine "flower": one run through Flower's own simulation, from start to a truthful end.
+
+The app is written into a scratch folder from the packages that are imported here, so a checkout
+and an installed wheel behave alike, and its pyproject.toml holds the resolved config of the run.
+"""
+
+import contextlib
+import importlib.util
+import json
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import fedrec
+from experiments.service import Service, flower_command, interrupt, last_error, service
+from fedrec.config import DOTTED_NAME, Config, flatten
+from fedrec.errors import (
+    ConfigError,
+    DataError,
+    FedrecError,
+    ParticipationError,
+    ResourceError,
+)
+from fedrec.report.history import COMPLETE, read_json, write_json
+
+APP = "fedrec-app"
+PACKAGES = ("fedrec", "clients", "server")
+POLL_SECONDS = 0.3
+STATUS_SECONDS = 5.0  # `flwr ls` costs a second of a core
+GRACE_SECONDS = 20.0  # for the server's last lines after an interruption
+LOCAL_ENCODERS = ("minilm", "hashed")
+
+Record = dict[str, Any]
+
+
+def run_on_flower(
+    config: Config, folder: Path, *, command: str, on_round: Callable[[Record], None]
+) -> Path:
+    """Run a federation on Flower's simulation engine and return its run folder.
+
+    Args:
+        config: resolved, with absolute paths.
+        folder: the run folder, absolute; the server makes it.
+        command: what the user typed, for run.json.
+        on_round: gets each record of rounds.jsonl as it is written.
+
+    Raises:
+        FedrecError: the run failed; message and exit code are those of run.json, or the log's
+            last error when the run did not come so far.
+    """
+    with tempfile.TemporaryDirectory(prefix="fedrec-", ignore_cleanup_errors=True) as scratch:
+        app = Path(scratch) / APP
+        write_app(app, config, folder)
+        before = _stamp(folder / "run.json")
+        with service(Path(scratch), _settings(config, command)) as running:
+            run_id = _submit(running, app, config)
+            try:
+                status = _follow(running, run_id, folder, before, on_round)
+            except KeyboardInterrupt:
+                _interrupted(running, folder, before)
+                raise
+            return _outcome(running, run_id, folder, before, status)
+
+
+def write_app(app: Path, config: Config, folder: Path) -> None:
+    """Write a Flower app folder: our packages, and the run's config as the app's defaults.
+
+    Copies, because Flower's bundle leaves out symbolic links; values in the file, because the
+    command line of Flower has its own rules of quoting.
+    """
+    for name in PACKAGES:
+        spec = importlib.util.find_spec(name)
+        if spec is None or not spec.submodule_search_locations:
+            raise ResourceError(f"package {name!r} is not importable; install fedrec again")
+        source = Path(next(iter(spec.submodule_search_locations)))
+        shutil.copytree(source, app / name, ignore=shutil.ignore_patterns("__pycache__"))
+    lines = [
+        "[project]",
+        'name = "fedrec"',
+        f'version = "{fedrec.__version__}"',
+        'license = "Apache-2.0"',
+        'description = "One run of fedrec"',
+        "[tool.flwr.app]",
+        'publisher = "fedrec"',
+        "[tool.flwr.app.components]",
+        'serverapp = "server.app:app"',
+        'clientapp = "clients.app:app"',
+        "[tool.flwr.app.config]",
+    ]
+    values = flatten(config) | {"run.dir": str(folder)}
+    lines += [f"{json.dumps(key)} = {json.dumps(value)}" for key, value in values.items()]
+    (app / "pyproject.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _settings(config: Config, command: str) -> dict[str, str]:
+    settings = {"FEDREC_COMMAND": command}
+    if config.semantics.encoder in LOCAL_ENCODERS:
+        settings["HF_HUB_OFFLINE"] = "1"
+    named = (config.data.source, config.semantics.encoder, config.model.name, config.strategy.name)
+    if any(DOTTED_NAME.fullmatch(name) for name in named):
+        # The user's own module lies where the command was typed.
+        settings["PYTHONPATH"] = str(Path.cwd())
+    return settings
+
+
+def _submit(running: Service, app: Path, config: Config) -> int:
+    resources = f"num-supernodes={config.partition.count} client-resources-num-cpus=1"
+    if config.device == "cuda":
+        resources += " client-resources-num-gpus=1"
+    answer = _flower(running, "run", str(app), "local", "--federation-config", resources)
+    if "run-id" not in answer:
+        reason = (
+            answer.get("error-message")
+            or answer.get("output")
+            or last_error(running.log.read_text(errors="replace"))
+        )
+        raise ResourceError(f"Flower did not take the run: {reason}")
+    return int(answer["run-id"])
+
+
+def _status(running: Service, run_id: int) -> str:
+    """``pending``, ``running`` or ``finished:completed|failed|stopped`` in Flower's words."""
+    runs = _flower(running, "ls", "--run-id", str(run_id)).get("runs") or [{}]
+    return str(runs[0].get("status", "unknown"))
+
+
+def _flower(running: Service, verb: str, *arguments: str) -> Record:
+    """Run a command of Flower's against the service; its JSON answer, or its output."""
+    done = subprocess.run(
+        [flower_command("flwr"), verb, *arguments, "--format", "json"],
+        cwd=running.working_folder,
+        env=running.environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        start_new_session=True,
+    )
+    start = done.stdout.find("{")
+    with contextlib.suppress(json.JSONDecodeError):
+        answer: Record = json.loads(done.stdout[start:]) if start >= 0 else {}
+        if answer:
+            return answer
+    return {"output": " ".join((done.stderr or done.stdout).split())[-400:]}
+
+
+def _follow(
+    running: Service,
+    run_id: int,
+    folder: Path,
+    before: tuple[int, int] | None,
+    on_round: Callable[[Record], None],
+) -> str:
+    """Hand on the rounds as they come; the run's final status as Flower sees it."""
+    rounds = _new_rounds(folder, before)
+    next_status = time.monotonic() + STATUS_SECONDS
+    while True:
+        for record in next(rounds):
+            on_round(record)
+        if running.process.poll() is not None:
+            return "finished:service ended"
+        ended = _about(folder, before).get("status", "running") != "running"
+        if ended or time.monotonic() >= next_status:
+            status = _status(running, run_id)
+            if status.startswith("finished"):
+                for record in next(rounds):
+                    on_round(record)
+                return status
+            next_status = time.monotonic() + STATUS_SECONDS
+        time.sleep(POLL_SECONDS)
+
+
+def _new_rounds(folder: Path, before: tuple[int, int] | None) -> Iterator[list[Record]]:
+    """Each time it is asked: the records of rounds.jsonl that were written since."""
+    read = 0
+    while True:
+        lines: list[bytes] = []
+        if _about(folder, before):
+            with contextlib.suppress(FileNotFoundError), (folder / "rounds.jsonl").open("rb") as f:
+                f.seek(read)
+                lines = f.read().splitlines(keepends=True)
+        whole = [line for line in lines if line.endswith(b"\n")]
+        read += sum(map(len, whole))
+        yield [json.loads(line) for line in whole]
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """What changes when a file is replaced; None without a file."""
+    try:
+        facts = path.stat()
+    except OSError:
+        return None
+    return facts.st_ino, facts.st_mtime_ns
+
+
+def _about(folder: Path, before: tuple[int, int] | None) -> Record:
+    """run.json of this run; empty while there is none or an older run's."""
+    path = folder / "run.json"
+    if _stamp(path) in (None, before):
+        return {}
+    return read_json(path)
+
+
+def _interrupted(running: Service, folder: Path, before: tuple[int, int] | None) -> None:
+    """Let the server write its last lines; mark the run ourselves when it could not."""
+    interrupt(running)
+    deadline = time.monotonic() + GRACE_SECONDS
+    while time.monotonic() < deadline and running.process.poll() is None:
+        about = _about(folder, before)
+        if not about or about.get("status") != "running":
+            break
+        time.sleep(POLL_SECONDS)
+    _close(folder, before, "interrupted", "interrupted by the user")
+
+
+def _close(folder: Path, before: tuple[int, int] | None, status: str, reason: str) -> None:
+    about = _about(folder, before)
+    if about.get("status") == "running":
+        write_json(folder / "run.json", about | {"status": status, "reason": reason})
+
+
+def _outcome(
+    running: Service, run_id: int, folder: Path, before: tuple[int, int] | None, status: str
+) -> Path:
+    """The run folder of a run that is complete, else the error that tells why it is not."""
+    about = _about(folder, before)
+    if about.get("status") in COMPLETE and status == "finished:completed":
+        return folder
+    log = _log(running, run_id)
+    if about:
+        (folder / "engine.log").write_text(log, encoding="utf-8")
+    reason = str(about.get("reason") or f"Flower ended the run as {status!r}: {last_error(log)}")
+    _close(folder, before, "failed", reason)
+    raise _error(int(about.get("exit_code", FedrecError.exit_code)), reason)
+
+
+def _log(running: Service, run_id: int) -> str:
+    """What the ServerApp and Ray printed; Flower keeps it apart from the service's own log."""
+    done = subprocess.run(
+        [flower_command("flwr"), "log", str(run_id), "local", "--show"],
+        cwd=running.working_folder,
+        env=running.environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        start_new_session=True,
+    )
+    return done.stdout or running.log.read_text(errors="replace")
+
+
+def _error(exit_code: int, reason: str) -> FedrecError:
+    """The error of an exit code, as fedrec.errors lists them."""
+    kinds = (ConfigError, ParticipationError, DataError, ResourceError)
+    return {kind.exit_code: kind for kind in kinds}.get(exit_code, FedrecError)(reason)

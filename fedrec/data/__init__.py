@@ -1,0 +1,1 @@
+"""From raw files to sequences: loaders, preparation, storage, splits, partitions, negatives."""

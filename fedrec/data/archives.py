@@ -1,0 +1,159 @@
+"""Reading files out of a folder, a zip or a tar, without ever extracting to disk.
+
+Every member of an archive is checked before any is used: a name that leaves the archive, a link or
+a size beyond the limits refuses the whole archive, since such a file is not what it claims to be.
+"""
+
+import tarfile
+import zipfile
+from collections.abc import Iterable
+from lzma import LZMAError
+from pathlib import Path, PurePosixPath
+from zlib import error as ZlibError
+
+from fedrec.errors import DataError
+
+MAX_FILE_BYTES = 1 << 30
+MAX_TOTAL_BYTES = 2 << 30
+MAX_MEMBERS = 100_000
+
+_TAR_SUFFIXES = (".tar", ".tar.xz", ".tar.gz", ".tgz", ".txz", ".tar.bz2")
+
+
+def is_archive(path: Path) -> bool:
+    """Whether the name is one that ``list_files`` and ``read_files`` open as an archive."""
+    return path.name.lower().endswith((".zip", *_TAR_SUFFIXES))
+
+
+def list_files(
+    path: Path, *, max_file_bytes: int = MAX_FILE_BYTES, max_total_bytes: int = MAX_TOTAL_BYTES
+) -> list[str]:
+    """Names of the regular files in a folder (top level only) or in an archive, sorted.
+
+    Raises:
+        DataError: the path is missing, no archive, damaged, or holds an unsafe member.
+    """
+    if path.is_dir():
+        return sorted(entry.name for entry in path.iterdir() if entry.is_file())
+    limits = max_file_bytes, max_total_bytes
+    return sorted(_open_and_read(path, (), limits)[0])
+
+
+def read_files(
+    path: Path,
+    names: Iterable[str],
+    *,
+    max_file_bytes: int = MAX_FILE_BYTES,
+    max_total_bytes: int = MAX_TOTAL_BYTES,
+) -> dict[str, bytes]:
+    """Contents of the files named, all members checked first.
+
+    Args:
+        path: folder, zip or tar.
+        names: as ``list_files`` gives them.
+        max_file_bytes: unpacked size of one member.
+        max_total_bytes: unpacked size of all members together.
+
+    Raises:
+        DataError: as for ``list_files``, or a name is missing.
+    """
+    wanted = tuple(names)
+    if path.is_dir():
+        return {name: _read_plain(path / name, max_file_bytes) for name in wanted}
+    listed, contents = _open_and_read(path, wanted, (max_file_bytes, max_total_bytes))
+    missing = sorted(set(wanted) - set(listed))
+    if missing:
+        raise DataError(f"{path} does not hold {missing[0]!r}; it holds {sorted(listed)[:10]}")
+    return contents
+
+
+def _read_plain(path: Path, max_file_bytes: int) -> bytes:
+    try:
+        if path.stat().st_size > max_file_bytes:
+            raise DataError(
+                f"{path} has {path.stat().st_size} bytes, the limit is {max_file_bytes}"
+            )
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}; check data.source") from error
+
+
+def _open_and_read(
+    path: Path, wanted: tuple[str, ...], limits: tuple[int, int]
+) -> tuple[list[str], dict[str, bytes]]:
+    if not path.is_file():
+        raise DataError(f"{path} does not exist; set data.source to a file or folder that does")
+    read = _read_zip if path.name.lower().endswith(".zip") else _read_tar
+    try:
+        return read(path, wanted, limits)
+    except (
+        zipfile.BadZipFile,
+        tarfile.TarError,
+        LZMAError,
+        ZlibError,
+        EOFError,
+        OSError,
+        RuntimeError,  # zipfile: an encrypted member
+        NotImplementedError,  # zipfile: a compression method Python lacks
+    ) as error:
+        raise DataError(
+            f"{path} is not a whole archive ({error}); fetch it again or set data.source to another"
+        ) from error
+
+
+def _read_zip(
+    path: Path, wanted: tuple[str, ...], limits: tuple[int, int]
+) -> tuple[list[str], dict[str, bytes]]:
+    with zipfile.ZipFile(path) as archive:
+        members, total = [], 0
+        for count, member in enumerate(archive.infolist(), start=1):
+            # The upper 16 bits hold the Unix mode; 0o120000 marks a symbolic link.
+            is_link = (member.external_attr >> 16) & 0o170000 == 0o120000
+            _check_member(path, member.filename, is_link=is_link)
+            total += member.file_size
+            _check_size(path, member.filename, member.file_size, total, count, limits)
+            if not member.is_dir():
+                members.append(member.filename)
+        # zipfile stops at the declared size and checks the CRC: a lying header cannot grow.
+        return members, {name: archive.read(name) for name in wanted if name in members}
+
+
+def _read_tar(
+    path: Path, wanted: tuple[str, ...], limits: tuple[int, int]
+) -> tuple[list[str], dict[str, bytes]]:
+    members, contents, total = [], {}, 0
+    with tarfile.open(path) as archive:
+        # One pass, each header checked before the member's bytes are unpacked.
+        for count, member in enumerate(archive, start=1):
+            special = not (member.isfile() or member.isdir())
+            _check_member(path, member.name, is_link=special)
+            total += member.size
+            _check_size(path, member.name, member.size, total, count, limits)
+            if not member.isfile():
+                continue
+            members.append(member.name)
+            stream = archive.extractfile(member) if member.name in wanted else None
+            if stream is not None:
+                contents[member.name] = stream.read()
+    return members, contents
+
+
+def _check_member(path: Path, name: str, *, is_link: bool) -> None:
+    parts = PurePosixPath(name.replace("\\", "/"))
+    if parts.is_absolute() or ".." in parts.parts or ":" in name.split("/")[0] or "\0" in name:
+        raise DataError(f"{path} holds {name!r}, a name outside the archive; it is refused")
+    if is_link:
+        raise DataError(f"{path} holds {name!r}, a link or device; only plain files are accepted")
+
+
+def _check_size(
+    path: Path, name: str, size: int, total: int, count: int, limits: tuple[int, int]
+) -> None:
+    max_file_bytes, max_total_bytes = limits
+    if size > max_file_bytes:
+        raise DataError(f"{path} holds {name!r} of {size} bytes, the limit is {max_file_bytes}")
+    if total > max_total_bytes or count > MAX_MEMBERS:
+        raise DataError(
+            f"{path} unpacks to {total} bytes in {count} or more files, "
+            f"the limits are {max_total_bytes} and {MAX_MEMBERS}"
+        )

@@ -1,0 +1,107 @@
+"""What is known of every item before anybody has seen it: title, genres, year, texts."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedrec.errors import DataError
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """Columns of equal length V; entry ``v - 1`` belongs to item v.
+
+    Args:
+        item_ids: ids of the source, as strings.
+        titles: as the source writes them, "" when there is none.
+        genres: names of the item's genres, possibly none.
+        years: year of publication, None when unknown.
+        descriptions: longer text, "" when there is none.
+        columns: further text columns by name.
+
+    Raises:
+        DataError: a column is not of length V.
+    """
+
+    item_ids: list[str]
+    titles: list[str]
+    genres: list[tuple[str, ...]]
+    years: list[int | None]
+    descriptions: list[str]
+    columns: dict[str, list[str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        parts: dict[str, int] = {name: len(values) for name, values in self.columns.items()}
+        for name in ("titles", "genres", "years", "descriptions"):
+            parts[name] = len(getattr(self, name))
+        for name, length in parts.items():
+            if length != self.num_items:
+                raise DataError(
+                    f"catalogue has {self.num_items} items but {length} entries in {name!r}"
+                )
+
+    @property
+    def num_items(self) -> int:
+        """V, the padding not counted."""
+        return len(self.item_ids)
+
+    def genre_names(self) -> list[str]:
+        """All genres of the catalogue, sorted."""
+        return sorted({name for names in self.genres for name in names})
+
+    def genre_matrix(self) -> NDArray[np.float32]:
+        """Multi-hot genres, (V + 1, G) in the order of ``genre_names``; row 0 is zero."""
+        column = {name: i for i, name in enumerate(self.genre_names())}
+        matrix = np.zeros((self.num_items + 1, len(column)), dtype=np.float32)
+        for item, names in enumerate(self.genres, start=1):
+            matrix[item, [column[name] for name in names]] = 1.0
+        return matrix
+
+    def content_features(self) -> NDArray[np.float32]:
+        """Numbers that describe an item, (V + 1, C) with C >= 1; row 0 is zero.
+
+        Multi-hot genres, then the year (mean 0, variance 1 over the known ones, unknown is 0) if
+        any is known; a single column of ones for a catalogue with neither.
+        """
+        blocks = [self.genre_matrix()]
+        known = np.array([year is not None for year in self.years], dtype=bool)
+        if known.any():
+            values = np.array([year for year in self.years if year is not None], dtype=np.float64)
+            year_column = np.zeros((self.num_items + 1, 1), dtype=np.float32)
+            year_column[1:][known, 0] = (values - values.mean()) / max(values.std(), 1e-12)
+            blocks.append(year_column)
+        features = np.concatenate(blocks, axis=1)
+        if features.shape[1] == 0:
+            features = np.ones((self.num_items + 1, 1), dtype=np.float32)
+            features[0] = 0.0
+        return features
+
+    def select(self, kept: NDArray[np.integer]) -> "Catalog":
+        """Catalogue of the entries given (0-based positions), in that order."""
+        chosen = [int(position) for position in kept]
+        return Catalog(
+            [self.item_ids[i] for i in chosen],
+            [self.titles[i] for i in chosen],
+            [self.genres[i] for i in chosen],
+            [self.years[i] for i in chosen],
+            [self.descriptions[i] for i in chosen],
+            {name: [values[i] for i in chosen] for name, values in self.columns.items()},
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain lists and dictionaries, what ``from_json`` reads."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "Catalog":
+        """Read what ``to_json`` wrote.
+
+        Raises:
+            DataError: a column is missing, unknown or of another length.
+        """
+        try:
+            return cls(**{**data, "genres": [tuple(names) for names in data["genres"]]})
+        except (KeyError, TypeError) as error:
+            raise DataError(f"catalogue is not in the form that fedrec writes: {error}") from error

@@ -1,0 +1,238 @@
+"""What a loader returns, and how it becomes sequences: one rule for every source."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedrec.data.catalog import Catalog
+from fedrec.data.sequences import Sequences
+from fedrec.errors import ConfigError, DataError
+
+# Below: seconds until the year 5138. Above: milliseconds since 1973. Real data lies on one side.
+LATEST_SECONDS = 10**11
+
+
+@dataclass(frozen=True)
+class Interactions:
+    """Events in file order, before anything is filtered.
+
+    Args:
+        user_ids: ids of the source, in the order that numbers the users.
+        item_ids: ids of all items of the catalogue, in the order that numbers the items.
+        users: (E,) int32, positions in ``user_ids``.
+        items: (E,) int32, positions in ``item_ids``.
+        times: (E,) int64, or None when file order is the time order.
+        ratings: (E,) float32, or None.
+        catalog: aligned with ``item_ids``.
+        attributes: user attribute name -> value for each entry of ``user_ids``.
+        skipped: what was dropped or repaired -> how often.
+        notes: sentences that a reader of results on these data must know.
+
+    Raises:
+        DataError: parts that do not fit each other.
+    """
+
+    user_ids: list[str]
+    item_ids: list[str]
+    users: NDArray[np.int32]
+    items: NDArray[np.int32]
+    times: NDArray[np.int64] | None
+    ratings: NDArray[np.float32] | None
+    catalog: Catalog
+    attributes: dict[str, list[str]] = field(default_factory=dict)
+    skipped: dict[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        events = {"users": self.users, "items": self.items}
+        for name, values, ids in (
+            ("users", self.users, self.user_ids),
+            ("items", self.items, self.item_ids),
+        ):
+            if len(values) and not (values.min() >= 0 and values.max() < len(ids)):
+                raise DataError(f"{name} of interactions must be positions 0..{len(ids) - 1}")
+        optional = {"times": self.times, "ratings": self.ratings}
+        events |= {name: values for name, values in optional.items() if values is not None}
+        lengths = {name: len(values) for name, values in events.items()}
+        if len(set(lengths.values())) != 1:
+            raise DataError(f"columns of interactions differ in length: {lengths}")
+        if self.catalog.item_ids != self.item_ids:
+            raise DataError("the catalogue of interactions must list the same items in their order")
+        for name, attribute in self.attributes.items():
+            if len(attribute) != len(self.user_ids):
+                raise DataError(
+                    f"user attribute {name!r} has {len(attribute)} values "
+                    f"for {len(self.user_ids)} users"
+                )
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Sequences of the users and items that were kept, with their ids and what was skipped."""
+
+    sequences: Sequences
+    catalog: Catalog
+    user_ids: list[str]
+    attributes: dict[str, list[str]]
+    skipped: dict[str, int]
+
+
+def to_sequences(
+    interactions: Interactions, *, min_item_events: int = 5, min_user_events: int = 3
+) -> Prepared:
+    """Drop rare items, then short users, and put each user's events in time order.
+
+    Items are counted once over all events (one pass, not a k-core: the preprocessing of SASRec);
+    users are counted over what remains. The sort by (user, time) is stable, so file order breaks
+    ties. Kept users and items are numbered in the order of the loader's lists, items from 1.
+
+    Args:
+        interactions: events of a loader.
+        min_item_events: items with fewer events are dropped; 0 keeps items without any.
+        min_user_events: users with fewer events are dropped; at least 3, since leave-last-out
+            needs one event each to train, to validate and to test.
+
+    Raises:
+        ConfigError: ``min_user_events`` is below 3 or ``min_item_events`` below 0.
+        DataError: no user or fewer than two items would remain.
+    """
+    if min_user_events < 3:
+        raise ConfigError(
+            f"data.min-user-events must be 3 or more, got {min_user_events}: "
+            "one event each is needed to train, to validate and to test"
+        )
+    if min_item_events < 0:
+        raise ConfigError(f"data.min-item-events must be 0 or more, got {min_item_events}")
+    num_items, num_users = len(interactions.item_ids), len(interactions.user_ids)
+    item_events = np.bincount(interactions.items, minlength=num_items)
+    item_kept = item_events >= min_item_events
+    event_kept = item_kept[interactions.items]
+    user_events = np.bincount(interactions.users[event_kept], minlength=num_users)
+    user_kept = user_events >= min_user_events
+    event_kept &= user_kept[interactions.users]
+    _refuse_nothing_left(item_kept, user_kept, min_item_events, min_user_events)
+
+    users, items = interactions.users[event_kept], interactions.items[event_kept]
+    times = None if interactions.times is None else interactions.times[event_kept]
+    order = np.argsort(users, kind="stable") if times is None else np.lexsort((times, users))
+    item_number = np.cumsum(item_kept, dtype=np.int32)  # 1..V, meaningful for kept items only
+    offsets = np.concatenate([[0], np.cumsum(user_events[user_kept])]).astype(np.int64)
+    sequences = Sequences(
+        item_number[items[order]], offsets, None if times is None else times[order]
+    )
+    kept_users = np.flatnonzero(user_kept)
+    return Prepared(
+        sequences,
+        interactions.catalog.select(np.flatnonzero(item_kept)),
+        [interactions.user_ids[user] for user in kept_users],
+        {
+            name: [values[user] for user in kept_users]
+            for name, values in interactions.attributes.items()
+        },
+        _counted(
+            interactions.skipped,
+            {
+                f"items with fewer than {min_item_events} events": int(np.sum(~item_kept)),
+                "events of those items": int(item_events[~item_kept].sum()),
+                f"users with fewer than {min_user_events} events": int(np.sum(~user_kept)),
+                "events of those users": int(user_events[~user_kept].sum()),
+            },
+        ),
+    )
+
+
+def _refuse_nothing_left(
+    item_kept: NDArray[np.bool_],
+    user_kept: NDArray[np.bool_],
+    min_item_events: int,
+    min_user_events: int,
+) -> None:
+    if item_kept.sum() < 2:
+        raise DataError(
+            f"{int(item_kept.sum())} of {len(item_kept)} items have {min_item_events} or more "
+            "events, ranking needs at least 2; lower data.min-item-events or give more data"
+        )
+    if not user_kept.any():
+        raise DataError(
+            f"none of {len(user_kept)} users has {min_user_events} or more events with items "
+            f"of {min_item_events} or more events; lower data.min-item-events or give more data"
+        )
+
+
+def _counted(*counts: dict[str, int]) -> dict[str, int]:
+    return {name: n for group in counts for name, n in group.items() if n}
+
+
+def checked_times(times: NDArray[np.int64], place: Callable[[int], str]) -> NDArray[np.int64]:
+    """Return the times, or refuse negative ones and seconds mixed with milliseconds.
+
+    Args:
+        times: (E,) int64 in file order.
+        place: names file and line of an entry, for the message.
+
+    Raises:
+        DataError: names the first such entry.
+    """
+    if len(times) == 0:
+        return times
+    if times.min() < 0:
+        at = int(np.argmax(times < 0))
+        raise DataError(
+            f"{place(at)}: timestamp {times[at]} is negative; a time counts from 1970, 0 or more"
+        )
+    large = times >= LATEST_SECONDS
+    # Small counters (1, 2, 3, ...) are fine as long as nothing looks like milliseconds.
+    if large.any() and not large.all():
+        at = int(np.argmax(large != large[0]))
+        raise DataError(
+            f"{place(at)}: timestamp {times[at]} after {times[0]} mixes seconds and "
+            "milliseconds; write all times in one unit"
+        )
+    return times
+
+
+def drop_exact_duplicates(interactions: Interactions) -> Interactions:
+    """Keep the first of events equal in user, item, time and rating; count the others.
+
+    Without times nothing is dropped: the same item again is then a repeat, not a copy.
+    """
+    if interactions.times is None or len(interactions.users) == 0:
+        return interactions
+    columns = [interactions.times, interactions.items, interactions.users]
+    if interactions.ratings is not None:
+        columns.insert(0, interactions.ratings)
+    order = np.lexsort(columns)  # stable: of equal events the first of the file comes first
+    equal = np.ones(len(order) - 1, dtype=bool)
+    for column in columns:
+        equal &= column[order][1:] == column[order][:-1]
+    repeats = int(equal.sum())
+    if not repeats:
+        return interactions
+    kept = np.ones(len(order), dtype=bool)
+    kept[order[1:][equal]] = False
+    return replace(
+        interactions,
+        users=interactions.users[kept],
+        items=interactions.items[kept],
+        times=interactions.times[kept],
+        ratings=None if interactions.ratings is None else interactions.ratings[kept],
+        skipped={**interactions.skipped, "exact duplicate events": repeats},
+    )
+
+
+def fingerprint(interactions: Interactions) -> str:
+    """sha256 over events, ids, catalogue and attributes."""
+    ids = [interactions.user_ids, interactions.catalog.to_json(), interactions.attributes]
+    digest = hashlib.sha256(json.dumps(ids, sort_keys=True).encode())
+    for column in (
+        interactions.users,
+        interactions.items,
+        interactions.times,
+        interactions.ratings,
+    ):
+        digest.update(b"none" if column is None else np.ascontiguousarray(column).tobytes())
+    return digest.hexdigest()

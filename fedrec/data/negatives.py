@@ -1,0 +1,108 @@
+"""Negatives for training: items that stand for "not this one".
+
+Both samplers draw from everything but the user's *training* history, or from the whole
+catalogue. Validation and test items stay in the pool on purpose: a pool without them tells the
+model which items are held out, since those alone never appear as negatives.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedrec.errors import ConfigError
+from fedrec.randomness import generator
+
+# Rejection passes before the few draws that are still wrong are made from the exact pool.
+_PASSES = 8
+
+
+def shared_negatives(
+    seed: int, round: int, step: int, num_items: int, count: int
+) -> NDArray[np.int64]:
+    """Distinct uniform items that every client uses in one step of one round.
+
+    Args:
+        seed: seed of the run.
+        round: number of the round.
+        step: number of the local step within the round.
+        num_items: V; items are 1..V.
+        count: how many to draw.
+
+    Returns:
+        (count,) distinct items of 1..V in the order drawn, equal for equal arguments.
+
+    Raises:
+        ConfigError: the catalogue has fewer than `count` items, or `count` is not positive.
+    """
+    if not 1 <= count <= num_items:
+        raise ConfigError(
+            f"loss.negatives is {count}, but distinct negatives must number 1 to {num_items}, "
+            "the items of the catalogue; change loss.negatives"
+        )
+    rng = generator(seed, "negatives", round, step)
+    return rng.choice(num_items, size=count, replace=False).astype(np.int64) + 1
+
+
+def history_mask(histories: Sequence[NDArray[np.integer]], num_items: int) -> NDArray[np.bool_]:
+    """Which items each history holds.
+
+    Args:
+        histories: B arrays of items, of any length; padding (item 0) is ignored.
+        num_items: V.
+
+    Returns:
+        (B, V+1), true where the user has the item; column 0 is false.
+    """
+    mask = np.zeros((len(histories), num_items + 1), dtype=bool)
+    if histories:
+        rows = np.repeat(np.arange(len(histories)), [len(history) for history in histories])
+        mask[rows, np.concatenate(histories)] = True
+    mask[:, 0] = False
+    return mask
+
+
+def sampled_negatives(
+    rng: np.random.Generator, seen: NDArray[np.bool_], length: int, count: int
+) -> NDArray[np.int64]:
+    """Uniform negatives for every position, from everything but the training history.
+
+    Draws are independent, so one position may get the same item twice. They are uniform over
+    the items not seen: a draw that hits the history is made again, and the last few are made
+    from the list of unseen items, so that a user who saw nearly everything costs no loop.
+
+    Args:
+        rng: stream of this user, round and step (see `fedrec.randomness.generator`).
+        seen: (B, V+1) `history_mask` of the training histories.
+        length: L, positions per user.
+        count: K, negatives per position.
+
+    Returns:
+        (B, L, K) items of 1..V, none of them in its user's training history.
+
+    Raises:
+        ConfigError: `count` is not positive, or a user has seen the whole catalogue.
+    """
+    num_items = seen.shape[1] - 1
+    if count < 1:
+        raise ConfigError(f"loss.negatives must be 1 or more, got {count}")
+    full = int(seen[:, 1:].all(axis=1).sum())
+    if full:
+        raise ConfigError(
+            f"{full} of {len(seen)} users have all {num_items} items in their training history, "
+            "so no negative is left to draw; choose a loss without sampled negatives (loss.name)"
+        )
+    drawn = rng.integers(1, num_items + 1, size=(len(seen), length * count))
+    rows, columns = np.nonzero(np.take_along_axis(seen, drawn, axis=1))
+    for _ in range(_PASSES):
+        if not len(rows):
+            break
+        again = rng.integers(1, num_items + 1, size=len(rows))
+        drawn[rows, columns] = again
+        wrong = seen[rows, again]
+        rows, columns = rows[wrong], columns[wrong]
+    for row in np.unique(rows):
+        unseen = np.flatnonzero(~seen[row, 1:]) + 1
+        places = columns[rows == row]
+        drawn[row, places] = rng.choice(unseen, size=len(places))
+    return drawn.reshape(len(seen), length, count)

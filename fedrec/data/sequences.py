@@ -1,0 +1,76 @@
+"""Everybody's events in two flat arrays: which items, and where each user's part begins."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedrec.errors import DataError
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """Item sequences of U users in time order; user u owns ``items[offsets[u]:offsets[u + 1]]``.
+
+    Args:
+        items: (T,) int32, real items are 1..V; 0 is padding and never stored.
+        offsets: (U + 1,) int64, from 0 to T, never falling.
+        times: (T,) int64 in the unit of the source, or None where only the order is known.
+
+    Raises:
+        DataError: the arrays do not fit each other.
+    """
+
+    items: NDArray[np.int32]
+    offsets: NDArray[np.int64]
+    times: NDArray[np.int64] | None = None
+
+    def __post_init__(self) -> None:
+        offsets, total = self.offsets, len(self.items)
+        if self.items.dtype != np.int32 or offsets.dtype != np.int64:
+            raise DataError(
+                "sequences need items in int32 and offsets in int64, "
+                f"got {self.items.dtype} and {offsets.dtype}"
+            )
+        if len(offsets) == 0 or offsets[0] != 0 or offsets[-1] != total:
+            raise DataError(f"offsets of sequences must run from 0 to {total}, the number of items")
+        if np.any(np.diff(offsets) < 0):
+            raise DataError("offsets of sequences must never fall")
+        if self.times is not None and len(self.times) != total:
+            raise DataError(f"sequences hold {total} items but {len(self.times)} times")
+
+    @property
+    def num_users(self) -> int:
+        """U."""
+        return len(self.offsets) - 1
+
+    @property
+    def num_events(self) -> int:
+        """T, over all users."""
+        return len(self.items)
+
+    def of(self, user: int) -> NDArray[np.int32]:
+        """Items of one user, (n,) int32, a view."""
+        if not 0 <= user < self.num_users:
+            raise IndexError(f"user {user} is not one of 0..{self.num_users - 1}")
+        return self.items[self.offsets[user] : self.offsets[user + 1]]
+
+    def lengths(self) -> NDArray[np.int64]:
+        """Events of each user, (U,) int64."""
+        return np.diff(self.offsets)
+
+    def subset(self, users: NDArray[np.integer]) -> "Sequences":
+        """Copy of the sequences of the users given, renumbered 0.. in the order given."""
+        chosen = np.asarray(users, dtype=np.int64)
+        return pieces(self, self.offsets[chosen], self.offsets[chosen + 1])
+
+
+def pieces(sequences: Sequences, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> Sequences:
+    """Copy the events ``starts[i]:ends[i]`` (positions in the flat arrays) as sequence i."""
+    lengths = ends - starts
+    offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    # Position t of the copy lies (start - offset) of its own user further right in the original.
+    where = np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], lengths)
+    times = None if sequences.times is None else np.asarray(sequences.times[where])
+    return Sequences(np.asarray(sequences.items[where]), offsets, times)

@@ -1,0 +1,65 @@
+"""Leave-last-out: the last event tests, the one before validates, all earlier ones train.
+
+This file is the only place that knows which event is held out.
+"""
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedrec.data.sequences import Sequences, pieces
+from fedrec.errors import DataError
+
+Stage = Literal["validation", "test"]
+
+# How many events at the end the model may not see at each stage.
+_HELD_OUT: dict[str, int] = {"validation": 2, "test": 1}
+
+
+def training_part(sequences: Sequences) -> Sequences:
+    """Sequences without each user's last two events; users keep their number.
+
+    Raises:
+        DataError: a user has fewer than 3 events.
+    """
+    _check_lengths(sequences)
+    return pieces(sequences, sequences.offsets[:-1], sequences.offsets[1:] - 2)
+
+
+def targets(sequences: Sequences, stage: Stage) -> NDArray[np.int32]:
+    """Held-out item of every user, (U,) int32.
+
+    Raises:
+        DataError: a user has fewer than 3 events.
+    """
+    _check_lengths(sequences)
+    return np.asarray(sequences.items[sequences.offsets[1:] - _HELD_OUT[stage]])
+
+
+def history(sequences: Sequences, user: int, stage: Stage) -> NDArray[np.int32]:
+    """What the model sees of a user before the target, (n,) int32, a view.
+
+    At stage "test" that includes the validation item.
+    """
+    return sequences.of(user)[: -_HELD_OUT[stage]]
+
+
+def training_counts(sequences: Sequences, num_items: int) -> NDArray[np.int64]:
+    """Events per item in the training parts, (V + 1,) int64; entry 0 is zero.
+
+    Args:
+        sequences: the whole sequences, not yet the training part.
+        num_items: V.
+    """
+    return np.bincount(training_part(sequences).items, minlength=num_items + 1).astype(np.int64)
+
+
+def _check_lengths(sequences: Sequences) -> None:
+    lengths = sequences.lengths()
+    if len(lengths) and lengths.min() < 3:
+        user = int(np.argmax(lengths < 3))
+        raise DataError(
+            f"user {user} has {lengths[user]} events, leave-last-out needs 3 or more; "
+            "prepare the data with data.min-user-events of 3 or more"
+        )

@@ -1,0 +1,378 @@
+"""Prepared data on disk: memory-mapped arrays, a JSON catalogue and a manifest that proves both.
+
+One folder per source, options and format version, under ``<home>/prepared``. It appears whole or
+not at all, and its bytes are checked whenever it is opened. Nothing in it is ever unpickled.
+"""
+
+import fcntl
+import hashlib
+import json
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedrec.data.catalog import Catalog
+from fedrec.data.interactions import Interactions, Prepared, to_sequences
+from fedrec.data.sequences import Sequences
+from fedrec.data.sources import Source, find_source
+from fedrec.errors import DataError, ResourceError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from fedrec.data.frame import Columns
+
+log = logging.getLogger(__name__)
+
+# Raise when what is stored, or the rule that makes it, changes: old folders are then made anew.
+FORMAT = 1
+
+_ARRAYS = ("items", "offsets", "times")
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Prepared data: items 1..V with their catalogue, users 0..U-1 with their sequences.
+
+    Args:
+        name: for reports.
+        catalog: entry v - 1 belongs to item v.
+        sequences: memory-mapped and read-only when opened from a folder.
+        user_ids: original id of each user.
+        attributes: user attribute name -> value of each user.
+        data_hash: sha256 over arrays, catalogue, user ids and attributes.
+        manifest: source, options, counts, what was skipped, notes.
+        folder: where it is stored, None for a dataset in memory.
+    """
+
+    name: str
+    catalog: Catalog
+    sequences: Sequences
+    user_ids: list[str]
+    attributes: dict[str, list[str]]
+    data_hash: str
+    manifest: dict[str, Any]
+    folder: Path | None = None
+
+    @classmethod
+    def from_frame(
+        cls,
+        frame: "pd.DataFrame",
+        *,
+        columns: "Columns | None" = None,
+        name: str = "frame",
+        min_item_events: int = 5,
+        min_user_events: int = 3,
+        home: Path | None = None,
+    ) -> "Dataset":
+        """Prepare a DataFrame with one row per event.
+
+        Args:
+            frame: events.
+            columns: which column holds what; the standard names by default.
+            name: of the dataset, letters, digits, ``._-``.
+            min_item_events: items with fewer events are dropped.
+            min_user_events: users with fewer events are dropped.
+            home: store it under this folder and open it from there; in memory by default.
+
+        Raises:
+            DataError: names the row and the column that cannot be used.
+        """
+        from fedrec.data.frame import Columns, load_frame
+
+        interactions = load_frame(frame, columns or Columns(), name=name)
+        options = {"min_item_events": min_item_events, "min_user_events": min_user_events}
+        if home is not None:
+            return open_dataset(store(interactions, name=name, home=home, **options))
+        prepared = to_sequences(interactions, **options)
+        facts = {"source": name, **options, "notes": list(interactions.notes)}
+        manifest = _manifest(prepared, name=name, facts=facts)
+        return cls(
+            name,
+            prepared.catalog,
+            prepared.sequences,
+            prepared.user_ids,
+            prepared.attributes,
+            manifest["data_hash"],
+            manifest,
+        )
+
+
+def prepare(
+    source: str,
+    *,
+    home: Path,
+    seed: int,
+    format: str = "auto",
+    min_item_events: int = 5,
+    min_user_events: int = 3,
+    columns: "Columns | None" = None,
+) -> Path:
+    """Make sure that a source is prepared, and return its folder.
+
+    Any number of processes may call this at once: one works, the others wait for its folder. A
+    folder that is damaged is made again.
+
+    Args:
+        source: "synthetic[:users=..,items=..]", "ml-1m" and the like for what ``fedrec data get``
+            put under ``home/downloads``, a path (zip, tar, folder, CSV, parquet), or
+            "package.module:name" of a function that returns a DataFrame or Interactions.
+        home: the data goes to ``home/prepared/<name>-<key>``.
+        seed: of the synthetic data; other sources do not depend on it.
+        format: auto, ml-1m, ml-100k, ml-latest-small, csv or parquet.
+        min_item_events: items with fewer events are dropped, in one pass.
+        min_user_events: users with fewer remaining events are dropped.
+        columns: which column holds what, for CSV, parquet and DataFrames.
+
+    Raises:
+        ConfigError: a key of ``data`` that cannot be.
+        DataError: the source is not as it should be; names file and line.
+        ResourceError: not downloaded yet, or the folder cannot be written.
+    """
+    found = find_source(source, format=format, home=home, seed=seed, columns=columns)
+    options = {"min_item_events": min_item_events, "min_user_events": min_user_events}
+    folder = _folder(found, options, home)
+
+    def make() -> tuple[Prepared, dict[str, Any]]:
+        interactions = found.load()
+        facts = {"source": source, "format": found.format, **found.key, **options}
+        prepared = to_sequences(interactions, **options)
+        return prepared, _manifest(
+            prepared, name=found.name, facts={**facts, "notes": list(interactions.notes)}
+        )
+
+    return _ensured(folder, make)
+
+
+def prepared_folder(
+    source: str,
+    *,
+    home: Path,
+    seed: int,
+    format: str = "auto",
+    min_item_events: int = 5,
+    min_user_events: int = 3,
+    columns: "Columns | None" = None,
+) -> Path:
+    """Where ``prepare`` with the same arguments puts the data; makes nothing."""
+    found = find_source(source, format=format, home=home, seed=seed, columns=columns)
+    options = {"min_item_events": min_item_events, "min_user_events": min_user_events}
+    return _folder(found, options, home)
+
+
+def store(
+    interactions: Interactions,
+    *,
+    name: str,
+    home: Path,
+    min_item_events: int = 5,
+    min_user_events: int = 3,
+) -> Path:
+    """Prepare interactions that are in memory into a folder named by their content.
+
+    Raises:
+        DataError: too few events remain.
+        ResourceError: the folder cannot be written.
+    """
+    options = {"min_item_events": min_item_events, "min_user_events": min_user_events}
+    prepared = to_sequences(interactions, **options)
+    facts = {"source": name, **options, "notes": list(interactions.notes)}
+    manifest = _manifest(prepared, name=name, facts=facts)
+    folder = home / "prepared" / f"{name}-{manifest['data_hash'][:16]}"
+    return _ensured(folder, lambda: (prepared, manifest))
+
+
+def open_dataset(folder: Path) -> Dataset:
+    """Open prepared data, memory-mapped and read-only; every byte is checked against the manifest.
+
+    Raises:
+        DataError: the folder is missing, of another format version or damaged.
+    """
+    catalog, data_hash = open_catalog(folder)
+    manifest = _read_manifest(folder)
+    parts = manifest["parts"]
+    users = _read_part(folder, "users.json", parts["users"])
+    arrays: dict[str, NDArray[Any]] = {}
+    try:
+        for name in _ARRAYS:
+            if name not in parts:  # data without times
+                continue
+            array = np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+            if _array_sha256(array) != parts[name]:
+                raise ValueError(f"{name}.npy holds other bytes than were written")
+            arrays[name] = array
+        sequences = Sequences(arrays["items"], arrays["offsets"], arrays.get("times"))
+        decoded = json.loads(users)
+        user_ids, attributes = decoded["user_ids"], decoded["attributes"]
+    except (OSError, ValueError, KeyError, EOFError) as error:
+        raise _damaged(folder, str(error)) from error
+    return Dataset(
+        manifest["name"], catalog, sequences, user_ids, attributes, data_hash, manifest, folder
+    )
+
+
+def open_catalog(folder: Path) -> tuple[Catalog, str]:
+    """The catalogue and the data hash, from ``catalog.json`` and ``manifest.json`` alone.
+
+    Raises:
+        DataError: the folder is missing, of another format version or damaged.
+    """
+    manifest = _read_manifest(folder)
+    text = _read_part(folder, "catalog.json", manifest["parts"]["catalog"])
+    return Catalog.from_json(json.loads(text)), manifest["data_hash"]
+
+
+def _folder(found: Source, options: dict[str, int], home: Path) -> Path:
+    facts = {"format version": FORMAT, **found.key, **options}
+    key = hashlib.sha256(_json_bytes(facts)).hexdigest()
+    return home / "prepared" / f"{found.name}-{key[:16]}"
+
+
+def _ensured(folder: Path, make: Callable[[], tuple[Prepared, dict[str, Any]]]) -> Path:
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with _lock(folder.with_name(f".{folder.name}.lock")):
+            if not _is_sound(folder):
+                _write(folder, *make())
+    except OSError as error:
+        raise ResourceError(
+            f"cannot write prepared data to {folder.parent} ({error.strerror or error}); "
+            "free space there or set FEDREC_HOME to a folder that can be written"
+        ) from error
+    return folder
+
+
+def _is_sound(folder: Path) -> bool:
+    if not folder.exists():
+        return False
+    try:
+        open_dataset(folder)
+    except DataError as error:
+        log.warning("%s; it is made again", error)
+        return False
+    return True
+
+
+@contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    """Hold the file's lock; the system releases it when the process ends, however it ends."""
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _write(folder: Path, prepared: Prepared, manifest: dict[str, Any]) -> None:
+    temporary = Path(tempfile.mkdtemp(prefix=".preparing-", dir=folder.parent))
+    try:
+        for name in _ARRAYS:
+            array = getattr(prepared.sequences, name)
+            if array is not None:
+                with _flushed(temporary / f"{name}.npy") as file:
+                    np.save(file, array, allow_pickle=False)
+        documents = {**_documents(prepared), "manifest.json": _json_bytes(manifest)}
+        for name, data in documents.items():
+            with _flushed(temporary / name) as file:
+                file.write(data)
+        if folder.exists():
+            shutil.rmtree(folder)
+        temporary.chmod(0o755)  # mkdtemp's is 0700; others may read a shared home
+        temporary.rename(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def _flushed(path: Path) -> Iterator[BinaryIO]:
+    with path.open("wb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _documents(prepared: Prepared) -> dict[str, bytes]:
+    users = {"user_ids": prepared.user_ids, "attributes": prepared.attributes}
+    return {
+        "catalog.json": _json_bytes(prepared.catalog.to_json()),
+        "users.json": _json_bytes(users),
+    }
+
+
+def _manifest(prepared: Prepared, *, name: str, facts: dict[str, Any]) -> dict[str, Any]:
+    """Facts, counts and the hash of every part; their hash together is the data hash."""
+    documents = _documents(prepared)
+    parts = {
+        "catalog": hashlib.sha256(documents["catalog.json"]).hexdigest(),
+        "users": hashlib.sha256(documents["users.json"]).hexdigest(),
+    }
+    for array_name in _ARRAYS:
+        array = getattr(prepared.sequences, array_name)
+        if array is not None:
+            parts[array_name] = _array_sha256(array)
+    return {
+        "format": FORMAT,
+        "name": name,
+        "facts": facts,
+        "users": prepared.sequences.num_users,
+        "items": prepared.catalog.num_items,
+        "events": prepared.sequences.num_events,
+        "skipped": prepared.skipped,
+        "parts": parts,
+        "data_hash": _parts_sha256(parts),
+    }
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    if not folder.is_dir():
+        raise DataError(f"{folder} does not exist; prepare the data first")
+    try:
+        manifest = json.loads((folder / "manifest.json").read_bytes())
+        version = manifest["format"]
+        if version != FORMAT:
+            raise DataError(
+                f"{folder} has format version {version}, this fedrec reads {FORMAT}; "
+                "delete the folder and prepare the data again"
+            )
+        if not isinstance(manifest["name"], str) or "catalog" not in manifest["parts"]:
+            raise ValueError("manifest.json lacks a part")
+        if manifest["data_hash"] != _parts_sha256(manifest["parts"]):
+            raise ValueError("manifest.json contradicts itself")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _damaged(folder, str(error)) from error
+    return cast(dict[str, Any], manifest)
+
+
+def _read_part(folder: Path, file: str, sha256: str) -> bytes:
+    try:
+        data = (folder / file).read_bytes()
+    except OSError as error:
+        raise _damaged(folder, str(error)) from error
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise _damaged(folder, f"{file} holds other bytes than were written")
+    return data
+
+
+def _damaged(folder: Path, reason: str) -> DataError:
+    return DataError(f"prepared data {folder} is damaged ({reason}); delete it and prepare again")
+
+
+def _array_sha256(array: NDArray[Any]) -> str:
+    digest = hashlib.sha256(f"{array.dtype.str} {array.shape} ".encode())
+    digest.update(memoryview(np.ascontiguousarray(array)).cast("B"))
+    return digest.hexdigest()
+
+
+def _parts_sha256(parts: dict[str, str]) -> str:
+    return hashlib.sha256(_json_bytes(parts)).hexdigest()
+
+
+def _json_bytes(value: Any) -> bytes:
+    return json.dumps(value, sort_keys=True, allow_nan=False).encode()

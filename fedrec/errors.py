@@ -1,0 +1,48 @@
+"""Every error that fedrec raises on purpose, each with the exit code of the command line.
+
+FedrecError                 1  (a bug of ours, when nothing below fits)
+├── ConfigError             2  a key, an option or a combination of them
+├── ParticipationError      3  too few clients answered a round
+├── DataError               4  a data file, an archive, an interaction
+├── ResourceError           5  disk, memory, device, engine, network, a missing extra
+├── EvaluationError         1  scores that cannot be ranked (NaN, wrong shape)
+└── MessageError            1  a message between client and server that breaks the protocol
+"""
+
+
+class FedrecError(Exception):
+    """Base of all errors that fedrec raises on purpose."""
+
+    exit_code = 1
+
+
+class ConfigError(FedrecError):
+    """A key or an option is unknown, of the wrong type, out of range or contradicts another."""
+
+    exit_code = 2
+
+
+class ParticipationError(FedrecError):
+    """Fewer clients answered than the run asks for."""
+
+    exit_code = 3
+
+
+class DataError(FedrecError):
+    """A data file, an archive or a table cannot be used as it is."""
+
+    exit_code = 4
+
+
+class ResourceError(FedrecError):
+    """The machine lacks something: disk, memory, a device, an engine, a package, a network."""
+
+    exit_code = 5
+
+
+class EvaluationError(FedrecError):
+    """Scores that cannot be ranked: NaN, or of another shape than the catalogue."""
+
+
+class MessageError(FedrecError):
+    """A message between client and server breaks the protocol."""

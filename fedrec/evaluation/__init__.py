@@ -1,0 +1,1 @@
+"""Ranks of held-out items, and every metric that follows from them."""

@@ -1,0 +1,149 @@
+"""What a held-out item is ranked against: the whole catalogue, or a few sampled items.
+
+Sampled and full figures differ by a factor of four for the same model, so a sampled protocol is
+part of the metric's name wherever it is shown. NCF's fixed negatives are read by
+`fedrec.evaluation.ncf`.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedrec.data.splits import Stage
+from fedrec.errors import ConfigError
+from fedrec.randomness import generator
+
+PROTOCOLS = ("full", "uniform-100", "uniform-99", "popularity-100", "ncf-99")
+
+_WORDS = {
+    "uniform": "drawn uniformly without replacement from the items the user has not had",
+    "popularity": "drawn without replacement in proportion to their training events "
+    "from the items the user has not had",
+    "ncf": "that NCF published for this user",
+}
+_LABELS = {"uniform": "sampled", "popularity": "sampled by popularity", "ncf": "sampled, NCF's"}
+
+
+def candidates(
+    protocol: str,
+    *,
+    users: NDArray[np.integer],
+    histories: Sequence[NDArray[np.integer]],
+    targets: NDArray[np.integer],
+    num_items: int,
+    counts: NDArray[np.integer] | None,
+    seed: int,
+    stage: Stage,
+) -> NDArray[np.int64]:
+    """Items to rank for every user, the target first.
+
+    A user's candidates follow from seed, stage and the user's own number: whoever is evaluated
+    in the same batch, or on which client, changes nothing.
+
+    Args:
+        protocol: "uniform-100", "uniform-99" or "popularity-100"; the number is that of the
+            negatives, the target comes on top.
+        users: (U,) global user numbers.
+        histories: U arrays of the items each user had before the target, at stage "test" with
+            the validation item; repeats and padding (0) are allowed.
+        targets: (U,) items of 1..V.
+        num_items: V.
+        counts: (V+1,) training events per item; only "popularity-100" needs them.
+        seed: seed of the run.
+        stage: "validation" or "test"; the two have candidates of their own.
+
+    Returns:
+        (U, K+1) items: the target, then K distinct ones that are neither target nor history.
+
+    Raises:
+        ConfigError: unknown protocol, one that draws nothing ("full", "ncf-99"), counts that
+            are missing, or fewer than K items to draw from.
+    """
+    kind, number = _parts(protocol)
+    if kind in ("full", "ncf"):
+        raise ConfigError(
+            f'protocol "{protocol}" draws no candidates: "full" ranks every item and "ncf-99" '
+            "reads its negatives from NCF's file"
+        )
+    if kind == "popularity" and counts is None:
+        raise ConfigError(
+            f'protocol "{protocol}" needs training counts per item, which the clients do not '
+            "share; set evaluation.protocol to another or let them share counts"
+        )
+    drawn = np.empty((len(users), number + 1), dtype=np.int64)
+    drawn[:, 0] = targets
+    open_items = np.ones(num_items + 1, dtype=bool)
+    if kind == "popularity" and counts is not None:
+        open_items = counts > 0
+    open_items[0] = False
+    for row, (user, history, target) in enumerate(zip(users, histories, targets, strict=True)):
+        allowed = open_items.copy()
+        allowed[history] = False
+        allowed[target] = False
+        pool = np.flatnonzero(allowed)
+        if len(pool) < number:
+            raise ConfigError(
+                f'protocol "{protocol}" needs {number} negatives, but only {len(pool)} items are '
+                f'outside the history of user {user}; set evaluation.protocol to "full"'
+            )
+        rng = generator(seed, "candidates", protocol, stage, int(user))
+        if kind == "uniform" or counts is None:
+            drawn[row, 1:] = rng.choice(pool, size=number, replace=False)
+        else:
+            drawn[row, 1:] = _by_popularity(rng, pool, counts[pool], number)
+    return drawn
+
+
+def describe(protocol: str, num_items: int) -> str:
+    """One sentence for the report: what the held-out item is ranked against.
+
+    Args:
+        protocol: one of `PROTOCOLS`.
+        num_items: V.
+
+    Raises:
+        ConfigError: unknown protocol.
+    """
+    kind, number = _parts(protocol)
+    if kind == "full":
+        return (
+            f"The held-out item is ranked among all {num_items:,} items of the catalogue without "
+            "the other items the user has had (full ranking); ties count half."
+        )
+    return (
+        f"The held-out item is ranked among {number + 1} candidates: itself and {number} "
+        f"negatives {_WORDS[kind]} ({number} sampled, not comparable with full ranking); "
+        "ties count half."
+    )
+
+
+def metric_label(metric: str, protocol: str) -> str:
+    """Name of a metric as shown: "NDCG@10" in full, "NDCG@10 (99 sampled)" with candidates."""
+    kind, number = _parts(protocol)
+    return metric if kind == "full" else f"{metric} ({number} {_LABELS[kind]})"
+
+
+def _parts(protocol: str) -> tuple[str, int]:
+    if protocol not in PROTOCOLS:
+        raise ConfigError(
+            f'evaluation.protocol is "{protocol}", expected one of {", ".join(PROTOCOLS)}'
+        )
+    kind, _, number = protocol.partition("-")
+    return kind, int(number or 0)
+
+
+def _by_popularity(
+    rng: np.random.Generator,
+    pool: NDArray[np.integer],
+    weights: NDArray[np.integer],
+    number: int,
+) -> NDArray[np.int64]:
+    """Draw one after the other, each in proportion to the weights still there.
+
+    The order of exponential waiting times with rates w is exactly that draw
+    (Efraimidis and Spirakis, 2006), without a loop.
+    """
+    waiting = rng.standard_exponential(len(pool)) / weights
+    first = np.argpartition(waiting, number - 1)[:number]
+    return pool[first[np.argsort(waiting[first])]].astype(np.int64)

@@ -1,0 +1,133 @@
+"""Metrics of parts of the users: by history length, by popularity of the target, by client."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedrec.evaluation.metrics import CUTOFFS, Candidates, Floats, intervals, per_user
+
+POPULARITY_LABELS = ("head 20 % of events", "middle", "tail 20 % of events", "never seen")
+
+
+@dataclass(frozen=True)
+class Slices:
+    """A part for every user: `labels` of the parts, `member` (U,) an index into them."""
+
+    labels: tuple[str, ...]
+    member: NDArray[np.int64]
+
+
+def by_history_length(lengths: NDArray[np.integer], parts: int = 4) -> Slices:
+    """Split users at the quantiles of their history length.
+
+    Users of equal length share a slice, so slices are only about equal in size, and there are
+    fewer of them where many lengths are equal.
+
+    Args:
+        lengths: (U,) events before the target.
+        parts: how many slices to aim at.
+
+    Returns:
+        Slices from short to long, labelled by their shortest and longest history: "4-20", or "4".
+    """
+    if not len(lengths):
+        return Slices((), np.empty(0, dtype=np.int64))
+    quantiles = np.quantile(lengths, np.arange(1, parts) / parts, method="inverted_cdf")
+    # A slice holds the lengths above the edge before it, up to and including its own.
+    member = np.searchsorted(np.unique(quantiles), lengths, side="left")
+    _, member = np.unique(member, return_inverse=True)
+    ranges = [
+        (int(part.min()), int(part.max()))
+        for part in (lengths[member == index] for index in range(member.max() + 1))
+    ]
+    labels = tuple(str(low) if low == high else f"{low}-{high}" for low, high in ranges)
+    return Slices(labels, member.astype(np.int64))
+
+
+def by_popularity(targets: NDArray[np.integer], counts: NDArray[np.integer]) -> Slices:
+    """Split users by how often their target was seen in training.
+
+    Items are ordered by training events; the head are the first that make up 20 % of all
+    events, the tail the last that make up 20 %.
+
+    Args:
+        targets: (U,) items of 1..V.
+        counts: (V+1,) training events per item.
+
+    Returns:
+        Slices labelled `POPULARITY_LABELS`.
+    """
+    items = counts[1:]
+    order = np.argsort(-items, kind="stable")
+    total = items.sum()
+    # Share of all events that fall on more popular items than this one.
+    before = np.empty(len(items), dtype=np.float64)
+    before[order] = (np.cumsum(items[order]) - items[order]) / max(total, 1)
+    part = np.searchsorted([0.2, 0.8], before, side="right")
+    part[items == 0] = 3
+    return Slices(POPULARITY_LABELS, part[targets - 1].astype(np.int64))
+
+
+def slice_metrics(
+    slices: Slices,
+    ranks: Floats,
+    num_candidates: Candidates | None,
+    *,
+    seed: int,
+    at: Sequence[int] = CUTOFFS,
+) -> list[dict[str, Any]]:
+    """Metrics with intervals of every slice that has users, as `metrics.json` stores them.
+
+    Args:
+        slices: of the same U users.
+        ranks: (U,).
+        num_candidates: one number or (U,).
+        seed: seed of the run; each slice has its own bootstrap stream.
+        at: the cut-offs.
+
+    Returns:
+        [{"slice": label, "users": n, "metrics": {"HR@10": {"value", "low", "high"}, ...}}, ...].
+    """
+    values = per_user(ranks, num_candidates, at)
+    return [
+        {
+            "slice": label,
+            "users": int(inside.sum()),
+            "metrics": _inside(values, inside, seed, label),
+        }
+        for index, label in enumerate(slices.labels)
+        if (inside := slices.member == index).any()
+    ]
+
+
+def partition_metrics(
+    partitions: NDArray[np.integer],
+    ranks: Floats,
+    num_candidates: Candidates | None,
+    *,
+    seed: int,
+    at: Sequence[int] = CUTOFFS,
+) -> list[dict[str, Any]]:
+    """Metrics with intervals of every partition that has users; see `slice_metrics`.
+
+    Returns:
+        [{"partition": number, "users": n, "metrics": {...}}, ...] in ascending order.
+    """
+    values = per_user(ranks, num_candidates, at)
+    return [
+        {
+            "partition": int(number),
+            "users": int((partitions == number).sum()),
+            "metrics": _inside(values, partitions == number, seed, f"partition {number}"),
+        }
+        for number in np.unique(partitions)
+    ]
+
+
+def _inside(
+    values: dict[str, Floats], inside: NDArray[np.bool_], seed: int, name: str
+) -> dict[str, dict[str, float]]:
+    return intervals({metric: v[inside] for metric, v in values.items()}, seed, name=name)

@@ -1,0 +1,1 @@
+"""Sequential recommenders, their parts, their losses and the groups of their parameters."""

@@ -1,0 +1,121 @@
+"""From a run config to a model: the one place of this package that reads one."""
+
+import math
+from importlib import import_module
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from fedrec.config import Model, names_in
+from fedrec.errors import ConfigError
+from fedrec.models.hybrid import Hybrid
+from fedrec.models.recommender import Recommender
+from fedrec.models.sasrec import SASRec
+from fedrec.models.transformer import CausalTransformer
+from fedrec.models.views import AdaptedView, IdentityView
+from fedrec.randomness import generator
+from fedrec.semantics.whitening import pca_rows
+
+ROW_STD = 0.02  # of an identity row's components at the start; other views start at its norm
+
+
+def build_model(
+    settings: Model,
+    *,
+    num_items: int,
+    meaning: np.ndarray | None,
+    content: np.ndarray,
+    frequency: np.ndarray,
+    seed: int,
+) -> Recommender:
+    """The recommender that a config asks for, with weights drawn from the run's seed.
+
+    Args:
+        settings: section ``model``.
+        num_items: V.
+        meaning: (V + 1, S) frozen semantic table, or none without that view.
+        content: (V + 1, C) content features.
+        frequency: (V + 1,) training events per item, zeros where unknown.
+        seed: of the run.
+    """
+    stream = generator(seed, "weights")
+    torch_stream = torch.Generator().manual_seed(int(stream.integers(2**63)))
+    rows = _identity_rows(settings, num_items, meaning, torch_stream)
+    encoder = CausalTransformer(
+        settings.width, settings.blocks, settings.heads, settings.max_length, settings.hidden
+    )
+    model: nn.Module
+    if settings.name == "sasrec":
+        model = SASRec(rows, encoder)
+    elif settings.name == "hybrid":
+        norm = ROW_STD * math.sqrt(settings.width)
+        views: dict[str, nn.Module] = {}
+        for name in names_in(settings.views):
+            if name == "identity":
+                views[name] = IdentityView(rows)
+                continue
+            table = content if name == "content" else meaning
+            if table is None:
+                raise ConfigError("model.views has 'semantic' but semantics.encoder made no table")
+            views[name] = AdaptedView(
+                frozen_tensor(table), settings.width, norm=norm, generator=torch_stream
+            )
+        model = Hybrid(
+            views,
+            encoder,
+            width=settings.width,
+            frequency=torch.from_numpy(frequency.astype(np.float32)),
+        )
+    else:
+        model = _own_model(settings, rows, encoder)
+    _initialize(encoder, torch_stream)
+    return model  # type: ignore[return-value]  # a module that follows the protocol
+
+
+def frozen_tensor(table: np.ndarray) -> Tensor:
+    """A tensor over the same memory as a read-only array: shared, never written.
+
+    torch warns that writing to it would be undefined; nothing does, and a test watches the bytes.
+    """
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writ")
+        return torch.from_numpy(table)
+
+
+def _identity_rows(
+    settings: Model, num_items: int, meaning: np.ndarray | None, stream: torch.Generator
+) -> Tensor:
+    drawn = torch.randn(num_items + 1, settings.width, generator=stream) * ROW_STD
+    drawn[0] = 0
+    if settings.identity_start == "text" and meaning is not None:
+        return torch.from_numpy(np.array(pca_rows(meaning, settings.width, std=ROW_STD)))
+    return drawn
+
+
+def _own_model(settings: Model, rows: Tensor, encoder: CausalTransformer) -> nn.Module:
+    module_name, _, name = settings.name.partition(":")
+    try:
+        factory = getattr(import_module(module_name), name)
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(f"model.name {settings.name!r} cannot be imported: {error}") from error
+    model = factory(rows, encoder)
+    if not isinstance(model, nn.Module) or not hasattr(model, "look_up"):
+        raise ConfigError(
+            f"model.name {settings.name!r} must make a torch module with the methods of "
+            f"fedrec.models.recommender.Recommender, got {type(model).__name__}"
+        )
+    return model
+
+
+def _initialize(encoder: nn.Module, stream: torch.Generator) -> None:
+    """Draw the transformer's weights from our own stream, never from the global one."""
+    for module in encoder.modules():
+        if isinstance(module, nn.Linear):
+            nn.init.xavier_uniform_(module.weight, generator=stream)
+            nn.init.zeros_(module.bias)
+    for name, parameter in encoder.named_parameters():
+        if name.endswith("positions"):
+            nn.init.normal_(parameter, std=ROW_STD, generator=stream)

@@ -1,0 +1,69 @@
+"""The gate that mixes the views of an item by what is known about the sequence and the item."""
+
+import torch
+from torch import Tensor, nn
+
+NUM_FACTS = 3  # log frequency, never seen, log history length
+
+
+class ContextGate(nn.Module):
+    """Weights over the views of an item, from the sequence so far and how well the item is known.
+
+    The context is what precedes the item; the facts tell how often the item was seen in training
+    (an item never seen has no identity worth trusting) and how long the history is. With a zero
+    context the weights depend on the item alone, which is how the output table is folded.
+
+    Args:
+        num_views: N, how many views are mixed.
+        width: D of the context.
+    """
+
+    def __init__(self, num_views: int, width: int) -> None:
+        super().__init__()
+        self.from_context = nn.Linear(width, num_views, bias=False)
+        self.from_facts = nn.Linear(NUM_FACTS, num_views, bias=False)
+        self.bias = nn.Parameter(torch.zeros(num_views))
+        # Every view starts with the same say, whatever the context.
+        nn.init.zeros_(self.from_context.weight)
+        nn.init.zeros_(self.from_facts.weight)
+
+    def forward(self, context: Tensor | None, facts: Tensor) -> Tensor:
+        """Return weights (..., N), each row summing to 1.
+
+        Args:
+            context: (..., D) what is known before the item, or none for the item alone.
+            facts: (..., 3) of ``item_facts``.
+        """
+        scores = self.from_facts(facts) + self.bias
+        if context is not None:
+            scores = scores + self.from_context(context)
+        return scores.softmax(dim=-1)
+
+
+def item_facts(frequency: Tensor, history_length: Tensor) -> Tensor:
+    """Facts (..., 3) about items: log frequency, whether never seen, log length of the history.
+
+    Args:
+        frequency: (...) training events of the item over all clients, 0 for a cold one.
+        history_length: (...) how many items precede, 0 when the item stands alone.
+    """
+    return torch.stack(
+        [torch.log1p(frequency) / 5, (frequency == 0).float(), torch.log1p(history_length) / 5],
+        dim=-1,
+    )
+
+
+def mix(views: Tensor, weights: Tensor) -> Tensor:
+    """Weighted sum (..., D) of views (..., N, D) by weights (..., N)."""
+    return (views * weights.unsqueeze(-1)).sum(dim=-2)
+
+
+def running_mean(x: Tensor) -> Tensor:
+    """Mean (B, L, D) of the vectors before each position; zero before the first.
+
+    Args:
+        x: (B, L, D).
+    """
+    before = x.cumsum(dim=1) - x
+    count = torch.arange(x.shape[1], device=x.device, dtype=x.dtype).clamp(min=1)
+    return before / count[None, :, None]

@@ -1,0 +1,85 @@
+"""The model of the project: views of an item, a context gate, a causal transformer, tied output."""
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from fedrec.models.gate import ContextGate, item_facts, mix, running_mean
+from fedrec.models.recommender import ItemTable
+from fedrec.models.transformer import CausalTransformer
+
+
+class Hybrid(nn.Module):
+    """Sequential recommender over any subset of the views identity, semantic and content.
+
+    At the input, the gate weighs the views of each item by the sequence before it. At the output,
+    the same views and the same gate, without a context, fold into one vector per item: the
+    catalogue is scored by a single matrix product (tied weights).
+
+    Args:
+        views: name -> module giving (..., D) for item numbers (...); at least one.
+        encoder: reads (B, L, D), returns states (B, L, D).
+        width: D.
+        frequency: (V + 1,) training events per item over all clients, zeros where unknown.
+    """
+
+    frequency: Tensor
+
+    def __init__(
+        self,
+        views: Mapping[str, nn.Module],
+        encoder: CausalTransformer,
+        *,
+        width: int,
+        frequency: Tensor,
+    ) -> None:
+        super().__init__()
+        self.views = nn.ModuleDict(views)
+        self.gate = ContextGate(len(views), width)
+        self.encoder = encoder
+        self.scale = math.sqrt(width)
+        self.register_buffer("frequency", frequency, persistent=False)
+
+    @property
+    def view_names(self) -> tuple[str, ...]:
+        """Names of the views, in the order of the gate's weights."""
+        return tuple(self.views)
+
+    @property
+    def num_dropout_sites(self) -> int:
+        """How many dropout masks one forward pass takes."""
+        return self.encoder.num_dropout_sites
+
+    def look_up(self, items: Tensor, unknown: Tensor | None = None) -> ItemTable:
+        """The N views and the frequency of items (K,).
+
+        Items marked in ``unknown`` (K,) lose their identity row and count as never seen. Training
+        marks a few at random (identity dropout), which teaches the gate what a cold item needs.
+        """
+        views = {name: view(items) for name, view in self.views.items()}
+        frequency = self.frequency[items]
+        if unknown is not None:
+            known = (~unknown).to(frequency.dtype)
+            frequency = frequency * known
+            if "identity" in views:
+                views["identity"] = views["identity"] * known.unsqueeze(-1)
+        return ItemTable(torch.stack(list(views.values()), dim=1), frequency)
+
+    def output_vectors(self, table: ItemTable) -> Tensor:
+        """One vector (K, D) per item: its views folded by the gate without a context."""
+        facts = item_facts(table.frequency, torch.zeros_like(table.frequency))
+        return mix(table.views, self.gate(None, facts))
+
+    def encode(
+        self, table: ItemTable, places: Tensor, lengths: Tensor, keep: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """States (B, L, D) after each item and the gate's weights (B, L, N); see Recommender."""
+        views = table.views[places]
+        context = running_mean(views.mean(dim=2)) * self.scale
+        before = torch.arange(places.shape[1], device=places.device, dtype=views.dtype)
+        facts = item_facts(table.frequency[places], before.expand(places.shape))
+        weights = self.gate(context, facts)
+        states = self.encoder(mix(views, weights) * self.scale, lengths, keep)
+        return states, weights

@@ -1,0 +1,102 @@
+"""Which parameters travel, which stay, which never change; and how they become named arrays."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from fedrec.errors import MessageError
+
+NamedArrays = dict[str, np.ndarray]
+
+PRIVATE_NAMES = {"gate-bias": "gate.bias"}  # word of model.private -> parameter
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Names of a model's arrays, each in exactly one group.
+
+    Attributes:
+        shared: trained parameters that travel.
+        private: trained parameters that stay with the client.
+        frozen: buffers: the semantic table, content features, item frequencies.
+    """
+
+    shared: tuple[str, ...]
+    private: tuple[str, ...]
+    frozen: tuple[str, ...]
+
+
+def groups_of(model: nn.Module, private: Iterable[str] = ()) -> Groups:
+    """Sort the arrays of a model into shared, private and frozen.
+
+    Args:
+        model: the recommender.
+        private: words of ``model.private``, such as ``gate-bias``.
+    """
+    kept = {PRIVATE_NAMES[word] for word in private}
+    trained = [name for name, _ in model.named_parameters()]
+    return Groups(
+        shared=tuple(name for name in trained if name not in kept),
+        private=tuple(name for name in trained if name in kept),
+        frozen=tuple(name for name, _ in model.named_buffers()),
+    )
+
+
+def arrays_of(model: nn.Module, names: Iterable[str]) -> NamedArrays:
+    """Copies of the named parameters."""
+    parameters = dict(model.named_parameters())
+    return {name: parameters[name].detach().cpu().numpy().copy() for name in names}
+
+
+def load_arrays(model: nn.Module, arrays: Mapping[str, np.ndarray], names: Iterable[str]) -> None:
+    """Write arrays into the named parameters of a model.
+
+    Raises:
+        MessageError: names or shapes that differ from the model's.
+    """
+    parameters = dict(model.named_parameters())
+    expected = set(names)
+    if set(arrays) != expected:
+        raise MessageError(
+            f"weights named {sorted(set(arrays) ^ expected)} are on one side only; "
+            "the code or model.* of client and server differ"
+        )
+    with torch.no_grad():
+        for name, array in arrays.items():
+            if tuple(array.shape) != tuple(parameters[name].shape):
+                raise MessageError(
+                    f"weights {name!r} have shape {tuple(array.shape)}, the model here "
+                    f"{tuple(parameters[name].shape)}; model.* or the data differ"
+                )
+            parameters[name].copy_(torch.from_numpy(np.array(array)))
+
+
+def anchor_of(model: nn.Module, names: Iterable[str]) -> dict[str, Tensor]:
+    """Detached copies of the named parameters: what the FedProx term pulls towards."""
+    parameters = dict(model.named_parameters())
+    return {name: parameters[name].detach().clone() for name in names}
+
+
+def optimizer_arrays(model: nn.Module, optimizer: torch.optim.Optimizer) -> NamedArrays:
+    """State of an optimiser by parameter name: ``gate.bias/exp_avg``, ``gate.bias/step``."""
+    return {
+        f"{name}/{key}": value.detach().cpu().numpy().copy()
+        for name, parameter in model.named_parameters()
+        for key, value in optimizer.state.get(parameter, {}).items()
+        if isinstance(value, Tensor)
+    }
+
+
+def load_optimizer_arrays(
+    model: nn.Module, optimizer: torch.optim.Optimizer, arrays: Mapping[str, np.ndarray]
+) -> None:
+    """Write back what ``optimizer_arrays`` gave."""
+    parameters = dict(model.named_parameters())
+    for key, array in arrays.items():
+        name, _, field = key.rpartition("/")
+        value = torch.from_numpy(np.array(array))
+        device = torch.device("cpu") if field == "step" else parameters[name].device
+        optimizer.state[parameters[name]][field] = value.to(device)

@@ -1,0 +1,86 @@
+"""What every model of fedrec can do, and how it scores a catalogue."""
+
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor, nn
+
+
+class ItemTable(NamedTuple):
+    """Some items as a model sees them before a sequence mixes their views.
+
+    Attributes:
+        views: (K, N, D) the N views of each item.
+        frequency: (K,) how often each was seen in training, over all clients.
+    """
+
+    views: Tensor
+    frequency: Tensor
+
+
+class Recommender(Protocol):
+    """A sequential recommender whose item vectors are tied between input and output."""
+
+    @property
+    def num_dropout_sites(self) -> int:
+        """How many dropout masks one forward pass takes."""
+
+    @property
+    def view_names(self) -> tuple[str, ...]:
+        """Names of the N views."""
+
+    def look_up(self, items: Tensor, unknown: Tensor | None = None) -> ItemTable:
+        """The table of items (K,); those marked in ``unknown`` (K,) as if never seen."""
+
+    def output_vectors(self, table: ItemTable) -> Tensor:
+        """One vector (K, D) per item, by which states are scored."""
+
+    def encode(
+        self, table: ItemTable, places: Tensor, lengths: Tensor, keep: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """States (B, L, D) after each item and weights (B, L, N) of its views.
+
+        Args:
+            table: items by row.
+            places: (B, L) rows of the table, padded on the right with any row.
+            lengths: (B,) real items of each row, at least 1.
+            keep: (sites, B, L, D) dropout factors, none at inference.
+        """
+
+
+class Catalogue(NamedTuple):
+    """The whole catalogue, looked up and folded once per model."""
+
+    table: ItemTable
+    vectors: Tensor  # (V + 1, D)
+
+
+def catalogue_of(model: Recommender, num_items: int) -> Catalogue:
+    """Look up and fold items 0..V of a model."""
+    table = model.look_up(torch.arange(num_items + 1, device=device_of(model)))
+    return Catalogue(table, model.output_vectors(table))
+
+
+def score_next(
+    model: Recommender, catalogue: Catalogue, items: Tensor, lengths: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Scores (B, V + 1) of every item as the next one, and mean gate weights (B, N).
+
+    Args:
+        model: the recommender.
+        catalogue: ``catalogue_of`` the same model.
+        items: (B, L) item numbers, padded with 0 on the right.
+        lengths: (B,) real items in each row, at least 1.
+    """
+    states, weights = model.encode(catalogue.table, items, lengths)
+    last = states[torch.arange(len(items), device=items.device), lengths - 1]
+    real = torch.arange(items.shape[1], device=items.device) < lengths[:, None]
+    mean_weights = (weights * real.unsqueeze(-1)).sum(dim=1) / lengths[:, None]
+    return last @ catalogue.vectors.T, mean_weights
+
+
+def device_of(model: Recommender) -> torch.device:
+    """Device of a model's parameters."""
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"a recommender must be a torch module, got {type(model).__name__}")
+    return next(model.parameters()).device

@@ -1,0 +1,94 @@
+"""The causal transformer that reads a sequence of item vectors (SASRec, Kang & McAuley, ICDM 2018).
+
+Sequences are padded on the right: a causal mask then already hides the padding from every real
+position, so no row is ever fully masked (its softmax would be NaN) and one fused kernel serves.
+Positions are counted from each user's last item, so the most recent item has one embedding
+whatever the length of the history.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+SITES_PER_BLOCK = 2  # places in a block where dropout acts: after attention, after the feed-forward
+
+
+class Block(nn.Module):
+    """Pre-norm transformer block: causal self-attention, then a feed-forward layer.
+
+    Args:
+        width: D, size of a token vector.
+        num_heads: heads of the attention; divides D.
+        hidden: width of the feed-forward layer.
+    """
+
+    def __init__(self, width: int, num_heads: int, hidden: int) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.attention_norm = nn.LayerNorm(width)
+        self.query_key_value = nn.Linear(width, 3 * width)
+        self.attention_out = nn.Linear(width, width)
+        self.feed_norm = nn.LayerNorm(width)
+        self.feed_in = nn.Linear(width, hidden)
+        self.feed_out = nn.Linear(hidden, width)
+
+    def forward(self, x: Tensor, keep: Tensor | None) -> Tensor:
+        """Return (B, L, D); position l depends on positions 0..l only.
+
+        Args:
+            x: (B, L, D) token vectors.
+            keep: (2, B, L, D) dropout factors after attention and feed-forward, or none.
+        """
+        attended = self.attention_out(self._attend(self.attention_norm(x)))
+        x = x + (attended if keep is None else attended * keep[0])
+        fed = self.feed_out(F.gelu(self.feed_in(self.feed_norm(x))))
+        return x + (fed if keep is None else fed * keep[1])
+
+    def _attend(self, x: Tensor) -> Tensor:
+        batch, length, width = x.shape
+        heads = self.query_key_value(x).view(batch, length, 3, self.num_heads, -1)
+        query, key, value = heads.permute(2, 0, 3, 1, 4)
+        out = F.scaled_dot_product_attention(query, key, value, is_causal=True)
+        return out.transpose(1, 2).reshape(batch, length, width)
+
+
+class CausalTransformer(nn.Module):
+    """Positions, dropout, blocks and a final norm.
+
+    Args:
+        width: D.
+        num_blocks: how many blocks.
+        num_heads: heads of each block.
+        max_length: longest sequence that has positions of its own.
+        hidden: width of the feed-forward layers.
+    """
+
+    def __init__(
+        self, width: int, num_blocks: int, num_heads: int, max_length: int, hidden: int
+    ) -> None:
+        super().__init__()
+        self.positions = nn.Parameter(torch.zeros(max_length, width))
+        self.blocks = nn.ModuleList(Block(width, num_heads, hidden) for _ in range(num_blocks))
+        self.final_norm = nn.LayerNorm(width)
+
+    @property
+    def num_dropout_sites(self) -> int:
+        """How many dropout masks one forward pass takes."""
+        return 1 + SITES_PER_BLOCK * len(self.blocks)
+
+    def forward(self, x: Tensor, lengths: Tensor, keep: Tensor | None = None) -> Tensor:
+        """Return the state (B, L, D) after each item.
+
+        Args:
+            x: (B, L, D) item vectors, padded on the right.
+            lengths: (B,) number of real items in each row, at least 1.
+            keep: (num_dropout_sites, B, L, D) dropout factors, 0 or 1 / (1 - p); none at inference.
+        """
+        from_end = lengths[:, None] - 1 - torch.arange(x.shape[1], device=x.device)
+        x = x + self.positions[from_end.clamp(min=0)]
+        if keep is not None:
+            x = x * keep[0]
+        for number, block in enumerate(self.blocks):
+            first = 1 + SITES_PER_BLOCK * number
+            x = block(x, None if keep is None else keep[first : first + SITES_PER_BLOCK])
+        return self.final_norm(x)

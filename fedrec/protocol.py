@@ -1,0 +1,58 @@
+"""What travels between server and clients: names of records and values, and who may talk.
+
+Train message     arrays (shared weights, float32), frequency, config -> weights, metrics, facts
+Evaluate message  arrays, frequency, config                           -> ranks, metrics, facts
+Query message     config                                              -> census, metrics, facts
+
+A reply carries the client's float32 weights. Its update, ``weights - sent``, is taken in float64
+by the server: that difference is exact, so a single client with everybody's data walks the very
+path of a plain training loop; a float32 difference would round it.
+"""
+
+import hashlib
+from functools import lru_cache
+from pathlib import Path
+
+import fedrec
+
+FORMAT = 1  # of messages; both sides refuse another
+
+ARRAYS = "arrays"  # the record of weights, as Flower's strategies call it
+FREQUENCY = "frequency"  # array (V + 1,): training events per item over all clients
+CONFIG = "config"
+METRICS = "metrics"
+FACTS = "facts"  # who replied: partition, round, hashes
+CENSUS = "census"  # arrays of the query's reply
+RANKS = "ranks"  # arrays of an evaluate reply
+
+NUM_EXAMPLES = "num-examples"  # training targets of the client, as declared in the census
+TRAIN_LOSS = "train-loss"
+TRAINED_TARGETS = "trained-targets"
+
+ROUND = "server-round"  # Flower's strategies set this one
+PROXIMAL_MU = "proximal-mu"  # and FedProx this one
+LAST_ACCEPTED = "last-accepted"  # round whose reply of this client was used last, 0 for none
+TOKEN = "run-token"  # names the client's private files of this run
+STAGE = "stage"
+SCORER = "scorer"  # model, popularity or best-possible
+PROTOCOLS = "protocols"
+PARTITION = "partition"
+PARTITIONS = "num-partitions"
+CODE = "code"
+DATA_HASH = "data-hash"
+TABLE_HASH = "table-hash"
+FORMAT_KEY = "format"
+
+
+@lru_cache(maxsize=1)
+def code_fingerprint() -> str:
+    """sha256 over the sources of ``fedrec``: what both sides of a message must share.
+
+    A service that was started in another checkout would otherwise train other code in silence.
+    """
+    root = Path(fedrec.__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        digest.update(path.relative_to(root).as_posix().encode() + b"\0")
+        digest.update(path.read_bytes() + b"\0")
+    return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""What a run leaves behind, read back: history, figures, tables and one page."""

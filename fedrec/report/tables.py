@@ -1,0 +1,107 @@
+"""What the terminal shows: one row a round while a run goes on, one table at its end."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from fedrec.evaluation.protocols import metric_label
+from fedrec.report.history import Run
+from fedrec.report.style import number
+
+ROUND_HEADERS = [
+    "round",
+    "clients",
+    "loss",
+    "HR@10",
+    "NDCG@10",
+    "p10 / p50 / p90",
+    "MB",
+    "seconds",
+]
+SHOWN = ("HR@5", "HR@10", "HR@20", "NDCG@5", "NDCG@10", "NDCG@20", "MRR", "Recall@10", "AUC")
+
+# Escape sequences with their parameters (CSI, OSC up to its end, two-byte ones), then every other
+# control character, and the marks that turn the direction of the text after them.
+_ESCAPES = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"
+    r"|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c|$)"
+    r"|\x1b[ -/]*[0-~]"
+)
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
+
+
+def plain(text: object) -> str:
+    """Text that is safe to print: no terminal escape, control character or line break in it."""
+    return _CONTROLS.sub(" ", _ESCAPES.sub("", str(text))).strip()
+
+
+def round_headers(protocol: str) -> list[str]:
+    """`ROUND_HEADERS` with the metrics named after the protocol that made them."""
+    return [metric_label(h, protocol) if h in ("HR@10", "NDCG@10") else h for h in ROUND_HEADERS]
+
+
+def round_row(record: Mapping[str, Any]) -> list[str]:
+    """One record of rounds.jsonl as the cells under `ROUND_HEADERS`.
+
+    "-" stands where nothing was measured. The percentiles are those of NDCG@10 over the clients.
+    """
+    validation = record.get("validation") or {}
+    spread = (record.get("clients") or {}).get("NDCG@10")
+    percentiles = [f"{spread[p]:.3f}" for p in ("p10", "p50", "p90")] if spread else []
+    chosen, used = record.get("chosen") or [], record.get("used") or []
+    loss = record.get("train_loss")
+    return [
+        str(record["round"]) + (" *" if record.get("best") else ""),
+        f"{len(used)}/{len(chosen)}" if chosen else "-",
+        "-" if loss is None else f"{loss:.4f}",
+        *(f"{validation[m]:.4f}" if m in validation else "-" for m in ("HR@10", "NDCG@10")),
+        " / ".join(percentiles) or "-",
+        f"{record.get('megabytes', 0):,.1f}",
+        f"{record['seconds']['total']:.1f}",
+    ]
+
+
+def final_table(run: Run) -> Table:
+    """Test metrics with their intervals, beside validation and the references of the run."""
+    metrics = run.metrics or {}
+    references: Mapping[str, Any] = metrics.get("references") or {}
+    title = Text(f"{plain(run.name)}: {run.status}", style="bold")
+    if reason := plain(run.about.get("reason", "")):
+        title.append(f" ({reason})")
+    if run.best_round is not None:
+        title.append(f", weights of round {run.best_round}")
+    table = Table(title=title, title_justify="left")
+    table.add_column("metric", no_wrap=True)
+    table.add_column("test", justify="right", no_wrap=True)
+    table.add_column("95 % interval", justify="right", no_wrap=True)
+    for name in references:
+        table.add_column(Text(plain(name)), justify="right", no_wrap=True)
+    table.add_column("validation", justify="right", no_wrap=True)
+    test, validation = metrics.get("test") or {}, run.validation
+    for name in (m for m in SHOWN if m in test or m in validation):
+        cells = [test.get(name)]
+        others = [(parts.get("test") or {}).get(name) for parts in references.values()]
+        table.add_row(
+            Text(metric_label(name, run.protocol)),
+            *map(shown, cells),
+            interval(test.get(name)),
+            *map(shown, [*others, validation.get(name)]),
+            style="bold" if name == "NDCG@10" else None,
+        )
+    return table
+
+
+def shown(cell: Any) -> str:
+    """The value of a metric with four decimals, or "-"."""
+    value = number(cell)
+    return "-" if value is None else f"{value:.4f}"
+
+
+def interval(cell: Any) -> str:
+    """The bounds of a metric's interval, or nothing."""
+    if not isinstance(cell, Mapping) or cell.get("low") is None or cell.get("high") is None:
+        return ""
+    return f"{cell['low']:.4f} to {cell['high']:.4f}"

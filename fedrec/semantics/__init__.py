@@ -1,0 +1,1 @@
+"""What an item means: its text, a frozen encoder, and the whitened table of vectors."""

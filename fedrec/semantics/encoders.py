@@ -1,0 +1,219 @@
+"""Frozen text encoders by name: minilm, hashed, a folder, a hub name or the user's own.
+
+Opening an encoder finds out which weights it stands for (their hash goes into every cache key) and
+imports neither torch nor sentence-transformers; both wait for the first call of ``encode``.
+Nothing falls back to another encoder: what cannot be had is an error that says what to do.
+"""
+
+import hashlib
+import importlib
+import inspect
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fedrec.errors import ConfigError
+from fedrec.semantics import hashing, weights
+
+_BATCH = 64
+_OWN = re.compile(r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
+_HUB_NAME = re.compile(r"^\w[\w.-]*(/\w[\w.-]*)?$")
+
+Vectors = npt.NDArray[np.float32]
+Encode = Callable[[list[str]], npt.ArrayLike]
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """An encoder and what identifies its numbers.
+
+    Attributes:
+        name: as the user wrote it in ``semantics.encoder``.
+        revision: commit of a hub model, "" for every other kind.
+        pooling: how token vectors become one vector ("mean", "cls", ...).
+        sha256: of the weights.
+        width: S0 of its vectors, None when only encoding tells.
+        encode_texts: texts to an (n, S0) array; call `encode`, which checks the result.
+    """
+
+    name: str
+    revision: str
+    pooling: str
+    sha256: str
+    width: int | None
+    encode_texts: Encode
+
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        """Encode n texts to (n, S0) float32 rows of norm 1.
+
+        A text's vector depends on the set of texts alone, not on their order or repetitions.
+
+        Raises:
+            ConfigError: the encoder gave another shape, a value that is not finite or a zero row.
+            ResourceError: the weights or a package are missing or damaged.
+        """
+        distinct = sorted(set(texts))
+        row = {text: place for place, text in enumerate(distinct)}
+        vectors = np.asarray(self.encode_texts(distinct))
+        if vectors.ndim != 2 or len(vectors) != len(distinct) or vectors.shape[1] == 0:
+            raise ConfigError(
+                f"semantics.encoder = {self.name!r} gave an array of shape {vectors.shape} for "
+                f"{len(distinct)} texts, expected ({len(distinct)}, width)"
+            )
+        vectors = vectors.astype(np.float64)
+        norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+        bad = np.flatnonzero(~np.isfinite(norms[:, 0]) | (norms[:, 0] == 0))
+        if bad.size:
+            raise ConfigError(
+                f"semantics.encoder = {self.name!r} gave a zero or non-finite vector for "
+                f"{bad.size} texts, the first {distinct[bad[0]][:60]!r}; each must be finite and "
+                "not zero"
+            )
+        return np.asarray((vectors / norms)[[row[text] for text in texts]], dtype=np.float32)
+
+
+def open_encoder(name: str, *, revision: str = "") -> Encoder:
+    """Find the encoder that `name` stands for, without loading it.
+
+    Args:
+        name: "minilm" (weights of the offline extra), "hashed" (no weights), a folder, the hub name
+            of a sentence-transformers model with safetensors weights, or "package.module:name": a
+            callable from a list of texts to an (n, S0) array, an object with such a method
+            ``encode``, or an `Encoder`. Its ``sha256`` attribute, else the source of its module,
+            stands for its weights in the cache key.
+        revision: branch, tag or commit of a hub model; refused for the others.
+
+    Raises:
+        ConfigError: no such folder, module, model or revision.
+        ResourceError: the hub cannot be reached and its cache does not hold the model.
+    """
+    folder = Path(name).expanduser()
+    if name in ("minilm", "hashed") or _OWN.match(name) or folder.is_dir():
+        if revision:
+            raise ConfigError(
+                f"semantics.revision = {revision!r} needs a hub name in semantics.encoder, which "
+                f'is {name!r}; set semantics.revision = ""'
+            )
+        if name == "minilm":
+            return Encoder(
+                name, "", "mean", weights.MINILM_SHA256, weights.MINILM_WIDTH, _encode_with_minilm
+            )
+        if name == "hashed":
+            version = hashlib.sha256(f"hashed {hashing.VERSION}".encode()).hexdigest()
+            return Encoder(name, "", "sum", version, hashing.WIDTH, hashing.hashed_vectors)
+        return _folder_encoder(name, folder, "") if folder.is_dir() else _own_encoder(name)
+    if not _HUB_NAME.match(name):
+        raise ConfigError(
+            f"semantics.encoder = {name!r} is no folder here; give minilm, hashed, an existing "
+            "folder, a hub name (owner/model) or package.module:name"
+        )
+    snapshot = weights.hub_snapshot(name, revision)
+    return _folder_encoder(name, snapshot, snapshot.name)
+
+
+def _own_encoder(name: str) -> Encoder:
+    module_name, _, attribute = name.partition(":")
+    try:
+        own: Any = getattr(importlib.import_module(module_name), attribute)
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(
+            f"semantics.encoder = {name!r} cannot be imported ({error}); expected "
+            "package.module:name of a callable or of an object with encode()"
+        ) from error
+    if isinstance(own, Encoder):
+        return own
+    own = own() if inspect.isclass(own) else own
+    encode = getattr(own, "encode", own)
+    if not callable(encode):
+        raise ConfigError(
+            f"semantics.encoder = {name!r} is a {type(own).__name__}; expected a callable or an "
+            "object with encode()"
+        )
+    sha256 = getattr(own, "sha256", None) or _source_sha256(name, module_name)
+    pooling = str(getattr(own, "pooling", "own"))
+    return Encoder(name, "", pooling, str(sha256), getattr(own, "width", None), encode)
+
+
+def _source_sha256(name: str, module_name: str) -> str:
+    source = getattr(importlib.import_module(module_name), "__file__", None)
+    if source is None:
+        raise ConfigError(
+            f"semantics.encoder = {name!r} has no source file to identify it by; give it an "
+            "attribute sha256"
+        )
+    return hashlib.sha256(Path(source).read_bytes()).hexdigest()
+
+
+def _folder_encoder(name: str, folder: Path, revision: str) -> Encoder:
+    missing = weights.lacks(folder)
+    if missing is not None:
+        raise ConfigError(
+            f"semantics.encoder = {name!r}: {folder} lacks {missing}; expected what "
+            "SentenceTransformer.save writes (fedrec never unpickles weights)"
+        )
+    return Encoder(
+        name=name,
+        revision=revision,
+        pooling=weights.pooling(folder),
+        sha256=weights.folder_sha256(folder),
+        width=None,
+        encode_texts=partial(_encode_with_folder, folder),
+    )
+
+
+def _encode_with_minilm(texts: list[str]) -> Vectors:
+    return _encode_with_folder(weights.minilm_folder(), texts)
+
+
+def _encode_with_folder(folder: Path, texts: list[str]) -> Vectors:
+    try:
+        from sentence_transformers import SentenceTransformer
+    except ImportError as error:
+        raise weights.missing_package(str(folder)) from error
+    with _one_quiet_thread():
+        try:
+            model = SentenceTransformer(
+                str(folder),
+                device="cpu",
+                local_files_only=True,
+                model_kwargs={"use_safetensors": True},
+            )
+        except (OSError, ValueError, KeyError) as error:
+            raise ConfigError(
+                f"semantics.encoder: sentence-transformers cannot load {folder} ({error})"
+            ) from error
+        vectors = model.encode(
+            texts, batch_size=_BATCH, normalize_embeddings=True, show_progress_bar=False
+        )
+    return np.asarray(vectors, dtype=np.float32)
+
+
+@contextmanager
+def _one_quiet_thread() -> Iterator[None]:
+    """One thread, so that sums have one order, and no progress bar; both put back afterwards."""
+    import torch
+    from transformers.utils import logging
+
+    threads, bars = torch.get_num_threads(), logging.is_progress_bar_enabled()
+    parallel = os.environ.get("TOKENIZERS_PARALLELISM")
+    torch.set_num_threads(1)
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers' own
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        if bars:
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+        if parallel is None:
+            del os.environ["TOKENIZERS_PARALLELISM"]
+        else:
+            os.environ["TOKENIZERS_PARALLELISM"] = parallel

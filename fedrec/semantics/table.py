@@ -1,0 +1,215 @@
+"""The frozen semantic table: one whitened text vector per item, made once and shared.
+
+texts -> encoder -> raw vectors (cached) -> centred, whitened, cut to S -> table (cached)
+
+The table is read-only and memory-mapped, so that ten processes share one copy and none can train
+it. Give torch a copy of the rows it needs (``torch.tensor(np.array(table.vectors))``):
+``torch.from_numpy`` on read-only memory warns, and a write through it would crash the process.
+"""
+
+import hashlib
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from fedrec.data.catalog import Catalog
+from fedrec.errors import ConfigError
+from fedrec.randomness import generator
+from fedrec.semantics.cache import Manifest, cached_array
+from fedrec.semantics.encoders import Encoder, open_encoder
+from fedrec.semantics.texts import describe_items
+from fedrec.semantics.whitening import reduced
+
+log = logging.getLogger(__name__)
+
+FORMAT = 1  # raise it when the same inputs would give other numbers
+
+Vectors = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class SemanticTable:
+    """What every participant knows of the items' meaning.
+
+    Attributes:
+        vectors: (V + 1, S) float32, read-only, row 0 (padding) zero.
+        encoder: name of the encoder as configured.
+        encoder_sha256: hash of its weights.
+        key: hash of everything that the table depends on.
+        sha256: hash of the bytes of `vectors`.
+        fallback_texts: items without text, encoded as "item <original id>".
+        cut_texts: items whose text was too long and was cut.
+        components: columns that carry something; the others, if any, are zero.
+    """
+
+    vectors: Vectors
+    encoder: str
+    encoder_sha256: str
+    key: str
+    sha256: str
+    fallback_texts: int
+    cut_texts: int
+    components: int
+
+    @property
+    def width(self) -> int:
+        """S."""
+        return int(self.vectors.shape[1])
+
+
+def semantic_table(
+    catalog: Catalog,
+    *,
+    encoder: str,
+    revision: str = "",
+    fields: Sequence[str] = ("title", "genres", "year"),
+    width: int = 128,
+    whiten: bool = True,
+    home: Path,
+    shuffle_seed: int | None = None,
+) -> SemanticTable:
+    """Make or open the table of a catalogue.
+
+    Opening a table that exists imports neither torch nor sentence-transformers and does not need
+    the weights of "minilm".
+
+    Args:
+        catalog: the V items.
+        encoder: see `open_encoder`.
+        revision: of a hub model.
+        fields: see `describe_items`.
+        width: S, at most the encoder's width.
+        whiten: equal variance in every component, else rows of norm 1; see `reduced`.
+        home: the table is kept under ``home/semantics``.
+        shuffle_seed: give every item the vector of another, drawn from this seed: the control
+            experiment that keeps their distribution and removes their meaning.
+
+    Raises:
+        ConfigError: an unknown field or encoder, a width that the encoder does not have.
+        ResourceError: weights, network or disk are missing.
+    """
+    described = describe_items(catalog, fields)
+    opened = open_encoder(encoder, revision=revision)
+    if width < 1 or (opened.width is not None and width > opened.width):
+        raise ConfigError(
+            f"semantics.width must be from 1 to {opened.width or 'the width of the encoder'}, the "
+            f"width of {encoder!r}, got {width}"
+        )
+    key = table_key(
+        opened,
+        list(zip(catalog.item_ids, described.texts, strict=True)),
+        width=width,
+        whiten=whiten,
+        shuffle_seed=shuffle_seed,
+    )
+    folder = home / "semantics"
+
+    def build() -> tuple[Vectors, Manifest]:
+        raw = _raw_vectors(opened, described.texts, folder)
+        table = reduced(raw, width, whiten=whiten)
+        rows = table.vectors
+        if shuffle_seed is not None:
+            rows = _dealt_to_others(rows, shuffle_seed)
+        facts = {
+            **_identity(opened),
+            "whiten": whiten,
+            "shuffle_seed": shuffle_seed,
+            "components": table.components,
+            "kept_variance": table.kept_variance,
+        }
+        return np.concatenate([np.zeros((1, width), dtype=np.float32), rows]), facts
+
+    vectors, manifest = cached_array(folder / key, build)
+    _report(described.fallbacks, described.cut, manifest["components"], width)
+    return SemanticTable(
+        vectors=vectors,
+        encoder=opened.name,
+        encoder_sha256=opened.sha256,
+        key=key,
+        sha256=manifest["sha256"],
+        fallback_texts=described.fallbacks,
+        cut_texts=described.cut,
+        components=manifest["components"],
+    )
+
+
+def table_key(
+    encoder: Encoder,
+    items: Sequence[tuple[str, str]],
+    *,
+    width: int,
+    whiten: bool,
+    shuffle_seed: int | None,
+) -> str:
+    """Hash of everything that decides the table's numbers.
+
+    Args:
+        encoder: its name, revision, pooling and hash of weights count.
+        items: (original id, text) of items 1..V in that order.
+        width: S.
+        whiten: see `semantic_table`.
+        shuffle_seed: see `semantic_table`.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    return _sha256(
+        {
+            "kind": "table",
+            **_identity(encoder),
+            "width": width,
+            "whiten": whiten,
+            "shuffle_seed": shuffle_seed,
+            "items": [list(item) for item in items],
+        }
+    )
+
+
+def _dealt_to_others(rows: Vectors, seed: int) -> Vectors:
+    """Every item gets the vector of another one: a plain permutation may leave some in place."""
+    circle = generator(seed, "semantics", "shuffle").permutation(len(rows))
+    dealt = np.empty_like(rows)
+    dealt[circle] = rows[np.roll(circle, 1)]
+    return dealt
+
+
+def _raw_vectors(encoder: Encoder, texts: list[str], folder: Path) -> Vectors:
+    """(V, S0) vectors of the encoder, kept so that another width or order encodes nothing."""
+    distinct = sorted(set(texts))
+    key = _sha256({"kind": "raw", **_identity(encoder), "texts": distinct})
+
+    def build() -> tuple[Vectors, Manifest]:
+        log.info("encoding %d texts with %s", len(distinct), encoder.name)
+        return encoder.encode(distinct), _identity(encoder)
+
+    vectors, _ = cached_array(folder / f"raw-{key}", build)
+    row = {text: place for place, text in enumerate(distinct)}
+    return vectors[[row[text] for text in texts]]
+
+
+def _identity(encoder: Encoder) -> Manifest:
+    return {
+        "format": FORMAT,
+        "encoder": encoder.name,
+        "encoder_sha256": encoder.sha256,
+        "revision": encoder.revision,
+        "pooling": encoder.pooling,
+    }
+
+
+def _sha256(facts: Manifest) -> str:
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def _report(fallbacks: int, cut: int, components: int, width: int) -> None:
+    if fallbacks:
+        log.warning("%d items have no text and are encoded as 'item <id>'", fallbacks)
+    if cut:
+        log.warning("%d item texts were too long and were cut", cut)
+    if components < width:
+        log.warning("the items fill %d of %d semantic components", components, width)

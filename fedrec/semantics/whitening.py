@@ -1,0 +1,123 @@
+"""Turn text vectors into a table whose directions carry equal weight.
+
+Raw sentence vectors crowd into a narrow cone (mean cosine .44 on MovieLens-1M): a common offset
+and a few strong directions drown what tells items apart. Centring removes the offset, whitening
+gives every kept principal component the same variance.
+Su et al., "Whitening Sentence Representations for Better Semantics and Faster Retrieval", 2021.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # has no stubs
+
+from fedrec.errors import ConfigError
+
+# Eigenvalues below this share of the largest are rounding noise of float32 vectors: dividing by
+# their roots would blow the noise up to the size of the meaning.
+EIGENVALUE_FLOOR = 1e-9
+
+
+@dataclass(frozen=True)
+class Reduced:
+    """Text vectors brought to the wanted width.
+
+    Attributes:
+        vectors: (V, S) float32; columns by falling variance of the text, then zero columns.
+        components: how many columns carry something; fewer than S when the items have fewer
+            independent differences (V items have at most V - 1).
+        kept_variance: share of the variance of the input that those components hold, 0 to 1.
+    """
+
+    vectors: npt.NDArray[np.float32]
+    components: int
+    kept_variance: float
+
+
+def reduced(vectors: npt.NDArray[np.floating], width: int, *, whiten: bool = True) -> Reduced:
+    """Centre the vectors and bring them to `width` principal components.
+
+    With `whiten`, every kept component has the same variance, and the table is scaled so that the
+    mean squared norm of its rows is 1. Without, the components keep their variances and every row
+    is divided by its own norm (a row equal to the mean stays zero). All statistics are float64;
+    each component's sign is the one that makes its largest loading positive. Permuting the rows
+    of the input permutes the rows of the output, bit for bit.
+
+    Args:
+        vectors: (V, S0) one row per item.
+        width: S, at most S0. Components that the items cannot fill are zero columns; a catalogue
+            of one item, or of equal items, gives zeros.
+        whiten: scale the components to equal variance.
+
+    Raises:
+        ConfigError: `width` is below 1 or above S0.
+    """
+    if not 1 <= width <= vectors.shape[1]:
+        raise ConfigError(
+            f"semantics.width must be from 1 to {vectors.shape[1]}, the width of the encoder's "
+            f"vectors, got {width}"
+        )
+    # Distinct rows in an order of their own, not that of the items' numbers: float addition is not
+    # associative, and among equal eigenvalues the last bit decides about another rotation.
+    rows = np.ascontiguousarray(vectors, dtype=np.float64)
+    as_bytes = rows.view(np.dtype((np.void, rows.itemsize * rows.shape[1]))).ravel()
+    _, first, inverse, counts = np.unique(
+        as_bytes, return_index=True, return_inverse=True, return_counts=True
+    )
+    rows, weights = rows[first], counts / len(rows)
+    # One thread: more would split the sums, and the table would depend on the number of cores.
+    with threadpool_limits(limits=1, user_api="blas"):
+        centred = rows - weights @ rows
+        variances, axes = _principal_axes(centred, weights)
+        total = float(variances.sum())
+        floor = EIGENVALUE_FLOOR * max(float(variances[0]), float(np.square(rows).mean()))
+        components = min(width, int(np.count_nonzero(variances > floor)))
+        projected = centred @ axes[:, :components]
+    if whiten:
+        # Unit variance in each component makes the mean squared norm their number.
+        projected /= np.sqrt(variances[:components] * max(components, 1))
+    else:
+        norms = np.linalg.norm(projected, axis=1, keepdims=True)
+        np.divide(projected, norms, out=projected, where=norms > 0)
+    table = np.zeros((len(vectors), width), dtype=np.float32)
+    table[:, :components] = projected[inverse]
+    kept = float(variances[:components].sum()) / total if components else 0.0
+    return Reduced(vectors=table, components=components, kept_variance=kept)
+
+
+def _principal_axes(
+    centred: npt.NDArray[np.float64], weights: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Variances (S0,), falling, and their axes (S0, S0) as columns with fixed signs."""
+    variances, axes = np.linalg.eigh((centred.T * weights) @ centred)
+    variances, axes = variances[::-1].clip(min=0), axes[:, ::-1]
+    largest = np.abs(axes).argmax(axis=0)
+    signs = np.where(axes[largest, np.arange(axes.shape[1])] < 0, -1.0, 1.0)
+    return variances, axes * signs
+
+
+def pca_rows(
+    table: npt.NDArray[np.float32], width: int, *, std: float = 0.02
+) -> npt.NDArray[np.float32]:
+    """First principal components of the text, to start the identity rows from.
+
+    The columns of a semantic table are principal components already, the strongest first; they
+    are taken as they are and scaled to one standard deviation. Idea: LLM2BERT4Rec, Harte et al.,
+    RecSys 2023.
+
+    Args:
+        table: (V + 1, S) semantic table, row 0 the padding.
+        width: D, width of the identity rows; columns beyond S are zero.
+        std: standard deviation of the entries of rows 1..V in the columns that carry something.
+
+    Returns:
+        (V + 1, D) float32, row 0 zero. A table of zeros (one item) gives zeros.
+    """
+    rows = np.zeros((len(table), width), dtype=np.float64)
+    shared = min(width, table.shape[1])
+    rows[1:, :shared] = table[1:, :shared]
+    filled = np.any(rows != 0, axis=0)
+    if filled.any():
+        rows[1:, filled] *= std / rows[1:, filled].std()
+    return rows.astype(np.float32)

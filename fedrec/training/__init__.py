@@ -1,0 +1,1 @@
+"""What one client does with its sequences: batches, dropout masks, local steps."""

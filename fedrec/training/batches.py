@@ -1,0 +1,78 @@
+"""Batches of training sequences, bucketed by length so that little of a batch is padding."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from fedrec.data.sequences import Sequences
+
+MIN_TRAINING_EVENTS = 2  # one to read, one to predict
+POOL = 16  # batches that are sorted by length together
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Inputs and targets of B users, padded on the right with 0.
+
+    Attributes:
+        users: (B,) global user numbers.
+        items: (B, L) int64, what was read.
+        targets: (B, L) int64, what followed; 0 behind the end of a row.
+        lengths: (B,) int64, real positions in each row.
+    """
+
+    users: np.ndarray
+    items: np.ndarray
+    targets: np.ndarray
+    lengths: np.ndarray
+
+    @property
+    def num_targets(self) -> int:
+        """Real positions in all rows."""
+        return int(self.lengths.sum())
+
+
+def trainable_users(training: Sequences, users: np.ndarray) -> np.ndarray:
+    """The users among ``users`` whose training part has an item to predict."""
+    return users[training.lengths()[users] >= MIN_TRAINING_EVENTS]
+
+
+def num_targets(training: Sequences, users: np.ndarray, max_length: int) -> int:
+    """How many targets one pass over ``users`` trains on."""
+    return int(np.clip(training.lengths()[users] - 1, 0, max_length).sum())
+
+
+def epoch_order(
+    training: Sequences, users: np.ndarray, batch_size: int, rng: np.random.Generator
+) -> list[np.ndarray]:
+    """Cut the users of one pass into batches: shuffled, alike in length inside a batch.
+
+    Every user comes once. Pools of 16 batches are sorted by length, cut, and the batches
+    shuffled again, so that a short and a long batch are as likely at any moment.
+    """
+    users = rng.permutation(trainable_users(training, users))
+    lengths = training.lengths()
+    batches: list[np.ndarray] = []
+    for start in range(0, len(users), POOL * batch_size):
+        pool = users[start : start + POOL * batch_size]
+        pool = pool[np.argsort(lengths[pool], kind="stable")]
+        batches += [pool[cut : cut + batch_size] for cut in range(0, len(pool), batch_size)]
+    return [batches[number] for number in rng.permutation(len(batches))]
+
+
+def collate(training: Sequences, users: np.ndarray, max_length: int) -> Batch:
+    """The last ``max_length`` steps of each user's training part as one batch."""
+    rows = [training.of(int(user))[-(max_length + 1) :] for user in users]
+    return Batch(users=users, **pad_rows(rows))
+
+
+def pad_rows(rows: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+    """Inputs, targets and lengths of rows of n + 1 items each: n steps from one to the next."""
+    lengths = np.array([len(row) - 1 for row in rows], dtype=np.int64)
+    items = np.zeros((len(rows), int(lengths.max())), dtype=np.int64)
+    targets = np.zeros_like(items)
+    for number, row in enumerate(rows):
+        items[number, : lengths[number]] = row[:-1]
+        targets[number, : lengths[number]] = row[1:]
+    return {"items": items, "targets": targets, "lengths": lengths}

@@ -1,0 +1,47 @@
+"""Dropout masks from our own streams.
+
+A mask belongs to a user, a round and a step, and is drawn at the user's own length. It therefore
+depends neither on who shares the batch, nor on the padding, nor on the worker: the same client
+work gives the same bytes on every engine.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fedrec.randomness import generator
+
+LEVELS = 256  # a byte decides, so p is rounded to the nearest 1/256
+
+
+def keep_factors(
+    users: np.ndarray,
+    lengths: np.ndarray,
+    *,
+    num_sites: int,
+    width: int,
+    dropout: float,
+    path: tuple[int | str, ...],
+    seed: int,
+) -> Tensor | None:
+    """Factors (sites, B, L, D), 0 or 1 / (1 - p), for ``Hybrid.encode``; none when p = 0.
+
+    Args:
+        users: (B,) global user numbers, each with a stream of its own.
+        lengths: (B,) real positions of each row; the padding behind them is never dropped.
+        num_sites: places in the model where dropout acts.
+        width: D.
+        dropout: p, the chance of dropping a component.
+        path: what else names the stream: round and step.
+        seed: of the run.
+    """
+    threshold = round(dropout * LEVELS)
+    if threshold == 0:
+        return None
+    drawn = np.full((num_sites, len(users), int(lengths.max()), width), LEVELS - 1, dtype=np.uint8)
+    for row, (user, length) in enumerate(zip(users, lengths, strict=True)):
+        stream = generator(seed, "dropout", *path, int(user))
+        bytes_ = np.frombuffer(stream.bytes(num_sites * int(length) * width), dtype=np.uint8)
+        drawn[:, row, :length] = bytes_.reshape(num_sites, int(length), width)
+    scale = LEVELS / (LEVELS - threshold)
+    return torch.from_numpy(drawn).ge_(threshold).to(torch.float32).mul_(scale)

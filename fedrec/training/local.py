@@ -1,0 +1,170 @@
+"""One client's fit: local steps over its users' sequences, from the weights it was sent."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from fedrec.data.sequences import Sequences
+from fedrec.errors import DataError
+from fedrec.models.recommender import Recommender
+from fedrec.randomness import generator
+from fedrec.training.batches import Batch, collate, epoch_order
+from fedrec.training.dropout import keep_factors
+from fedrec.training.objective import Draws, Objective
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """How much a client trains in a round, and with how much noise.
+
+    Attributes:
+        epochs: passes over the client's users, where ``steps`` is 0.
+        steps: batches a round instead; successive rounds go on through the same pass, so that
+            every user has had a turn before one comes again.
+        batch_size: users per batch.
+        max_length: longest stretch of a user's history that is read.
+        dropout: p of the masks.
+        identity_dropout: share of items shown without their identity.
+        proximal_mu: weight of the FedProx term; 0 is FedAvg.
+        clip_norm: bound on the gradient's norm; 0 for none.
+    """
+
+    epochs: int
+    steps: int
+    batch_size: int
+    max_length: int
+    dropout: float
+    identity_dropout: float
+    proximal_mu: float = 0.0
+    clip_norm: float = 0.0
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What a fit did: mean loss over the targets it trained on, their number, its steps."""
+
+    loss: float
+    targets: int
+    steps: int
+
+
+def proximal_penalty(model: nn.Module, anchor: Mapping[str, Tensor], mu: float) -> Tensor:
+    """mu/2 * ||w - w_global||^2 over the shared parameters, the FedProx term.
+
+    The norm is squared: its gradient is mu * (w - w_global), which fades as the
+    client comes back to the global model. Li et al., MLSys 2020, eq. (2).
+    """
+    now = dict(model.named_parameters())
+    distances = [(now[name] - start).square().sum() for name, start in anchor.items()]
+    return mu / 2 * torch.stack(distances).sum()
+
+
+def fit(
+    model: Recommender,
+    optimizer: torch.optim.Optimizer,
+    objective: Objective,
+    training: Sequences,
+    users: np.ndarray,
+    *,
+    plan: Plan,
+    seed: int,
+    round: int,
+    partition: int,
+    anchor: Mapping[str, Tensor] | None = None,
+) -> Fit:
+    """Train a model in place for one round; a pure function of weights, seed, round, partition.
+
+    Args:
+        model: holds the weights to start from.
+        optimizer: over the model's trained parameters, with whatever state it was given.
+        objective: loss of a batch.
+        training: training parts of all users; only ``users`` are read.
+        users: global numbers of this client's users.
+        plan: how much, with how much noise.
+        seed: of the run.
+        round: from 1.
+        partition: number of the client, names the stream of its batches.
+        anchor: the shared parameters as they were sent, for FedProx.
+
+    Raises:
+        DataError: none of the users has two training events.
+    """
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"a recommender must be a torch module, got {type(model).__name__}")
+    model.train()
+    width = next(iter(model.parameters())).shape[-1]
+    total, targets, steps = 0.0, 0, 0
+    for step, batch in enumerate(_batches(training, users, plan, seed, round, partition)):
+        keep = keep_factors(
+            batch.users,
+            batch.lengths,
+            num_sites=model.num_dropout_sites,
+            width=width,
+            dropout=plan.dropout,
+            path=(round, step),
+            seed=seed,
+        )
+        draws = Draws(seed, round, step, keep, plan.identity_dropout)
+        loss = objective(model, batch, draws)
+        penalized = loss
+        if plan.proximal_mu > 0 and anchor:
+            penalized = loss + proximal_penalty(model, anchor, plan.proximal_mu)
+        optimizer.zero_grad(set_to_none=True)
+        penalized.backward()  # type: ignore[no-untyped-call]  # torch leaves it unannotated
+        if plan.clip_norm > 0:
+            nn.utils.clip_grad_norm_(model.parameters(), plan.clip_norm)
+        optimizer.step()
+        total += loss.item() * batch.num_targets
+        targets += batch.num_targets
+        steps += 1
+    return Fit(total / targets, targets, steps)
+
+
+def _batches(
+    training: Sequences, users: np.ndarray, plan: Plan, seed: int, round: int, partition: int
+) -> Iterator[Batch]:
+    """Batches of one round: whole passes, or the next few of a pass that rounds share."""
+
+    def order(epoch: int) -> list[np.ndarray]:
+        stream = generator(seed, "batches", epoch, partition)
+        return epoch_order(training, users, plan.batch_size, stream)
+
+    per_epoch = len(order(0))
+    if per_epoch == 0:
+        raise DataError(
+            f"none of the {len(users)} users of partition {partition} has two training events; "
+            "lower partition.count or raise data.min-user-events"
+        )
+    count = plan.steps or plan.epochs * per_epoch
+    first = (round - 1) * count
+    epoch, batches = -1, []
+    for number in range(first, first + count):
+        if number // per_epoch != epoch:
+            epoch = number // per_epoch
+            batches = order(epoch)
+        yield collate(training, batches[number % per_epoch], plan.max_length)
+
+
+def make_optimizer(
+    model: nn.Module, name: str, *, learning_rate: float, beta_2: float, weight_decay: float
+) -> torch.optim.Optimizer:
+    """Optimiser over all trained parameters: adam, adamw or sgd.
+
+    The fused kernels do the same arithmetic in one pass over memory.
+    """
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    if name == "sgd":
+        return torch.optim.SGD(
+            parameters, lr=learning_rate, weight_decay=weight_decay, fused=True
+        )
+    kind = torch.optim.AdamW if name == "adamw" else torch.optim.Adam
+    return kind(
+        parameters,
+        lr=learning_rate,
+        betas=(0.9, beta_2),
+        weight_decay=weight_decay,
+        fused=True,
+    )

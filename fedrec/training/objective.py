@@ -1,0 +1,148 @@
+"""From a batch to a loss: which candidates each target is compared with."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fedrec.data.negatives import history_mask, sampled_negatives, shared_negatives
+from fedrec.data.sequences import Sequences
+from fedrec.models.losses import (
+    binary_loss,
+    gbce_beta,
+    sampled_softmax_loss,
+    softmax_loss,
+)
+from fedrec.models.recommender import Recommender, device_of
+from fedrec.randomness import generator
+from fedrec.training.batches import Batch
+
+Objective = Callable[[Recommender, Batch, "Draws"], Tensor]
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Names the streams of one local step.
+
+    Attributes:
+        seed: of the run.
+        round: number of the round, from 1.
+        step: number of the step in the round, from 0.
+        keep: (sites, B, L, D) dropout factors or none.
+        identity_dropout: share of items shown without their identity.
+    """
+
+    seed: int
+    round: int
+    step: int
+    keep: Tensor | None
+    identity_dropout: float
+
+
+def make_objective(
+    name: str,
+    *,
+    training: Sequences,
+    num_items: int,
+    negatives: int,
+    log_q: bool,
+    calibration: float,
+) -> Objective:
+    """The loss of a batch as a function of model, batch and draws.
+
+    Args:
+        name: sampled-softmax, softmax, bce or gbce.
+        training: training parts; negatives are drawn from everything but a user's own.
+        num_items: V.
+        negatives: K; BCE takes 1 per position whatever K is, as SASRec does.
+        log_q: correct sampled softmax for the chance of an item to be drawn.
+        calibration: t of gBCE.
+    """
+    if name == "softmax":
+        return lambda model, batch, draws: _full(model, batch, draws, num_items)
+    if name == "sampled-softmax":
+        ratio = math.log(num_items / negatives) if log_q else 0.0
+        return lambda model, batch, draws: _sampled(
+            model, batch, draws, training, num_items, negatives, ratio
+        )
+    count = 1 if name == "bce" else negatives
+    beta = 1.0 if name == "bce" else gbce_beta(num_items, negatives, calibration)
+    return lambda model, batch, draws: _binary(
+        model, batch, draws, training, num_items, count, beta
+    )
+
+
+def _full(model: Recommender, batch: Batch, draws: Draws, num_items: int) -> Tensor:
+    states, vectors, _ = _forward(model, batch, draws, np.arange(num_items + 1))
+    targets = torch.from_numpy(batch.targets[batch.targets > 0]).to(vectors.device)
+    return softmax_loss(states, vectors[1:], targets - 1)
+
+
+def _sampled(
+    model: Recommender,
+    batch: Batch,
+    draws: Draws,
+    training: Sequences,
+    num_items: int,
+    count: int,
+    log_ratio: float,
+) -> Tensor:
+    negatives = shared_negatives(draws.seed, draws.round, draws.step, num_items, count)
+    targets = batch.targets[batch.targets > 0]
+    needed = np.unique(np.concatenate([batch.items.ravel(), targets, negatives]))
+    states, vectors, place = _forward(model, batch, draws, needed)
+    seen = np.stack([np.isin(negatives, training.of(int(user))) for user in batch.users])
+    refused = torch.from_numpy(np.repeat(seen, batch.lengths, axis=0)).to(vectors.device)
+    return sampled_softmax_loss(
+        states, vectors[place(targets)], vectors[place(negatives)], refused, log_ratio
+    )
+
+
+def _binary(
+    model: Recommender,
+    batch: Batch,
+    draws: Draws,
+    training: Sequences,
+    num_items: int,
+    count: int,
+    beta: float,
+) -> Tensor:
+    rows = [
+        sampled_negatives(
+            generator(draws.seed, "negatives", draws.round, draws.step, int(user)),
+            history_mask([training.of(int(user))], num_items),
+            int(length),
+            count,
+        )[0]
+        for user, length in zip(batch.users, batch.lengths, strict=True)
+    ]
+    negatives = np.concatenate(rows)
+    targets = batch.targets[batch.targets > 0]
+    needed = np.unique(np.concatenate([batch.items.ravel(), targets, negatives.ravel()]))
+    states, vectors, place = _forward(model, batch, draws, needed)
+    return binary_loss(states, vectors[place(targets)], vectors[place(negatives)], beta=beta)
+
+
+def _forward(
+    model: Recommender, batch: Batch, draws: Draws, needed: np.ndarray
+) -> tuple[Tensor, Tensor, Callable[[np.ndarray], Tensor]]:
+    """States (M, D) of the real positions, vectors (K, D) of the needed items, item -> row."""
+    device = device_of(model)
+
+    def place(items: np.ndarray) -> Tensor:
+        return torch.from_numpy(np.searchsorted(needed, items)).to(device)
+
+    unknown = None
+    if draws.identity_dropout > 0:
+        stream = generator(draws.seed, "identity", draws.round, draws.step)
+        dropped = stream.random(int(needed[-1]) + 1) < draws.identity_dropout
+        unknown = torch.from_numpy(dropped[needed]).to(device)
+    table = model.look_up(torch.from_numpy(needed).to(device), unknown)
+    lengths = torch.from_numpy(batch.lengths).to(device)
+    keep = None if draws.keep is None else draws.keep.to(device)
+    states, _ = model.encode(table, place(batch.items), lengths, keep)
+    real = torch.from_numpy(batch.targets > 0).to(device)
+    return states[real], model.output_vectors(table), place

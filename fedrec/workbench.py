@@ -1,0 +1,181 @@
+"""From a run config to the things it names: data, frozen table, model, loss, optimiser.
+
+Both sides of a federation and the central reference open them here, so that the same config
+means the same model everywhere.
+"""
+
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from fedrec.config import Config, Data, names_in
+from fedrec.data.catalog import Catalog
+from fedrec.data.frame import Columns
+from fedrec.data.partition import assign
+from fedrec.data.sequences import Sequences
+from fedrec.data.splits import training_part
+from fedrec.data.store import Dataset, open_dataset, prepare
+from fedrec.errors import ConfigError, ResourceError
+from fedrec.home import home
+from fedrec.models.build import build_model
+from fedrec.models.recommender import Recommender
+from fedrec.semantics.table import SemanticTable, semantic_table
+from fedrec.training.local import Plan, make_optimizer
+from fedrec.training.objective import Objective, make_objective
+
+
+def columns_of(data: Data) -> Columns:
+    """The column names of a user's own table."""
+    return Columns(
+        user=data.user_column,
+        item=data.item_column,
+        time=data.time_column,
+        rating=data.rating_column,
+        title=data.title_column,
+        genres=data.genres_column,
+        year=data.year_column,
+        description=data.description_column,
+        items=data.items,
+        texts=names_in(data.text_columns),
+        attributes=names_in(data.attribute_columns),
+    )
+
+
+def prepare_data(config: Config) -> Path:
+    """The folder of the prepared data, made if it is not there yet."""
+    data = config.data
+    return prepare(
+        data.source,
+        format=data.format,
+        home=home(),
+        min_item_events=data.min_item_events,
+        min_user_events=data.min_user_events,
+        seed=config.seed,
+        columns=columns_of(data),
+    )
+
+
+@lru_cache(maxsize=4)
+def open_data(folder: Path) -> tuple[Dataset, Sequences]:
+    """A prepared dataset and its training part, once per process."""
+    dataset = open_dataset(folder)
+    return dataset, training_part(dataset.sequences)
+
+
+def partition_of(config: Config, dataset: Dataset, training: Sequences) -> np.ndarray:
+    """(U,) partition number of every user."""
+    rule = config.partition
+    return assign(
+        rule.by,
+        rule.count,
+        sequences=training,
+        seed=config.seed,
+        alpha=rule.alpha,
+        genres=dataset.catalog.genre_matrix(),
+        genre_names=dataset.catalog.genre_names(),
+        attributes=dataset.attributes,
+    )
+
+
+def needs_table(config: Config) -> bool:
+    """Whether the model looks at meanings, as a view or to start identity rows from."""
+    if config.model.name == "sasrec":
+        return False
+    views = names_in(config.model.views)
+    return "semantic" in views
+
+
+def open_table(config: Config, catalog: Catalog) -> SemanticTable | None:
+    """The frozen table of meanings, from the cache if it is there; none if no view reads it."""
+    if not needs_table(config):
+        return None
+    settings = config.semantics
+    return semantic_table(
+        catalog,
+        encoder=settings.encoder,
+        revision=settings.revision,
+        fields=names_in(settings.fields),
+        width=settings.width,
+        whiten=settings.whiten,
+        home=home(),
+        shuffle_seed=config.seed if settings.shuffled else None,
+    )
+
+
+def make_model(
+    config: Config, catalog: Catalog, table: SemanticTable | None, frequency: np.ndarray
+) -> Recommender:
+    """The model of a config with its initial weights, on the device that the config names."""
+    model = build_model(
+        config.model,
+        num_items=catalog.num_items,
+        meaning=None if table is None else table.vectors,
+        content=catalog.content_features(),
+        frequency=frequency,
+        seed=config.seed,
+    )
+    if isinstance(model, nn.Module):
+        model.to(device(config))
+    return model
+
+
+def device(config: Config) -> torch.device:
+    """The device to compute on: "auto" takes a GPU where there is one.
+
+    Raises:
+        ResourceError: ``device = "cuda"`` without one.
+    """
+    if config.device == "cuda" and not torch.cuda.is_available():
+        raise ResourceError("device = 'cuda', but torch finds no GPU here; set device = 'auto'")
+    use_gpu = config.device != "cpu" and torch.cuda.is_available()
+    return torch.device("cuda" if use_gpu else "cpu")
+
+
+def make_loss(config: Config, training: Sequences, num_items: int) -> Objective:
+    """The loss of a config over a catalogue of V items."""
+    loss = config.loss
+    if loss.name in ("sampled-softmax", "gbce") and loss.negatives > num_items:
+        raise ConfigError(
+            f"loss.negatives is {loss.negatives}, but the catalogue has {num_items} items; "
+            "lower loss.negatives or set loss.name = 'softmax'"
+        )
+    return make_objective(
+        loss.name,
+        training=training,
+        num_items=num_items,
+        negatives=loss.negatives,
+        log_q=loss.log_q,
+        calibration=loss.calibration,
+    )
+
+
+def make_plan(config: Config, proximal_mu: float) -> Plan:
+    """How much one round trains, with how much noise."""
+    local, model = config.local, config.model
+    has_other_views = model.name != "sasrec" and names_in(model.views) != ("identity",)
+    return Plan(
+        epochs=local.epochs,
+        steps=local.steps,
+        batch_size=local.batch_size,
+        max_length=model.max_length,
+        dropout=model.dropout,
+        # Without another view, an item without its identity would be no item at all.
+        identity_dropout=model.identity_dropout if has_other_views else 0.0,
+        proximal_mu=proximal_mu,
+        clip_norm=local.clip_norm,
+    )
+
+
+def local_optimizer(config: Config, model: nn.Module) -> torch.optim.Optimizer:
+    """The optimiser of local training, without state."""
+    local = config.local
+    return make_optimizer(
+        model,
+        local.optimizer,
+        learning_rate=local.learning_rate,
+        beta_2=local.beta_2,
+        weight_decay=local.weight_decay,
+    )

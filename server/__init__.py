@@ -1,0 +1,1 @@
+"""The coordinator side: a thin Flower ServerApp, the round, selection, replies, strategies."""

@@ -1,0 +1,80 @@
+"""Send messages to nodes and collect the replies, over any Flower Grid."""
+
+import time
+from collections.abc import Iterable, Sequence
+
+from flwr.app import Message, RecordDict
+from flwr.serverapp import Grid
+
+FIRST_WAIT, LONGEST_WAIT = 0.005, 0.1  # seconds between looks for replies
+
+
+def exchange(grid: Grid, messages: Sequence[Message], timeout: float) -> list[Message]:
+    """Replies to the messages that came within ``timeout`` seconds, in whatever order.
+
+    Flower's own ``send_and_receive`` looks every three seconds and trusts the wall clock.
+    """
+    waiting = set(grid.push_messages(messages))
+    replies: list[Message] = []
+    deadline = time.monotonic() + timeout
+    wait = FIRST_WAIT
+    while waiting and time.monotonic() < deadline:
+        arrived = list(grid.pull_messages(waiting))
+        replies += arrived
+        waiting -= {reply.metadata.reply_to_message_id for reply in arrived}
+        if waiting:
+            wait = FIRST_WAIT if arrived else min(LONGEST_WAIT, 1.5 * wait)
+            time.sleep(wait)
+    return replies
+
+
+def array_bytes(content: RecordDict) -> int:
+    """Bytes of all arrays in a message: what its size is made of."""
+    return sum(record.count_bytes() for record in content.array_records.values())
+
+
+class OnlyThese(Grid):
+    """A grid that shows a strategy the chosen nodes only.
+
+    Flower's strategies sample nodes by a global generator over random node ids; given exactly the
+    chosen ones, they take them all and the draw stays ours.
+
+    Args:
+        grid: the grid behind.
+        node_ids: the nodes to show.
+    """
+
+    def __init__(self, grid: Grid, node_ids: Iterable[int]) -> None:
+        self._grid = grid
+        self._node_ids = list(node_ids)
+
+    def get_node_ids(self) -> list[int]:
+        """The chosen nodes."""
+        return self._node_ids
+
+    def set_run(self, run: object) -> None:
+        """Pass on."""
+        self._grid.set_run(run)  # type: ignore[arg-type]  # Flower's Run, passed through
+
+    @property
+    def run(self) -> object:  # type: ignore[override]  # as above
+        """Pass on."""
+        return self._grid.run
+
+    def create_message(self, *args: object, **kwargs: object) -> Message:  # type: ignore[override]
+        """Pass on."""
+        return self._grid.create_message(*args, **kwargs)  # type: ignore[arg-type]
+
+    def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
+        """Pass on."""
+        return self._grid.push_messages(messages)
+
+    def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
+        """Pass on."""
+        return self._grid.pull_messages(message_ids)
+
+    def send_and_receive(
+        self, messages: Iterable[Message], *, timeout: float | None = None
+    ) -> Iterable[Message]:
+        """Pass on."""
+        return self._grid.send_and_receive(messages, timeout=timeout)

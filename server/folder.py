@@ -1,0 +1,165 @@
+"""The run folder: what a run leaves, written so that a reader never sees half a file."""
+
+import datetime
+import importlib.metadata
+import os
+import platform
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import save
+
+import fedrec
+from fedrec import protocol
+from fedrec.config import Config, config_hash, to_toml
+from fedrec.errors import ConfigError, FedrecError, ResourceError
+from fedrec.home import home
+from fedrec.models.parameters import NamedArrays
+from fedrec.report.history import append_round, read_json, replace_file, write_json
+
+FORMAT = 1  # of the run folder
+PACKAGES = ("flwr", "ray", "torch", "sentence-transformers", "numpy", "pandas")
+
+
+class RunFolder:
+    """One run's folder and what run.json says of it.
+
+    Args:
+        path: an absolute folder that is new, empty, or left by a run that never began a round.
+        config: of the run.
+        engine: what carries the messages.
+        command: that repeats the run.
+
+    Raises:
+        ConfigError: the folder holds something and ``run.overwrite`` is off.
+        ResourceError: it cannot be written.
+    """
+
+    def __init__(self, path: Path, config: Config, *, engine: str, command: str) -> None:
+        self.path = path
+        _make_room(path, overwrite=config.run.overwrite)
+        self.about: dict[str, Any] = {
+            "format": FORMAT,
+            "status": "running",
+            "reason": "",
+            "exit_code": None,
+            "name": path.name,
+            "command": command,
+            "engine": engine,
+            "seed": config.seed,
+            "config_hash": config_hash(config),
+            "code": protocol.code_fingerprint(),
+            "versions": _versions(),
+            "machine": _machine(),
+            "started": _now(),
+        }
+        self.describe()
+        replace_file(path / "config.toml", to_toml(config).encode())
+        self.log(f"started: {command}")
+
+    def describe(self, **facts: Any) -> None:
+        """Add facts to run.json."""
+        self.about |= facts
+        write_json(self.path / "run.json", self.about)
+
+    def add_round(self, line: dict[str, Any]) -> None:
+        """Append a line to rounds.jsonl and say so in the log."""
+        append_round(self.path / "rounds.jsonl", line)
+        loss = "-" if line["train_loss"] is None else f"{line['train_loss']:.4f}"
+        judged = line["validation"]
+        shown = "" if judged is None else f", validation NDCG@10 {judged['NDCG@10']:.4f}"
+        self.log(f"round {line['round']}: loss {loss}{shown}")
+        for one in line["dropped"]:
+            self.log(f"round {line['round']}: left out partition {one['partition']}: {one['reason']}")
+
+    def save_weights(self, weights: NamedArrays) -> None:
+        """Write model.safetensors in float32."""
+        arrays = {name: np.ascontiguousarray(a, dtype=np.float32) for name, a in weights.items()}
+        replace_file(self.path / "model.safetensors", save(arrays))
+
+    def finish(self, status: str, **facts: Any) -> None:
+        """Close the run as done or degraded."""
+        self.describe(status=status, exit_code=0, finished=_now(), **facts)
+        self.log(status)
+
+    def fail(self, error: BaseException, exit_code: int) -> None:
+        """Close the run as failed or interrupted, with the reason."""
+        reason = str(error) if isinstance(error, FedrecError) else f"{type(error).__name__}: {error}"
+        status = "interrupted" if exit_code in (130, 143) else "failed"
+        self.describe(status=status, reason=reason, exit_code=exit_code, finished=_now())
+        self.log(f"{status}: {reason}")
+
+    def log(self, text: str) -> None:
+        """Append a line to log.txt."""
+        with (self.path / "log.txt").open("a", encoding="utf-8") as file:
+            file.write(f"{_now()} {text}\n")
+
+
+def run_path(config: Config, data_name: str) -> Path:
+    """The folder of a run: ``run.dir``, or one named after it under ``$FEDREC_HOME/runs``."""
+    if config.run.dir:
+        path = Path(config.run.dir)
+        if not path.is_absolute():
+            raise ConfigError(
+                f"run.dir must be an absolute path, got {config.run.dir!r}: Flower's service "
+                "runs in a folder of its own"
+            )
+        return path
+    stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+    return home() / "runs" / (config.run.name or f"{data_name}-{config.strategy.name}-{stamp}")
+
+
+def _make_room(path: Path, *, overwrite: bool) -> None:
+    try:
+        if path.exists() and any(path.iterdir()) and not _never_began(path):
+            if not overwrite:
+                raise ConfigError(
+                    f"the run folder {path} is not empty; choose another with --out or run.dir, "
+                    "or set --overwrite (run.overwrite)"
+                )
+            if not (path / "run.json").is_file():
+                raise ConfigError(
+                    f"{path} is not empty and no run folder (it has no run.json), so it is not "
+                    "overwritten; choose another with --out or run.dir"
+                )
+        if path.exists():
+            shutil.rmtree(path)
+        path.mkdir(parents=True)
+    except OSError as error:
+        raise ResourceError(
+            f"the run folder {path} cannot be written ({error.strerror}); choose another with "
+            "--out or run.dir"
+        ) from error
+
+
+def _never_began(path: Path) -> bool:
+    """Whether a failed run left nothing in the folder that is worth keeping."""
+    about = path / "run.json"
+    if not about.is_file() or (path / "rounds.jsonl").exists():
+        return False
+    return bool(read_json(about).get("status") == "failed")
+
+
+def _versions() -> dict[str, str]:
+    found = {"fedrec": fedrec.__version__, "python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _machine() -> dict[str, Any]:
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return {
+        "cores": os.cpu_count(),
+        "memory_gib": round(memory, 1),
+        "platform": platform.platform(),
+    }
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

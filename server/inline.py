@@ -1,0 +1,86 @@
+"""A Grid that calls the ClientApp in this process: real tracebacks, no service, no Ray.
+
+Two touches of Flower are not public: the identity of the running task, which ``Message`` reads,
+and a message's id, which Flower's own grids set as well. A test says so when they move.
+"""
+
+import itertools
+from collections.abc import Iterable, Mapping
+
+from flwr.app import Context, Message, RecordDict
+from flwr.clientapp import ClientApp
+from flwr.serverapp import Grid
+from flwr.supercore.task_identity import TaskIdentity
+
+from fedrec.config import Value
+
+SERVER_NODE = 1  # as in Flower
+FIRST_NODE = 1000
+
+
+class InlineGrid(Grid):
+    """Clients as function calls.
+
+    Args:
+        client_app: the ClientApp whose verbs are called.
+        num_partitions: how many clients there are.
+        run_config: flat run config that each client's context carries.
+    """
+
+    def __init__(
+        self, client_app: ClientApp, num_partitions: int, run_config: Mapping[str, Value]
+    ) -> None:
+        TaskIdentity.run_id, TaskIdentity.node_id, TaskIdentity.task_id = 1, SERVER_NODE, 1
+        self._client_app = client_app
+        self._contexts = {
+            FIRST_NODE + number: Context(
+                run_id=1,
+                node_id=FIRST_NODE + number,
+                node_config={"partition-id": number, "num-partitions": num_partitions},
+                state=RecordDict(),
+                run_config=dict(run_config),
+            )
+            for number in range(num_partitions)
+        }
+        self._numbers = itertools.count(1)
+        self._replies: dict[str, Message] = {}
+
+    def get_node_ids(self) -> list[int]:
+        """All clients, always."""
+        return list(self._contexts)
+
+    def push_messages(self, messages: Iterable[Message]) -> list[str]:
+        """Answer each message at once; its reply waits to be pulled."""
+        ids = []
+        for message in messages:
+            identity = f"inline-{next(self._numbers)}"
+            message.metadata.__dict__["_message_id"] = identity
+            context = self._contexts[message.metadata.dst_node_id]
+            self._replies[identity] = self._client_app(message, context)
+            ids.append(identity)
+        return ids
+
+    def pull_messages(self, message_ids: Iterable[str]) -> list[Message]:
+        """The replies to some messages, each once."""
+        known = [identity for identity in message_ids if identity in self._replies]
+        return [self._replies.pop(identity) for identity in known]
+
+    def send_and_receive(
+        self, messages: Iterable[Message], *, timeout: float | None = None
+    ) -> list[Message]:
+        """Push and pull; nothing is ever late."""
+        return self.pull_messages(self.push_messages(messages))
+
+    def create_message(  # type: ignore[override]  # Flower deprecates it, nothing calls it
+        self, content: RecordDict, message_type: str, dst_node_id: int, **_: object
+    ) -> Message:
+        """A message as Flower's constructor makes it."""
+        return Message(content, dst_node_id, message_type)
+
+    def set_run(self, run: object) -> None:
+        """There is one run."""
+
+    @property
+    def run(self) -> object:  # type: ignore[override]  # nothing reads it
+        """There is no run record."""
+        return None

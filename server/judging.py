@@ -1,0 +1,149 @@
+"""Evaluate: ask clients for ranks, put them together, turn them into metrics."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from flwr.app import Message
+
+from fedrec import protocol
+from fedrec.evaluation.metrics import (
+    intervals,
+    ndcg,
+    hr,
+    partition_means,
+    partition_spread,
+    per_user,
+    summary,
+)
+from fedrec.evaluation.slices import (
+    by_history_length,
+    by_popularity,
+    partition_metrics,
+    slice_metrics,
+)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Ranks of U users over some partitions, in order of users.
+
+    Attributes:
+        users: (U,) global numbers.
+        partitions: (U,) who holds them.
+        targets: (U,) held-out items.
+        events: (U,) length of each whole sequence.
+        ranks: protocol -> (U,).
+        personal: (U,) ranks of the personalised models, or none.
+        candidates: (U,) items ranked under "full".
+        gates: (U, N) mean gate weights.
+    """
+
+    users: np.ndarray
+    partitions: np.ndarray
+    targets: np.ndarray
+    events: np.ndarray
+    ranks: Mapping[str, np.ndarray]
+    personal: np.ndarray | None
+    candidates: np.ndarray
+    gates: np.ndarray
+
+    def num_candidates(self, protocol_name: str) -> np.ndarray | int:
+        """Items ranked per user under a protocol."""
+        if protocol_name == "full":
+            return self.candidates
+        return int(protocol_name.rpartition("-")[2]) + 1
+
+
+def judged(replies: Mapping[int, Message]) -> Judged:
+    """Put the evaluate replies of some partitions together."""
+    records = {
+        partition: {
+            name: array.numpy()
+            for name, array in reply.content.array_records[protocol.RANKS].items()
+        }
+        for partition, reply in sorted(replies.items())
+    }
+    held_by = np.concatenate([np.full(len(r["users"]), p) for p, r in records.items()])
+
+    def joined(name: str) -> np.ndarray:
+        return np.concatenate([record[name] for record in records.values()])
+
+    order = np.argsort(joined("users"), kind="stable")
+    first = next(iter(records.values()))
+    return Judged(
+        users=joined("users")[order],
+        partitions=held_by[order],
+        targets=joined("targets")[order],
+        events=joined("events")[order],
+        ranks={
+            name.removeprefix("rank/"): joined(name)[order]
+            for name in first
+            if name.startswith("rank/")
+        },
+        personal=joined("personal")[order]
+        if all("personal" in record for record in records.values())
+        else None,
+        candidates=joined("candidates")[order],
+        gates=joined("gates")[order],
+    )
+
+
+def round_metrics(found: Judged, main: str, at: Sequence[int]) -> dict[str, Any]:
+    """What a line of rounds.jsonl says of an evaluation."""
+    ranks = found.ranks[main]
+    values = {"HR@10": hr(ranks, 10), "NDCG@10": ndcg(ranks, 10)}
+    return {
+        "validation": summary(ranks, found.num_candidates(main), at),
+        "clients": partition_spread(ranks, found.partitions),
+        "client_values": {
+            name: partition_means(each, found.partitions)[1].tolist()
+            for name, each in values.items()
+        },
+    }
+
+
+def with_intervals(
+    found: Judged, name: str, *, seed: int, at: Sequence[int], resamples: int, label: str
+) -> dict[str, dict[str, float]]:
+    """Every metric under one protocol with its 95 % interval over users."""
+    values = per_user(found.ranks[name], found.num_candidates(name), at)
+    return intervals(values, seed, name=label, resamples=resamples)
+
+
+def final_metrics(
+    found: Judged,
+    main: str,
+    *,
+    view_names: Sequence[str],
+    counts: np.ndarray | None,
+    seed: int,
+    at: Sequence[int],
+) -> dict[str, Any]:
+    """Slices, clients and gates of the final test evaluation, as metrics.json stores them."""
+    ranks, sizes = found.ranks[main], found.num_candidates(main)
+    # The input of the test holds everything but the last event.
+    kinds = {"history length": by_history_length(found.events - 1)}
+    if counts is not None:
+        kinds["item popularity"] = by_popularity(found.targets, counts)
+    slices = {
+        name: slice_metrics(kind, ranks, sizes, seed=seed, at=at) for name, kind in kinds.items()
+    }
+    gates: dict[str, Any] | None = None
+    if found.gates.shape[1] == len(view_names) > 1:
+        gates = {"views": list(view_names)}
+        for name, kind in kinds.items():
+            gates[name] = [
+                {
+                    "slice": label,
+                    "weights": found.gates[kind.member == index].mean(axis=0).tolist(),
+                }
+                for index, label in enumerate(kind.labels)
+                if (kind.member == index).any()
+            ]
+    return {
+        "slices": slices,
+        "clients": partition_metrics(found.partitions, ranks, sizes, seed=seed, at=at),
+        "gates": gates,
+    }

@@ -1,0 +1,101 @@
+"""Slices of users: every user in exactly one, labels that say which, metrics of each."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fedrec.evaluation.metrics import interval, ndcg, summary
+from fedrec.evaluation.slices import (
+    POPULARITY_LABELS,
+    Slices,
+    by_history_length,
+    by_popularity,
+    partition_metrics,
+    slice_metrics,
+)
+
+
+def test_history_slices_by_hand():
+    lengths = np.array([4, 5, 6, 7, 8, 9, 10, 40])
+    found = by_history_length(lengths)
+    assert found.labels == ("4-5", "6-7", "8-9", "10-40")
+    np.testing.assert_array_equal(found.member, [0, 0, 1, 1, 2, 2, 3, 3])
+
+
+def test_users_of_equal_length_share_a_slice():
+    found = by_history_length(np.array([3, 3, 3, 3, 3, 3, 9, 12]))
+    assert found.labels == ("3", "9-12")
+    np.testing.assert_array_equal(found.member, [0, 0, 0, 0, 0, 0, 1, 1])
+
+
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=50), st.integers(1, 6))
+def test_history_labels_are_the_shortest_and_longest_of_each_slice(lengths, parts):
+    lengths = np.array(lengths)
+    found = by_history_length(lengths, parts)
+    assert len(found.labels) <= parts
+    ends = 0
+    for index, label in enumerate(found.labels):
+        inside = lengths[found.member == index]
+        low, _, high = label.partition("-")
+        assert (inside.min(), inside.max()) == (int(low), int(high or low))
+        assert inside.min() > ends  # slices ascend and never overlap
+        ends = inside.max()
+
+
+def test_no_users_have_no_slices():
+    assert by_history_length(np.array([], dtype=np.int64)).labels == ()
+
+
+def test_popularity_slices_by_hand():
+    # items 1..6 with 10, 50, 20, 15, 5, 0 of 100 events; by popularity: 2, 3, 4, 1, 5, 6
+    # events on more popular items:                                      0, .5, .7, .85, .95, -
+    counts = np.array([0, 10, 50, 20, 15, 5, 0])
+    found = by_popularity(np.array([1, 2, 3, 4, 5, 6]), counts)
+    assert [POPULARITY_LABELS[part][:4] for part in found.member] == [
+        "tail",
+        "head",
+        "midd",
+        "midd",
+        "tail",
+        "neve",
+    ]
+
+
+def test_popularity_without_any_event_is_never_seen():
+    np.testing.assert_array_equal(by_popularity(np.array([1, 2]), np.zeros(3)).member, [3, 3])
+
+
+def test_slice_metrics_have_the_layout_of_the_run_folder():
+    slices = Slices(("few", "none", "many"), np.array([0, 2, 2, 0]))
+    found = slice_metrics(slices, np.array([1.0, 3.0, 50.0, 20.0]), 100, seed=0, at=(10,))
+    assert [(entry["slice"], entry["users"]) for entry in found] == [("few", 2), ("many", 2)]
+    many = found[1]["metrics"]
+    assert set(many) == {"HR@10", "NDCG@10", "Recall@10", "MRR", "AUC"}
+    assert set(many["HR@10"]) == {"value", "low", "high"}
+    assert many["NDCG@10"]["value"] == pytest.approx((0.5 + 0) / 2)
+    assert many["AUC"]["value"] == pytest.approx((97 + 50) / 99 / 2)
+
+
+def test_slices_are_weighed_means_of_the_whole():
+    rng = np.random.default_rng(0)
+    ranks = rng.integers(1, 50, 200).astype(np.float64)
+    found = slice_metrics(Slices(("a", "b", "c"), rng.integers(0, 3, 200)), ranks, 60, seed=0)
+    for metric, value in summary(ranks, 60).items():
+        parts = sum(part["users"] * part["metrics"][metric]["value"] for part in found)
+        assert parts / 200 == pytest.approx(value)
+
+
+def test_candidates_per_user_go_with_their_users():
+    slices = Slices(("a", "b"), np.array([1, 0]))
+    found = slice_metrics(slices, np.array([2.0, 2.0]), np.array([3, 5]), seed=0, at=(2,))
+    assert [part["metrics"]["AUC"]["value"] for part in found] == [0.75, 0.5]
+
+
+def test_partition_metrics_list_partitions_with_users_in_order():
+    ranks = np.array([1.0, 30.0, 3.0, 2.0])
+    found = partition_metrics(np.array([5, 0, 5, 5]), ranks, 100, seed=4, at=(10,))
+    assert [(entry["partition"], entry["users"]) for entry in found] == [(0, 1), (5, 3)]
+    entry = found[1]["metrics"]["NDCG@10"]
+    low, high = interval(ndcg(ranks[[0, 2, 3]], 10), 4, name="partition 5")
+    assert (entry["low"], entry["high"]) == pytest.approx((low, high))
