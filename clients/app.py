@@ -50,8 +50,9 @@ def evaluate(message: Message, context: Context) -> Message:
 
 def _answered(answer: Answer, message: Message, context: Context) -> Message:
     """The answer, or the reason why there is none: Flower would send a bare exception."""
-    # Speed comes from workers: more threads than free cores make a step many times slower.
-    torch.set_num_threads(1)
+    # Speed comes from workers: more threads than free cores make a step many times slower, and
+    # another number of threads gives other sums. The central reference alone asks for more.
+    torch.set_num_threads(int(context.node_config.get("threads", 1)))
     partition = int(context.node_config.get("partition-id", -1))
     try:
         config = read_config(context.run_config)

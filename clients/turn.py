@@ -5,6 +5,8 @@ repeated turn gives the same bytes.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 from torch import nn
@@ -32,6 +34,7 @@ from fedrec.models.recommender import Recommender
 from fedrec.training.batches import num_targets
 from fedrec.training.local import Fit, fit
 from fedrec.workbench import (
+    fixed_candidates,
     local_optimizer,
     make_loss,
     make_model,
@@ -61,12 +64,15 @@ class Holding:
 
 
 def open_holding(config: Config, partition: int) -> Holding:
-    """Open the data and find the users of a partition."""
-    dataset, training = open_data(prepare_data(config))
+    """Open the data and find the users of a partition, once per process."""
+    return _holding(config, partition, prepare_data(config))
+
+
+@lru_cache(maxsize=64)
+def _holding(config: Config, partition: int, folder: Path) -> Holding:
+    dataset, training = open_data(folder)
     users = users_of(partition_of(config, dataset, training), partition)
-    return Holding(
-        dataset, training, users, num_targets(training, users, config.model.max_length)
-    )
+    return Holding(dataset, training, users, num_targets(training, users, config.model.max_length))
 
 
 def training_events(holding: Holding) -> np.ndarray:
@@ -174,6 +180,7 @@ def evaluate_turn(
             num_items=num_items,
             counts=frequency if counts_are_shared else None,
             seed=config.seed,
+            fixed=fixed_candidates(config, holding.dataset),
         )
 
     if scorer == "popularity":
@@ -193,9 +200,7 @@ def evaluate_turn(
     return result, personal.ranks[protocols[0]]
 
 
-def _model(
-    config: Config, holding: Holding, frequency: np.ndarray
-) -> tuple[Recommender, Groups]:
+def _model(config: Config, holding: Holding, frequency: np.ndarray) -> tuple[Recommender, Groups]:
     catalog = holding.dataset.catalog
     model = make_model(config, catalog, open_table(config, catalog), frequency)
     return model, groups_of(_module(model), names_in(config.model.private))

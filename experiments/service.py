@@ -15,7 +15,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -183,9 +182,9 @@ def _wait_until_healthy(running: Service, port: int) -> None:
                 f"Flower's service ended with code {running.process.returncode} before it was "
                 f"ready: {last_error(running.log.read_text(errors='replace'))}"
             )
-        with contextlib.suppress(OSError, urllib.error.URLError):
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1):
-                return
+        address = f"http://127.0.0.1:{port}/health"
+        with contextlib.suppress(OSError), urllib.request.urlopen(address, timeout=1):
+            return
         time.sleep(0.2)
     raise ResourceError(
         f"Flower's service did not answer within {START_SECONDS:.0f} s on port {port}: "

@@ -242,6 +242,7 @@ class Evaluation:
     protocol: str = "full"  # the first of several is the main one
     at: str = "5,10,20"
     resamples: int = 1000
+    ncf_negatives: str = ""  # NCF's file for the protocol ncf-99
 
     def __post_init__(self) -> None:
         protocols = names_in(self.protocol)
@@ -251,6 +252,11 @@ class Evaluation:
                 "evaluation.protocol",
                 name,
                 ("full", "uniform-100", "uniform-99", "popularity-100", "ncf-99"),
+            )
+        if "ncf-99" in protocols and not self.ncf_negatives:
+            raise ConfigError(
+                "evaluation.protocol has ncf-99, which reads its negatives from a file; name it "
+                "in evaluation.ncf-negatives"
             )
         if not all(part.isdecimal() and int(part) > 0 for part in names_in(self.at)):
             raise ConfigError(
@@ -343,7 +349,9 @@ def read_config(values: Mapping[str, Any], base: Config | None = None) -> Config
     for key, value in values.items():
         if key not in flat:
             near = difflib.get_close_matches(key, flat, 1, cutoff=0.5)
-            hint = f"did you mean {near[0]!r}?" if near else "`fedrec keys` lists the keys there are"
+            hint = (
+                f"did you mean {near[0]!r}?" if near else "`fedrec keys` lists the keys there are"
+            )
             raise ConfigError(f"unknown key {key!r}; {hint}")
         flat[key] = _typed(key, value, type(flat[key]))
     sections: dict[str, dict[str, Value]] = {}
@@ -363,9 +371,7 @@ def _typed(key: str, value: Any, kind: type) -> Value:
         value = float(value)
     if type(value) is not kind:
         names = {int: "a whole number", float: "a number", bool: "true or false", str: "a string"}
-        raise ConfigError(
-            f"{key} must be {names[kind]}, got {value!r} ({type(value).__name__})"
-        )
+        raise ConfigError(f"{key} must be {names[kind]}, got {value!r} ({type(value).__name__})")
     typed: Value = value
     return typed
 
@@ -414,6 +420,13 @@ def absolute_paths(config: Config, folder: Path) -> Config:
         for key, value in (("source", data.source), ("items", data.items))
         if value and ":" not in value and (folder / value).exists()
     }
+    negatives = config.evaluation.ncf_negatives
+    evaluation = config.evaluation
+    if negatives:
+        evaluation = dataclasses.replace(
+            evaluation, ncf_negatives=str((folder / negatives).resolve())
+        )
     if run.dir:
         run = dataclasses.replace(run, dir=str((folder / run.dir).resolve()))
-    return dataclasses.replace(config, data=dataclasses.replace(data, **found), run=run)
+    data = dataclasses.replace(data, **found)
+    return dataclasses.replace(config, data=data, evaluation=evaluation, run=run)

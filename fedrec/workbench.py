@@ -11,14 +11,17 @@ import numpy as np
 import torch
 from torch import nn
 
-from fedrec.config import Config, Data, names_in
+from fedrec.config import Config, Data, Semantics, names_in
 from fedrec.data.catalog import Catalog
 from fedrec.data.frame import Columns
+from fedrec.data.movielens import load_movielens
 from fedrec.data.partition import assign
 from fedrec.data.sequences import Sequences
 from fedrec.data.splits import training_part
 from fedrec.data.store import Dataset, open_dataset, prepare
 from fedrec.errors import ConfigError, ResourceError
+from fedrec.evaluation.held_out import Fixed
+from fedrec.evaluation.ncf import FixedNegatives, ncf_candidates, read_ncf
 from fedrec.home import home
 from fedrec.models.build import build_model
 from fedrec.models.recommender import Recommender
@@ -46,14 +49,18 @@ def columns_of(data: Data) -> Columns:
 
 def prepare_data(config: Config) -> Path:
     """The folder of the prepared data, made if it is not there yet."""
-    data = config.data
+    return _prepared(config.data, config.seed, home())
+
+
+@lru_cache(maxsize=4)
+def _prepared(data: Data, seed: int, home: Path) -> Path:
     return prepare(
         data.source,
         format=data.format,
-        home=home(),
+        home=home,
         min_item_events=data.min_item_events,
         min_user_events=data.min_user_events,
-        seed=config.seed,
+        seed=seed,
         columns=columns_of(data),
     )
 
@@ -92,17 +99,34 @@ def open_table(config: Config, catalog: Catalog) -> SemanticTable | None:
     """The frozen table of meanings, from the cache if it is there; none if no view reads it."""
     if not needs_table(config):
         return None
-    settings = config.semantics
+    return _table(config.semantics, config.seed, home(), _ById(catalog))
+
+
+@lru_cache(maxsize=4)
+def _table(settings: Semantics, seed: int, home: Path, of: "_ById") -> SemanticTable:
     return semantic_table(
-        catalog,
+        of.catalog,
         encoder=settings.encoder,
         revision=settings.revision,
         fields=names_in(settings.fields),
         width=settings.width,
         whiten=settings.whiten,
-        home=home(),
-        shuffle_seed=config.seed if settings.shuffled else None,
+        home=home,
+        shuffle_seed=seed if settings.shuffled else None,
     )
+
+
+class _ById:
+    """A catalogue as a key of a cache: the same object, not an equal one."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self.catalog = catalog
+
+    def __hash__(self) -> int:
+        return id(self.catalog)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _ById) and other.catalog is self.catalog
 
 
 def make_model(
@@ -132,6 +156,30 @@ def device(config: Config) -> torch.device:
         raise ResourceError("device = 'cuda', but torch finds no GPU here; set device = 'auto'")
     use_gpu = config.device != "cpu" and torch.cuda.is_available()
     return torch.device("cuda" if use_gpu else "cpu")
+
+
+def fixed_candidates(config: Config, dataset: Dataset) -> Fixed | None:
+    """NCF's own candidates, where the protocol asks for them."""
+    if "ncf-99" not in names_in(config.evaluation.protocol):
+        return None
+    fixed, order = _ncf(Path(config.evaluation.ncf_negatives), Path(config.data.source))
+    numbers = {identity: place + 1 for place, identity in enumerate(dataset.catalog.item_ids)}
+
+    def candidates(users: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        identities = [dataset.user_ids[int(user)] for user in users]
+        return ncf_candidates(
+            fixed, user_ids=identities, targets=targets, order=order, item_numbers=numbers
+        )
+
+    return candidates
+
+
+@lru_cache(maxsize=1)
+def _ncf(negatives: Path, ratings: Path) -> tuple[FixedNegatives, list[str]]:
+    """NCF's negatives, and its numbering: items in the order of the raw ratings."""
+    events = load_movielens(ratings, "ml-1m")
+    seen, first = np.unique(events.items, return_index=True)
+    return read_ncf(negatives), [events.item_ids[item] for item in seen[np.argsort(first)]]
 
 
 def make_loss(config: Config, training: Sequences, num_items: int) -> Objective:

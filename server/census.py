@@ -85,7 +85,7 @@ def wait_for_nodes(grid: Grid, count: int, patience: float = NODE_WAIT) -> list[
     if len(nodes) > count:
         raise ConfigError(
             f"there are {len(nodes)} SuperNodes but partition.count is {count}; "
-            f"set partition.count={len(nodes)} or --federation-config \"num-supernodes={count}\""
+            f'set partition.count={len(nodes)} or --federation-config "num-supernodes={count}"'
         )
     return nodes
 

@@ -72,7 +72,9 @@ class RunFolder:
         shown = "" if judged is None else f", validation NDCG@10 {judged['NDCG@10']:.4f}"
         self.log(f"round {line['round']}: loss {loss}{shown}")
         for one in line["dropped"]:
-            self.log(f"round {line['round']}: left out partition {one['partition']}: {one['reason']}")
+            self.log(
+                f"round {line['round']}: left out partition {one['partition']}: {one['reason']}"
+            )
 
     def save_weights(self, weights: NamedArrays) -> None:
         """Write model.safetensors in float32."""
@@ -86,7 +88,9 @@ class RunFolder:
 
     def fail(self, error: BaseException, exit_code: int) -> None:
         """Close the run as failed or interrupted, with the reason."""
-        reason = str(error) if isinstance(error, FedrecError) else f"{type(error).__name__}: {error}"
+        reason = (
+            str(error) if isinstance(error, FedrecError) else f"{type(error).__name__}: {error}"
+        )
         status = "interrupted" if exit_code in (130, 143) else "failed"
         self.describe(status=status, reason=reason, exit_code=exit_code, finished=_now())
         self.log(f"{status}: {reason}")

@@ -25,10 +25,15 @@ class InlineGrid(Grid):
         client_app: the ClientApp whose verbs are called.
         num_partitions: how many clients there are.
         run_config: flat run config that each client's context carries.
+        threads: that a client's torch may use; more than 1 gives other bytes.
     """
 
     def __init__(
-        self, client_app: ClientApp, num_partitions: int, run_config: Mapping[str, Value]
+        self,
+        client_app: ClientApp,
+        num_partitions: int,
+        run_config: Mapping[str, Value],
+        threads: int = 1,
     ) -> None:
         TaskIdentity.run_id, TaskIdentity.node_id, TaskIdentity.task_id = 1, SERVER_NODE, 1
         self._client_app = client_app
@@ -36,7 +41,11 @@ class InlineGrid(Grid):
             FIRST_NODE + number: Context(
                 run_id=1,
                 node_id=FIRST_NODE + number,
-                node_config={"partition-id": number, "num-partitions": num_partitions},
+                node_config={
+                    "partition-id": number,
+                    "num-partitions": num_partitions,
+                    "threads": threads,
+                },
                 state=RecordDict(),
                 run_config=dict(run_config),
             )

@@ -9,9 +9,9 @@ from flwr.app import Message
 
 from fedrec import protocol
 from fedrec.evaluation.metrics import (
+    hr,
     intervals,
     ndcg,
-    hr,
     partition_means,
     partition_spread,
     per_user,

@@ -10,7 +10,6 @@ from flwr.app import Message
 from fedrec import protocol
 from fedrec.models.parameters import NamedArrays
 
-
 ProblemOf = Callable[[Message, int], str | None]
 
 
@@ -117,3 +116,8 @@ def weights_problem(arrays: Mapping[str, object], sent: NamedArrays) -> str | No
         if not np.isfinite(weights).all():
             return f"its weights {name!r} hold NaN or infinity"
     return None
+
+
+def first_reason(dropped: Sequence[Dropped]) -> str:
+    """The first of the reasons, for a message."""
+    return f"partition {dropped[0].partition} {dropped[0].reason}" if dropped else "none"

@@ -164,7 +164,7 @@ def _strategy_class(name: str) -> type[Strategy]:
         near = difflib.get_close_matches(name, STRATEGIES, 1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise ConfigError(
-            f"strategy.name must be one of {', '.join(STRATEGIES)} or \"package.module:Class\", "
+            f'strategy.name must be one of {", ".join(STRATEGIES)} or "package.module:Class", '
             f"got {name!r}{hint}"
         )
     try:

@@ -6,10 +6,10 @@ a size beyond the limits refuses the whole archive, since such a file is not wha
 
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Iterable
 from lzma import LZMAError
 from pathlib import Path, PurePosixPath
-from zlib import error as ZlibError
 
 from fedrec.errors import DataError
 
@@ -90,7 +90,7 @@ def _open_and_read(
         zipfile.BadZipFile,
         tarfile.TarError,
         LZMAError,
-        ZlibError,
+        zlib.error,
         EOFError,
         OSError,
         RuntimeError,  # zipfile: an encrypted member

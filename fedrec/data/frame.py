@@ -141,7 +141,8 @@ def _load(source: _Source, columns: Columns) -> Interactions:
         raise DataError(f"{source.name}: column {doubled[0]!r} appears more than once")
     users, user_ids = _ids(source.column(columns.user, "user-column"), source.place)
     items, item_ids = _ids(source.column(columns.item, "item-column"), source.place)
-    times, notes = None, ("no time column: the order of the rows is the time order",)
+    times: NDArray[np.int64] | None = None
+    notes: tuple[str, ...] = ("no time column: the order of the rows is the time order",)
     if columns.time:
         times, notes = _times(source.column(columns.time, "time-column"), source.place), ()
     rating = source.optional(columns.rating, "rating")
@@ -263,13 +264,8 @@ def _times(series: pd.Series, place: Place) -> NDArray[np.int64]:
     values = _finite(numbers, series, place)
     if (values == np.floor(values)).all():
         return checked_times(values.astype(np.int64), place)
-    return checked_times(np.round(checked_floats(values, place) * 1000).astype(np.int64), place)
-
-
-def checked_floats(values: NDArray[np.float64], place: Place) -> NDArray[np.float64]:
-    """Refuse fractions of seconds mixed with milliseconds before both are multiplied."""
-    checked_times(values.astype(np.int64), place)
-    return values
+    checked_times(np.floor(values).astype(np.int64), place)  # before both units are multiplied
+    return np.round(values * 1000).astype(np.int64)
 
 
 def _milliseconds(series: pd.Series, place: Place) -> NDArray[np.int64]:

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,15 +49,17 @@ class Interactions:
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        events = {"users": self.users, "items": self.items}
+        events: dict[str, NDArray[np.generic]] = {"users": self.users, "items": self.items}
         for name, values, ids in (
             ("users", self.users, self.user_ids),
             ("items", self.items, self.item_ids),
         ):
             if len(values) and not (values.min() >= 0 and values.max() < len(ids)):
                 raise DataError(f"{name} of interactions must be positions 0..{len(ids) - 1}")
-        optional = {"times": self.times, "ratings": self.ratings}
-        events |= {name: values for name, values in optional.items() if values is not None}
+        if self.times is not None:
+            events["times"] = self.times
+        if self.ratings is not None:
+            events["ratings"] = self.ratings
         lengths = {name: len(values) for name, values in events.items()}
         if len(set(lengths.values())) != 1:
             raise DataError(f"columns of interactions differ in length: {lengths}")
@@ -202,7 +205,7 @@ def drop_exact_duplicates(interactions: Interactions) -> Interactions:
     """
     if interactions.times is None or len(interactions.users) == 0:
         return interactions
-    columns = [interactions.times, interactions.items, interactions.users]
+    columns: list[NDArray[Any]] = [interactions.times, interactions.items, interactions.users]
     if interactions.ratings is not None:
         columns.insert(0, interactions.ratings)
     order = np.lexsort(columns)  # stable: of equal events the first of the file comes first

@@ -2,6 +2,7 @@
 
 import io
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -48,7 +49,11 @@ def read_ratings(
     # silence. Equal counts with an odd line also mean a line with too few, which pandas refuses.
     num_lines = data.count(b"\n") + (not data.endswith(b"\n"))
     sign = separator.encode()
-    if data.count(sign) != 3 * num_lines or data.count(sign[:1]) != 3 * len(sign) * num_lines:
+    odd_counts = data.count(sign) != 3 * num_lines
+    odd_counts |= data.count(sign[:1]) != 3 * len(sign) * num_lines
+    # What is left when digits and signs are taken out: `1e3`, `inf` or ` 7` would pass as numbers.
+    strange = data.translate(None, delete=b"0123456789\r\n" + sign + (b"." if half_stars else b""))
+    if odd_counts or strange:
         lines.check()
     try:
         users, items, ratings, times = _parse(data, separator, half_stars)
@@ -64,7 +69,7 @@ def read_ratings(
     return RatingColumns(users, items, ratings.astype(np.float32), times)
 
 
-def _parse(data: bytes, separator: str, half_stars: bool) -> list[NDArray[np.generic]]:
+def _parse(data: bytes, separator: str, half_stars: bool) -> list[NDArray[Any]]:
     step = len(separator)
     frame = pd.read_csv(
         io.BytesIO(data),

@@ -124,8 +124,8 @@ def prepare(
 
     Args:
         source: "synthetic[:users=..,items=..]", "ml-1m" and the like for what ``fedrec data get``
-            put under ``home/downloads``, a path (zip, tar, folder, CSV, parquet), or
-            "package.module:name" of a function that returns a DataFrame or Interactions.
+            put under ``home/downloads``, a path (zip, tar, folder, CSV, parquet), a prepared
+            folder, or "package.module:name" of a function that returns a DataFrame or Interactions.
         home: the data goes to ``home/prepared/<name>-<key>``.
         seed: of the synthetic data; other sources do not depend on it.
         format: auto, ml-1m, ml-100k, ml-latest-small, csv or parquet.
@@ -138,6 +138,8 @@ def prepare(
         DataError: the source is not as it should be; names file and line.
         ResourceError: not downloaded yet, or the folder cannot be written.
     """
+    if _is_prepared(source):
+        return Path(source).absolute()
     found = find_source(source, format=format, home=home, seed=seed, columns=columns)
     options = {"min_item_events": min_item_events, "min_user_events": min_user_events}
     folder = _folder(found, options, home)
@@ -164,6 +166,8 @@ def prepared_folder(
     columns: "Columns | None" = None,
 ) -> Path:
     """Where ``prepare`` with the same arguments puts the data; makes nothing."""
+    if _is_prepared(source):
+        return Path(source).absolute()
     found = find_source(source, format=format, home=home, seed=seed, columns=columns)
     options = {"min_item_events": min_item_events, "min_user_events": min_user_events}
     return _folder(found, options, home)
@@ -229,6 +233,11 @@ def open_catalog(folder: Path) -> tuple[Catalog, str]:
     manifest = _read_manifest(folder)
     text = _read_part(folder, "catalog.json", manifest["parts"]["catalog"])
     return Catalog.from_json(json.loads(text)), manifest["data_hash"]
+
+
+def _is_prepared(source: str) -> bool:
+    """Whether a source is itself a prepared folder: what Python hands over is stored as one."""
+    return (Path(source) / "manifest.json").is_file()
 
 
 def _folder(found: Source, options: dict[str, int], home: Path) -> Path:
@@ -366,7 +375,7 @@ def _damaged(folder: Path, reason: str) -> DataError:
 
 def _array_sha256(array: NDArray[Any]) -> str:
     digest = hashlib.sha256(f"{array.dtype.str} {array.shape} ".encode())
-    digest.update(memoryview(np.ascontiguousarray(array)).cast("B"))
+    digest.update(np.ascontiguousarray(array).view(np.uint8).data)
     return digest.hexdigest()
 
 

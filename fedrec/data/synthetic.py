@@ -1,4 +1,4 @@
-"""The embedded dataset: titles that mean something, users with tastes, a best ranking that is known.
+"""Embedded data: titles that mean something, users with tastes, a best ranking that is known.
 
 A user follows two or three themes. The next item depends on the last one: mostly it lies in the
 topic that comes next in the theme of the last item, often it is that item's own successor;
@@ -80,13 +80,14 @@ class World:
 
     def liked(self, users: NDArray[np.integer]) -> NDArray[np.float64]:
         """Probability of each item under the users' own tastes, (B, V), rows sum to 1."""
-        return self.tastes[users] @ _shares(self.themes, self.popularity, len(THEMES))
+        shares = _shares(self.themes, self.popularity, len(THEMES))
+        return np.asarray(self.tastes[users] @ shares)
 
     def probabilities(
         self, users: NDArray[np.integer], last: NDArray[np.integer]
     ) -> NDArray[np.float64]:
         """True probability of the next item, before items seen are taken out, (B, V)."""
-        return self.moves[last] + OWN_TASTE * self.liked(users)
+        return np.asarray(self.moves[last] + OWN_TASTE * self.liked(users))
 
 
 def read_spec(source: str) -> SyntheticSpec:
@@ -266,7 +267,7 @@ def _shares(
 ) -> NDArray[np.float64]:
     """Probability of each item within each group by popularity, (groups, V), rows sum to 1."""
     member = (np.arange(num_groups)[:, None] == groups[None, :]) * popularity
-    return member / member.sum(axis=1, keepdims=True)
+    return np.asarray(member / member.sum(axis=1, keepdims=True))
 
 
 def _tastes(num_users: int, rng: np.random.Generator) -> NDArray[np.float64]:

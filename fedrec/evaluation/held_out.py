@@ -27,6 +27,7 @@ class Scores(NamedTuple):
     gates: np.ndarray
 
 
+Fixed = Callable[[np.ndarray, np.ndarray], np.ndarray]  # users, targets -> candidates, 0 for none
 Scorer = Callable[[Sequence[np.ndarray]], Scores]  # takes the histories of B users
 
 
@@ -59,6 +60,7 @@ def rank_held_out(
     num_items: int,
     counts: np.ndarray | None,
     seed: int,
+    fixed: Fixed | None = None,
 ) -> HeldOut:
     """Score each user's history and rank the held-out item.
 
@@ -71,6 +73,7 @@ def rank_held_out(
         num_items: V.
         counts: (V + 1,) training events per item, for "popularity-100".
         seed: of the run: it fixes the candidates.
+        fixed: candidates of "ncf-99", the target first, 0 where there is none.
     """
     held_out = targets(sequences, stage)[users].astype(np.int64)
     order = np.argsort(sequences.lengths()[users], kind="stable")  # little padding in a batch
@@ -87,17 +90,21 @@ def rank_held_out(
             if name == "full":
                 ranks[name][rows] = ranks_of(scored.scores, held_out[rows], seen)
                 continue
-            drawn = candidates(
-                name,
-                users=users[rows],
-                histories=histories,
-                targets=held_out[rows],
-                num_items=num_items,
-                counts=counts,
-                seed=seed,
-                stage=stage,
-            )
-            ranks[name][rows] = candidate_ranks(np.take_along_axis(scored.scores, drawn, axis=1))
+            if name == "ncf-99" and fixed is not None:
+                drawn = fixed(users[rows], held_out[rows])
+            else:
+                drawn = candidates(
+                    name,
+                    users=users[rows],
+                    histories=histories,
+                    targets=held_out[rows],
+                    num_items=num_items,
+                    counts=counts,
+                    seed=seed,
+                    stage=stage,
+                )
+            chosen = np.take_along_axis(scored.scores, drawn, axis=1)
+            ranks[name][rows] = candidate_ranks(chosen, drawn == 0)
         if gates is None:
             gates = np.empty((len(users), scored.gates.shape[1]), dtype=np.float32)
         gates[rows] = scored.gates

@@ -5,8 +5,8 @@ full softmax are cross-entropies; BCE is SASRec's; gBCE is Petrov & Macdonald, R
 """
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from torch.nn import functional
 
 
 def softmax_loss(states: Tensor, vectors: Tensor, targets: Tensor) -> Tensor:
@@ -17,7 +17,7 @@ def softmax_loss(states: Tensor, vectors: Tensor, targets: Tensor) -> Tensor:
         vectors: (V, D) output vectors.
         targets: (M,) row of ``vectors`` that follows.
     """
-    return F.cross_entropy(states @ vectors.T, targets)
+    return functional.cross_entropy(states @ vectors.T, targets)
 
 
 def sampled_softmax_loss(
@@ -56,7 +56,7 @@ def binary_loss(
     """
     positive = (states * positives).sum(dim=-1)
     negative = torch.einsum("md,mkd->mk", states, negatives)
-    return (-beta * F.logsigmoid(positive) - F.logsigmoid(-negative).sum(dim=-1)).mean()
+    return (-beta * functional.logsigmoid(positive) - functional.logsigmoid(-negative).sum(dim=-1)).mean()
 
 
 def gbce_beta(num_items: int, num_negatives: int, calibration: float) -> float:

@@ -7,8 +7,8 @@ whatever the length of the history.
 """
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 
 SITES_PER_BLOCK = 2  # places in a block where dropout acts: after attention, after the feed-forward
 
@@ -41,14 +41,14 @@ class Block(nn.Module):
         """
         attended = self.attention_out(self._attend(self.attention_norm(x)))
         x = x + (attended if keep is None else attended * keep[0])
-        fed = self.feed_out(F.gelu(self.feed_in(self.feed_norm(x))))
+        fed = self.feed_out(functional.gelu(self.feed_in(self.feed_norm(x))))
         return x + (fed if keep is None else fed * keep[1])
 
     def _attend(self, x: Tensor) -> Tensor:
         batch, length, width = x.shape
         heads = self.query_key_value(x).view(batch, length, 3, self.num_heads, -1)
         query, key, value = heads.permute(2, 0, 3, 1, 4)
-        out = F.scaled_dot_product_attention(query, key, value, is_causal=True)
+        out = functional.scaled_dot_product_attention(query, key, value, is_causal=True)
         return out.transpose(1, 2).reshape(batch, length, width)
 
 

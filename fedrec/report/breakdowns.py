@@ -160,15 +160,19 @@ def _stacked(axes: Axes, weights: Floats) -> list[Artist]:
     """Draw (slices, N) weights as stacked bars; return one bar of each view for the legend."""
     places = [float(place) for place in range(len(weights))]
     starts = np.cumsum(weights, axis=1) - weights
-    handles = []
+    handles: list[Artist] = []
     for view in range(weights.shape[1]):
         colour = style.VIEW_COLOURS[view % len(style.VIEW_COLOURS)]
-        handles.append(
-            axes.barh(
-                places, weights[:, view], left=starts[:, view], height=0.7, color=colour,
-                edgecolor="white", hatch="" if view < len(style.VIEW_COLOURS) else "//",
-            )
-        )  # fmt: skip
+        bars = axes.barh(
+            places,
+            weights[:, view],
+            left=starts[:, view],
+            height=0.7,
+            color=colour,
+            edgecolor="white",
+            hatch="" if view < len(style.VIEW_COLOURS) else "//",
+        )
+        handles.append(bars.patches[0])
         dark = colour in (style.BLUE, style.GREEN, style.VERMILION)
         for place, start, weight in zip(places, starts[:, view], weights[:, view], strict=True):
             if weight >= 0.075:

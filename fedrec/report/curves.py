@@ -153,8 +153,8 @@ def clients(run: Run) -> style.Drawing | None:
     return style.Drawing(
         name="clients",
         title="Distribution over clients",
-        caption=f"Test metrics of the global model, one value for each of the {len(rows)} "
-        "partitions. The worst decile is the mean of the lowest tenth of the partitions, "
+        caption=f"Test metrics of the global model, one value for each partition ({len(rows)} in "
+        "all). The worst decile is the mean of the lowest tenth of the partitions, "
         "at least one.",
         figure=figure,
     )

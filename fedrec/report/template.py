@@ -109,7 +109,7 @@ PAGE = """\
 {%- endmacro %}
 {% macro pictures(names) -%}
 {% for name in names if name in figures %}{% set f = figures[name] %}
-<figure id="{{ name }}">{{ f.svg }}<figcaption>{{ f.caption }}</figcaption></figure>
+<figure id="figure-{{ name }}">{{ f.svg }}<figcaption>{{ f.caption }}</figcaption></figure>
 {% endfor %}
 {%- endmacro %}
 <!DOCTYPE html>

@@ -157,9 +157,7 @@ def make_optimizer(
     """
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if name == "sgd":
-        return torch.optim.SGD(
-            parameters, lr=learning_rate, weight_decay=weight_decay, fused=True
-        )
+        return torch.optim.SGD(parameters, lr=learning_rate, weight_decay=weight_decay, fused=True)
     kind = torch.optim.AdamW if name == "adamw" else torch.optim.Adam
     return kind(
         parameters,

@@ -116,7 +116,7 @@ def test_fault_33_k_not_positive_is_refused(k):
 
 
 def test_a_rank_beyond_the_candidates_is_refused():
-    with pytest.raises(EvaluationError, match="rank 12.0 lies beyond the 11 candidates"):
+    with pytest.raises(EvaluationError, match=r"rank 12\.0 lies beyond the 11 candidates"):
         auc(np.array([12.0]), 11)
 
 

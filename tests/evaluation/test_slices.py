@@ -62,6 +62,11 @@ def test_popularity_slices_by_hand():
     ]
 
 
+def test_head_ends_with_the_item_that_fills_20_percent():
+    counts = np.array([0, 20, *[10] * 8])  # item 1 alone is 20 of 100 events
+    assert by_popularity(np.array([1, 2]), counts).member.tolist() == [0, 1]
+
+
 def test_popularity_without_any_event_is_never_seen():
     np.testing.assert_array_equal(by_popularity(np.array([1, 2]), np.zeros(3)).member, [3, 3])
 

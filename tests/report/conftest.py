@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from fedrec.report.history import append_round, write_csv, write_json
+from fedrec.report.page import write_report
 
 VIEWS = ["identity", "semantic", "content"]
 CONFIG = """\
@@ -198,3 +199,11 @@ def _write_end(
 def make_run(tmp_path: Path) -> Callable[..., Path]:
     """Write a run folder under the test's own folder and return its path."""
     return lambda name="run", **changes: write_run_folder(tmp_path / name, **changes)
+
+
+@pytest.fixture(scope="session")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A whole run folder with its report, to look at and not to change."""
+    folder = write_run_folder(tmp_path_factory.mktemp("report") / "run", rounds=6, users=300)
+    write_report(folder)
+    return folder

@@ -60,6 +60,21 @@ def test_minilm_weights_of_another_hash_are_never_loaded(tmp_path, monkeypatch):
         open_encoder("minilm").encode(["a"])
 
 
+@pytest.mark.slow
+def test_the_folder_of_minilm_gives_the_vectors_of_minilm():
+    pytest.importorskip("sentence_transformers")
+    folder = open_encoder(str(weights.minilm_folder()))
+    assert folder.pooling == "mean"
+    assert folder.encode(["Heat"]).tobytes() == open_encoder("minilm").encode(["Heat"]).tobytes()
+
+
+@pytest.mark.slow
+def test_a_folder_that_cannot_be_loaded_is_refused_with_its_path(model_folder):
+    pytest.importorskip("sentence_transformers")
+    with pytest.raises(ConfigError, match=r"cannot load .*model"):
+        open_encoder(str(model_folder)).encode(["a"])
+
+
 def run_offline(tmp_path: Path, name: str) -> str:
     """Type and message of the error of a hub name where the hub's address answers nothing."""
     pytest.importorskip("huggingface_hub")

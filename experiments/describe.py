@@ -1,0 +1,48 @@
+"""What a dataset and its partition look like, for ``fedrec data describe``."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from rich.table import Table
+
+from fedrec.config import Config
+from fedrec.data.partition import genre_profiles, taste_divergence
+from fedrec.report.tables import plain
+from fedrec.workbench import open_data, partition_of, prepare_data
+
+
+def describe(config: Config) -> Iterator[Table | str]:
+    """Sizes, notes of the loader, and the users, events and tastes of each partition.
+
+    Raises:
+        FedrecError: the data cannot be read or not partitioned so.
+    """
+    dataset, training = open_data(prepare_data(config))
+    sequences = dataset.sequences
+    lengths = sequences.lengths()
+    yield (
+        f"{plain(dataset.name)}: {sequences.num_users:,} users, "
+        f"{dataset.catalog.num_items:,} items, {sequences.num_events:,} events; "
+        f"{lengths.min()} to {lengths.max():,} a user, median {np.median(lengths):.0f}"
+    )
+    for what, count in dataset.manifest.get("skipped", {}).items():
+        if count:
+            yield f"left out: {count:,} {what}"
+    facts = dataset.manifest.get("facts", {})
+    for note in [*facts.get("notes", []), *dataset.manifest.get("notes", [])]:
+        yield f"[yellow]warning:[/] {plain(note)}"
+    assignment = partition_of(config, dataset, training)
+    table = Table(title=f"{config.partition.count} partitions by {config.partition.by}")
+    for header in ("partition", "users", "training events", "events a user"):
+        table.add_column(header, justify="right")
+    trained = training.lengths()
+    for number in range(config.partition.count):
+        mine = trained[assignment == number]
+        table.add_row(str(number), f"{len(mine):,}", f"{mine.sum():,}", f"{mine.mean():.1f}")
+    yield table
+    if dataset.catalog.genre_names():
+        profiles = genre_profiles(training, dataset.catalog.genre_matrix())
+        yield (
+            f"divergence of tastes: {taste_divergence(assignment, profiles):.5f} bits "
+            "(mean Jensen-Shannon divergence of a partition's genres to all)"
+        )

@@ -1,0 +1,59 @@
+"""What a federated run is compared with: the same model trained in one place, and popularity."""
+
+import dataclasses
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from clients.app import app
+from fedrec.config import Config, flatten
+from fedrec.errors import ConfigError
+from server.app import serve
+from server.inline import InlineGrid
+
+
+def reference(
+    kind: str, config: Config, folder: Path, on_round: Callable[[dict[str, Any]], None]
+) -> Path:
+    """Make a reference and leave a run folder like any other run's.
+
+    "central" is one client that holds everybody, with FedAvg over that one client, whole passes
+    and an optimiser whose state is kept: bit for bit a plain training loop (a test), and free to
+    use all cores, which clients of a federation share. Settings of the local training
+    (``local.*``, ``loss.*``) are the config's; "popularity" trains nothing.
+
+    Args:
+        kind: "central" or "popularity".
+        config: resolved, with absolute paths.
+        folder: of the run.
+        on_round: called with each line of rounds.jsonl; a round is a pass over the data.
+
+    Raises:
+        FedrecError: as any run.
+    """
+    if kind not in ("central", "popularity"):
+        raise ConfigError(f"a reference is 'central' or 'popularity', got {kind!r}")
+    alone = central_config(config, folder)
+    grid = InlineGrid(app, 1, flatten(alone), threads=os.cpu_count() or 1)
+    return serve(
+        grid,
+        alone,
+        engine=f"in one place ({kind})",
+        command=f"fedrec reference {kind} {folder / 'config.toml'}",
+        on_round=on_round,
+        scorer="model" if kind == "central" else "popularity",
+    )
+
+
+def central_config(config: Config, folder: Path) -> Config:
+    """The config of the central run of the same model: one partition, plain passes."""
+    change = dataclasses.replace
+    return change(
+        config,
+        partition=change(config.partition, count=1, by="uniform"),
+        strategy=change(config.strategy, name="fedavg", options=""),
+        local=change(config.local, steps=0, epochs=1, optimizer_state="keep"),
+        federation=change(config.federation, fraction=1.0, evaluate_fraction=1.0),
+        run=change(config.run, dir=str(folder)),
+    )

@@ -1,0 +1,84 @@
+"""From what the user typed to a resolved config: preset or file, then ``--set``, then options."""
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from experiments.presets import read_preset
+from fedrec.config import Config, absolute_paths, flatten, read_config
+from fedrec.errors import ConfigError
+from fedrec.home import home
+
+
+def resolve(
+    source: str | None, sets: Iterable[str], options: Mapping[str, Any] | None = None
+) -> Config:
+    """The config of a run, its paths absolute from the current folder.
+
+    Args:
+        source: preset or TOML file; the defaults when none is given.
+        sets: ``key=value`` texts, later ones win over earlier ones.
+        options: dotted keys with values, which win over both; None is not set.
+
+    Raises:
+        ConfigError: an unknown key or preset, a wrong type, a value out of range.
+    """
+    values = read_preset(source) if source else {}
+    values |= parse_sets(sets)
+    values |= {key: value for key, value in (options or {}).items() if value is not None}
+    return absolute_paths(read_config(values), Path.cwd())
+
+
+def parse_sets(sets: Iterable[str]) -> dict[str, Any]:
+    """``key=value`` texts as keys and values.
+
+    A value is read as TOML, so ``"10"`` in quotes is a string and ``true`` a truth value; what is
+    no TOML is a bare word, a string. For a key that holds a string, quotes are never needed.
+    """
+    kinds = {key: type(value) for key, value in flatten(Config()).items()}
+    values: dict[str, Any] = {}
+    for text in sets:
+        key, equals, word = (part.strip() for part in text.partition("="))
+        if not equals or not key:
+            raise ConfigError(f"--set takes key=value, got {text!r}")
+        value = _value(word)
+        is_bare = kinds.get(key) is str and not isinstance(value, str)
+        values[key] = word if is_bare else value
+    return values
+
+
+def _value(word: str) -> Any:
+    try:
+        read = tomllib.loads(f"value = {word}")
+    except tomllib.TOMLDecodeError:
+        return word
+    return read["value"] if len(read) == 1 else word  # a line break could smuggle in more
+
+
+def run_folder(config: Config) -> Path:
+    """Where the run's folder goes: ``run.dir``, else named after the run under $FEDREC_HOME."""
+    if config.run.dir:
+        return Path(config.run.dir)
+    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+    data = Path(config.data.source.partition(":")[0]).name.removesuffix(".zip")
+    return home() / "runs" / (config.run.name or f"{data}-{config.strategy.name}-{stamp}")
+
+
+def check_folder(folder: Path, *, overwrite: bool) -> None:
+    """Refuse a run folder that would fail only after an engine was started.
+
+    Raises:
+        ConfigError: it holds something and may not be overwritten, or cannot be made.
+    """
+    change = "choose another with --out or run.dir"
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        is_used = folder.exists() and any(folder.iterdir())
+    except OSError as error:
+        raise ConfigError(f"run folder {folder}: {error.strerror}; {change}") from None
+    if is_used and not overwrite:
+        raise ConfigError(f"run folder {folder} is not empty; {change}, or add --overwrite")
+    if is_used and not (folder / "run.json").is_file():
+        raise ConfigError(f"{folder} holds other things than a run (no run.json); {change}")

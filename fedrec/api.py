@@ -1,0 +1,138 @@
+"""What notebooks use: run a federation, load a finished one, from Python.
+
+The one place where ``fedrec`` looks upward, to ``experiments``, inside functions only.
+"""
+
+import dataclasses
+import importlib.util
+import shlex
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import fedrec
+from fedrec.config import Config, Value, absolute_paths, flatten, read_config
+from fedrec.errors import DataError, ResourceError
+from fedrec.home import home
+from fedrec.report.history import Run, read_run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from fedrec.data.interactions import Interactions
+    from fedrec.data.store import Dataset
+
+MEMORY_MIN_EVENTS = 0  # a Dataset was filtered when it was made: nothing more is dropped
+
+
+def simulate(
+    settings: str | Mapping[str, Value] | Config | None = None,
+    changes: Mapping[str, Value] | None = None,
+    *,
+    data: "Dataset | pd.DataFrame | None" = None,
+    engine: str = "inline",
+    out: str | Path | None = None,
+    seed: int | None = None,
+    overwrite: bool = False,
+    on_round: Callable[[dict[str, Any]], None] | None = None,
+) -> Run:
+    """Run a federation and return what it left.
+
+    Args:
+        settings: a preset's name, a TOML file, dotted keys or a Config; the defaults when None.
+        changes: dotted keys that win over ``settings``: ``{"federation.rounds": 5}``.
+        data: events or a prepared dataset; wins over the key ``data.source``. The columns of a
+            DataFrame are named by the keys ``data.user-column`` and so on.
+        engine: "inline" (this process) or "flower" (Flower's simulation on Ray).
+        out: the run folder; by default one is named under ``$FEDREC_HOME/runs``.
+        seed: wins over the key ``seed``.
+        overwrite: replace a run that is already in ``out``.
+        on_round: called with each line of rounds.jsonl.
+
+    Raises:
+        FedrecError: the settings or the data cannot be used, or the run failed.
+    """
+    _check_experiments()
+    from experiments.presets import read_preset
+    from experiments.run import ignore, run
+
+    given = read_preset(settings) if isinstance(settings, str) else settings
+    values = dict(flatten(given) if isinstance(given, Config) else given or {})
+    values |= changes or {}
+    values |= {} if seed is None else {"seed": seed}
+    values |= {} if out is None else {"run.dir": str(out)}
+    values |= {"run.overwrite": True} if overwrite else {}
+    config = absolute_paths(read_config(values), Path.cwd())
+    if data is not None:
+        source = str(_stored(data, config))
+        config = dataclasses.replace(config, data=dataclasses.replace(config.data, source=source))
+    command = f"fedrec.simulate(engine={engine!r})  # or: fedrec run {shlex.quote('config.toml')}"
+    return read_run(run(config, engine=engine, command=command, on_round=on_round or ignore))
+
+
+def load(folder: str | Path) -> Run:
+    """A run folder: its rounds, metrics and users; a bare name is one under $FEDREC_HOME/runs.
+
+    Raises:
+        DataError: no run folder, or a broken file in it.
+    """
+    path = Path(folder)
+    is_name = not path.exists() and len(path.parts) == 1
+    return read_run(home() / "runs" / path if is_name else path)
+
+
+def _check_experiments() -> None:
+    """``experiments`` is a common name: refuse one that is not beside this package."""
+    spec = importlib.util.find_spec("experiments")
+    ours = Path(fedrec.__file__).resolve().parent.parent / "experiments" / "__init__.py"
+    if spec is None or spec.origin is None or Path(spec.origin).resolve() != ours:
+        raise ResourceError(
+            f"the package 'experiments' that Python finds is {spec.origin if spec else 'missing'}, "
+            f"not {ours}; rename yours or change sys.path"
+        )
+
+
+def _stored(data: "Dataset | pd.DataFrame", config: Config) -> Path:
+    """The prepared folder of data that came from Python."""
+    import pandas as pd
+
+    from fedrec.data.frame import load_frame
+    from fedrec.data.store import Dataset, store
+    from fedrec.workbench import columns_of
+
+    if isinstance(data, pd.DataFrame):
+        interactions, name = load_frame(data, columns_of(config.data)), "frame"
+        least = config.data.min_item_events
+    elif isinstance(data, Dataset):
+        if data.folder is not None:
+            return data.folder
+        interactions, name, least = _interactions(data), data.name, MEMORY_MIN_EVENTS
+    else:
+        raise DataError(f"data must be a Dataset or a DataFrame, got {type(data).__name__}")
+    return store(
+        interactions,
+        name=name,
+        home=home(),
+        min_item_events=least,
+        min_user_events=config.data.min_user_events,
+    )
+
+
+def _interactions(dataset: "Dataset") -> "Interactions":
+    """A dataset's events as a loader would give them: items are 0-based there."""
+    import numpy as np
+
+    from fedrec.data.interactions import Interactions
+
+    sequences = dataset.sequences
+    return Interactions(
+        user_ids=dataset.user_ids,
+        item_ids=dataset.catalog.item_ids,
+        users=np.repeat(np.arange(sequences.num_users, dtype=np.int32), sequences.lengths()),
+        items=np.asarray(sequences.items) - 1,
+        times=None if sequences.times is None else np.asarray(sequences.times),
+        ratings=None,
+        catalog=dataset.catalog,
+        attributes=dataset.attributes,
+        skipped={},
+    )

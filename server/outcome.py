@@ -1,0 +1,214 @@
+"""What a run leaves behind: references, the final evaluation, tables, facts for run.json."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from fedrec.config import Config, names_in
+from fedrec.data.catalog import Catalog
+from fedrec.data.splits import Stage
+from fedrec.models.parameters import groups_of
+from fedrec.models.recommender import Recommender
+from fedrec.report.history import write_csv, write_json
+from fedrec.semantics.table import SemanticTable
+from fedrec.workbench import device
+from server.census import Census
+from server.evaluation import evaluate
+from server.folder import RunFolder
+from server.judging import Judged, final_metrics, with_intervals
+from server.state import Federation, State
+
+STAGES: tuple[Stage, ...] = ("validation", "test")
+
+
+def reference_metrics(
+    federation: Federation, state: State, manifest: dict[str, Any], main_protocol: str
+) -> dict[str, Any]:
+    """What anybody gets without learning: popularity; and the best there is, where it is known."""
+    config = federation.config
+    scorers = ["popularity"] if config.federation.share_counts else []
+    if manifest["format"] == "synthetic":
+        scorers.append("best-possible")
+    found: dict[str, Any] = {}
+    for scorer in scorers:
+        stages = {}
+        for stage in STAGES:
+            ranks, _, _ = evaluate(
+                federation,
+                state,
+                number=0,
+                stage=stage,
+                scorer=scorer,
+                protocols=[main_protocol],
+            )
+            stages[stage] = with_intervals(
+                ranks,
+                main_protocol,
+                seed=config.seed,
+                at=config.evaluation.cutoffs,
+                resamples=config.evaluation.resamples,
+                label=stage,
+            )
+        found[scorer.replace("-", " ")] = stages
+    return found
+
+
+def finish(
+    federation: Federation,
+    state: State,
+    folder: RunFolder,
+    catalog: Catalog,
+    model: Recommender,
+    references: dict[str, Any],
+) -> None:
+    """Evaluate the best round's weights on test items and write everything a run leaves."""
+    config, census = federation.config, federation.census
+    protocols = names_in(config.evaluation.protocol)
+
+    found = {
+        stage: evaluate(
+            federation,
+            state,
+            number=state.best_round,
+            stage=stage,
+            weights=state.best,
+            protocols=protocols,
+            is_last=stage == "test",
+        )[0]
+        for stage in STAGES
+    }
+
+    def summed_up(name: str) -> dict[Stage, dict[str, dict[str, float]]]:
+        return {
+            stage: with_intervals(
+                ranks,
+                name,
+                seed=config.seed,
+                at=config.evaluation.cutoffs,
+                resamples=config.evaluation.resamples,
+                label=stage,
+            )
+            for stage, ranks in found.items()
+        }
+
+    metrics: dict[str, Any] = {"protocol": protocols[0], "best_round": state.best_round}
+    metrics |= summed_up(protocols[0])
+    metrics["other protocols"] = {name: summed_up(name) for name in protocols[1:]}
+    metrics["references"] = references
+    metrics |= final_metrics(
+        found["test"],
+        protocols[0],
+        view_names=model.view_names,
+        counts=census.counts,
+        seed=config.seed,
+        at=config.evaluation.cutoffs,
+    )
+    folder.save_weights(state.best)
+    write_json(folder.path / "metrics.json", metrics)
+    _write_tables(folder.path, found, census, catalog, protocols)
+    lines = (folder.path / "rounds.jsonl").read_text(encoding="utf-8").splitlines()
+    degraded = any(json.loads(line)["dropped"] for line in lines)
+    folder.finish(
+        "degraded" if degraded else "done",
+        best_round=state.best_round,
+        rounds=len(lines) - 1,
+        seconds=round(state.elapsed, 3),
+    )
+
+
+def _write_tables(
+    path: Path,
+    found: dict[Stage, Judged],
+    census: Census,
+    catalog: Catalog,
+    protocols: Sequence[str],
+) -> None:
+    test = found["test"]
+    original = {
+        int(user): identity
+        for partition, users in census.users.items()
+        for user, identity in zip(users, census.user_ids[partition], strict=True)
+    }
+    ranks = test.ranks[protocols[0]]
+    columns: dict[str, Any] = {
+        "user": test.users,
+        "original_id": [original[int(user)] for user in test.users],
+        "partition": test.partitions,
+        "events": test.events,
+        "target": test.targets,
+        "rank": ranks,
+        "HR@10": (ranks <= 10).astype(np.int64),
+        "NDCG@10": np.where(ranks <= 10, 1 / np.log2(1 + ranks), 0.0),
+    }
+    if test.personal is not None:
+        columns["personal_rank"] = test.personal
+    write_csv(path / "users.csv", columns)
+    items: dict[str, Any] = {
+        "item": np.arange(1, catalog.num_items + 1),
+        "original_id": catalog.item_ids,
+        "title": catalog.titles,
+    }
+    if census.counts is not None:
+        items["training_events"] = census.counts[1:]
+    write_csv(path / "items.csv", items)
+    arrays: dict[str, Any] = {f"rank_{name}": each for name, each in test.ranks.items()}
+    arrays |= {f"validation_rank_{n}": each for n, each in found["validation"].ranks.items()}
+    np.savez_compressed(path / "ranks.npz", user=test.users, target=test.targets, **arrays)
+
+
+def run_facts(
+    config: Config,
+    census: Census,
+    catalog: Catalog,
+    manifest: dict[str, Any],
+    table: SemanticTable | None,
+    model: Recommender,
+) -> dict[str, Any]:
+    """What run.json says of data, meanings, parameters and partitions."""
+    if not isinstance(model, nn.Module):
+        raise TypeError("a recommender is a torch module")
+    groups = groups_of(model, names_in(config.model.private))
+    sizes = {name: parameter.numel() for name, parameter in model.named_parameters()}
+    meanings = None
+    if table is not None:
+        meanings = {
+            "encoder": table.encoder,
+            "sha256": table.encoder_sha256,
+            "key": table.key,
+            "table_sha256": table.sha256,
+            "width": table.width,
+            "fallback_texts": table.fallback_texts,
+            "shuffled": config.semantics.shuffled,
+        }
+    return {
+        "device": str(device(config)),
+        "data": {
+            "name": manifest["name"],
+            "hash": census.data_hash,
+            "source": config.data.source,
+            "users": census.num_users,
+            "items": catalog.num_items,
+            "events": manifest.get("events"),
+            "skipped": manifest.get("skipped", {}),
+            "notes": manifest.get("notes", []),
+        },
+        "semantics": meanings,
+        "parameters": {
+            "shared": sum(sizes[name] for name in groups.shared),
+            "private": sum(sizes[name] for name in groups.private),
+            "frozen": sum(buffer.numel() for buffer in model.buffers()),
+            "identity travels": any("rows" in name for name in groups.shared),
+        },
+        "partitions": [
+            {
+                "partition": partition,
+                "users": len(census.users[partition]),
+                "targets": census.targets[partition],
+            }
+            for partition in census.partitions
+        ],
+    }

@@ -1,0 +1,166 @@
+"""The page of a run, from its folder alone."""
+
+import base64
+import hashlib
+import re
+import shutil
+import subprocess
+import sys
+from html.parser import HTMLParser
+
+import pytest
+
+from fedrec.errors import DataError
+from fedrec.report.page import write_report
+
+
+class Elements(HTMLParser):
+    """Every tag of a page with its attributes, and the text of scripts and styles."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.raw: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        if self.tags and self.tags[-1][0] in ("script", "style") and data.strip():
+            self.raw.append(data)
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+@pytest.fixture
+def page_of(make_run):
+    return lambda **changes: write_report(
+        make_run(**{"rounds": 2, "users": 60} | changes)
+    ).read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def page(report):
+    return (report / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_page_tells_what_was_run_how_it_was_measured_and_what_came_out(page):
+    for words in (
+        "ml-1m-fedavg", "full ranking", "0.2610", "0.2490 to 0.2730", "popularity", "best possible",
+        "central", "AUC", "updates to the server", "aggregate", "minilm", "53aa53aa",
+        "reconstructed from the order in the file", "301,312", "learning-rate", "2.13.0",
+        "fedrec run ml-1m --set federation.rounds=30 --seed 7",
+    ):  # fmt: skip
+        assert words in page, words
+
+
+@pytest.mark.parametrize("status", ["degraded", "failed", "interrupted", "running"])
+def test_a_run_that_is_not_simply_done_says_so_at_the_top(page_of, status):
+    page = page_of(
+        finished=status == "degraded", about={"status": status, "reason": "3 replies lost"}
+    )
+    assert page.index(f'<p class="banner {status}">') < page.index("3 replies lost")
+    assert page.index("3 replies lost") < page.index('<h2 id="results">')
+
+
+def test_a_run_that_failed_before_its_first_round_has_a_page(make_run):
+    folder = make_run(rounds=0, finished=False, about={"status": "failed", "best_round": None})
+    (folder / "rounds.jsonl").unlink()
+    assert "No round was completed" in write_report(folder).read_text(encoding="utf-8")
+
+
+def test_the_page_is_self_contained_and_its_policy_allows_only_its_own_bytes(page):
+    elements = Elements(page)
+    names = {name for name, _ in elements.tags}
+    assert names.isdisjoint({"link", "img", "iframe", "object", "embed", "form", "base"})
+    assert not any("style" in a or any(k.startswith("on") for k in a) for _, a in elements.tags)
+    targets = [
+        v for _, a in elements.tags for k, v in a.items() if k in ("src", "href", "xlink:href")
+    ]
+    assert all(v.startswith("#") for v in targets)
+    [policy] = [
+        m["content"] for m in elements.all("meta") if "Policy" in (m.get("http-equiv") or "")
+    ]
+    assert policy.startswith("default-src 'none';")
+    assert "unsafe" not in policy
+    assert len(elements.raw) == 2  # one style, one script
+    for text in elements.raw:
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        assert f"'sha256-{digest}'" in policy
+
+
+def test_ids_are_unique_and_every_reference_inside_a_figure_resolves(page):
+    ids = [a["id"] for _, a in Elements(page).tags if "id" in a]
+    assert len(Elements(page).all("svg")) == 8
+    assert len(ids) == len(set(ids))
+    used = set(re.findall(r'(?:href="#|url\(#)([^")]+)', page))
+    assert used
+    assert used <= set(ids)
+
+
+def test_fault_64_html_and_scripts_in_names_are_shown_as_text(page_of):
+    evil = "<script>alert(1)</script><img src=x onerror=alert(2)>"
+    slices = {evil: [{"slice": evil, "users": 3, "metrics": {"HR@10": 0.5, "NDCG@10": 0.2}}]}
+    page = page_of(
+        about={"name": evil, "reason": evil, "command": evil, "versions": {evil: evil},
+               "data": {"name": evil, "items": 9, "notes": [evil]}},
+        metrics={"slices": slices, "references": {evil: {"test": {"HR@10": 0.1}}},
+                 "gates": {"views": [evil], evil: [{"slice": evil, "weights": [1.0]}]}},
+        config=f"[data]\nsource = '{evil}'\n",
+    )  # fmt: skip
+    elements = Elements(page)
+    assert len(elements.all("script")) == 1
+    assert not elements.all("img")
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+
+
+def test_fault_47_secrets_never_reach_the_report(make_run):
+    folder = make_run(
+        rounds=2,
+        users=60,
+        config='[llm]\napi-key = "hunter2hunter2"\nmax-tokens = 64\n[wandb]\ntoken = "t0ps3cret"\npassword = "ab1%"\n',
+        about={"command": "fedrec run x --set llm.api-key=hunter2hunter2 --password pw1",
+               "reason": "401 Unauthorized for t0ps3cret"},
+    )  # fmt: skip
+    page = write_report(folder).read_text(encoding="utf-8")
+    written = [folder / "report.html", *(folder / "figures").iterdir()]
+    for secret in (b"hunter2", b"t0ps3cret", b"pw1", b"ab1%"):
+        assert not any(secret in path.read_bytes() for path in written)
+    assert "(hidden)" in page
+    assert ">64<" in page  # max-tokens is no secret
+    assert "e2c1" * 8 in page  # nor is the key of the semantic cache
+
+
+def test_a_torn_history_is_told(make_run):
+    folder = make_run(rounds=2, users=60)
+    path = folder / "rounds.jsonl"
+    path.write_bytes(path.read_bytes()[:-5])
+    assert "ended in half a line" in write_report(folder).read_text(encoding="utf-8")
+
+
+def test_no_run_folder_is_one_clear_line(tmp_path):
+    with pytest.raises(DataError, match=r"run\.json is missing; is .* the folder of a run\?"):
+        write_report(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_folder_alone_gives_the_same_bytes_without_torch_or_an_engine(report, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(report, folder, ignore=shutil.ignore_patterns("figures", "report.html"))
+    code = """
+import sys
+from pathlib import Path
+from fedrec.report.page import write_report
+print(write_report(Path(sys.argv[1])))
+heavy = {"torch", "sentence_transformers", "flwr", "ray", "transformers", "matplotlib.pyplot"}
+sys.exit(str(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.strip() == str(folder / "report.html")
+    for path in ["report.html", *(f"figures/{p.name}" for p in (report / "figures").iterdir())]:
+        assert (folder / path).read_bytes() == (report / path).read_bytes(), path

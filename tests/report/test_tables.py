@@ -1,0 +1,92 @@
+"""What the terminal shows."""
+
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from fedrec.report.history import read_run
+from fedrec.report.tables import ROUND_HEADERS, final_table, plain, round_headers, round_row
+
+RECORD = {
+    "round": 3,
+    "seconds": {"train": 9.0, "aggregate": 0.25, "evaluate": 1.5, "total": 11.0},
+    "chosen": [0, 1, 2, 4],
+    "used": [0, 1, 2],
+    "train_loss": 5.125,
+    "megabytes": 1234.56,
+    "validation": {"HR@10": 0.25, "NDCG@10": 0.125},
+    "clients": {"NDCG@10": {"p10": 0.1, "p50": 0.12, "p90": 0.15, "worst_decile": 0.09}},
+    "best": True,
+}
+
+
+def printed(run) -> str:
+    console = Console(file=io.StringIO(), width=140, force_terminal=False)
+    console.print(final_table(run))
+    return console.file.getvalue()
+
+
+def test_a_round_is_one_row():
+    assert round_row(RECORD) == [
+        "3 *", "3/4", "5.1250", "0.2500", "0.1250", "0.100 / 0.120 / 0.150", "1,234.6", "11.0",
+    ]  # fmt: skip
+    assert len(round_row(RECORD)) == len(ROUND_HEADERS)
+
+
+def test_what_was_not_measured_is_a_dash():
+    empty = {"round": 0, "seconds": {"total": 0.0}, "chosen": [], "used": [], "train_loss": None,
+             "megabytes": 0.0, "validation": None, "clients": None, "best": False}  # fmt: skip
+    assert round_row(empty) == ["0", "-", "-", "-", "-", "-", "0.0", "0.0"]
+
+
+def test_headers_name_a_sampled_protocol():
+    assert round_headers("full") == ROUND_HEADERS
+    assert round_headers("uniform-99")[3:5] == ["HR@10 (99 sampled)", "NDCG@10 (99 sampled)"]
+
+
+def test_the_final_table_has_the_references_beside_the_run(make_run):
+    text = printed(read_run(make_run(rounds=2, users=40)))
+    line = next(line for line in text.splitlines() if "HR@10" in line)
+    for number in ("0.2610", "0.2490 to 0.2730", "0.0410", "0.3500", "0.2720", "0.2760"):
+        assert number in line
+    assert "done" in text
+
+
+def test_the_final_table_of_a_failed_run_shows_status_reason_and_last_validation(make_run):
+    about = {"status": "failed", "reason": "2 of 10 clients answered"}
+    text = printed(read_run(make_run(rounds=2, finished=False, about=about)))
+    assert "failed (2 of 10 clients answered)" in " ".join(text.split())
+    assert "HR@10" in text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("\x1b[31mred\x1b[0m", "red"),
+        ("\x1b]0;owned\x07title", "title"),
+        ("\x1b]8;;http://x\x1b\\link\x1b]8;;\x1b\\", "link"),
+        ("\x9b2Jgone", "gone"),
+        ("two\r\nlines", "two lines"),
+        ("abc\u202egpj.exe", "abc gpj.exe"),
+        ("Amélie (2001) [18+]", "Amélie (2001) [18+]"),
+    ],
+)
+def test_fault_67_terminal_escapes_are_stripped(text, expected):
+    assert plain(text) == expected
+
+
+def test_fault_67_a_run_name_neither_moves_the_cursor_nor_styles_the_table(make_run):
+    about = {"name": "\x1b[2J\x1b]0;x\x07[red]a[/red]", "reason": "\x1b[1mbad"}
+    text = printed(read_run(make_run(rounds=1, users=40, about=about)))
+    assert "\x1b" not in text
+    assert "[red]a[/red]: done (bad)" in text  # shown as typed, not as markup
+
+
+@given(st.text())
+def test_fault_67_no_control_character_survives(text):
+    shown = plain(text)
+    assert not any(ord(c) < 32 or 127 <= ord(c) < 160 for c in shown)
+    assert plain(shown) == shown
