@@ -1,6 +1,7 @@
 """The coordinator: from a config and a Grid to a run folder with a report."""
 
 import json
+import os
 import signal
 import uuid
 from collections.abc import Callable
@@ -156,7 +157,11 @@ def _refuse_relative_paths(config: Config) -> None:
 
 
 def _flower_command(config: Config) -> str:
-    return f"flwr run . --stream  # or: fedrec run {config.run.dir or 'RUN'}/config.toml"
+    """What repeats the run: the command that `fedrec run` was given, or Flower's own."""
+    return os.environ.get("FEDREC_COMMAND") or (
+        f'flwr run . --stream --federation-config "num-supernodes={config.partition.count} '
+        'client-resources-num-cpus=1"'
+    )
 
 
 def _exit_code(error: BaseException) -> int:

@@ -14,7 +14,7 @@ from fedrec.report.history import replace_file, write_json
 from server.strategies import ServerAdam
 
 if TYPE_CHECKING:
-    from server.rounds import State
+    from server.state import State
 
 FORMAT = 1
 KEPT = 2

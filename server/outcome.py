@@ -31,7 +31,7 @@ def reference_metrics(
     """What anybody gets without learning: popularity; and the best there is, where it is known."""
     config = federation.config
     scorers = ["popularity"] if config.federation.share_counts else []
-    if manifest["format"] == "synthetic":
+    if manifest["facts"].get("format") == "synthetic":
         scorers.append("best-possible")
     found: dict[str, Any] = {}
     for scorer in scorers:
@@ -194,7 +194,7 @@ def run_facts(
             "items": catalog.num_items,
             "events": manifest.get("events"),
             "skipped": manifest.get("skipped", {}),
-            "notes": manifest.get("notes", []),
+            "notes": manifest["facts"].get("notes", []),
         },
         "semantics": meanings,
         "parameters": {

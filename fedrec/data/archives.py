@@ -135,6 +135,11 @@ def _read_tar(
             stream = archive.extractfile(member) if member.name in wanted else None
             if stream is not None:
                 contents[member.name] = stream.read()
+        # The compressor's checksum stands at the end of the stream, behind the last member.
+        while archive.fileobj is not None and (rest := archive.fileobj.read(1 << 20)):
+            total += len(rest)
+            if total > limits[1]:
+                raise DataError(f"{path} unpacks to more than {limits[1]} bytes")
     return members, contents
 
 

@@ -53,8 +53,8 @@ class SyntheticSpec:
     def __post_init__(self) -> None:
         if not 10 <= self.users <= 1_000_000:
             raise ConfigError(f"data.source: users={self.users} must lie in 10..1000000")
-        if not 60 <= self.items <= 10_000:
-            raise ConfigError(f"data.source: items={self.items} must lie in 60..10000")
+        if not 60 <= self.items <= 5_000:
+            raise ConfigError(f"data.source: items={self.items} must lie in 60..5000")
 
 
 @dataclass(frozen=True)

@@ -288,7 +288,7 @@ def _machine(run: Run) -> Rows:
 
 
 def _config(run: Run) -> list[tuple[str, Rows]]:
-    config = run.config
+    config = hide_secrets(run.config)
     top = {key: value for key, value in config.items() if not isinstance(value, dict)}
     sections = [(key, _flat(value)) for key, value in config.items() if isinstance(value, dict)]
     return [("", _flat(top)), *sections] if top else sections

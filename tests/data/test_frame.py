@@ -196,7 +196,9 @@ def test_fault_12_007_and_7_are_two_ids(tmp_path):
 
 
 def test_fault_12_one_id_as_number_and_as_text_is_refused():
-    frame = pd.DataFrame({"user": pd.Series([7, "7"], dtype=object), "item": [1, 1], "time": [1, 2]})
+    frame = pd.DataFrame(
+        {"user": pd.Series([7, "7"], dtype=object), "item": [1, 1], "time": [1, 2]}
+    )
     with pytest.raises(DataError, match="'7' both as number and as text"):
         load_frame(frame, Columns())
 

@@ -120,7 +120,8 @@ def test_fault_47_secrets_never_reach_the_report(make_run):
     folder = make_run(
         rounds=2,
         users=60,
-        config='[llm]\napi-key = "hunter2hunter2"\nmax-tokens = 64\n[wandb]\ntoken = "t0ps3cret"\npassword = "ab1%"\n',
+        config='[llm]\napi-key = "hunter2hunter2"\nmax-tokens = 64\n'
+        '[wandb]\ntoken = "t0ps3cret"\npassword = "ab1%"\n',
         about={"command": "fedrec run x --set llm.api-key=hunter2hunter2 --password pw1",
                "reason": "401 Unauthorized for t0ps3cret"},
     )  # fmt: skip
