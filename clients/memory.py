@@ -51,8 +51,6 @@ class Memory:
 
     def write(self, round: int, arrays: NamedArrays, accepted: int) -> None:
         """Keep ``arrays`` as the state after ``round``, beside that of round ``accepted``."""
-        if not arrays:
-            return
         self.folder.mkdir(parents=True, exist_ok=True)
         temporary = self.folder / f".round-{round:05d}.{os.getpid()}"
         save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, temporary)

@@ -111,11 +111,12 @@ def train_turn(
     model, groups = _model(config, holding, frequency)
     module = _module(model)
     load_arrays(module, weights, groups.shared)
-    private, optimizer_state = split_state(memory.read(accepted))
+    keeps_state = config.local.optimizer_state == "keep"
+    remembers = keeps_state or bool(groups.private)
+    private, optimizer_state = split_state(memory.read(accepted) if remembers else {})
     if private:
         load_arrays(module, private, groups.private)
     optimizer = local_optimizer(config, module)
-    keeps_state = config.local.optimizer_state == "keep"
     if keeps_state:
         load_optimizer_arrays(module, optimizer, optimizer_state)
     done = fit(
@@ -134,7 +135,8 @@ def train_turn(
         arrays_of(module, groups.private),
         optimizer_arrays(module, optimizer) if keeps_state else {},
     )
-    memory.write(round, kept, accepted)
+    if remembers:
+        memory.write(round, kept, accepted)
     return arrays_of(module, groups.shared), done
 
 
@@ -192,18 +194,33 @@ def evaluate_turn(
     model, groups = _model(config, holding, frequency)
     load_arrays(_module(model), weights, groups.shared)
     result = ranked(model_scorer(model, num_items, config.model.max_length))
-    private, _ = split_state(memory.read(accepted))
-    if not private:
+    if not groups.private or accepted == 0:
         return result, None
+    private, _ = split_state(memory.read(accepted))
     load_arrays(_module(model), private, groups.private)
     personal = ranked(model_scorer(model, num_items, config.model.max_length))
     return result, personal.ranks[protocols[0]]
 
 
-def _model(config: Config, holding: Holding, frequency: np.ndarray) -> tuple[Recommender, Groups]:
-    catalog = holding.dataset.catalog
-    model = make_model(config, catalog, open_table(config, catalog), frequency)
-    return model, groups_of(_module(model), names_in(config.model.private))
+def _model(
+    config: Config, holding: Holding, frequency: np.ndarray
+) -> tuple[Recommender, Groups]:
+    """The model of a run with nothing of an earlier turn in what stays private."""
+    model, groups, private = _built(config, prepare_data(config), frequency.tobytes())
+    load_arrays(_module(model), private, groups.private)
+    return model, groups
+
+
+@lru_cache(maxsize=1)
+def _built(
+    config: Config, folder: Path, frequency: bytes
+) -> tuple[Recommender, Groups, NamedArrays]:
+    """Model, groups and initial private parameters: built once per process, loaded every turn."""
+    catalog = open_data(folder)[0].catalog
+    counts = np.frombuffer(frequency, dtype=np.int64)
+    model = make_model(config, catalog, open_table(config, catalog), counts)
+    groups = groups_of(_module(model), names_in(config.model.private))
+    return model, groups, arrays_of(_module(model), groups.private)
 
 
 def _module(model: Recommender) -> nn.Module:

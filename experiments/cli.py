@@ -36,6 +36,8 @@ Out = Annotated[str | None, typer.Option("--out", help="The run folder to make."
 class Terminated(KeyboardInterrupt):
     """SIGTERM: ends a run as Ctrl-C does, with its own exit code."""
 
+    exit_code = 128 + signal.SIGTERM
+
 
 @app.command()
 def run(
@@ -187,7 +189,7 @@ def ending() -> Iterator[None]:
         raise typer.Exit(error.exit_code) from None
     except Terminated:
         typer.echo("error: terminated", err=True)
-        raise typer.Exit(128 + signal.SIGTERM) from None
+        raise typer.Exit(Terminated.exit_code) from None
     except KeyboardInterrupt:
         typer.echo("error: interrupted", err=True)
         raise typer.Exit(128 + signal.SIGINT) from None

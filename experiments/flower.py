@@ -8,6 +8,7 @@ import contextlib
 import importlib.util
 import json
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -16,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import fedrec
-from experiments.service import Service, flower_command, interrupt, last_error, service
-from fedrec.config import DOTTED_NAME, Config, flatten
+from experiments.service import Service, end_run, flower_command, last_error, service
+from fedrec.config import DOTTED_NAME, Config, flatten, toml_value
 from fedrec.errors import (
     ConfigError,
     DataError,
@@ -31,7 +32,6 @@ APP = "fedrec-app"
 PACKAGES = ("fedrec", "clients", "server")
 POLL_SECONDS = 0.3
 STATUS_SECONDS = 5.0  # `flwr ls` costs a second of a core
-GRACE_SECONDS = 20.0  # for the server's last lines after an interruption
 LOCAL_ENCODERS = ("minilm", "hashed")
 
 Record = dict[str, Any]
@@ -60,8 +60,10 @@ def run_on_flower(
             run_id = _submit(running, app, config)
             try:
                 status = _follow(running, run_id, folder, before, on_round)
-            except KeyboardInterrupt:
-                _interrupted(running, folder, before)
+            except KeyboardInterrupt as stop:
+                end_run(running)
+                code = getattr(stop, "exit_code", 128 + signal.SIGINT)
+                _close(folder, before, "interrupted", "interrupted by the user", code)
                 raise
             return _outcome(running, run_id, folder, before, status)
 
@@ -92,7 +94,7 @@ def write_app(app: Path, config: Config, folder: Path) -> None:
         "[tool.flwr.app.config]",
     ]
     values = flatten(config) | {"run.dir": str(folder)}
-    lines += [f"{json.dumps(key)} = {json.dumps(value)}" for key, value in values.items()]
+    lines += [f"{json.dumps(key)} = {toml_value(value)}" for key, value in values.items()]
     (app / "pyproject.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
@@ -204,22 +206,14 @@ def _about(folder: Path, before: tuple[int, int] | None) -> Record:
     return read_json(path)
 
 
-def _interrupted(running: Service, folder: Path, before: tuple[int, int] | None) -> None:
-    """Let the server write its last lines; mark the run ourselves when it could not."""
-    interrupt(running)
-    deadline = time.monotonic() + GRACE_SECONDS
-    while time.monotonic() < deadline and running.process.poll() is None:
-        about = _about(folder, before)
-        if not about or about.get("status") != "running":
-            break
-        time.sleep(POLL_SECONDS)
-    _close(folder, before, "interrupted", "interrupted by the user")
-
-
-def _close(folder: Path, before: tuple[int, int] | None, status: str, reason: str) -> None:
+def _close(
+    folder: Path, before: tuple[int, int] | None, status: str, reason: str, exit_code: int
+) -> None:
+    """Say in run.json how a run ended whose server could not say it any more."""
     about = _about(folder, before)
     if about.get("status") == "running":
-        write_json(folder / "run.json", about | {"status": status, "reason": reason})
+        end = {"status": status, "reason": reason, "exit_code": exit_code}
+        write_json(folder / "run.json", about | end)
 
 
 def _outcome(
@@ -233,8 +227,9 @@ def _outcome(
     if about:
         (folder / "engine.log").write_text(log, encoding="utf-8")
     reason = str(about.get("reason") or f"Flower ended the run as {status!r}: {last_error(log)}")
-    _close(folder, before, "failed", reason)
-    raise _error(int(about.get("exit_code", FedrecError.exit_code)), reason)
+    code = int(about.get("exit_code") or FedrecError.exit_code)
+    _close(folder, before, "failed", reason, code)
+    raise _error(code, reason)
 
 
 def _log(running: Service, run_id: int) -> str:

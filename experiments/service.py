@@ -59,7 +59,7 @@ def service(folder: Path, settings: Mapping[str, str]) -> Iterator[Service]:
         ResourceError: Flower is not installed or its service does not start.
     """
     port = _free_port()
-    environment = _environment(folder, port) | settings
+    environment = _environment(folder, port) | dict(settings)
     working_folder, log = folder / "empty", folder / "service.log"
     working_folder.mkdir(parents=True)
     with log.open("wb") as output:
@@ -103,11 +103,19 @@ def flower_command(name: str) -> str:
     return found
 
 
-def interrupt(running: Service) -> None:
-    """Ask the run's own process (ServerApp and Ray driver) to end, leaving the service up."""
-    for pid in processes(running):
-        if b"flwr-simulation" in _command_line(pid):
+def end_run(running: Service) -> None:
+    """End the process of the ServerApp and wait for it, leaving the service up.
+
+    Flower runs the ServerApp in a thread that no signal reaches, so it writes no last line.
+    """
+    start = time.monotonic()
+    while time.monotonic() < start + STOP_SECONDS:
+        pids = [pid for pid in processes(running) if b"flwr-simulation" in _command_line(pid)]
+        if not pids:
+            return
+        for pid in pids:
             _send(pid, signal.SIGTERM)
+        time.sleep(0.2)
 
 
 def processes(running: Service) -> set[int]:

@@ -20,6 +20,7 @@ from fedrec.errors import ConfigError
 
 Value = int | float | bool | str
 
+DATASETS = ("synthetic", "ml-1m", "ml-100k", "ml-latest-small")  # names, never paths
 VIEWS = ("identity", "semantic", "content")
 RUN_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 DEVICE_NAMES = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")  # reserved on Windows
@@ -179,9 +180,9 @@ class Local:
 
     epochs: int = 1
     steps: int = 0  # 0: whole epochs; else this many batches a round
-    batch_size: int = 32
+    batch_size: int = 8
     optimizer: str = "adam"
-    learning_rate: float = 1e-3
+    learning_rate: float = 2e-3
     beta_2: float = 0.98
     weight_decay: float = 0.0
     clip_norm: float = 0.0  # 0: no clipping of the local gradient
@@ -387,6 +388,11 @@ def flat_tables(tables: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
+def toml_value(value: Value) -> str:
+    """A value as TOML writes it: JSON, but for surrogate pairs and the delete character."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
 def to_toml(config: Config, *, with_run: bool = False) -> str:
     """The config as TOML sections, without ``run.*`` unless asked: the text of config.toml."""
     lines: list[str] = []
@@ -398,7 +404,7 @@ def to_toml(config: Config, *, with_run: bool = False) -> str:
         if head != section:
             lines += ["", f"[{head}]"]
             section = head
-        lines.append(f"{name} = {json.dumps(value)}")
+        lines.append(f"{name} = {toml_value(value)}")
     return "\n".join(lines) + "\n"
 
 
@@ -418,7 +424,7 @@ def absolute_paths(config: Config, folder: Path) -> Config:
     found = {
         key: str((folder / value).resolve())
         for key, value in (("source", data.source), ("items", data.items))
-        if value and ":" not in value and (folder / value).exists()
+        if value and value not in DATASETS and ":" not in value and (folder / value).exists()
     }
     negatives = config.evaluation.ncf_negatives
     evaluation = config.evaluation

@@ -15,7 +15,7 @@ from fedrec.errors import ParticipationError
 from fedrec.models.parameters import NamedArrays
 from server.exchange import array_bytes, exchange
 from server.judging import Judged, judged, round_metrics
-from server.replies import Dropped, first_reason, sort_replies
+from server.replies import Dropped, first_reason, ranks_problem, sort_replies
 from server.selection import chosen_partitions
 from server.state import Federation, State, array_record
 
@@ -74,7 +74,17 @@ def evaluate(
     travelled = sum(array_bytes(message.content) for message in messages)
     travelled += sum(array_bytes(reply.content) for reply in replies if reply.has_content())
     partition_of = {node: partition for partition, node in census.node_of.items()}
-    found = sort_replies(replies, partition_of, chosen, lambda reply, partition: None)
+
+    def problem(reply: Message, partition: int) -> str | None:
+        return ranks_problem(
+            reply,
+            round=number,
+            users=census.users[partition],
+            protocols=protocols,
+            num_items=len(federation.frequency) - 1,
+        )
+
+    found = sort_replies(replies, partition_of, chosen, problem)
     needed = max(1, math.ceil(plan.min_participation * len(chosen)))
     if len(found.accepted) < needed:
         raise ParticipationError(

@@ -13,10 +13,11 @@ from safetensors.numpy import save
 
 import fedrec
 from fedrec import protocol
-from fedrec.config import Config, config_hash, to_toml
+from fedrec.config import Config, config_hash, flatten, to_toml
 from fedrec.errors import ConfigError, FedrecError, ResourceError
 from fedrec.home import home
 from fedrec.models.parameters import NamedArrays
+from fedrec.report.redaction import hide_secrets_in_text
 from fedrec.report.history import append_round, read_json, replace_file, write_json
 
 FORMAT = 1  # of the run folder
@@ -39,6 +40,7 @@ class RunFolder:
 
     def __init__(self, path: Path, config: Config, *, engine: str, command: str) -> None:
         self.path = path
+        command = hide_secrets_in_text(command, flatten(config))
         _make_room(path, overwrite=config.run.overwrite)
         self.about: dict[str, Any] = {
             "format": FORMAT,

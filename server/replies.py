@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from flwr.app import Message
+from flwr.app import Array, Message
 
 from fedrec import protocol
 from fedrec.models.parameters import NamedArrays
@@ -92,23 +92,29 @@ def training_problem(
         return f"answers round {facts.get(protocol.ROUND)} instead of {round}"
     if facts.get(protocol.PARTITION) != partition:
         return f"says it is partition {facts.get(protocol.PARTITION)}"
-    if set(content.array_records) != {protocol.ARRAYS} or not content.metric_records:
-        return "lacks the record of weights or of metrics"
-    metrics = next(iter(content.metric_records.values()))
+    names = (set(content.array_records), set(content.metric_records))
+    if names != ({protocol.ARRAYS}, {protocol.METRICS}):
+        return "lacks the record of weights or of metrics, or has more"
+    metrics = content.metric_records[protocol.METRICS]
     examples, loss = metrics.get(protocol.NUM_EXAMPLES), metrics.get(protocol.TRAIN_LOSS)
     if type(examples) is not int or examples != declared:
         return f"num-examples is {examples!r}, declared were {declared}"
+    trained = metrics.get(protocol.TRAINED_TARGETS)
+    if type(trained) is not int or trained < 1:
+        return f"trained-targets is {trained!r}, expected 1 or more"
     if not isinstance(loss, float) or not math.isfinite(loss):
         return f"its training loss is {loss!r}"
     return weights_problem(content.array_records[protocol.ARRAYS], sent)
 
 
-def weights_problem(arrays: Mapping[str, object], sent: NamedArrays) -> str | None:
+def weights_problem(arrays: Mapping[str, Array], sent: NamedArrays) -> str | None:
     """What is wrong with the weights of a reply against those that were sent."""
     if set(arrays) != set(sent):
         return f"its weights {sorted(set(arrays) ^ set(sent))} are on one side only"
     for name, array in arrays.items():
-        weights: np.ndarray = array.numpy()  # type: ignore[attr-defined]  # flwr.app.Array
+        weights = _read(array)
+        if weights is None:
+            return f"its weights {name!r} cannot be read as an array"
         if weights.dtype != np.float32:
             return f"its weights {name!r} are {weights.dtype}, not float32"
         if weights.shape != sent[name].shape:
@@ -116,6 +122,58 @@ def weights_problem(arrays: Mapping[str, object], sent: NamedArrays) -> str | No
         if not np.isfinite(weights).all():
             return f"its weights {name!r} hold NaN or infinity"
     return None
+
+
+def ranks_problem(
+    reply: Message,
+    *,
+    round: int,
+    users: np.ndarray,
+    protocols: Sequence[str],
+    num_items: int,
+) -> str | None:
+    """What is wrong with an evaluate reply, or nothing.
+
+    Args:
+        reply: from a client that says it succeeded.
+        round: number of this round.
+        users: (U,) the partition's users, as declared in the census.
+        protocols: under which it was asked for ranks.
+        num_items: V.
+    """
+    said = reply.content.config_records[protocol.FACTS].get(protocol.ROUND)
+    if said != round:
+        return f"answers round {said} instead of {round}"
+    record = reply.content.array_records.get(protocol.RANKS)
+    if record is None:
+        return "lacks the record of ranks"
+    arrays = {name: _read(array) for name, array in record.items()}
+    per_user = ["users", "targets", "candidates", "events", "gates"]
+    for name in [*per_user, *(f"rank/{one}" for one in protocols)]:
+        array = arrays.get(name)
+        if array is None or array.shape[:1] != users.shape or array.dtype.kind not in "iuf":
+            return f"its array {name!r} is missing or not one row for each of {len(users)} users"
+    if not np.array_equal(arrays["users"], users):  # type: ignore[arg-type]  # checked above
+        return "its 'users' are not those that it declared"
+    for name, array in arrays.items():
+        low, high = (1, num_items) if name.startswith(("rank/", "targets", "personal")) else (0, None)
+        if array is None or not _within(array, low, high):
+            return f"its array {name!r} holds numbers that cannot be"
+    return None
+
+
+def _within(array: np.ndarray, low: int, high: int | None) -> bool:
+    """Whether all numbers are finite and in range."""
+    good = np.isfinite(array) & (array >= low)
+    return bool(good.all() and (high is None or (array <= high).all()))
+
+
+def _read(array: Array) -> np.ndarray | None:
+    """The array in a message, or nothing where its bytes are not one; nothing is unpickled."""
+    try:
+        return array.numpy()
+    except (TypeError, ValueError, EOFError, OSError):
+        return None
 
 
 def first_reason(dropped: Sequence[Dropped]) -> str:

@@ -93,6 +93,7 @@ def _open_and_read(
         zlib.error,
         EOFError,
         OSError,
+        ValueError,  # nonsense in a damaged header
         RuntimeError,  # zipfile: an encrypted member
         NotImplementedError,  # zipfile: a compression method Python lacks
     ) as error:

@@ -12,6 +12,7 @@ probabilities again.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from itertools import permutations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,8 +33,8 @@ VERSION = 1
 # Where the next item comes from.
 SUCCESSOR, NEXT_TOPIC, SAME_THEME, OWN_TASTE, ANYTHING = 0.20, 0.50, 0.12, 0.15, 0.03
 
-_POPULARITY_SIGMA = 1.2  # of the lognormal: the top tenth of the items gets about 40 % of events
-_SHORTEST, _MEAN_EXTRA, _LONGEST = 6, 10, 60  # events of a user
+_POPULARITY_SIGMA = 1.0  # of the lognormal that makes few items popular and many rare
+_SHORTEST, _MEAN_EXTRA, _LONGEST = 5, 5, 40  # events of a user
 _CHUNK = 500  # users drawn together, bounds memory at chunk x items
 _AGES = ("under 18", "18-24", "25-34", "35-44", "45-49", "50-55", "56+")
 _OCCUPATIONS = ("artist", "clerk", "engineer", "nurse", "retired", "student", "teacher", "writer")
@@ -306,18 +307,18 @@ def _split(values: NDArray[np.int64], lengths: NDArray[np.int64]) -> list[NDArra
 
 
 def _titles(topics: NDArray[np.int64], theme_of_topic: NDArray[np.int64]) -> list[str]:
-    """A title of each item in its topic's words, no two alike."""
+    """A title of each item, two phrases of its topic, no two titles alike."""
     first_topic = np.searchsorted(theme_of_topic, theme_of_topic)
     titles = []
     for position, topic in enumerate(topics):
         theme = THEMES[theme_of_topic[topic]]
-        words = theme.topics[topic - first_topic[topic]]
+        pairs = list(permutations(theme.topics[topic - first_topic[topic]], 2))
         number = position - int(np.searchsorted(topics, topic))
-        volume, pair = divmod(number, len(words) * len(theme.openings))
-        # Step through the openings at another pace than the words, so that pairs repeat late.
-        shift, word = divmod(pair, len(words))
-        opening = theme.openings[(word + shift) % len(theme.openings)]
-        titles.append(f"{opening} {words[word]}" + (f", Part {volume + 1}" if volume else ""))
+        volume, place = divmod(number, len(pairs))
+        # 9 has no factor in common with 20: the first titles of a topic begin differently.
+        first, second = pairs[place * 9 % len(pairs)]
+        opening = f"{theme.openings[(volume - 1) % len(theme.openings)]} " if volume else ""
+        titles.append(f"{opening}{first} and {second}")
     return titles
 
 

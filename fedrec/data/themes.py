@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Theme:
-    """A taste: its broad genre (shared with others), its title openings and its topics."""
+    """A taste: its broad genre (shared with others), its topics, openings of further titles."""
 
     name: str
     genre: str

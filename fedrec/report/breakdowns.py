@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from fedrec.report import style
-from fedrec.report.history import Run
+from fedrec.report.history import Run, number
 
 Floats = npt.NDArray[np.float64]
 
@@ -104,7 +104,7 @@ def slices(run: Run) -> style.Drawing | None:
 def _slice_bars(axes: Axes, rows: Sequence[Mapping[str, Any]], metric: str) -> None:
     places = [float(place) for place in range(len(rows))]
     cells = [row["metrics"].get(metric) for row in rows]
-    values = [style.number(cell) or 0.0 for cell in cells]
+    values = [number(cell) or 0.0 for cell in cells]
     bounds = [_bounds(cell, value) for cell, value in zip(cells, values, strict=True)]
     errors = [[abs(v - b[side]) for v, b in zip(values, bounds, strict=True)] for side in (0, 1)]
     axes.barh(places, values, height=0.62, color=style.METRIC_COLOURS[metric], alpha=0.35)

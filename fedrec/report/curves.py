@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from fedrec.report import style
-from fedrec.report.history import Run
+from fedrec.report.history import Run, number
 
 REFERENCE_COLOURS = {
     "popularity": style.MUTED,
@@ -99,7 +99,7 @@ def _draw_references(axes: Axes, run: Run, metric: str) -> None:
     references = (run.metrics or {}).get("references") or {}
     lines = []
     for name, parts in references.items():
-        value = style.number((parts.get("validation") or {}).get(metric))
+        value = number((parts.get("validation") or {}).get(metric))
         if value is not None:
             colour = REFERENCE_COLOURS.get(name, style.ORANGE)
             axes.axhline(value, color=colour, linestyle=(0, (4, 2)), linewidth=1.3, zorder=2)
@@ -119,7 +119,7 @@ def clients(run: Run) -> style.Drawing | None:
         return None
     figure, axes_pair = style.panels(1, 2, height=3.3)
     for axes, metric in zip(axes_pair, style.METRICS, strict=True):
-        found = [style.number(row["metrics"].get(metric)) for row in rows]
+        found = [number(row["metrics"].get(metric)) for row in rows]
         values = np.array([value for value in found if value is not None], dtype=np.float64)
         if not len(values):
             _say_empty(axes)

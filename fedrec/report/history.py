@@ -62,9 +62,10 @@ class Run:
 
     @property
     def protocol(self) -> str:
-        """Evaluation protocol of every metric of the run."""
+        """Evaluation protocol of the curves and, unless said otherwise, of every metric."""
         configured = self.config.get("evaluation", {}).get("protocol", "full")
-        return str((self.metrics or {}).get("protocol", configured))
+        # A config may name several; the first selects the best round and is the one of the curves.
+        return str((self.metrics or {}).get("protocol", configured.split(",")[0].strip()))
 
     @property
     def best_round(self) -> int | None:
@@ -176,6 +177,12 @@ def _read_users(path: Path) -> pd.DataFrame:
         if not pd.api.types.is_numeric_dtype(table[column]):
             raise DataError(f"{path}: column {column} is not all numbers; the file is damaged")
     return table
+
+
+def number(cell: Any) -> float | None:
+    """The value of a metric that is a number or a {"value", "low", "high"} record."""
+    value = cell.get("value") if isinstance(cell, Mapping) else cell
+    return None if value is None else float(value)
 
 
 # ---------------------------------------------------------------------------------- writing

@@ -14,9 +14,9 @@ from markupsafe import Markup
 from fedrec.errors import ResourceError
 from fedrec.evaluation.protocols import describe, metric_label
 from fedrec.report import figures, style, template
-from fedrec.report.history import Record, Run, read_run, replace_file
+from fedrec.report.history import Record, Run, number, read_run, replace_file
 from fedrec.report.redaction import hide_secrets, hide_secrets_in_text
-from fedrec.report.tables import SHOWN, interval, plain, round_headers, round_row, shown
+from fedrec.report.tables import interval, metric_names, plain, round_headers, round_row, shown
 
 BANNERS = {
     "degraded": "The run reached its end, but some replies are missing.",
@@ -151,7 +151,7 @@ def _head(run: Run) -> Record:
         "banner": f"{banner} {reason}".strip(),
         "warnings": warnings,
         "tiles": _tiles(run),
-        "protocol": describe(run.protocol, int(data.get("items", 0))),
+        "protocol": describe(run.protocol, _num_items(run)),
     }
 
 
@@ -160,7 +160,7 @@ def _tiles(run: Run) -> list[Record]:
     tiles = []
     for name in style.METRICS:
         label, popular = metric_label(name, run.protocol), _reference(run, "popularity", name)
-        value, note = style.number((metrics.get("test") or {}).get(name)), ""
+        value, note = number((metrics.get("test") or {}).get(name)), ""
         if value is not None and popular:
             note = f"{value / popular:.1f} times popularity"
         if value is not None:
@@ -181,14 +181,14 @@ def _tiles(run: Run) -> list[Record]:
 
 def _reference(run: Run, reference: str, metric: str) -> float | None:
     parts = ((run.metrics or {}).get("references") or {}).get(reference) or {}
-    return style.number((parts.get("test") or {}).get(metric))
+    return number((parts.get("test") or {}).get(metric))
 
 
 def _results(run: Run) -> Record:
     metrics = run.metrics or {}
     test, validation = metrics.get("test") or {}, run.validation
     references = metrics.get("references") or {}
-    names = [m for m in SHOWN if m in test or m in validation]
+    names = metric_names(test, validation)
     columns = [test, *((parts.get("test") or {}) for parts in references.values()), validation]
     rows = [
         [metric_label(name, run.protocol), *(_cell(column.get(name)) for column in columns)]
@@ -199,8 +199,24 @@ def _results(run: Run) -> Record:
         "rows": rows,
         "is_final": bool(test),
         "main": metric_label("NDCG@10", run.protocol),
+        "others": [
+            {"protocol": describe(protocol, _num_items(run)), "rows": _stage_rows(protocol, found)}
+            for protocol, found in (metrics.get("other protocols") or {}).items()
+        ],
         "same_recall": "Recall@10" in names,
     }
+
+
+def _stage_rows(protocol: str, found: Mapping[str, Any]) -> list[list[Any]]:
+    test, validation = found.get("test") or {}, found.get("validation") or {}
+    return [
+        [metric_label(name, protocol), _cell(test.get(name)), _cell(validation.get(name))]
+        for name in metric_names(test, validation)
+    ]
+
+
+def _num_items(run: Run) -> int:
+    return int((run.about.get("data") or {}).get("items", 0))
 
 
 def _cell(metric: Any) -> Record:
@@ -267,15 +283,15 @@ def _inputs(run: Run) -> Record:
         )
         rows.append(("rows per item travel", travels))
     return {
-        "data": [
-            (key, f"{value:,}" if isinstance(value, int) else _words(value))
-            for key, value in data.items()
-            if key != "notes"
-        ],
+        "data": _flat({key: _thousands(v) for key, v in data.items() if key != "notes"}),
         "semantics": [(names.get(k, k), _words(v)) for k, v in semantics.items()],
         "parameters": rows,
         "command": str(run.about.get("command") or ""),
     }
+
+
+def _thousands(value: Any) -> Any:
+    return f"{value:,}" if isinstance(value, int) else value
 
 
 def _machine(run: Run) -> Rows:

@@ -5,7 +5,7 @@ Figures are built as objects, without pyplot and its global list of open figures
 
 import io
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -143,12 +143,6 @@ def render(figure: Figure, kind: str) -> bytes:
         warnings.filterwarnings("ignore", "Glyph")  # a name in another script shows as boxes
         figure.savefig(buffer, format=kind, dpi=160, metadata=metadata, facecolor="white")
     return buffer.getvalue()
-
-
-def number(cell: Any) -> float | None:
-    """The value of a metric that is a number or a {"value", "low", "high"} record."""
-    value = cell.get("value") if isinstance(cell, Mapping) else cell
-    return None if value is None else float(value)
 
 
 def metric_title(metric: str, protocol: str, suffix: str = "") -> str:

@@ -8,8 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fedrec.evaluation.protocols import metric_label
-from fedrec.report.history import Run
-from fedrec.report.style import number
+from fedrec.report.history import Run, number
 
 ROUND_HEADERS = [
     "round",
@@ -21,7 +20,6 @@ ROUND_HEADERS = [
     "MB",
     "seconds",
 ]
-SHOWN = ("HR@5", "HR@10", "HR@20", "NDCG@5", "NDCG@10", "NDCG@20", "MRR", "Recall@10", "AUC")
 
 # Escape sequences with their parameters (CSI, OSC up to its end, two-byte ones), then every other
 # control character, and the marks that turn the direction of the text after them.
@@ -81,7 +79,7 @@ def final_table(run: Run) -> Table:
         table.add_column(Text(plain(name)), justify="right", no_wrap=True)
     table.add_column("validation", justify="right", no_wrap=True)
     test, validation = metrics.get("test") or {}, run.validation
-    for name in (m for m in SHOWN if m in test or m in validation):
+    for name in metric_names(test, validation):
         cells = [test.get(name)]
         others = [(parts.get("test") or {}).get(name) for parts in references.values()]
         table.add_row(
@@ -92,6 +90,11 @@ def final_table(run: Run) -> Table:
             style="bold" if name == "NDCG@10" else None,
         )
     return table
+
+
+def metric_names(*columns: Mapping[str, Any]) -> list[str]:
+    """Every metric that a column has, in the order of the first that has it."""
+    return list(dict.fromkeys(name for column in columns for name in column))
 
 
 def shown(cell: Any) -> str:

@@ -142,6 +142,10 @@ small numbers are 95&nbsp;% bootstrap intervals over users.{% if results.same_re
 held-out item, Recall@k equals HR@k.{% endif %}</p>
 {{ sheet(results.headers, results.rows, results.main) }}
 {% endif %}
+{% for other in results.others %}
+<p>{{ other.protocol }}</p>
+{{ sheet(["metric", "this run, test", "this run, validation"], other.rows) }}
+{% endfor %}
 {% if not results.is_final %}<p class="muted">This run left no test metrics.</p>{% endif %}
 
 {% if "convergence-rounds" in figures %}

@@ -35,7 +35,7 @@ def keep_factors(
         path: what else names the stream: round and step.
         seed: of the run.
     """
-    threshold = round(dropout * LEVELS)
+    threshold = min(round(dropout * LEVELS), LEVELS - 1)
     if threshold == 0:
         return None
     drawn = np.full((num_sites, len(users), int(lengths.max()), width), LEVELS - 1, dtype=np.uint8)

@@ -87,7 +87,7 @@ def test_fault_22_every_user_dropped_is_refused():
 
 def test_fault_27_a_catalogue_of_one_item_is_refused():
     events = [(0, 0, 1), (0, 0, 2), (0, 0, 3)]
-    with pytest.raises(DataError, match="1 of 1 items.*at least 2"):
+    with pytest.raises(DataError, match=r"1 of 1 items.*at least 2"):
         to_sequences(interactions_of(events, num_users=1, num_items=1), min_item_events=1)
 
 

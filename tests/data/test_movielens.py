@@ -23,7 +23,8 @@ def ml_1m(folder, *, ratings=RATINGS, movies=MOVIES, users=USERS):
     return load_movielens(folder, "ml-1m")
 
 
-def ml_100k(folder, *, item="267|unknown||||" + "|".join(["1"] + ["0"] * 18) + "\n"):
+def ml_100k(folder):
+    item = "267|unknown||||" + "|".join(["1"] + ["0"] * 18) + "\n"
     first = "5|Toys (1995)|01-Jan-1995||http://x|" + "|".join(["0", "1"] + ["0"] * 17) + "\n"
     (folder / "u.item").write_bytes((first + item).encode("latin-1"))
     (folder / "u.data").write_text("3\t267\t4\t881250949\n3\t5\t2\t881250940\n")

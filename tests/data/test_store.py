@@ -104,7 +104,7 @@ def test_a_damaged_folder_is_refused_when_opened_and_made_again_when_prepared(
         path.unlink()
     else:
         path.write_bytes({"flip": flipped, "cut": data[:-7], "empty": b""}[damage])
-    with pytest.raises(DataError, match="is damaged .*delete it and prepare again"):
+    with pytest.raises(DataError, match=r"is damaged .*delete it and prepare again"):
         open_dataset(folder)
     assert open_dataset(prepare(source, home=home, seed=0)).data_hash == wanted
 

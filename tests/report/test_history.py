@@ -52,6 +52,13 @@ def test_a_run_that_failed_before_its_first_round_has_no_rounds(make_run):
     assert (run.rounds, run.best_round, run.validation) == ([], None, {})
 
 
+def test_the_first_of_several_protocols_is_that_of_the_curves(make_run):
+    config = '[evaluation]\nprotocol = "uniform-99, full"\n'
+    about = {"status": "running"}
+    run = read_run(make_run(rounds=1, finished=False, about=about, config=config))
+    assert run.protocol == "uniform-99"
+
+
 @pytest.mark.parametrize(
     "name", ["run.json", "config.toml", "rounds.jsonl", "metrics.json", "users.csv"]
 )

@@ -134,6 +134,14 @@ def test_fault_47_secrets_never_reach_the_report(make_run):
     assert "e2c1" * 8 in page  # nor is the key of the semantic cache
 
 
+def test_other_protocols_are_reported_under_their_own_names(page_of):
+    other = {"uniform-99": {"test": {"HR@10": {"value": 0.7, "low": 0.69, "high": 0.71}}}}
+    config = '[evaluation]\nprotocol = "full, uniform-99"\n'
+    page = page_of(metrics={"other protocols": other}, config=config)
+    assert "HR@10 (99 sampled)" in page
+    assert "0.6900 to 0.7100" in page
+
+
 def test_a_torn_history_is_told(make_run):
     folder = make_run(rounds=2, users=60)
     path = folder / "rounds.jsonl"

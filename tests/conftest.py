@@ -1,0 +1,153 @@
+"""Small shared data: 40 items, 12 users, a 2-layer model, a federation of 60 synthetic users."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fedrec.config import Config, Model, flatten, read_config
+from fedrec.data.catalog import Catalog
+from fedrec.data.sequences import Sequences
+from fedrec.data.splits import training_part
+
+NUM_ITEMS = 40
+SMALL = {
+    "data.source": "synthetic:users=60,items=60",
+    "semantics.encoder": "hashed",
+    "semantics.width": 8,
+    "model.width": 8,
+    "model.hidden": 16,
+    "model.max-length": 12,
+    "loss.negatives": 20,
+    "local.batch-size": 8,
+    "partition.count": 3,
+    "federation.rounds": 2,
+    "evaluation.resamples": 20,
+    "run.name": "small",
+    "device": "cpu",
+}
+
+
+@pytest.fixture(autouse=True)
+def fedrec_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty FEDREC_HOME of the test's own."""
+    home = tmp_path / "fedrec-home"
+    monkeypatch.setenv("FEDREC_HOME", str(home))
+    return home
+
+
+@pytest.fixture(scope="session")
+def catalogue() -> Catalog:
+    """40 items of four genres; every tenth year is unknown."""
+    genres = ("Crime", "Comedy", "Drama", "War")
+    return Catalog(
+        item_ids=[f"i{item}" for item in range(1, NUM_ITEMS + 1)],
+        titles=[f"Title {item}" for item in range(1, NUM_ITEMS + 1)],
+        genres=[(genres[item % 4],) for item in range(NUM_ITEMS)],
+        years=[None if item % 10 == 0 else 1960 + item for item in range(NUM_ITEMS)],
+        descriptions=[""] * NUM_ITEMS,
+    )
+
+
+@pytest.fixture(scope="session")
+def twelve_users() -> Sequences:
+    """Whole sequences of 12 users, 3 to 14 events long; the first has one training event."""
+    rng = np.random.default_rng(12)
+    rows = [rng.permutation(NUM_ITEMS)[:length] + 1 for length in range(3, 15)]
+    offsets = np.cumsum([0, *map(len, rows)]).astype(np.int64)
+    return Sequences(np.concatenate(rows).astype(np.int32), offsets)
+
+
+@pytest.fixture(scope="session")
+def twelve_training(twelve_users: Sequences) -> Sequences:
+    """Training parts of the 12 users, 1 to 12 events long."""
+    return training_part(twelve_users)
+
+
+@pytest.fixture(scope="session")
+def make_tiny(catalogue: Catalog) -> Callable[..., Any]:
+    """Model of width 8 and two layers over the 40 items; keywords are settings of ``Model``."""
+
+    def make(
+        seed: int = 0,
+        frequency: np.ndarray | None = None,
+        meaning: np.ndarray | None = None,
+        **settings: Any,
+    ) -> Any:
+        from fedrec.models.build import build_model
+
+        if meaning is None:
+            meaning = np.random.default_rng(5).normal(size=(NUM_ITEMS + 1, 6)).astype(np.float32)
+            meaning[0] = 0
+        small = {"width": 8, "blocks": 2, "heads": 2, "hidden": 16, "max_length": 10}
+        return build_model(
+            Model(**(small | settings)),
+            num_items=NUM_ITEMS,
+            meaning=meaning,
+            content=catalogue.content_features(),
+            frequency=np.arange(NUM_ITEMS + 1) if frequency is None else frequency,
+            seed=seed,
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def small_config() -> Callable[..., Config]:
+    """Config of the small federation; changes are dotted keys."""
+
+    def make(changes: dict[str, Any] | None = None) -> Config:
+        return read_config(SMALL | (changes or {}))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def small_prepared(
+    tmp_path_factory: pytest.TempPathFactory, small_config: Callable[..., Config]
+) -> Path:
+    """A FEDREC_HOME that holds the small federation's data and meanings, and nothing else."""
+    from fedrec.workbench import open_data, open_table, prepare_data
+
+    home = tmp_path_factory.mktemp("small-prepared")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FEDREC_HOME", str(home))
+        open_table(small_config(), open_data(prepare_data(small_config()))[0].catalog)
+    return home
+
+
+@pytest.fixture
+def small_home(fedrec_home: Path, small_prepared: Path) -> Path:
+    """The test's own FEDREC_HOME with the small federation's data in it."""
+    return Path(shutil.copytree(small_prepared, fedrec_home))
+
+
+@pytest.fixture
+def run_inline(small_home: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """``run_inline(config)`` runs a whole federation in this process, without its figures.
+
+    Keywords: ``folder`` for the run, ``client`` instead of the ClientApp, ``wrap`` for the Grid.
+    """
+    import server.app
+    from clients.app import app
+    from server.inline import InlineGrid
+
+    # Drawing takes ten times as long as training; test_run_folder draws once.
+    monkeypatch.setattr(server.app, "write_report", lambda path: None)
+
+    def run(
+        config: Config,
+        folder: Path | None = None,
+        client: Any = app,
+        wrap: Callable[[Any], Any] = lambda grid: grid,
+        **keywords: Any,
+    ) -> Path:
+        if folder is not None:
+            config = read_config({"run.dir": str(folder)}, config)
+        grid = wrap(InlineGrid(client, config.partition.count, flatten(config)))
+        return server.app.serve(grid, config, engine="inline", command="test", **keywords)
+
+    return run

@@ -1,0 +1,162 @@
+import numpy as np
+import pytest
+import torch
+
+import fedrec.training.objective as objective_module
+from fedrec.data.negatives import shared_negatives
+from fedrec.models.losses import softmax_loss
+from fedrec.training.batches import collate
+from fedrec.training.objective import Draws, make_objective
+
+NUM_ITEMS = 40
+LOSSES = ["sampled-softmax", "softmax", "bce", "gbce"]
+
+
+def made(name, training, negatives=10, log_q=True):
+    return make_objective(
+        name,
+        training=training,
+        num_items=NUM_ITEMS,
+        negatives=negatives,
+        log_q=log_q,
+        calibration=0.75,
+    )
+
+
+def draws(identity_dropout=0.0, step=0):
+    return Draws(seed=0, round=1, step=step, keep=None, identity_dropout=identity_dropout)
+
+
+def shaken(model):
+    stream = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn(parameter.shape, generator=stream) / 3)
+    return model
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("model_name", ["hybrid", "sasrec"])
+def test_each_loss_gives_finite_gradients_to_every_parameter(
+    make_tiny, twelve_training, name, model_name
+):
+    model = shaken(make_tiny(name=model_name))
+    batch = collate(twelve_training, np.arange(1, 12), 10)
+    loss = made(name, twelve_training)(model, batch, draws(identity_dropout=0.2))
+    loss.backward()
+    assert torch.isfinite(loss)
+    for name, parameter in model.named_parameters():
+        assert torch.isfinite(parameter.grad).all(), name
+        assert (parameter.grad != 0).any(), name
+
+
+def test_softmax_of_a_batch_equals_users_one_by_one(make_tiny, twelve_training):
+    model, objective = shaken(make_tiny()), made("softmax", twelve_training)
+    users = np.arange(1, 12)
+    together = objective(model, collate(twelve_training, users, 10), draws())
+    one_by_one = [collate(twelve_training, np.array([user]), 10) for user in users]
+    total = sum(objective(model, batch, draws()) * batch.num_targets for batch in one_by_one)
+    targets = sum(batch.num_targets for batch in one_by_one)
+    torch.testing.assert_close(together, total / targets, rtol=1e-5, atol=1e-6)
+
+
+def test_softmax_by_the_slow_way(make_tiny, twelve_training):
+    model = shaken(make_tiny())
+    row = twelve_training.of(5)
+    table = model.look_up(torch.arange(NUM_ITEMS + 1))
+    items = torch.from_numpy(row[:-1].astype(np.int64))[None]
+    states = model.encode(table, items, torch.tensor([len(row) - 1]))[0][0]
+    expected = softmax_loss(
+        states, model.output_vectors(table)[1:], torch.from_numpy(row[1:].astype(np.int64)) - 1
+    )
+    loss = made("softmax", twelve_training)(
+        model, collate(twelve_training, np.array([5]), 12), draws()
+    )
+    torch.testing.assert_close(loss, expected)
+
+
+def test_sampled_softmax_refuses_the_training_history_and_nothing_else(
+    make_tiny, twelve_training, monkeypatch
+):
+    seen = {}
+
+    def spy(states, positives, negatives, refused, log_ratio):
+        seen["refused"] = refused
+        return states.sum()
+
+    monkeypatch.setattr(objective_module, "sampled_softmax_loss", spy)
+    users = np.array([3, 8])
+    batch = collate(twelve_training, users, 10)
+    made("sampled-softmax", twelve_training)(make_tiny(), batch, draws())
+    negatives = shared_negatives(0, 1, 0, NUM_ITEMS, 10)
+    rows = [
+        [item in twelve_training.of(user) for item in negatives]
+        for user, length in zip(users, batch.lengths, strict=True)
+        for _ in range(length)
+    ]
+    assert seen["refused"].tolist() == rows
+    assert np.any(rows)
+
+
+@pytest.mark.parametrize(("name", "count"), [("bce", 1), ("gbce", 10)])
+def test_binary_negatives_are_never_in_the_training_history(
+    make_tiny, twelve_training, monkeypatch, name, count
+):
+    seen = {}
+
+    def spy(states, positives, negatives, *, beta):
+        seen["negatives"] = negatives
+        return states.sum()
+
+    monkeypatch.setattr(objective_module, "binary_loss", spy)
+    model, users = shaken(make_tiny()), np.array([3, 8, 11])
+    batch = collate(twelve_training, users, 10)
+    made(name, twelve_training)(model, batch, draws())
+    vectors = model.output_vectors(model.look_up(torch.arange(NUM_ITEMS + 1)))
+    assert seen["negatives"].shape[1] == count
+    row = 0
+    for user, length in zip(users, batch.lengths, strict=True):
+        used = seen["negatives"][row : row + length].reshape(-1, 8)
+        own = vectors[twelve_training.of(user).astype(np.int64)]
+        # Every item of the shaken model has a vector of its own: none of the user's is there.
+        assert torch.cdist(used, own).min() > 1e-4
+        row += length
+
+
+def test_negatives_of_a_user_do_not_depend_on_batch_mates(make_tiny, twelve_training):
+    model, objective = shaken(make_tiny()), made("bce", twelve_training)
+    users = np.array([3, 8])
+    together = objective(model, collate(twelve_training, users, 10), draws())
+    batches = [collate(twelve_training, np.array([user]), 10) for user in users]
+    parts = [objective(model, batch, draws()) * batch.num_targets for batch in batches]
+    targets = sum(batch.num_targets for batch in batches)
+    torch.testing.assert_close(together, sum(parts) / targets, rtol=1e-5, atol=1e-6)
+
+
+def test_another_step_draws_other_negatives(make_tiny, twelve_training):
+    model, batch = shaken(make_tiny()), collate(twelve_training, np.arange(1, 12), 10)
+    for name in ("sampled-softmax", "bce", "gbce"):
+        objective = made(name, twelve_training)
+        assert objective(model, batch, draws(step=0)) != objective(model, batch, draws(step=1))
+
+
+def test_identity_dropout_hides_the_same_items_from_every_user_of_a_step(
+    make_tiny, twelve_training
+):
+    model = shaken(make_tiny())
+    asked = []
+    plain = model.look_up
+
+    def spy(items, unknown=None):
+        asked.append((items.numpy(), unknown.numpy()))
+        return plain(items, unknown)
+
+    model.look_up = spy
+    objective = made("sampled-softmax", twelve_training)
+    for user in (4, 9):
+        objective(model, collate(twelve_training, np.array([user]), 10), draws(0.3))
+    hidden = [dict(zip(items, unknown, strict=True)) for items, unknown in asked]
+    both = hidden[0].keys() & hidden[1].keys()
+    assert all(hidden[0][item] == hidden[1][item] for item in both)
+    assert any(hidden[0].values())
+    assert not all(hidden[0].values())
