@@ -76,7 +76,7 @@ def _check_message(message: Message, context: Context, config: Config) -> None:
     sent = message.content.config_records[protocol.CONFIG]
     if sent.get(protocol.FORMAT_KEY) != protocol.FORMAT:
         raise MessageError(
-            f"the server speaks message format {sent.get(protocol.FORMAT_KEY)}, this client "
+            f"the server speaks message format {sent.get(protocol.FORMAT_KEY)!r}, this client "
             f"{protocol.FORMAT}; install the same fedrec on both sides"
         )
     if sent.get(protocol.CODE) != protocol.code_fingerprint():
@@ -131,16 +131,18 @@ def _train(message: Message, config: Config, partition: int) -> RecordDict:
         partition=partition,
         proximal_mu=float(cast(float, sent.get(protocol.PROXIMAL_MU, 0.0))),
     )
-    metrics = {
-        protocol.NUM_EXAMPLES: holding.targets,
-        protocol.TRAIN_LOSS: done.loss,
-        protocol.TRAINED_TARGETS: done.targets,
-    }
+    metrics = MetricRecord(
+        {
+            protocol.NUM_EXAMPLES: holding.targets,
+            protocol.TRAIN_LOSS: done.loss,
+            protocol.TRAINED_TARGETS: done.targets,
+        }
+    )
     facts = ConfigRecord({protocol.PARTITION: partition, protocol.ROUND: number})
     return RecordDict(
         {
             protocol.ARRAYS: _array_record(weights),
-            protocol.METRICS: MetricRecord(metrics),
+            protocol.METRICS: metrics,
             protocol.FACTS: facts,
         }
     )

@@ -202,9 +202,7 @@ def evaluate_turn(
     return result, personal.ranks[protocols[0]]
 
 
-def _model(
-    config: Config, holding: Holding, frequency: np.ndarray
-) -> tuple[Recommender, Groups]:
+def _model(config: Config, holding: Holding, frequency: np.ndarray) -> tuple[Recommender, Groups]:
     """The model of a run with nothing of an earlier turn in what stays private."""
     model, groups, private = _built(config, prepare_data(config), frequency.tobytes())
     load_arrays(_module(model), private, groups.private)

@@ -8,11 +8,14 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fedrec.errors import ConfigError, FedrecError
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 app = typer.Typer(
     help="Federated simulation for sequential recommendation.",
@@ -53,8 +56,6 @@ def run(
 ) -> None:
     """Run a federation and write its run folder with a report."""
     with ending():
-        from rich.console import Console
-
         from experiments.run import run as run_federation
         from experiments.settings import resolve
 
@@ -66,7 +67,7 @@ def run(
             "run.overwrite": overwrite or None,
         }
         config = resolve(source, sets or (), options)
-        console = Console()
+        console = terminal()
         from experiments.live import LiveRounds
 
         with LiveRounds(console, config.evaluation.protocol, quiet=quiet) as live:
@@ -100,8 +101,6 @@ def reference(
 ) -> None:
     """Train the same model on all data in one place, or rank by popularity."""
     with ending():
-        from rich.console import Console
-
         from experiments.live import LiveRounds
         from experiments.references import reference as make_reference
         from experiments.settings import check_folder, resolve, run_folder
@@ -114,7 +113,7 @@ def reference(
         folder = run_folder(config)
         folder = folder if config.run.dir else folder.with_name(f"{folder.name}-{kind}")
         check_folder(folder, overwrite=config.run.overwrite)
-        console = Console()
+        console = terminal()
         with LiveRounds(console, config.evaluation.protocol) as live:
             folder = make_reference(kind, config, folder, live.add)
         console.print(final_table(read_run(folder)))
@@ -164,12 +163,10 @@ def get(name: Annotated[str, typer.Argument(help="ml-1m, ml-100k or ml-latest-sm
 def describe(source: Source = None, sets: Sets = None) -> None:
     """Print sizes, the partition and how far apart the tastes of its clients are."""
     with ending():
-        from rich.console import Console
-
         from experiments.describe import describe as described
         from experiments.settings import resolve
 
-        console = Console()
+        console = terminal()
         for part in described(resolve(source, sets or ())):
             console.print(part)
 
@@ -193,6 +190,14 @@ def ending() -> Iterator[None]:
     except KeyboardInterrupt:
         typer.echo("error: interrupted", err=True)
         raise typer.Exit(128 + signal.SIGINT) from None
+
+
+def terminal() -> "Console":
+    """Where tables go; wide where no terminal says how wide it is."""
+    from rich.console import Console
+
+    console = Console()
+    return console if console.is_terminal else Console(width=120)
 
 
 def typed() -> str:

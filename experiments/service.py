@@ -161,8 +161,8 @@ def _environment(folder: Path, port: int) -> dict[str, str]:
         # One thread a worker: sums in one order, and speed comes from workers.
         **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"),
     }
-    if len(str(folder)) <= SOCKET_PATH_ROOM:
-        values["RAY_TMPDIR"] = str(folder)  # so that Ray's logs go when the folder goes
+    # Ray's logs should go when the folder goes, but its sockets need a short path.
+    values["RAY_TMPDIR"] = str(folder) if len(str(folder)) <= SOCKET_PATH_ROOM else "/tmp"
     return dict(os.environ) | values
 
 

@@ -14,7 +14,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, cast, get_type_hints
 
 from fedrec.errors import ConfigError
 
@@ -327,7 +327,7 @@ def flatten(config: Config) -> dict[str, Value]:
     """Every key with its value, dotted: the shape of Flower's run config."""
     flat: dict[str, Value] = {}
     for part in dataclasses.fields(config):
-        value = getattr(config, part.name)
+        value: Any = getattr(config, part.name)
         if not dataclasses.is_dataclass(value):
             flat[part.name] = value
             continue
@@ -373,8 +373,7 @@ def _typed(key: str, value: Any, kind: type) -> Value:
     if type(value) is not kind:
         names = {int: "a whole number", float: "a number", bool: "true or false", str: "a string"}
         raise ConfigError(f"{key} must be {names[kind]}, got {value!r} ({type(value).__name__})")
-    typed: Value = value
-    return typed
+    return cast(Value, value)
 
 
 def flat_tables(tables: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -421,7 +420,7 @@ def absolute_paths(config: Config, folder: Path) -> Config:
     Only what looks like a path and exists there is touched: names such as "ml-1m" stay names.
     """
     data, run = config.data, config.run
-    found = {
+    found: dict[str, Any] = {
         key: str((folder / value).resolve())
         for key, value in (("source", data.source), ("items", data.items))
         if value and value not in DATASETS and ":" not in value and (folder / value).exists()

@@ -61,7 +61,7 @@ class OnlyThese(Grid):
         """Pass on."""
         return self._grid.run
 
-    def create_message(self, *args: object, **kwargs: object) -> Message:  # type: ignore[override]
+    def create_message(self, *args: object, **kwargs: object) -> Message:
         """Pass on."""
         return self._grid.create_message(*args, **kwargs)  # type: ignore[arg-type]
 

@@ -17,8 +17,8 @@ from fedrec.config import Config, config_hash, flatten, to_toml
 from fedrec.errors import ConfigError, FedrecError, ResourceError
 from fedrec.home import home
 from fedrec.models.parameters import NamedArrays
-from fedrec.report.redaction import hide_secrets_in_text
 from fedrec.report.history import append_round, read_json, replace_file, write_json
+from fedrec.report.redaction import hide_secrets_in_text
 
 FORMAT = 1  # of the run folder
 PACKAGES = ("flwr", "ray", "torch", "sentence-transformers", "numpy", "pandas")

@@ -82,7 +82,7 @@ def finish(
         for stage in STAGES
     }
 
-    def summed_up(name: str) -> dict[Stage, dict[str, dict[str, float]]]:
+    def summed_up(name: str) -> dict[str, dict[str, dict[str, float]]]:
         return {
             stage: with_intervals(
                 ranks,

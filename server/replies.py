@@ -89,9 +89,9 @@ def training_problem(
     content = reply.content
     facts = content.config_records[protocol.FACTS]
     if facts.get(protocol.ROUND) != round:
-        return f"answers round {facts.get(protocol.ROUND)} instead of {round}"
+        return f"answers round {facts.get(protocol.ROUND)!r} instead of {round}"
     if facts.get(protocol.PARTITION) != partition:
-        return f"says it is partition {facts.get(protocol.PARTITION)}"
+        return f"says it is partition {facts.get(protocol.PARTITION)!r}"
     names = (set(content.array_records), set(content.metric_records))
     if names != ({protocol.ARRAYS}, {protocol.METRICS}):
         return "lacks the record of weights or of metrics, or has more"
@@ -143,12 +143,13 @@ def ranks_problem(
     """
     said = reply.content.config_records[protocol.FACTS].get(protocol.ROUND)
     if said != round:
-        return f"answers round {said} instead of {round}"
+        return f"answers round {said!r} instead of {round}"
     record = reply.content.array_records.get(protocol.RANKS)
     if record is None:
         return "lacks the record of ranks"
     arrays = {name: _read(array) for name, array in record.items()}
     per_user = ["users", "targets", "candidates", "events", "gates"]
+    per_user += ["personal"] if "personal" in arrays else []
     for name in [*per_user, *(f"rank/{one}" for one in protocols)]:
         array = arrays.get(name)
         if array is None or array.shape[:1] != users.shape or array.dtype.kind not in "iuf":
@@ -156,7 +157,9 @@ def ranks_problem(
     if not np.array_equal(arrays["users"], users):  # type: ignore[arg-type]  # checked above
         return "its 'users' are not those that it declared"
     for name, array in arrays.items():
-        low, high = (1, num_items) if name.startswith(("rank/", "targets", "personal")) else (0, None)
+        low, high = (
+            (1, num_items) if name.startswith(("rank/", "targets", "personal")) else (0, None)
+        )
         if array is None or not _within(array, low, high):
             return f"its array {name!r} holds numbers that cannot be"
     return None

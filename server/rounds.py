@@ -114,12 +114,14 @@ def _ask(
         node = draft.metadata.dst_node_id
         config = dict(draft.content.config_records[protocol.CONFIG])
         config |= federation.message_config(number, partition_of[node], state)
-        records = {
-            protocol.ARRAYS: arrays,
-            protocol.FREQUENCY: frequency,
-            protocol.CONFIG: ConfigRecord(config),
-        }
-        messages.append(Message(RecordDict(records), node, MessageType.TRAIN))
+        content = RecordDict(
+            {
+                protocol.ARRAYS: arrays,
+                protocol.FREQUENCY: frequency,
+                protocol.CONFIG: ConfigRecord(config),
+            }
+        )
+        messages.append(Message(content, node, MessageType.TRAIN))
     bytes_down = sum(array_bytes(message.content) for message in messages)
     replies = exchange(federation.grid, messages, federation.config.federation.round_timeout)
     bytes_up = sum(array_bytes(reply.content) for reply in replies if reply.has_content())

@@ -17,7 +17,7 @@ NUM_ITEMS = 40
 SMALL = {
     "data.source": "synthetic:users=60,items=60",
     "semantics.encoder": "hashed",
-    "semantics.width": 8,
+    "semantics.width": 6,  # another width than the model's
     "model.width": 8,
     "model.hidden": 16,
     "model.max-length": 12,

@@ -34,7 +34,7 @@ class ContextGate(nn.Module):
             context: (..., D) what is known before the item, or none for the item alone.
             facts: (..., 3) of ``item_facts``.
         """
-        scores = self.from_facts(facts) + self.bias
+        scores: Tensor = self.from_facts(facts) + self.bias
         if context is not None:
             scores = scores + self.from_context(context)
         return scores.softmax(dim=-1)

@@ -56,7 +56,9 @@ def binary_loss(
     """
     positive = (states * positives).sum(dim=-1)
     negative = torch.einsum("md,mkd->mk", states, negatives)
-    return (-beta * functional.logsigmoid(positive) - functional.logsigmoid(-negative).sum(dim=-1)).mean()
+    return (
+        -beta * functional.logsigmoid(positive) - functional.logsigmoid(-negative).sum(dim=-1)
+    ).mean()
 
 
 def gbce_beta(num_items: int, num_negatives: int, calibration: float) -> float:

@@ -42,7 +42,8 @@ class Block(nn.Module):
         attended = self.attention_out(self._attend(self.attention_norm(x)))
         x = x + (attended if keep is None else attended * keep[0])
         fed = self.feed_out(functional.gelu(self.feed_in(self.feed_norm(x))))
-        return x + (fed if keep is None else fed * keep[1])
+        out: Tensor = x + (fed if keep is None else fed * keep[1])
+        return out
 
     def _attend(self, x: Tensor) -> Tensor:
         batch, length, width = x.shape
@@ -91,4 +92,5 @@ class CausalTransformer(nn.Module):
         for number, block in enumerate(self.blocks):
             first = 1 + SITES_PER_BLOCK * number
             x = block(x, None if keep is None else keep[first : first + SITES_PER_BLOCK])
-        return self.final_norm(x)
+        out: Tensor = self.final_norm(x)
+        return out

@@ -35,7 +35,7 @@ class Batch:
 
 def trainable_users(training: Sequences, users: np.ndarray) -> np.ndarray:
     """The users among ``users`` whose training part has an item to predict."""
-    return users[training.lengths()[users] >= MIN_TRAINING_EVENTS]
+    return np.asarray(users[training.lengths()[users] >= MIN_TRAINING_EVENTS])
 
 
 def num_targets(training: Sequences, users: np.ndarray, max_length: int) -> int:

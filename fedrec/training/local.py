@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from fedrec.data.sequences import Sequences
 from fedrec.errors import DataError
-from fedrec.models.recommender import Recommender
+from fedrec.models.recommender import Recommender, device_of
 from fedrec.randomness import generator
 from fedrec.training.batches import Batch, collate, epoch_order
 from fedrec.training.dropout import keep_factors
@@ -95,7 +95,10 @@ def fit(
     if not isinstance(model, nn.Module):
         raise TypeError(f"a recommender must be a torch module, got {type(model).__name__}")
     model.train()
-    width = next(iter(model.parameters())).shape[-1]
+    with torch.no_grad():  # D is the width of an item's views, whichever parameter comes first
+        width = model.look_up(
+            torch.zeros(1, dtype=torch.long, device=device_of(model))
+        ).views.shape[-1]
     total, targets, steps = 0.0, 0, 0
     for step, batch in enumerate(_batches(training, users, plan, seed, round, partition)):
         keep = keep_factors(

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import tomllib
 from pathlib import Path
@@ -36,8 +37,14 @@ def command(folder: Path, engine: str, *changes: str) -> list[str]:
     return [sys.executable, "-m", "experiments.cli", *words]
 
 
+@pytest.fixture
+def scratch():
+    """A temporary folder with a path that is short enough for Ray's sockets."""
+    with tempfile.TemporaryDirectory(prefix="f", dir="/tmp") as folder:
+        yield Path(folder)
+
+
 def environment(home: Path, scratch: Path) -> dict[str, str]:
-    scratch.mkdir(exist_ok=True)
     return os.environ | {
         "FEDREC_HOME": str(home),
         "TMPDIR": str(scratch),
@@ -91,8 +98,8 @@ def test_the_last_error_of_a_log_is_the_last_line_that_names_one(log, expected):
 
 
 @pytest.mark.slow
-def test_flower_and_this_process_give_the_same_bytes_and_flower_leaves_nothing(tmp_path):
-    home, scratch = tmp_path / "home", Path("/tmp") / f"f{os.getpid()}"
+def test_flower_and_this_process_give_the_same_bytes_and_flower_leaves_nothing(tmp_path, scratch):
+    home = tmp_path / "home"
     for engine in ("inline", "flower"):
         done = subprocess.run(
             command(tmp_path / engine, engine),
@@ -110,15 +117,14 @@ def test_flower_and_this_process_give_the_same_bytes_and_flower_leaves_nothing(t
     assert json.loads((tmp_path / "flower" / "run.json").read_text())["engine"] == "flower"
     assert left_over(home) == []
     assert [path.name for path in scratch.glob("fedrec-*")] == []
-    scratch.rmdir()
 
 
 @pytest.mark.slow
-def test_a_run_that_fails_in_the_service_exits_with_the_reason(tmp_path):
+def test_a_run_that_fails_in_the_service_exits_with_the_reason(tmp_path, scratch):
     done = subprocess.run(
         command(tmp_path / "run", "flower", "strategy.name=fedprox", "strategy.options=mu = 1"),
         cwd=tmp_path,
-        env=environment(tmp_path / "home", tmp_path / "scratch"),
+        env=environment(tmp_path / "home", scratch),
         capture_output=True,
         text=True,
         timeout=240,
@@ -134,20 +140,20 @@ def test_a_run_that_fails_in_the_service_exits_with_the_reason(tmp_path):
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)]
 )
-def test_a_signal_ends_the_run_and_every_process_of_it(tmp_path, number, code):
+def test_a_signal_ends_the_run_and_every_process_of_it(tmp_path, scratch, number, code):
     process = subprocess.Popen(
         command(tmp_path / "run", "flower", "federation.rounds=100000"),
         cwd=tmp_path,
-        env=environment(tmp_path / "home", tmp_path / "scratch"),
+        env=environment(tmp_path / "home", scratch),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
     )
     rounds = tmp_path / "run" / "rounds.jsonl"
     deadline = time.monotonic() + 150
-    while not rounds.exists() and time.monotonic() < deadline:
+    while not rounds.exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.2)
-    assert rounds.exists()
+    assert rounds.exists(), process.kill()
     process.send_signal(number)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == code, errors

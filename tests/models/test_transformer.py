@@ -2,7 +2,6 @@ import math
 
 import pytest
 import torch
-import torch.nn.functional as F
 
 from fedrec.models.transformer import Block, CausalTransformer
 
@@ -83,7 +82,9 @@ def test_attention_equals_the_slow_loop():
 def test_a_block_adds_attention_and_feed_forward_of_normed_input():
     block, x = Block(WIDTH, num_heads=1, hidden=16), vectors(1, 3, WIDTH)
     after = x + block.attention_out(block._attend(block.attention_norm(x)))
-    expected = after + block.feed_out(F.gelu(block.feed_in(block.feed_norm(after))))
+    expected = after + block.feed_out(
+        torch.nn.functional.gelu(block.feed_in(block.feed_norm(after)))
+    )
     torch.testing.assert_close(block(x, None), expected)
 
 

@@ -255,9 +255,7 @@ def test_honest_replies_are_all_averaged(small_federation):
     assert_mean_of(client.honest, federation.census, state.weights)
 
 
-def test_an_exception_in_a_client_costs_that_client_its_round_only(
-    small_federation, monkeypatch
-):
+def test_an_exception_in_a_client_costs_that_client_its_round_only(small_federation, monkeypatch):
     plain = clients.turn.fit
 
     def fit(*args, partition, **keywords):
@@ -450,8 +448,6 @@ def test_fault_36_ranks_that_cannot_be_are_left_out_with_their_reason(
 
 
 def test_ranks_of_too_few_clients_are_no_evaluation(small_federation):
-    federation, state = small_federation(
-        client=Client(empty, kind="evaluate", partitions=(0, 1))
-    )
+    federation, state = small_federation(client=Client(empty, kind="evaluate", partitions=(0, 1)))
     with pytest.raises(ParticipationError, match=r"evaluation in round 0: 1 of 3 .*2 are needed"):
         evaluate(federation, state, number=0, stage="test", protocols=["full"])

@@ -148,9 +148,9 @@ def test_step_mode_walks_through_one_pass_over_rounds(twelve_training):
     # 3 batches a pass: rounds of 2 steps see batches 1 2 | 3 1' | 2' 3'.
     walked = batches_of(changed(CALM, steps=2), twelve_training, rounds=3)
     assert [len(batches) for batches in walked] == [2, 2, 2]
-    flat = sum(walked, [])
+    flat = [batch for batches in walked for batch in batches]
     for one_pass in (flat[:3], flat[3:]):
-        assert sorted(sum(one_pass, ())) == list(range(1, 12))
+        assert sorted(user for batch in one_pass for user in batch) == list(range(1, 12))
     assert flat[:3] != flat[3:]
 
 
@@ -172,6 +172,13 @@ def test_clipping_bounds_the_step(make_tiny, twelve_training):
 def test_a_partition_where_nobody_can_be_trained_is_refused(make_tiny, twelve_training):
     with pytest.raises(DataError, match=r"none of the 1 users of partition 3 .*partition.count"):
         trained(make_tiny(), twelve_training, CALM, users=np.array([0]), partition=3)
+
+
+@pytest.mark.parametrize("views", ["semantic", "content,semantic", "semantic,identity"])
+def test_any_order_of_views_trains_with_dropout(make_tiny, twelve_training, views):
+    before = trained(make_tiny(views=views), twelve_training, changed(NOISY, steps=1))[0]
+    after = trained(make_tiny(views=views), twelve_training, changed(NOISY, steps=3))[0]
+    assert differs(before, after)
 
 
 @pytest.mark.parametrize(
