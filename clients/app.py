@@ -193,4 +193,4 @@ def _arrays(message: Message, name: str) -> dict[str, np.ndarray]:
 
 
 def _array_record(arrays: dict[str, np.ndarray]) -> ArrayRecord:
-    return ArrayRecord({key: Array(np.ascontiguousarray(value)) for key, value in arrays.items()})
+    return ArrayRecord({key: Array(np.asarray(value, order="C")) for key, value in arrays.items()})

@@ -5,6 +5,7 @@ client goes on from that file: a reply that was lost, or a turn that is asked fo
 nothing. Two generations are kept. (Flower's ``context.state`` dies with the simulation.)
 """
 
+import contextlib
 import os
 import re
 import shutil
@@ -53,7 +54,7 @@ class Memory:
         """Keep ``arrays`` as the state after ``round``, beside that of round ``accepted``."""
         self.folder.mkdir(parents=True, exist_ok=True)
         temporary = self.folder / f".round-{round:05d}.{os.getpid()}"
-        save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, temporary)
+        save_file({name: np.asarray(array, order="C") for name, array in arrays.items()}, temporary)
         os.replace(temporary, self._path(round))
         kept = {self._path(round), self._path(accepted)}
         for path in self.folder.glob("round-*.safetensors"):
@@ -61,8 +62,10 @@ class Memory:
                 path.unlink(missing_ok=True)
 
     def forget(self) -> None:
-        """Remove the files of this partition; the run is over."""
+        """Remove the files of this partition; the last one removes the run's folder too."""
         shutil.rmtree(self.folder, ignore_errors=True)
+        with contextlib.suppress(OSError):  # other partitions of the run are still there
+            self.folder.parent.rmdir()
 
     def _path(self, round: int) -> Path:
         return self.folder / f"round-{round:05d}.safetensors"

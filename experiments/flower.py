@@ -29,6 +29,7 @@ from fedrec.errors import (
 from fedrec.report.history import COMPLETE, read_json, write_json
 
 APP = "fedrec-app"
+KINDS = (ConfigError, ParticipationError, DataError, ResourceError)
 PACKAGES = ("fedrec", "clients", "server")
 POLL_SECONDS = 0.3
 STATUS_SECONDS = 5.0  # `flwr ls` costs a second of a core
@@ -226,10 +227,16 @@ def _outcome(
     log = _log(running, run_id)
     if about:
         (folder / "engine.log").write_text(log, encoding="utf-8")
-    reason = str(about.get("reason") or f"Flower ended the run as {status!r}: {last_error(log)}")
-    code = int(about.get("exit_code") or FedrecError.exit_code)
-    _close(folder, before, "failed", reason, code)
-    raise _error(code, reason)
+    if about.get("status") == "failed":
+        raise _error(int(about.get("exit_code") or FedrecError.exit_code), str(about["reason"]))
+    # Before the run folder or after its last line: only the log knows.
+    name, _, message = last_error(log).removeprefix("fedrec.errors.").partition(": ")
+    kinds: dict[str, type[FedrecError]] = {kind.__name__: kind for kind in KINDS}
+    error = FedrecError(f"Flower ended the run as {status!r}: {last_error(log)}")
+    if name in kinds:
+        error = kinds[name](message)
+    _close(folder, before, "failed", str(error), error.exit_code)
+    raise error
 
 
 def _log(running: Service, run_id: int) -> str:
@@ -248,5 +255,4 @@ def _log(running: Service, run_id: int) -> str:
 
 def _error(exit_code: int, reason: str) -> FedrecError:
     """The error of an exit code, as fedrec.errors lists them."""
-    kinds = (ConfigError, ParticipationError, DataError, ResourceError)
-    return {kind.exit_code: kind for kind in kinds}.get(exit_code, FedrecError)(reason)
+    return {kind.exit_code: kind for kind in KINDS}.get(exit_code, FedrecError)(reason)

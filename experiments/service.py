@@ -5,7 +5,6 @@ machine and keeps the folder, environment and code of its start. This one belong
 """
 
 import contextlib
-import ctypes
 import os
 import re
 import secrets
@@ -16,7 +15,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from fedrec.home import home
 
 START_SECONDS = 90.0  # a cold disk and two cores
 STOP_SECONDS = 10.0
+OVER = b"over"  # what the watcher reads when it need not act
 MARK = "FEDREC_SERVICE"  # environment variable that every process of one service carries
 ERROR_LINE = re.compile(r"[\w.]*(Error|Exception|Exit)\b.*:|.*\bERROR\b")
 SOCKET_PATH_ROOM = 30  # Ray appends about 70 characters to its folder; Unix sockets take 107
@@ -77,14 +77,18 @@ def service(folder: Path, settings: Mapping[str, str]) -> Iterator[Service]:
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C reaches us alone; we decide who ends in which order
-            preexec_fn=_end_with_parent(),
         )
     running = Service(working_folder.resolve(), environment, process, log)
+    watcher = _watcher(running)
     try:
         _wait_until_healthy(running, port)
         yield running
     finally:
-        _end(running)
+        _end(environment[MARK], running.working_folder)
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # where there is no /proc
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        watcher.communicate(OVER)
 
 
 def flower_command(name: str) -> str:
@@ -110,7 +114,8 @@ def end_run(running: Service) -> None:
     """
     start = time.monotonic()
     while time.monotonic() < start + STOP_SECONDS:
-        pids = [pid for pid in processes(running) if b"flwr-simulation" in _command_line(pid)]
+        ours = processes(running.environment[MARK], running.working_folder)
+        pids = [pid for pid in ours if b"flwr-simulation" in _command_line(pid)]
         if not pids:
             return
         for pid in pids:
@@ -118,13 +123,13 @@ def end_run(running: Service) -> None:
         time.sleep(0.2)
 
 
-def processes(running: Service) -> set[int]:
+def processes(mark: str, working_folder: Path) -> set[int]:
     """The live processes of a service, without this one.
 
     Those that carry its mark in their environment or work in its folder, and all that they
     started: Ray's processes write their title over the memory where their environment was.
     """
-    mark = f"{MARK}={running.environment[MARK]}".encode()
+    marked = f"{MARK}={mark}".encode()
     parents: dict[int, int] = {}
     ours: set[int] = set()
     for entry in Path("/proc").glob("[0-9]*"):  # empty where there is no /proc
@@ -134,8 +139,8 @@ def processes(running: Service) -> set[int]:
             if state == "Z":
                 continue
             parents[pid] = int(parent)
-            in_folder = (entry / "cwd").readlink() == running.working_folder
-            if in_folder or mark in (entry / "environ").read_bytes().split(b"\0"):
+            in_folder = (entry / "cwd").readlink() == working_folder
+            if in_folder or marked in (entry / "environ").read_bytes().split(b"\0"):
                 ours.add(pid)
     size = -1
     while size != len(ours):
@@ -173,13 +178,28 @@ def _free_port() -> int:
     return port
 
 
-def _end_with_parent() -> Callable[[], None] | None:
-    """What makes Linux end the service when this process is killed and cannot do it itself."""
-    if not sys.platform.startswith("linux"):
-        return None
-    library = ctypes.CDLL(None)
-    set_death_signal = 1  # PR_SET_PDEATHSIG
-    return lambda: library.prctl(set_death_signal, signal.SIGTERM)
+def _watcher(running: Service) -> subprocess.Popen[bytes]:
+    """A process that ends the service when this one is killed and cannot do it itself.
+
+    It waits at the end of a pipe, which closes with us however we end.
+    """
+    root = Path(__file__).resolve().parent.parent
+    return subprocess.Popen(
+        [sys.executable, "-m", __name__, running.environment[MARK], str(running.working_folder)],
+        cwd=running.working_folder.parent,
+        env=dict(os.environ) | {"PYTHONPATH": str(root)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def _watch(mark: str, working_folder: Path) -> None:
+    """What the watcher does: nothing if it is told that all is over, else end what is left."""
+    if sys.stdin.buffer.read() != OVER:
+        _end(mark, working_folder)
+        shutil.rmtree(working_folder.parent, ignore_errors=True)
 
 
 def _wait_until_healthy(running: Service, port: int) -> None:
@@ -207,23 +227,19 @@ def last_error(log: str) -> str:
     return (named or lines or ["nothing in its log"])[-1][:400]
 
 
-def _end(running: Service) -> None:
-    """End every process of the service: ask first, then kill, until none is left."""
+def _end(mark: str, working_folder: Path) -> None:
+    """End every process of a service: ask first, then kill, until none is left."""
     start = time.monotonic()
     asked: set[int] = set()
     quiet = 0  # scans in a row without a process; one may be born while we look
     while quiet < 3 and time.monotonic() < start + 2 * STOP_SECONDS:
-        running.process.poll()
-        left = processes(running)
+        left = processes(mark, working_folder)
         late = time.monotonic() > start + STOP_SECONDS
         for pid in left if late else left - asked:
             _send(pid, signal.SIGKILL if late else signal.SIGTERM)
         asked |= left
         quiet = 0 if left else quiet + 1
         time.sleep(0.1)
-    with contextlib.suppress(ProcessLookupError, PermissionError):  # where there is no /proc
-        os.killpg(running.process.pid, signal.SIGKILL)
-    running.process.wait()
 
 
 def _send(pid: int, number: signal.Signals) -> None:
@@ -236,3 +252,7 @@ def _command_line(pid: int) -> bytes:
         return Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return b""
+
+
+if __name__ == "__main__":
+    _watch(sys.argv[1], Path(sys.argv[2]))

@@ -15,13 +15,10 @@ from fedrec import protocol
 from fedrec.errors import (
     ConfigError,
     DataError,
-    FedrecError,
-    MessageError,
     ParticipationError,
-    ResourceError,
 )
 from server.exchange import exchange
-from server.replies import failure
+from server.replies import raise_failure
 
 NODE_WAIT = 120.0  # seconds until all nodes must have come up
 LOOK_EVERY = 0.2  # seconds
@@ -71,13 +68,12 @@ def wait_for_nodes(grid: Grid, count: int, patience: float = NODE_WAIT) -> list[
     Flower starts a run when the first nodes are up: a round that begins then misses the others.
 
     Raises:
-        ConfigError: more nodes than ``count``.
-        ParticipationError: fewer, after ``patience`` seconds.
+        ConfigError: more nodes than ``count``, or fewer after ``patience`` seconds.
     """
     deadline = time.monotonic() + patience
     while len(nodes := list(grid.get_node_ids())) < count:
         if time.monotonic() > deadline:
-            raise ParticipationError(
+            raise ConfigError(
                 f"{len(nodes)} of partition.count = {count} SuperNodes came up within "
                 f"{patience:.0f} s; set partition.count={len(nodes)} or start more nodes"
             )
@@ -104,27 +100,13 @@ def take_census(grid: Grid, count: int, timeout: float, seed: int) -> Census:
     messages = [Message(content, node, MessageType.QUERY) for node in nodes]
     replies = exchange(grid, messages, timeout)
     for reply in replies:
-        _raise_failure(reply)
+        raise_failure(reply)
     if len(replies) < count:
         raise ParticipationError(
             f"{len(replies)} of {count} SuperNodes answered the first query within "
             f"{timeout:.0f} s; raise federation.round-timeout or look at the nodes' logs"
         )
     return _census(replies, count)
-
-
-def _raise_failure(reply: Message) -> None:
-    reason = failure(reply)
-    if reason is None:
-        return
-    code = 1
-    if reply.has_content():
-        code = int(reply.content.config_records[protocol.FACTS].get("exit-code", 1))  # type: ignore[arg-type]  # an int by protocol
-    kinds: dict[int, type[FedrecError]] = {
-        kind.exit_code: kind
-        for kind in (ConfigError, DataError, ResourceError, ParticipationError, MessageError)
-    }
-    raise kinds.get(code, FedrecError)(reason)
 
 
 def _census(replies: list[Message], count: int) -> Census:

@@ -34,7 +34,7 @@ def save_checkpoint(run: Path, round: int, state: "State", strategy: Strategy) -
         parts["strategy"] = strategy.state_dict()
     hashes = {}
     for name, arrays in parts.items():
-        content = save({key: np.ascontiguousarray(array) for key, array in arrays.items()})
+        content = save({key: np.asarray(array, order="C") for key, array in arrays.items()})
         hashes[name] = hashlib.sha256(content).hexdigest()
         replace_file(draft / f"{name}.safetensors", content)
     facts = {

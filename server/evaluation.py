@@ -15,7 +15,7 @@ from fedrec.errors import ParticipationError
 from fedrec.models.parameters import NamedArrays
 from server.exchange import array_bytes, exchange
 from server.judging import Judged, judged, round_metrics
-from server.replies import Dropped, first_reason, ranks_problem, sort_replies
+from server.replies import Dropped, first_reason, raise_shared_failure, ranks_problem, sort_replies
 from server.selection import chosen_partitions
 from server.state import Federation, State, array_record
 
@@ -71,6 +71,7 @@ def evaluate(
         content = RecordDict(records | {protocol.CONFIG: ConfigRecord(config)})
         messages.append(Message(content, census.node_of[partition], MessageType.EVALUATE))
     replies = exchange(federation.grid, messages, plan.round_timeout)
+    raise_shared_failure(replies)
     travelled = sum(array_bytes(message.content) for message in messages)
     travelled += sum(array_bytes(reply.content) for reply in replies if reply.has_content())
     partition_of = {node: partition for partition, node in census.node_of.items()}

@@ -80,7 +80,7 @@ class RunFolder:
 
     def save_weights(self, weights: NamedArrays) -> None:
         """Write model.safetensors in float32."""
-        arrays = {name: np.ascontiguousarray(a, dtype=np.float32) for name, a in weights.items()}
+        arrays = {name: np.asarray(a, dtype=np.float32, order="C") for name, a in weights.items()}
         replace_file(self.path / "model.safetensors", save(arrays))
 
     def finish(self, status: str, **facts: Any) -> None:

@@ -43,7 +43,8 @@ def reference_metrics(
                 number=0,
                 stage=stage,
                 scorer=scorer,
-                protocols=[main_protocol],
+                # All of them, so that one that the data cannot meet ends the run before training.
+                protocols=names_in(config.evaluation.protocol),
             )
             stages[stage] = with_intervals(
                 ranks,

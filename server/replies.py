@@ -8,8 +8,20 @@ import numpy as np
 from flwr.app import Array, Message
 
 from fedrec import protocol
+from fedrec.errors import (
+    ConfigError,
+    DataError,
+    FedrecError,
+    MessageError,
+    ParticipationError,
+    ResourceError,
+)
 from fedrec.models.parameters import NamedArrays
 
+KINDS: dict[int, type[FedrecError]] = {
+    kind.exit_code: kind
+    for kind in (MessageError, ConfigError, ParticipationError, DataError, ResourceError)
+}
 ProblemOf = Callable[[Message, int], str | None]
 
 
@@ -72,6 +84,33 @@ def failure(reply: Message) -> str | None:
     if facts is None:
         return "sent no facts about itself"
     return str(facts["error"]) if "error" in facts else None
+
+
+def raise_failure(reply: Message) -> None:
+    """Raise what a client says went wrong, as the kind of error that it was there."""
+    reason = failure(reply)
+    if reason is not None:
+        raise KINDS.get(_exit_code(reply), FedrecError)(reason)
+
+
+def raise_shared_failure(replies: Sequence[Message]) -> None:
+    """Raise the first client's error if all of them failed for a reason of the run's own.
+
+    A config or data that no client can work with is the user's to change, and trying again or
+    waiting for others would hide it behind a lack of participants.
+    """
+    codes = {_exit_code(reply) for reply in replies}
+    if len(codes) == 1 and codes <= {ConfigError.exit_code, DataError.exit_code}:
+        raise_failure(replies[0])
+
+
+def _exit_code(reply: Message) -> int:
+    """Exit code of the error that a client reports; 0 if it reports none."""
+    if failure(reply) is None:
+        return 0
+    facts = reply.content.config_records.get(protocol.FACTS) if reply.has_content() else None
+    code = 1 if facts is None else facts.get("exit-code", 1)
+    return code if isinstance(code, int) else 1
 
 
 def training_problem(

@@ -17,7 +17,13 @@ from fedrec import protocol
 from fedrec.errors import ParticipationError
 from server.evaluation import judge_round
 from server.exchange import OnlyThese, array_bytes, exchange
-from server.replies import Sorted, first_reason, sort_replies, training_problem
+from server.replies import (
+    Sorted,
+    first_reason,
+    raise_shared_failure,
+    sort_replies,
+    training_problem,
+)
 from server.selection import chosen_partitions
 from server.state import Federation, State, array_record, empty_line
 
@@ -125,6 +131,7 @@ def _ask(
     bytes_down = sum(array_bytes(message.content) for message in messages)
     replies = exchange(federation.grid, messages, federation.config.federation.round_timeout)
     bytes_up = sum(array_bytes(reply.content) for reply in replies if reply.has_content())
+    raise_shared_failure(replies)
 
     def problem(reply: Message, partition: int) -> str | None:
         declared = census.targets[partition]

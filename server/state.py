@@ -77,7 +77,7 @@ class Federation:
 
 def array_record(arrays: Mapping[str, np.ndarray]) -> ArrayRecord:
     """Named arrays as Flower carries them."""
-    return ArrayRecord({name: Array(array) for name, array in arrays.items()})
+    return ArrayRecord({name: Array(np.asarray(array)) for name, array in arrays.items()})
 
 
 def empty_line(number: int) -> dict[str, Any]:

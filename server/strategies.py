@@ -74,7 +74,7 @@ class ServerAdam(FedAvg):
             second = self.beta_2 * self.second.get(name, zeros) + (1 - self.beta_2) * gradient**2
             self.first[name], self.second[name] = first, second
             step = rate * first / (np.sqrt(second / correction) + self.epsilon)
-            stepped[name] = Array(self.current[name] - step)
+            stepped[name] = Array(np.asarray(self.current[name] - step))
         return ArrayRecord(stepped), metrics
 
     def state_dict(self) -> NamedArrays:

@@ -8,7 +8,7 @@ from clients.app import app
 from fedrec import protocol
 from fedrec.config import flatten
 from fedrec.data.splits import training_counts
-from fedrec.errors import ConfigError, DataError, MessageError, ParticipationError
+from fedrec.errors import ConfigError, DataError, MessageError
 from fedrec.workbench import open_data, prepare_data
 from server.census import take_census, wait_for_nodes
 from server.inline import InlineGrid
@@ -62,7 +62,7 @@ def test_fault_41_too_many_nodes_are_a_mistake_in_the_config(small_home, small_c
 
 
 def test_too_few_nodes_are_waited_for_and_then_named(small_home, small_config):
-    with pytest.raises(ParticipationError, match=r"2 of partition.count = 3 SuperNodes came up"):
+    with pytest.raises(ConfigError, match=r"2 of partition.count = 3 SuperNodes came up"):
         wait_for_nodes(grid_of(small_config(), count=2), 3, patience=0.0)
 
 

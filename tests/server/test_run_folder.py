@@ -321,8 +321,7 @@ def test_the_log_names_no_private_place(run_inline, small_config, small_home):
 
 def test_nothing_of_a_client_is_left_when_a_run_is_over(run_inline, small_config, small_home):
     run_inline(small_config({"model.private": "gate-bias"}))
-    left = [path for path in (small_home / "clients").rglob("*") if path.is_file()]
-    assert left == []
+    assert list((small_home / "clients").iterdir()) == []
 
 
 def test_private_parameters_give_every_user_a_personal_rank(run_inline, small_config):
@@ -333,6 +332,26 @@ def test_private_parameters_give_every_user_a_personal_rank(run_inline, small_co
     assert all(float(row["personal_rank"]) >= 1 for row in rows)
     assert any(row["personal_rank"] != row["rank"] for row in rows)
     assert "gate.bias" not in load_file(folder / "model.safetensors")
+
+
+def test_a_parameter_that_is_a_single_number_travels_as_one(
+    run_inline, small_config, tmp_path, monkeypatch
+):
+    (tmp_path / "warm_models.py").write_text(
+        "import torch\n"
+        "from fedrec.models.sasrec import SASRec\n"
+        "class Warm(SASRec):\n"
+        "    def __init__(self, rows, encoder):\n"
+        "        super().__init__(rows, encoder)\n"
+        "        self.heat = torch.nn.Parameter(torch.tensor(1.0))\n"
+        "    def output_vectors(self, table):\n"
+        "        return super().output_vectors(table) * self.heat\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    folder = run_inline(small_config({"model.name": "warm_models:Warm"}))
+    assert read(folder, "run.json")["status"] == "done"
+    heat = load_file(folder / "model.safetensors")["heat"]
+    assert heat.shape == ()
 
 
 def test_without_shared_counts_there_is_no_popularity(run_inline, small_config):
