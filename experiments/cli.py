@@ -68,7 +68,7 @@ def run(
         }
         config = resolve(source, sets or (), options)
         console = terminal()
-        from experiments.live import LiveRounds
+        from fedrec.report.live import LiveRounds
 
         with LiveRounds(console, config.evaluation.protocol, quiet=quiet) as live:
             folder = run_federation(config, engine=engine, command=typed(), on_round=live.add)
@@ -101,15 +101,15 @@ def reference(
 ) -> None:
     """Train the same model on all data in one place, or rank by popularity."""
     with ending():
-        from experiments.live import LiveRounds
         from experiments.references import reference as make_reference
         from experiments.settings import check_folder, resolve, run_folder
         from fedrec.report.history import read_run
+        from fedrec.report.live import LiveRounds
         from fedrec.report.tables import final_table
 
         if kind not in ("central", "popularity"):
             raise ConfigError(f"a reference is 'central' or 'popularity', got {kind!r}")
-        config = resolve(source, sets or (), {"run.dir": out})
+        config = resolve(source, sets or (), {"run.dir": out}, central=kind == "central")
         folder = run_folder(config)
         folder = folder if config.run.dir else folder.with_name(f"{folder.name}-{kind}")
         check_folder(folder, overwrite=config.run.overwrite)

@@ -13,7 +13,11 @@ from fedrec.home import home
 
 
 def resolve(
-    source: str | None, sets: Iterable[str], options: Mapping[str, Any] | None = None
+    source: str | None,
+    sets: Iterable[str],
+    options: Mapping[str, Any] | None = None,
+    *,
+    central: bool = False,
 ) -> Config:
     """The config of a run, its paths absolute from the current folder.
 
@@ -21,11 +25,12 @@ def resolve(
         source: preset or TOML file; the defaults when none is given.
         sets: ``key=value`` texts, later ones win over earlier ones.
         options: dotted keys with values, which win over both; None is not set.
+        central: for the central reference, whose settings a preset may hold apart.
 
     Raises:
         ConfigError: an unknown key or preset, a wrong type, a value out of range.
     """
-    values = read_preset(source) if source else {}
+    values = read_preset(source, central=central) if source else {}
     values |= parse_sets(sets)
     values |= {key: value for key, value in (options or {}).items() if value is not None}
     return absolute_paths(read_config(values), Path.cwd())

@@ -1,6 +1,7 @@
 """The coordinator: from a config and a Grid to a run folder with a report."""
 
 import json
+import logging
 import os
 import signal
 import uuid
@@ -13,6 +14,7 @@ import torch
 from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 from flwr.serverapp.strategy import Strategy
+from rich.console import Console
 from torch import nn
 
 from fedrec.config import Config, names_in, read_config
@@ -23,7 +25,10 @@ from fedrec.evaluation.metrics import check_cutoffs
 from fedrec.home import home
 from fedrec.models.parameters import arrays_of, groups_of
 from fedrec.models.recommender import Recommender
+from fedrec.report.history import read_run
+from fedrec.report.live import LiveRounds
 from fedrec.report.page import write_report
+from fedrec.report.tables import final_table
 from fedrec.workbench import make_model, open_table
 from server.census import take_census
 from server.checkpoints import save_checkpoint
@@ -35,15 +40,29 @@ from server.strategies import make_strategy
 
 app = ServerApp()
 
+SHOWN_WIDTH = 100  # columns; the service has no terminal to ask
+
 OnRound = Callable[[dict[str, Any]], None]
 
 
 @app.main()
 def main(grid: Grid, context: Context) -> None:
-    """Flower's door to the server."""
+    """Flower's door to the server; what it prints is what `flwr run --stream` shows."""
+    # Flower's strategies log three lines a round between the rows of the table.
+    logging.getLogger("flwr").setLevel(logging.WARNING)
     config = read_config(context.run_config)
     _refuse_relative_paths(config)
-    serve(grid, config, engine="flower", command=_flower_command(config))
+    console = Console(width=SHOWN_WIDTH)
+    with LiveRounds(console, config.evaluation.protocol) as rounds:
+        folder = serve(
+            grid,
+            config,
+            engine="flower",
+            command=_flower_command(config),
+            on_round=rounds.add,
+        )
+    console.print(final_table(read_run(folder)))
+    console.print(f"report: {folder / 'report.html'}", markup=False, soft_wrap=True)
 
 
 def serve(
@@ -168,7 +187,8 @@ def _exit_code(error: BaseException) -> int:
     if isinstance(error, FedrecError):
         return error.exit_code
     if isinstance(error, KeyboardInterrupt):
-        return 128 + signal.SIGINT
+        # The command line makes SIGTERM an interruption with an exit code of its own.
+        return int(getattr(error, "exit_code", 128 + signal.SIGINT))
     if isinstance(error, SystemExit) and isinstance(error.code, int):
         return error.code
     return 1

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
@@ -71,7 +72,8 @@ def final_table(run: Run) -> Table:
         title.append(f" ({reason})")
     if run.best_round is not None:
         title.append(f", weights of round {run.best_round}")
-    table = Table(title=title, title_justify="left")
+    # Four references and the intervals fit into the 80 columns of an ordinary terminal.
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("metric", no_wrap=True)
     table.add_column("test", justify="right", no_wrap=True)
     table.add_column("95 % interval", justify="right", no_wrap=True)
