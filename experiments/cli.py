@@ -102,17 +102,18 @@ def reference(
     """Train the same model on all data in one place, or rank by popularity."""
     with ending():
         from experiments.references import reference as make_reference
-        from experiments.settings import check_folder, resolve, run_folder
+        from experiments.settings import resolve
         from fedrec.report.history import read_run
         from fedrec.report.live import LiveRounds
         from fedrec.report.tables import final_table
+        from server.place import check_room, run_path
 
         if kind not in ("central", "popularity"):
             raise ConfigError(f"a reference is 'central' or 'popularity', got {kind!r}")
         config = resolve(source, sets or (), {"run.dir": out}, central=kind == "central")
-        folder = run_folder(config)
+        folder = run_path(config)
         folder = folder if config.run.dir else folder.with_name(f"{folder.name}-{kind}")
-        check_folder(folder, overwrite=config.run.overwrite)
+        check_room(folder, overwrite=config.run.overwrite)
         console = terminal()
         with LiveRounds(console, config.evaluation.protocol) as live:
             folder = make_reference(kind, config, folder, live.add)
@@ -182,7 +183,9 @@ def ending() -> Iterator[None]:
     except FedrecError as error:
         if os.environ.get("FEDREC_DEBUG") == "1":
             raise
-        typer.echo(f"error: {' '.join(str(error).split())}", err=True)
+        from fedrec.report.plain import plain
+
+        typer.echo(f"error: {' '.join(plain(error).split())}", err=True)
         raise typer.Exit(error.exit_code) from None
     except Terminated:
         typer.echo("error: terminated", err=True)

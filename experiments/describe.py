@@ -4,14 +4,15 @@ from collections.abc import Iterator
 
 import numpy as np
 from rich.table import Table
+from rich.text import Text
 
 from fedrec.config import Config
 from fedrec.data.partition import genre_profiles, taste_divergence
-from fedrec.report.tables import plain
+from fedrec.report.plain import plain
 from fedrec.workbench import open_data, partition_of, prepare_data
 
 
-def describe(config: Config) -> Iterator[Table | str]:
+def describe(config: Config) -> Iterator[Table | Text | str]:
     """Sizes, notes of the loader, and the users, events and tastes of each partition.
 
     Raises:
@@ -27,12 +28,14 @@ def describe(config: Config) -> Iterator[Table | str]:
     )
     for what, count in dataset.manifest.get("skipped", {}).items():
         if count:
-            yield f"left out: {count:,} {what}"
+            yield f"left out or repaired: {count:,} {what}"
     facts = dataset.manifest.get("facts", {})
     for note in [*facts.get("notes", []), *dataset.manifest.get("notes", [])]:
-        yield f"[yellow]warning:[/] {plain(note)}"
+        yield Text.assemble(("warning:", "yellow"), " ", plain(note))
     assignment = partition_of(config, dataset, training)
-    table = Table(title=f"{config.partition.count} partitions by {config.partition.by}")
+    table = Table(
+        title=Text(f"{config.partition.count} partitions by {plain(config.partition.by)}")
+    )
     for header in ("partition", "users", "training events", "events a user"):
         table.add_column(header, justify="right")
     trained = training.lengths()

@@ -9,6 +9,7 @@ from typing import Any
 from clients.app import app
 from fedrec.config import Config, flatten
 from fedrec.errors import ConfigError
+from fedrec.workbench import check_fit
 from server.app import serve
 from server.inline import InlineGrid
 
@@ -35,6 +36,7 @@ def reference(
     if kind not in ("central", "popularity"):
         raise ConfigError(f"a reference is 'central' or 'popularity', got {kind!r}")
     alone = central_config(config, folder)
+    check_fit(alone)
     grid = InlineGrid(app, 1, flatten(alone), threads=os.cpu_count() or 1)
     return serve(
         grid,

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from experiments.settings import check_folder, run_folder
 from fedrec.config import Config, flatten
 from fedrec.errors import ConfigError
+from server.place import check_room, run_path
 
 ENGINES = ("flower", "inline")
 
@@ -39,16 +39,16 @@ def run(
     """
     if engine not in ENGINES:
         raise ConfigError(f"--engine must be one of {', '.join(ENGINES)}, got {engine!r}")
-    folder = run_folder(config)
-    check_folder(folder, overwrite=config.run.overwrite)
+    folder = run_path(config)
+    check_room(folder, overwrite=config.run.overwrite)
     placed = dataclasses.replace(config, run=dataclasses.replace(config.run, dir=str(folder)))
     # A module of the user's own, "package.module:name", lies where the command was typed.
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.append(str(Path.cwd()))
 
-    from fedrec.workbench import prepare_data
+    from fedrec.workbench import check_fit
 
-    prepare_data(placed)  # a faulty file ends the run here, before any engine has started
+    check_fit(placed)  # a faulty file ends the run here, before any engine has started
     if engine == "flower":
         from experiments.flower import run_on_flower
 

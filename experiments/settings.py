@@ -2,14 +2,12 @@
 
 import tomllib
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from experiments.presets import read_preset
 from fedrec.config import Config, absolute_paths, flatten, read_config
 from fedrec.errors import ConfigError
-from fedrec.home import home
 
 
 def resolve(
@@ -60,30 +58,3 @@ def _value(word: str) -> Any:
     except tomllib.TOMLDecodeError:
         return word
     return read["value"] if len(read) == 1 else word  # a line break could smuggle in more
-
-
-def run_folder(config: Config) -> Path:
-    """Where the run's folder goes: ``run.dir``, else named after the run under $FEDREC_HOME."""
-    if config.run.dir:
-        return Path(config.run.dir)
-    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-    data = Path(config.data.source.partition(":")[0]).name.removesuffix(".zip")
-    return home() / "runs" / (config.run.name or f"{data}-{config.strategy.name}-{stamp}")
-
-
-def check_folder(folder: Path, *, overwrite: bool) -> None:
-    """Refuse a run folder that would fail only after an engine was started.
-
-    Raises:
-        ConfigError: it holds something and may not be overwritten, or cannot be made.
-    """
-    change = "choose another with --out or run.dir"
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        is_used = folder.exists() and any(folder.iterdir())
-    except OSError as error:
-        raise ConfigError(f"run folder {folder}: {error.strerror}; {change}") from None
-    if is_used and not overwrite:
-        raise ConfigError(f"run folder {folder} is not empty; {change}, or add --overwrite")
-    if is_used and not (folder / "run.json").is_file():
-        raise ConfigError(f"{folder} holds other things than a run (no run.json); {change}")

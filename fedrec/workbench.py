@@ -21,6 +21,7 @@ from fedrec.data.splits import training_part
 from fedrec.data.store import Dataset, open_dataset, prepare
 from fedrec.errors import ConfigError, ResourceError
 from fedrec.evaluation.held_out import Fixed
+from fedrec.evaluation.metrics import check_cutoffs
 from fedrec.evaluation.ncf import FixedNegatives, ncf_candidates, read_ncf
 from fedrec.home import home
 from fedrec.models.build import build_model
@@ -85,6 +86,21 @@ def partition_of(config: Config, dataset: Dataset, training: Sequences) -> np.nd
         genre_names=dataset.catalog.genre_names(),
         attributes=dataset.attributes,
     )
+
+
+def check_fit(config: Config) -> None:
+    """Refuse what the data or the machine cannot meet, before an engine starts or a run is replaced.
+
+    Raises:
+        ConfigError: partitions, cut-offs or negatives that do not fit the data.
+        DataError: the data cannot be read.
+        ResourceError: the device is not there.
+    """
+    dataset, training = open_data(prepare_data(config))
+    device(config)
+    partition_of(config, dataset, training)
+    check_cutoffs(config.evaluation.cutoffs, dataset.catalog.num_items)
+    make_loss(config, training, dataset.catalog.num_items)
 
 
 def needs_table(config: Config) -> bool:

@@ -32,11 +32,13 @@ from fedrec.report.tables import final_table
 from fedrec.workbench import make_model, open_table
 from server.census import take_census
 from server.checkpoints import save_checkpoint
-from server.folder import RunFolder, run_path
+from server.folder import RunFolder
 from server.outcome import finish, reference_metrics, run_facts
+from server.place import run_path
 from server.rounds import federate
+from server.selection import cohort_size
 from server.state import Federation, State
-from server.strategies import make_strategy
+from server.strategies import check_cohort, make_strategy
 
 app = ServerApp()
 
@@ -88,9 +90,9 @@ def serve(
         FedrecError: after run.json says that the run failed, and why.
     """
     strategy = make_strategy(config.strategy.name, config.strategy.options)
+    check_cohort(strategy, cohort_size(config.partition.count, config.federation.fraction))
     torch.set_num_threads(1)  # the sum over replies must not depend on the number of cores
-    name = config.data.source.partition(":")[0].split("/")[-1].removesuffix(".zip")
-    folder = RunFolder(run_path(config, name), config, engine=engine, command=command)
+    folder = RunFolder(run_path(config), config, engine=engine, command=command)
     try:
         _run(grid, config, strategy, folder, on_round, scorer)
     except BaseException as error:

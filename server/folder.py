@@ -4,7 +4,6 @@ import datetime
 import importlib.metadata
 import os
 import platform
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +13,11 @@ from safetensors.numpy import save
 import fedrec
 from fedrec import protocol
 from fedrec.config import Config, config_hash, flatten, to_toml
-from fedrec.errors import ConfigError, FedrecError, ResourceError
-from fedrec.home import home
+from fedrec.errors import FedrecError
 from fedrec.models.parameters import NamedArrays
-from fedrec.report.history import append_round, read_json, replace_file, write_json
+from fedrec.report.history import append_round, replace_file, write_json
 from fedrec.report.redaction import hide_secrets_in_text
+from server.place import make_room
 
 FORMAT = 1  # of the run folder
 PACKAGES = ("flwr", "ray", "torch", "sentence-transformers", "numpy", "pandas")
@@ -41,7 +40,7 @@ class RunFolder:
     def __init__(self, path: Path, config: Config, *, engine: str, command: str) -> None:
         self.path = path
         command = hide_secrets_in_text(command, flatten(config))
-        _make_room(path, overwrite=config.run.overwrite)
+        make_room(path, overwrite=config.run.overwrite)
         self.about: dict[str, Any] = {
             "format": FORMAT,
             "status": "running",
@@ -101,51 +100,6 @@ class RunFolder:
         """Append a line to log.txt."""
         with (self.path / "log.txt").open("a", encoding="utf-8") as file:
             file.write(f"{_now()} {text}\n")
-
-
-def run_path(config: Config, data_name: str) -> Path:
-    """The folder of a run: ``run.dir``, or one named after it under ``$FEDREC_HOME/runs``."""
-    if config.run.dir:
-        path = Path(config.run.dir)
-        if not path.is_absolute():
-            raise ConfigError(
-                f"run.dir must be an absolute path, got {config.run.dir!r}: Flower's service "
-                "runs in a folder of its own"
-            )
-        return path
-    stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-    return home() / "runs" / (config.run.name or f"{data_name}-{config.strategy.name}-{stamp}")
-
-
-def _make_room(path: Path, *, overwrite: bool) -> None:
-    try:
-        if path.exists() and any(path.iterdir()) and not _never_began(path):
-            if not overwrite:
-                raise ConfigError(
-                    f"the run folder {path} is not empty; choose another with --out or run.dir, "
-                    "or set --overwrite (run.overwrite)"
-                )
-            if not (path / "run.json").is_file():
-                raise ConfigError(
-                    f"{path} is not empty and no run folder (it has no run.json), so it is not "
-                    "overwritten; choose another with --out or run.dir"
-                )
-        if path.exists():
-            shutil.rmtree(path)
-        path.mkdir(parents=True)
-    except OSError as error:
-        raise ResourceError(
-            f"the run folder {path} cannot be written ({error.strerror}); choose another with "
-            "--out or run.dir"
-        ) from error
-
-
-def _never_began(path: Path) -> bool:
-    """Whether a failed run left nothing in the folder that is worth keeping."""
-    about = path / "run.json"
-    if not about.is_file() or (path / "rounds.jsonl").exists():
-        return False
-    return bool(read_json(about).get("status") == "failed")
 
 
 def _versions() -> dict[str, str]:

@@ -6,6 +6,11 @@ from collections.abc import Sequence
 from fedrec.randomness import generator
 
 
+def cohort_size(partitions: int, fraction: float) -> int:
+    """How many of the partitions a fraction is, rounded up to at least one."""
+    return max(1, math.ceil(fraction * partitions - 1e-9))
+
+
 def chosen_partitions(
     partitions: Sequence[int], fraction: float, *, seed: int, round: int, purpose: str
 ) -> list[int]:
@@ -21,7 +26,7 @@ def chosen_partitions(
         round: number of the round.
         purpose: "select" for training, another word for another draw.
     """
-    count = max(1, math.ceil(fraction * len(partitions) - 1e-9))
+    count = cohort_size(len(partitions), fraction)
     if count >= len(partitions):
         return sorted(partitions)
     drawn = generator(seed, purpose, round).choice(len(partitions), size=count, replace=False)

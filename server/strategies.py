@@ -144,6 +144,30 @@ def make_strategy(name: str, options: str) -> Strategy:
         raise ConfigError(f"strategy.options = {options!r} does not fit {name}: {error}") from error
 
 
+def check_cohort(strategy: Strategy, size: int) -> None:
+    """Refuse a strategy that cannot tell its malicious clients apart among so few.
+
+    2f + 3 clients for Krum (Blanchard et al., NeurIPS 2017), 4f + 3 for Bulyan (El Mhamdi et al.,
+    ICML 2018). With fewer, Flower's own go on without their protection.
+
+    Args:
+        strategy: of the run.
+        size: clients chosen in a round.
+
+    Raises:
+        ConfigError: names the number that is needed.
+    """
+    if not isinstance(strategy, flower.MultiKrum | flower.Bulyan):  # Krum is a MultiKrum
+        return
+    malicious = strategy.num_malicious_nodes
+    least = (4 if isinstance(strategy, flower.Bulyan) else 2) * malicious + 3
+    if size < least:
+        raise ConfigError(
+            f"strategy.options has num-malicious-nodes = {malicious}, which needs {least} or more "
+            f"clients a round, but partition.count and federation.fraction give {size}"
+        )
+
+
 def parse_options(text: str) -> dict[str, Any]:
     """Options written as an inline table of TOML without its braces."""
     try:

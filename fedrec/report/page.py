@@ -15,8 +15,9 @@ from fedrec.errors import ResourceError
 from fedrec.evaluation.protocols import describe, metric_label
 from fedrec.report import figures, style, template
 from fedrec.report.history import Record, Run, number, read_run, replace_file
+from fedrec.report.plain import plain
 from fedrec.report.redaction import hide_secrets, hide_secrets_in_text
-from fedrec.report.tables import interval, metric_names, plain, round_headers, round_row, shown
+from fedrec.report.tables import interval, metric_names, round_headers, round_row, shown
 
 BANNERS = {
     "degraded": "The run reached its end, but some replies are missing.",

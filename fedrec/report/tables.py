@@ -1,6 +1,5 @@
 """What the terminal shows: one row a round while a run goes on, one table at its end."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +9,7 @@ from rich.text import Text
 
 from fedrec.evaluation.protocols import metric_label
 from fedrec.report.history import Run, number
+from fedrec.report.plain import plain
 
 ROUND_HEADERS = [
     "round",
@@ -21,20 +21,6 @@ ROUND_HEADERS = [
     "MB",
     "seconds",
 ]
-
-# Escape sequences with their parameters (CSI, OSC up to its end, two-byte ones), then every other
-# control character, and the marks that turn the direction of the text after them.
-_ESCAPES = re.compile(
-    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"
-    r"|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c|$)"
-    r"|\x1b[ -/]*[0-~]"
-)
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
-
-
-def plain(text: object) -> str:
-    """Text that is safe to print: no terminal escape, control character or line break in it."""
-    return _CONTROLS.sub(" ", _ESCAPES.sub("", str(text))).strip()
 
 
 def round_headers(protocol: str) -> list[str]:

@@ -3,8 +3,9 @@
 import pytest
 
 from experiments.presets import about_preset, preset_names, read_preset
-from experiments.settings import check_folder, parse_sets, resolve, run_folder
+from experiments.settings import parse_sets, resolve
 from fedrec.errors import ConfigError
+from server.place import check_room, run_path
 
 
 @pytest.mark.parametrize(
@@ -89,23 +90,23 @@ def test_fault_43_yaml_is_refused_before_it_is_read():
 
 def test_a_named_run_goes_under_the_home_of_fedrec(tmp_path, monkeypatch):
     monkeypatch.setenv("FEDREC_HOME", str(tmp_path))
-    assert run_folder(resolve(None, ["run.name=a"])) == tmp_path / "runs" / "a"
+    assert run_path(resolve(None, ["run.name=a"])) == tmp_path / "runs" / "a"
 
 
 def test_fault_42_a_run_folder_that_cannot_be_made_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match=r"file/run: .*; choose another with --out"):
-        check_folder(tmp_path / "file" / "run", overwrite=False)
+        check_room(tmp_path / "file" / "run", overwrite=False)
 
 
 def test_fault_45_an_existing_run_is_kept_unless_overwriting(tmp_path):
     (tmp_path / "run.json").write_text("{}")
     with pytest.raises(ConfigError, match=r"is not empty.*--overwrite"):
-        check_folder(tmp_path, overwrite=False)
-    check_folder(tmp_path, overwrite=True)
+        check_room(tmp_path, overwrite=False)
+    check_room(tmp_path, overwrite=True)
 
 
 def test_fault_45_overwrite_spares_a_folder_that_is_no_run(tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
-    with pytest.raises(ConfigError, match="holds other things than a run"):
-        check_folder(tmp_path, overwrite=True)
+    with pytest.raises(ConfigError, match="no run folder"):
+        check_room(tmp_path, overwrite=True)
