@@ -9,7 +9,6 @@ from fedrec.config import flat_tables
 from fedrec.errors import ConfigError
 
 FOLDER = Path(__file__).parent / "presets"
-CENTRAL = "central."  # prefix of keys for the central reference
 
 
 def preset_names() -> list[str]:
@@ -25,22 +24,21 @@ def about_preset(name: str) -> str:
 def read_preset(source: str, *, central: bool = False) -> dict[str, Any]:
     """The dotted keys of a preset, or of a TOML file of the user's.
 
-    A table ``[central.local]`` and the like holds what only the central reference uses: one place
-    with all the data wants another batch size and rate than ten clients, and a comparison is fair
-    when each is tuned in its own right.
+    ``presets/central`` holds what the central reference changes: one place with all the data wants
+    another batch size and rate than ten clients, and a comparison is fair when each is tuned in
+    its own right.
 
     Args:
         source: a preset's name, or a path: whatever ends in .toml or holds a slash.
-        central: put the keys under ``central`` in place of the others.
+        central: change a preset to what is best for one place with all the data.
 
     Raises:
         ConfigError: no such preset (the nearest is named), no such file, or no TOML in it.
     """
     values = _read_source(source)
-    own = {key: value for key, value in values.items() if not key.startswith(CENTRAL)}
-    if central:
-        own |= {key.removeprefix(CENTRAL): values[key] for key in values if key not in own}
-    return own
+    if central and source in preset_names():
+        values |= _read_toml(FOLDER / "central" / f"{source}.toml")
+    return values
 
 
 def _read_source(source: str) -> dict[str, Any]:

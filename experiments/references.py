@@ -9,7 +9,7 @@ from typing import Any
 from clients.app import app
 from fedrec.config import Config, flatten
 from fedrec.errors import ConfigError
-from fedrec.workbench import check_fit
+from fedrec.workbench import check_fit, prepare_data
 from server.app import serve
 from server.inline import InlineGrid
 
@@ -36,7 +36,10 @@ def reference(
     if kind not in ("central", "popularity"):
         raise ConfigError(f"a reference is 'central' or 'popularity', got {kind!r}")
     alone = central_config(config, folder)
-    check_fit(alone)
+    if kind == "central":
+        check_fit(alone)
+    else:
+        prepare_data(alone)  # popularity draws no negatives that could be too many
     grid = InlineGrid(app, 1, flatten(alone), threads=os.cpu_count() or 1)
     return serve(
         grid,

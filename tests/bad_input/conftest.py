@@ -1,21 +1,21 @@
-"""The real command on faulty input: a good table of 30 users and 25 items, and what ends how."""
+"""The real command on faulty input: good tables to spoil, and what a refusal must look like."""
 
-import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from experiments.cli import main
 
 NUM_USERS, NUM_ITEMS, NUM_STEPS = 30, 25, 6
-START = 1_000_000_000  # seconds, 2001
+START = 1_000_000_000  # seconds: 2001
+GENRES = ("Drama", "Comedy", "War")
 SMALL = """\
 device = "cpu"
-data.title-column = "title"
 partition.count = 3
 semantics = {encoder = "hashed", width = 8}
 model = {width = 8, hidden = 8, blocks = 1, max-length = 8}
@@ -24,6 +24,11 @@ federation.rounds = 1
 evaluation = {at = "5,10", resamples = 20}
 run.name = "small"
 """
+EVENTS = [
+    (user, (user * 3 + step * 7) % NUM_ITEMS, START + user * 1000 + step * 10)
+    for user in range(NUM_USERS)
+    for step in range(NUM_STEPS)
+]
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,7 @@ class Ended:
         code: its exit code.
         shown: what it printed.
         errors: what it printed on stderr.
-        left: new files and folders, relative to the test's folder; lock files do not count.
+        left: new files and folders of FEDREC_HOME; lock files do not count.
     """
 
     code: int
@@ -45,29 +50,114 @@ class Ended:
 
 @pytest.fixture
 def fedrec(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    fedrec_home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Iterator[Callable[..., Ended]]:
-    """Call the command as a shell would, in this process: words in, ``Ended`` out."""
-    monkeypatch.setenv("FEDREC_HOME", str(tmp_path / "home"))
+    """Call the command as a shell would, in this process: ``fedrec("data", "describe", ...)``."""
     monkeypatch.delenv("FEDREC_DEBUG", raising=False)
-    before_all = signal.getsignal(signal.SIGTERM)
+    handler = signal.getsignal(signal.SIGTERM)
+
+    def paths() -> frozenset[str]:
+        found = (path for path in fedrec_home.rglob("*") if path.suffix != ".lock")
+        return frozenset(str(path.relative_to(fedrec_home)) for path in found)
 
     def call(*words: object) -> Ended:
-        monkeypatch.setattr(
-            sys,
-            "argv",
-            ["fedrec", *(os.fspath(w) if isinstance(w, Path) else str(w) for w in words)],
-        )
-        before = _paths(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["fedrec", *map(str, words)])
+        before = paths()
         capsys.readouterr()
         with pytest.raises(SystemExit) as end:
             main()
         shown, errors = capsys.readouterr()
-        return Ended(int(end.value.code or 0), shown, errors, frozenset(_paths(tmp_path) - before))
+        return Ended(int(end.value.code or 0), shown, errors, paths() - before)
 
     yield call
-    signal.signal(signal.SIGTERM, before_all)
+    signal.signal(signal.SIGTERM, handler)
 
 
-def _paths(folder: Path) -> set[str]:
-    return {str(p.relative_to(folder)) for p in folder.rglob("*") if p.suffix != ".lock"}
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    """A config of one round with a small model on three partitions."""
+    path = tmp_path / "small.toml"
+    path.write_text(SMALL)
+    return path
+
+
+@pytest.fixture
+def describe(fedrec: Callable[..., Ended], small: Path) -> Callable[..., Ended]:
+    """``fedrec data describe`` of a file, with further ``key=value``."""
+    return lambda path, *sets: fedrec(
+        "data", "describe", small, *_sets(f"data.source={path}", *sets)
+    )
+
+
+@pytest.fixture
+def run(fedrec: Callable[..., Ended], small: Path) -> Callable[..., Ended]:
+    """``fedrec run`` on a file with the inline engine, with further ``key=value``."""
+    words = ("run", small, "--engine", "inline")
+    return lambda path, *sets: fedrec(*words, *_sets(f"data.source={path}", *sets))
+
+
+def _sets(*texts: str) -> list[str]:
+    return [word for text in texts for word in ("--set", text)]
+
+
+@pytest.fixture
+def refused() -> Callable[..., None]:
+    """Check a refusal: exit code, one line with these words, no traceback, nothing half-made.
+
+    A setting (exit code 2 or 5) may be refused after good data was prepared, whole; a data file
+    leaves nothing. No refusal leaves the folder of a run.
+    """
+
+    def check(ended: Ended, code: int, *words: str) -> None:
+        assert ended.code == code, ended.errors or ended.shown
+        assert ended.errors.startswith("error: ")
+        assert ended.errors.count("\n") == 1
+        for word in words:
+            assert word in ended.errors
+        made = {path.split("/")[0] for path in ended.left if "/" in path}
+        assert made <= (set() if code == 4 else {"prepared"})
+        assert not [path for path in ended.left if "/." in path]
+
+    return check
+
+
+@pytest.fixture
+def events() -> list[str]:
+    """Lines of a good CSV: 30 users with 6 events each on 25 items; line k + 1 of the file at k."""
+    rows = [
+        f"u{user},i{item},{time},Film {item},{GENRES[item % 3]}" for user, item, time in EVENTS
+    ]
+    return ["user,item,time,title,genres", *rows]
+
+
+@pytest.fixture
+def csv(tmp_path: Path) -> Callable[..., Path]:
+    """Write lines, or bytes, to a file: ``csv(events)``."""
+
+    def write(lines: list[str] | bytes, name: str = "events.csv") -> Path:
+        path = tmp_path / name
+        path.write_bytes(lines if isinstance(lines, bytes) else "\n".join([*lines, ""]).encode())
+        return path
+
+    return write
+
+
+@pytest.fixture
+def movielens(tmp_path: Path) -> SimpleNamespace:
+    """Lines of invented files in the layout of ml-1m, and ``folder()`` to write them."""
+    files = SimpleNamespace(
+        ratings=[f"{user + 1}::{item + 1}::{1 + item % 5}::{time}" for user, item, time in EVENTS],
+        movies=[f"{k}::Film {k} ({1960 + k})::Drama|War" for k in range(1, NUM_ITEMS + 1)],
+        users=[f"{k}::{'MF'[k % 2]}::25::{k % 20}::12345" for k in range(1, NUM_USERS + 1)],
+    )
+
+    def folder() -> Path:
+        path = tmp_path / "ml"
+        path.mkdir()
+        for name in ("ratings", "movies", "users"):
+            lines = [*getattr(files, name), ""]
+            (path / f"{name}.dat").write_text("\n".join(lines), encoding="latin-1")
+        return path
+
+    files.folder = folder
+    return files

@@ -110,3 +110,11 @@ def test_fault_45_overwrite_spares_a_folder_that_is_no_run(tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(ConfigError, match="no run folder"):
         check_room(tmp_path, overwrite=True)
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_every_preset_resolves_and_its_central_form_differs_in_local_training_only(name):
+    federated, central = resolve(name, []), resolve(name, [], central=True)
+    assert central.local.batch_size > federated.local.batch_size
+    for section in ("data", "partition", "semantics", "model", "loss", "evaluation"):
+        assert getattr(central, section) == getattr(federated, section)
