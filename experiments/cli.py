@@ -148,7 +148,8 @@ def get(name: Annotated[str, typer.Argument(help="ml-1m, ml-100k or ml-latest-sm
         from fedrec.data.download import get as get_dataset
         from fedrec.home import home
 
-        with Progress(console=Console(stderr=True), transient=True) as bar:
+        console = Console(stderr=True)
+        with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
             task = bar.add_task(name, total=None)
             got = get_dataset(
                 name,

@@ -9,7 +9,10 @@ from types import SimpleNamespace
 
 import pytest
 
+import server.app
+from clients import turn
 from experiments.cli import main
+from fedrec import workbench
 
 NUM_USERS, NUM_ITEMS, NUM_STEPS = 30, 25, 6
 START = 1_000_000_000  # seconds: 2001
@@ -62,6 +65,7 @@ def fedrec(
 
     def call(*words: object) -> Ended:
         monkeypatch.setattr(sys, "argv", ["fedrec", *map(str, words)])
+        _forget()
         before = paths()
         capsys.readouterr()
         with pytest.raises(SystemExit) as end:
@@ -71,6 +75,14 @@ def fedrec(
 
     yield call
     signal.signal(signal.SIGTERM, handler)
+
+
+def _forget() -> None:
+    """Empty the caches of a process: every command begins in a new one."""
+    for module in (workbench, turn):
+        for function in vars(module).values():
+            if hasattr(function, "cache_clear") and function.__module__ == module.__name__:
+                function.cache_clear()
 
 
 @pytest.fixture
@@ -91,9 +103,19 @@ def describe(fedrec: Callable[..., Ended], small: Path) -> Callable[..., Ended]:
 
 @pytest.fixture
 def run(fedrec: Callable[..., Ended], small: Path) -> Callable[..., Ended]:
-    """``fedrec run`` on a file with the inline engine, with further ``key=value``."""
+    """``fedrec run`` on a file with the inline engine, with further ``key=value``.
+
+    Without figures and page, which take ten times as long as all the rest; ``draw=True`` has them.
+    """
     words = ("run", small, "--engine", "inline")
-    return lambda path, *sets: fedrec(*words, *_sets(f"data.source={path}", *sets))
+
+    def call(path: Path, *sets: str, draw: bool = False) -> Ended:
+        with pytest.MonkeyPatch.context() as patch:
+            if not draw:
+                patch.setattr(server.app, "write_report", lambda path: None)
+            return fedrec(*words, *_sets(f"data.source={path}", *sets))
+
+    return call
 
 
 def _sets(*texts: str) -> list[str]:
@@ -124,9 +146,7 @@ def refused() -> Callable[..., None]:
 @pytest.fixture
 def events() -> list[str]:
     """Lines of a good CSV: 30 users with 6 events each on 25 items; line k + 1 of the file at k."""
-    rows = [
-        f"u{user},i{item},{time},Film {item},{GENRES[item % 3]}" for user, item, time in EVENTS
-    ]
+    rows = [f"u{user},i{item},{time},Film {item},{GENRES[item % 3]}" for user, item, time in EVENTS]
     return ["user,item,time,title,genres", *rows]
 
 

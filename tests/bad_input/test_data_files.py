@@ -71,7 +71,7 @@ def test_fault_04_a_byte_order_mark_is_no_part_of_the_first_column(describe, csv
 def test_fault_05_latin1_read_as_utf8_names_the_byte(describe, refused, csv, events):
     data = "\n".join(events).replace("Film 14", "Fílm 14", 1).encode("latin-1")
     offset = data.index(b"\xed")
-    refused(describe(csv(data)), 4, "events.csv, line 3", f"byte {offset} (0xed)", "UTF-8")
+    refused(describe(csv(data)), 4, "events.csv, line 4", f"byte {offset} (0xed)", "UTF-8")
 
 
 def test_fault_06_a_nul_byte_names_the_line(describe, refused, csv, events):
@@ -125,7 +125,9 @@ def test_fault_11_neighbours_above_2_to_53_stay_two_items(describe, csv, events,
 
 def test_fault_12_007_and_7_are_two_ids(describe, csv, events, fedrec_home):
     swapped = {"u7": "7", "u8": "007"}
-    lines = [changed(line, 0, swapped.get(line.split(",")[0], line.split(",")[0])) for line in events]
+    lines = [
+        changed(line, 0, swapped.get(line.split(",")[0], line.split(",")[0])) for line in events
+    ]
     assert GOOD in describe(csv(lines)).shown
     assert {"7", "007"} <= set(prepared(fedrec_home).user_ids)
 
@@ -158,7 +160,6 @@ def test_fault_14_a_time_of_movielens_that_is_none_names_the_line(
 
 
 def test_fault_15_seconds_and_milliseconds_mixed_name_the_line(describe, refused, csv, events):
-    events[3] += "".join([])
     events[3] = changed(events[3], 2, events[3].split(",")[2] + "000")
     refused(describe(csv(events)), 4, "events.csv, line 4", "mixes seconds and milliseconds")
 
@@ -204,7 +205,7 @@ def test_fault_20_ratings_that_are_no_number_name_the_line(describe, refused, cs
 
 @pytest.mark.parametrize("word", ["NaN", "Infinity"])
 def test_fault_20_a_nan_in_the_json_of_a_run_is_refused(fedrec, refused, tmp_path, word):
-    (tmp_path / "run.json").write_text('{"format": 1, "status": "running", "seconds": %s}' % word)
+    (tmp_path / "run.json").write_text(f'{{"format": 1, "seconds": {word}}}')
     refused(fedrec("report", tmp_path), 4, "run.json", word)
     assert not (tmp_path / "report.html").exists()
 
@@ -268,7 +269,11 @@ def test_fault_25_one_movie_id_on_two_lines_names_both(describe, refused, moviel
 def test_fault_26_long_and_strange_texts_are_made_fit_and_counted(
     describe, csv, events, fedrec_home
 ):
-    strange = {",Film 3,": f",{'x' * 2**20},", ",Film 4,": ",\x1b[31mFilm\x07,", ",Film 5,": ",סרט,"}
+    strange = {
+        ",Film 3,": f",{'x' * 2**20},",
+        ",Film 4,": ",\x1b[31mFilm\x07,",
+        ",Film 5,": ",סרט,",
+    }
     text = "\n".join(events)
     for old, new in strange.items():
         text = text.replace(old, new)

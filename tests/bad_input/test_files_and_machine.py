@@ -1,0 +1,195 @@
+"""Faults 57 to 63 as far as one command meets them: caches, downloads, archives, pickles, GPU."""
+
+import io
+import json
+import os
+import pickle
+import struct
+import subprocess
+import sys
+import tarfile
+import threading
+import zipfile
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import numpy as np
+import pytest
+import torch
+
+from fedrec.data import download
+
+
+def test_fault_57_a_damaged_table_of_meanings_is_made_again(run, csv, events, fedrec_home, caplog):
+    assert run(csv(events)).code == 0
+    metrics = fedrec_home / "runs" / "small" / "metrics.json"
+    before = metrics.read_bytes()
+    [table] = (fedrec_home / "semantics").glob("[!r.]*/*.npy")
+    sound = table.read_bytes()
+    table.chmod(0o644)
+    table.write_bytes(sound[:-2] + bytes([sound[-2] ^ 0xFF]) + sound[-1:])
+    assert run(csv(events), "run.overwrite=true").code == 0
+    assert table.read_bytes() == sound
+    assert metrics.read_bytes() == before
+    assert "semantics" in caplog.text
+
+
+def test_fault_57_other_texts_make_another_table(run, csv, events, fedrec_home):
+    about = fedrec_home / "runs" / "small" / "run.json"
+    keys = []
+    for lines in (events, [line.replace("Film 7,", "Lucky Seven,") for line in events]):
+        assert run(csv(lines), "run.overwrite=true").code == 0
+        keys.append(json.loads(about.read_text())["semantics"]["key"])
+    assert keys[0] != keys[1]
+
+
+class Answers(BaseHTTPRequestHandler):
+    """Serves an error page with status 200, as captive portals do."""
+
+    body = b"<html>sign in first</html>"
+    claimed = len(body)
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", str(self.claimed))
+        self.end_headers()
+        self.wfile.write(self.body)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def served(monkeypatch):
+    """``served(handler)``: ml-1m is at an address on this machine; the address is returned."""
+    servers = []
+
+    def serve(handler):
+        server = HTTPServer(("127.0.0.1", 0), handler)
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
+        servers.append(server)
+        address = f"http://127.0.0.1:{server.server_port}/ml-1m.zip"
+        release = replace(download.RELEASES["ml-1m"], address=address)
+        monkeypatch.setitem(download.RELEASES, "ml-1m", release)
+        return address
+
+    yield serve
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def test_fault_58_a_download_of_another_hash_is_refused_and_not_kept(
+    fedrec, refused, served, fedrec_home
+):
+    address = served(Answers)
+    expected = download.RELEASES["ml-1m"].sha256
+    refused(fedrec("data", "get", "ml-1m"), 4, address, "error page", expected, "data.source")
+    assert list((fedrec_home / "downloads").iterdir()) == []
+
+
+def test_fault_58_a_download_cut_short_is_refused_and_not_kept(
+    fedrec, refused, served, fedrec_home
+):
+    served(type("CutShort", (Answers,), {"claimed": 1000}))
+    refused(fedrec("data", "get", "ml-1m"), 4, f"cut short: {len(Answers.body)} of 1000 bytes")
+    assert list((fedrec_home / "downloads").iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["../ratings.dat", "/ratings.dat", "a/../../ratings.dat"])
+def test_fault_59_names_that_leave_the_archive_are_refused(describe, refused, tmp_path, name):
+    with zipfile.ZipFile(tmp_path / "ml.zip", "w") as archive:
+        archive.writestr(name, "1::1::1::1")
+        archive.writestr("movies.dat", "1::Film (1999)::War")
+    refused(describe(tmp_path / "ml.zip"), 4, "ml.zip", repr(name), "outside the archive")
+
+
+def test_fault_59_links_are_refused(describe, refused, tmp_path):
+    with tarfile.open(tmp_path / "ml.tar", "w") as archive:
+        link = tarfile.TarInfo("ratings.dat")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        archive.addfile(link)
+    refused(describe(tmp_path / "ml.tar"), 4, "'ratings.dat', a link or device")
+
+
+def test_fault_59_a_bomb_is_refused_before_it_unpacks(describe, refused, tmp_path):
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("ratings.dat", bytes(4096))
+    raw = bytearray(content.getvalue())
+    size_at = raw.index(b"PK\x01\x02") + 24  # uncompressed size in the central directory
+    raw[size_at : size_at + 4] = struct.pack("<I", 2**31)
+    (tmp_path / "ml.zip").write_bytes(raw)
+    refused(describe(tmp_path / "ml.zip"), 4, "'ratings.dat' of 2147483648 bytes", "the limit")
+
+
+class Owned:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), "w")
+
+
+@pytest.mark.parametrize("name", ["events.pkl", "events.csv", "events.npy"])
+def test_fault_60_a_pickle_as_data_is_never_unpickled(describe, refused, tmp_path, name):
+    (tmp_path / name).write_bytes(pickle.dumps(Owned(tmp_path / "owned")))
+    refused(describe(tmp_path / name), 4, name)
+    assert not (tmp_path / "owned").exists()
+
+
+def test_fault_60_pickled_objects_in_prepared_data_are_never_unpickled(
+    describe, refused, csv, events, fedrec_home, tmp_path
+):
+    assert describe(csv(events)).code == 0
+    [folder] = (fedrec_home / "prepared").glob("[!.]*")
+    np.save(folder / "items.npy", np.array([Owned(tmp_path / "owned")]), allow_pickle=True)
+    refused(describe(folder), 4, str(folder), "is damaged", "prepare again")
+    assert not (tmp_path / "owned").exists()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_fault_62_a_gpu_that_is_not_there_is_a_resource(run, refused, csv, events):
+    refused(run(csv(events), "device=cuda"), 5, "device = 'cuda'", "set device = 'auto'")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_fault_62_device_auto_falls_back_and_says_so(run, csv, events, fedrec_home):
+    assert run(csv(events), "device=auto").code == 0
+    about = json.loads((fedrec_home / "runs" / "small" / "run.json").read_text())
+    assert about["device"] == "cpu"
+
+
+def test_fault_63_no_network_for_a_dataset_names_folder_and_key(
+    fedrec, refused, fedrec_home, monkeypatch
+):
+    release = replace(download.RELEASES["ml-1m"], address="http://127.0.0.1:9/ml-1m.zip")
+    monkeypatch.setitem(download.RELEASES, "ml-1m", release)
+    ended = fedrec("data", "get", "ml-1m")
+    path = str(fedrec_home / "downloads" / "ml-1m.zip")
+    refused(ended, 5, "cannot fetch http://127.0.0.1:9/ml-1m.zip", path, "data.source")
+
+
+def test_fault_63_a_dataset_that_was_not_fetched_says_how(describe, refused, fedrec_home):
+    path = str(fedrec_home / "downloads" / "ml-1m.zip")
+    refused(describe("ml-1m"), 5, f"ml-1m is not at {path}", "`fedrec data get ml-1m`")
+
+
+@pytest.mark.slow  # the hub's client reads its address when it is imported: a process of its own
+def test_fault_63_no_network_for_an_encoder_names_the_cache_and_the_offline_extra(
+    small, csv, events, tmp_path, fedrec_home
+):
+    sets = ["--set", f"data.source={csv(events)}", "--set", "semantics.encoder=BAAI/bge-small-en"]
+    done = subprocess.run(
+        [sys.executable, "-m", "experiments.cli", "run", str(small), "--engine", "inline", *sets],
+        env=os.environ | {"HF_HOME": str(tmp_path), "HF_ENDPOINT": "http://127.0.0.1:9"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 5, done.stderr
+    assert str(tmp_path / "hub") in done.stderr
+    assert "pip install fedrec[offline]" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,198 @@
+"""Faults 38 to 47: settings in a file or on the command line, run names, folders and secrets."""
+
+import json
+import sys
+from types import SimpleNamespace
+
+import pytest
+from flwr.serverapp.strategy import FedAvg
+
+
+@pytest.fixture
+def toml(fedrec, tmp_path):
+    """``fedrec run`` of a TOML file with this text."""
+
+    def call(text, name="mine.toml"):
+        path = tmp_path / name
+        path.write_text(text, encoding="utf-8")
+        return fedrec("run", path, "--engine", "inline")
+
+    return call
+
+
+def test_fault_38_an_unknown_key_names_the_nearest(toml, run, refused, csv, events):
+    refused(toml("[local]\nepoch = 3\n"), 2, "'local.epoch'", "did you mean 'local.epochs'?")
+    refused(run(csv(events), "local.epoch=3"), 2, "'local.epoch'", "'local.epochs'")
+
+
+def test_fault_38_an_unknown_section_says_where_the_keys_are(toml, refused):
+    refused(toml("[zzz]\nqqq = 3\n"), 2, "'zzz.qqq'", "`fedrec keys`")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('federation.rounds = "10"', ("federation.rounds must be a whole number", "'10' (str)")),
+        ("federation.rounds = true", ("federation.rounds must be a whole number", "True (bool)")),
+        ("federation.rounds = 2.5", ("federation.rounds must be a whole number", "2.5 (float)")),
+        ("local.learning-rate = true", ("local.learning-rate must be a number", "True")),
+        ("semantics.whiten = 1", ("semantics.whiten must be true or false", "1 (int)")),
+        ("model.name = 7", ("model.name must be a string", "7 (int)")),
+        ("evaluation.at = [5, 10]", ("evaluation.at must be a string", "[5, 10] (list)")),
+        ("data.source = 2020-01-01", ("data.source must be a string", "(date)")),
+    ],
+)
+def test_fault_39_a_wrong_type_says_what_is_meant(toml, refused, text, words):
+    refused(toml(text), 2, *words)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("local.learning-rate = nan", "local.learning-rate must be a finite number above 0"),
+        ("local.learning-rate = inf", "local.learning-rate must be a finite number above 0"),
+        ("local.learning-rate = -0.1", "local.learning-rate must be a finite number above 0"),
+        ("local.weight-decay = -1e-3", "local.weight-decay must be a finite number of 0 or more"),
+        ("federation.round-timeout = inf", "federation.round-timeout must be a finite number"),
+        ("federation.fraction = 1.5", "federation.fraction must be above 0 and at most 1"),
+        ("federation.fraction = 0", "federation.fraction must be above 0 and at most 1"),
+        ("federation.fraction = nan", "federation.fraction must be above 0 and at most 1"),
+        ("federation.rounds = 0", "federation.rounds must be a whole number of 1 or more"),
+        ("local.batch-size = -8", "local.batch-size must be a whole number of 1 or more"),
+        ("model.dropout = 1.0", "model.dropout must be at least 0 and below 1"),
+        ("seed = -1", "seed must be a whole number from 0"),
+        ('device = "tpu"', "device must be one of auto, cpu, cuda"),
+    ],
+)
+def test_fault_40_a_value_out_of_range_names_key_and_range(toml, refused, text, words):
+    refused(toml(text), 2, words, "got")
+
+
+@pytest.mark.parametrize(
+    ("sets", "words"),
+    [
+        (["model.heads=3"], ("model.heads must divide model.width", "3 and 8")),
+        (["model.name=sasrec", "model.private=gate-bias"], ("model.private needs a gate",)),
+        (["evaluation.protocol=ncf-99"], ("ncf-99", "evaluation.ncf-negatives")),
+        (["evaluation.at=5"], ("evaluation.at must hold 10",)),
+        (
+            ["strategy.name=krum", "strategy.options=num-malicious-nodes = 1"],
+            ("num-malicious-nodes = 1", "5 or more clients a round", "give 3"),
+        ),
+        (
+            ["strategy.name=krum", "strategy.options=num-malicious-nodes = 1", "partition.count=6",
+             "federation.fraction=0.5"],
+            ("5 or more clients a round", "federation.fraction give 3"),
+        ),
+        (
+            ["strategy.name=bulyan", "strategy.options=num-malicious-nodes = 1",
+             "partition.count=6"],
+            ("7 or more clients a round", "give 6"),
+        ),
+        (["strategy.options=proximal-mu = 1"], ("'proximal-mu', which fedavg does not take",)),
+    ],
+)  # fmt: skip
+def test_fault_41_contradictions_are_refused(run, refused, csv, events, sets, words):
+    refused(run(csv(events), *sets), 2, *words)
+
+
+def test_fault_42_a_missing_config_file_is_named(fedrec, refused, tmp_path):
+    missing = tmp_path / "none.toml"
+    refused(fedrec("run", missing), 2, str(missing), "No such file", "TOML file or a preset")
+
+
+def test_fault_42_missing_data_is_named(run, describe, refused, tmp_path):
+    for command in (run, describe):
+        ended = command(tmp_path / "none.csv")
+        refused(ended, 4, f"data.source '{tmp_path / 'none.csv'}' does not exist")
+
+
+def test_fault_42_a_missing_table_of_items_is_named(describe, refused, csv, events, tmp_path):
+    ended = describe(csv(events), f"data.items={tmp_path / 'none.csv'}")
+    refused(ended, 4, f"{tmp_path / 'none.csv'} does not exist", "data.items")
+
+
+def test_fault_42_a_run_folder_that_cannot_be_made_is_refused(run, refused, csv, events, tmp_path):
+    (tmp_path / "file").write_text("")
+    ended = run(csv(events), f"run.dir={tmp_path / 'file' / 'run'}")
+    refused(ended, 2, f"run folder {tmp_path / 'file' / 'run'}", "--out")
+
+
+def test_fault_42_a_home_that_cannot_be_written_is_a_resource(
+    describe, refused, csv, events, tmp_path, monkeypatch
+):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("FEDREC_HOME", str(tmp_path / "file"))
+    ended = describe(csv(events))
+    refused(ended, 5, f"cannot write prepared data to {tmp_path / 'file'}", "FEDREC_HOME")
+
+
+@pytest.mark.parametrize("name", ["mine.yaml", "mine.yml", "mine.toml"])
+def test_fault_43_yaml_tags_are_never_obeyed(toml, refused, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    refused(toml("!!python/object/apply:os.system ['touch owned']\n", name), 2, name, "TOML")
+    assert not (tmp_path / "owned").exists()
+
+
+BAD_NAMES = {
+    "../../x": "../../x",
+    "/etc/x": "/etc/x",
+    "a\\u0000b": "a\\x00b",
+    "x" * 300: "x" * 40 + "...",
+    "CON": "CON",
+    "con.txt": "con.txt",
+    "..": "..",
+    "a b": "a b",
+    "Ünï": "Ünï",
+}
+
+
+@pytest.mark.parametrize(("name", "shown"), BAD_NAMES.items(), ids=range(len(BAD_NAMES)))
+def test_fault_44_a_run_name_that_is_no_plain_file_name_is_refused(
+    toml, refused, fedrec_home, name, shown
+):
+    refused(toml(f'run.name = "{name}"'), 2, "run.name must be 1 to 64", f"'{shown}'")
+    assert not fedrec_home.exists()
+
+
+def test_fault_45_an_existing_run_is_kept_unless_overwriting(
+    run, refused, csv, events, fedrec_home
+):
+    assert run(csv(events)).code == 0
+    path = fedrec_home / "runs" / "small"
+    before = (path / "run.json").read_bytes()
+    refused(run(csv(events), "seed=5"), 2, f"run folder {path} is not empty", "--overwrite")
+    assert (path / "run.json").read_bytes() == before
+    assert run(csv(events), "seed=5", "run.overwrite=true").code == 0
+    assert json.loads((path / "run.json").read_text())["seed"] == 5
+
+
+def test_fault_45_a_folder_of_other_things_is_never_overwritten(
+    run, refused, csv, events, tmp_path
+):
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter1.tex").write_text("precious")
+    sets = (f"run.dir={tmp_path / 'thesis'}", "run.overwrite=true")
+    refused(run(csv(events), *sets), 2, "thesis", "no run.json")
+    assert (tmp_path / "thesis" / "chapter1.tex").read_text() == "precious"
+
+
+class Cloudy(FedAvg):
+    """A strategy of the user's that takes a secret."""
+
+    def __init__(self, api_key: str = "", **options: object) -> None:
+        super().__init__(**options)
+
+
+def test_fault_47_secrets_are_copied_neither_into_the_report_nor_into_run_json(
+    run, csv, events, fedrec_home, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, "own_strategy", SimpleNamespace(Cloudy=Cloudy))
+    sets = ("strategy.name=own_strategy:Cloudy", 'strategy.options=api-key = "hunter2hunter2"')
+    ended = run(csv(events), *sets, draw=True)
+    assert ended.code == 0, ended.errors
+    folder = fedrec_home / "runs" / "small"
+    for path in (*folder.glob("*"), *folder.glob("figures/*")):
+        if path.is_file() and path.name != "config.toml":  # without it no run could be repeated
+            assert b"hunter2" not in path.read_bytes(), path
+    assert "(hidden)" in json.loads((folder / "run.json").read_text())["command"]
