@@ -129,6 +129,7 @@ def _train(message: Message, config: Config, partition: int) -> RecordDict:
         round=number,
         accepted=int(cast(int, sent[protocol.LAST_ACCEPTED])),
         partition=partition,
+        best=int(cast(int, sent.get(protocol.BEST_ACCEPTED, 0))),
         proximal_mu=float(cast(float, sent.get(protocol.PROXIMAL_MU, 0.0))),
     )
     metrics = MetricRecord(
@@ -175,7 +176,7 @@ def _evaluate(message: Message, config: Config, partition: int) -> RecordDict:
     }
     if personal is not None:
         arrays["personal"] = personal
-    if sent.get("is-last", False):
+    if sent.get(protocol.IS_LAST, False):
         memory.forget()
     return RecordDict(
         {

@@ -50,13 +50,20 @@ class Memory:
             )
         return dict(load_file(path))
 
-    def write(self, round: int, arrays: NamedArrays, accepted: int) -> None:
-        """Keep ``arrays`` as the state after ``round``, beside that of round ``accepted``."""
+    def write(self, round: int, arrays: NamedArrays, accepted: int, best: int = 0) -> None:
+        """Keep ``arrays`` as the state after ``round``, beside those of ``accepted`` and ``best``.
+
+        Args:
+            round: that was just trained.
+            arrays: what stays on the device.
+            accepted: round whose reply the server used last.
+            best: the last one it had used when the global model was at its best.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         temporary = self.folder / f".round-{round:05d}.{os.getpid()}"
         save_file({name: np.asarray(array, order="C") for name, array in arrays.items()}, temporary)
         os.replace(temporary, self._path(round))
-        kept = {self._path(round), self._path(accepted)}
+        kept = {self._path(number) for number in (round, accepted, best)}
         for path in self.folder.glob("round-*.safetensors"):
             if path not in kept:
                 path.unlink(missing_ok=True)

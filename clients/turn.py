@@ -68,10 +68,10 @@ def open_holding(config: Config, partition: int) -> Holding:
     return _holding(config, partition, prepare_data(config))
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=16384)
 def _holding(config: Config, partition: int, folder: Path) -> Holding:
     dataset, training = open_data(folder)
-    users = users_of(partition_of(config, dataset, training), partition)
+    users = users_of(partition_of(config, folder), partition)
     return Holding(dataset, training, users, num_targets(training, users, config.model.max_length))
 
 
@@ -94,6 +94,7 @@ def train_turn(
     accepted: int,
     partition: int,
     proximal_mu: float,
+    best: int = 0,
 ) -> tuple[NamedArrays, Fit]:
     """Train from the sent weights; return the new shared weights and what the fit did.
 
@@ -107,6 +108,7 @@ def train_turn(
         accepted: round whose private file to go on from, 0 for a fresh start.
         partition: number of the client.
         proximal_mu: weight of the FedProx term.
+        best: round whose private file belongs to the best global model so far; it is kept.
     """
     model, groups = _model(config, holding, frequency)
     module = _module(model)
@@ -136,7 +138,7 @@ def train_turn(
         optimizer_arrays(module, optimizer) if keeps_state else {},
     )
     if remembers:
-        memory.write(round, kept, accepted)
+        memory.write(round, kept, accepted, best)
     return arrays_of(module, groups.shared), done
 
 
@@ -188,7 +190,7 @@ def evaluate_turn(
     if scorer == "popularity":
         return ranked(popularity_scorer(frequency)), None
     if scorer == "best-possible":
-        return ranked(_best_possible(holding)), None
+        return ranked(_best_possible(prepare_data(config))), None
     if scorer != "model":
         raise ConfigError(f"scorer must be model, popularity or best-possible, got {scorer!r}")
     model, groups = _model(config, holding, frequency)
@@ -227,7 +229,8 @@ def _module(model: Recommender) -> nn.Module:
     return model
 
 
-def _best_possible(holding: Holding) -> Scorer:
+@lru_cache(maxsize=1)
+def _best_possible(folder: Path) -> Scorer:
     from fedrec.data.synthetic import best_possible_scorer
 
-    return best_possible_scorer(holding.dataset)
+    return best_possible_scorer(open_data(folder)[0])

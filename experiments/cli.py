@@ -70,7 +70,7 @@ def run(
         console = terminal()
         from fedrec.report.live import LiveRounds
 
-        with LiveRounds(console, config.evaluation.protocol, quiet=quiet) as live:
+        with LiveRounds(console, config.evaluation.main_protocol, quiet=quiet) as live:
             folder = run_federation(config, engine=engine, command=typed(), on_round=live.add)
         if not quiet:
             from fedrec.report.history import read_run
@@ -98,6 +98,8 @@ def reference(
     source: Source = None,
     sets: Sets = None,
     out: Out = None,
+    seed: Annotated[int | None, typer.Option(help="seed")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run.")] = False,
 ) -> None:
     """Train the same model on all data in one place, or rank by popularity."""
     with ending():
@@ -110,12 +112,13 @@ def reference(
 
         if kind not in ("central", "popularity"):
             raise ConfigError(f"a reference is 'central' or 'popularity', got {kind!r}")
-        config = resolve(source, sets or (), {"run.dir": out}, central=kind == "central")
+        options = {"run.dir": out, "seed": seed, "run.overwrite": overwrite or None}
+        config = resolve(source, sets or (), options, central=kind == "central")
         folder = run_path(config)
         folder = folder if config.run.dir else folder.with_name(f"{folder.name}-{kind}")
         check_room(folder, overwrite=config.run.overwrite)
         console = terminal()
-        with LiveRounds(console, config.evaluation.protocol) as live:
+        with LiveRounds(console, config.evaluation.main_protocol) as live:
             folder = make_reference(kind, config, folder, live.add)
         console.print(final_table(read_run(folder)))
         print_path("folder", folder)

@@ -18,7 +18,8 @@ def describe(config: Config) -> Iterator[Table | Text | str]:
     Raises:
         FedrecError: the data cannot be read or not partitioned so.
     """
-    dataset, training = open_data(prepare_data(config))
+    folder = prepare_data(config)
+    dataset, training = open_data(folder)
     sequences = dataset.sequences
     lengths = sequences.lengths()
     yield (
@@ -32,7 +33,7 @@ def describe(config: Config) -> Iterator[Table | Text | str]:
     facts = dataset.manifest.get("facts", {})
     for note in [*facts.get("notes", []), *dataset.manifest.get("notes", [])]:
         yield Text.assemble(("warning:", "yellow"), " ", plain(note))
-    assignment = partition_of(config, dataset, training)
+    assignment = partition_of(config, folder)
     table = Table(
         title=Text(f"{config.partition.count} partitions by {plain(config.partition.by)}")
     )

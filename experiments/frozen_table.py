@@ -2,7 +2,8 @@
 
 ``python -m experiments.frozen_table synthetic --seeds 3 --out DIR`` runs the preset nine times and
 prints one table. "shuffled" gives every item another item's meaning, which keeps the number of
-parameters and the distribution of the vectors and takes only the meaning away. All three runs of a
+parameters and the distribution of the vectors and takes only the meaning away. "off" drops the
+semantic view and starts identity rows at random instead of from the text. All three runs of a
 seed share data, partition, negatives and dropout masks, so differences are paired by user.
 """
 
@@ -17,11 +18,14 @@ from rich.table import Table
 
 from experiments.run import run
 from experiments.settings import resolve
-from fedrec.errors import FedrecError
+from fedrec.config import Config, config_hash
+from fedrec.errors import ConfigError, FedrecError
 from fedrec.evaluation.metrics import intervals, ndcg
+from fedrec.protocol import code_fingerprint
+from fedrec.report.history import COMPLETE, read_json
 
 WAYS: dict[str, dict[str, Any]] = {
-    "off": {"model.views": "identity,content"},
+    "off": {"model.views": "identity,content", "model.identity-start": "random"},
     "on": {},
     "shuffled": {"semantics.shuffled": True},
 }
@@ -41,30 +45,51 @@ def compare(
     """
     found: dict[str, list[np.ndarray]] = {way: [] for way in WAYS}
     early: dict[str, list[float]] = {way: [] for way in WAYS}
+    data: set[str] = set()
     for seed in range(seeds):
         for way, change in WAYS.items():
             folder = out / f"{way}-seed{seed}"
-            if not (folder / "metrics.json").is_file():
-                config = resolve(preset, sets, change | {"seed": seed, "run.dir": str(folder)})
+            config = resolve(preset, sets, change | {"seed": seed, "run.dir": str(folder)})
+            if not _is_done(folder, config):
                 command = f"fedrec run {folder / 'config.toml'} --engine {engine}"
                 run(config, engine=engine, command=command)
+            data.add(read_json(folder / "run.json")["data"]["hash"])
             with np.load(folder / "ranks.npz") as arrays:
-                found[way].append(ndcg(arrays["rank_full"], 10))
+                ranks = arrays[f"rank_{config.evaluation.main_protocol}"]
+            found[way].append(ndcg(ranks, 10))
             early[way].append(_early(folder))
-    off = np.concatenate(found["off"])
-    records = []
-    for way, per_seed in found.items():
-        values = np.concatenate(per_seed)
-        pooled = intervals({"NDCG@10": values, "gain": values - off}, 0, name=way)
-        records.append(
-            {
-                "table": way,
-                **pooled,
-                "per seed": [float(each.mean()) for each in per_seed],
-                "early validation": early[way],
-            }
-        )
-    return records
+    # Seeds of one dataset rank the same users: each counts once, with the mean of its seeds.
+    # Synthetic data has other users for every seed.
+    same_users = len(data) == 1
+    pooled = {
+        way: np.mean(each, axis=0) if same_users else np.concatenate(each)
+        for way, each in found.items()
+    }
+    return [
+        {
+            "table": way,
+            **intervals({"NDCG@10": values, "gain": values - pooled["off"]}, 0, name=way),
+            "per seed": [float(each.mean()) for each in found[way]],
+            "early validation": early[way],
+        }
+        for way, values in pooled.items()
+    ]
+
+
+def _is_done(folder: Path, config: Config) -> bool:
+    """Whether the folder holds this very run, finished by this very code.
+
+    Raises:
+        ConfigError: it holds another run, which is not replaced unasked.
+    """
+    if not (folder / "run.json").is_file():
+        return False
+    about = read_json(folder / "run.json")
+    if about["config_hash"] == config_hash(config) and about["code"] == code_fingerprint():
+        return about["status"] in COMPLETE
+    raise ConfigError(
+        f"{folder} holds a run of another config or other code; choose another --out or remove it"
+    )
 
 
 def _early(folder: Path) -> float:

@@ -35,12 +35,17 @@ def reference(
     """
     if kind not in ("central", "popularity"):
         raise ConfigError(f"a reference is 'central' or 'popularity', got {kind!r}")
+    if kind == "popularity" and not config.federation.share_counts:
+        raise ConfigError(
+            "popularity needs training counts, which federation.share-counts = false keeps on the "
+            "devices; set federation.share-counts = true"
+        )
     alone = central_config(config, folder)
     if kind == "central":
         check_fit(alone)
     else:
         prepare_data(alone)  # popularity draws no negatives that could be too many
-    grid = InlineGrid(app, 1, flatten(alone), threads=os.cpu_count() or 1)
+    grid = InlineGrid(app, 1, flatten(alone), threads=usable_cores())
     return serve(
         grid,
         alone,
@@ -49,6 +54,11 @@ def reference(
         on_round=on_round,
         scorer="model" if kind == "central" else "popularity",
     )
+
+
+def usable_cores() -> int:
+    """Cores that this process may use; more threads than that make a step many times slower."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
 
 
 def central_config(config: Config, folder: Path) -> Config:

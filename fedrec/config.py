@@ -246,7 +246,7 @@ class Evaluation:
     ncf_negatives: str = ""  # NCF's file for the protocol ncf-99
 
     def __post_init__(self) -> None:
-        protocols = names_in(self.protocol)
+        protocols = self.protocols
         _require(bool(protocols), "evaluation.protocol", "a list of protocols", self.protocol)
         for name in protocols:
             _one_of(
@@ -269,6 +269,16 @@ class Evaluation:
                 f"evaluation.at must hold 10, which selects the best round, got {self.at!r}"
             )
         _count("evaluation.resamples", self.resamples)
+
+    @property
+    def protocols(self) -> tuple[str, ...]:
+        """All protocols that ranks are made by."""
+        return names_in(self.protocol)
+
+    @property
+    def main_protocol(self) -> str:
+        """The first one: it picks the best round and names the curves."""
+        return self.protocols[0]
 
     @property
     def cutoffs(self) -> tuple[int, ...]:
@@ -411,6 +421,9 @@ def config_hash(config: Config) -> str:
     """sha256 of what is computed: every key but ``run.*`` and ``device``."""
     flat = {key: value for key, value in flatten(config).items() if key != "device"}
     flat = {key: value for key, value in flat.items() if not key.startswith("run.")}
+    for key in ("data.source", "data.items", "evaluation.ncf-negatives"):
+        # Where a file lies changes nothing; what is in it is the data's own hash.
+        flat[key] = Path(str(flat[key])).name
     return hashlib.sha256(json.dumps(flat, sort_keys=True).encode()).hexdigest()
 
 

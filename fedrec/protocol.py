@@ -16,6 +16,7 @@ from pathlib import Path
 import fedrec
 
 FORMAT = 1  # of messages; both sides refuse another
+PACKAGES = ("fedrec", "clients", "server")  # one release: both sides must run the same
 
 ARRAYS = "arrays"  # the record of weights, as Flower's strategies call it
 FREQUENCY = "frequency"  # array (V + 1,): training events per item over all clients
@@ -32,12 +33,13 @@ TRAINED_TARGETS = "trained-targets"
 ROUND = "server-round"  # Flower's strategies set this one
 PROXIMAL_MU = "proximal-mu"  # and FedProx this one
 LAST_ACCEPTED = "last-accepted"  # round whose reply of this client was used last, 0 for none
+BEST_ACCEPTED = "best-accepted"  # the same, at the time of the best global model
+IS_LAST = "is-last"  # the run is over: private files may be forgotten
 TOKEN = "run-token"  # names the client's private files of this run
 STAGE = "stage"
 SCORER = "scorer"  # model, popularity or best-possible
 PROTOCOLS = "protocols"
 PARTITION = "partition"
-PARTITIONS = "num-partitions"
 CODE = "code"
 DATA_HASH = "data-hash"
 TABLE_HASH = "table-hash"
@@ -46,13 +48,15 @@ FORMAT_KEY = "format"
 
 @lru_cache(maxsize=1)
 def code_fingerprint() -> str:
-    """sha256 over the sources of ``fedrec``: what both sides of a message must share.
+    """sha256 over the sources of fedrec, and of clients and server where they lie beside it.
 
-    A service that was started in another checkout would otherwise train other code in silence.
+    A service that was started in another checkout would otherwise train that checkout's code in
+    silence. The files are read, never imported.
     """
-    root = Path(fedrec.__file__).parent
+    root = Path(fedrec.__file__).parent.parent
     digest = hashlib.sha256()
-    for path in sorted(root.rglob("*.py")):
-        digest.update(path.relative_to(root).as_posix().encode() + b"\0")
-        digest.update(path.read_bytes() + b"\0")
+    for package in PACKAGES:
+        for path in sorted((root / package).rglob("*.py")):
+            digest.update(path.relative_to(root).as_posix().encode() + b"\0")
+            digest.update(path.read_bytes() + b"\0")
     return digest.hexdigest()

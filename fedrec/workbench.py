@@ -11,18 +11,19 @@ import numpy as np
 import torch
 from torch import nn
 
-from fedrec.config import Config, Data, Semantics, names_in
+from fedrec.config import Config, Data, Partition, Semantics, names_in
 from fedrec.data.catalog import Catalog
 from fedrec.data.frame import Columns
 from fedrec.data.movielens import load_movielens
 from fedrec.data.partition import assign
 from fedrec.data.sequences import Sequences
+from fedrec.data.sources import downloaded
 from fedrec.data.splits import training_part
 from fedrec.data.store import Dataset, open_dataset, prepare
 from fedrec.errors import ConfigError, ResourceError
 from fedrec.evaluation.held_out import Fixed
 from fedrec.evaluation.metrics import check_cutoffs
-from fedrec.evaluation.ncf import FixedNegatives, ncf_candidates, read_ncf
+from fedrec.evaluation.ncf import FixedNegatives, item_order, ncf_candidates, read_ncf
 from fedrec.home import home
 from fedrec.models.build import build_model
 from fedrec.models.recommender import Recommender
@@ -50,11 +51,21 @@ def columns_of(data: Data) -> Columns:
 
 def prepare_data(config: Config) -> Path:
     """The folder of the prepared data, made if it is not there yet."""
-    return _prepared(config.data, config.seed, home())
+    files = tuple(_file_state(path) for path in (config.data.source, config.data.items))
+    return _prepared(config.data, config.seed, home(), files)
+
+
+def _file_state(path: str) -> tuple[int, int, int] | None:
+    """What changes when a file does; none where there is no such file."""
+    try:
+        facts = Path(path).stat()
+    except (OSError, ValueError):
+        return None
+    return facts.st_ino, facts.st_size, facts.st_mtime_ns
 
 
 @lru_cache(maxsize=4)
-def _prepared(data: Data, seed: int, home: Path) -> Path:
+def _prepared(data: Data, seed: int, home: Path, files: object) -> Path:
     return prepare(
         data.source,
         format=data.format,
@@ -73,14 +84,19 @@ def open_data(folder: Path) -> tuple[Dataset, Sequences]:
     return dataset, training_part(dataset.sequences)
 
 
-def partition_of(config: Config, dataset: Dataset, training: Sequences) -> np.ndarray:
-    """(U,) partition number of every user."""
-    rule = config.partition
+def partition_of(config: Config, folder: Path) -> np.ndarray:
+    """(U,) partition number of every user of a prepared dataset."""
+    return _assigned(config.partition, config.seed, folder)
+
+
+@lru_cache(maxsize=4)
+def _assigned(rule: Partition, seed: int, folder: Path) -> np.ndarray:
+    dataset, training = open_data(folder)
     return assign(
         rule.by,
         rule.count,
         sequences=training,
-        seed=config.seed,
+        seed=seed,
         alpha=rule.alpha,
         genres=dataset.catalog.genre_matrix(),
         genre_names=dataset.catalog.genre_names(),
@@ -89,16 +105,17 @@ def partition_of(config: Config, dataset: Dataset, training: Sequences) -> np.nd
 
 
 def check_fit(config: Config) -> None:
-    """Refuse what the data or the machine cannot meet, before an engine starts or a run is replaced.
+    """Refuse what data or machine cannot meet, before an engine starts or a run is replaced.
 
     Raises:
         ConfigError: partitions, cut-offs or negatives that do not fit the data.
         DataError: the data cannot be read.
         ResourceError: the device is not there.
     """
-    dataset, training = open_data(prepare_data(config))
+    folder = prepare_data(config)
+    dataset, training = open_data(folder)
     device(config)
-    partition_of(config, dataset, training)
+    partition_of(config, folder)
     check_cutoffs(config.evaluation.cutoffs, dataset.catalog.num_items)
     make_loss(config, training, dataset.catalog.num_items)
 
@@ -108,7 +125,8 @@ def needs_table(config: Config) -> bool:
     if config.model.name == "sasrec":
         return False
     views = names_in(config.model.views)
-    return "semantic" in views
+    starts_from_text = "identity" in views and config.model.identity_start == "text"
+    return "semantic" in views or starts_from_text
 
 
 def open_table(config: Config, catalog: Catalog) -> SemanticTable | None:
@@ -176,9 +194,11 @@ def device(config: Config) -> torch.device:
 
 def fixed_candidates(config: Config, dataset: Dataset) -> Fixed | None:
     """NCF's own candidates, where the protocol asks for them."""
-    if "ncf-99" not in names_in(config.evaluation.protocol):
+    if "ncf-99" not in config.evaluation.protocols:
         return None
-    fixed, order = _ncf(Path(config.evaluation.ncf_negatives), Path(config.data.source))
+    source = config.data.source
+    ratings = Path(source) if Path(source).exists() else downloaded(source, home())
+    fixed, order = _ncf(Path(config.evaluation.ncf_negatives), ratings)
     numbers = {identity: place + 1 for place, identity in enumerate(dataset.catalog.item_ids)}
 
     def candidates(users: np.ndarray, targets: np.ndarray) -> np.ndarray:
@@ -194,8 +214,7 @@ def fixed_candidates(config: Config, dataset: Dataset) -> Fixed | None:
 def _ncf(negatives: Path, ratings: Path) -> tuple[FixedNegatives, list[str]]:
     """NCF's negatives, and its numbering: items in the order of the raw ratings."""
     events = load_movielens(ratings, "ml-1m")
-    seen, first = np.unique(events.items, return_index=True)
-    return read_ncf(negatives), [events.item_ids[item] for item in seen[np.argsort(first)]]
+    return read_ncf(negatives), item_order(events.item_ids[item] for item in events.items)
 
 
 def make_loss(config: Config, training: Sequences, num_items: int) -> Objective:

@@ -17,7 +17,7 @@ from flwr.serverapp.strategy import Strategy
 from rich.console import Console
 from torch import nn
 
-from fedrec.config import Config, names_in, read_config
+from fedrec.config import DATASETS, Config, names_in, read_config
 from fedrec.data.catalog import Catalog
 from fedrec.data.store import open_catalog
 from fedrec.errors import ConfigError, DataError, FedrecError
@@ -50,12 +50,10 @@ OnRound = Callable[[dict[str, Any]], None]
 @app.main()
 def main(grid: Grid, context: Context) -> None:
     """Flower's door to the server; what it prints is what `flwr run --stream` shows."""
-    # Flower's strategies log three lines a round between the rows of the table.
-    logging.getLogger("flwr").setLevel(logging.WARNING)
     config = read_config(context.run_config)
     _refuse_relative_paths(config)
     console = Console(width=SHOWN_WIDTH)
-    with LiveRounds(console, config.evaluation.protocol) as rounds:
+    with LiveRounds(console, config.evaluation.main_protocol) as rounds:
         folder = serve(
             grid,
             config,
@@ -89,6 +87,8 @@ def serve(
     Raises:
         FedrecError: after run.json says that the run failed, and why.
     """
+    # Flower's strategies log three lines a round between the rows of the table.
+    logging.getLogger("flwr").setLevel(logging.WARNING)
     strategy = make_strategy(config.strategy.name, config.strategy.options)
     check_cohort(strategy, cohort_size(config.partition.count, config.federation.fraction))
     torch.set_num_threads(1)  # the sum over replies must not depend on the number of cores
@@ -112,7 +112,7 @@ def _run(
 ) -> None:
     census = take_census(grid, config.partition.count, config.federation.round_timeout, config.seed)
     catalog, manifest = _catalogue(census.data_hash)
-    main_protocol = names_in(config.evaluation.protocol)[0]
+    main_protocol = config.evaluation.main_protocol
     check_cutoffs(config.evaluation.cutoffs, catalog.num_items)
     table = open_table(config, catalog)
     if table is not None and table.sha256 != census.table_hash:
@@ -170,18 +170,26 @@ def _refuse_relative_paths(config: Config) -> None:
         "run.dir": config.run.dir,
         "data.items": config.data.items,
         "evaluation.ncf-negatives": config.evaluation.ncf_negatives,
-        "data.source": config.data.source if "/" in config.data.source else "",
+        "data.source": config.data.source if _is_path(config.data.source) else "",
+        "semantics.encoder": config.semantics.encoder
+        if config.semantics.encoder.startswith(".")
+        else "",
     }
     for key, path in given.items():
         if path and not Path(path).is_absolute():
             raise ConfigError(f"{key} must be an absolute path under `flwr run`, got {path!r}")
 
 
+def _is_path(source: str) -> bool:
+    """Whether a data source is a path: a name of ours and "package.module:name" are not."""
+    return source not in DATASETS and ":" not in source
+
+
 def _flower_command(config: Config) -> str:
     """What repeats the run: the command that `fedrec run` was given, or Flower's own."""
     return os.environ.get("FEDREC_COMMAND") or (
-        f'flwr run . --stream --federation-config "num-supernodes={config.partition.count} '
-        'client-resources-num-cpus=1"'
+        f"flwr run . --stream -c {run_path(config) / 'config.toml'} --federation-config "
+        f'"num-supernodes={config.partition.count} client-resources-num-cpus=1"'
     )
 
 

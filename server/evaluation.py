@@ -9,7 +9,6 @@ import numpy as np
 from flwr.app import ConfigRecord, Message, MessageType, RecordDict
 
 from fedrec import protocol
-from fedrec.config import names_in
 from fedrec.data.splits import Stage
 from fedrec.errors import ParticipationError
 from fedrec.models.parameters import NamedArrays
@@ -42,14 +41,15 @@ def evaluate(
         number: of the round.
         stage: "validation" or "test".
         scorer: "popularity" or "best-possible" instead of the federation's own.
-        weights: to evaluate instead of the current ones.
+        weights: the best ones, to evaluate instead of the current ones.
         protocols: how ranks are made.
         fraction: share of the clients that is asked.
         is_last: tell clients that they may forget their private files.
     """
     census, plan = federation.census, federation.config.federation
+    # The same clients every time: rounds judged on different users could not be compared.
     chosen = chosen_partitions(
-        census.partitions, fraction, seed=federation.config.seed, round=number, purpose="evaluate"
+        census.partitions, fraction, seed=federation.config.seed, round=0, purpose="evaluate"
     )
     shared = state.weights if weights is None else weights
     records: dict[str, Any] = {
@@ -66,8 +66,10 @@ def evaluate(
             protocol.STAGE: stage,
             protocol.SCORER: scorer,
             protocol.PROTOCOLS: ",".join(protocols),
-            "is-last": is_last,
+            protocol.IS_LAST: is_last,
         }
+        if weights is not None:  # the best ones, with the private files of their time
+            config[protocol.LAST_ACCEPTED] = state.best_accepted.get(partition, 0)
         content = RecordDict(records | {protocol.CONFIG: ConfigRecord(config)})
         messages.append(Message(content, census.node_of[partition], MessageType.EVALUATE))
     replies = exchange(federation.grid, messages, plan.round_timeout)
@@ -99,7 +101,7 @@ def judge_round(federation: Federation, state: State, line: dict[str, Any]) -> d
     """Evaluate the current weights on validation items and keep them if they are the best."""
     config = federation.config
     start = time.monotonic()
-    main = names_in(config.evaluation.protocol)[0]
+    main = config.evaluation.main_protocol
     found, travelled, dropped = evaluate(
         federation,
         state,
@@ -119,7 +121,7 @@ def judge_round(federation: Federation, state: State, line: dict[str, Any]) -> d
     line["best"] = value > state.best_value
     if line["best"]:
         state.best_value, state.best_round, state.stale = value, line["round"], 0
-        state.best = dict(state.weights)
+        state.best, state.best_accepted = dict(state.weights), dict(state.accepted)
     else:
         state.stale += 1
     return line

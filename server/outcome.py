@@ -44,7 +44,7 @@ def reference_metrics(
                 stage=stage,
                 scorer=scorer,
                 # All of them, so that one that the data cannot meet ends the run before training.
-                protocols=names_in(config.evaluation.protocol),
+                protocols=config.evaluation.protocols,
             )
             stages[stage] = with_intervals(
                 ranks,
@@ -68,7 +68,7 @@ def finish(
 ) -> None:
     """Evaluate the best round's weights on test items and write everything a run leaves."""
     config, census = federation.config, federation.census
-    protocols = names_in(config.evaluation.protocol)
+    protocols = config.evaluation.protocols
 
     found = {
         stage: evaluate(
@@ -202,6 +202,11 @@ def run_facts(
             "shared": sum(sizes[name] for name in groups.shared),
             "private": sum(sizes[name] for name in groups.private),
             "frozen": sum(buffer.numel() for buffer in model.buffers()),
+            "identity starts from": None
+            if not any("rows" in name for name in sizes)
+            else "text"
+            if table is not None and config.model.identity_start == "text"
+            else "random",
             "identity travels": any("rows" in name for name in groups.shared),
         },
         "partitions": [

@@ -23,6 +23,7 @@ class State:
         weights: shared weights, float64.
         accepted: partition -> round of its last used reply.
         best: weights of the best round so far.
+        best_accepted: ``accepted`` at that time: whose private files belong to these weights.
         best_round: its number.
         best_value: its validation NDCG@10.
         stale: evaluations since then.
@@ -34,6 +35,7 @@ class State:
     weights: NamedArrays
     accepted: dict[int, int] = field(default_factory=dict)
     best: NamedArrays = field(default_factory=dict)
+    best_accepted: dict[int, int] = field(default_factory=dict)
     best_round: int = 0
     best_value: float = -1.0
     stale: int = 0
@@ -72,6 +74,7 @@ class Federation:
             protocol.TOKEN: self.token,
             protocol.ROUND: round,
             protocol.LAST_ACCEPTED: state.accepted.get(partition, 0),
+            protocol.BEST_ACCEPTED: state.best_accepted.get(partition, 0),
         }
 
 

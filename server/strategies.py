@@ -136,6 +136,11 @@ def make_strategy(name: str, options: str) -> Strategy:
                 f"strategy.options has {key.replace('_', '-')!r}, which {name} does not take; "
                 f"it takes: {shown}"
             )
+    if kind is flower.FedProx and "proximal_mu" not in given:
+        raise ConfigError(
+            "strategy.name = 'fedprox' needs its mu, or it is FedAvg; set strategy.options = "
+            "'proximal-mu = 0.01' (0 is allowed when it is written)"
+        )
     takes_rest = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values())
     ours = {key: value for key, value in _OURS.items() if takes_rest or key in parameters}
     try:

@@ -140,9 +140,13 @@ def to_sequences(
             interactions.skipped,
             {
                 f"items with fewer than {min_item_events} events": int(np.sum(~item_kept)),
-                "events of those items": int(item_events[~item_kept].sum()),
+                f"events of items with fewer than {min_item_events} events": int(
+                    item_events[~item_kept].sum()
+                ),
                 f"users with fewer than {min_user_events} events": int(np.sum(~user_kept)),
-                "events of those users": int(user_events[~user_kept].sum()),
+                f"events of users with fewer than {min_user_events} events": int(
+                    user_events[~user_kept].sum()
+                ),
             },
         ),
     )

@@ -143,7 +143,7 @@ def _each(count: int, users: int) -> Assignment:
     if count not in (0, users):
         raise ConfigError(
             f'partition.count is {count}, but partition.by = "each" gives one partition to each '
-            f"of {users} users; set partition.count to {users}, or 0"
+            f"of {users} users; set partition.count to {users}"
         )
     return np.arange(users, dtype=np.int32)
 

@@ -54,7 +54,7 @@ def find_source(
     if Path(source).exists():
         return _path(Path(source), format, columns)
     if source in ("ml-1m", "ml-100k", "ml-latest-small"):
-        return _path(_downloaded(source, home), source, columns, name=source)
+        return _path(downloaded(source, home), source, columns, name=source)
     if _CALLABLE.fullmatch(source):
         return _python(source, columns)
     raise DataError(
@@ -71,7 +71,8 @@ def _synthetic(source: str, seed: int) -> Source:
     return Source("synthetic", "synthetic", key, lambda: synthetic.generate(spec, seed=seed))
 
 
-def _downloaded(name: str, home: Path) -> Path:
+def downloaded(name: str, home: Path) -> Path:
+    """Where ``fedrec data get`` put a dataset; a ResourceError if it did not."""
     path = home / "downloads" / f"{name}.zip"
     if not path.is_file():
         raise ResourceError(

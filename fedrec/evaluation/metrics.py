@@ -85,7 +85,7 @@ def check_cutoffs(at: Sequence[int], num_candidates: Candidates | None = None) -
         if num_candidates is not None and k > np.max(num_candidates):
             raise ConfigError(
                 f"evaluation.at holds {k}, but only {np.max(num_candidates)} items are ranked; "
-                "lower evaluation.at"
+                "lower evaluation.at (it must hold 10, so a catalogue needs 10 items or more)"
             )
 
 

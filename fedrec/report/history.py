@@ -28,7 +28,7 @@ STATUSES = (*COMPLETE, "failed", "interrupted", "running")
 Record = dict[str, Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Run:
     """One run folder as it is on the disk; `rounds`, `metrics` and `users` may be missing parts.
 
@@ -49,6 +49,12 @@ class Run:
     metrics: Record | None
     users: pd.DataFrame | None
     torn_line: bool
+
+    def __repr__(self) -> str:
+        """One line, as a notebook shows it."""
+        test = ((self.metrics or {}).get("test") or {}).get("NDCG@10")
+        score = f", test NDCG@10 {test['value']:.4f}" if test else ""
+        return f"<Run {self.name}: {self.status}, {len(self.rounds)} records{score}>"
 
     @property
     def name(self) -> str:

@@ -7,7 +7,6 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from fedrec.config import names_in
 from fedrec.report.tables import round_headers, round_row
 
 WIDTHS = (7, 9, 9, 9, 9, 23, 10, 9)  # of the columns where the table is printed line by line
@@ -24,7 +23,7 @@ class LiveRounds:
 
     def __init__(self, console: Console, protocol: str, *, quiet: bool = False) -> None:
         self._console = console
-        self._headers = round_headers(names_in(protocol)[0])
+        self._headers = round_headers(protocol)
         self._rows: list[list[str]] = []
         self._quiet = quiet
         is_live = console.is_terminal and not quiet

@@ -67,17 +67,20 @@ def test_fault_29_a_dirichlet_draw_leaves_no_partition_empty(describe, csv, even
     assert (len(sizes), sum(sizes), min(sizes)) == (12, 30, 1)
 
 
+@pytest.mark.parametrize("rule", ["taste", "uniform"])
 @pytest.mark.parametrize("alpha", ["0", "-1", "nan", "inf"])
-def test_fault_30_alpha_not_above_zero_is_refused(describe, refused, csv, events, alpha):
-    ended = describe(csv(events), "partition.by=taste", f"partition.alpha={alpha}")
+def test_fault_30_alpha_not_above_zero_is_refused(describe, refused, csv, events, alpha, rule):
+    ended = describe(csv(events), f"partition.by={rule}", f"partition.alpha={alpha}")
     refused(ended, 2, "partition.alpha must be a finite number above 0")
 
 
+@pytest.mark.parametrize("rule", ["uniform", "each"])
 @pytest.mark.parametrize("count", [0, -1])
 def test_fault_31_a_number_of_partitions_below_one_is_refused(
-    describe, refused, csv, events, count
+    describe, refused, csv, events, count, rule
 ):
-    refused(describe(csv(events), f"partition.count={count}"), 2, "partition.count", str(count))
+    ended = describe(csv(events), f"partition.count={count}", f"partition.by={rule}")
+    refused(ended, 2, "partition.count must be a whole number of 1 or more", str(count))
 
 
 def test_fault_31_more_partitions_than_groups_are_refused(describe, refused, movielens):

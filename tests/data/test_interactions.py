@@ -67,9 +67,9 @@ def test_fault_21_rare_items_go_first_then_short_users_and_both_are_counted():
     assert prepared.sequences.items.tolist() == [1, 2, 1]
     assert prepared.skipped == {
         "items with fewer than 2 events": 1,
-        "events of those items": 1,
+        "events of items with fewer than 2 events": 1,
         "users with fewer than 3 events": 1,
-        "events of those users": 2,
+        "events of users with fewer than 3 events": 2,
     }
 
 
