@@ -20,7 +20,8 @@ from flwr.clientapp import ClientApp
 from clients import turn
 from clients.memory import Memory
 from fedrec import protocol
-from fedrec.config import Config, read_config
+from fedrec.config import Config
+from fedrec.config_keys import read_config
 from fedrec.data.splits import Stage
 from fedrec.errors import FedrecError, MessageError
 from fedrec.workbench import open_table

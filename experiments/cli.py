@@ -127,7 +127,8 @@ def reference(
 @app.command()
 def keys() -> None:
     """List every key of a run's config with its default, as TOML."""
-    from fedrec.config import Config, to_toml
+    from fedrec.config import Config
+    from fedrec.config_keys import to_toml
 
     typer.echo(to_toml(Config(), with_run=True), nl=False)
 

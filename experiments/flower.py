@@ -18,7 +18,9 @@ from typing import Any
 
 import fedrec
 from experiments.service import Service, end_run, flower_command, last_error, service
-from fedrec.config import DOTTED_NAME, Config, flatten, toml_value
+from fedrec.checks import DOTTED_NAME
+from fedrec.config import Config
+from fedrec.config_keys import flatten, toml_value
 from fedrec.errors import (
     ConfigError,
     DataError,

@@ -18,7 +18,8 @@ from rich.table import Table
 
 from experiments.run import run
 from experiments.settings import resolve
-from fedrec.config import Config, config_hash
+from fedrec.config import Config
+from fedrec.config_keys import config_hash
 from fedrec.errors import ConfigError, FedrecError
 from fedrec.evaluation.metrics import intervals, ndcg
 from fedrec.protocol import code_fingerprint

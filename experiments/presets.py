@@ -5,7 +5,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from fedrec.config import flat_tables
+from fedrec.config_keys import flat_tables
 from fedrec.errors import ConfigError
 
 FOLDER = Path(__file__).parent / "presets"

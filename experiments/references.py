@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from clients.app import app
-from fedrec.config import Config, flatten
+from fedrec.config import Config
+from fedrec.config_keys import flatten
 from fedrec.errors import ConfigError
 from fedrec.workbench import check_fit, prepare_data
 from server.app import serve

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from fedrec.config import Config, flatten
+from fedrec.config import Config
+from fedrec.config_keys import flatten
 from fedrec.errors import ConfigError
 from server.place import check_room, run_path
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from experiments.presets import read_preset
-from fedrec.config import Config, absolute_paths, flatten, read_config
+from fedrec.config import Config
+from fedrec.config_keys import absolute_paths, flatten, read_config
 from fedrec.errors import ConfigError
 
 

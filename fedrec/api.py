@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import fedrec
-from fedrec.config import Config, Value, absolute_paths, flatten, read_config
+from fedrec.config import Config, Value
+from fedrec.config_keys import absolute_paths, flatten, read_config
 from fedrec.errors import DataError, ResourceError
 from fedrec.home import home
 from fedrec.report.history import Run, read_run

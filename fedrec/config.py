@@ -1,21 +1,13 @@
-"""The run config: frozen, typed sections read from flat dotted keys such as ``local.batch-size``.
+"""The run config: frozen, typed sections, checked where they are made.
 
-Flower hands a run's config over as one flat table of int, float, bool and str. Here it becomes
-records that are checked where they are made, so that a run fails before its first round. The
-defaults live here; a test keeps ``[tool.flwr.app.config]`` in pyproject.toml equal to them.
+A run thus fails before its first round. The defaults live here; a test keeps
+``[tool.flwr.app.config]`` in pyproject.toml equal to them. Keys are read in ``config_keys``.
 """
 
-import dataclasses
-import difflib
-import hashlib
-import json
-import math
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, cast, get_type_hints
 
+from fedrec.checks import count, fraction, one_of, rate, require, share
 from fedrec.errors import ConfigError
 
 Value = int | float | bool | str
@@ -24,38 +16,6 @@ DATASETS = ("synthetic", "ml-1m", "ml-100k", "ml-latest-small")  # names, never 
 VIEWS = ("identity", "semantic", "content")
 RUN_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 DEVICE_NAMES = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")  # reserved on Windows
-DOTTED_NAME = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")  # "package.module:name"
-
-
-def _require(holds: bool, key: str, must: str, seen: object) -> None:
-    if not holds:
-        raise ConfigError(f"{key} must be {must}, got {seen!r}")
-
-
-def _one_of(key: str, value: str, choices: tuple[str, ...], *, dotted: bool = False) -> None:
-    if value in choices or (dotted and DOTTED_NAME.fullmatch(value)):
-        return
-    near = difflib.get_close_matches(value, choices, 1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    more = ' or "package.module:name"' if dotted else ""
-    raise ConfigError(f"{key} must be one of {', '.join(choices)}{more}, got {value!r}{hint}")
-
-
-def _rate(key: str, value: float, *, positive: bool = True) -> None:
-    good = math.isfinite(value) and (value > 0 if positive else value >= 0)
-    _require(good, key, "a finite number " + ("above 0" if positive else "of 0 or more"), value)
-
-
-def _count(key: str, value: int, least: int = 1) -> None:
-    _require(value >= least, key, f"a whole number of {least} or more", value)
-
-
-def _fraction(key: str, value: float) -> None:
-    _require(0 < value <= 1, key, "above 0 and at most 1", value)
-
-
-def _share(key: str, value: float) -> None:
-    _require(0 <= value < 1, key, "at least 0 and below 1", value)
 
 
 def names_in(text: str) -> tuple[str, ...]:
@@ -84,9 +44,9 @@ class Data:
     items: str = ""  # a table of items beside a table of events
 
     def __post_init__(self) -> None:
-        _require(bool(self.source), "data.source", "a name or a path", self.source)
-        _count("data.min-item-events", self.min_item_events)
-        _count("data.min-user-events", self.min_user_events, 3)
+        require(bool(self.source), "data.source", "a name or a path", self.source)
+        count("data.min-item-events", self.min_item_events)
+        count("data.min-user-events", self.min_user_events, 3)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,9 +58,9 @@ class Partition:
     alpha: float = 0.5  # of the Dirichlet of by = "taste"
 
     def __post_init__(self) -> None:
-        _count("partition.count", self.count)
-        _rate("partition.alpha", self.alpha)
-        _require(bool(self.by), "partition.by", "a rule or an attribute of the users", self.by)
+        count("partition.count", self.count)
+        rate("partition.alpha", self.alpha)
+        require(bool(self.by), "partition.by", "a rule or an attribute of the users", self.by)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,9 +75,9 @@ class Semantics:
     shuffled: bool = False  # control: every item gets another item's meaning
 
     def __post_init__(self) -> None:
-        _require(bool(self.encoder), "semantics.encoder", "an encoder's name", self.encoder)
-        _require(bool(names_in(self.fields)), "semantics.fields", "a list", self.fields)
-        _count("semantics.width", self.width)
+        require(bool(self.encoder), "semantics.encoder", "an encoder's name", self.encoder)
+        require(bool(names_in(self.fields)), "semantics.fields", "a list", self.fields)
+        count("semantics.width", self.width)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,22 +97,22 @@ class Model:
     private: str = ""
 
     def __post_init__(self) -> None:
-        _one_of("model.name", self.name, ("hybrid", "sasrec"), dotted=True)
+        one_of("model.name", self.name, ("hybrid", "sasrec"), dotted=True)
         for view in names_in(self.views):
-            _one_of("model.views", view, VIEWS)
+            one_of("model.views", view, VIEWS)
         views = names_in(self.views)
-        _require(len(set(views)) == len(views) > 0, "model.views", "distinct views", self.views)
+        require(len(set(views)) == len(views) > 0, "model.views", "distinct views", self.views)
         for key in ("width", "blocks", "heads", "hidden", "max_length"):
-            _count(f"model.{key.replace('_', '-')}", getattr(self, key))
+            count(f"model.{key.replace('_', '-')}", getattr(self, key))
         if self.width % self.heads:
             raise ConfigError(
                 f"model.heads must divide model.width, got {self.heads} and {self.width}"
             )
-        _share("model.dropout", self.dropout)
-        _share("model.identity-dropout", self.identity_dropout)
-        _one_of("model.identity-start", self.identity_start, ("text", "random"))
+        share("model.dropout", self.dropout)
+        share("model.identity-dropout", self.identity_dropout)
+        one_of("model.identity-start", self.identity_start, ("text", "random"))
         for name in names_in(self.private):
-            _one_of("model.private", name, ("gate-bias",))
+            one_of("model.private", name, ("gate-bias",))
         if self.name == "sasrec" and self.private:
             raise ConfigError("model.private needs a gate; model.name = 'sasrec' has none")
 
@@ -167,11 +127,9 @@ class Loss:
     calibration: float = 0.75  # t of gbce
 
     def __post_init__(self) -> None:
-        _one_of("loss.name", self.name, ("sampled-softmax", "softmax", "bce", "gbce"))
-        _count("loss.negatives", self.negatives)
-        _require(
-            0 <= self.calibration <= 1, "loss.calibration", "between 0 and 1", self.calibration
-        )
+        one_of("loss.name", self.name, ("sampled-softmax", "softmax", "bce", "gbce"))
+        count("loss.negatives", self.negatives)
+        require(0 <= self.calibration <= 1, "loss.calibration", "between 0 and 1", self.calibration)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,15 +147,15 @@ class Local:
     optimizer_state: str = "keep"
 
     def __post_init__(self) -> None:
-        _count("local.epochs", self.epochs)
-        _count("local.steps", self.steps, 0)
-        _count("local.batch-size", self.batch_size)
-        _one_of("local.optimizer", self.optimizer, ("adam", "adamw", "sgd"))
-        _rate("local.learning-rate", self.learning_rate)
-        _share("local.beta-2", self.beta_2)
-        _rate("local.weight-decay", self.weight_decay, positive=False)
-        _rate("local.clip-norm", self.clip_norm, positive=False)
-        _one_of("local.optimizer-state", self.optimizer_state, ("keep", "reset"))
+        count("local.epochs", self.epochs)
+        count("local.steps", self.steps, 0)
+        count("local.batch-size", self.batch_size)
+        one_of("local.optimizer", self.optimizer, ("adam", "adamw", "sgd"))
+        rate("local.learning-rate", self.learning_rate)
+        share("local.beta-2", self.beta_2)
+        rate("local.weight-decay", self.weight_decay, positive=False)
+        rate("local.clip-norm", self.clip_norm, positive=False)
+        one_of("local.optimizer-state", self.optimizer_state, ("keep", "reset"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,14 +173,14 @@ class Federation:
     share_counts: bool = True
 
     def __post_init__(self) -> None:
-        _one_of("federation.unit", self.unit, ("partition",))
-        _count("federation.rounds", self.rounds)
-        _fraction("federation.fraction", self.fraction)
-        _fraction("federation.min-participation", self.min_participation)
-        _count("federation.evaluate-every", self.evaluate_every)
-        _fraction("federation.evaluate-fraction", self.evaluate_fraction)
-        _count("federation.patience", self.patience, 0)
-        _rate("federation.round-timeout", self.round_timeout)
+        one_of("federation.unit", self.unit, ("partition",))
+        count("federation.rounds", self.rounds)
+        fraction("federation.fraction", self.fraction)
+        fraction("federation.min-participation", self.min_participation)
+        count("federation.evaluate-every", self.evaluate_every)
+        fraction("federation.evaluate-fraction", self.evaluate_fraction)
+        count("federation.patience", self.patience, 0)
+        rate("federation.round-timeout", self.round_timeout)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -233,7 +191,7 @@ class Strategy:
     options: str = ""  # as in an inline table of TOML: 'proximal-mu = 0.01'
 
     def __post_init__(self) -> None:
-        _require(bool(self.name), "strategy.name", "a strategy", self.name)
+        require(bool(self.name), "strategy.name", "a strategy", self.name)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -247,9 +205,9 @@ class Evaluation:
 
     def __post_init__(self) -> None:
         protocols = self.protocols
-        _require(bool(protocols), "evaluation.protocol", "a list of protocols", self.protocol)
+        require(bool(protocols), "evaluation.protocol", "a list of protocols", self.protocol)
         for name in protocols:
-            _one_of(
+            one_of(
                 "evaluation.protocol",
                 name,
                 ("full", "uniform-100", "uniform-99", "popularity-100", "ncf-99"),
@@ -268,7 +226,7 @@ class Evaluation:
             raise ConfigError(
                 f"evaluation.at must hold 10, which selects the best round, got {self.at!r}"
             )
-        _count("evaluation.resamples", self.resamples)
+        count("evaluation.resamples", self.resamples)
 
     @property
     def protocols(self) -> tuple[str, ...]:
@@ -297,7 +255,7 @@ class Run:
 
     def __post_init__(self) -> None:
         check_run_name(self.name)
-        _count("run.checkpoint-every", self.checkpoint_every)
+        count("run.checkpoint-every", self.checkpoint_every)
 
 
 def check_run_name(name: str) -> None:
@@ -329,122 +287,5 @@ class Config:
     run: Run = field(default_factory=Run)
 
     def __post_init__(self) -> None:
-        _require(0 <= self.seed < 2**63, "seed", "a whole number from 0 to 2^63 - 1", self.seed)
-        _one_of("device", self.device, ("auto", "cpu", "cuda"))
-
-
-def flatten(config: Config) -> dict[str, Value]:
-    """Every key with its value, dotted: the shape of Flower's run config."""
-    flat: dict[str, Value] = {}
-    for part in dataclasses.fields(config):
-        value: Any = getattr(config, part.name)
-        if not dataclasses.is_dataclass(value):
-            flat[part.name] = value
-            continue
-        for key in dataclasses.fields(value):
-            flat[f"{part.name}.{key.name.replace('_', '-')}"] = getattr(value, key.name)
-    return flat
-
-
-def read_config(values: Mapping[str, Any], base: Config | None = None) -> Config:
-    """The config with the keys of ``values`` changed.
-
-    Args:
-        values: dotted keys, as Flower passes them.
-        base: what the other keys are taken from; the defaults when none is given.
-
-    Raises:
-        ConfigError: an unknown key (the nearest is named), a wrong type, a value out of range.
-    """
-    flat = flatten(base or Config())
-    for key, value in values.items():
-        if key not in flat:
-            near = difflib.get_close_matches(key, flat, 1, cutoff=0.5)
-            hint = (
-                f"did you mean {near[0]!r}?" if near else "`fedrec keys` lists the keys there are"
-            )
-            raise ConfigError(f"unknown key {key!r}; {hint}")
-        flat[key] = _typed(key, value, type(flat[key]))
-    sections: dict[str, dict[str, Value]] = {}
-    top: dict[str, Any] = {}
-    for key, value in flat.items():
-        section, _, name = key.rpartition(".")
-        if section:
-            sections.setdefault(section, {})[name.replace("-", "_")] = value
-        else:
-            top[key] = value
-    kinds = get_type_hints(Config)
-    return Config(**top, **{name: kinds[name](**given) for name, given in sections.items()})
-
-
-def _typed(key: str, value: Any, kind: type) -> Value:
-    if kind is float and type(value) is int:
-        value = float(value)
-    if type(value) is not kind:
-        names = {int: "a whole number", float: "a number", bool: "true or false", str: "a string"}
-        raise ConfigError(f"{key} must be {names[kind]}, got {value!r} ({type(value).__name__})")
-    return cast(Value, value)
-
-
-def flat_tables(tables: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested TOML tables as dotted keys."""
-    flat: dict[str, Any] = {}
-    for key, value in tables.items():
-        if isinstance(value, Mapping):
-            flat.update(flat_tables(value, f"{prefix}{key}."))
-        else:
-            flat[prefix + key] = value
-    return flat
-
-
-def toml_value(value: Value) -> str:
-    """A value as TOML writes it: JSON, but for surrogate pairs and the delete character."""
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-def to_toml(config: Config, *, with_run: bool = False) -> str:
-    """The config as TOML sections, without ``run.*`` unless asked: the text of config.toml."""
-    lines: list[str] = []
-    section = ""
-    for key, value in flatten(config).items():
-        head, _, name = key.rpartition(".")
-        if head == "run" and not with_run:
-            continue
-        if head != section:
-            lines += ["", f"[{head}]"]
-            section = head
-        lines.append(f"{name} = {toml_value(value)}")
-    return "\n".join(lines) + "\n"
-
-
-def config_hash(config: Config) -> str:
-    """sha256 of what is computed: every key but ``run.*`` and ``device``."""
-    flat = {key: value for key, value in flatten(config).items() if key != "device"}
-    flat = {key: value for key, value in flat.items() if not key.startswith("run.")}
-    for key in ("data.source", "data.items", "evaluation.ncf-negatives"):
-        # Where a file lies changes nothing; what is in it is the data's own hash.
-        flat[key] = Path(str(flat[key])).name
-    return hashlib.sha256(json.dumps(flat, sort_keys=True).encode()).hexdigest()
-
-
-def absolute_paths(config: Config, folder: Path) -> Config:
-    """The config with the relative paths of ``data`` and ``run.dir`` made absolute from ``folder``.
-
-    Only what looks like a path and exists there is touched: names such as "ml-1m" stay names.
-    """
-    data, run = config.data, config.run
-    found: dict[str, Any] = {
-        key: str((folder / value).resolve())
-        for key, value in (("source", data.source), ("items", data.items))
-        if value and value not in DATASETS and ":" not in value and (folder / value).exists()
-    }
-    negatives = config.evaluation.ncf_negatives
-    evaluation = config.evaluation
-    if negatives:
-        evaluation = dataclasses.replace(
-            evaluation, ncf_negatives=str((folder / negatives).resolve())
-        )
-    if run.dir:
-        run = dataclasses.replace(run, dir=str((folder / run.dir).resolve()))
-    data = dataclasses.replace(data, **found)
-    return dataclasses.replace(config, data=data, evaluation=evaluation, run=run)
+        require(0 <= self.seed < 2**63, "seed", "a whole number from 0 to 2^63 - 1", self.seed)
+        one_of("device", self.device, ("auto", "cpu", "cuda"))

@@ -17,7 +17,8 @@ from flwr.serverapp.strategy import Strategy
 from rich.console import Console
 from torch import nn
 
-from fedrec.config import DATASETS, Config, names_in, read_config
+from fedrec.config import DATASETS, Config, names_in
+from fedrec.config_keys import read_config
 from fedrec.data.catalog import Catalog
 from fedrec.data.store import open_catalog
 from fedrec.errors import ConfigError, DataError, FedrecError

@@ -12,7 +12,8 @@ from safetensors.numpy import save
 
 import fedrec
 from fedrec import protocol
-from fedrec.config import Config, config_hash, flatten, to_toml
+from fedrec.config import Config
+from fedrec.config_keys import config_hash, flatten, to_toml
 from fedrec.errors import FedrecError
 from fedrec.models.parameters import NamedArrays
 from fedrec.report.history import append_round, replace_file, write_json

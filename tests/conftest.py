@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fedrec.config import Config, Model, flatten, read_config
+from fedrec.config import Config, Model
+from fedrec.config_keys import flatten, read_config
 from fedrec.data.catalog import Catalog
 from fedrec.data.sequences import Sequences
 from fedrec.data.splits import training_part

@@ -9,13 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedrec.config import (
-    Config,
+from fedrec.config import Config, names_in
+from fedrec.config_keys import (
     absolute_paths,
     config_hash,
     flat_tables,
     flatten,
-    names_in,
     read_config,
     to_toml,
 )

@@ -203,3 +203,18 @@ def test_fault_47_secrets_are_copied_neither_into_the_report_nor_into_run_json(
         if path.is_file() and path.name != "config.toml":  # without it no run could be repeated
             assert b"hunter2" not in path.read_bytes(), path
     assert "(hidden)" in json.loads((folder / "run.json").read_text())["command"]
+
+
+def test_fault_47_a_reason_that_quotes_a_secret_is_hidden_in_the_report(
+    run, fedrec, csv, events, fedrec_home
+):
+    assert run(csv(events)).code == 0
+    folder = fedrec_home / "runs" / "small"
+    about = json.loads((folder / "run.json").read_text())
+    about |= {"status": "failed", "reason": "401 for token=hunter2hunter2 at https://me:pw1@host"}
+    (folder / "run.json").write_text(json.dumps(about))
+    assert fedrec("report", folder).code == 0
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert "401 for token=(hidden) at https://(hidden)@host" in page
+    assert "hunter2" not in page
+    assert "pw1" not in page

@@ -16,7 +16,7 @@ from flwr.app import (
 import clients.turn
 from clients.app import app
 from fedrec import protocol
-from fedrec.config import flatten
+from fedrec.config_keys import flatten
 from server.inline import FIRST_NODE, InlineGrid
 
 TOKEN = "0123456789abcdef"

@@ -75,9 +75,7 @@ def test_each_user_is_a_partition_of_its_own(count):
 
 
 def test_each_refuses_another_number_of_partitions():
-    with pytest.raises(
-        ConfigError, match=r"partition\.count is 2.*set partition\.count to 3"
-    ):
+    with pytest.raises(ConfigError, match=r"partition\.count is 2.*set partition\.count to 3"):
         assign("each", 2, sequences=sequences_of([1], [2], [3]), seed=0)
 
 

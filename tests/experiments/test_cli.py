@@ -83,7 +83,8 @@ def test_import_fedrec_is_light():
 def test_keys_are_toml_that_can_be_run_again(fedrec):
     import tomllib
 
-    from fedrec.config import Config, flat_tables, read_config
+    from fedrec.config import Config
+    from fedrec.config_keys import flat_tables, read_config
 
     result = fedrec("keys")
     assert read_config(flat_tables(tomllib.loads(result.stdout))) == Config()

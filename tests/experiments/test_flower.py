@@ -14,7 +14,7 @@ import pytest
 
 from experiments.flower import write_app
 from experiments.service import last_error
-from fedrec.config import flat_tables, flatten, read_config
+from fedrec.config_keys import flat_tables, flatten, read_config
 
 ROOT = Path(__file__).parent.parent.parent
 SMALL = [

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from clients.app import app
-from fedrec.config import flatten, names_in
+from fedrec.config import names_in
+from fedrec.config_keys import flatten
 from fedrec.models.parameters import arrays_of, groups_of
 from fedrec.workbench import make_model, open_data, open_table, prepare_data
 from server.census import take_census

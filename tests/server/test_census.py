@@ -6,7 +6,7 @@ from flwr.app import Array
 
 from clients.app import app
 from fedrec import protocol
-from fedrec.config import flatten
+from fedrec.config_keys import flatten
 from fedrec.data.splits import training_counts
 from fedrec.errors import ConfigError, DataError, MessageError
 from fedrec.workbench import open_data, prepare_data

@@ -10,7 +10,7 @@ from safetensors.numpy import load_file
 
 import server.app
 from clients.app import app
-from fedrec.config import config_hash, flat_tables, read_config
+from fedrec.config_keys import config_hash, flat_tables, read_config
 from fedrec.errors import ConfigError, ParticipationError
 from fedrec.evaluation.metrics import summary
 from fedrec.report.history import read_run
@@ -274,7 +274,7 @@ def test_a_run_that_fails_says_so_in_one_line(run_inline, small_config, small_ho
 
 
 def test_fault_28_wrong_number_of_nodes_exits_with_2(small_home, small_config):
-    from fedrec.config import flatten
+    from fedrec.config_keys import flatten
 
     config = small_config()
     with pytest.raises(ConfigError, match=r"4 SuperNodes but partition.count is 3"):
@@ -371,7 +371,7 @@ def test_popularity_trains_nothing(run_inline, small_config):
 
 @pytest.mark.slow
 def test_the_report_is_drawn_at_the_end(small_home, small_config):
-    from fedrec.config import flatten
+    from fedrec.config_keys import flatten
 
     config = small_config()
     folder = server.app.serve(
