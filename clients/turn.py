@@ -9,7 +9,6 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from torch import nn
 
 from clients.memory import Memory, joined_state, split_state
 from fedrec.config import Config, names_in
@@ -111,16 +110,15 @@ def train_turn(
         best: round whose private file belongs to the best global model so far; it is kept.
     """
     model, groups = _model(config, holding, frequency)
-    module = _module(model)
-    load_arrays(module, weights, groups.shared)
+    load_arrays(model, weights, groups.shared)
     keeps_state = config.local.optimizer_state == "keep"
     remembers = keeps_state or bool(groups.private)
     private, optimizer_state = split_state(memory.read(accepted) if remembers else {})
     if private:
-        load_arrays(module, private, groups.private)
-    optimizer = local_optimizer(config, module)
+        load_arrays(model, private, groups.private)
+    optimizer = local_optimizer(config, model, round)
     if keeps_state:
-        load_optimizer_arrays(module, optimizer, optimizer_state)
+        load_optimizer_arrays(model, optimizer, optimizer_state)
     done = fit(
         model,
         optimizer,
@@ -131,15 +129,15 @@ def train_turn(
         seed=config.seed,
         round=round,
         partition=partition,
-        anchor=anchor_of(module, groups.shared) if proximal_mu > 0 else None,
+        anchor=anchor_of(model, groups.shared) if proximal_mu > 0 else None,
     )
     kept = joined_state(
-        arrays_of(module, groups.private),
-        optimizer_arrays(module, optimizer) if keeps_state else {},
+        arrays_of(model, groups.private),
+        optimizer_arrays(model, optimizer) if keeps_state else {},
     )
     if remembers:
         memory.write(round, kept, accepted, best)
-    return arrays_of(module, groups.shared), done
+    return arrays_of(model, groups.shared), done
 
 
 def evaluate_turn(
@@ -194,12 +192,12 @@ def evaluate_turn(
     if scorer != "model":
         raise ConfigError(f"scorer must be model, popularity or best-possible, got {scorer!r}")
     model, groups = _model(config, holding, frequency)
-    load_arrays(_module(model), weights, groups.shared)
+    load_arrays(model, weights, groups.shared)
     result = ranked(model_scorer(model, num_items, config.model.max_length))
     if not groups.private or accepted == 0:
         return result, None
     private, _ = split_state(memory.read(accepted))
-    load_arrays(_module(model), private, groups.private)
+    load_arrays(model, private, groups.private)
     personal = ranked(model_scorer(model, num_items, config.model.max_length))
     return result, personal.ranks[protocols[0]]
 
@@ -207,7 +205,7 @@ def evaluate_turn(
 def _model(config: Config, holding: Holding, frequency: np.ndarray) -> tuple[Recommender, Groups]:
     """The model of a run with nothing of an earlier turn in what stays private."""
     model, groups, private = _built(config, prepare_data(config), frequency.tobytes())
-    load_arrays(_module(model), private, groups.private)
+    load_arrays(model, private, groups.private)
     return model, groups
 
 
@@ -219,14 +217,8 @@ def _built(
     catalog = open_data(folder)[0].catalog
     counts = np.frombuffer(frequency, dtype=np.int64)
     model = make_model(config, catalog, open_table(config, catalog), counts)
-    groups = groups_of(_module(model), names_in(config.model.private))
-    return model, groups, arrays_of(_module(model), groups.private)
-
-
-def _module(model: Recommender) -> nn.Module:
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"a recommender must be a torch module, got {type(model).__name__}")
-    return model
+    groups = groups_of(model, names_in(config.model.private))
+    return model, groups, arrays_of(model, groups.private)
 
 
 @lru_cache(maxsize=1)

@@ -18,9 +18,9 @@ from typing import Any
 
 import fedrec
 from experiments.service import Service, end_run, flower_command, last_error, service
-from fedrec.checks import DOTTED_NAME
 from fedrec.config import Config
 from fedrec.config_keys import flatten, toml_value
+from fedrec.dotted import DOTTED_NAME
 from fedrec.errors import (
     ConfigError,
     DataError,

@@ -2,11 +2,9 @@
 
 import difflib
 import math
-import re
 
+from fedrec.dotted import DOTTED_NAME
 from fedrec.errors import ConfigError
-
-DOTTED_NAME = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")  # "package.module:name"
 
 
 def require(holds: bool, key: str, must: str, seen: object) -> None:

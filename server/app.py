@@ -15,7 +15,6 @@ from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 from flwr.serverapp.strategy import Strategy
 from rich.console import Console
-from torch import nn
 
 from fedrec.config import DATASETS, Config, names_in
 from fedrec.config_keys import read_config
@@ -159,8 +158,6 @@ def _catalogue(data_hash: str) -> tuple[Catalog, dict[str, Any]]:
 
 
 def _initial_weights(config: Config, model: Recommender) -> dict[str, np.ndarray]:
-    if not isinstance(model, nn.Module):
-        raise TypeError("a recommender is a torch module")
     shared = groups_of(model, names_in(config.model.private)).shared
     return {name: array.astype(np.float64) for name, array in arrays_of(model, shared).items()}
 

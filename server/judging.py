@@ -120,6 +120,7 @@ def final_metrics(
     counts: np.ndarray | None,
     seed: int,
     at: Sequence[int],
+    resamples: int,
 ) -> dict[str, Any]:
     """Slices, clients and gates of the final test evaluation, as metrics.json stores them."""
     ranks, sizes = found.ranks[main], found.num_candidates(main)
@@ -128,7 +129,8 @@ def final_metrics(
     if counts is not None:
         kinds["item popularity"] = by_popularity(found.targets, counts)
     slices = {
-        name: slice_metrics(kind, ranks, sizes, seed=seed, at=at) for name, kind in kinds.items()
+        name: slice_metrics(kind, ranks, sizes, seed=seed, at=at, resamples=resamples)
+        for name, kind in kinds.items()
     }
     gates: dict[str, Any] | None = None
     if found.gates.shape[1] == len(view_names) > 1:
@@ -144,6 +146,8 @@ def final_metrics(
             ]
     return {
         "slices": slices,
-        "clients": partition_metrics(found.partitions, ranks, sizes, seed=seed, at=at),
+        "clients": partition_metrics(
+            found.partitions, ranks, sizes, seed=seed, at=at, resamples=resamples
+        ),
         "gates": gates,
     }

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch import nn
 
 from fedrec.config import Config, names_in
 from fedrec.data.catalog import Catalog
@@ -107,6 +106,7 @@ def finish(
         counts=census.counts,
         seed=config.seed,
         at=config.evaluation.cutoffs,
+        resamples=config.evaluation.resamples,
     )
     folder.save_weights(state.best)
     write_json(folder.path / "metrics.json", metrics)
@@ -170,8 +170,6 @@ def run_facts(
     model: Recommender,
 ) -> dict[str, Any]:
     """What run.json says of data, meanings, parameters and partitions."""
-    if not isinstance(model, nn.Module):
-        raise TypeError("a recommender is a torch module")
     groups = groups_of(model, names_in(config.model.private))
     sizes = {name: parameter.numel() for name, parameter in model.named_parameters()}
     meanings = None

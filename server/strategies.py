@@ -4,7 +4,6 @@ import difflib
 import inspect
 import tomllib
 from collections.abc import Iterable
-from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from flwr.serverapp import Grid
 from flwr.serverapp import strategy as flower
 from flwr.serverapp.strategy import FedAvg, Strategy
 
+from fedrec.dotted import DOTTED_NAME, import_dotted
 from fedrec.errors import ConfigError
 from fedrec.models.parameters import NamedArrays
 
@@ -188,18 +188,14 @@ def parse_options(text: str) -> dict[str, Any]:
 def _strategy_class(name: str) -> type[Strategy]:
     if name in STRATEGIES:
         return STRATEGIES[name]
-    module, _, attribute = name.partition(":")
-    if not attribute:
+    if not DOTTED_NAME.fullmatch(name):
         near = difflib.get_close_matches(name, STRATEGIES, 1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise ConfigError(
             f'strategy.name must be one of {", ".join(STRATEGIES)} or "package.module:Class", '
             f"got {name!r}{hint}"
         )
-    try:
-        kind = getattr(import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(f"strategy.name {name!r} cannot be imported: {error}") from error
+    kind = import_dotted("strategy.name", name)
     if not (isinstance(kind, type) and issubclass(kind, Strategy)):
         raise ConfigError(f"strategy.name {name!r} is no subclass of flwr.serverapp.Strategy")
     return kind

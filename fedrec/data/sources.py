@@ -1,13 +1,13 @@
 """What the text in ``data.source`` means: where the events are, how to read them, their key."""
 
 import hashlib
-import importlib
 import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fedrec.dotted import DOTTED_NAME, import_dotted
 from fedrec.errors import ConfigError, DataError, ResourceError
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 FORMATS = ("auto", "ml-1m", "ml-100k", "ml-latest-small", "csv", "parquet")
 
-_CALLABLE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -55,7 +54,7 @@ def find_source(
         return _path(Path(source), format, columns)
     if source in ("ml-1m", "ml-100k", "ml-latest-small"):
         return _path(downloaded(source, home), source, columns, name=source)
-    if _CALLABLE.fullmatch(source):
+    if DOTTED_NAME.fullmatch(source):
         return _python(source, columns)
     raise DataError(
         f"data.source {source!r} does not exist; expected a file or folder, synthetic, ml-1m, "
@@ -136,11 +135,7 @@ def _python(source: str, columns: "Columns | None") -> Source:
     from fedrec.data.frame import Columns, load_frame
     from fedrec.data.interactions import Interactions, fingerprint
 
-    module_name, _, attribute = source.partition(":")
-    try:
-        function = getattr(importlib.import_module(module_name), attribute)
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(f"data.source {source!r} cannot be imported: {error}") from error
+    function = import_dotted("data.source", source)
     if not callable(function):
         raise ConfigError(f"data.source {source!r} is no function; it must return a DataFrame")
     returned = function()
@@ -154,7 +149,7 @@ def _python(source: str, columns: "Columns | None") -> Source:
             "expected a pandas DataFrame or fedrec.data.interactions.Interactions"
         )
     key = {"source_sha256": fingerprint(interactions), "python": source}
-    return Source(_UNSAFE.sub("-", attribute), "python", key, lambda: interactions)
+    return Source(_UNSAFE.sub("-", source.partition(":")[2]), "python", key, lambda: interactions)
 
 
 def _sha256(*contents: bytes) -> str:

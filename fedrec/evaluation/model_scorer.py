@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch import nn
 
 from fedrec.evaluation.held_out import Scorer, Scores
 from fedrec.models.recommender import Recommender, catalogue_of, device_of, score_next
@@ -18,8 +17,7 @@ def model_scorer(model: Recommender, num_items: int, max_length: int) -> Scorer:
         num_items: V.
         max_length: how much of a history it reads.
     """
-    if isinstance(model, nn.Module):
-        model.eval()
+    model.eval()
     with torch.inference_mode():
         catalogue = catalogue_of(model, num_items)
 

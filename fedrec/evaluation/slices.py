@@ -78,6 +78,7 @@ def slice_metrics(
     *,
     seed: int,
     at: Sequence[int] = CUTOFFS,
+    resamples: int = 1000,
 ) -> list[dict[str, Any]]:
     """Metrics with intervals of every slice that has users, as `metrics.json` stores them.
 
@@ -87,6 +88,7 @@ def slice_metrics(
         num_candidates: one number or (U,).
         seed: seed of the run; each slice has its own bootstrap stream.
         at: the cut-offs.
+        resamples: of the bootstrap.
 
     Returns:
         [{"slice": label, "users": n, "metrics": {"HR@10": {"value", "low", "high"}, ...}}, ...].
@@ -96,7 +98,7 @@ def slice_metrics(
         {
             "slice": label,
             "users": int(inside.sum()),
-            "metrics": _inside(values, inside, seed, label),
+            "metrics": _inside(values, inside, seed, label, resamples),
         }
         for index, label in enumerate(slices.labels)
         if (inside := slices.member == index).any()
@@ -110,6 +112,7 @@ def partition_metrics(
     *,
     seed: int,
     at: Sequence[int] = CUTOFFS,
+    resamples: int = 1000,
 ) -> list[dict[str, Any]]:
     """Metrics with intervals of every partition that has users; see `slice_metrics`.
 
@@ -121,13 +124,17 @@ def partition_metrics(
         {
             "partition": int(number),
             "users": int((partitions == number).sum()),
-            "metrics": _inside(values, partitions == number, seed, f"partition {number}"),
+            "metrics": _inside(
+                values, partitions == number, seed, f"partition {number}", resamples
+            ),
         }
         for number in np.unique(partitions)
     ]
 
 
 def _inside(
-    values: dict[str, Floats], inside: NDArray[np.bool_], seed: int, name: str
+    values: dict[str, Floats], inside: NDArray[np.bool_], seed: int, name: str, resamples: int
 ) -> dict[str, dict[str, float]]:
-    return intervals({metric: v[inside] for metric, v in values.items()}, seed, name=name)
+    return intervals(
+        {metric: v[inside] for metric, v in values.items()}, seed, name=name, resamples=resamples
+    )

@@ -1,13 +1,14 @@
 """From a run config to a model: the one place of this package that reads one."""
 
 import math
-from importlib import import_module
+import warnings
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from fedrec.config import Model, names_in
+from fedrec.dotted import import_dotted
 from fedrec.errors import ConfigError
 from fedrec.models.hybrid import Hybrid
 from fedrec.models.recommender import Recommender
@@ -45,7 +46,7 @@ def build_model(
     encoder = CausalTransformer(
         settings.width, settings.blocks, settings.heads, settings.max_length, settings.hidden
     )
-    model: nn.Module
+    model: Recommender
     if settings.name == "sasrec":
         model = SASRec(rows, encoder)
     elif settings.name == "hybrid":
@@ -70,7 +71,7 @@ def build_model(
     else:
         model = _own_model(settings, rows, encoder)
     _initialize(encoder, torch_stream)
-    return model  # type: ignore[return-value]  # a module that follows the protocol
+    return model
 
 
 def frozen_tensor(table: np.ndarray) -> Tensor:
@@ -78,8 +79,6 @@ def frozen_tensor(table: np.ndarray) -> Tensor:
 
     torch warns that writing to it would be undefined; nothing does, and a test watches the bytes.
     """
-    import warnings
-
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The given NumPy array is not writ")
         return torch.from_numpy(table)
@@ -95,17 +94,12 @@ def _identity_rows(
     return drawn
 
 
-def _own_model(settings: Model, rows: Tensor, encoder: CausalTransformer) -> nn.Module:
-    module_name, _, name = settings.name.partition(":")
-    try:
-        factory = getattr(import_module(module_name), name)
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(f"model.name {settings.name!r} cannot be imported: {error}") from error
-    model = factory(rows, encoder)
-    if not isinstance(model, nn.Module) or not hasattr(model, "look_up"):
+def _own_model(settings: Model, rows: Tensor, encoder: CausalTransformer) -> Recommender:
+    model = import_dotted("model.name", settings.name)(rows, encoder)
+    if not isinstance(model, Recommender):
         raise ConfigError(
-            f"model.name {settings.name!r} must make a torch module with the methods of "
-            f"fedrec.models.recommender.Recommender, got {type(model).__name__}"
+            f"model.name {settings.name!r} must make a fedrec.models.recommender.Recommender, "
+            f"got {type(model).__name__}"
         )
     return model
 

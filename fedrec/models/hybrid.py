@@ -7,11 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from fedrec.models.gate import ContextGate, item_facts, mix, running_mean
-from fedrec.models.recommender import ItemTable
+from fedrec.models.recommender import ItemTable, Recommender
 from fedrec.models.transformer import CausalTransformer
 
 
-class Hybrid(nn.Module):
+class Hybrid(Recommender):
     """Sequential recommender over any subset of the views identity, semantic and content.
 
     At the input, the gate weighs the views of each item by the sequence before it. At the output,

@@ -1,6 +1,7 @@
 """What every model of fedrec can do, and how it scores a catalogue."""
 
-from typing import NamedTuple, Protocol
+from abc import ABC, abstractmethod
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -18,23 +19,28 @@ class ItemTable(NamedTuple):
     frequency: Tensor
 
 
-class Recommender(Protocol):
+class Recommender(nn.Module, ABC):
     """A sequential recommender whose item vectors are tied between input and output."""
 
     @property
+    @abstractmethod
     def num_dropout_sites(self) -> int:
         """How many dropout masks one forward pass takes."""
 
     @property
+    @abstractmethod
     def view_names(self) -> tuple[str, ...]:
         """Names of the N views."""
 
+    @abstractmethod
     def look_up(self, items: Tensor, unknown: Tensor | None = None) -> ItemTable:
         """The table of items (K,); those marked in ``unknown`` (K,) as if never seen."""
 
+    @abstractmethod
     def output_vectors(self, table: ItemTable) -> Tensor:
         """One vector (K, D) per item, by which states are scored."""
 
+    @abstractmethod
     def encode(
         self, table: ItemTable, places: Tensor, lengths: Tensor, keep: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
@@ -81,6 +87,4 @@ def score_next(
 
 def device_of(model: Recommender) -> torch.device:
     """Device of a model's parameters."""
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"a recommender must be a torch module, got {type(model).__name__}")
     return next(model.parameters()).device

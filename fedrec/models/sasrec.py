@@ -9,11 +9,11 @@ import math
 import torch
 from torch import Tensor, nn
 
-from fedrec.models.recommender import ItemTable
+from fedrec.models.recommender import ItemTable, Recommender
 from fedrec.models.transformer import CausalTransformer
 
 
-class SASRec(nn.Module):
+class SASRec(Recommender):
     """Self-attentive sequential recommendation from item identities alone.
 
     Args:

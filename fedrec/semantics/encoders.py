@@ -15,16 +15,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from fedrec.dotted import DOTTED_NAME, import_dotted
 from fedrec.errors import ConfigError
 from fedrec.semantics import hashing, weights
 
 _BATCH = 64
-_OWN = re.compile(r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
 _HUB_NAME = re.compile(r"^\w[\w.-]*(/\w[\w.-]*)?$")
 
 Vectors = npt.NDArray[np.float32]
@@ -96,7 +95,7 @@ def open_encoder(name: str, *, revision: str = "") -> Encoder:
         ResourceError: the hub cannot be reached and its cache does not hold the model.
     """
     folder = Path(name).expanduser()
-    if name in ("minilm", "hashed") or _OWN.match(name) or folder.is_dir():
+    if name in ("minilm", "hashed") or DOTTED_NAME.fullmatch(name) or folder.is_dir():
         if revision:
             raise ConfigError(
                 f"semantics.revision = {revision!r} needs a hub name in semantics.encoder, which "
@@ -120,14 +119,7 @@ def open_encoder(name: str, *, revision: str = "") -> Encoder:
 
 
 def _own_encoder(name: str) -> Encoder:
-    module_name, _, attribute = name.partition(":")
-    try:
-        own: Any = getattr(importlib.import_module(module_name), attribute)
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(
-            f"semantics.encoder = {name!r} cannot be imported ({error}); expected "
-            "package.module:name of a callable or of an object with encode()"
-        ) from error
+    own = import_dotted("semantics.encoder", name)
     if isinstance(own, Encoder):
         return own
     own = own() if inspect.isclass(own) else own
@@ -137,7 +129,7 @@ def _own_encoder(name: str) -> Encoder:
             f"semantics.encoder = {name!r} is a {type(own).__name__}; expected a callable or an "
             "object with encode()"
         )
-    sha256 = getattr(own, "sha256", None) or _source_sha256(name, module_name)
+    sha256 = getattr(own, "sha256", None) or _source_sha256(name, name.partition(":")[0])
     pooling = str(getattr(own, "pooling", "own"))
     return Encoder(name, "", pooling, str(sha256), getattr(own, "width", None), encode)
 

@@ -23,7 +23,7 @@ class Plan:
     Attributes:
         epochs: passes over the client's users, where ``steps`` is 0.
         steps: batches a round instead; successive rounds go on through the same pass, so that
-            every user has had a turn before one comes again.
+            every user of a client that takes part each time has had a turn before one comes again.
         batch_size: users per batch.
         max_length: longest stretch of a user's history that is read.
         dropout: p of the masks.
@@ -92,8 +92,6 @@ def fit(
     Raises:
         DataError: none of the users has two training events.
     """
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"a recommender must be a torch module, got {type(model).__name__}")
     model.train()
     with torch.no_grad():  # D is the width of an item's views, whichever parameter comes first
         width = model.look_up(
