@@ -126,7 +126,7 @@ def _own_encoder(name: str) -> Encoder:
     encode = getattr(own, "encode", own)
     if not callable(encode):
         raise ConfigError(
-            f"semantics.encoder = {name!r} is a {type(own).__name__}; expected a callable or an "
+            f"semantics.encoder {name!r} is a {type(own).__name__}; expected a callable or an "
             "object with encode()"
         )
     sha256 = getattr(own, "sha256", None) or _source_sha256(name, name.partition(":")[0])
