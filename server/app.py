@@ -112,7 +112,6 @@ def _run(
 ) -> None:
     census = take_census(grid, config.partition.count, config.federation.round_timeout, config.seed)
     catalog, manifest = _catalogue(census.data_hash)
-    main_protocol = config.evaluation.main_protocol
     check_cutoffs(config.evaluation.cutoffs, catalog.num_items)
     table = open_table(config, catalog)
     if table is not None and table.sha256 != census.table_hash:
@@ -127,7 +126,7 @@ def _run(
     folder.describe(**run_facts(config, census, catalog, manifest, table, model))
     state = State(_initial_weights(config, model))
     federation = Federation(grid, strategy, config, census, uuid.uuid4().hex, frequency, scorer)
-    references = reference_metrics(federation, state, manifest, main_protocol)
+    references = reference_metrics(federation, state, manifest)
 
     def record(line: dict[str, Any], state: State) -> None:
         folder.add_round(line)

@@ -25,7 +25,7 @@ STAGES: tuple[Stage, ...] = ("validation", "test")
 
 
 def reference_metrics(
-    federation: Federation, state: State, manifest: dict[str, Any], main_protocol: str
+    federation: Federation, state: State, manifest: dict[str, Any]
 ) -> dict[str, Any]:
     """What anybody gets without learning: popularity; and the best there is, where it is known."""
     config = federation.config
@@ -45,16 +45,23 @@ def reference_metrics(
                 # All of them, so that one that the data cannot meet ends the run before training.
                 protocols=config.evaluation.protocols,
             )
-            stages[stage] = with_intervals(
-                ranks,
-                main_protocol,
-                seed=config.seed,
-                at=config.evaluation.cutoffs,
-                resamples=config.evaluation.resamples,
-                label=stage,
-            )
+            stages[stage] = _summed_up(ranks, config.evaluation.main_protocol, stage, config)
         found[scorer.replace("-", " ")] = stages
     return found
+
+
+def _summed_up(
+    found: Judged, protocol: str, stage: Stage, config: Config
+) -> dict[str, dict[str, float]]:
+    """Every metric of an evaluation with its interval."""
+    return with_intervals(
+        found,
+        protocol,
+        seed=config.seed,
+        at=config.evaluation.cutoffs,
+        resamples=config.evaluation.resamples,
+        label=stage,
+    )
 
 
 def finish(
@@ -83,17 +90,7 @@ def finish(
     }
 
     def summed_up(name: str) -> dict[str, dict[str, dict[str, float]]]:
-        return {
-            stage: with_intervals(
-                ranks,
-                name,
-                seed=config.seed,
-                at=config.evaluation.cutoffs,
-                resamples=config.evaluation.resamples,
-                label=stage,
-            )
-            for stage, ranks in found.items()
-        }
+        return {str(s): _summed_up(ranks, name, s, config) for s, ranks in found.items()}
 
     metrics: dict[str, Any] = {"protocol": protocols[0], "best_round": state.best_round}
     metrics |= summed_up(protocols[0])

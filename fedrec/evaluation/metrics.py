@@ -169,14 +169,6 @@ def intervals(
     }
 
 
-def interval(
-    values: Floats, seed: int, resamples: int = 1000, *, name: str = "users"
-) -> tuple[float, float]:
-    """The 95 % interval (low, high) of one metric's mean; see `intervals`."""
-    found = intervals({"value": values}, seed, name=name, resamples=resamples)["value"]
-    return found["low"], found["high"]
-
-
 def partition_means(
     values: Floats, partitions: NDArray[np.integer]
 ) -> tuple[NDArray[np.int64], Floats]:

@@ -109,14 +109,6 @@ def describe_items(
     return ItemTexts(texts=texts, fallbacks=fallbacks, cut=cut)
 
 
-def item_texts(
-    catalog: Catalog, fields: Sequence[str] = ("title", "genres", "year")
-) -> tuple[list[str], int]:
-    """Texts of all items and how many of them are fallbacks; see `describe_items`."""
-    described = describe_items(catalog, fields)
-    return described.texts, described.fallbacks
-
-
 def _check_fields(catalog: Catalog, fields: Sequence[str]) -> None:
     known = ["title", "genres", "year", "description", *catalog.columns]
     unknown = [field for field in fields if field not in known]

@@ -12,7 +12,6 @@ from fedrec.evaluation.metrics import (
     auc,
     check_cutoffs,
     hr,
-    interval,
     intervals,
     mrr,
     ndcg,
@@ -28,6 +27,11 @@ from fedrec.evaluation.ranking import ranks_of
 half_ranks = arrays(
     np.float64, st.integers(1, 30), elements=st.integers(2, 80).map(lambda twice: twice / 2)
 )
+
+
+def interval(values, seed, **options):
+    found = intervals({"value": values}, seed, **options)["value"]
+    return found["low"], found["high"]
 
 
 @pytest.mark.parametrize(

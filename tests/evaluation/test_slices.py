@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedrec.evaluation.metrics import interval, ndcg, summary
+from fedrec.evaluation.metrics import intervals, ndcg, summary
 from fedrec.evaluation.slices import (
     POPULARITY_LABELS,
     Slices,
@@ -14,6 +14,11 @@ from fedrec.evaluation.slices import (
     partition_metrics,
     slice_metrics,
 )
+
+
+def interval(values, seed, **options):
+    found = intervals({"value": values}, seed, **options)["value"]
+    return found["low"], found["high"]
 
 
 def test_history_slices_by_hand():

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from fedrec.data.catalog import Catalog
 from fedrec.errors import ConfigError
-from fedrec.semantics.texts import MAX_CHARACTERS, clean, describe_items, item_texts, readable_title
+from fedrec.semantics.texts import MAX_CHARACTERS, clean, describe_items, readable_title
 
 
 @pytest.mark.parametrize(
@@ -31,6 +31,11 @@ from fedrec.semantics.texts import MAX_CHARACTERS, clean, describe_items, item_t
 )
 def test_the_article_comes_back_to_the_front(listed, readable):
     assert readable_title(listed) == readable
+
+
+def item_texts(*arguments):
+    described = describe_items(*arguments)
+    return described.texts, described.fallbacks
 
 
 def test_fields_become_sentences_in_the_order_asked_for(make_catalog):
