@@ -116,7 +116,7 @@ def train_turn(
     private, optimizer_state = split_state(memory.read(accepted) if remembers else {})
     if private:
         load_arrays(model, private, groups.private)
-    optimizer = local_optimizer(config, model, round)
+    optimizer = local_optimizer(config, model)
     if keeps_state:
         load_optimizer_arrays(model, optimizer, optimizer_state)
     done = fit(

@@ -141,7 +141,6 @@ class Local:
     batch_size: int = 8
     optimizer: str = "adam"
     learning_rate: float = 2e-3
-    final_rate: float = 1.0  # share of the rate left in the last round, falling linearly
     beta_2: float = 0.98
     weight_decay: float = 0.0
     clip_norm: float = 0.0  # 0: no clipping of the local gradient
@@ -153,7 +152,6 @@ class Local:
         count("local.batch-size", self.batch_size)
         one_of("local.optimizer", self.optimizer, ("adam", "adamw", "sgd"))
         rate("local.learning-rate", self.learning_rate)
-        fraction("local.final-rate", self.final_rate)
         share("local.beta-2", self.beta_2)
         rate("local.weight-decay", self.weight_decay, positive=False)
         rate("local.clip-norm", self.clip_norm, positive=False)

@@ -251,20 +251,13 @@ def make_plan(config: Config, proximal_mu: float) -> Plan:
     )
 
 
-def local_rate(config: Config, round: int) -> float:
-    """Learning rate of a round, from 1: falls linearly to ``local.final-rate`` of itself."""
-    local, rounds = config.local, config.federation.rounds
-    done = (round - 1) / max(1, rounds - 1)
-    return local.learning_rate * (1 - (1 - local.final_rate) * done)
-
-
-def local_optimizer(config: Config, model: nn.Module, round: int) -> torch.optim.Optimizer:
-    """The optimiser of local training in a round, without state."""
+def local_optimizer(config: Config, model: nn.Module) -> torch.optim.Optimizer:
+    """The optimiser of local training, without state."""
     local = config.local
     return make_optimizer(
         model,
         local.optimizer,
-        learning_rate=local_rate(config, round),
+        learning_rate=local.learning_rate,
         beta_2=local.beta_2,
         weight_decay=local.weight_decay,
     )

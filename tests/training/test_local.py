@@ -3,7 +3,6 @@ import pytest
 import torch
 from torch import nn
 
-from fedrec.config_keys import read_config
 from fedrec.data.sequences import Sequences
 from fedrec.data.splits import training_part
 from fedrec.errors import DataError
@@ -11,7 +10,6 @@ from fedrec.models.parameters import anchor_of, groups_of
 from fedrec.training import local
 from fedrec.training.local import Plan, fit, make_optimizer, proximal_penalty
 from fedrec.training.objective import make_objective
-from fedrec.workbench import local_rate
 
 NUM_ITEMS = 40
 NOISY = Plan(epochs=1, steps=0, batch_size=4, max_length=10, dropout=0.3, identity_dropout=0.2)
@@ -195,11 +193,3 @@ def test_optimizers_by_name(make_tiny, name, kind):
     assert (group["lr"], group["weight_decay"]) == (0.5, 0.25)
     assert len(group["params"]) == len(list(model.parameters()))
     assert name == "sgd" or group["betas"] == (0.9, 0.9)
-
-
-def test_the_rate_falls_linearly_to_its_final_share():
-    changes = {"local.learning-rate": 0.01, "local.final-rate": 0.2, "federation.rounds": 5}
-    rates = [local_rate(read_config(changes), round) for round in (1, 3, 5)]
-    assert rates == pytest.approx([0.01, 0.006, 0.002])  # .01 * (1 - .8 * done), done = 0, 1/2, 1
-    alone = read_config(changes | {"federation.rounds": 1})
-    assert local_rate(alone, 1) == pytest.approx(0.01)
