@@ -52,6 +52,11 @@ class Census:
         return sorted(self.node_of)
 
     @property
+    def partition_of(self) -> dict[int, int]:
+        """Node id -> partition."""
+        return {node: partition for partition, node in self.node_of.items()}
+
+    @property
     def total_targets(self) -> int:
         """Training targets of one pass over everybody."""
         return sum(self.targets.values())

@@ -1,11 +1,9 @@
 """Evaluate a model on the clients: send it, collect ranks, keep the best."""
 
-import math
 import time
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from flwr.app import ConfigRecord, Message, MessageType, RecordDict
 
 from fedrec import protocol
@@ -15,8 +13,8 @@ from fedrec.models.parameters import NamedArrays
 from server.exchange import array_bytes, exchange
 from server.judging import Judged, judged, round_metrics
 from server.replies import Dropped, first_reason, raise_shared_failure, ranks_problem, sort_replies
-from server.selection import chosen_partitions
-from server.state import Federation, State, array_record
+from server.selection import chosen_partitions, enough
+from server.state import Federation, State, array_record, as_sent
 
 SELECTING = "NDCG@10"  # the validation metric that picks the best round
 
@@ -57,9 +55,7 @@ def evaluate(
     }
     scorer = scorer or federation.scorer
     if scorer == "model":
-        records[protocol.ARRAYS] = array_record(
-            {name: array.astype(np.float32) for name, array in shared.items()}
-        )
+        records[protocol.ARRAYS] = array_record(as_sent(shared))
     messages = []
     for partition in chosen:
         config = federation.message_config(number, partition, state) | {
@@ -76,7 +72,6 @@ def evaluate(
     raise_shared_failure(replies)
     travelled = sum(array_bytes(message.content) for message in messages)
     travelled += sum(array_bytes(reply.content) for reply in replies if reply.has_content())
-    partition_of = {node: partition for partition, node in census.node_of.items()}
 
     def problem(reply: Message, partition: int) -> str | None:
         return ranks_problem(
@@ -87,8 +82,8 @@ def evaluate(
             num_items=len(federation.frequency) - 1,
         )
 
-    found = sort_replies(replies, partition_of, chosen, problem)
-    needed = max(1, math.ceil(plan.min_participation * len(chosen)))
+    found = sort_replies(replies, census.partition_of, chosen, problem)
+    needed = enough(plan.min_participation, len(chosen))
     if len(found.accepted) < needed:
         raise ParticipationError(
             f"evaluation in round {number}: {len(found.accepted)} of {len(chosen)} clients sent "

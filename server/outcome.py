@@ -10,6 +10,7 @@ import numpy as np
 from fedrec.config import Config, names_in
 from fedrec.data.catalog import Catalog
 from fedrec.data.splits import Stage
+from fedrec.evaluation.metrics import hr, ndcg
 from fedrec.models.parameters import groups_of
 from fedrec.models.recommender import Recommender
 from fedrec.report.history import write_csv, write_json
@@ -139,8 +140,8 @@ def _write_tables(
         "events": test.events,
         "target": test.targets,
         "rank": ranks,
-        "HR@10": (ranks <= 10).astype(np.int64),
-        "NDCG@10": np.where(ranks <= 10, 1 / np.log2(1 + ranks), 0.0),
+        "HR@10": hr(ranks, 10).astype(np.int64),
+        "NDCG@10": ndcg(ranks, 10),
     }
     if test.personal is not None:
         columns["personal_rank"] = test.personal

@@ -5,7 +5,6 @@ The server keeps the weights in float64, hands the strategy ``w + update`` in fl
 once, when it sends: Flower averages in the dtype it is given.
 """
 
-import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -24,8 +23,8 @@ from server.replies import (
     sort_replies,
     training_problem,
 )
-from server.selection import chosen_partitions
-from server.state import Federation, State, array_record, empty_line
+from server.selection import chosen_partitions, enough
+from server.state import Federation, State, array_record, as_sent, empty_line
 
 
 def federate(
@@ -65,7 +64,7 @@ def train_round(federation: Federation, state: State, number: int) -> dict[str, 
         round=number,
         purpose="select",
     )
-    needed = max(1, math.ceil(plan.min_participation * len(chosen)))
+    needed = enough(plan.min_participation, len(chosen))
     line = empty_line(number) | {"chosen": chosen}
     for _ in range(2):  # a round that fails is tried once more; the model stays as it was
         sorted_replies, bytes_down, bytes_up = _ask(federation, state, number, chosen)
@@ -107,11 +106,11 @@ def _ask(
 ) -> tuple[Sorted, int, int]:
     """Send the weights to the chosen clients; return sorted replies and bytes down and up."""
     census = federation.census
-    sent = {name: array.astype(np.float32) for name, array in state.weights.items()}
+    sent = as_sent(state.weights)
     arrays = array_record(sent)
     frequency = array_record({protocol.FREQUENCY: federation.frequency})
     nodes = [census.node_of[partition] for partition in chosen]
-    partition_of = {node: partition for partition, node in census.node_of.items()}
+    partition_of = census.partition_of
     drafts = federation.strategy.configure_train(
         number, array_record(state.weights), ConfigRecord(), OnlyThese(federation.grid, nodes)
     )
@@ -146,7 +145,7 @@ def _aggregate(
     federation: Federation, state: State, number: int, replies: Sorted
 ) -> tuple[float, int]:
     """Hand ``w + update`` to the strategy and keep what it returns; mean loss and targets."""
-    sent = {name: array.astype(np.float32) for name, array in state.weights.items()}
+    sent = as_sent(state.weights)
     loss, targets = 0.0, 0
     for reply in replies.accepted.values():
         received = reply.content.array_records[protocol.ARRAYS]

@@ -32,3 +32,8 @@ def chosen_partitions(
     drawn = generator(seed, purpose, round).choice(len(partitions), size=count, replace=False)
     ordered = sorted(partitions)
     return sorted(ordered[place] for place in drawn)
+
+
+def enough(min_participation: float, chosen: int) -> int:
+    """How many usable replies a round needs of the clients that it asked: at least one."""
+    return max(1, math.ceil(min_participation * chosen))

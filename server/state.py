@@ -78,6 +78,11 @@ class Federation:
         }
 
 
+def as_sent(weights: NamedArrays) -> NamedArrays:
+    """The weights in float32: the one cast of a round, as clients receive them."""
+    return {name: array.astype(np.float32) for name, array in weights.items()}
+
+
 def array_record(arrays: Mapping[str, np.ndarray]) -> ArrayRecord:
     """Named arrays as Flower carries them."""
     return ArrayRecord({name: Array(np.asarray(array)) for name, array in arrays.items()})
