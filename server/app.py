@@ -110,7 +110,7 @@ def _run(
     on_round: OnRound | None,
     scorer: str,
 ) -> None:
-    census = take_census(grid, config.partition.count, config.federation.round_timeout, config.seed)
+    census = take_census(grid, config.partition.count, config.federation.round_timeout)
     catalog, manifest = _catalogue(census.data_hash)
     check_cutoffs(config.evaluation.cutoffs, catalog.num_items)
     table = open_table(config, catalog)

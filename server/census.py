@@ -91,7 +91,7 @@ def wait_for_nodes(grid: Grid, count: int, patience: float = NODE_WAIT) -> list[
     return nodes
 
 
-def take_census(grid: Grid, count: int, timeout: float, seed: int) -> Census:
+def take_census(grid: Grid, count: int, timeout: float) -> Census:
     """Ask every node; all must answer, agree on code and data, and hold different users.
 
     Raises:

@@ -30,7 +30,7 @@ def small_federation(small_home, small_config) -> Callable[..., tuple[Federation
     ) -> tuple[Federation, State]:
         config = small_config(changes)
         grid = wrap(InlineGrid(client, config.partition.count, flatten(config)))
-        census = take_census(grid, config.partition.count, 60.0, config.seed)
+        census = take_census(grid, config.partition.count, 60.0)
         catalog = open_data(prepare_data(config))[0].catalog
         model = make_model(config, catalog, open_table(config, catalog), census.counts)
         shared = groups_of(model, names_in(config.model.private)).shared

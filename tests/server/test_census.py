@@ -19,7 +19,7 @@ def grid_of(config, count=None, client=app):
 
 
 def census_of(config, client=app):
-    return take_census(grid_of(config, client=client), config.partition.count, 60.0, config.seed)
+    return take_census(grid_of(config, client=client), config.partition.count, 60.0)
 
 
 def changed_census(change, partition=1):
@@ -57,7 +57,7 @@ def test_counts_stay_on_the_clients_if_they_are_not_shared(small_home, small_con
 def test_fault_41_too_many_nodes_are_a_mistake_in_the_config(small_home, small_config):
     config = small_config()
     with pytest.raises(ConfigError, match=r"4 SuperNodes but partition.count is 3; set") as raised:
-        take_census(grid_of(config, count=4), 3, 60.0, 0)
+        take_census(grid_of(config, count=4), 3, 60.0)
     assert raised.value.exit_code == 2
 
 
