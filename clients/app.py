@@ -1,8 +1,6 @@
 """Flower's door to a client: messages in, messages out, nothing else."""
 
-import traceback
 from collections.abc import Callable
-from typing import cast
 
 import numpy as np
 import torch
@@ -18,23 +16,36 @@ from flwr.app import (
 from flwr.clientapp import ClientApp
 
 from clients import turn
+from clients.failure import failure_facts
 from clients.memory import Memory
+from clients.request import (
+    Record,
+    arrays_in,
+    config_of,
+    evaluate_request,
+    files_to_check,
+    forgotten_token,
+    frequency_in,
+    token_of,
+    train_request,
+)
 from fedrec import protocol
 from fedrec.config import Config
 from fedrec.config_keys import read_config
-from fedrec.data.splits import Stage
-from fedrec.errors import FedrecError, MessageError
+from fedrec.errors import ConfigError, MessageError
 from fedrec.workbench import open_table
 
 app = ClientApp()
+
+NOBODY = -1  # partition in the reply of a node that does not know its own
 
 Answer = Callable[[Message, Config, int], RecordDict]
 
 
 @app.query()
 def query(message: Message, context: Context) -> Message:
-    """Tell which users this client holds, how much they train on, and by what code and data."""
-    return _answered(_census, message, context)
+    """Tell who this client is and what it holds; or, when the run is over, forget its files."""
+    return _answered(_answer_query, message, context)
 
 
 @app.train()
@@ -50,31 +61,33 @@ def evaluate(message: Message, context: Context) -> Message:
 
 
 def _answered(answer: Answer, message: Message, context: Context) -> Message:
-    """The answer, or the reason why there is none: Flower would send a bare exception."""
-    # Speed comes from workers: more threads than free cores make a step many times slower, and
-    # another number of threads gives other sums. The central reference alone asks for more.
-    torch.set_num_threads(int(context.node_config.get("threads", 1)))
-    partition = int(context.node_config.get("partition-id", -1))
+    """The answer, or the reason why there is none."""
+    partition = NOBODY
     try:
+        partition = _node_number(context, "partition-id")
+        # Speed comes from workers: more threads than free cores make a step many times slower, and
+        # another number of threads gives other sums. The central reference alone asks for more.
+        torch.set_num_threads(_node_number(context, "threads", 1))
         config = read_config(context.run_config)
-        _check_message(message, context, config)
+        _check_message(config_of(message), context, config, partition)
         return Message(answer(message, config, partition), reply_to=message)
-    except FedrecError as error:
-        facts = ConfigRecord({"error": str(error), "exit-code": error.exit_code})
     except Exception as error:  # the server lists it and goes on with the other clients
-        facts = ConfigRecord(
-            {
-                "error": f"{type(error).__name__}: {error}",
-                "exit-code": 1,
-                "traceback": traceback.format_exc(),
-            }
-        )
-    facts[protocol.PARTITION] = partition
+        facts = ConfigRecord({**failure_facts(error), protocol.PARTITION: partition})
     return Message(RecordDict({protocol.FACTS: facts}), reply_to=message)
 
 
-def _check_message(message: Message, context: Context, config: Config) -> None:
-    sent = message.content.config_records[protocol.CONFIG]
+def _node_number(context: Context, key: str, default: int | None = None) -> int:
+    """A number that the node was started with."""
+    value = context.node_config.get(key, default)
+    if type(value) is not int:
+        raise ConfigError(
+            f"{key} of this SuperNode must be a whole number, got {value!r}; start it with "
+            '--node-config "partition-id=0 num-partitions=2"'
+        )
+    return value
+
+
+def _check_message(sent: Record, context: Context, config: Config, partition: int) -> None:
     if sent.get(protocol.FORMAT_KEY) != protocol.FORMAT:
         raise MessageError(
             f"the server speaks message format {sent.get(protocol.FORMAT_KEY)!r}, this client "
@@ -85,6 +98,12 @@ def _check_message(message: Message, context: Context, config: Config) -> None:
             "the server runs other code than this client; a Flower service started in another "
             "checkout keeps that checkout's code: stop it and run again"
         )
+    addressee = sent.get(protocol.PARTITION, partition)
+    if addressee != partition:
+        raise MessageError(
+            f"the message is for partition {addressee!r}, this is partition {partition}; "
+            "the nodes changed during the run"
+        )
     partitions = context.node_config.get("num-partitions")
     if partitions != config.partition.count:
         raise MessageError(
@@ -94,7 +113,19 @@ def _check_message(message: Message, context: Context, config: Config) -> None:
         )
 
 
-def _census(message: Message, config: Config, partition: int) -> RecordDict:
+def _answer_query(message: Message, config: Config, partition: int) -> RecordDict:
+    sent = config_of(message)
+    token, wanted = forgotten_token(sent), files_to_check(sent)
+    if token is None and not wanted:
+        return _census(config, partition)
+    if token is not None:
+        Memory(token, partition).forget()
+    for number, digest in wanted.items():
+        Memory(token_of(sent), partition).read(number, digest)
+    return RecordDict({protocol.FACTS: ConfigRecord({protocol.PARTITION: partition})})
+
+
+def _census(config: Config, partition: int) -> RecordDict:
     holding = turn.open_holding(config, partition)
     table = open_table(config, holding.dataset.catalog)
     arrays = {"users": holding.users}
@@ -118,32 +149,38 @@ def _census(message: Message, config: Config, partition: int) -> RecordDict:
 
 
 def _train(message: Message, config: Config, partition: int) -> RecordDict:
-    sent = message.content.config_records[protocol.CONFIG]
+    asked = train_request(config_of(message))
     holding = turn.open_holding(config, partition)
-    number = int(cast(int, sent[protocol.ROUND]))
-    weights, done = turn.train_turn(
+    done = turn.train_turn(
         config,
         holding,
-        Memory(str(sent[protocol.TOKEN]), partition),
-        _arrays(message, protocol.ARRAYS),
-        _arrays(message, protocol.FREQUENCY)[protocol.FREQUENCY],
-        round=number,
-        accepted=int(cast(int, sent[protocol.LAST_ACCEPTED])),
+        Memory(asked.past.token, partition),
+        arrays_in(message, protocol.ARRAYS),
+        frequency_in(message, holding.dataset.catalog.num_items),
+        round=asked.round,
+        accepted=asked.past.accepted,
+        private=asked.past.private,
+        keep=asked.keep,
         partition=partition,
-        best=int(cast(int, sent.get(protocol.BEST_ACCEPTED, 0))),
-        proximal_mu=float(cast(float, sent.get(protocol.PROXIMAL_MU, 0.0))),
+        proximal_mu=asked.proximal_mu,
     )
     metrics = MetricRecord(
         {
             protocol.NUM_EXAMPLES: holding.targets,
-            protocol.TRAIN_LOSS: done.loss,
-            protocol.TRAINED_TARGETS: done.targets,
+            protocol.TRAIN_LOSS: done.fit.loss,
+            protocol.TRAINED_TARGETS: done.fit.targets,
         }
     )
-    facts = ConfigRecord({protocol.PARTITION: partition, protocol.ROUND: number})
+    facts = ConfigRecord(
+        {
+            protocol.PARTITION: partition,
+            protocol.ROUND: asked.round,
+            protocol.PRIVATE: done.private,
+        }
+    )
     return RecordDict(
         {
-            protocol.ARRAYS: _array_record(weights),
+            protocol.ARRAYS: _array_record(done.weights),
             protocol.METRICS: metrics,
             protocol.FACTS: facts,
         }
@@ -151,20 +188,19 @@ def _train(message: Message, config: Config, partition: int) -> RecordDict:
 
 
 def _evaluate(message: Message, config: Config, partition: int) -> RecordDict:
-    sent = message.content.config_records[protocol.CONFIG]
+    asked = evaluate_request(config_of(message))
     holding = turn.open_holding(config, partition)
-    memory = Memory(str(sent[protocol.TOKEN]), partition)
-    is_model = sent[protocol.SCORER] == "model"
     held_out, personal = turn.evaluate_turn(
         config,
         holding,
-        memory,
-        _arrays(message, protocol.ARRAYS) if is_model else {},
-        _arrays(message, protocol.FREQUENCY)[protocol.FREQUENCY],
-        scorer=str(sent[protocol.SCORER]),
-        stage=cast(Stage, sent[protocol.STAGE]),
-        protocols=tuple(str(sent[protocol.PROTOCOLS]).split(",")),
-        accepted=int(cast(int, sent[protocol.LAST_ACCEPTED])),
+        Memory(asked.past.token, partition),
+        arrays_in(message, protocol.ARRAYS) if asked.scorer == "model" else {},
+        frequency_in(message, holding.dataset.catalog.num_items),
+        scorer=asked.scorer,
+        stage=asked.stage,
+        protocols=asked.protocols,
+        accepted=asked.past.accepted,
+        private=asked.past.private,
         counts_are_shared=config.federation.share_counts,
     )
     arrays = {f"rank/{name}": ranks for name, ranks in held_out.ranks.items()}
@@ -177,21 +213,15 @@ def _evaluate(message: Message, config: Config, partition: int) -> RecordDict:
     }
     if personal is not None:
         arrays["personal"] = personal
-    if sent.get(protocol.IS_LAST, False):
-        memory.forget()
     return RecordDict(
         {
             protocol.RANKS: _array_record(arrays),
             protocol.METRICS: MetricRecord({protocol.NUM_EXAMPLES: len(held_out.users)}),
             protocol.FACTS: ConfigRecord(
-                {protocol.PARTITION: partition, protocol.ROUND: sent[protocol.ROUND]}
+                {protocol.PARTITION: partition, protocol.ROUND: asked.round}
             ),
         }
     )
-
-
-def _arrays(message: Message, name: str) -> dict[str, np.ndarray]:
-    return {key: value.numpy() for key, value in message.content.array_records[name].items()}
 
 
 def _array_record(arrays: dict[str, np.ndarray]) -> ArrayRecord:

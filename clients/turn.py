@@ -4,6 +4,7 @@ Each turn is a pure function of the config, the message and the client's private
 repeated turn gives the same bytes.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -16,7 +17,7 @@ from fedrec.data.partition import users_of
 from fedrec.data.sequences import Sequences
 from fedrec.data.splits import Stage
 from fedrec.data.store import Dataset
-from fedrec.errors import ConfigError
+from fedrec.errors import ConfigError, MessageError, TrainingError
 from fedrec.evaluation.held_out import HeldOut, Scorer, popularity_scorer, rank_held_out
 from fedrec.evaluation.model_scorer import model_scorer
 from fedrec.models.parameters import (
@@ -62,6 +63,21 @@ class Holding:
     targets: int
 
 
+@dataclass(frozen=True)
+class Trained:
+    """What a train turn made.
+
+    Attributes:
+        weights: the new shared weights.
+        fit: mean loss, targets and steps.
+        private: sha256 of the private file of this round; empty if the client keeps nothing.
+    """
+
+    weights: NamedArrays
+    fit: Fit
+    private: str
+
+
 def open_holding(config: Config, partition: int) -> Holding:
     """Open the data and find the users of a partition, once per process."""
     return _holding(config, partition, prepare_data(config))
@@ -91,11 +107,12 @@ def train_turn(
     *,
     round: int,
     accepted: int,
+    private: str = "",
+    keep: Sequence[int] = (),
     partition: int,
     proximal_mu: float,
-    best: int = 0,
-) -> tuple[NamedArrays, Fit]:
-    """Train from the sent weights; return the new shared weights and what the fit did.
+) -> Trained:
+    """Train from the sent weights and keep what stays here in a private file.
 
     Args:
         config: of the run.
@@ -105,17 +122,23 @@ def train_turn(
         frequency: (V + 1,) training events per item over all clients.
         round: number of this round.
         accepted: round whose private file to go on from, 0 for a fresh start.
+        private: sha256 of that file.
+        keep: other rounds whose private files are still needed.
         partition: number of the client.
         proximal_mu: weight of the FedProx term.
-        best: round whose private file belongs to the best global model so far; it is kept.
+
+    Raises:
+        MessageError: weights that are not those of the model here.
+        ResourceError: the private file is another one or cannot be written.
+        TrainingError: the loss, or what would be kept, is not finite; nothing is written.
     """
     model, groups = _model(config, holding, frequency)
-    load_arrays(model, weights, groups.shared)
+    _load_sent(model, weights, groups)
     keeps_state = config.local.optimizer_state == "keep"
     remembers = keeps_state or bool(groups.private)
-    private, optimizer_state = split_state(memory.read(accepted) if remembers else {})
-    if private:
-        load_arrays(model, private, groups.private)
+    parameters, optimizer_state = split_state(memory.read(accepted, private) if remembers else {})
+    if parameters:
+        load_arrays(model, parameters, groups.private)
     optimizer = local_optimizer(config, model)
     if keeps_state:
         load_optimizer_arrays(model, optimizer, optimizer_state)
@@ -135,9 +158,9 @@ def train_turn(
         arrays_of(model, groups.private),
         optimizer_arrays(model, optimizer) if keeps_state else {},
     )
-    if remembers:
-        memory.write(round, kept, accepted, best)
-    return arrays_of(model, groups.shared), done
+    _check_finite(kept)
+    written = memory.write(round, kept, {accepted, *keep}) if remembers else ""
+    return Trained(arrays_of(model, groups.shared), done, written)
 
 
 def evaluate_turn(
@@ -151,6 +174,7 @@ def evaluate_turn(
     stage: Stage,
     protocols: tuple[str, ...],
     accepted: int,
+    private: str = "",
     counts_are_shared: bool,
 ) -> tuple[HeldOut, np.ndarray | None]:
     """Rank the held-out items of the partition's users.
@@ -165,6 +189,7 @@ def evaluate_turn(
         stage: "validation" or "test".
         protocols: how the ranks are made.
         accepted: round whose private parameters make the personalised model.
+        private: sha256 of the private file that holds them.
         counts_are_shared: whether ``frequency`` holds anything.
 
     Returns:
@@ -192,14 +217,32 @@ def evaluate_turn(
     if scorer != "model":
         raise ConfigError(f"scorer must be model, popularity or best-possible, got {scorer!r}")
     model, groups = _model(config, holding, frequency)
-    load_arrays(model, weights, groups.shared)
+    _load_sent(model, weights, groups)
     result = ranked(model_scorer(model, num_items, config.model.max_length))
     if not groups.private or accepted == 0:
         return result, None
-    private, _ = split_state(memory.read(accepted))
-    load_arrays(model, private, groups.private)
+    parameters, _ = split_state(memory.read(accepted, private))
+    load_arrays(model, parameters, groups.private)
     personal = ranked(model_scorer(model, num_items, config.model.max_length))
     return result, personal.ranks[protocols[0]]
+
+
+def _load_sent(model: Recommender, weights: NamedArrays, groups: Groups) -> None:
+    """Load the server's weights; a copy into the model would cast another dtype in silence."""
+    load_arrays(model, weights, groups.shared)
+    for name, now in arrays_of(model, groups.shared).items():
+        if weights[name].dtype != now.dtype:
+            raise MessageError(f"weights {name!r} are {weights[name].dtype}, expected {now.dtype}")
+
+
+def _check_finite(kept: NamedArrays) -> None:
+    """Refuse a state that no later round could recover from, however good its weights look."""
+    for name, array in kept.items():
+        if not np.isfinite(array).all():
+            raise TrainingError(
+                f"its training diverged: private {name!r} holds NaN or infinity; "
+                "lower local.learning-rate or set local.clip-norm"
+            )
 
 
 def _model(config: Config, holding: Holding, frequency: np.ndarray) -> tuple[Recommender, Groups]:

@@ -1,21 +1,13 @@
 """The ``fedrec`` command. Thin: it reads words, calls a function, prints what came of it."""
 
-import contextlib
-import os
-import shlex
 import signal
-import sys
-from collections.abc import Iterator
-from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from fedrec.errors import ConfigError, FedrecError
-
-if TYPE_CHECKING:
-    from rich.console import Console
+from experiments.terminal import Terminated, ending, print_path, show_end, terminal, typed
+from fedrec.errors import ConfigError
 
 app = typer.Typer(
     help="Federated simulation for sequential recommendation.",
@@ -33,26 +25,36 @@ Sets = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change a key; `fedrec keys` lists them."),
 ]
+RunFolder = Annotated[str, typer.Argument(metavar="RUN", help="A run's folder, or its name.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Print what counts only: no table.")]
+OtherEngine = Annotated[
+    str | None, typer.Option("--engine", help="flower, inline or ray; by default the run's own.")
+]
+Workers = Annotated[
+    int | None, typer.Option(help="Ray workers (engine ray); all usable cores by default.")
+]
+Address = Annotated[
+    str | None, typer.Option(help="Ray cluster (engine ray): auto, or host:port of its head.")
+]
 Out = Annotated[str | None, typer.Option("--out", help="The run folder to make.")]
-
-
-class Terminated(KeyboardInterrupt):
-    """SIGTERM: ends a run as Ctrl-C does, with its own exit code."""
-
-    exit_code = 128 + signal.SIGTERM
 
 
 @app.command()
 def run(
     source: Source = None,
     sets: Sets = None,
-    engine: Annotated[str, typer.Option(help="flower, or inline: this process.")] = "flower",
+    engine: Annotated[str, typer.Option(help="flower, ray, or inline: this process.")] = "flower",
+    workers: Workers = None,
+    address: Address = None,
     partitions: Annotated[int | None, typer.Option(help="partition.count")] = None,
     out: Out = None,
     seed: Annotated[int | None, typer.Option(help="seed")] = None,
     name: Annotated[str | None, typer.Option(help="run.name, a folder's name.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print the report's path only.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in the folder, if there is one.")
+    ] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Run a federation and write its run folder with a report."""
     with ending():
@@ -65,31 +67,103 @@ def run(
             "seed": seed,
             "run.name": name,
             "run.overwrite": overwrite or None,
+            "run.resume": resume or None,
         }
         config = resolve(source, sets or (), options)
         console = terminal()
         from fedrec.report.live import LiveRounds
 
         with LiveRounds(console, config.evaluation.main_protocol, quiet=quiet) as live:
-            folder = run_federation(config, engine=engine, command=typed(), on_round=live.add)
-        if not quiet:
-            from fedrec.report.history import read_run
-            from fedrec.report.tables import final_table
-
-            console.print(final_table(read_run(folder)))
-        print_path("report", folder / "report.html", quiet=quiet)
+            folder = run_federation(
+                config,
+                engine=engine,
+                command=typed(),
+                workers=workers,
+                address=address,
+                on_round=live.add,
+                on_wait=live.wait,
+            )
+        show_end(console, folder, quiet=quiet)
 
 
 @app.command()
-def report(run: Annotated[str, typer.Argument(help="A run's folder, or its name.")]) -> None:
+def resume(
+    run: RunFolder,
+    engine: OtherEngine = None,
+    workers: Workers = None,
+    address: Address = None,
+    accept_code_change: Annotated[
+        bool, typer.Option("--accept-code-change", help="Go on under other code; recorded.")
+    ] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Go on with a run that was killed or stopped, to the bytes of an uninterrupted one."""
+    with ending():
+        from experiments.resume import config_of, run_folder, where_it_goes_on
+        from experiments.resume import resume as resume_run
+        from fedrec.report.live import LiveRounds
+
+        folder = run_folder(run)
+        console = terminal()
+        protocol = config_of(folder).evaluation.main_protocol
+        for line in where_it_goes_on(folder):
+            typer.echo(line, err=quiet)
+        with LiveRounds(console, protocol, quiet=quiet) as live:
+            resume_run(
+                folder,
+                engine=engine,
+                command=typed(),
+                accept_code_change=accept_code_change,
+                workers=workers,
+                address=address,
+                on_round=live.add,
+                on_wait=live.wait,
+            )
+        show_end(console, folder, quiet=quiet)
+
+
+@app.command()
+def verify(
+    run: RunFolder,
+    engine: OtherEngine = None,
+    workers: Workers = None,
+    address: Address = None,
+    quiet: Quiet = False,
+) -> None:
+    """Run a folder's config again and compare byte by byte; exit code 1 if anything differs."""
+    with ending():
+        from experiments.resume import config_of, run_folder
+        from experiments.verify import verify as verify_run
+        from fedrec.report.live import LiveRounds
+
+        folder = run_folder(run)
+        console = terminal()
+        protocol = config_of(folder).evaluation.main_protocol
+        with LiveRounds(console, protocol, quiet=quiet) as live:
+            found = verify_run(
+                folder,
+                engine=engine,
+                command=typed(),
+                workers=workers,
+                address=address,
+                on_round=live.add,
+                on_wait=live.wait,
+            )
+        for line in found:
+            typer.echo(f"differs: {line}", err=True)
+        if found:
+            raise typer.Exit(1)
+        typer.echo(f"verified: {folder}: same bytes, same history")
+
+
+@app.command()
+def report(run: RunFolder) -> None:
     """Write figures and report.html from a run folder alone."""
     with ending():
-        from fedrec.home import home
+        from experiments.resume import run_folder
         from fedrec.report.page import write_report
 
-        given = Path(run)
-        is_name = not given.exists() and len(given.parts) == 1
-        print_path("report", write_report(home() / "runs" / run if is_name else given))
+        print_path("report", write_report(run_folder(run)))
 
 
 @app.command()
@@ -175,47 +249,6 @@ def describe(source: Source = None, sets: Sets = None) -> None:
         console = terminal()
         for part in described(resolve(source, sets or ())):
             console.print(part)
-
-
-@contextlib.contextmanager
-def ending() -> Iterator[None]:
-    """End the command by the exit codes of fedrec.errors: one line, and no traceback.
-
-    FEDREC_DEBUG=1 shows the traceback instead. A bug of ours shows one always.
-    """
-    try:
-        yield
-    except FedrecError as error:
-        if os.environ.get("FEDREC_DEBUG") == "1":
-            raise
-        from fedrec.report.plain import plain
-
-        typer.echo(f"error: {' '.join(plain(error).split())}", err=True)
-        raise typer.Exit(error.exit_code) from None
-    except Terminated:
-        typer.echo("error: terminated", err=True)
-        raise typer.Exit(Terminated.exit_code) from None
-    except KeyboardInterrupt:
-        typer.echo("error: interrupted", err=True)
-        raise typer.Exit(128 + signal.SIGINT) from None
-
-
-def terminal() -> "Console":
-    """Where tables go; wide where no terminal says how wide it is."""
-    from rich.console import Console
-
-    console = Console()
-    return console if console.is_terminal else Console(width=120)
-
-
-def typed() -> str:
-    """The command as it was typed, quoted for a shell."""
-    return shlex.join(["fedrec", *sys.argv[1:]])
-
-
-def print_path(label: str, path: Path, *, quiet: bool = False) -> None:
-    """A path on a line of its own, never wrapped or coloured: other programs read it."""
-    typer.echo(str(path) if quiet else f"{label}: {path}")
 
 
 def main() -> None:

@@ -17,7 +17,14 @@ from pathlib import Path
 from typing import Any
 
 import fedrec
-from experiments.service import Service, end_run, flower_command, last_error, service
+from experiments.service import (
+    LOCAL_ENCODERS,
+    Service,
+    end_run,
+    flower_command,
+    last_error,
+    service,
+)
 from fedrec.config import Config
 from fedrec.config_keys import flatten, toml_value
 from fedrec.dotted import DOTTED_NAME
@@ -29,13 +36,14 @@ from fedrec.errors import (
     ResourceError,
 )
 from fedrec.report.history import COMPLETE, read_json, write_json
+from server.interrupts import ask_to_stop
 
+SAVE_SECONDS = 15.0  # for a checkpoint after Ctrl-C, from a server that looks 10 times a second
 APP = "fedrec-app"
 KINDS = (ConfigError, ParticipationError, DataError, ResourceError)
 PACKAGES = ("fedrec", "clients", "server")
 POLL_SECONDS = 0.3
 STATUS_SECONDS = 5.0  # `flwr ls` costs a second of a core
-LOCAL_ENCODERS = ("minilm", "hashed")
 
 Record = dict[str, Any]
 
@@ -64,8 +72,9 @@ def run_on_flower(
             try:
                 status = _follow(running, run_id, folder, before, on_round)
             except KeyboardInterrupt as stop:
-                end_run(running)
                 code = getattr(stop, "exit_code", 128 + signal.SIGINT)
+                _let_it_save(folder, before, code)
+                end_run(running)
                 _close(folder, before, "interrupted", "interrupted by the user", code)
                 raise
             return _outcome(running, run_id, folder, before, status)
@@ -217,6 +226,16 @@ def _close(
     if about.get("status") == "running":
         end = {"status": status, "reason": reason, "exit_code": exit_code}
         write_json(folder / "run.json", about | end)
+
+
+def _let_it_save(folder: Path, before: tuple[int, int] | None, exit_code: int) -> None:
+    """Ask the server to write a checkpoint and end; no signal reaches it inside Flower."""
+    if _about(folder, before).get("status") != "running":
+        return
+    ask_to_stop(folder, exit_code)
+    deadline = time.monotonic() + SAVE_SECONDS
+    while time.monotonic() < deadline and _about(folder, before).get("status") == "running":
+        time.sleep(POLL_SECONDS)
 
 
 def _outcome(

@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from clients.app import app
+from experiments.run import saying_how_to_go_on
 from fedrec.config import Config
 from fedrec.config_keys import flatten
 from fedrec.errors import ConfigError
 from fedrec.workbench import check_fit, prepare_data
-from server.app import serve
 from server.inline import InlineGrid
+from server.serving import serve
+
+IN_ONE_PLACE = "in one place ("  # how run.json names the engine of a reference
 
 
 def reference(
@@ -47,14 +50,16 @@ def reference(
     else:
         prepare_data(alone)  # popularity draws no negatives that could be too many
     grid = InlineGrid(app, 1, flatten(alone), threads=usable_cores())
-    return serve(
-        grid,
-        alone,
-        engine=f"in one place ({kind})",
-        command=f"fedrec reference {kind} {folder / 'config.toml'}",
-        on_round=on_round,
-        scorer="model" if kind == "central" else "popularity",
-    )
+    with saying_how_to_go_on(folder):
+        return serve(
+            grid,
+            alone,
+            engine=f"{IN_ONE_PLACE}{kind})",
+            command=f"fedrec reference {kind} {folder / 'config.toml'}",
+            on_round=on_round,
+            scorer="model" if kind == "central" else "popularity",
+            threads=usable_cores(),
+        )
 
 
 def usable_cores() -> int:

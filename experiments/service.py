@@ -19,14 +19,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from experiments import watchdog
 from fedrec.errors import ResourceError
 from fedrec.home import home
 
 START_SECONDS = 90.0  # a cold disk and two cores
-STOP_SECONDS = 10.0
-OVER = b"over"  # what the watcher reads when it need not act
-MARK = "FEDREC_SERVICE"  # environment variable that every process of one service carries
 ERROR_LINE = re.compile(r"[\w.]*(Error|Exception|Exit)\b.*:|.*\bERROR\b")
+LOCAL_ENCODERS = ("minilm", "hashed")  # need no network
 SOCKET_PATH_ROOM = 30  # Ray appends about 70 characters to its folder; Unix sockets take 107
 
 
@@ -79,16 +78,16 @@ def service(folder: Path, settings: Mapping[str, str]) -> Iterator[Service]:
             start_new_session=True,  # Ctrl-C reaches us alone; we decide who ends in which order
         )
     running = Service(working_folder.resolve(), environment, process, log)
-    watcher = _watcher(running)
-    try:
-        _wait_until_healthy(running, port)
-        yield running
-    finally:
-        _end(environment[MARK], running.working_folder)
-        with contextlib.suppress(ProcessLookupError, PermissionError):  # where there is no /proc
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        watcher.communicate(OVER)
+    with watchdog.watched(environment[watchdog.MARK], running.working_folder):
+        try:
+            _wait_until_healthy(running, port)
+            yield running
+        finally:
+            watchdog.end(environment[watchdog.MARK], running.working_folder)
+            # Where there is no /proc, none was found.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
 def flower_command(name: str) -> str:
@@ -113,46 +112,20 @@ def end_run(running: Service) -> None:
     Flower runs the ServerApp in a thread that no signal reaches, so it writes no last line.
     """
     start = time.monotonic()
-    while time.monotonic() < start + STOP_SECONDS:
-        ours = processes(running.environment[MARK], running.working_folder)
+    while time.monotonic() < start + watchdog.STOP_SECONDS:
+        ours = watchdog.processes(running.environment[watchdog.MARK], running.working_folder)
         pids = [pid for pid in ours if b"flwr-simulation" in _command_line(pid)]
         if not pids:
             return
         for pid in pids:
-            _send(pid, signal.SIGTERM)
+            watchdog.send(pid, signal.SIGTERM)
         time.sleep(0.2)
-
-
-def processes(mark: str, working_folder: Path) -> set[int]:
-    """The live processes of a service, without this one.
-
-    Those that carry its mark in their environment or work in its folder, and all that they
-    started: Ray's processes write their title over the memory where their environment was.
-    """
-    marked = f"{MARK}={mark}".encode()
-    parents: dict[int, int] = {}
-    ours: set[int] = set()
-    for entry in Path("/proc").glob("[0-9]*"):  # empty where there is no /proc
-        pid = int(entry.name)
-        with contextlib.suppress(OSError, ValueError, IndexError):
-            state, parent = (entry / "stat").read_text().rpartition(")")[2].split()[:2]
-            if state == "Z":
-                continue
-            parents[pid] = int(parent)
-            in_folder = (entry / "cwd").readlink() == working_folder
-            if in_folder or marked in (entry / "environ").read_bytes().split(b"\0"):
-                ours.add(pid)
-    size = -1
-    while size != len(ours):
-        size = len(ours)
-        ours |= {pid for pid, parent in parents.items() if parent in ours}
-    return ours - {os.getpid()}
 
 
 def _environment(folder: Path, port: int) -> dict[str, str]:
     values = {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
-        MARK: secrets.token_hex(8),
+        watchdog.MARK: secrets.token_hex(8),
         "FEDREC_HOME": str(home()),
         "FLWR_HOME": str(folder / "home"),
         "FLWR_LOCAL_SUPERLINK_HTTP_API_PORT": str(port),
@@ -176,30 +149,6 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
     return port
-
-
-def _watcher(running: Service) -> subprocess.Popen[bytes]:
-    """A process that ends the service when this one is killed and cannot do it itself.
-
-    It waits at the end of a pipe, which closes with us however we end.
-    """
-    root = Path(__file__).resolve().parent.parent
-    return subprocess.Popen(
-        [sys.executable, "-m", __name__, running.environment[MARK], str(running.working_folder)],
-        cwd=running.working_folder.parent,
-        env=dict(os.environ) | {"PYTHONPATH": str(root)},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-
-
-def _watch(mark: str, working_folder: Path) -> None:
-    """What the watcher does: nothing if it is told that all is over, else end what is left."""
-    if sys.stdin.buffer.read() != OVER:
-        _end(mark, working_folder)
-        shutil.rmtree(working_folder.parent, ignore_errors=True)
 
 
 def _wait_until_healthy(running: Service, port: int) -> None:
@@ -227,32 +176,8 @@ def last_error(log: str) -> str:
     return (named or lines or ["nothing in its log"])[-1][:400]
 
 
-def _end(mark: str, working_folder: Path) -> None:
-    """End every process of a service: ask first, then kill, until none is left."""
-    start = time.monotonic()
-    asked: set[int] = set()
-    quiet = 0  # scans in a row without a process; one may be born while we look
-    while quiet < 3 and time.monotonic() < start + 2 * STOP_SECONDS:
-        left = processes(mark, working_folder)
-        late = time.monotonic() > start + STOP_SECONDS
-        for pid in left if late else left - asked:
-            _send(pid, signal.SIGKILL if late else signal.SIGTERM)
-        asked |= left
-        quiet = 0 if left else quiet + 1
-        time.sleep(0.1)
-
-
-def _send(pid: int, number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.kill(pid, number)
-
-
 def _command_line(pid: int) -> bytes:
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return b""
-
-
-if __name__ == "__main__":
-    _watch(sys.argv[1], Path(sys.argv[2]))

@@ -32,6 +32,8 @@ def simulate(
     *,
     data: "Dataset | pd.DataFrame | None" = None,
     engine: str = "inline",
+    workers: int | None = None,
+    address: str | None = None,
     out: str | Path | None = None,
     seed: int | None = None,
     overwrite: bool = False,
@@ -44,7 +46,9 @@ def simulate(
         changes: dotted keys that win over ``settings``: ``{"federation.rounds": 5}``.
         data: events or a prepared dataset; wins over the key ``data.source``. The columns of a
             DataFrame are named by the keys ``data.user-column`` and so on.
-        engine: "inline" (this process) or "flower" (Flower's simulation on Ray).
+        engine: "inline" (this process), "ray" (workers on Ray) or "flower" (Flower's simulation).
+        workers: of engine "ray"; all usable cores when None.
+        address: of a Ray cluster for engine "ray", "auto" or host:port; None starts one.
         out: the run folder; by default one is named under ``$FEDREC_HOME/runs``.
         seed: wins over the key ``seed``.
         overwrite: replace a run that is already in ``out``.
@@ -68,7 +72,15 @@ def simulate(
         source = str(_stored(data, config))
         config = dataclasses.replace(config, data=dataclasses.replace(config.data, source=source))
     command = f"fedrec.simulate(engine={engine!r})  # or: fedrec run {shlex.quote('config.toml')}"
-    return read_run(run(config, engine=engine, command=command, on_round=on_round or ignore))
+    folder = run(
+        config,
+        engine=engine,
+        workers=workers,
+        address=address,
+        command=command,
+        on_round=on_round or ignore,
+    )
+    return read_run(folder)
 
 
 def load(folder: str | Path) -> Run:

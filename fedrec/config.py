@@ -4,6 +4,7 @@ A run thus fails before its first round. The defaults live here; a test keeps
 ``[tool.flwr.app.config]`` in pyproject.toml equal to them. Keys are read in ``config_keys``.
 """
 
+import math
 import re
 from dataclasses import dataclass, field
 
@@ -166,6 +167,8 @@ class Federation:
     rounds: int = 20
     fraction: float = 1.0
     min_participation: float = 0.5
+    drop_out: float = 0.0  # simulated: a chosen client fails to answer this often, by the seed
+    outlier_limit: float = 100.0  # times the round's median: the largest norm and loss of a reply
     evaluate_every: int = 1
     evaluate_fraction: float = 1.0
     patience: int = 0  # evaluations without a better NDCG@10 before stopping; 0: never
@@ -177,6 +180,9 @@ class Federation:
         count("federation.rounds", self.rounds)
         fraction("federation.fraction", self.fraction)
         fraction("federation.min-participation", self.min_participation)
+        share("federation.drop-out", self.drop_out)
+        limit = self.outlier_limit
+        require(1 < limit < math.inf, "federation.outlier-limit", "a finite number above 1", limit)
         count("federation.evaluate-every", self.evaluate_every)
         fraction("federation.evaluate-fraction", self.evaluate_fraction)
         count("federation.patience", self.patience, 0)
@@ -251,11 +257,19 @@ class Run:
     dir: str = ""
     name: str = ""
     overwrite: bool = False
-    checkpoint_every: int = 5
+    resume: bool = False  # go on from the last checkpoint in the folder, if it holds a run
+    accept_code_change: bool = False  # resume under other code; run.json records it
+    replay: str = ""  # a run's folder whose left-out replies are left out again: fedrec verify
+    checkpoint_every: int = 5  # rounds; 0: never
 
     def __post_init__(self) -> None:
         check_run_name(self.name)
-        count("run.checkpoint-every", self.checkpoint_every)
+        count("run.checkpoint-every", self.checkpoint_every, 0)
+        if self.resume and self.overwrite:
+            raise ConfigError(
+                "run.resume and run.overwrite contradict each other: one keeps what is in the "
+                "folder, the other removes it; choose one"
+            )
 
 
 def check_run_name(name: str) -> None:

@@ -100,14 +100,19 @@ def to_toml(config: Config, *, with_run: bool = False) -> str:
     return "\n".join(lines) + "\n"
 
 
-def config_hash(config: Config) -> str:
-    """sha256 of what is computed: every key but ``run.*`` and ``device``."""
-    flat = {key: value for key, value in flatten(config).items() if key != "device"}
-    flat = {key: value for key, value in flat.items() if not key.startswith("run.")}
+def computed_keys(config: Config) -> dict[str, Value]:
+    """Every key that what is computed depends on: all but ``run.*`` and ``device``."""
+    flat = flatten(config)
+    kept = {k: v for k, v in flat.items() if k != "device" and not k.startswith("run.")}
     for key in ("data.source", "data.items", "evaluation.ncf-negatives"):
         # Where a file lies changes nothing; what is in it is the data's own hash.
-        flat[key] = Path(str(flat[key])).name
-    return hashlib.sha256(json.dumps(flat, sort_keys=True).encode()).hexdigest()
+        kept[key] = Path(str(kept[key])).name
+    return kept
+
+
+def config_hash(config: Config) -> str:
+    """sha256 of what is computed: the keys of ``computed_keys`` with their values."""
+    return hashlib.sha256(json.dumps(computed_keys(config), sort_keys=True).encode()).hexdigest()
 
 
 def absolute_paths(config: Config, folder: Path) -> Config:
@@ -129,5 +134,7 @@ def absolute_paths(config: Config, folder: Path) -> Config:
         )
     if run.dir:
         run = dataclasses.replace(run, dir=str((folder / run.dir).resolve()))
+    if run.replay:
+        run = dataclasses.replace(run, replay=str((folder / run.replay).resolve()))
     data = dataclasses.replace(data, **found)
     return dataclasses.replace(config, data=data, evaluation=evaluation, run=run)

@@ -5,6 +5,7 @@ FedrecError                 1  (a bug of ours, when nothing below fits)
 ├── ParticipationError      3  too few clients answered a round
 ├── DataError               4  a data file, an archive, an interaction
 ├── ResourceError           5  disk, memory, device, engine, network, a missing extra
+├── TrainingError           1  local training that diverged
 ├── EvaluationError         1  scores that cannot be ranked (NaN, wrong shape)
 └── MessageError            1  a message between client and server that breaks the protocol
 """
@@ -38,6 +39,10 @@ class ResourceError(FedrecError):
     """The machine lacks something: disk, memory, a device, an engine, a package, a network."""
 
     exit_code = 5
+
+
+class TrainingError(FedrecError):
+    """Local training diverged: its loss or what it leaves behind is NaN or infinite."""
 
 
 class EvaluationError(FedrecError):

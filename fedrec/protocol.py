@@ -15,7 +15,7 @@ from pathlib import Path
 
 import fedrec
 
-FORMAT = 1  # of messages; both sides refuse another
+FORMAT = 2  # of messages; both sides refuse another
 PACKAGES = ("fedrec", "clients", "server")  # one release: both sides must run the same
 
 ARRAYS = "arrays"  # the record of weights, as Flower's strategies call it
@@ -33,8 +33,12 @@ TRAINED_TARGETS = "trained-targets"
 ROUND = "server-round"  # Flower's strategies set this one
 PROXIMAL_MU = "proximal-mu"  # and FedProx this one
 LAST_ACCEPTED = "last-accepted"  # round whose reply of this client was used last, 0 for none
-BEST_ACCEPTED = "best-accepted"  # the same, at the time of the best global model
-IS_LAST = "is-last"  # the run is over: private files may be forgotten
+PRIVATE = (
+    "private-sha256"  # of the private file of that round; in a reply, of the file just written
+)
+KEEP = "keep"  # rounds whose private files a checkpoint or the best model needs, as in "3,5"
+FORGET = "forget"  # in a query: the run is over, its private files may go
+CHECK = "check"  # in a query: private files that must be there, as in "3:sha256,5:sha256"
 TOKEN = "run-token"  # names the client's private files of this run
 STAGE = "stage"
 SCORER = "scorer"  # model, popularity or best-possible
@@ -47,16 +51,25 @@ FORMAT_KEY = "format"
 
 
 @lru_cache(maxsize=1)
-def code_fingerprint() -> str:
-    """sha256 over the sources of fedrec, and of clients and server where they lie beside it.
+def code_files() -> dict[str, str]:
+    """File -> sha256, over the sources of fedrec, and of clients and server where they lie beside.
 
-    A service that was started in another checkout would otherwise train that checkout's code in
-    silence. The files are read, never imported.
+    The files are read, never imported.
     """
     root = Path(fedrec.__file__).parent.parent
-    digest = hashlib.sha256()
-    for package in PACKAGES:
-        for path in sorted((root / package).rglob("*.py")):
-            digest.update(path.relative_to(root).as_posix().encode() + b"\0")
-            digest.update(path.read_bytes() + b"\0")
-    return digest.hexdigest()
+    return {
+        path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for package in PACKAGES
+        for path in sorted((root / package).rglob("*.py"))
+    }
+
+
+@lru_cache(maxsize=1)
+def code_fingerprint() -> str:
+    """sha256 over all those files and their names.
+
+    A service that was started in another checkout would otherwise train that checkout's code in
+    silence.
+    """
+    listed = "".join(f"{name} {digest}\n" for name, digest in code_files().items())
+    return hashlib.sha256(listed.encode()).hexdigest()

@@ -15,9 +15,10 @@ from fedrec import protocol
 from fedrec.errors import (
     ConfigError,
     DataError,
+    MessageError,
     ParticipationError,
 )
-from server.exchange import exchange
+from server.exchange import Watch, exchange, nothing
 from server.replies import raise_failure
 
 NODE_WAIT = 120.0  # seconds until all nodes must have come up
@@ -91,7 +92,7 @@ def wait_for_nodes(grid: Grid, count: int, patience: float = NODE_WAIT) -> list[
     return nodes
 
 
-def take_census(grid: Grid, count: int, timeout: float) -> Census:
+def take_census(grid: Grid, count: int, timeout: float, watch: Watch = nothing) -> Census:
     """Ask every node; all must answer, agree on code and data, and hold different users.
 
     Raises:
@@ -103,7 +104,7 @@ def take_census(grid: Grid, count: int, timeout: float) -> Census:
     content = RecordDict({protocol.CONFIG: config})
     nodes = wait_for_nodes(grid, count)
     messages = [Message(content, node, MessageType.QUERY) for node in nodes]
-    replies = exchange(grid, messages, timeout)
+    replies = exchange(grid, messages, timeout, watch)
     for reply in replies:
         raise_failure(reply)
     if len(replies) < count:
@@ -114,34 +115,81 @@ def take_census(grid: Grid, count: int, timeout: float) -> Census:
     return _census(replies, count)
 
 
+@dataclass(frozen=True)
+class _Said:
+    """What one node said: the fields of ``Census``, for one partition."""
+
+    partition: int
+    users: np.ndarray
+    user_ids: list[str]
+    targets: int
+    counts: np.ndarray | None
+    hashes: tuple[str, str]
+
+
 def _census(replies: list[Message], count: int) -> Census:
+    said: dict[int, _Said] = {}
     node_of: dict[int, int] = {}
-    users: dict[int, np.ndarray] = {}
-    user_ids: dict[int, list[str]] = {}
-    targets: dict[int, int] = {}
-    counts: np.ndarray | None = None
-    hashes: set[tuple[str, str]] = set()
     for reply in replies:
-        facts = reply.content.config_records[protocol.FACTS]
-        arrays = reply.content.array_records[protocol.CENSUS]
-        partition = int(facts[protocol.PARTITION])  # type: ignore[arg-type]  # int by protocol
-        if partition in node_of:
-            raise ConfigError(f"two SuperNodes say that they are partition {partition}")
-        node_of[partition] = reply.metadata.src_node_id
-        users[partition] = arrays["users"].numpy()
-        user_ids[partition] = list(facts["user-ids"])  # type: ignore[arg-type]  # list by protocol
-        metrics = reply.content.metric_records[protocol.METRICS]
-        targets[partition] = int(metrics[protocol.NUM_EXAMPLES])  # type: ignore[arg-type]  # as above
-        if "counts" in arrays:
-            own = arrays["counts"].numpy()
-            counts = own if counts is None else counts + own
-        hashes.add((str(facts[protocol.DATA_HASH]), str(facts[protocol.TABLE_HASH])))
-    if sorted(node_of) != list(range(count)):
-        raise ConfigError(f"partitions 0..{count - 1} are expected, got {sorted(node_of)}")
-    if len(hashes) > 1:
+        one = _said(reply)
+        if one.partition in said:
+            raise ConfigError(f"two SuperNodes say that they are partition {one.partition}")
+        said[one.partition], node_of[one.partition] = one, reply.metadata.src_node_id
+    if sorted(said) != list(range(count)):
+        raise ConfigError(f"partitions 0..{count - 1} are expected, got {sorted(said)}")
+    # One catalogue, too: counts of another length belong to other data.
+    alike = {(one.hashes, None if one.counts is None else len(one.counts)) for one in said.values()}
+    if len(alike) > 1:
         raise DataError("the SuperNodes hold different data or meanings; prepare it once for all")
-    everyone = np.concatenate(list(users.values()))
+    everyone = np.concatenate([one.users for one in said.values()])
     if len(np.unique(everyone)) != len(everyone):
         raise DataError("two partitions hold the same user")
-    data_hash, table_hash = hashes.pop()
-    return Census(node_of, users, user_ids, targets, counts, data_hash, table_hash)
+    counts = [one.counts for one in said.values() if one.counts is not None]
+    data_hash, table_hash = said[0].hashes
+    return Census(
+        node_of,
+        {p: one.users for p, one in said.items()},
+        {p: one.user_ids for p, one in said.items()},
+        {p: one.targets for p, one in said.items()},
+        sum(counts[1:], counts[0]) if counts else None,
+        data_hash,
+        table_hash,
+    )
+
+
+def _said(reply: Message) -> _Said:
+    try:
+        facts = reply.content.config_records[protocol.FACTS]
+        arrays = reply.content.array_records[protocol.CENSUS]
+        metrics = reply.content.metric_records[protocol.METRICS]
+        one = _Said(
+            facts[protocol.PARTITION],  # type: ignore[arg-type]  # checked below
+            arrays["users"].numpy(),
+            facts["user-ids"],  # type: ignore[arg-type]  # as above
+            metrics[protocol.NUM_EXAMPLES],  # type: ignore[arg-type]  # as above
+            arrays["counts"].numpy() if "counts" in arrays else None,
+            (str(facts[protocol.DATA_HASH]), str(facts[protocol.TABLE_HASH])),
+        )
+    except (KeyError, TypeError, ValueError, EOFError) as error:
+        raise _unreadable(f"{type(error).__name__}: {error}") from None
+    wrong = {
+        "its partition": type(one.partition) is not int,
+        "its users": not _are_counts(one.users),
+        "its users' ids": not isinstance(one.user_ids, list)
+        or [type(user) for user in one.user_ids] != [str] * one.users.size,
+        "its training targets": type(one.targets) is not int or one.targets < 0,
+        "its counts": one.counts is not None and not _are_counts(one.counts),
+    }
+    for name, is_wrong in wrong.items():
+        if is_wrong:
+            raise _unreadable(f"{name} are not what they should be")
+    return one
+
+
+def _are_counts(array: np.ndarray) -> bool:
+    """Whether these are whole numbers of 0 or more in a row."""
+    return array.ndim == 1 and array.dtype.kind == "i" and bool((array >= 0).all())
+
+
+def _unreadable(why: str) -> MessageError:
+    return MessageError(f"the answer of a SuperNode to the first query cannot be used: {why}")

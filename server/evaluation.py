@@ -1,7 +1,8 @@
-"""Evaluate a model on the clients: send it, collect ranks, keep the best."""
+"""Evaluate: ask clients for ranks, put them together, keep the best round's weights."""
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from flwr.app import ConfigRecord, Message, MessageType, RecordDict
@@ -12,84 +13,121 @@ from fedrec.errors import ParticipationError
 from fedrec.models.parameters import NamedArrays
 from server.exchange import array_bytes, exchange
 from server.judging import Judged, judged, round_metrics
-from server.replies import Dropped, first_reason, raise_shared_failure, ranks_problem, sort_replies
+from server.reading_ranks import misfits, read_ranks
+from server.replies import (
+    Dropped,
+    error_of,
+    first_reason,
+    refuse_dead_workers,
+    shared_exit_code,
+    sort_replies,
+)
 from server.selection import chosen_partitions, enough
 from server.state import Federation, State, array_record, as_sent
 
 SELECTING = "NDCG@10"  # the validation metric that picks the best round
 
 
+@dataclass(frozen=True)
+class Evaluation:
+    """What came of an evaluation.
+
+    Attributes:
+        judged: the ranks.
+        travelled: bytes of all messages, both ways.
+        dropped: who gave no ranks, and why.
+    """
+
+    judged: Judged
+    travelled: int
+    dropped: list[Dropped]
+
+
 def evaluate(
     federation: Federation,
     state: State,
     *,
+    occasion: str,
     number: int,
     stage: Stage,
     scorer: str | None = None,
     weights: NamedArrays | None = None,
     protocols: Sequence[str],
     fraction: float = 1.0,
-    is_last: bool = False,
-) -> tuple[Judged, int, list[Dropped]]:
-    """Ask clients for ranks; return them, the bytes that travelled, and who gave none.
+) -> Evaluation:
+    """Ask clients for ranks.
 
     Args:
         federation: who, how and with what.
         state: for the weights, unless others are given.
+        occasion: what this evaluation is called on record.
         number: of the round.
         stage: "validation" or "test".
         scorer: "popularity" or "best-possible" instead of the federation's own.
         weights: the best ones, to evaluate instead of the current ones.
         protocols: how ranks are made.
         fraction: share of the clients that is asked.
-        is_last: tell clients that they may forget their private files.
+
+    Raises:
+        ParticipationError: too few sent ranks that can be used.
+        FedrecError: the clients' own, where all report the same kind.
     """
     census, plan = federation.census, federation.config.federation
     # The same clients every time: rounds judged on different users could not be compared.
     chosen = chosen_partitions(
         census.partitions, fraction, seed=federation.config.seed, round=0, purpose="evaluate"
     )
-    shared = state.weights if weights is None else weights
+    absent = federation.absences.of_evaluation(occasion, chosen)
     records: dict[str, Any] = {
         protocol.FREQUENCY: array_record({protocol.FREQUENCY: federation.frequency})
     }
     scorer = scorer or federation.scorer
     if scorer == "model":
+        shared = state.weights if weights is None else weights
         records[protocol.ARRAYS] = array_record(as_sent(shared))
+    # The best weights go with the private files of their time.
+    accepted = state.accepted if weights is None else state.best_accepted
     messages = []
     for partition in chosen:
-        config = federation.message_config(number, partition, state) | {
+        if partition in absent:
+            continue
+        config = federation.message_config(number, partition, state, accepted) | {
             protocol.STAGE: stage,
             protocol.SCORER: scorer,
             protocol.PROTOCOLS: ",".join(protocols),
-            protocol.IS_LAST: is_last,
         }
-        if weights is not None:  # the best ones, with the private files of their time
-            config[protocol.LAST_ACCEPTED] = state.best_accepted.get(partition, 0)
         content = RecordDict(records | {protocol.CONFIG: ConfigRecord(config)})
         messages.append(Message(content, census.node_of[partition], MessageType.EVALUATE))
-    replies = exchange(federation.grid, messages, plan.round_timeout)
-    raise_shared_failure(replies)
+    replies = exchange(federation.grid, messages, plan.round_timeout, federation.watch)
+    refuse_dead_workers(replies)
     travelled = sum(array_bytes(message.content) for message in messages)
     travelled += sum(array_bytes(reply.content) for reply in replies if reply.has_content())
 
-    def problem(reply: Message, partition: int) -> str | None:
-        return ranks_problem(
+    is_private = scorer == "model" and bool(federation.config.model.private)
+
+    def read(reply: Message, partition: int) -> NamedArrays:
+        return read_ranks(
             reply,
             round=number,
             users=census.users[partition],
             protocols=protocols,
             num_items=len(federation.frequency) - 1,
+            personal=is_private and partition in accepted,
         )
 
-    found = sort_replies(replies, census.partition_of, chosen, problem)
+    found = sort_replies(replies, census.partition_of, chosen, read, absent)
+    state.note_traceback(found.dropped)
+    found = found.without(misfits(found.accepted))
     needed = enough(plan.min_participation, len(chosen))
     if len(found.accepted) < needed:
+        code, reason = shared_exit_code(found.dropped), first_reason(found.dropped)
+        if code != 1 and not found.accepted:
+            raise error_of(code, reason)
         raise ParticipationError(
             f"evaluation in round {number}: {len(found.accepted)} of {len(chosen)} clients sent "
-            f"ranks, {needed} are needed; first reason: {first_reason(found.dropped)}"
+            f"ranks, {needed} are needed; first reason: {reason}"
         )
-    return judged(found.accepted), travelled, found.dropped
+    return Evaluation(judged(found.accepted), travelled, found.dropped)
 
 
 def judge_round(federation: Federation, state: State, line: dict[str, Any]) -> dict[str, Any]:
@@ -97,17 +135,18 @@ def judge_round(federation: Federation, state: State, line: dict[str, Any]) -> d
     config = federation.config
     start = time.monotonic()
     main = config.evaluation.main_protocol
-    found, travelled, dropped = evaluate(
+    found = evaluate(
         federation,
         state,
+        occasion=f"evaluate {line['round']}",
         number=line["round"],
         stage="validation",
         protocols=[main],
         fraction=config.federation.evaluate_fraction,
     )
-    line |= round_metrics(found, main, config.evaluation.cutoffs)
-    line["dropped"] = line["dropped"] + [vars(one) for one in dropped]
-    line["bytes_evaluate"] = travelled
+    line |= round_metrics(found.judged, main, config.evaluation.cutoffs)
+    line["dropped"] = line["dropped"] + [one.record("evaluate") for one in found.dropped]
+    line["bytes_evaluate"] = found.travelled
     line["seconds"]["evaluate"] = time.monotonic() - start
     line["seconds"]["total"] += line["seconds"]["evaluate"]
     state.elapsed += line["seconds"]["evaluate"]

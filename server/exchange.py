@@ -1,30 +1,49 @@
 """Send messages to nodes and collect the replies, over any Flower Grid."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
 
 FIRST_WAIT, LONGEST_WAIT = 0.005, 0.1  # seconds between looks for replies
 
+Watch = Callable[[int, int], None]  # replies so far, messages; may raise to end the wait
 
-def exchange(grid: Grid, messages: Sequence[Message], timeout: float) -> list[Message]:
+
+def nothing(arrived: int, asked: int) -> None:
+    """Nobody looks on."""
+
+
+def exchange(
+    grid: Grid, messages: Sequence[Message], timeout: float, watch: Watch = nothing
+) -> list[Message]:
     """Replies to the messages that came within ``timeout`` seconds, in whatever order.
 
-    Flower's own ``send_and_receive`` looks every three seconds and trusts the wall clock.
+    Flower's own ``send_and_receive`` looks every three seconds and trusts the wall clock. A reply
+    that comes later answers a message that nobody waits for any more: it is never looked at.
+
+    Args:
+        grid: carries the messages; its start-up does not count against the time.
+        messages: one for each node.
+        timeout: seconds, on a clock that nobody can set back.
+        watch: called again and again while replies are waited for.
     """
     waiting = set(grid.push_messages(messages))
+    asked = len(waiting)
     replies: list[Message] = []
     deadline = time.monotonic() + timeout
     wait = FIRST_WAIT
-    while waiting and time.monotonic() < deadline:
+    while waiting:
         arrived = list(grid.pull_messages(waiting))
         replies += arrived
         waiting -= {reply.metadata.reply_to_message_id for reply in arrived}
+        watch(asked - len(waiting), asked)
+        if waiting and time.monotonic() >= deadline:
+            break
         if waiting:
             wait = FIRST_WAIT if arrived else min(LONGEST_WAIT, 1.5 * wait)
-            time.sleep(wait)
+            time.sleep(min(wait, max(0.0, deadline - time.monotonic())))
     return replies
 
 

@@ -1,9 +1,11 @@
 """The run folder: what a run leaves, written so that a reader never sees half a file."""
 
+import contextlib
 import datetime
 import importlib.metadata
 import os
 import platform
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,55 +16,86 @@ import fedrec
 from fedrec import protocol
 from fedrec.config import Config
 from fedrec.config_keys import config_hash, flatten, to_toml
-from fedrec.errors import FedrecError
+from fedrec.errors import FedrecError, ResourceError
 from fedrec.models.parameters import NamedArrays
-from fedrec.report.history import append_round, replace_file, write_json
+from fedrec.report.history import append_round, cut_rounds, read_json, replace_file, write_json
 from fedrec.report.redaction import hide_secrets_in_text
-from server.place import make_room
+from server.place import make_room, remove_drafts
 
 FORMAT = 1  # of the run folder
+INTERRUPTS = {130: "Ctrl-C", 143: "SIGTERM"}
 PACKAGES = ("flwr", "ray", "torch", "sentence-transformers", "numpy", "pandas")
 
 
 class RunFolder:
-    """One run's folder and what run.json says of it.
+    """One run's folder, which this process has locked, and what run.json says of it.
 
     Args:
-        path: an absolute folder that is new, empty, or left by a run that never began a round.
-        config: of the run.
-        engine: what carries the messages.
-        command: that repeats the run.
-
-    Raises:
-        ConfigError: the folder holds something and ``run.overwrite`` is off.
-        ResourceError: it cannot be written.
+        path: the folder, absolute.
+        about: what run.json holds.
     """
 
-    def __init__(self, path: Path, config: Config, *, engine: str, command: str) -> None:
-        self.path = path
+    def __init__(self, path: Path, about: dict[str, Any]) -> None:
+        self.path, self.about = path, about
+        self._has_begun = False  # until then nothing in the folder is changed
+
+    @classmethod
+    def create(cls, path: Path, config: Config, *, engine: str, command: str) -> "RunFolder":
+        """Begin a run in a folder that is new, empty, or left by one that never began a round.
+
+        Args:
+            path: an absolute folder.
+            config: of the run.
+            engine: what carries the messages.
+            command: that repeats the run.
+
+        Raises:
+            ConfigError: the folder holds something and ``run.overwrite`` is off.
+            ResourceError: it cannot be written.
+        """
+        make_room(path, overwrite=config.run.overwrite or config.run.resume)
         command = hide_secrets_in_text(command, flatten(config))
-        make_room(path, overwrite=config.run.overwrite)
-        self.about: dict[str, Any] = {
-            "format": FORMAT,
-            "status": "running",
-            "reason": "",
-            "exit_code": None,
-            "name": path.name,
-            "command": command,
-            "engine": engine,
-            "seed": config.seed,
-            "config_hash": config_hash(config),
-            "code": protocol.code_fingerprint(),
-            "versions": _versions(),
-            "machine": _machine(),
-            "started": _now(),
-        }
-        self.describe()
+        about = {"format": FORMAT, "status": "running", "reason": "", "exit_code": None}
+        about |= {"name": path.name, "command": command, "engine": engine, "seed": config.seed}
+        about |= {"checkpoint_every": config.run.checkpoint_every}
+        about |= {"config_hash": config_hash(config), "code": protocol.code_fingerprint()}
+        about |= {"versions": versions(), "machine": _machine(), "started": _now(), "resumed": []}
+        folder = cls(path, about)
+        folder.describe()
         replace_file(path / "config.toml", to_toml(config).encode())
-        self.log(f"started: {command}")
+        folder.log(f"started: {command}")
+        return folder
+
+    @classmethod
+    def found(cls, path: Path) -> "RunFolder":
+        """The folder of a run that may go on; nothing in it is changed yet.
+
+        Raises:
+            DataError: run.json is damaged.
+        """
+        return cls(path, read_json(path / "run.json"))
+
+    def go_on(self, after: int, engine: str, notes: Sequence[str]) -> None:
+        """Go on with the run after one of its rounds; run.json keeps count of that.
+
+        Args:
+            after: round of the checkpoint.
+            engine: what carries the messages from now on.
+            notes: what is worth knowing of this resume.
+        """
+        # First: who follows the run reads from here on.
+        cut_rounds(self.path / "rounds.jsonl", after)
+        remove_drafts(self.path)
+        once = {"after": after, "engine": engine, "at": _now(), "notes": list(notes)}
+        self.about["resumed"] = [*self.about.get("resumed", []), once]
+        self.describe(status="running", reason="", exit_code=None, finished=None)
+        self.log(f"resumed after round {after} on engine {engine}")
+        for note in notes:
+            self.log(note)
 
     def describe(self, **facts: Any) -> None:
         """Add facts to run.json."""
+        self._has_begun = True
         self.about |= facts
         write_json(self.path / "run.json", self.about)
 
@@ -89,21 +122,35 @@ class RunFolder:
         self.log(status)
 
     def fail(self, error: BaseException, exit_code: int) -> None:
-        """Close the run as failed or interrupted, with the reason."""
-        reason = (
+        """Close the run as failed or interrupted, with the reason; not one that never went on."""
+        if not self._has_begun:
+            return
+        status = "interrupted" if exit_code in INTERRUPTS else "failed"
+        reason = INTERRUPTS.get(exit_code) or (
             str(error) if isinstance(error, FedrecError) else f"{type(error).__name__}: {error}"
         )
-        status = "interrupted" if exit_code in (130, 143) else "failed"
-        self.describe(status=status, reason=reason, exit_code=exit_code, finished=_now())
-        self.log(f"{status}: {reason}")
+        # On a full disk not even this can be written; the error itself must come through.
+        with contextlib.suppress(FedrecError, OSError):
+            self.describe(status=status, reason=reason, exit_code=exit_code, finished=_now())
+            self.log(f"{status}: {reason}")
 
     def log(self, text: str) -> None:
-        """Append a line to log.txt."""
-        with (self.path / "log.txt").open("a", encoding="utf-8") as file:
-            file.write(f"{_now()} {text}\n")
+        """Append a line to log.txt.
+
+        Raises:
+            ResourceError: the disk is full.
+        """
+        try:
+            with (self.path / "log.txt").open("a", encoding="utf-8") as file:
+                file.write(f"{_now()} {text}\n")
+        except OSError as error:
+            raise ResourceError(
+                f"{self.path / 'log.txt'} cannot be written: {error.strerror}"
+            ) from None
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Package -> version, of those that can change what is computed."""
     found = {"fedrec": fedrec.__version__, "python": platform.python_version()}
     for name in PACKAGES:
         try:

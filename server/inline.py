@@ -1,21 +1,14 @@
-"""A Grid that calls the ClientApp in this process: real tracebacks, no service, no Ray.
-
-Two touches of Flower are not public: the identity of the running task, which ``Message`` reads,
-and a message's id, which Flower's own grids set as well. A test says so when they move.
-"""
+"""A Grid that calls the ClientApp in this process: real tracebacks, no service, no Ray."""
 
 import itertools
 from collections.abc import Iterable, Mapping
 
-from flwr.app import Context, Message, RecordDict
+from flwr.app import Message, RecordDict
 from flwr.clientapp import ClientApp
 from flwr.serverapp import Grid
-from flwr.supercore.task_identity import TaskIdentity
 
 from fedrec.config import Value
-
-SERVER_NODE = 1  # as in Flower
-FIRST_NODE = 1000
+from server.nodes import be_the_server, client_context, node_ids, set_identity
 
 
 class InlineGrid(Grid):
@@ -35,21 +28,11 @@ class InlineGrid(Grid):
         run_config: Mapping[str, Value],
         threads: int = 1,
     ) -> None:
-        TaskIdentity.run_id, TaskIdentity.node_id, TaskIdentity.task_id = 1, SERVER_NODE, 1
+        be_the_server()
         self._client_app = client_app
         self._contexts = {
-            FIRST_NODE + number: Context(
-                run_id=1,
-                node_id=FIRST_NODE + number,
-                node_config={
-                    "partition-id": number,
-                    "num-partitions": num_partitions,
-                    "threads": threads,
-                },
-                state=RecordDict(),
-                run_config=dict(run_config),
-            )
-            for number in range(num_partitions)
+            node: client_context(node, num_partitions, run_config, threads)
+            for node in node_ids(num_partitions)
         }
         self._numbers = itertools.count(1)
         self._replies: dict[str, Message] = {}
@@ -63,7 +46,7 @@ class InlineGrid(Grid):
         ids = []
         for message in messages:
             identity = f"inline-{next(self._numbers)}"
-            message.metadata.__dict__["_message_id"] = identity
+            set_identity(message, identity)
             context = self._contexts[message.metadata.dst_node_id]
             self._replies[identity] = self._client_app(message, context)
             ids.append(identity)

@@ -5,9 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from flwr.app import Message
 
-from fedrec import protocol
 from fedrec.evaluation.metrics import (
     hr,
     intervals,
@@ -23,6 +21,7 @@ from fedrec.evaluation.slices import (
     partition_metrics,
     slice_metrics,
 )
+from fedrec.models.parameters import NamedArrays
 
 
 @dataclass(frozen=True)
@@ -51,20 +50,17 @@ class Judged:
 
     def num_candidates(self, protocol_name: str) -> np.ndarray | int:
         """Items ranked per user under a protocol."""
-        if protocol_name == "full":
-            return self.candidates
-        return int(protocol_name.rpartition("-")[2]) + 1
+        return candidates_of(protocol_name, self.candidates)
 
 
-def judged(replies: Mapping[int, Message]) -> Judged:
-    """Put the evaluate replies of some partitions together."""
-    records = {
-        partition: {
-            name: array.numpy()
-            for name, array in reply.content.array_records[protocol.RANKS].items()
-        }
-        for partition, reply in sorted(replies.items())
-    }
+def candidates_of(protocol_name: str, full: np.ndarray) -> np.ndarray | int:
+    """Items ranked per user under a protocol, given those (U,) under "full"."""
+    return full if protocol_name == "full" else int(protocol_name.rpartition("-")[2]) + 1
+
+
+def judged(ranks: Mapping[int, NamedArrays]) -> Judged:
+    """Put the evaluate replies of some partitions together: partition -> arrays of its reply."""
+    records = dict(sorted(ranks.items()))
     held_by = np.concatenate([np.full(len(r["users"]), p) for p, r in records.items()])
 
     def joined(name: str) -> np.ndarray:

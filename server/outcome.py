@@ -1,6 +1,5 @@
 """What a run leaves behind: references, the final evaluation, tables, facts for run.json."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,11 +12,12 @@ from fedrec.data.splits import Stage
 from fedrec.evaluation.metrics import hr, ndcg
 from fedrec.models.parameters import groups_of
 from fedrec.models.recommender import Recommender
-from fedrec.report.history import write_csv, write_json
+from fedrec.report.history import read_rounds, write_csv, write_json
 from fedrec.semantics.table import SemanticTable
 from fedrec.workbench import device
+from server.absences import is_simulated
 from server.census import Census
-from server.evaluation import evaluate
+from server.evaluation import Evaluation, evaluate
 from server.folder import RunFolder
 from server.judging import Judged, final_metrics, with_intervals
 from server.state import Federation, State
@@ -25,30 +25,46 @@ from server.state import Federation, State
 STAGES: tuple[Stage, ...] = ("validation", "test")
 
 
+LeftOut = dict[str, list[dict[str, Any]]]  # name of an evaluation -> who sent no ranks, and why
+
+
 def reference_metrics(
     federation: Federation, state: State, manifest: dict[str, Any]
-) -> dict[str, Any]:
-    """What anybody gets without learning: popularity; and the best there is, where it is known."""
+) -> tuple[dict[str, Any], LeftOut]:
+    """What anybody gets without learning: popularity; and the best there is, where it is known.
+
+    Returns:
+        Metrics of each reference, and who was left out of its evaluations.
+    """
     config = federation.config
     scorers = ["popularity"] if config.federation.share_counts else []
     if manifest["facts"].get("format") == "synthetic":
         scorers.append("best-possible")
-    found: dict[str, Any] = {}
+    metrics: dict[str, Any] = {}
+    left_out: LeftOut = {}
     for scorer in scorers:
         stages = {}
         for stage in STAGES:
-            ranks, _, _ = evaluate(
+            found = evaluate(
                 federation,
                 state,
+                occasion=f"{scorer} {stage}",
                 number=0,
                 stage=stage,
                 scorer=scorer,
                 # All of them, so that one that the data cannot meet ends the run before training.
                 protocols=config.evaluation.protocols,
             )
-            stages[stage] = _summed_up(ranks, config.evaluation.main_protocol, stage, config)
-        found[scorer.replace("-", " ")] = stages
-    return found
+            note(left_out, f"{scorer} {stage}", found)
+            stages[stage] = _summed_up(found.judged, config.evaluation.main_protocol, stage, config)
+        metrics[scorer.replace("-", " ")] = stages
+    return metrics, left_out
+
+
+def note(left_out: LeftOut, occasion: str, found: Evaluation) -> None:
+    """Note who sent no ranks."""
+    if found.dropped:
+        left_out[occasion] = [one.record("evaluate") for one in found.dropped]
 
 
 def _summed_up(
@@ -72,23 +88,25 @@ def finish(
     catalog: Catalog,
     model: Recommender,
     references: dict[str, Any],
+    left_out: LeftOut,
 ) -> None:
     """Evaluate the best round's weights on test items and write everything a run leaves."""
     config, census = federation.config, federation.census
     protocols = config.evaluation.protocols
 
-    found = {
-        stage: evaluate(
+    found: dict[Stage, Judged] = {}
+    for stage in STAGES:
+        evaluation = evaluate(
             federation,
             state,
+            occasion=f"final {stage}",
             number=state.best_round,
             stage=stage,
             weights=state.best,
             protocols=protocols,
-            is_last=stage == "test",
-        )[0]
-        for stage in STAGES
-    }
+        )
+        note(left_out, f"final {stage}", evaluation)
+        found[stage] = evaluation.judged
 
     def summed_up(name: str) -> dict[str, dict[str, dict[str, float]]]:
         return {str(s): _summed_up(ranks, name, s, config) for s, ranks in found.items()}
@@ -109,13 +127,15 @@ def finish(
     folder.save_weights(state.best)
     write_json(folder.path / "metrics.json", metrics)
     _write_tables(folder.path, found, census, catalog, protocols)
-    lines = (folder.path / "rounds.jsonl").read_text(encoding="utf-8").splitlines()
-    degraded = any(json.loads(line)["dropped"] for line in lines)
+    lines, _ = read_rounds(folder.path / "rounds.jsonl")
+    dropped = [one for line in lines for one in line["dropped"]]
+    dropped += [one for ones in left_out.values() for one in ones]
     folder.finish(
-        "degraded" if degraded else "done",
+        "done" if all(is_simulated(one) for one in dropped) else "degraded",
         best_round=state.best_round,
         rounds=len(lines) - 1,
         seconds=round(state.elapsed, 3),
+        left_out=left_out,
     )
 
 

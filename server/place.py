@@ -1,6 +1,9 @@
 """Where a run's folder is, and whether it may be made there: nothing of the user's is ever lost."""
 
+import contextlib
+import os
 import shutil
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -22,8 +25,10 @@ FILES = (
     "report.html",
     "log.txt",
     "engine.log",
+    ".stop.json",
 )
 FOLDERS = ("checkpoints", "figures")
+LOCK = ".lock"
 ADVICE = "choose another with --out or run.dir"
 
 
@@ -42,37 +47,116 @@ def run_path(config: Config) -> Path:
     return home() / "runs" / (config.run.name or f"{data}-{config.strategy.name}-{stamp}")
 
 
-def check_room(path: Path, *, overwrite: bool) -> None:
-    """Refuse a folder that holds something, unless it is a run that may be overwritten.
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a run's folder, which is made where there is none: two runs in one would mix.
+
+    The system lets go of the lock however the process ends.
+
+    Raises:
+        ConfigError: another process holds it, or it cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        file = _lock(path / LOCK)
+    except OSError as error:
+        raise ConfigError(f"run folder {path}: {error.strerror}; {ADVICE}") from None
+    if file is None:
+        raise _in_use(path)
+    try:
+        os.truncate(file, 0)
+        os.write(file, str(os.getpid()).encode())
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            (path / LOCK).unlink()
+        os.close(file)
+
+
+def _lock(path: Path) -> int | None:
+    """An open file that holds the lock, or nothing where another process does."""
+    try:
+        import fcntl
+    except ImportError:  # Windows, where the simulation engines do not run either
+        return os.open(path, os.O_RDWR | os.O_CREAT)
+    while True:
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(file)
+            return None
+        # The holder before us may have removed the file between the two calls.
+        with contextlib.suppress(FileNotFoundError):
+            if os.fstat(file).st_ino == path.stat().st_ino:
+                return file
+        os.close(file)
+
+
+def is_locked(path: Path) -> bool:
+    """Whether another process holds the folder of a run."""
+    try:
+        file = _lock(path / LOCK) if (path / LOCK).exists() else -1
+    except OSError:
+        return False  # what cannot be opened is refused by whoever writes there
+    if file is not None and file >= 0:
+        os.close(file)
+    return file is None
+
+
+def has_run(path: Path) -> bool:
+    """Whether a folder holds a run that has begun: what --resume goes on from."""
+    return (path / "run.json").is_file() and not _never_began(path)
+
+
+def check_room(path: Path, *, overwrite: bool, resume: bool = False) -> None:
+    """Refuse a folder that holds something, unless it is a run that may be overwritten or resumed.
 
     A run that failed before its first round left nothing worth keeping and is no obstacle.
 
     Raises:
         ConfigError: it holds something and may not be overwritten, or cannot be made.
     """
+    if is_locked(path):
+        raise _in_use(path)
+    if not (resume and has_run(path)):
+        _check_empty(path, overwrite=overwrite)
+
+
+def _in_use(path: Path) -> ConfigError:
+    try:
+        holder = f" (process {int((path / LOCK).read_text())})"
+    except (OSError, ValueError):
+        holder = ""  # it has just ended, or has just begun
+    return ConfigError(f"run folder {path} is in use by another run{holder}; {ADVICE}")
+
+
+def _check_empty(path: Path, *, overwrite: bool) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        is_used = path.exists() and any(path.iterdir())
+        is_used = path.exists() and any(one.name != LOCK for one in path.iterdir())
     except OSError as error:
         raise ConfigError(f"run folder {path}: {error.strerror}; {ADVICE}") from None
     if not is_used or _never_began(path):
         return
     if not overwrite:
-        raise ConfigError(f"run folder {path} is not empty; {ADVICE}, or add --overwrite")
+        hint = ", --resume to go on with it," if has_run(path) else ""
+        raise ConfigError(f"run folder {path} is not empty; {ADVICE}, or add{hint} --overwrite")
     if not (path / "run.json").is_file():
         raise ConfigError(f"{path} is not empty and no run folder (it has no run.json); {ADVICE}")
 
 
 def make_room(path: Path, *, overwrite: bool) -> None:
-    """Make the folder of a run, without the files of an earlier one.
+    """Make the folder of a run, which this process has locked, without the files of an earlier one.
 
     Raises:
         ConfigError: as ``check_room``.
         ResourceError: it cannot be written.
     """
-    check_room(path, overwrite=overwrite)
+    _check_empty(path, overwrite=overwrite)
     try:
         path.mkdir(parents=True, exist_ok=True)
+        remove_drafts(path)
         for name in FILES:
             (path / name).unlink(missing_ok=True)
         for name in FOLDERS:
@@ -82,6 +166,12 @@ def make_room(path: Path, *, overwrite: bool) -> None:
         raise ResourceError(
             f"run folder {path} cannot be written ({error.strerror}); {ADVICE}"
         ) from error
+
+
+def remove_drafts(path: Path) -> None:
+    """Remove what a process that was killed while it wrote a file of the run has left of it."""
+    for draft in path.glob(".*.tmp"):
+        draft.unlink(missing_ok=True)
 
 
 def _never_began(path: Path) -> bool:

@@ -1,11 +1,16 @@
-"""Is this reply one that a mean may contain? Each reply is checked before any strategy sees it."""
+"""Who answered, in which order, and why was somebody left out?
 
-import math
+Replies arrive in any order, and float addition is not associative: they are sorted by partition
+before anything is summed. What a reply must look like inside is in ``server/reading.py``.
+"""
+
+import hashlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
 
-import numpy as np
-from flwr.app import Array, Message
+from flwr.app import ArrayRecord, Message
 
 from fedrec import protocol
 from fedrec.errors import (
@@ -16,64 +21,115 @@ from fedrec.errors import (
     ParticipationError,
     ResourceError,
 )
-from fedrec.models.parameters import NamedArrays
+
+T = TypeVar("T")
+
+# How Flower names, in the reason of an error, what Ray raised to it.
+DEAD_WORKER = re.compile(r"ray\.exceptions\.(?:RayActor|Actor|Worker|Node|Object)\w*Error")
 
 KINDS: dict[int, type[FedrecError]] = {
     kind.exit_code: kind
     for kind in (MessageError, ConfigError, ParticipationError, DataError, ResourceError)
 }
-ProblemOf = Callable[[Message, int], str | None]
+# What the user must change, not wait for: asking the clients again would hide it.
+USERS_OWN = {ConfigError.exit_code, DataError.exit_code}
+LONGEST_REASON, LONGEST_TRACEBACK = 600, 20_000  # characters of a client's own words
+
+
+class RefusedError(Exception):
+    """A reply cannot be used, and why: raised by whoever reads it, never seen by a user."""
 
 
 @dataclass(frozen=True)
 class Dropped:
-    """A client whose reply was left out, and why."""
+    """A client whose reply was left out.
+
+    Attributes:
+        partition: its number; -1 for a node that nobody knows.
+        reason: in one line.
+        exit_code: of the error that the client reports, 1 for anything else.
+        traceback: of an exception in the client, else empty.
+    """
 
     partition: int
     reason: str
+    exit_code: int = 1
+    traceback: str = ""
+
+    def record(self, doing: str) -> dict[str, Any]:
+        """As rounds.jsonl says it."""
+        return {"partition": self.partition, "reason": self.reason, "while": doing}
 
 
 @dataclass(frozen=True)
-class Sorted:
-    """Replies of a round in partition order, and those left out.
+class Sorted(Generic[T]):
+    """What was read of the replies, in partition order, and those left out."""
 
-    Float addition is not associative and replies arrive in any order: sorting them makes the sum
-    the same every time.
-    """
-
-    accepted: dict[int, Message] = field(default_factory=dict)
+    accepted: dict[int, T] = field(default_factory=dict)
     dropped: list[Dropped] = field(default_factory=list)
+
+    def without(self, reasons: Mapping[int, str]) -> "Sorted[T]":
+        """The same with further partitions left out."""
+        kept = {p: one for p, one in self.accepted.items() if p not in reasons}
+        out = [Dropped(p, reason) for p, reason in reasons.items()]
+        return Sorted(kept, _ordered([*self.dropped, *out]))
 
 
 def sort_replies(
     replies: Sequence[Message],
     partition_of_node: Mapping[int, int],
     chosen: Sequence[int],
-    problem_of: ProblemOf,
-) -> Sorted:
-    """Sort replies by partition and leave out the ones with a problem.
+    read: Callable[[Message, int], T],
+    absent: Mapping[int, str] | None = None,
+) -> Sorted[T]:
+    """Read replies in partition order and leave out the ones that cannot be used.
 
     Args:
         replies: as they came.
         partition_of_node: node id -> partition number, from the census.
-        chosen: partitions that were asked.
-        problem_of: says what is wrong with a reply's content, or nothing.
+        chosen: partitions that take part.
+        read: what a reply of a partition says; raises ``RefusedError``.
+        absent: chosen partitions that were not asked, and why.
     """
-    accepted: dict[int, Message] = {}
-    dropped: list[Dropped] = []
-    for reply in sorted(replies, key=lambda r: partition_of_node.get(r.metadata.src_node_id, -1)):
+    accepted: dict[int, T] = {}
+    dropped = [Dropped(p, reason) for p, reason in (absent or {}).items()]
+    asked = set(chosen) - set(absent or {})
+    by_partition: dict[int, list[Message]] = {}
+    for reply in replies:
         partition = partition_of_node.get(reply.metadata.src_node_id, -1)
-        if partition not in chosen:
-            dropped.append(Dropped(partition, "was not asked in this round"))
-        elif partition in accepted:
-            dropped.append(Dropped(partition, "replied twice"))
-        elif problem := failure(reply) or problem_of(reply, partition):
-            dropped.append(Dropped(partition, problem))
-        else:
-            accepted[partition] = reply
+        by_partition.setdefault(partition, []).append(reply)
+    for partition, (first, *others) in sorted(by_partition.items()):
+        if partition not in asked:
+            dropped += [Dropped(partition, "was not asked in this round")] * (1 + len(others))
+            continue
+        if any(_digest(other) != _digest(first) for other in others):
+            # Which of them came first is chance: none can be trusted.
+            dropped.append(Dropped(partition, "replied more than once, each time something else"))
+            continue
+        dropped += [Dropped(partition, "replied twice")] * len(others)
+        try:
+            accepted[partition] = _read(first, partition, read)
+        except RefusedError as refusal:
+            code, traceback = _exit_code(first), _traceback(first)
+            reason = _printable(str(refusal), LONGEST_REASON)
+            dropped.append(Dropped(partition, reason, code, traceback))
     heard = {one.partition for one in dropped} | set(accepted)
-    dropped += [Dropped(p, "did not reply in time") for p in chosen if p not in heard]
-    return Sorted(accepted, sorted(dropped, key=lambda one: one.partition))
+    dropped += [Dropped(p, "did not reply in time") for p in asked if p not in heard]
+    return Sorted(accepted, _ordered(dropped))
+
+
+def _ordered(dropped: list[Dropped]) -> list[Dropped]:
+    return sorted(dropped, key=lambda one: (one.partition, one.reason))
+
+
+def _read(reply: Message, partition: int, read: Callable[[Message, int], T]) -> T:
+    if reason := failure(reply):
+        raise RefusedError(reason)
+    try:
+        return read(reply, partition)
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
+        # Records and values of any type may travel: what no reader foresaw is no bug of the run.
+        raise RefusedError(f"cannot be read: {type(error).__name__}: {error}") from None
 
 
 def failure(reply: Message) -> str | None:
@@ -86,138 +142,77 @@ def failure(reply: Message) -> str | None:
     return str(facts["error"]) if "error" in facts else None
 
 
+def refuse_dead_workers(replies: Sequence[Message]) -> None:
+    """End the run when Flower's simulation says that one of its workers died.
+
+    It cannot start another: the dead one goes back into its pool and fails every later turn that
+    it gets, so all rounds to come would be of fewer clients than the run asks for.
+
+    Raises:
+        ParticipationError: says how to go on.
+    """
+    for reply in replies:
+        if reply.has_error() and (found := DEAD_WORKER.search(reply.error.reason or "")):
+            raise ParticipationError(
+                f"a worker of Flower's simulation died ({found[0]}), and it cannot start another; "
+                "`--engine ray` replaces workers that die"
+            )
+
+
 def raise_failure(reply: Message) -> None:
     """Raise what a client says went wrong, as the kind of error that it was there."""
     reason = failure(reply)
     if reason is not None:
-        raise KINDS.get(_exit_code(reply), FedrecError)(reason)
+        raise error_of(_exit_code(reply), _printable(reason, LONGEST_REASON))
 
 
-def raise_shared_failure(replies: Sequence[Message]) -> None:
-    """Raise the first client's error if all of them failed for a reason of the run's own.
-
-    A config or data that no client can work with is the user's to change, and trying again or
-    waiting for others would hide it behind a lack of participants.
-    """
-    codes = {_exit_code(reply) for reply in replies}
-    if len(codes) == 1 and codes <= {ConfigError.exit_code, DataError.exit_code}:
-        raise_failure(replies[0])
+def error_of(exit_code: int, reason: str) -> FedrecError:
+    """The error of an exit code, as fedrec.errors lists them."""
+    return KINDS.get(exit_code, FedrecError)(reason)
 
 
-def _exit_code(reply: Message) -> int:
-    """Exit code of the error that a client reports; 0 if it reports none."""
-    if failure(reply) is None:
-        return 0
-    facts = reply.content.config_records.get(protocol.FACTS) if reply.has_content() else None
-    code = 1 if facts is None else facts.get("exit-code", 1)
-    return code if isinstance(code, int) else 1
-
-
-def training_problem(
-    reply: Message, *, sent: NamedArrays, round: int, partition: int, declared: int
-) -> str | None:
-    """What is wrong with a train reply, or nothing.
-
-    Args:
-        reply: from a client that says it succeeded.
-        sent: the weights that it was sent.
-        round: number of this round.
-        partition: that of the node.
-        declared: training targets it declared in the census.
-    """
-    content = reply.content
-    facts = content.config_records[protocol.FACTS]
-    if facts.get(protocol.ROUND) != round:
-        return f"answers round {facts.get(protocol.ROUND)!r} instead of {round}"
-    if facts.get(protocol.PARTITION) != partition:
-        return f"says it is partition {facts.get(protocol.PARTITION)!r}"
-    names = (set(content.array_records), set(content.metric_records))
-    if names != ({protocol.ARRAYS}, {protocol.METRICS}):
-        return "lacks the record of weights or of metrics, or has more"
-    metrics = content.metric_records[protocol.METRICS]
-    examples, loss = metrics.get(protocol.NUM_EXAMPLES), metrics.get(protocol.TRAIN_LOSS)
-    if type(examples) is not int or examples != declared:
-        return f"num-examples is {examples!r}, declared were {declared}"
-    trained = metrics.get(protocol.TRAINED_TARGETS)
-    if type(trained) is not int or trained < 1:
-        return f"trained-targets is {trained!r}, expected 1 or more"
-    if not isinstance(loss, float) or not math.isfinite(loss):
-        return f"its training loss is {loss!r}"
-    return weights_problem(content.array_records[protocol.ARRAYS], sent)
-
-
-def weights_problem(arrays: Mapping[str, Array], sent: NamedArrays) -> str | None:
-    """What is wrong with the weights of a reply against those that were sent."""
-    if set(arrays) != set(sent):
-        return f"its weights {sorted(set(arrays) ^ set(sent))} are on one side only"
-    for name, array in arrays.items():
-        weights = _read(array)
-        if weights is None:
-            return f"its weights {name!r} cannot be read as an array"
-        if weights.dtype != np.float32:
-            return f"its weights {name!r} are {weights.dtype}, not float32"
-        if weights.shape != sent[name].shape:
-            return f"its weights {name!r} have shape {weights.shape}, not {sent[name].shape}"
-        if not np.isfinite(weights).all():
-            return f"its weights {name!r} hold NaN or infinity"
-    return None
-
-
-def ranks_problem(
-    reply: Message,
-    *,
-    round: int,
-    users: np.ndarray,
-    protocols: Sequence[str],
-    num_items: int,
-) -> str | None:
-    """What is wrong with an evaluate reply, or nothing.
-
-    Args:
-        reply: from a client that says it succeeded.
-        round: number of this round.
-        users: (U,) the partition's users, as declared in the census.
-        protocols: under which it was asked for ranks.
-        num_items: V.
-    """
-    said = reply.content.config_records[protocol.FACTS].get(protocol.ROUND)
-    if said != round:
-        return f"answers round {said!r} instead of {round}"
-    record = reply.content.array_records.get(protocol.RANKS)
-    if record is None:
-        return "lacks the record of ranks"
-    arrays = {name: _read(array) for name, array in record.items()}
-    per_user = ["users", "targets", "candidates", "events", "gates"]
-    per_user += ["personal"] if "personal" in arrays else []
-    for name in [*per_user, *(f"rank/{one}" for one in protocols)]:
-        array = arrays.get(name)
-        if array is None or array.shape[:1] != users.shape or array.dtype.kind not in "iuf":
-            return f"its array {name!r} is missing or not one row for each of {len(users)} users"
-    if not np.array_equal(arrays["users"], users):  # type: ignore[arg-type]  # checked above
-        return "its 'users' are not those that it declared"
-    for name, array in arrays.items():
-        low, high = (
-            (1, num_items) if name.startswith(("rank/", "targets", "personal")) else (0, None)
-        )
-        if array is None or not _within(array, low, high):
-            return f"its array {name!r} holds numbers that cannot be"
-    return None
-
-
-def _within(array: np.ndarray, low: int, high: int | None) -> bool:
-    """Whether all numbers are finite and in range."""
-    good = np.isfinite(array) & (array >= low)
-    return bool(good.all() and (high is None or (array <= high).all()))
-
-
-def _read(array: Array) -> np.ndarray | None:
-    """The array in a message, or nothing where its bytes are not one; nothing is unpickled."""
-    try:
-        return array.numpy()
-    except (TypeError, ValueError, EOFError, OSError):
-        return None
+def shared_exit_code(dropped: Sequence[Dropped]) -> int:
+    """The exit code that all clients report who were left out; 1 where they disagree."""
+    codes = {one.exit_code for one in dropped}
+    return codes.pop() if len(codes) == 1 else 1
 
 
 def first_reason(dropped: Sequence[Dropped]) -> str:
     """The first of the reasons, for a message."""
     return f"partition {dropped[0].partition} {dropped[0].reason}" if dropped else "none"
+
+
+def _facts(reply: Message) -> Mapping[str, Any]:
+    if not reply.has_content():
+        return {}
+    return reply.content.config_records.get(protocol.FACTS) or {}
+
+
+def _exit_code(reply: Message) -> int:
+    """Exit code of the error that a client reports; 1 if it reports none."""
+    code = _facts(reply).get("exit-code", 1)
+    return code if isinstance(code, int) else 1
+
+
+def _traceback(reply: Message) -> str:
+    return _printable(str(_facts(reply).get("traceback", "")), LONGEST_TRACEBACK, keep="\n")
+
+
+def _printable(text: str, longest: int, keep: str = "") -> str:
+    """A client's words as a log, a table and a terminal may show them: short, without controls."""
+    shown = "".join(c if c.isprintable() or c in keep else " " for c in text[:longest])
+    return shown if len(text) <= longest else f"{shown} ..."
+
+
+def _digest(reply: Message) -> str:
+    """What a reply says, whatever its own number is."""
+    digest = hashlib.sha256(repr(reply.error if reply.has_error() else "").encode())
+    for name, record in sorted(reply.content.items() if reply.has_content() else ()):
+        digest.update(f"{name!r} {type(record).__name__}".encode())
+        if isinstance(record, ArrayRecord):
+            for key, array in record.items():
+                told = (key, array.dtype, array.shape, array.stype, len(array.data))
+                digest.update(repr(told).encode() + array.data)
+        else:
+            digest.update(repr(sorted(record.items())).encode())
+    return digest.hexdigest()

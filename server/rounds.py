@@ -5,120 +5,207 @@ The server keeps the weights in float64, hands the strategy ``w + update`` in fl
 once, when it sends: Flower averages in the dtype it is given.
 """
 
+import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from flwr.app import ConfigRecord, Message, MessageType, MetricRecord, RecordDict
 
 from fedrec import protocol
-from fedrec.errors import ParticipationError
+from fedrec.config import Config
+from fedrec.errors import FedrecError, ParticipationError
+from fedrec.models.parameters import NamedArrays
 from server.evaluation import judge_round
 from server.exchange import OnlyThese, array_bytes, exchange
+from server.reading import Trained, outliers, read_training
 from server.replies import (
+    USERS_OWN,
     Sorted,
+    error_of,
     first_reason,
-    raise_shared_failure,
+    refuse_dead_workers,
+    shared_exit_code,
     sort_replies,
-    training_problem,
 )
 from server.selection import chosen_partitions, enough
-from server.state import Federation, State, array_record, as_sent, empty_line
+from server.state import Accepted, Federation, State, array_record, as_sent, empty_line
+from server.strategies import least_replies
+
+ATTEMPTS = 2  # a round that fails is tried once more; the model stays as it was
+
+Record = Callable[[dict[str, Any], State, bool], None]
 
 
-def federate(
-    federation: Federation, state: State, record: Callable[[dict[str, Any], State], None]
-) -> State:
+def federate(federation: Federation, state: State, record: Record, done: int = -1) -> None:
     """Train for the configured rounds, or until validation stops getting better.
 
     Args:
         federation: who, how and with what.
         state: weights to start from; changed in place.
-        record: called with each line of rounds.jsonl, round 0 first.
+        record: called with each line of rounds.jsonl, round 0 first, the state after that round,
+            and whether it was the last.
+        done: last round that the state has behind it, when a run is resumed.
 
     Raises:
         ParticipationError: too few usable replies in a round, twice.
     """
     plan = federation.config.federation
-    record(judge_round(federation, state, empty_line(0)), state)
-    rounds = plan.rounds if federation.scorer == "model" else 0
-    for number in range(1, rounds + 1):
+    if done < 0:
+        line = judge_round(federation, state, empty_line(0))
+        record(line, state, is_over(federation, state, 0))
+    number = max(0, done)
+    while not is_over(federation, state, number):
+        number += 1
         line = train_round(federation, state, number)
         if number % plan.evaluate_every == 0 or number == plan.rounds:
             line = judge_round(federation, state, line)
-        record(line, state)
-        if plan.patience and state.stale >= plan.patience:
-            break
-    return state
+        record(line, state, is_over(federation, state, number))
+
+
+def is_over(federation: Federation, state: State, number: int) -> bool:
+    """Whether round ``number`` was the last one."""
+    plan = federation.config.federation
+    is_stale = bool(plan.patience) and state.stale >= plan.patience
+    return federation.scorer != "model" or number >= plan.rounds or is_stale
 
 
 def train_round(federation: Federation, state: State, number: int) -> dict[str, Any]:
     """One round of training; changes ``state`` and returns its line."""
-    plan, census = federation.config.federation, federation.census
     start = time.monotonic()
-    chosen = chosen_partitions(
-        census.partitions,
-        plan.fraction,
+    line = empty_line(number)
+    line["chosen"] = chosen_partitions(
+        federation.census.partitions,
+        federation.config.federation.fraction,
         seed=federation.config.seed,
         round=number,
         purpose="select",
     )
-    needed = enough(plan.min_participation, len(chosen))
-    line = empty_line(number) | {"chosen": chosen}
-    for _ in range(2):  # a round that fails is tried once more; the model stays as it was
-        sorted_replies, bytes_down, bytes_up = _ask(federation, state, number, chosen)
-        line["bytes_down"] += bytes_down
-        line["bytes_up"] += bytes_up
-        if len(sorted_replies.accepted) >= needed:
-            break
-    else:
-        raise ParticipationError(
-            f"round {number}: {len(sorted_replies.accepted)} of {len(chosen)} clients sent a "
-            f"usable reply, {needed} are needed (federation.min-participation = "
-            f"{plan.min_participation}); first reason: {first_reason(sorted_replies.dropped)}"
-        )
+    accepted = _enough_replies(federation, state, line)
     trained = time.monotonic()
-    loss, targets = _aggregate(federation, state, number, sorted_replies)
+    loss, targets = _aggregate(federation, state, number, accepted)
     done = time.monotonic()
     state.elapsed += done - start
     state.targets += targets
     state.megabytes += (line["bytes_down"] + line["bytes_up"]) / 1e6
     line |= {
-        "used": sorted(sorted_replies.accepted),
-        "dropped": [vars(one) for one in sorted_replies.dropped],
+        "used": sorted(accepted),
         "train_loss": loss,
         "targets": targets,
-        "passes": state.targets / census.total_targets,
+        "passes": state.targets / federation.census.total_targets,
         "elapsed": state.elapsed,
         "megabytes": state.megabytes,
     }
     line["seconds"] |= {
-        "train": trained - start,
+        "train": trained - start - line["seconds"]["check"],
         "aggregate": done - trained,
         "total": done - start,
     }
     return line
 
 
+def _enough_replies(
+    federation: Federation, state: State, line: dict[str, Any]
+) -> Mapping[int, Trained]:
+    """Usable replies of the chosen clients, asked once more if too few came; fills the line in.
+
+    Raises:
+        ParticipationError: too few, twice.
+        FedrecError: the clients' own, where all report the same kind.
+    """
+    number, chosen = line["round"], line["chosen"]
+    share, least = (
+        federation.config.federation.min_participation,
+        least_replies(federation.strategy),
+    )
+    needed = max(enough(share, len(chosen)), least)
+    for attempt in range(ATTEMPTS):
+        asked = _ask(federation, state, number, chosen, attempt)
+        found = asked.found
+        state.note_traceback(found.dropped)
+        line["bytes_down"] += asked.bytes_down
+        line["bytes_up"] += asked.bytes_up
+        line["seconds"]["check"] += asked.check_seconds
+        if len(found.accepted) >= needed:
+            line["dropped"] = [one.record("train") for one in found.dropped]
+            return found.accepted
+        line["retried"] = [one.record("train") for one in found.dropped]
+        code, reason = shared_exit_code(found.dropped), first_reason(found.dropped)
+        if code in USERS_OWN and not found.accepted:
+            break
+    if code != 1 and not found.accepted:
+        raise error_of(code, reason)
+    why = f"federation.min-participation = {share}"
+    if needed == least > 1:
+        why = f"strategy.name = {federation.config.strategy.name!r} with its strategy.options"
+    raise ParticipationError(
+        f"round {number}: {len(found.accepted)} of {len(chosen)} clients sent a usable reply, "
+        f"{needed} are needed ({why}); first reason: {reason}"
+    )
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What came of asking the chosen clients once."""
+
+    found: Sorted[Trained]
+    bytes_down: int
+    bytes_up: int
+    check_seconds: float
+
+
 def _ask(
-    federation: Federation, state: State, number: int, chosen: Sequence[int]
-) -> tuple[Sorted, int, int]:
-    """Send the weights to the chosen clients; return sorted replies and bytes down and up."""
-    census = federation.census
+    federation: Federation, state: State, number: int, chosen: Sequence[int], attempt: int
+) -> _Asked:
+    """Send the weights to the chosen clients, collect, check and sort their replies."""
+    config, census = federation.config, federation.census
+    absent = federation.absences.of_training(number, attempt, chosen)
     sent = as_sent(state.weights)
+    messages = _messages(federation, state, number, [p for p in chosen if p not in absent], sent)
+    bytes_down = sum(array_bytes(message.content) for message in messages)
+    replies = exchange(federation.grid, messages, config.federation.round_timeout, federation.watch)
+    bytes_up = sum(array_bytes(reply.content) for reply in replies if reply.has_content())
+    refuse_dead_workers(replies)
+    collected = time.monotonic()
+
+    def read(reply: Message, partition: int) -> Trained:
+        declared = census.targets[partition]
+        return read_training(
+            reply,
+            sent=sent,
+            round=number,
+            partition=partition,
+            declared=declared,
+            most_targets=_most_targets(config, declared),
+        )
+
+    found = sort_replies(replies, census.partition_of, chosen, read, absent)
+    found = found.without(outliers(found.accepted, sent, config.federation.outlier_limit))
+    return _Asked(found, bytes_down, bytes_up, time.monotonic() - collected)
+
+
+def _messages(
+    federation: Federation, state: State, number: int, asked: Sequence[int], sent: NamedArrays
+) -> list[Message]:
+    """A train message for each asked partition, as the strategy configures it.
+
+    All of them share the records of arrays: an engine may then send those once.
+    """
+    if not asked:
+        return []
+    nodes = [federation.census.node_of[partition] for partition in asked]
+    partition_of = federation.census.partition_of
     arrays = array_record(sent)
     frequency = array_record({protocol.FREQUENCY: federation.frequency})
-    nodes = [census.node_of[partition] for partition in chosen]
-    partition_of = census.partition_of
-    drafts = federation.strategy.configure_train(
-        number, array_record(state.weights), ConfigRecord(), OnlyThese(federation.grid, nodes)
-    )
     messages = []
-    for draft in drafts:
+    for draft in federation.strategy.configure_train(
+        number, array_record(state.weights), ConfigRecord(), OnlyThese(federation.grid, nodes)
+    ):
         node = draft.metadata.dst_node_id
         config = dict(draft.content.config_records[protocol.CONFIG])
-        config |= federation.message_config(number, partition_of[node], state)
+        config |= federation.message_config(number, partition_of[node], state, state.accepted)
         content = RecordDict(
             {
                 protocol.ARRAYS: arrays,
@@ -127,44 +214,42 @@ def _ask(
             }
         )
         messages.append(Message(content, node, MessageType.TRAIN))
-    bytes_down = sum(array_bytes(message.content) for message in messages)
-    replies = exchange(federation.grid, messages, federation.config.federation.round_timeout)
-    bytes_up = sum(array_bytes(reply.content) for reply in replies if reply.has_content())
-    raise_shared_failure(replies)
+    return messages
 
-    def problem(reply: Message, partition: int) -> str | None:
-        declared = census.targets[partition]
-        return training_problem(
-            reply, sent=sent, round=number, partition=partition, declared=declared
-        )
 
-    return sort_replies(replies, partition_of, chosen, problem), bytes_down, bytes_up
+def _most_targets(config: Config, declared: int) -> int:
+    """Most training targets that a client's passes, or steps, can have."""
+    local = config.local
+    if local.steps:
+        return local.steps * min(declared, local.batch_size * config.model.max_length)
+    return local.epochs * declared
 
 
 def _aggregate(
-    federation: Federation, state: State, number: int, replies: Sorted
+    federation: Federation, state: State, number: int, accepted: Mapping[int, Trained]
 ) -> tuple[float, int]:
     """Hand ``w + update`` to the strategy and keep what it returns; mean loss and targets."""
-    sent = as_sent(state.weights)
-    loss, targets = 0.0, 0
-    for reply in replies.accepted.values():
-        received = reply.content.array_records[protocol.ARRAYS]
-        moved = {
-            # In float64 the difference of two float32 numbers is exact.
-            name: start + (received[name].numpy().astype(np.float64) - sent[name])
-            for name, start in state.weights.items()
-        }
-        metrics = reply.content.metric_records[protocol.METRICS]
-        own_targets = int(metrics[protocol.TRAINED_TARGETS])  # type: ignore[arg-type]  # by protocol
-        loss += float(metrics[protocol.TRAIN_LOSS]) * own_targets  # type: ignore[arg-type]  # as above
-        targets += own_targets
+    replies = []
+    for one in accepted.values():
+        moved = {name: start + one.update[name] for name, start in state.weights.items()}
+        metrics = one.reply.content.metric_records[protocol.METRICS]
         kept = {key: metrics[key] for key in (protocol.NUM_EXAMPLES, protocol.TRAIN_LOSS)}
-        reply.content = RecordDict(
+        one.reply.content = RecordDict(
             {protocol.ARRAYS: array_record(moved), protocol.METRICS: MetricRecord(kept)}
         )
-    combined, _ = federation.strategy.aggregate_train(number, list(replies.accepted.values()))
+        replies.append(one.reply)
+    combined, _ = federation.strategy.aggregate_train(number, replies)
     if combined is None:
         raise ParticipationError(f"round {number}: the strategy made no model of the replies")
-    state.weights = {name: combined[name].numpy().astype(np.float64) for name in state.weights}
-    state.accepted |= dict.fromkeys(replies.accepted, number)
-    return loss / targets, targets
+    weights = {name: combined[name].numpy().astype(np.float64) for name in state.weights}
+    for name, array in weights.items():
+        if not np.isfinite(array).all():
+            raise FedrecError(
+                f"round {number}: {federation.config.strategy.name} made NaN or infinity of finite "
+                f"weights {name!r}; look at strategy.options"
+            )
+    targets = sum(one.targets for one in accepted.values())
+    loss = math.fsum(one.loss * one.targets for one in accepted.values()) / targets
+    state.weights = weights
+    state.accepted |= {p: Accepted(number, one.private) for p, one in accepted.items()}
+    return loss, targets

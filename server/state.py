@@ -1,7 +1,7 @@
 """What a federation is made of: what stays over all rounds and what a round changes."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,23 @@ from flwr.serverapp.strategy import Strategy
 from fedrec import protocol
 from fedrec.config import Config
 from fedrec.models.parameters import NamedArrays
+from server.absences import Absences
 from server.census import Census
+from server.exchange import Watch, nothing
+from server.replies import Dropped
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """A reply that was used.
+
+    Attributes:
+        round: of the reply.
+        private: sha256 of the private file that the client wrote in it; empty if it keeps none.
+    """
+
+    round: int
+    private: str = ""
 
 
 @dataclass
@@ -21,7 +37,7 @@ class State:
 
     Attributes:
         weights: shared weights, float64.
-        accepted: partition -> round of its last used reply.
+        accepted: partition -> its last used reply.
         best: weights of the best round so far.
         best_accepted: ``accepted`` at that time: whose private files belong to these weights.
         best_round: its number.
@@ -30,18 +46,52 @@ class State:
         elapsed: seconds spent in rounds.
         targets: training targets used so far.
         megabytes: training traffic so far.
+        checkpoints: partition -> rounds whose private files a checkpoint needs, of the last ones.
+        traceback: the first one that a client reported; empty if none did.
     """
 
     weights: NamedArrays
-    accepted: dict[int, int] = field(default_factory=dict)
+    accepted: dict[int, Accepted] = field(default_factory=dict)
     best: NamedArrays = field(default_factory=dict)
-    best_accepted: dict[int, int] = field(default_factory=dict)
+    best_accepted: dict[int, Accepted] = field(default_factory=dict)
     best_round: int = 0
     best_value: float = -1.0
     stale: int = 0
     elapsed: float = 0.0
     targets: int = 0
     megabytes: float = 0.0
+    checkpoints: list[dict[int, set[int]]] = field(default_factory=list)
+    traceback: str = ""
+
+    def note_traceback(self, dropped: Sequence[Dropped]) -> None:
+        """Keep the first traceback of all."""
+        self.traceback = self.traceback or next((d.traceback for d in dropped if d.traceback), "")
+
+    def copy(self) -> "State":
+        """A state that later rounds do not change: they replace arrays, never write into them."""
+        return replace(
+            self,
+            accepted=dict(self.accepted),
+            best_accepted=dict(self.best_accepted),
+            checkpoints=list(self.checkpoints),
+        )
+
+    def private_files(self) -> dict[int, dict[int, str]]:
+        """Partition -> round -> sha256 of the private files that belong to this state."""
+        files: dict[int, dict[int, str]] = {}
+        for accepted in (self.accepted, self.best_accepted):
+            for partition, one in accepted.items():
+                if one.private:
+                    files.setdefault(partition, {})[one.round] = one.private
+        return files
+
+    def needed(self) -> dict[int, set[int]]:
+        """Partition -> rounds whose private files belong to this state."""
+        rounds: dict[int, set[int]] = {}
+        for accepted in (self.accepted, self.best_accepted):
+            for partition, one in accepted.items():
+                rounds.setdefault(partition, set()).add(one.round)
+        return rounds
 
 
 @dataclass(frozen=True)
@@ -56,6 +106,8 @@ class Federation:
         token: names the clients' private files of this run.
         frequency: (V + 1,) int64 training events per item over all clients, zeros if not shared.
         scorer: what is judged: "model", or "popularity", which trains nothing.
+        absences: who is known beforehand not to answer.
+        watch: looks on while the server waits.
     """
 
     grid: Grid
@@ -65,16 +117,33 @@ class Federation:
     token: str
     frequency: np.ndarray
     scorer: str = "model"
+    absences: Absences = field(default_factory=Absences)
+    watch: Watch = nothing
 
-    def message_config(self, round: int, partition: int, state: State) -> dict[str, Any]:
-        """What every message to a partition says beside its arrays."""
+    def message_config(
+        self, round: int, partition: int, state: State, accepted: Mapping[int, Accepted]
+    ) -> dict[str, Any]:
+        """What every message to a partition says beside its arrays.
+
+        Args:
+            round: number of the round.
+            partition: who is asked.
+            state: for the private files that must be kept.
+            accepted: whose private files are to be used: ``state.accepted`` or the best ones.
+        """
+        last = accepted.get(partition, Accepted(0))
+        kept = set().union(*(one.get(partition, set()) for one in state.checkpoints))
+        if partition in state.best_accepted:
+            kept.add(state.best_accepted[partition].round)
         return {
             protocol.FORMAT_KEY: protocol.FORMAT,
             protocol.CODE: protocol.code_fingerprint(),
             protocol.TOKEN: self.token,
             protocol.ROUND: round,
-            protocol.LAST_ACCEPTED: state.accepted.get(partition, 0),
-            protocol.BEST_ACCEPTED: state.best_accepted.get(partition, 0),
+            protocol.PARTITION: partition,
+            protocol.LAST_ACCEPTED: last.round,
+            protocol.PRIVATE: last.private,
+            protocol.KEEP: ",".join(str(number) for number in sorted(kept)),
         }
 
 
@@ -90,13 +159,15 @@ def array_record(arrays: Mapping[str, np.ndarray]) -> ArrayRecord:
 
 def empty_line(number: int) -> dict[str, Any]:
     """A line of rounds.jsonl before anything happened in its round."""
+    phases = ("train", "check", "aggregate", "evaluate", "checkpoint", "total")
     return {
         "round": number,
-        "seconds": {"train": 0.0, "aggregate": 0.0, "evaluate": 0.0, "total": 0.0},
+        "seconds": dict.fromkeys(phases, 0.0),
         "elapsed": 0.0,
         "chosen": [],
         "used": [],
         "dropped": [],
+        "retried": [],
         "train_loss": None,
         "targets": 0,
         "passes": 0.0,

@@ -2,87 +2,17 @@
 
 import difflib
 import inspect
+import math
 import tomllib
-from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
-from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MetricRecord
-from flwr.serverapp import Grid
 from flwr.serverapp import strategy as flower
-from flwr.serverapp.strategy import FedAvg, Strategy
+from flwr.serverapp.strategy import Strategy
 
+from fedrec import protocol
 from fedrec.dotted import DOTTED_NAME, import_dotted
 from fedrec.errors import ConfigError
-from fedrec.models.parameters import NamedArrays
-
-
-class ServerAdam(FedAvg):
-    """Adam on the server: the mean update is a gradient, its state lasts over rounds.
-
-    Equal to ``torch.optim.Adam`` on minus the mean update, counting accepted rounds only.
-    (Flower's FedAdam counts its exponent from round + 1, so its first step is .744 of the rate,
-    and adds tau to the root before the bias correction.) Reddi et al., ICLR 2021; Kingma & Ba,
-    ICLR 2015.
-
-    Args:
-        learning_rate: size of a step.
-        beta_1: decay of the mean of updates.
-        beta_2: decay of the mean of their squares.
-        epsilon: added to the root of the corrected second moment.
-        **options: of Flower's FedAvg.
-    """
-
-    def __init__(
-        self,
-        learning_rate: float = 1e-3,
-        beta_1: float = 0.9,
-        beta_2: float = 0.98,
-        epsilon: float = 1e-8,
-        **options: Any,
-    ) -> None:
-        super().__init__(**options)
-        self.learning_rate, self.epsilon = learning_rate, epsilon
-        self.beta_1, self.beta_2 = beta_1, beta_2
-        self.accepted_rounds = 0
-        self.current: NamedArrays = {}
-        self.first: NamedArrays = {}
-        self.second: NamedArrays = {}
-
-    def configure_train(
-        self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
-    ) -> Iterable[Message]:
-        """Note the weights that the coming updates start from."""
-        self.current = {name: array.numpy() for name, array in arrays.items()}
-        return super().configure_train(server_round, arrays, config, grid)
-
-    def aggregate_train(
-        self, server_round: int, replies: Iterable[Message]
-    ) -> tuple[ArrayRecord | None, MetricRecord | None]:
-        """Take one Adam step along the mean update."""
-        mean, metrics = super().aggregate_train(server_round, replies)
-        if mean is None:
-            return None, metrics
-        self.accepted_rounds += 1
-        rate = self.learning_rate / (1 - self.beta_1**self.accepted_rounds)
-        correction = 1 - self.beta_2**self.accepted_rounds
-        stepped = {}
-        for name, array in mean.items():
-            gradient = self.current[name] - array.numpy()
-            zeros = np.zeros_like(gradient)
-            first = self.beta_1 * self.first.get(name, zeros) + (1 - self.beta_1) * gradient
-            second = self.beta_2 * self.second.get(name, zeros) + (1 - self.beta_2) * gradient**2
-            self.first[name], self.second[name] = first, second
-            step = rate * first / (np.sqrt(second / correction) + self.epsilon)
-            stepped[name] = Array(np.asarray(self.current[name] - step))
-        return ArrayRecord(stepped), metrics
-
-    def state_dict(self) -> NamedArrays:
-        """What the next round needs: moments by parameter name and the count of rounds."""
-        state = {f"first/{name}": array for name, array in self.first.items()}
-        state |= {f"second/{name}": array for name, array in self.second.items()}
-        return state | {"accepted-rounds": np.array(self.accepted_rounds)}
-
+from server.server_adam import ServerAdam
 
 STRATEGIES: dict[str, type[Strategy]] = {
     "fedavg": flower.FedAvg,
@@ -92,6 +22,7 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "fedadam": flower.FedAdam,
     "fedyogi": flower.FedYogi,
     "fedadagrad": flower.FedAdagrad,
+    "qfedavg": flower.QFedAvg,
     "fedmedian": flower.FedMedian,
     "fedtrimmedavg": flower.FedTrimmedAvg,
     "krum": flower.Krum,
@@ -111,8 +42,12 @@ _NOT_OPTIONS = {
     "configrecord_key",
     "train_metrics_aggr_fn",
     "evaluate_metrics_aggr_fn",
+    "train_loss_key",
+    "selection_rule",  # a function, which TOML has not
     *_OURS,
 }
+_NO_DEFAULT = inspect.Parameter.empty
+_ABOVE_ZERO = ("client_learning_rate", "num_nodes_to_select")
 
 
 def make_strategy(name: str, options: str) -> Strategy:
@@ -136,24 +71,66 @@ def make_strategy(name: str, options: str) -> Strategy:
                 f"strategy.options has {key.replace('_', '-')!r}, which {name} does not take; "
                 f"it takes: {shown}"
             )
+        _check_number(name, key, given[key], parameters[key])
     if kind is flower.FedProx and "proximal_mu" not in given:
         raise ConfigError(
             "strategy.name = 'fedprox' needs its mu, or it is FedAvg; set strategy.options = "
             "'proximal-mu = 0.01' (0 is allowed when it is written)"
         )
+    for key in known:
+        if parameters[key].default is _NO_DEFAULT and key not in given:
+            raise ConfigError(
+                f"strategy.name = {name!r} needs {key.replace('_', '-')!r}; set strategy.options = "
+                f"'{key.replace('_', '-')} = ...'"
+            )
     takes_rest = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values())
-    ours = {key: value for key, value in _OURS.items() if takes_rest or key in parameters}
+    ours: dict[str, Any] = {k: v for k, v in _OURS.items() if takes_rest or k in parameters}
+    if "train_loss_key" in parameters:  # QFedAvg weighs by it
+        ours["train_loss_key"] = protocol.TRAIN_LOSS
     try:
         return kind(**given, **ours)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"strategy.options = {options!r} does not fit {name}: {error}") from error
 
 
-def check_cohort(strategy: Strategy, size: int) -> None:
-    """Refuse a strategy that cannot tell its malicious clients apart among so few.
+def _check_number(name: str, key: str, value: Any, parameter: inspect.Parameter) -> None:
+    """Refuse before the first round what would fail, or go uphill, only in its aggregation."""
+    if parameter.annotation not in (int, float):
+        return
+    kinds = (int,) if parameter.annotation is int else (int, float)
+    if type(value) not in kinds or not math.isfinite(value):
+        wanted = "a whole number" if parameter.annotation is int else "a finite number"
+    elif name not in STRATEGIES:  # the author of a class knows what its numbers may be
+        return
+    elif key in _ABOVE_ZERO and value <= 0:
+        wanted = "above 0"
+    elif value < 0:
+        wanted = "0 or more"
+    elif key.startswith("beta") and value >= 1:
+        wanted = "below 1"
+    else:
+        return
+    raise ConfigError(
+        f"strategy.options: {key.replace('_', '-')} of {name} must be {wanted}, got {value!r}"
+    )
 
-    2f + 3 clients for Krum (Blanchard et al., NeurIPS 2017), 4f + 3 for Bulyan (El Mhamdi et al.,
-    ICML 2018). With fewer, Flower's own go on without their protection.
+
+def least_replies(strategy: Strategy) -> int:
+    """Replies without which a strategy cannot tell its malicious clients apart.
+
+    2f + 3 for Krum (Blanchard et al., NeurIPS 2017), 4f + 3 for Bulyan (El Mhamdi et al., ICML
+    2018), 1 for those that trust everybody. With fewer, Flower's Krum goes on without protection.
+    """
+    match strategy:
+        case flower.MultiKrum():  # Krum is one too
+            return 2 * strategy.num_malicious_nodes + 3
+        case flower.Bulyan():
+            return 4 * strategy.num_malicious_nodes + 3
+    return 1
+
+
+def check_cohort(strategy: Strategy, size: int) -> None:
+    """Refuse a strategy whose malicious clients cannot be told apart among so few.
 
     Args:
         strategy: of the run.
@@ -162,11 +139,9 @@ def check_cohort(strategy: Strategy, size: int) -> None:
     Raises:
         ConfigError: names the number that is needed.
     """
-    if not isinstance(strategy, flower.MultiKrum | flower.Bulyan):  # Krum is a MultiKrum
-        return
-    malicious = strategy.num_malicious_nodes
-    least = (4 if isinstance(strategy, flower.Bulyan) else 2) * malicious + 3
+    least = least_replies(strategy)
     if size < least:
+        malicious = getattr(strategy, "num_malicious_nodes", 0)
         raise ConfigError(
             f"strategy.options has num-malicious-nodes = {malicious}, which needs {least} or more "
             f"clients a round, but partition.count and federation.fraction give {size}"

@@ -132,12 +132,12 @@ def run_inline(small_home: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..
 
     Keywords: ``folder`` for the run, ``client`` instead of the ClientApp, ``wrap`` for the Grid.
     """
-    import server.app
+    import server.serving
     from clients.app import app
     from server.inline import InlineGrid
 
     # Drawing takes ten times as long as training; test_run_folder draws once.
-    monkeypatch.setattr(server.app, "write_report", lambda path: None)
+    monkeypatch.setattr(server.serving, "write_report", lambda path: None)
 
     def run(
         config: Config,
@@ -149,6 +149,6 @@ def run_inline(small_home: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..
         if folder is not None:
             config = read_config({"run.dir": str(folder)}, config)
         grid = wrap(InlineGrid(client, config.partition.count, flatten(config)))
-        return server.app.serve(grid, config, engine="inline", command="test", **keywords)
+        return server.serving.serve(grid, config, engine="inline", command="test", **keywords)
 
     return run

@@ -3,9 +3,10 @@
 from types import TracebackType
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from fedrec.report.tables import round_headers, round_row
 
@@ -27,6 +28,7 @@ class LiveRounds:
         self._rows: list[list[str]] = []
         self._quiet = quiet
         is_live = console.is_terminal and not quiet
+        self._waiting = ""
         self._live = Live(console=console, auto_refresh=False) if is_live else None
 
     def __enter__(self) -> "LiveRounds":
@@ -55,6 +57,14 @@ class LiveRounds:
                 self._line(self._headers)
             self._line(self._rows[-1])
 
+    def wait(self, arrived: int, asked: int) -> None:
+        """Show how many clients have answered so far; on a terminal only."""
+        seen = f"{arrived} of {asked} clients have answered"
+        if self._live is None or seen == self._waiting:
+            return
+        self._waiting = seen
+        self._live.update(Group(self._table(all_rows=False), Text(seen, "dim")), refresh=True)
+
     def _line(self, cells: list[str]) -> None:
         text = " ".join(cell.rjust(width) for cell, width in zip(cells, WIDTHS, strict=True))
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
@@ -63,7 +73,7 @@ class LiveRounds:
         table = Table(title="rounds (* best so far)", title_justify="left")
         for header in self._headers:
             table.add_column(header, justify="right", no_wrap=True)
-        room = max(5, self._console.height - 6)  # a live table taller than the screen is cut off
+        room = max(5, self._console.height - 7)  # a live table taller than the screen is cut off
         for row in self._rows if all_rows else self._rows[-room:]:
             table.add_row(*row)
         return table

@@ -15,6 +15,7 @@ from fedrec.errors import ResourceError
 from fedrec.evaluation.protocols import describe, metric_label
 from fedrec.report import figures, style, template
 from fedrec.report.history import Record, Run, number, read_run, replace_file
+from fedrec.report.left_out import HEADERS, left_out, resumptions
 from fedrec.report.plain import plain
 from fedrec.report.redaction import hide_secrets, hide_secrets_in_text
 from fedrec.report.tables import interval, metric_names, round_headers, round_row, shown
@@ -64,7 +65,9 @@ def render_page(run: Run, drawings: Iterable[style.Drawing]) -> str:
         "figures": {
             d.name: {"svg": _inline_svg(d), "caption": f"{d.title}. {d.caption}"} for d in drawings
         },
-        "dropped": _dropped(run),
+        "dropped": left_out(run),
+        "dropped_headers": HEADERS,
+        "traceback": str(run.about.get("client_traceback") or "").splitlines(),
         **_cost(run),
         **_inputs(run),
         "machine": _machine(run),
@@ -131,8 +134,9 @@ def _head(run: Run) -> Record:
     about, data = run.about, run.about.get("data") or {}
     reason = str(about.get("reason") or "")
     banner = BANNERS.get(run.status, "")
-    dropped = sum(len(r.get("dropped") or []) for r in run.rounds)
+    dropped = len(left_out(run))
     warnings = [str(note) for note in data.get("notes") or []]
+    warnings += resumptions(run)
     if run.torn_line:
         warnings.append("rounds.jsonl ended in half a line, which was left out.")
     if dropped and run.status in ("done", "running"):
@@ -222,14 +226,6 @@ def _num_items(run: Run) -> int:
 
 def _cell(metric: Any) -> Record:
     return {"value": shown(metric), "interval": interval(metric)}
-
-
-def _dropped(run: Run) -> list[list[str]]:
-    return [
-        [str(r["round"]), str(drop.get("partition", "")), str(drop.get("reason", ""))]
-        for r in run.rounds
-        for drop in r.get("dropped") or []
-    ]
 
 
 def _cost(run: Run) -> Record:

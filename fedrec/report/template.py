@@ -159,7 +159,11 @@ held-out item, Recall@k equals HR@k.{% endif %}</p>
 {% endif %}
 {% if dropped %}
 <details><summary>Replies left out: {{ dropped|length }}</summary>
-{{ sheet(["round", "partition", "reason"], dropped) }}</details>
+{{ sheet(dropped_headers, dropped) }}</details>
+{% endif %}
+{% if traceback %}
+<details><summary>First traceback of a client</summary>
+<pre>{{ traceback|join("\n") }}</pre></details>
 {% endif %}
 
 {% if "slices" in figures or "history-length" in figures or "ranks" in figures %}

@@ -1,17 +1,21 @@
 """The real command on faulty input: good tables to spoil, and what a refusal must look like."""
 
+import json
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-import server.app
+import server.serving
 from clients import turn
 from experiments.cli import main
+from experiments.verify import compare
 from fedrec import workbench
 
 NUM_USERS, NUM_ITEMS, NUM_STEPS = 30, 25, 6
@@ -112,7 +116,7 @@ def run(fedrec: Callable[..., Ended], small: Path) -> Callable[..., Ended]:
     def call(path: Path, *sets: str, draw: bool = False) -> Ended:
         with pytest.MonkeyPatch.context() as patch:
             if not draw:
-                patch.setattr(server.app, "write_report", lambda path: None)
+                patch.setattr(server.serving, "write_report", lambda path: None)
             return fedrec(*words, *_sets(f"data.source={path}", *sets))
 
     return call
@@ -181,3 +185,66 @@ def movielens(tmp_path: Path) -> SimpleNamespace:
 
     files.folder = folder
     return files
+
+
+@pytest.fixture
+def stoppable() -> tuple[str, ...]:
+    """Settings of a run of four rounds with a checkpoint after each."""
+    return ("federation.rounds=4", "run.checkpoint-every=1", "model.private=gate-bias")
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No figures of a run that is resumed either."""
+    monkeypatch.setattr(server.serving, "write_report", lambda path: None)
+
+
+@pytest.fixture
+def stopped(
+    run: Callable[..., Ended],
+    csv: Callable[..., Path],
+    events: list[str],
+    fedrec_home: Path,
+    stoppable: tuple[str, ...],
+) -> Path:
+    """The folder of a run of 4 rounds that Ctrl-C stopped in the last, with two checkpoints."""
+    real, calls = turn.train_turn, []
+
+    def counted(*args: Any, **keywords: Any) -> Any:
+        calls.append(keywords["round"])
+        if len(calls) == 11:  # three clients a round
+            signal.raise_signal(signal.SIGINT)
+        return real(*args, **keywords)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(turn, "train_turn", counted)
+        ended = run(csv(events), *stoppable)
+    assert ended.code == 130, ended.errors
+    folder = fedrec_home / "runs" / "small"
+    assert calls[-1] == 4
+    assert [path.name for path in sorted((folder / "checkpoints").iterdir())] == [
+        "round-00002",
+        "round-00003",
+    ]
+    return folder
+
+
+@pytest.fixture
+def whole(
+    run: Callable[..., Ended],
+    csv: Callable[..., Path],
+    events: list[str],
+    fedrec_home: Path,
+    stoppable: tuple[str, ...],
+) -> Callable[[Path], None]:
+    """``whole(folder)``: a run is complete and equals the one that nobody stopped."""
+
+    def check(folder: Path) -> None:
+        kept = folder.with_name("resumed")
+        shutil.copytree(folder, kept)
+        ended = run(csv(events), *stoppable, "run.name=uninterrupted")
+        assert ended.code == 0, ended.errors
+        assert compare(fedrec_home / "runs" / "uninterrupted", kept) == []
+        assert json.loads((folder / "run.json").read_text())["status"] == "done"
+
+    return check

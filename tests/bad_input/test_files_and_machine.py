@@ -4,6 +4,7 @@ import io
 import json
 import os
 import pickle
+import socket
 import struct
 import subprocess
 import sys
@@ -148,6 +149,109 @@ def test_fault_60_pickled_objects_in_prepared_data_are_never_unpickled(
     np.save(folder / "items.npy", np.array([Owned(tmp_path / "owned")]), allow_pickle=True)
     refused(describe(folder), 4, str(folder), "is damaged", "prepare again")
     assert not (tmp_path / "owned").exists()
+
+
+@pytest.fixture
+def files_end_at():
+    """``files_end_at(bytes)``: no file may grow beyond it, as on a disk that is full."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_fault_61_a_full_disk_while_data_are_prepared_leaves_nothing(
+    describe, refused, csv, events, files_end_at, fedrec_home
+):
+    path = csv(events)
+    files_end_at(1000)
+    refused(describe(path), 5, f"cannot write prepared data to {fedrec_home}", "File too large")
+    files_end_at(-1)
+    assert describe(path).code == 0
+
+
+def test_fault_61_a_full_disk_while_a_run_is_written_ends_it_with_5(
+    run, describe, csv, events, files_end_at, fedrec_home
+):
+    path = csv(events)
+    assert run(path).code == 0  # prepares; the next run writes its own folder alone
+    files_end_at(4000)
+    ended = run(path, "run.name=second")
+    files_end_at(-1)
+    assert ended.code == 5, ended.errors
+    assert ended.errors.startswith("error: ")
+    assert ended.errors.count("\n") == 1
+    assert "cannot be written: File too large" in ended.errors
+    assert not [path for path in ended.left if path.endswith("model.safetensors")]
+    about = json.loads((fedrec_home / "runs" / "second" / "run.json").read_text())
+    assert (about["status"], about["exit_code"]) == ("failed", 5)
+    assert run(path, "run.name=second", "run.overwrite=true").code == 0
+
+
+@pytest.mark.parametrize("place", ["/proc/runs/mine", "/dev/null/mine"])
+def test_fault_61_a_place_where_nobody_may_write_is_refused(run, refused, csv, events, place):
+    if not os.path.exists(os.path.dirname(os.path.dirname(place))):
+        pytest.skip(f"no {place} here")
+    refused(run(csv(events), f"run.dir={place}"), 2, f"run folder {place}: ", "--out or run.dir")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_fault_61_a_read_only_folder_is_refused(run, refused, csv, events, tmp_path):
+    (tmp_path / "locked").mkdir(mode=0o500)
+    ended = run(csv(events), f"run.dir={tmp_path / 'locked' / 'run'}")
+    refused(ended, 2, f"run folder {tmp_path / 'locked' / 'run'}: Permission denied", "--out")
+
+
+@pytest.fixture
+def taken_port():
+    """A port at which something answers that is no Ray."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def on_ray(fedrec, small, path, *words):
+    sets = ("--set", f"data.source={path}")
+    return fedrec("run", small, "--engine", "ray", *sets, *words)
+
+
+def test_fault_62_a_port_that_another_program_holds_is_no_ray_cluster(
+    fedrec, refused, small, csv, events, taken_port, monkeypatch
+):
+    pytest.importorskip("ray")
+    monkeypatch.setattr("experiments.ray_engine.CONNECT_SECONDS", 0.2)
+    where = f"127.0.0.1:{taken_port}"
+    ended = on_ray(fedrec, small, csv(events), "--address", where)
+    refused(ended, 5, f"no Ray cluster answers at {where}", "`ray start --head`")
+
+
+def test_fault_62_without_ray_the_command_says_what_to_install(
+    fedrec, refused, small, csv, events, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    ended = on_ray(fedrec, small, csv(events))
+    refused(ended, 5, "Ray cannot be imported", "pip install 'flwr[simulation]'", "--engine inline")
+
+
+@pytest.mark.slow  # Ray's processes are up before it refuses: a process of its own
+def test_fault_62_a_ray_that_does_not_start_is_a_resource(small, csv, events, fedrec_home):
+    """Ray's own refusal, of a store that no object fits into."""
+    pytest.importorskip("ray")
+    code = (
+        "import ray; init = ray.init; "
+        "ray.init = lambda **given: init(**given | {'object_store_memory': 1}); "
+        "from experiments.cli import main; main()"
+    )
+    words = ["run", str(small), "--engine", "ray", "--set", f"data.source={csv(events)}"]
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code, *words],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 5, done.stderr
+    assert "error: Ray does not start: ValueError: " in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list((fedrec_home / "runs").iterdir()) == []
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")

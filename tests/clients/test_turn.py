@@ -1,10 +1,16 @@
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import clients.turn
 from clients.memory import Memory
 from clients.turn import evaluate_turn, open_holding, train_turn, training_events
-from fedrec.errors import ConfigError
+from fedrec.config_keys import flatten
+from fedrec.errors import ConfigError, MessageError, ResourceError, TrainingError
 from fedrec.models.parameters import arrays_of, groups_of
 from fedrec.workbench import make_model, open_data, open_table, prepare_data
 
@@ -26,9 +32,11 @@ class Desk:
         private = ["gate-bias"] if config.model.private else []
         self.weights = arrays_of(model, groups_of(model, private).shared)
         self.memory = Memory(TOKEN, partition)
+        self.private = {}
 
-    def train(self, round, accepted, weights=None, mu=0.0):
-        return train_turn(
+    def train(self, round, accepted, weights=None, mu=0.0, keep=()):
+        """Weights and fit of a turn; ``self.private`` is the digest of each round's file."""
+        done = train_turn(
             self.config,
             self.holding,
             self.memory,
@@ -36,9 +44,13 @@ class Desk:
             self.frequency,
             round=round,
             accepted=accepted,
+            private=self.private.get(accepted, ""),
+            keep=keep,
             partition=self.partition,
             proximal_mu=mu,
         )
+        self.private[round] = done.private
+        return done.weights, done.fit
 
     def evaluate(self, scorer="model", accepted=0, stage="validation", weights=None):
         return evaluate_turn(
@@ -51,6 +63,7 @@ class Desk:
             stage=stage,
             protocols=("full",),
             accepted=accepted,
+            private=self.private.get(accepted, ""),
             counts_are_shared=True,
         )
 
@@ -78,9 +91,41 @@ def test_a_turn_that_is_asked_for_again_gives_the_same_bytes(desk, changes):
     client = desk(changes)
     first, _ = client.train(1, accepted=0)
     second, done = client.train(2, accepted=1, weights=first)
+    digest = client.private[2]
     again, as_before = client.train(2, accepted=1, weights=first)
     assert_same(second, again)
     assert done == as_before
+    assert client.private[2] == digest
+
+
+KILLED = """
+import os, runpy, signal
+from fedrec.config_keys import read_config
+client = runpy.run_path({test!r})["Desk"](read_config({flat!r}))
+client.private[1] = {private!r}
+os.replace = lambda draft, path: os.kill(os.getpid(), signal.SIGKILL)
+client.train(2, accepted=1)
+"""
+
+
+def test_a_turn_that_was_killed_as_it_wrote_its_file_gives_the_same_bytes(desk):
+    client, other = desk(PRIVATE), desk(PRIVATE)
+    other.memory = Memory(TOKEN[::-1], 0)
+    for each in (client, other):
+        each.train(1, accepted=0)
+    script = KILLED.format(test=__file__, flat=flatten(client.config), private=client.private[1])
+    root = Path(__file__).parent.parent.parent
+    assert subprocess.run([sys.executable, "-c", script], cwd=root).returncode == -signal.SIGKILL
+    left = sorted(path.name for path in client.memory.folder.iterdir())
+    assert left[0].startswith(".round-00002.")
+    assert left[1:] == ["round-00001.safetensors"]
+
+    found, expected = client.train(2, accepted=1), other.train(2, accepted=1)
+    assert_same(found[0], expected[0])
+    assert client.private[2] == other.private[2] != ""
+    client.train(3, accepted=2)  # and what was left is swept up in time
+    names = sorted(path.name for path in client.memory.folder.iterdir())
+    assert names == ["round-00002.safetensors", "round-00003.safetensors"]
 
 
 @pytest.mark.parametrize("changes", [{}, PRIVATE])
@@ -120,6 +165,7 @@ def test_a_kept_optimizer_state_makes_the_second_round_another_one(desk):
 def test_nothing_is_written_when_nothing_is_kept(desk):
     client = desk({"local.optimizer-state": "reset"})
     client.train(1, accepted=0)
+    assert client.private[1] == ""
     assert not client.memory.folder.exists()
     client.train(2, accepted=1)  # and nothing is missed
 
@@ -130,7 +176,7 @@ def test_a_private_parameter_stays_here_and_moves(desk):
     for client in clients:
         reply, _ = client.train(1, accepted=0)
         assert "gate.bias" not in reply
-        biases.append(client.memory.read(1)["parameter/gate.bias"])
+        biases.append(client.memory.read(1, client.private[1])["parameter/gate.bias"])
     assert (biases[0] != 0).any()
     assert not np.array_equal(*biases)
 
@@ -148,7 +194,7 @@ def test_a_private_parameter_makes_a_personal_model(desk):
 def test_frozen_names_are_in_no_reply_and_no_private_file(desk):
     client = desk(PRIVATE)
     reply, _ = client.train(1, accepted=0)
-    names = [*reply, *client.memory.read(1)]
+    names = [*reply, *client.memory.read(1, client.private[1])]
     assert not [name for name in names if "table" in name or "frequency" in name]
 
 
@@ -209,3 +255,60 @@ def test_the_holding_is_opened_once_per_process(desk, small_config, monkeypatch)
 
     monkeypatch.setattr(clients.turn, "open_data", refuse)
     assert open_holding(small_config(), 0) is held
+
+
+def test_a_client_goes_on_from_an_earlier_round_that_a_checkpoint_kept(desk):
+    client, other = desk(PRIVATE), desk(PRIVATE)
+    other.memory = Memory(TOKEN[::-1], 0)
+    for each in (client, other):
+        each.train(1, accepted=0)
+    for number in (2, 3, 4):
+        client.train(number, accepted=number - 1, keep=(1,))
+    # The server was killed; its last checkpoint is that of round 1.
+    assert_same(client.train(2, accepted=1)[0], other.train(2, accepted=1)[0])
+    assert client.private[2] == other.private[2]
+
+
+@pytest.mark.parametrize("work", ["train", "evaluate"])
+def test_a_private_file_that_is_another_one_is_never_used(desk, work):
+    client = desk(PRIVATE)
+    client.train(1, accepted=0)
+    client.private[1] = "0" * 64
+    with pytest.raises(ResourceError, match=r"round-00001\.safetensors is not the one the server"):
+        client.train(2, accepted=1) if work == "train" else client.evaluate(accepted=1)
+
+
+def test_without_anything_to_keep_no_digest_is_looked_at(desk):
+    client = desk({"local.optimizer-state": "reset"})
+    client.private[1] = "0" * 64
+    client.train(2, accepted=1)
+    assert client.evaluate(accepted=1)[1] is None
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_fault_55_local_training_that_diverges_is_an_error_and_leaves_nothing(desk, optimizer):
+    client = desk({"local.learning-rate": 1e30, "local.optimizer": optimizer})
+    with pytest.raises(TrainingError, match=r"its training diverged: loss (nan|inf) at step [23]"):
+        client.train(1, accepted=0)
+    assert not client.memory.folder.exists()
+
+
+def test_fault_55_a_private_state_that_is_not_finite_is_never_kept(desk):
+    """Divided by infinity, Adam's step is 0: the replies look good and nothing is learnt."""
+    client = desk(PRIVATE)
+    client.train(1, accepted=0)
+    name = "optimizer/gate.bias/exp_avg_sq"
+    state = client.memory.read(1, client.private[1])
+    state[name] = np.full_like(state[name], np.inf)
+    client.private[1] = client.memory.write(1, state)
+    with pytest.raises(TrainingError, match=r"diverged: private 'optimizer/gate\.bias"):
+        client.train(2, accepted=1)
+    assert [path.name for path in client.memory.folder.iterdir()] == ["round-00001.safetensors"]
+
+
+def test_fault_50_weights_of_another_dtype_are_refused_and_not_cast(desk):
+    client = desk()
+    client.weights = {name: array.astype(np.float64) for name, array in client.weights.items()}
+    for work in (lambda: client.train(1, accepted=0), client.evaluate):
+        with pytest.raises(MessageError, match=r"weights '.*' are float64, expected float32"):
+            work()

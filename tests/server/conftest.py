@@ -1,19 +1,42 @@
 """The small federation without its run folder: a census, a strategy, weights to start from."""
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from flwr.app import (
+    Array,
+    ArrayRecord,
+    ConfigRecord,
+    Context,
+    Message,
+    MessageType,
+    MetricRecord,
+    RecordDict,
+)
 
+import clients.turn
+import server.evaluation
+import server.rounds
+import server.state
 from clients.app import app
-from fedrec.config import names_in
+from fedrec import protocol
+from fedrec.config import Config, names_in
 from fedrec.config_keys import flatten
+from fedrec.data.sequences import Sequences
+from fedrec.data.splits import training_counts
 from fedrec.models.parameters import arrays_of, groups_of
+from fedrec.models.recommender import Recommender
 from fedrec.workbench import make_model, open_data, open_table, prepare_data
+from server.absences import Absences
 from server.census import take_census
 from server.inline import InlineGrid
-from server.state import Federation, State
+from server.nodes import FIRST_NODE
+from server.state import Federation, State, array_record
 from server.strategies import make_strategy
 
 TOKEN = "0123456789abcdef"
@@ -32,10 +55,204 @@ def small_federation(small_home, small_config) -> Callable[..., tuple[Federation
         grid = wrap(InlineGrid(client, config.partition.count, flatten(config)))
         census = take_census(grid, config.partition.count, 60.0)
         catalog = open_data(prepare_data(config))[0].catalog
-        model = make_model(config, catalog, open_table(config, catalog), census.counts)
+        zeros = np.zeros(catalog.num_items + 1, dtype=np.int64)
+        frequency = zeros if census.counts is None else census.counts
+        model = make_model(config, catalog, open_table(config, catalog), frequency)
         shared = groups_of(model, names_in(config.model.private)).shared
         start = {name: a.astype(np.float64) for name, a in arrays_of(model, shared).items()}
         strategy = make_strategy(config.strategy.name, config.strategy.options)
-        return Federation(grid, strategy, config, census, TOKEN, census.counts), State(start)
+        absences = Absences(config.federation.drop_out, config.seed)
+        federation = Federation(grid, strategy, config, census, TOKEN, frequency, absences=absences)
+        return federation, State(start)
 
     return make
+
+
+@dataclass(frozen=True)
+class Precision:
+    """In what the real round computes.
+
+    Attributes:
+        name: float32, as it ships, or float64.
+        atol: how far two ways to the same weights may lie apart, for weights of the order of 1.
+    """
+
+    name: str
+    atol: float
+
+    def model(self, model: Recommender) -> Recommender:
+        """The model in this precision."""
+        return model.double() if self.name == "float64" else model
+
+
+@pytest.fixture(params=["float32", "float64"])
+def precision(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Precision]:
+    """The real round in float32, and in float64 by changing two places and nothing else.
+
+    A run holds float32 in two places: the clients' model and the one cast when the server sends.
+    In float64 the clients' model is turned to double after it is built, and ``as_sent`` copies;
+    selection, messages, checks, sums and strategies are those of every run. The reply check asks
+    for the dtype that was sent, so a client that still computed in float32 would be left out.
+    """
+    clients.turn._built.cache_clear()  # keyed by the config, which knows nothing of precision
+    if request.param == "float64":
+
+        def copied(weights: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+            return {name: array.copy() for name, array in weights.items()}
+
+        def doubled(*args: Any) -> Recommender:
+            return make_model(*args).double()
+
+        for module in (server.state, server.rounds, server.evaluation):
+            monkeypatch.setattr(module, "as_sent", copied)
+        monkeypatch.setattr(clients.turn, "make_model", doubled)
+    yield Precision(request.param, {"float32": 1e-6, "float64": 1e-12}[request.param])
+    clients.turn._built.cache_clear()
+
+
+@pytest.fixture
+def opened() -> Callable[[Config], tuple[int, Sequences, Recommender]]:
+    """``opened(config)``: number of items, training parts and the initial model, in one place."""
+
+    def look(config: Config) -> tuple[int, Sequences, Recommender]:
+        dataset, training = open_data(prepare_data(config))
+        counts = training_counts(dataset.sequences, dataset.catalog.num_items)
+        if not config.federation.share_counts:
+            counts = np.zeros_like(counts)
+        model = make_model(config, dataset.catalog, open_table(config, dataset.catalog), counts)
+        return dataset.catalog.num_items, training, model
+
+    return look
+
+
+@pytest.fixture
+def own_events(tmp_path: Path) -> Callable[[Mapping[str, tuple[str, Sequence[int]]]], dict]:
+    """``own_events({user: (home, items)})`` writes a table of events; returns the keys to read it.
+
+    Users and items are numbered as they come, and ``partition.by = "home"`` gives every home a
+    partition.
+    """
+
+    def write(users: Mapping[str, tuple[str, Sequence[int]]]) -> dict[str, Any]:
+        rows = [
+            f"{user},i{item},{time},{home},Item {item},{('War', 'Drama', 'Crime')[item % 3]}"
+            for user, (home, items) in users.items()
+            for time, item in enumerate(items)
+        ]
+        path = tmp_path / f"events-of-{len(users)}.csv"
+        path.write_text("\n".join(["user,item,time,home,title,genres", *rows, ""]))
+        return {
+            "data.source": str(path),
+            "data.min-item-events": 1,
+            "data.attribute-columns": "home",
+            "partition.by": "home",
+            "partition.count": len({home for home, _ in users.values()}),
+        }
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def replies_of() -> Callable[[Sequence[tuple[Mapping[str, np.ndarray], int]]], list[Message]]:
+    """``replies_of([(weights, num_examples), ...])`` as a strategy gets them."""
+    InlineGrid(app, 0, {})  # Flower's messages ask who the running task is
+
+    def make(clients: Sequence[tuple[Mapping[str, np.ndarray], int]]) -> list[Message]:
+        replies = []
+        for number, (weights, examples) in enumerate(clients):
+            question = Message(RecordDict(), FIRST_NODE + number, MessageType.TRAIN)
+            question.metadata.__dict__["_message_id"] = str(number)
+            metrics = MetricRecord({protocol.NUM_EXAMPLES: examples, protocol.TRAIN_LOSS: 1.0})
+            records = {protocol.ARRAYS: array_record(weights), protocol.METRICS: metrics}
+            replies.append(Message(RecordDict(records), reply_to=question))
+        return replies
+
+    return make
+
+
+Change = Callable[[Message, Message], Message | None]  # reply, message -> another reply, or changed
+
+
+class Tampered:
+    """The ClientApp, with replies of one kind changed on their way.
+
+    Args:
+        change: of a reply to a message; by partition, or one for all of ``partitions``.
+        kind: of the messages whose replies are changed.
+        partitions: whose.
+        app: the ClientApp behind.
+
+    Attributes:
+        honest: partition -> contents of replies of this kind that were left as they are.
+        asked: partitions that got a message of this kind, in order.
+    """
+
+    def __init__(
+        self,
+        change: Change | Mapping[int, Change],
+        kind: str = MessageType.TRAIN,
+        partitions: Sequence[int] = (1,),
+        app: Callable[[Message, Context], Message] = app,
+    ) -> None:
+        each = change if isinstance(change, Mapping) else dict.fromkeys(partitions, change)
+        self.changes, self.kind, self.app = each, kind, app
+        self.honest: dict[int, RecordDict] = {}
+        self.asked: list[int] = []
+
+    def __call__(self, message: Message, context: Context) -> Message:
+        reply = self.app(message, context)
+        if message.metadata.message_type != self.kind:
+            return reply
+        partition = int(context.node_config["partition-id"])
+        self.asked.append(partition)
+        if partition in self.changes:
+            return self.changes[partition](reply, message) or reply
+        self.honest[partition] = copy_of(reply.content)  # the server writes into its messages
+        return reply
+
+
+def copy_of(content: RecordDict) -> RecordDict:
+    """The same records, apart from those they were made of."""
+    records: dict[str, Any] = {}
+    for name, record in content.items():
+        if isinstance(record, ArrayRecord):
+            records[name] = ArrayRecord(
+                {k: Array(a.dtype, a.shape, a.stype, a.data) for k, a in record.items()}
+            )
+        else:
+            records[name] = type(record)(dict(record))
+    return RecordDict(records)
+
+
+@pytest.fixture(scope="session")
+def tampered() -> type[Tampered]:
+    """The class: ``tampered(change, partitions=(0, 3))``."""
+    return Tampered
+
+
+@pytest.fixture(scope="session")
+def remembered() -> Callable[[Message, Context], Message]:
+    """The ClientApp, which works out each different turn once: turns are pure functions.
+
+    Only for a first round: no private file is written the second time.
+    """
+    answers: dict[str, RecordDict] = {}
+
+    def answer(message: Message, context: Context) -> Message:
+        key = hashlib.sha256(repr(sorted(context.run_config.items())).encode())
+        key.update(message.metadata.message_type.encode())
+        key.update(str(context.node_config["partition-id"]).encode())
+        for name, record in sorted(message.content.items()):
+            if isinstance(record, ConfigRecord):
+                key.update(repr((name, sorted(record.items()))).encode())
+            else:
+                for each, array in record.items():
+                    key.update(f"{name} {each} {array.dtype} {array.shape}".encode() + array.data)
+        known = key.hexdigest()
+        if known not in answers:
+            answers[known] = copy_of(app(message, context).content)
+        return Message(copy_of(answers[known]), reply_to=message)
+
+    return answer

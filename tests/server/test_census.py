@@ -1,4 +1,5 @@
 import dataclasses
+import re
 
 import numpy as np
 import pytest
@@ -8,10 +9,12 @@ from clients.app import app
 from fedrec import protocol
 from fedrec.config_keys import flatten
 from fedrec.data.splits import training_counts
-from fedrec.errors import ConfigError, DataError, MessageError
+from fedrec.errors import ConfigError, DataError, FedrecError, MessageError, ParticipationError
 from fedrec.workbench import open_data, prepare_data
 from server.census import take_census, wait_for_nodes
+from server.exchange import OnlyThese
 from server.inline import InlineGrid
+from server.private_files import dismiss
 
 
 def grid_of(config, count=None, client=app):
@@ -97,6 +100,132 @@ def test_a_user_in_two_partitions_is_refused(small_home, small_config):
 
     with pytest.raises(DataError, match="two partitions hold the same user"):
         census_of(small_config(), changed_census(change))
+
+
+def test_nodes_with_other_meanings_are_refused(small_home, small_config):
+    def change(content):
+        content.config_records[protocol.FACTS][protocol.TABLE_HASH] = "0" * 64
+
+    with pytest.raises(DataError, match="hold different data or meanings"):
+        census_of(small_config(), changed_census(change))
+
+
+@pytest.mark.parametrize("length", [0, 1, 57, None])
+def test_counts_of_another_catalogue_are_refused_also_those_that_broadcast(
+    small_home, small_config, length
+):
+    def change(content):
+        arrays = content.array_records[protocol.CENSUS]
+        counts = arrays.pop("counts").numpy()
+        if length is not None:
+            arrays["counts"] = Array(counts[:length])
+
+    with pytest.raises(DataError, match="hold different data"):
+        census_of(small_config(), changed_census(change))
+
+
+def put_array(name, change):
+    def tamper(content):
+        arrays = content.array_records[protocol.CENSUS]
+        arrays[name] = Array(np.asarray(change(arrays[name].numpy())))
+
+    return tamper
+
+
+def put_fact(key, value):
+    def tamper(content):
+        content.config_records[protocol.FACTS][key] = value
+
+    return tamper
+
+
+def put_targets(value):
+    def tamper(content):
+        content.metric_records[protocol.METRICS][protocol.NUM_EXAMPLES] = value
+
+    return tamper
+
+
+def without(*path):
+    def tamper(content):
+        *outer, last = path
+        (content[outer[0]] if outer else content).pop(last)
+
+    return tamper
+
+
+NOT_USABLE = "the answer of a SuperNode to the first query cannot be used: "
+MALFORMED = {
+    "no_census": (without(protocol.CENSUS), "KeyError: 'census'"),
+    "no_metrics": (without(protocol.METRICS), "KeyError: 'metrics'"),
+    "no_users": (without(protocol.CENSUS, "users"), "KeyError: 'users'"),
+    "no_ids": (without(protocol.FACTS, "user-ids"), "KeyError: 'user-ids'"),
+    "no_partition": (without(protocol.FACTS, protocol.PARTITION), "KeyError: 'partition'"),
+    "no_hash": (without(protocol.FACTS, protocol.DATA_HASH), "KeyError: 'data-hash'"),
+    "no_targets": (without(protocol.METRICS, protocol.NUM_EXAMPLES), "KeyError: 'num-examples'"),
+    "a_word_for_a_partition": (put_fact(protocol.PARTITION, "1"), "its partition"),
+    "true_for_a_partition": (put_fact(protocol.PARTITION, True), "its partition"),
+    "half_a_user": (put_array("users", lambda a: a + 0.5), "its users are not"),
+    "users_in_a_square": (put_array("users", lambda a: a[:, None]), "its users are not"),
+    "a_negative_user": (put_array("users", lambda a: a - 60), "its users are not"),
+    "a_user_without_an_id": (put_array("users", lambda a: a[1:]), "its users' ids"),
+    "one_word_for_ids": (put_fact("user-ids", "u" * 20), "its users' ids"),
+    "numbers_for_ids": (put_fact("user-ids", list(range(20))), "its users' ids"),
+    "negative_targets": (put_targets(-3), "its training targets"),
+    "half_a_target": (put_targets(2.5), "its training targets"),
+    "nan_targets": (put_targets(float("nan")), "its training targets"),
+    "negative_counts": (put_array("counts", lambda a: a - 10**6), "its counts"),
+    "counts_that_are_none": (put_array("counts", lambda a: a / 3), "its counts"),
+}
+
+
+@pytest.mark.parametrize(("change", "words"), MALFORMED.values(), ids=MALFORMED)
+def test_an_answer_that_is_none_is_refused_in_one_line(small_home, small_config, change, words):
+    with pytest.raises(MessageError, match=re.escape(NOT_USABLE + words)) as raised:
+        census_of(small_config(), changed_census(change))
+    assert "\n" not in str(raised.value)
+
+
+def test_a_clients_words_are_one_line(small_home, small_config):
+    def change(content):
+        content.config_records[protocol.FACTS]["error"] = "first\nsecond\x1b[31m" + "x" * 10**5
+
+    with pytest.raises(FedrecError) as raised:
+        census_of(small_config(), changed_census(change))
+    assert str(raised.value).isprintable()
+    assert len(str(raised.value)) == 604
+
+
+def test_a_partition_that_is_missing_is_named(small_home, small_config):
+    with pytest.raises(ConfigError, match=re.escape("partitions 0..2 are expected, got [0, 1, 7]")):
+        census_of(small_config(), changed_census(put_fact(protocol.PARTITION, 7), partition=2))
+
+
+def test_nodes_that_do_not_answer_are_too_few(small_home, small_config):
+    config = small_config()
+
+    class Losing(OnlyThese):
+        def pull_messages(self, message_ids):
+            return list(self._grid.pull_messages(message_ids))[1:]
+
+    grid = grid_of(config)
+    with pytest.raises(
+        ParticipationError, match="2 of 3 SuperNodes answered the first query within 0 s; raise fed"
+    ):
+        take_census(Losing(grid, grid.get_node_ids()), 3, 0.05)
+
+
+def test_dismissed_nodes_are_told_the_run(small_home, small_config):
+    config, told = small_config(), []
+
+    def client(message, context):
+        sent = message.content.config_records[protocol.CONFIG]
+        told.append((sent.get(protocol.FORGET), sent.get(protocol.TOKEN)))
+        return app(message, context)
+
+    grid = grid_of(config, client=client)
+    dismiss(grid, take_census(grid, 3, 60.0), "0123456789abcdef")
+    assert told == [(None, None)] * 3 + [(True, "0123456789abcdef")] * 3
 
 
 def test_two_nodes_of_one_partition_are_refused(small_home, small_config):

@@ -7,22 +7,12 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
-from fedrec.data.splits import training_counts
 from fedrec.models.losses import softmax_loss
 from fedrec.randomness import generator
 from fedrec.training.batches import collate, epoch_order
 from fedrec.training.dropout import keep_factors
 from fedrec.training.objective import Draws, make_objective
-from fedrec.workbench import make_model, open_data, open_table, prepare_data
 from server.rounds import train_round
-
-
-def opened(config):
-    """Number of items, training parts and the initial model of a config."""
-    dataset, training = open_data(prepare_data(config))
-    counts = training_counts(dataset.sequences, dataset.catalog.num_items)
-    model = make_model(config, dataset.catalog, open_table(config, dataset.catalog), counts)
-    return dataset.catalog.num_items, training, model
 
 
 def weights_after(folder, number):
@@ -44,11 +34,14 @@ NOISY = {
 
 
 @pytest.mark.parametrize("how", [{"local.epochs": 2}, {"local.steps": 5}])
-def test_one_client_with_everybody_is_a_plain_loop_bit_for_bit(run_inline, small_config, how):
+def test_one_client_with_everybody_is_a_plain_loop_bit_for_bit(
+    run_inline, small_config, opened, precision, how
+):
     config = small_config(NOISY | how)
     federated = weights_after(run_inline(config), 4)
 
     num_items, training, model = opened(config)
+    precision.model(model)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, betas=(0.9, 0.98), fused=True)
     objective = make_objective(
         "sampled-softmax",
@@ -73,13 +66,18 @@ def test_one_client_with_everybody_is_a_plain_loop_bit_for_bit(run_inline, small
         optimizer.step()
 
     for name, parameter in model.named_parameters():
-        np.testing.assert_array_equal(
-            federated[name].astype(np.float32), parameter.detach().numpy(), err_msg=name
-        )
+        expected = parameter.detach().numpy()
+        if precision.name == "float32":
+            got = federated[name].astype(np.float32)
+            np.testing.assert_array_equal(got, expected, err_msg=name)
+        else:  # start + (end - start) is exact in float64 for numbers that were float32, no others
+            np.testing.assert_allclose(federated[name], expected, rtol=0, atol=1e-12, err_msg=name)
 
 
 @pytest.mark.parametrize("count", [2, 5])
-def test_one_full_step_of_every_client_is_the_central_gradient_step(small_federation, count):
+def test_one_full_step_of_every_client_is_the_central_gradient_step(
+    small_federation, opened, precision, count
+):
     changes = {
         "partition.count": count,
         "model.dropout": 0.0,
@@ -91,9 +89,10 @@ def test_one_full_step_of_every_client_is_the_central_gradient_step(small_federa
     }
     federation, state = small_federation(changes)
     before = {name: array.copy() for name, array in state.weights.items()}
-    train_round(federation, state, 1)
+    assert train_round(federation, state, 1)["used"] == list(range(count))
 
     num_items, training, model = opened(federation.config)
+    precision.model(model)
     batch = collate(training, np.arange(60), 12)
     table = model.look_up(torch.arange(num_items + 1))
     states, _ = model.encode(table, torch.from_numpy(batch.items), torch.from_numpy(batch.lengths))
@@ -103,36 +102,10 @@ def test_one_full_step_of_every_client_is_the_central_gradient_step(small_federa
     ).backward()
     for name, parameter in model.named_parameters():
         expected = before[name] - 0.5 * parameter.grad.numpy()
-        np.testing.assert_allclose(state.weights[name], expected, rtol=0, atol=1e-6, err_msg=name)
+        np.testing.assert_allclose(
+            state.weights[name], expected, rtol=0, atol=precision.atol, err_msg=name
+        )
         assert np.abs(expected - before[name]).max() > 1e-5, name
-
-
-def test_fedprox_with_mu_zero_is_fedavg_bit_for_bit(small_federation):
-    plain, one = small_federation({"strategy.name": "fedavg"})
-    proximal, other = small_federation(
-        {"strategy.name": "fedprox", "strategy.options": "proximal-mu = 0.0"}
-    )
-    pulled, third = small_federation(
-        {"strategy.name": "fedprox", "strategy.options": "proximal-mu = 1.0"}
-    )
-    for number in (1, 2):
-        train_round(plain, one, number)
-        train_round(proximal, other, number)
-        train_round(pulled, third, number)
-    for name in one.weights:
-        np.testing.assert_array_equal(one.weights[name], other.weights[name])
-    assert any(not np.array_equal(one.weights[n], third.weights[n]) for n in one.weights)
-
-
-def test_trimming_nothing_is_the_plain_mean(small_federation):
-    trimmed, one = small_federation(
-        {"strategy.name": "fedtrimmedavg", "strategy.options": "beta = 0.0"}
-    )
-    median, other = small_federation({"strategy.name": "fedmedian", "partition.count": 2})
-    train_round(trimmed, one, 1)
-    train_round(median, other, 1)  # runs; the median of two is their plain mean as well
-    assert all(np.isfinite(array).all() for array in other.weights.values())
-    assert all(np.isfinite(array).all() for array in one.weights.values())
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(

@@ -2,7 +2,8 @@ from flwr.app import ConfigRecord, Context, Message, MessageType, RecordDict
 
 from fedrec import protocol
 from server.exchange import exchange
-from server.inline import FIRST_NODE, SERVER_NODE, InlineGrid
+from server.inline import InlineGrid
+from server.nodes import FIRST_NODE, SERVER_NODE
 
 
 def echo(message: Message, context: Context) -> Message:
@@ -11,7 +12,7 @@ def echo(message: Message, context: Context) -> Message:
 
 
 def test_the_two_private_touches_of_flower_are_where_they_were():
-    """Fails when a new Flower moves them: then change server/inline.py and its docstring."""
+    """Fails when a new Flower moves them: then change server/nodes.py and its docstring."""
     from flwr.supercore.task_identity import TaskIdentity
 
     InlineGrid(echo, 1, {})  # sets who the running task is

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-import server.app
+import server.serving
 from clients.app import app
 from fedrec.config_keys import config_hash, flat_tables, read_config
 from fedrec.errors import ConfigError, ParticipationError
@@ -216,7 +216,7 @@ def test_the_server_needs_no_interaction(run_inline, small_config, small_home, m
     def refuse(*args, **keywords):
         raise AssertionError("the server opened interactions")
 
-    monkeypatch.setattr(server.app, "open_dataset", refuse, raising=False)
+    monkeypatch.setattr(server.serving, "open_dataset", refuse, raising=False)
     folder = run_inline(small_config(), client=client)
     assert {"items.npy", "offsets.npy", "users.json"} <= set(deleted)
     assert read(folder, "run.json")["status"] == "done"
@@ -225,7 +225,7 @@ def test_the_server_needs_no_interaction(run_inline, small_config, small_home, m
 def test_no_module_of_the_server_can_open_interactions():
     import pathlib
 
-    for path in pathlib.Path(server.app.__file__).parent.glob("*.py"):
+    for path in pathlib.Path(server.serving.__file__).parent.glob("*.py"):
         text = path.read_text(encoding="utf-8")
         for name in (
             "open_dataset",
@@ -278,7 +278,7 @@ def test_fault_28_wrong_number_of_nodes_exits_with_2(small_home, small_config):
 
     config = small_config()
     with pytest.raises(ConfigError, match=r"4 SuperNodes but partition.count is 3"):
-        server.app.serve(
+        server.serving.serve(
             InlineGrid(app, 4, flatten(config)), config, engine="inline", command="test"
         )
     assert read(small_home / "runs" / "small", "run.json")["exit_code"] == 2
@@ -307,7 +307,7 @@ def test_a_run_with_replies_left_out_is_degraded(run_inline, small_config):
     folder = run_inline(small_config(), client=client)
     assert read(folder, "run.json")["status"] == "degraded"
     assert [line["dropped"] for line in lines_of(folder)[1:]] == [
-        [{"partition": 2, "reason": "its training loss is nan"}]
+        [{"partition": 2, "reason": "its training loss is nan", "while": "train"}]
     ] * 2
     assert "left out partition 2: its training loss is nan" in (folder / "log.txt").read_text()
 
@@ -374,7 +374,7 @@ def test_the_report_is_drawn_at_the_end(small_home, small_config):
     from fedrec.config_keys import flatten
 
     config = small_config()
-    folder = server.app.serve(
+    folder = server.serving.serve(
         InlineGrid(app, 3, flatten(config)), config, engine="inline", command="test"
     )
     assert (folder / "report.html").stat().st_size > 10_000

@@ -1,13 +1,23 @@
+import contextlib
+
 import numpy as np
 import pytest
 import torch
 from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
+from flwr.clientapp import ClientApp
 from flwr.serverapp import strategy as flower
 
 from fedrec.errors import ConfigError
+from server.inline import InlineGrid
 from server.rounds import train_round
 from server.state import array_record
-from server.strategies import STRATEGIES, ServerAdam, make_strategy
+from server.strategies import (
+    STRATEGIES,
+    ServerAdam,
+    check_cohort,
+    least_replies,
+    make_strategy,
+)
 
 
 def mean_of(one, count=1):
@@ -26,11 +36,9 @@ def mean_of(one, count=1):
     return replies
 
 
-class OneNode:
-    """A grid of two nodes, for ``configure_train``."""
-
-    def get_node_ids(self):
-        return [7, 8]
+def two_nodes():
+    """A grid of two clients, for ``configure_train``."""
+    return InlineGrid(ClientApp(), 2, {})
 
 
 def test_server_adam_is_torch_adam_on_minus_the_mean_update():
@@ -40,7 +48,7 @@ def test_server_adam_is_torch_adam_on_minus_the_mean_update():
     adam = torch.optim.Adam([parameter], lr=0.01, betas=(0.9, 0.98), eps=1e-8)
     ours = make_strategy("server-adam", "learning-rate = 0.01")
     for number in (1, 2, 4, 5, 9):  # rounds that were skipped or refused do not count
-        ours.configure_train(number, array_record({"w": weights}), ConfigRecord(), OneNode())
+        ours.configure_train(number, array_record({"w": weights}), ConfigRecord(), two_nodes())
         update = rng.normal(size=(3, 2)) * 0.1
         record, _ = ours.aggregate_train(number, mean_of(weights + update))
         weights = record["w"].numpy()
@@ -53,7 +61,7 @@ def test_server_adam_is_torch_adam_on_minus_the_mean_update():
 def test_the_first_step_of_server_adam_is_the_learning_rate():
     ours = make_strategy("server-adam", "learning-rate = 0.25")
     start = {"w": np.array([1.0, 1.0])}
-    ours.configure_train(1, array_record(start), ConfigRecord(), OneNode())
+    ours.configure_train(1, array_record(start), ConfigRecord(), two_nodes())
     record, _ = ours.aggregate_train(1, mean_of(np.array([1.5, 0.0])))
     # m / (1 - b1) = g and v / (1 - b2) = g^2, so the step is rate * sign(update)
     np.testing.assert_allclose(record["w"].numpy(), [1.25, 0.75], rtol=0, atol=1e-7)
@@ -61,7 +69,7 @@ def test_the_first_step_of_server_adam_is_the_learning_rate():
 
 def test_server_adam_says_what_the_next_round_needs():
     ours = make_strategy("server-adam", "")
-    ours.configure_train(1, array_record({"w": np.ones(2)}), ConfigRecord(), OneNode())
+    ours.configure_train(1, array_record({"w": np.ones(2)}), ConfigRecord(), two_nodes())
     ours.aggregate_train(1, mean_of(np.zeros(2)))
     state = ours.state_dict()
     assert set(state) == {"first/w", "second/w", "accepted-rounds"}
@@ -69,11 +77,13 @@ def test_server_adam_says_what_the_next_round_needs():
     assert int(state["accepted-rounds"]) == 1
 
 
+REQUIRED = {"fedprox": "proximal-mu = 0.1", "qfedavg": "client-learning-rate = 0.002"}
+
+
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_every_strategy_trains_two_rounds(small_federation, name):
     changes = {"strategy.name": name, "partition.count": 3, "local.steps": 1}
-    if name == "fedprox":
-        changes["strategy.options"] = "proximal-mu = 0.1"
+    changes["strategy.options"] = REQUIRED.get(name, "")
     federation, state = small_federation(changes)
     before = {key: array.copy() for key, array in state.weights.items()}
     for number in (1, 2):
@@ -92,12 +102,69 @@ def test_every_strategy_trains_two_rounds(small_federation, name):
         ("fraction-train = 0.5", "fraction-train"),  # the round chooses
         ("min_available_nodes = 9", "min-available-nodes"),  # the round waits
         ("self = 1", "self"),
+        ("train-loss-key = 'x'", "train-loss-key"),  # the round names its metrics
         ("lerning-rate = 1.0", "lerning-rate"),
     ],
 )
 def test_an_option_that_a_strategy_does_not_take_is_refused_by_name(options, key):
     with pytest.raises(ConfigError, match=f"strategy.options has '{key}', which fedavg does not"):
         make_strategy("fedavg", options)
+
+
+def test_flowers_twelve_go_by_name():
+    names = "fedavg fedprox fedavgm fedadam fedyogi fedadagrad qfedavg fedmedian fedtrimmedavg"
+    assert set(STRATEGIES) == {*names.split(), "krum", "multikrum", "bulyan", "server-adam"}
+
+
+def test_qfedavg_weighs_by_our_train_loss():
+    made = make_strategy("qfedavg", "client-learning-rate = 0.5, q = 1")
+    assert isinstance(made, flower.QFedAvg)
+    made.configure_train(1, array_record({"w": np.zeros(1)}), ConfigRecord(), two_nodes())
+    replies = mean_of(np.array([3.0]))  # clients at 2 and 4
+    for reply, loss in zip(replies, (1.0, 2.0), strict=True):
+        reply.content["metrics"]["train-loss"] = loss
+    # Gradients -2/.5 = -4 and -4/.5 = -8, losses 1 and 2 (plus 1e-10), q = 1, L = 2:
+    # h = |g|^2 + L * loss = 16 + 2 and 64 + 4, so the step is (1 * 4 + 2 * 8) / (18 + 68).
+    record, _ = made.aggregate_train(1, replies)
+    np.testing.assert_allclose(record["w"].numpy(), [20 / 86], rtol=1e-9)
+
+
+def test_qfedavg_says_that_it_needs_the_clients_rate():
+    with pytest.raises(ConfigError, match=r"'qfedavg' needs 'client-learning-rate'; set strategy"):
+        make_strategy("qfedavg", "q = 0.2")
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "wanted"),
+    [
+        ("fedprox", "proximal-mu = -0.1", "0 or more, got -0.1"),
+        ("fedprox", "proximal-mu = nan", "a finite number, got nan"),
+        ("fedprox", "proximal-mu = true", "a finite number, got True"),
+        ("fedprox", "proximal-mu = '0.1'", "a finite number, got '0.1'"),
+        ("server-adam", "learning-rate = inf", "a finite number, got inf"),
+        ("server-adam", "beta-2 = 1", "below 1, got 1"),
+        ("fedavgm", "server-momentum = -1", "0 or more, got -1"),
+        ("multikrum", "num-malicious-nodes = 1.5", "a whole number, got 1.5"),
+        ("multikrum", "num-nodes-to-select = 0", "above 0, got 0"),
+        ("qfedavg", "client-learning-rate = 0.0", "above 0, got 0.0"),
+    ],
+)
+def test_a_number_that_would_fail_in_the_first_round_is_refused_before_it(name, option, wanted):
+    key = option.partition(" ")[0]
+    with pytest.raises(ConfigError, match=f"^strategy.options: {key} of {name} must be {wanted}$"):
+        make_strategy(name, option)
+
+
+@pytest.mark.parametrize(
+    ("name", "least"), [("krum", 7), ("multikrum", 7), ("bulyan", 11), ("fedmedian", 1)]
+)
+def test_two_malicious_clients_need_a_majority_around_them(name, least):
+    options = "num-malicious-nodes = 2" if least > 1 else ""
+    strategy = make_strategy(name, options)
+    assert least_replies(strategy) == least
+    check_cohort(strategy, least)
+    with pytest.raises(ConfigError) if least > 1 else contextlib.nullcontext():
+        check_cohort(strategy, max(1, least - 1))
 
 
 def test_the_refusal_lists_what_there_is():

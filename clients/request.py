@@ -1,0 +1,195 @@
+"""What a message asks of a client, as typed values.
+
+A server of other code is refused before this is read. What is wrong here all the same is refused
+in one line that names the key: a guess would train something that nobody asked for.
+"""
+
+import math
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+from flwr.app import Message
+
+from fedrec import protocol
+from fedrec.data.splits import Stage
+from fedrec.errors import MessageError
+from fedrec.models.parameters import NamedArrays
+
+Record = Mapping[str, object]
+
+STAGES = ("validation", "test")
+SCORERS = ("model", "popularity", "best-possible")
+DIGEST = re.compile(r"([0-9a-f]{64})?")  # of a private file, empty if there is none
+ROUNDS = re.compile(r"(\d{1,9}(,\d{1,9})*)?")
+
+
+@dataclass(frozen=True)
+class Past:
+    """Where the client goes on from.
+
+    Attributes:
+        token: names the run's private files.
+        accepted: round whose reply of this client was used last, 0 for none.
+        private: sha256 of the private file of that round, empty if it left none.
+    """
+
+    token: str
+    accepted: int
+    private: str
+
+
+@dataclass(frozen=True)
+class TrainRequest:
+    """A train message.
+
+    Attributes:
+        round: number of the round, from 1.
+        past: where to go on from.
+        keep: rounds whose private files a checkpoint or the best model needs.
+        proximal_mu: weight of the FedProx term.
+    """
+
+    round: int
+    past: Past
+    keep: tuple[int, ...]
+    proximal_mu: float
+
+
+@dataclass(frozen=True)
+class EvaluateRequest:
+    """An evaluate message.
+
+    Attributes:
+        round: number of the round whose weights are judged.
+        past: whose private parameters make the personalised model.
+        stage: which held-out items.
+        scorer: "model", "popularity" or "best-possible".
+        protocols: how the ranks are made.
+    """
+
+    round: int
+    past: Past
+    stage: Stage
+    scorer: str
+    protocols: tuple[str, ...]
+
+
+def config_of(message: Message) -> Record:
+    """The config record of a message."""
+    found = message.content.config_records.get(protocol.CONFIG) if message.has_content() else None
+    if found is None:
+        raise MessageError(f"the message has no record {protocol.CONFIG!r}")
+    return found
+
+
+def train_request(sent: Record) -> TrainRequest:
+    """Read the config record of a train message."""
+    number = _whole(sent, protocol.ROUND, least=1)
+    past = _past(sent)
+    if past.accepted >= number:
+        raise MessageError(
+            f"{protocol.LAST_ACCEPTED} is {past.accepted} in round {number}, not an earlier one"
+        )
+    keep = _text(sent, protocol.KEEP, pattern=ROUNDS)
+    mu = sent.get(protocol.PROXIMAL_MU, 0.0)
+    if type(mu) not in (int, float) or not 0 <= cast(float, mu) < math.inf:
+        raise MessageError(f"{protocol.PROXIMAL_MU} must be a number of 0 or more, got {mu!r}")
+    return TrainRequest(
+        number, past, tuple(int(one) for one in keep.split(",") if one), float(cast(float, mu))
+    )
+
+
+def evaluate_request(sent: Record) -> EvaluateRequest:
+    """Read the config record of an evaluate message."""
+    return EvaluateRequest(
+        _whole(sent, protocol.ROUND, least=0),
+        _past(sent),
+        cast(Stage, _text(sent, protocol.STAGE, among=STAGES)),
+        _text(sent, protocol.SCORER, among=SCORERS),
+        tuple(_text(sent, protocol.PROTOCOLS).split(",")),
+    )
+
+
+def forgotten_token(sent: Record) -> str | None:
+    """The run whose private files a query asks to remove; none if it asks who is there."""
+    asked = sent.get(protocol.FORGET, False)
+    if type(asked) is not bool:
+        raise MessageError(f"{protocol.FORGET} must be true or false, got {asked!r}")
+    return token_of(sent) if asked else None
+
+
+def token_of(sent: Record) -> str:
+    """What names the private files of the run."""
+    return _text(sent, protocol.TOKEN)
+
+
+def files_to_check(sent: Record) -> dict[int, str]:
+    """Round -> sha256 of the private files that a query asks for; none if it asks who is there."""
+    asked = _text(sent, protocol.CHECK) if protocol.CHECK in sent else ""
+    pairs = [part.partition(":") for part in asked.split(",") if part]
+    if not all(round.isdecimal() for round, _, _ in pairs):
+        raise MessageError(f"{protocol.CHECK} must read like '3:sha256,5:sha256', got {asked!r}")
+    return {int(round): digest for round, _, digest in pairs}
+
+
+def arrays_in(message: Message, record: str) -> NamedArrays:
+    """The arrays of a record of a message; nothing is unpickled."""
+    found = message.content.array_records.get(record)
+    if found is None:
+        raise MessageError(f"the message has no record {record!r}")
+    arrays = {}
+    for name, array in found.items():
+        try:
+            arrays[name] = array.numpy()
+        except (TypeError, ValueError, EOFError, OSError) as error:
+            raise MessageError(f"{record} {name!r} cannot be read as an array") from error
+    return arrays
+
+
+def frequency_in(message: Message, num_items: int) -> np.ndarray:
+    """(V + 1,) int64: training events per item over all clients."""
+    counts = arrays_in(message, protocol.FREQUENCY).get(protocol.FREQUENCY)
+    if (
+        counts is None
+        or counts.dtype != np.int64
+        or counts.shape != (num_items + 1,)
+        or counts.min() < 0
+    ):
+        seen = "none" if counts is None else f"{counts.dtype} of shape {counts.shape}"
+        raise MessageError(
+            f"{protocol.FREQUENCY} must hold {num_items + 1} int64 counts of 0 or more, got {seen}"
+        )
+    return counts
+
+
+def _past(sent: Record) -> Past:
+    accepted = _whole(sent, protocol.LAST_ACCEPTED, least=0)
+    private = _text(sent, protocol.PRIVATE, pattern=DIGEST)
+    return Past(_text(sent, protocol.TOKEN), accepted, private)
+
+
+def _whole(sent: Record, key: str, *, least: int) -> int:
+    value = _value(sent, key)
+    if type(value) is not int or value < least:
+        raise MessageError(f"{key} must be a whole number of {least} or more, got {value!r}")
+    return value
+
+
+def _text(
+    sent: Record, key: str, *, pattern: re.Pattern[str] | None = None, among: Collection[str] = ()
+) -> str:
+    value = _value(sent, key)
+    if type(value) is not str or (pattern and not pattern.fullmatch(value)):
+        raise MessageError(f"{key} cannot be {value!r}; the server's code differs from this")
+    if among and value not in among:
+        raise MessageError(f"{key} must be one of {', '.join(among)}, got {value!r}")
+    return value
+
+
+def _value(sent: Record, key: str) -> object:
+    if key not in sent:
+        raise MessageError(f"the message lacks {key!r}")
+    return sent[key]

@@ -1,0 +1,116 @@
+"""Is this reply one that the metrics may contain? What ranks it holds, or why it is left out."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from flwr.app import Message
+
+from fedrec import protocol
+from fedrec.models.parameters import NamedArrays
+from server.judging import candidates_of
+from server.reading import array_in, check_round
+from server.replies import RefusedError
+
+LARGEST = 2**31 - 1  # of a whole number that nothing else bounds
+ROUNDING = 1e-3  # a mean of float32 weights may exceed 1 by a little
+
+
+@dataclass(frozen=True)
+class _Field:
+    """What the numbers of one array may be: kinds of dtype, the dtype they are kept in, range."""
+
+    kinds: str
+    dtype: type[np.number]
+    low: float
+    high: float
+    axes: int = 1
+
+
+def read_ranks(
+    reply: Message,
+    *,
+    round: int,
+    users: np.ndarray,
+    protocols: Sequence[str],
+    num_items: int,
+    personal: bool,
+) -> NamedArrays:
+    """The arrays of an evaluate reply.
+
+    Args:
+        reply: from a client that says it succeeded.
+        round: number of this round.
+        users: (U,) the partition's users, as declared in the census.
+        protocols: under which it was asked for ranks.
+        num_items: V.
+        personal: whether the client has a personalised model to rank with.
+
+    Raises:
+        RefusedError: it does not answer this round, or its ranks cannot be.
+    """
+    check_round(reply.content.config_records[protocol.FACTS].get(protocol.ROUND), round)
+    record = reply.content.array_records.get(protocol.RANKS)
+    if record is None:
+        raise RefusedError("lacks the record of ranks")
+    fields = _fields(protocols, num_items, personal)
+    if set(record) != set(fields):
+        raise RefusedError(f"its arrays {sorted(set(record) ^ set(fields))} are on one side only")
+    found: NamedArrays = {}
+    for name, field in fields.items():
+        array = array_in(record[name])
+        if array is None or array.dtype.kind not in field.kinds:
+            raise RefusedError(f"its array {name!r} cannot be read as numbers of its kind")
+        if array.ndim != field.axes or array.shape[:1] != users.shape:
+            raise RefusedError(
+                f"its array {name!r} has shape {array.shape}, not one row for each of "
+                f"{len(users)} users"
+            )
+        # False for NaN, too.
+        if not ((array >= field.low) & (array <= field.high)).all():
+            raise RefusedError(f"its array {name!r} holds numbers that cannot be")
+        found[name] = array.astype(field.dtype)
+    if not np.array_equal(found["users"], users):
+        raise RefusedError("its 'users' are not those that it declared")
+    _check_ranks(found, protocols)
+    return found
+
+
+def misfits(replies: Mapping[int, NamedArrays]) -> dict[int, str]:
+    """Partitions whose gate weights are of another width than most, with the reason.
+
+    How many views the clients' model mixes, the server does not know.
+    """
+    if not replies:
+        return {}
+    widths = {partition: arrays["gates"].shape[1] for partition, arrays in replies.items()}
+    usual = statistics.multimode(widths.values())[0]
+    return {
+        partition: f"its gate weights have {width} columns, those of the others {usual}"
+        for partition, width in widths.items()
+        if width != usual
+    }
+
+
+def _fields(protocols: Sequence[str], num_items: int, personal: bool) -> dict[str, _Field]:
+    """The arrays that a reply must hold."""
+    rank = _Field("iuf", np.float64, 1, num_items)
+    fields = {
+        "users": _Field("iu", np.int64, 0, LARGEST),
+        "targets": _Field("iu", np.int64, 1, num_items),
+        "candidates": _Field("iu", np.int64, 1, num_items),
+        "events": _Field("iu", np.int64, 1, LARGEST),
+        "gates": _Field("f", np.float32, 0, 1 + ROUNDING, axes=2),
+    }
+    fields |= {f"rank/{name}": rank for name in protocols}
+    return fields | ({"personal": rank} if personal else {})
+
+
+def _check_ranks(found: NamedArrays, protocols: Sequence[str]) -> None:
+    """No rank lies beyond the candidates: the metrics would refuse all ranks for one."""
+    named = [(f"rank/{name}", name) for name in protocols]
+    named += [("personal", protocols[0])] if "personal" in found else []
+    for key, name in named:
+        if (found[key] > candidates_of(name, found["candidates"])).any():
+            raise RefusedError(f"its array {key!r} holds ranks beyond the candidates")

@@ -1,0 +1,209 @@
+"""A whole run, from a config and a Grid to a run folder with a report: new, or resumed."""
+
+import gc
+import json
+import logging
+import signal
+import uuid
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from flwr.serverapp import Grid
+from flwr.serverapp.strategy import Strategy
+from threadpoolctl import threadpool_limits
+
+from fedrec.config import Config, names_in
+from fedrec.data.catalog import Catalog
+from fedrec.data.store import open_catalog
+from fedrec.errors import DataError, FedrecError
+from fedrec.evaluation.metrics import check_cutoffs
+from fedrec.home import home
+from fedrec.models.parameters import arrays_of, groups_of
+from fedrec.models.recommender import Recommender
+from fedrec.report.page import write_report
+from fedrec.workbench import make_model, open_table
+from server.absences import Absences, recorded_absences
+from server.census import take_census
+from server.checkpoints import Checkpoint
+from server.exchange import Watch, nothing
+from server.folder import RunFolder
+from server.interrupts import stop_if_asked
+from server.outcome import finish, reference_metrics, run_facts
+from server.place import has_run, locked, run_path
+from server.private_files import dismiss, lost_private_files
+from server.recorder import OnRound, Recorder
+from server.resume import (
+    Resumed,
+    checkpoint_to_resume,
+    differences,
+    finished,
+    go_on,
+    identity,
+    with_private_files,
+)
+from server.rounds import federate
+from server.selection import cohort_size
+from server.state import Federation, State
+from server.strategies import check_cohort, make_strategy
+from server.strategy_state import restore, snapshot
+
+
+def serve(
+    grid: Grid,
+    config: Config,
+    *,
+    engine: str,
+    command: str,
+    on_round: OnRound | None = None,
+    on_wait: Watch = nothing,
+    scorer: str = "model",
+    threads: int = 1,
+) -> Path:
+    """Run a whole federation over any Grid; return the run folder.
+
+    With ``run.resume`` it goes on from the last checkpoint in the folder, if there is a run.
+
+    Args:
+        grid: carries the messages.
+        config: of the run.
+        engine: name of what carries them, for the record.
+        command: that repeats the run, for the record.
+        on_round: called with each line of rounds.jsonl.
+        on_wait: called while replies are waited for, with how many came of how many.
+        scorer: "model", or "popularity" for a run that only counts.
+        threads: that a client's torch may use; other numbers give other sums.
+
+    Raises:
+        FedrecError: after run.json says that the run failed, and why.
+    """
+    # Flower's strategies log three lines a round between the rows of the table.
+    logging.getLogger("flwr").setLevel(logging.WARNING)
+    strategy = make_strategy(config.strategy.name, config.strategy.options)
+    check_cohort(strategy, cohort_size(config.partition.count, config.federation.fraction))
+    if config.run.checkpoint_every:
+        snapshot(strategy)  # refuses one whose state no checkpoint could hold
+    # No sum over replies may depend on the number of cores: torch's here, Krum's in numpy's BLAS.
+    torch.set_num_threads(1)
+    threadpool_limits(1, user_api="blas")
+    path, about = run_path(config), identity(config, threads)
+    with locked(path):
+        resumed = None
+        if config.run.resume and has_run(path):
+            if finished(path, config):
+                return path
+            resumed = checkpoint_to_resume(path, config, about)
+        if resumed is None:
+            folder = RunFolder.create(path, config, engine=engine, command=command)
+        else:
+            folder = RunFolder.found(path)
+        recorder = Recorder(folder, strategy, config.run.checkpoint_every, about, on_round)
+
+        def watch(arrived: int, asked: int) -> None:
+            stop_if_asked(path)
+            on_wait(arrived, asked)
+
+        try:
+            _run(grid, config, strategy, engine, recorder, resumed, scorer, watch)
+        except BaseException as error:
+            recorder.save_if_possible()
+            folder.fail(error, _exit_code(error))
+            raise
+        write_report(path)
+    return path
+
+
+def _run(
+    grid: Grid,
+    config: Config,
+    strategy: Strategy,
+    engine: str,
+    recorder: Recorder,
+    resumed: Resumed | None,
+    scorer: str,
+    watch: Watch,
+) -> None:
+    """Census, model, references, rounds, end."""
+    folder, timeout = recorder.folder, config.federation.round_timeout
+    census = take_census(grid, config.partition.count, timeout, watch)
+    data = {"data": {"events": census.data_hash, "meanings": census.table_hash}}
+    token, done = uuid.uuid4().hex, -1
+    if resumed is not None:
+        if found := differences(resumed.checkpoint.about, data):
+            raise DataError(f"{folder.path} holds a run on other data: {'; '.join(found)}")
+        token = resumed.checkpoint.about["token"]
+
+        def lost(checkpoint: Checkpoint) -> dict[int, str]:
+            files = checkpoint.state.private_files()
+            return lost_private_files(grid, census, token, files, timeout)
+
+        resumed = with_private_files(folder.path, resumed, lost)
+        done = resumed.checkpoint.round
+        go_on(folder, resumed, engine)
+    catalog, manifest = _catalogue(census.data_hash)
+    check_cutoffs(config.evaluation.cutoffs, catalog.num_items)
+    table = open_table(config, catalog)
+    if table is not None and table.sha256 != census.table_hash:
+        raise DataError(
+            "the clients hold another table of meanings than the server; their encoder or "
+            "semantics.* differ"
+        )
+    frequency = (
+        np.zeros(catalog.num_items + 1, dtype=np.int64) if census.counts is None else census.counts
+    )
+    model = make_model(config, catalog, table, frequency)
+    folder.describe(**run_facts(config, census, catalog, manifest, table, model))
+    state = State(_initial_weights(config, model))
+    if resumed is not None:
+        state = resumed.checkpoint.state
+        restore(strategy, resumed.checkpoint.strategy)
+    recorder.begin(data | {"token": token}, done)
+    federation = Federation(
+        grid, strategy, config, census, token, frequency, scorer, _absences(config), watch
+    )
+    gc.freeze()  # Flower's QFedAvg and Bulyan collect garbage for every array they read
+    try:
+        references, left_out = reference_metrics(federation, state, manifest)
+        federate(federation, state, recorder, done)
+        finish(federation, state, folder, catalog, model, references, left_out)
+    finally:
+        gc.unfreeze()
+        recorder.tell_traceback(state)  # of a round that failed, too
+    dismiss(grid, census, token)
+
+
+def _absences(config: Config) -> Absences:
+    recorded = recorded_absences(Path(config.run.replay)) if config.run.replay else {}
+    return Absences(config.federation.drop_out, config.seed, recorded)
+
+
+def _catalogue(data_hash: str) -> tuple[Catalog, dict[str, Any]]:
+    """The catalogue of the data that the clients hold: never an interaction."""
+    for manifest_path in sorted((home() / "prepared").glob("*/manifest.json")):
+        try:
+            manifest = json.loads(manifest_path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue  # another dataset's folder, half-made or damaged, is not ours to judge
+        if manifest.get("data_hash") == data_hash:
+            return open_catalog(manifest_path.parent)[0], manifest
+    raise DataError(
+        f"the catalogue of the clients' data ({data_hash[:16]}) is not under "
+        f"{home() / 'prepared'}; copy manifest.json and catalog.json of their prepared folder there"
+    )
+
+
+def _initial_weights(config: Config, model: Recommender) -> dict[str, np.ndarray]:
+    shared = groups_of(model, names_in(config.model.private)).shared
+    return {name: array.astype(np.float64) for name, array in arrays_of(model, shared).items()}
+
+
+def _exit_code(error: BaseException) -> int:
+    if isinstance(error, FedrecError):
+        return error.exit_code
+    if isinstance(error, KeyboardInterrupt):
+        # The command line makes SIGTERM an interruption with an exit code of its own.
+        return int(getattr(error, "exit_code", 128 + signal.SIGINT))
+    if isinstance(error, SystemExit) and isinstance(error.code, int):
+        return error.code
+    return 1

@@ -1,0 +1,196 @@
+"""What a strategy remembers between rounds, as named arrays and plain JSON, and back again.
+
+A strategy with ``state_dict`` and ``load_state_dict`` says itself what it needs. Of any other the
+attributes are taken: numbers, texts, numpy arrays, Flower's records of arrays, and lists, tuples
+and dictionaries of those. Restored, every value has the type and the bits that it had.
+"""
+
+import functools
+import math
+import types
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from flwr.app import Array, ArrayRecord
+from flwr.serverapp.strategy import Strategy
+
+from fedrec.errors import ConfigError, DataError
+from fedrec.models.parameters import NamedArrays
+
+# What safetensors keeps bit for bit in numpy, in this machine's byte order.
+_STORABLE = {
+    np.dtype(name)
+    for name in (
+        *("float64", "float32", "float16", "bool"),
+        *("int64", "int32", "int16", "int8", "uint64", "uint32", "uint16", "uint8"),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A strategy's state, its own copy.
+
+    Attributes:
+        arrays: by a path such as ``momentum_vector/0``.
+        values: the rest as JSON, which names the arrays where they stood.
+    """
+
+    arrays: NamedArrays
+    values: dict[str, Any]
+
+
+def snapshot(strategy: Strategy) -> Snapshot:
+    """The state of a strategy; called before the first round it tells whether there can be one.
+
+    Raises:
+        ConfigError: the strategy keeps something that is neither number, text nor array.
+    """
+    arrays: NamedArrays = {}
+    values: dict[str, Any] = {"class": _name(type(strategy))}
+    try:
+        if _says_itself(strategy):
+            values["state_dict"] = _pack(strategy.state_dict(), "", arrays)  # type: ignore[attr-defined]  # just looked
+            return Snapshot(arrays, values)
+        # A function is there again after construction; its name tells whether it is the same.
+        functions = {k: v for k, v in vars(strategy).items() if _is_function(v, strategy)}
+        values["functions"] = {key: _function_name(value) for key, value in functions.items()}
+        values["attributes"] = {
+            key: _pack(value, key, arrays)
+            for key, value in vars(strategy).items()
+            if key not in functions
+        }
+    except _NotStorableError as error:
+        raise ConfigError(
+            f"strategy {type(strategy).__name__} keeps {error}, which a checkpoint cannot hold; "
+            "give it state_dict and load_state_dict, or set run.checkpoint-every = 0"
+        ) from None
+    return Snapshot(arrays, values)
+
+
+def restore(strategy: Strategy, saved: Snapshot) -> None:
+    """Give a newly made strategy the state of the one that the snapshot was taken of.
+
+    Raises:
+        ConfigError: a function that the strategy was not made with.
+        DataError: the snapshot is of another class.
+    """
+    name = _name(type(strategy))
+    if saved.values.get("class") != name:
+        raise DataError(
+            f"the checkpoint holds the state of strategy {saved.values.get('class')}, but the run "
+            f"uses {name}"
+        )
+    if "state_dict" in saved.values:
+        strategy.load_state_dict(_unpack(saved.values["state_dict"], saved.arrays))  # type: ignore[attr-defined]  # snapshot looked
+        return
+    for key, function in saved.values["functions"].items():
+        there = getattr(strategy, key, None)
+        if there is None or _function_name(there) != function:
+            raise ConfigError(
+                f"strategy {type(strategy).__name__} got its {key!r} ({function}) after it was "
+                "made, which a checkpoint cannot hold; give it state_dict and load_state_dict"
+            )
+    for key, value in saved.values["attributes"].items():
+        setattr(strategy, key, _unpack(value, saved.arrays))
+
+
+class _NotStorableError(Exception):
+    """A value, by its path and type, that has no place in a checkpoint."""
+
+    def __init__(self, path: str, value: object, note: str = "") -> None:
+        super().__init__(f"{path!r} ({type(value).__name__}{note})")
+
+
+def _pack(value: Any, path: str, arrays: NamedArrays) -> Any:
+    """A value as JSON; whatever JSON does not know becomes an object of one key, its kind."""
+    kind = type(value)  # exactly: a subclass would come back as its base
+    if value is None or kind in (bool, int, str) or (kind is float and math.isfinite(value)):
+        return value
+    if kind is float:
+        return {"float": repr(value)}  # nan, inf and -inf
+    if kind is list or kind is tuple:
+        inner = [_pack(one, _join(path, number), arrays) for number, one in enumerate(value)]
+        return {kind.__name__: inner}
+    if kind is dict:
+        pairs = [[_pack(k, path, {}), _pack(v, _join(path, k), arrays)] for k, v in value.items()]
+        return {"dict": pairs}
+    if kind is ArrayRecord:
+        return {"record": [[k, _pack(v, _join(path, k), arrays)] for k, v in value.items()]}
+    if kind is Array and value.stype == "numpy.ndarray":
+        return {"flower": _keep(value.numpy(), path, arrays)}
+    if kind is np.ndarray:
+        return {"array": _keep(value, path, arrays)}
+    if isinstance(value, np.generic):
+        return {"scalar": _keep(np.asarray(value), path, arrays)}
+    raise _NotStorableError(path, value)
+
+
+def _unpack(node: Any, arrays: NamedArrays) -> Any:
+    if not isinstance(node, dict):
+        return node
+    ((kind, inner),) = node.items()
+    match kind:
+        case "float":
+            return float(inner)
+        case "list":
+            return [_unpack(one, arrays) for one in inner]
+        case "tuple":
+            return tuple(_unpack(one, arrays) for one in inner)
+        case "dict":
+            return {_unpack(key, arrays): _unpack(one, arrays) for key, one in inner}
+        case "record":
+            return ArrayRecord({key: _unpack(one, arrays) for key, one in inner})
+        case "flower":
+            return Array(arrays[inner])
+        case "array":
+            return arrays[inner].copy()
+        case "scalar":
+            return arrays[inner][()]
+    raise DataError(f"the checkpoint's strategy holds a value of kind {kind!r}, which is unknown")
+
+
+def _keep(array: np.ndarray, path: str, arrays: NamedArrays) -> str:
+    """Copy an array in; return the name it got."""
+    if array.dtype not in _STORABLE:
+        raise _NotStorableError(path, array, f" of {array.dtype}")
+    while path in arrays:  # {"a/b": x, "a": {"b": y}}
+        path += "'"
+    arrays[path] = np.array(array, order="C")
+    return path
+
+
+def _join(path: str, key: object) -> str:
+    return f"{path}/{key}" if path else str(key)
+
+
+def _says_itself(strategy: Strategy) -> bool:
+    has = [callable(getattr(strategy, name, None)) for name in ("state_dict", "load_state_dict")]
+    if any(has) and not all(has):
+        given, missing = ("state_dict", "load_state_dict")[:: 1 if has[0] else -1]
+        raise ConfigError(
+            f"strategy {type(strategy).__name__} has {given} without {missing}; a checkpoint "
+            "needs both, or set run.checkpoint-every = 0"
+        )
+    return all(has)
+
+
+def _is_function(value: object, strategy: Strategy) -> bool:
+    """Whether a value is code alone. ``generator.choice`` is not: its generator has a state."""
+    if isinstance(value, functools.partial):
+        return _is_function(value.func, strategy)
+    if isinstance(value, types.MethodType | types.BuiltinFunctionType):
+        owner = value.__self__
+        return owner is None or owner is strategy or isinstance(owner, type | types.ModuleType)
+    return isinstance(value, types.FunctionType | type | np.ufunc)
+
+
+def _function_name(value: Any) -> str:
+    if isinstance(value, functools.partial):
+        return f"partial of {_function_name(value.func)}"
+    return _name(value) if hasattr(value, "__qualname__") else str(value)
+
+
+def _name(thing: Any) -> str:
+    return f"{thing.__module__}.{thing.__qualname__}"

@@ -1,0 +1,75 @@
+"""A clock that jumps by years: only the monotonic one drives a run."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from experiments.chaos.tries import ENGINES
+from experiments.verify import compare
+from fedrec.config_keys import to_toml
+from server.exchange import OnlyThese
+
+YEAR = 365 * 86400.0
+ROOT = Path(__file__).parent.parent.parent
+
+# The command with a clock that jumps forth and back by a year at every look.
+JUMPING = """
+import itertools, sys, time
+real, jumps = time.time, itertools.cycle([31536000.0, -31536000.0])
+time.time = lambda: real() + next(jumps)
+from experiments.cli import main
+main()
+"""
+
+
+class OneByOne(OnlyThese):
+    """A grid that hands out a reply a look, so that the server waits for the others."""
+
+    def __init__(self, grid):
+        super().__init__(grid, grid.get_node_ids())
+
+    def pull_messages(self, message_ids):
+        return self._grid.pull_messages(sorted(message_ids)[:1])
+
+
+def test_a_clock_that_jumps_by_years_changes_nothing(
+    run_inline, not_easy, tmp_path, monkeypatch, left_by
+):
+    config = not_easy({"federation.round-timeout": 60.0})
+    steady = run_inline(config, tmp_path / "steady")
+    real, jumps = time.time, [YEAR, -YEAR]
+
+    def jumping():
+        jumps.reverse()
+        return real() + jumps[0]
+
+    monkeypatch.setattr(time, "time", jumping)
+    jumped = run_inline(config, tmp_path / "jumped", wrap=OneByOne)
+    assert abs(time.time() - time.time()) > YEAR
+    assert left_by(steady) == left_by(jumped)
+    assert all(line["dropped"] == [] for line in left_by(jumped)[1])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_command_does_not_mind_a_clock_that_jumps(
+    run_inline, not_easy, tmp_path, fedrec_home, engine
+):
+    config = not_easy({"run.name": "", "federation.round-timeout": 60.0})
+    steady = run_inline(config, tmp_path / "steady")
+    (tmp_path / "small.toml").write_text(to_toml(config))
+    words = ["run", str(tmp_path / "small.toml"), *ENGINES[engine], "--out", str(tmp_path / "run")]
+    done = subprocess.run(
+        [sys.executable, "-c", JUMPING, *words],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert compare(steady, tmp_path / "run") == []
