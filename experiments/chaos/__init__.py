@@ -1,0 +1,1 @@
+"""Kill workers and servers, damage checkpoints: ``python -m experiments.chaos``."""

@@ -1,0 +1,116 @@
+"""SIGKILL for workers and for the server, at times drawn uniformly over the run."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from experiments.chaos.running import Running
+from experiments.chaos.tries import (
+    ENDED,
+    Outcome,
+    Tries,
+    draft,
+    has_begun,
+    phase,
+    resume,
+    run_words,
+)
+from fedrec.errors import ConfigError
+from fedrec.randomness import generator
+
+REDRAWS = 10  # of a time that came after the end: runs are not equally fast
+
+
+def kill_workers(tries: Tries, number: int, *, everyone: bool) -> Outcome:
+    """Kill one Ray worker, or all of them at once; the run must end as if nothing had been.
+
+    Args:
+        tries: what all share.
+        number: of this try.
+        everyone: all workers.
+    """
+    fault = "all Ray workers killed at once" if everyone else "a Ray worker killed"
+    draw = generator(tries.seed, "chaos", fault, number)
+    for redraw in range(REDRAWS):
+        place = tries.place(fault, number) / str(redraw)
+        folder = place / "run"
+        with Running(run_words("ray", folder, every=2), place, tries.home) as running:
+            begun = _sleep_into(running, folder, draw.random() * tries.seconds["ray"])
+            if not running.wait_until(lambda: bool(running.workers())):
+                tries.seconds["ray"] = time.monotonic() - begun
+                if running.failed():
+                    return Outcome(fault, "before the kill", False, running.last_words())
+                continue
+            workers = running.workers()
+            if not workers:
+                continue
+            hit = workers if everyone else [int(draw.choice(workers))]
+            when = phase(folder)
+            for pid in hit:
+                os.kill(pid, signal.SIGKILL)
+            code = running.end()
+            found = tries.differences(folder)
+            left = running.left_over()
+            words = f"exit code {code}, {_said(found, left)}"
+            if code:
+                words += f": {running.last_words()}"
+            return Outcome(fault, when, code == 0 and not found and not left, words, len(left))
+    return Outcome(fault, "never", False, "every run ended before its worker could be killed")
+
+
+def kill_server(tries: Tries, engine: str, number: int, *, saving: bool) -> Outcome:
+    """Kill the command itself and resume it; the end must be that of the run without a fault.
+
+    Args:
+        tries: what all share.
+        engine: "inline" or "ray".
+        number: of this try.
+        saving: wait for the next checkpoint to be written, and kill while it is.
+    """
+    fault = f"the server killed, {engine}"
+    draw = generator(tries.seed, "chaos", fault, number)
+    for redraw in range(REDRAWS):
+        place = tries.place(fault, number) / str(redraw)
+        folder = place / "run"
+        words = run_words(engine, folder, every=1 + number % 2)
+        with Running(words, place, tries.home) as running:
+            begun = _sleep_into(running, folder, draw.random() * tries.seconds[engine])
+            if not (_wait_for_draft(running, folder) if saving else running.goes_on()):
+                tries.seconds[engine] = time.monotonic() - begun
+                if running.failed():
+                    return Outcome(fault, "before the kill", False, running.last_words())
+                continue
+            running.kill()
+            when = phase(folder)
+            left = running.left_over()
+        code, said = resume(tries, folder, place / "again")
+        found = tries.differences(folder)
+        words_of_end = f"resumed: exit code {code}, {_said(found, left)}"
+        if code:
+            words_of_end += f": {said}"
+        is_good = code == (ConfigError.exit_code if when == ENDED else 0) and not found and not left
+        return Outcome(fault, when, is_good, words_of_end, len(left))
+    return Outcome(fault, "never", False, "every run ended before it could be killed")
+
+
+def _sleep_into(running: Running, folder: Path, seconds: float) -> float:
+    """Wait until the run is so many seconds old, or over; return when it began."""
+    running.wait_until(lambda: has_begun(folder), every=0.02)
+    begun = time.monotonic()
+    running.wait_until(lambda: time.monotonic() >= begun + seconds)
+    return begun
+
+
+def _wait_for_draft(running: Running, folder: Path) -> bool:
+    """Wait for a checkpoint to be in the making: that takes some milliseconds."""
+    while running.goes_on():
+        if draft(folder):
+            return True
+        time.sleep(0.0002)
+    return False
+
+
+def _said(found: list[str], left: list[str]) -> str:
+    words = "; ".join(found[:3]) if found else "same hash, same history"
+    return f"{words}; left after 30 s: {', '.join(left)}" if left else words

@@ -1,0 +1,151 @@
+"""What every try shares: the run that nothing happens to, where tries lie, how they are judged."""
+
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from experiments.chaos.running import Running, run_to_end
+from experiments.same_bytes import DATASETS, NOTHING_EASY, SMALL, STRATEGIES
+from experiments.verify import compare
+from fedrec.errors import DataError, FedrecError
+from fedrec.report.history import read_json, read_rounds
+
+ROUNDS = 12
+# Dropout, a private gate bias, half of the clients of whom a fifth drop out, kept optimiser state,
+# a server with state of its own, sampled negatives: nothing that could be easy is left out.
+SETTINGS = (
+    SMALL
+    | NOTHING_EASY
+    | DATASETS["synthetic"]
+    | STRATEGIES["server-adam"]
+    | {"federation.rounds": ROUNDS, "federation.evaluate-every": 1}
+)
+DRAFT = re.compile(r"\.round-(\d+)\.draft")
+ENDED = "the end, all written"  # where there is nothing to resume, which is then refused
+ENGINES = {"inline": ("--engine", "inline"), "ray": ("--engine", "ray", "--workers", "2")}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a try ended.
+
+    Attributes:
+        fault: what was done, a row of the table.
+        when: what the run was doing.
+        is_good: whether what had to hold held.
+        words: how it ended.
+        num_left: processes of the run that were left 30 s after its end.
+    """
+
+    fault: str
+    when: str
+    is_good: bool
+    words: str
+    num_left: int = 0
+
+
+@dataclass(frozen=True)
+class Tries:
+    """Where the tries lie, and the run without a fault.
+
+    Attributes:
+        scratch: a folder for all of them.
+        seed: of when and whom to kill.
+        seconds: engine -> from the run folder's first file to the end, in the last run that was
+            left alone: on a machine that others use as well, runs are not equally fast.
+    """
+
+    scratch: Path
+    seed: int
+    seconds: dict[str, float]
+
+    @property
+    def home(self) -> Path:
+        """FEDREC_HOME: the prepared data is made once."""
+        return self.scratch / "home"
+
+    @property
+    def fault_free(self) -> Path:
+        """The run that all others must equal."""
+        return self.scratch / "fault-free-inline"
+
+    def place(self, name: str, number: int) -> Path:
+        """A folder of its own for a try."""
+        return self.scratch / f"{name.replace(' ', '-')}-{number:02d}"
+
+    def differences(self, folder: Path) -> list[str]:
+        """What differs between a run and the one without a fault, but for wall times."""
+        try:
+            return compare(self.fault_free, folder)
+        except (OSError, FedrecError) as error:
+            return [str(error)]
+
+
+def run_words(engine: str, folder: Path, *, every: int) -> list[str]:
+    """The words of ``fedrec run``, with a checkpoint after so many rounds."""
+    sets = SETTINGS | {"run.checkpoint-every": every}
+    told = [word for key, value in sets.items() for word in ("--set", f"{key}={value}")]
+    return ["run", "--quiet", *ENGINES[engine], "--out", str(folder), *told]
+
+
+def fault_free(scratch: Path, seed: int, engines: Sequence[str]) -> Tries:
+    """Run each engine once without a fault.
+
+    Raises:
+        FedrecError: a run fails, or differs from inline's.
+    """
+    tries = Tries(scratch, seed, {})
+    for engine in ("inline", *(one for one in engines if one != "inline")):
+        folder = scratch / f"fault-free-{engine}"
+        place = scratch / f"where-{folder.name}"
+        words = run_words(engine, folder, every=2)
+        with Running(words, place, tries.home) as running:
+            running.wait_until(lambda folder=folder: has_begun(folder), every=0.02)  # type: ignore[misc]  # mypy cannot infer a default
+            start = time.monotonic()
+            code = running.end()
+            tries.seconds[engine] = time.monotonic() - start
+            if code != 0 or (found := tries.differences(folder)):
+                said = running.last_words() if code else "; ".join(found)
+                raise FedrecError(f"{engine}, without a fault: exit code {code}, {said}")
+    return tries
+
+
+def has_begun(folder: Path) -> bool:
+    """Whether a run has left its first file."""
+    return (folder / "run.json").exists()
+
+
+def resume(tries: Tries, folder: Path, place: Path) -> tuple[int, str]:
+    """Go on with a run that was killed: exit code and last line.
+
+    Whoever is killed before config.toml is written left nothing to go on with; then the same
+    command is given again, with --resume.
+    """
+    if (folder / "config.toml").exists():
+        return run_to_end(["resume", "--quiet", str(folder)], place, tries.home)
+    return run_to_end([*run_words("inline", folder, every=1), "--resume"], place, tries.home)
+
+
+def phase(folder: Path) -> str:
+    """What a run was doing when it was killed, by what it left."""
+    try:
+        about = read_json(folder / "run.json")
+        lines, _ = read_rounds(folder / "rounds.jsonl")
+    except DataError:
+        return "start-up"
+    if about.get("status") == "done":
+        return ENDED if (folder / "report.html").exists() else "report"
+    if number := draft(folder):
+        return f"saving checkpoint {number}"
+    return f"round {len(lines)}" if len(lines) <= ROUNDS else "final evaluation"
+
+
+def draft(folder: Path) -> str:
+    """The number of the checkpoint that is being written, or was; "" if none is."""
+    try:
+        names = [path.name for path in (folder / "checkpoints").iterdir()]
+    except OSError:
+        return ""
+    return next((found[1].lstrip("0") or "0" for n in names if (found := DRAFT.fullmatch(n))), "")
