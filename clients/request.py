@@ -149,6 +149,14 @@ def arrays_in(message: Message, record: str) -> NamedArrays:
     return arrays
 
 
+def users_in(message: Message) -> np.ndarray:
+    """(n,) int64: which users of the partition take part in a round."""
+    users = arrays_in(message, protocol.USERS).get(protocol.USERS)
+    if users is None or users.dtype != np.int64 or users.ndim != 1:
+        raise MessageError(f"{protocol.USERS} must hold the int64 numbers of users")
+    return users
+
+
 def frequency_in(message: Message, num_items: int) -> np.ndarray:
     """(V + 1,) int64: training events per item over all clients."""
     counts = arrays_in(message, protocol.FREQUENCY).get(protocol.FREQUENCY)

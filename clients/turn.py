@@ -12,35 +12,31 @@ from pathlib import Path
 import numpy as np
 
 from clients.memory import Memory, joined_state, split_state
-from fedrec.config import Config, names_in
+from clients.model import fresh_model, load_sent
+from fedrec.config import Config
 from fedrec.data.partition import users_of
 from fedrec.data.sequences import Sequences
 from fedrec.data.splits import Stage
 from fedrec.data.store import Dataset
-from fedrec.errors import ConfigError, MessageError, TrainingError
+from fedrec.errors import ConfigError, TrainingError
 from fedrec.evaluation.held_out import HeldOut, Scorer, popularity_scorer, rank_held_out
 from fedrec.evaluation.model_scorer import model_scorer
 from fedrec.models.parameters import (
-    Groups,
     NamedArrays,
     anchor_of,
     arrays_of,
-    groups_of,
     load_arrays,
     load_optimizer_arrays,
     optimizer_arrays,
 )
-from fedrec.models.recommender import Recommender
 from fedrec.training.batches import num_targets
 from fedrec.training.local import Fit, fit
 from fedrec.workbench import (
     fixed_candidates,
     local_optimizer,
     make_loss,
-    make_model,
     make_plan,
     open_data,
-    open_table,
     partition_of,
     prepare_data,
 )
@@ -54,13 +50,13 @@ class Holding:
         dataset: the prepared data.
         training: training parts of all users; only this partition's are read.
         users: (U,) global numbers of the partition's users.
-        targets: training targets of one pass.
+        targets: (U,) training targets of one pass over each user.
     """
 
     dataset: Dataset
     training: Sequences
     users: np.ndarray
-    targets: int
+    targets: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -87,7 +83,8 @@ def open_holding(config: Config, partition: int) -> Holding:
 def _holding(config: Config, partition: int, folder: Path) -> Holding:
     dataset, training = open_data(folder)
     users = users_of(partition_of(config, folder), partition)
-    return Holding(dataset, training, users, num_targets(training, users, config.model.max_length))
+    targets = num_targets(training, users, config.model.max_length, config.local.windows)
+    return Holding(dataset, training, users, targets)
 
 
 def training_events(holding: Holding) -> np.ndarray:
@@ -132,8 +129,8 @@ def train_turn(
         ResourceError: the private file is another one or cannot be written.
         TrainingError: the loss, or what would be kept, is not finite; nothing is written.
     """
-    model, groups = _model(config, holding, frequency)
-    _load_sent(model, weights, groups)
+    model, groups = fresh_model(config, frequency)
+    load_sent(model, weights, groups)
     keeps_state = config.local.optimizer_state == "keep"
     remembers = keeps_state or bool(groups.private)
     parameters, optimizer_state = split_state(memory.read(accepted, private) if remembers else {})
@@ -216,8 +213,8 @@ def evaluate_turn(
         return ranked(_best_possible(prepare_data(config))), None
     if scorer != "model":
         raise ConfigError(f"scorer must be model, popularity or best-possible, got {scorer!r}")
-    model, groups = _model(config, holding, frequency)
-    _load_sent(model, weights, groups)
+    model, groups = fresh_model(config, frequency)
+    load_sent(model, weights, groups)
     result = ranked(model_scorer(model, num_items, config.model.max_length))
     if not groups.private or accepted == 0:
         return result, None
@@ -225,14 +222,6 @@ def evaluate_turn(
     load_arrays(model, parameters, groups.private)
     personal = ranked(model_scorer(model, num_items, config.model.max_length))
     return result, personal.ranks[protocols[0]]
-
-
-def _load_sent(model: Recommender, weights: NamedArrays, groups: Groups) -> None:
-    """Load the server's weights; a copy into the model would cast another dtype in silence."""
-    load_arrays(model, weights, groups.shared)
-    for name, now in arrays_of(model, groups.shared).items():
-        if weights[name].dtype != now.dtype:
-            raise MessageError(f"weights {name!r} are {weights[name].dtype}, expected {now.dtype}")
 
 
 def _check_finite(kept: NamedArrays) -> None:
@@ -243,25 +232,6 @@ def _check_finite(kept: NamedArrays) -> None:
                 f"its training diverged: private {name!r} holds NaN or infinity; "
                 "lower local.learning-rate or set local.clip-norm"
             )
-
-
-def _model(config: Config, holding: Holding, frequency: np.ndarray) -> tuple[Recommender, Groups]:
-    """The model of a run with nothing of an earlier turn in what stays private."""
-    model, groups, private = _built(config, prepare_data(config), frequency.tobytes())
-    load_arrays(model, private, groups.private)
-    return model, groups
-
-
-@lru_cache(maxsize=1)
-def _built(
-    config: Config, folder: Path, frequency: bytes
-) -> tuple[Recommender, Groups, NamedArrays]:
-    """Model, groups and initial private parameters: built once per process, loaded every turn."""
-    catalog = open_data(folder)[0].catalog
-    counts = np.frombuffer(frequency, dtype=np.int64)
-    model = make_model(config, catalog, open_table(config, catalog), counts)
-    groups = groups_of(model, names_in(config.model.private))
-    return model, groups, arrays_of(model, groups.private)
 
 
 @lru_cache(maxsize=1)

@@ -6,6 +6,7 @@ A run thus fails before its first round. The defaults live here; a test keeps
 
 import math
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from fedrec.checks import count, fraction, one_of, rate, require, share
@@ -146,6 +147,8 @@ class Local:
     weight_decay: float = 0.0
     clip_norm: float = 0.0  # 0: no clipping of the local gradient
     optimizer_state: str = "keep"
+    windows: int = 1  # of model.max-length targets in a user's history, newest first; 0: all
+    group_tokens: int = 4096  # targets that are trained side by side, with unit = "user"
 
     def __post_init__(self) -> None:
         count("local.epochs", self.epochs)
@@ -157,15 +160,21 @@ class Local:
         rate("local.weight-decay", self.weight_decay, positive=False)
         rate("local.clip-norm", self.clip_norm, positive=False)
         one_of("local.optimizer-state", self.optimizer_state, ("keep", "reset"))
+        count("local.windows", self.windows, 0)
+        count("local.group-tokens", self.group_tokens)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Federation:
     """Who takes part, for how long, and when the global model is judged."""
 
-    unit: str = "partition"
+    unit: str = "partition"  # who is a client: a partition, or every user
     rounds: int = 20
-    fraction: float = 1.0
+    fraction: float = 1.0  # of the partitions, a round
+    cohort: int = 32  # users a round, with unit = "user"
+    sampling: str = "fixed"  # "poisson": every user by itself, cohort of them on average
+    weighting: str = "targets"  # of a user's update: its training targets, or "uniform"
+    clip_norm: float = 0.0  # bound on the norm of a user's update; 0: none
     min_participation: float = 0.5
     drop_out: float = 0.0  # simulated: a chosen client fails to answer this often, by the seed
     outlier_limit: float = 100.0  # times the round's median: the largest norm and loss of a reply
@@ -176,9 +185,13 @@ class Federation:
     share_counts: bool = True
 
     def __post_init__(self) -> None:
-        one_of("federation.unit", self.unit, ("partition",))
+        one_of("federation.unit", self.unit, ("partition", "user"))
         count("federation.rounds", self.rounds)
         fraction("federation.fraction", self.fraction)
+        count("federation.cohort", self.cohort)
+        one_of("federation.sampling", self.sampling, ("fixed", "poisson"))
+        one_of("federation.weighting", self.weighting, ("targets", "uniform"))
+        rate("federation.clip-norm", self.clip_norm, positive=False)
         fraction("federation.min-participation", self.min_participation)
         share("federation.drop-out", self.drop_out)
         limit = self.outlier_limit
@@ -303,3 +316,30 @@ class Config:
     def __post_init__(self) -> None:
         require(0 <= self.seed < 2**63, "seed", "a whole number from 0 to 2^63 - 1", self.seed)
         one_of("device", self.device, ("auto", "cpu", "cuda"))
+        for key, must in _misfits(self):
+            raise ConfigError(
+                f"{key} must be {must} with federation.unit = {self.federation.unit!r}"
+            )
+
+
+def _misfits(config: Config) -> Iterator[tuple[str, str]]:
+    """Keys that do not go with who is a client, and what they must be."""
+    plan, local = config.federation, config.local
+    if plan.unit == "user":
+        if local.optimizer_state != "reset":
+            yield "local.optimizer-state", "'reset'"
+        if config.model.private:
+            yield "model.private", "'' (a user keeps nothing between rounds)"
+        if local.clip_norm:
+            yield "local.clip-norm", "0 (federation.clip-norm bounds a user's update)"
+        if plan.fraction != 1:
+            yield "federation.fraction", "1 (federation.cohort says how many users take part)"
+    else:
+        if local.windows != 1:
+            yield "local.windows", "1 (a partition reads each user's newest window)"
+        if plan.weighting != "targets":
+            yield "federation.weighting", "'targets'"
+        if plan.clip_norm:
+            yield "federation.clip-norm", "0"
+        if plan.sampling != "fixed":
+            yield "federation.sampling", "'fixed'"

@@ -1,12 +1,15 @@
 """What travels between server and clients: names of records and values, and who may talk.
 
 Train message     arrays (shared weights, float32), frequency, config -> weights, metrics, facts
+  of users        the same and which users                            -> their sum, metrics, facts
 Evaluate message  arrays, frequency, config                           -> ranks, metrics, facts
 Query message     config                                              -> census, metrics, facts
 
 A reply carries the client's float32 weights. Its update, ``weights - sent``, is taken in float64
 by the server: that difference is exact, so a single client with everybody's data walks the very
-path of a plain training loop; a float32 difference would round it.
+path of a plain training loop; a float32 difference would round it. Where every user is a client
+(``federation.unit = "user"``), a train message says which users of the partition take part, and
+the reply carries the float64 sum of their weighted updates.
 """
 
 import hashlib
@@ -24,6 +27,7 @@ CONFIG = "config"
 METRICS = "metrics"
 FACTS = "facts"  # who replied: partition, round, hashes
 CENSUS = "census"  # arrays of the query's reply
+USERS = "users"  # arrays of a train message and its reply, where every user is a client
 RANKS = "ranks"  # arrays of an evaluate reply
 
 NUM_EXAMPLES = "num-examples"  # training targets of the client, as declared in the census

@@ -28,6 +28,8 @@ from fedrec.home import home
 from fedrec.models.build import build_model
 from fedrec.models.recommender import Recommender
 from fedrec.semantics.table import SemanticTable, semantic_table
+from fedrec.training.cohort import CohortPlan
+from fedrec.training.cohort_loss import CohortLoss
 from fedrec.training.local import Plan, make_optimizer
 from fedrec.training.objective import Objective, make_objective
 
@@ -248,6 +250,42 @@ def make_plan(config: Config, proximal_mu: float) -> Plan:
         identity_dropout=model.identity_dropout if has_other_views else 0.0,
         proximal_mu=proximal_mu,
         clip_norm=local.clip_norm,
+    )
+
+
+def make_cohort_plan(config: Config, proximal_mu: float) -> CohortPlan:
+    """What a round asks of each user, where every user is a client.
+
+    ``local.epochs`` counts steps over all of a user's windows, where ``local.steps`` is 0.
+    """
+    local, plan, federation = config.local, make_plan(config, proximal_mu), config.federation
+    return CohortPlan(
+        steps=local.steps or local.epochs,
+        learning_rate=local.learning_rate,
+        optimizer=local.optimizer,
+        beta_2=local.beta_2,
+        weight_decay=local.weight_decay,
+        max_length=plan.max_length,
+        newest_windows=local.windows,
+        batch_size=local.batch_size if local.steps else 0,
+        dropout=plan.dropout,
+        identity_dropout=plan.identity_dropout,
+        proximal_mu=proximal_mu,
+        clip_norm=federation.clip_norm,
+        weighting=federation.weighting,
+        group_tokens=local.group_tokens,
+    )
+
+
+def make_cohort_loss(config: Config, num_items: int) -> CohortLoss:
+    """The loss of users who train side by side, over a catalogue of V items."""
+    loss = config.loss
+    return CohortLoss(
+        name=loss.name,
+        num_items=num_items,
+        negatives=loss.negatives,
+        log_q=loss.log_q,
+        calibration=loss.calibration,
     )
 
 

@@ -25,11 +25,13 @@ class Absences:
         seed: of the run.
         recorded: occasion -> partition -> reason; an occasion is "train 3", its first try that was
             repeated "train 3 retried", "evaluate 3", or another evaluation's name.
+        users: occasion -> user -> reason, where every user is a client.
     """
 
     drop_out: float = 0.0
     seed: int = 0
     recorded: Mapping[str, Reasons] = field(default_factory=dict)
+    users: Mapping[str, Reasons] = field(default_factory=dict)
 
     def of_training(self, round: int, attempt: int, chosen: Sequence[int]) -> Reasons:
         """Who of the chosen will not answer a train message, and why.
@@ -39,30 +41,53 @@ class Absences:
             attempt: 0, or 1 when the round is tried again.
             chosen: partitions.
         """
-        name = f"train {round} retried"
-        if attempt or name not in self.recorded:
-            name = f"train {round}"
-        known = {p: r for p, r in self.recorded.get(name, {}).items() if p in chosen}
-        for partition in chosen if self.drop_out else ():
-            draw = generator(self.seed, "drop-out", round, attempt, partition).random()
-            if draw < self.drop_out:
-                known[partition] = DROPPED_OUT
-        return known
+        known = self.on_record(round, attempt, chosen)
+        return known | self._drop_outs("drop-out", round, attempt, chosen)
+
+    def of_users(self, round: int, attempt: int, chosen: Sequence[int]) -> Reasons:
+        """The same of users, where every user is a client."""
+        known = _among(self.users, round, attempt, chosen)
+        return known | self._drop_outs("user-drop-out", round, attempt, chosen)
+
+    def on_record(self, round: int, attempt: int, chosen: Sequence[int]) -> Reasons:
+        """Which of the chosen partitions were left out of training in the run that is repeated."""
+        return _among(self.recorded, round, attempt, chosen)
+
+    def _drop_outs(self, purpose: str, round: int, attempt: int, chosen: Sequence[int]) -> Reasons:
+        return {
+            one: DROPPED_OUT
+            for one in (chosen if self.drop_out else ())
+            if generator(self.seed, purpose, round, attempt, one).random() < self.drop_out
+        }
 
     def of_evaluation(self, occasion: str, chosen: Sequence[int]) -> Reasons:
         """Who of the chosen will not send ranks, and why."""
         return {p: r for p, r in self.recorded.get(occasion, {}).items() if p in chosen}
 
 
-def recorded_absences(run: Path) -> dict[str, Reasons]:
-    """The absences on record in a run's folder, by occasion.
+def _among(
+    recorded: Mapping[str, Reasons], round: int, attempt: int, chosen: Sequence[int]
+) -> Reasons:
+    name = f"train {round} retried"
+    if attempt or name not in recorded:
+        name = f"train {round}"
+    return {one: why for one, why in recorded.get(name, {}).items() if one in set(chosen)}
+
+
+def recorded_absences(run: Path) -> tuple[dict[str, Reasons], dict[str, Reasons]]:
+    """The absences on record in a run's folder, by occasion: of partitions, and of users.
 
     Raises:
         DataError: no run folder, or a damaged one.
     """
     found: dict[str, Reasons] = {}
+    users: dict[str, Reasons] = {}
 
     def note(occasion: str, one: Mapping[str, object], used: Sequence[int] = ()) -> None:
+        user = one.get("user")
+        if isinstance(user, int):
+            users.setdefault(occasion, {})[user] = str(one["reason"])
+            return
         partition = one["partition"]
         # A reply that came twice was left out once and used once.
         if isinstance(partition, int) and partition not in used:
@@ -80,7 +105,7 @@ def recorded_absences(run: Path) -> dict[str, Reasons]:
     for occasion, left_out in (read_json(run / "run.json").get("left_out") or {}).items():
         for one in left_out:
             note(occasion, one)
-    return found
+    return found, users
 
 
 def is_simulated(one: Mapping[str, object]) -> bool:

@@ -5,7 +5,7 @@ The server never opens an interaction. What it knows of the data, it learns here
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from flwr.app import ConfigRecord, Message, MessageType, RecordDict
@@ -34,6 +34,8 @@ class Census:
         users: partition -> (n,) global user numbers.
         user_ids: partition -> original ids of the same users.
         targets: partition -> training targets of one pass.
+        user_targets: partition -> (n,) the same of each of its users, where each is a client; else
+            empty: how long a history is stays on the device.
         counts: (V + 1,) training events per item over all clients, or none if they are not shared.
         data_hash: of the prepared data, the same on all nodes.
         table_hash: of the frozen table, the same on all nodes.
@@ -46,6 +48,7 @@ class Census:
     counts: np.ndarray | None
     data_hash: str
     table_hash: str
+    user_targets: Mapping[int, np.ndarray] = field(default_factory=dict)
 
     @property
     def partitions(self) -> list[int]:
@@ -123,6 +126,7 @@ class _Said:
     users: np.ndarray
     user_ids: list[str]
     targets: int
+    user_targets: np.ndarray | None
     counts: np.ndarray | None
     hashes: tuple[str, str]
 
@@ -154,6 +158,7 @@ def _census(replies: list[Message], count: int) -> Census:
         sum(counts[1:], counts[0]) if counts else None,
         data_hash,
         table_hash,
+        {p: one.user_targets for p, one in said.items() if one.user_targets is not None},
     )
 
 
@@ -167,6 +172,7 @@ def _said(reply: Message) -> _Said:
             arrays["users"].numpy(),
             facts["user-ids"],  # type: ignore[arg-type]  # as above
             metrics[protocol.NUM_EXAMPLES],  # type: ignore[arg-type]  # as above
+            arrays["targets"].numpy() if "targets" in arrays else None,
             arrays["counts"].numpy() if "counts" in arrays else None,
             (str(facts[protocol.DATA_HASH]), str(facts[protocol.TABLE_HASH])),
         )
@@ -178,6 +184,12 @@ def _said(reply: Message) -> _Said:
         "its users' ids": not isinstance(one.user_ids, list)
         or [type(user) for user in one.user_ids] != [str] * one.users.size,
         "its training targets": type(one.targets) is not int or one.targets < 0,
+        "its users' training targets": one.user_targets is not None
+        and not (
+            _are_counts(one.user_targets)
+            and one.user_targets.size == one.users.size
+            and int(one.user_targets.sum()) == one.targets
+        ),
         "its counts": one.counts is not None and not _are_counts(one.counts),
     }
     for name, is_wrong in wrong.items():

@@ -107,9 +107,10 @@ class RunFolder:
         shown = "" if judged is None else f", validation NDCG@10 {judged['NDCG@10']:.4f}"
         self.log(f"round {line['round']}: loss {loss}{shown}")
         for one in line["dropped"]:
-            self.log(
-                f"round {line['round']}: left out partition {one['partition']}: {one['reason']}"
-            )
+            who = f"partition {one['partition']}"
+            if "user" in one:
+                who = f"user {one['user']} of {who}"
+            self.log(f"round {line['round']}: left out {who}: {one['reason']}")
 
     def save_weights(self, weights: NamedArrays) -> None:
         """Write model.safetensors in float32."""

@@ -6,7 +6,7 @@ Each reply is read by itself; ``outliers`` then compares those that passed.
 import math
 import re
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ from flwr.app import Array, Message
 
 from fedrec import protocol
 from fedrec.models.parameters import NamedArrays
-from server.replies import RefusedError
+from server.replies import Dropped, RefusedError
 
 HARMLESS = 1e-4  # times the norm of the weights: a median below it counts as this much
 PRIVATE = re.compile(r"([0-9a-f]{64})?")
@@ -30,6 +30,9 @@ class Trained:
         loss: mean over its training targets.
         targets: that it trained on, in all passes.
         private: sha256 of the private file it wrote, or empty.
+        weight: in the mean over clients: its training targets, as declared in the census.
+        clients: whose update this is: 1, or the users in the sum where every user is a client.
+        left_out: users that are not in it, and why.
     """
 
     reply: Message
@@ -37,6 +40,9 @@ class Trained:
     loss: float
     targets: int
     private: str
+    weight: int
+    clients: int = 1
+    left_out: Sequence[Dropped] = ()
 
     def norm(self) -> float:
         """Euclidean length of the update."""
@@ -87,11 +93,19 @@ def read_training(
         raise RefusedError(f"its training loss is {loss!r}")
     weights = read_weights(content.array_records[protocol.ARRAYS], sent)
     update = {name: array.astype(np.float64) - sent[name] for name, array in weights.items()}
-    return Trained(reply, update, loss, trained, private)
+    return Trained(reply, update, loss, trained, private, declared)
 
 
-def read_weights(arrays: Mapping[str, Array], sent: NamedArrays) -> NamedArrays:
-    """The weights of a reply, in the order of those that were sent."""
+def read_weights(
+    arrays: Mapping[str, Array], sent: NamedArrays, dtype: type[np.floating] = np.float32
+) -> NamedArrays:
+    """The weights of a reply, or its sum of updates, in the order of those that were sent.
+
+    Args:
+        arrays: as they came.
+        sent: the weights that the client was sent.
+        dtype: float32 for weights, float64 for a sum.
+    """
     if set(arrays) != set(sent):
         raise RefusedError(f"its weights {sorted(set(arrays) ^ set(sent))} are on one side only")
     found = {}
@@ -99,8 +113,8 @@ def read_weights(arrays: Mapping[str, Array], sent: NamedArrays) -> NamedArrays:
         weights = array_in(arrays[name])
         if weights is None:
             raise RefusedError(f"its weights {name!r} cannot be read as an array")
-        if weights.dtype != start.dtype:
-            raise RefusedError(f"its weights {name!r} are {weights.dtype}, not {start.dtype}")
+        if weights.dtype != dtype:
+            raise RefusedError(f"its weights {name!r} are {weights.dtype}, not {np.dtype(dtype)}")
         if weights.shape != start.shape:
             raise RefusedError(
                 f"its weights {name!r} have shape {weights.shape}, not {start.shape}"

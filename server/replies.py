@@ -49,16 +49,19 @@ class Dropped:
         reason: in one line.
         exit_code: of the error that the client reports, 1 for anything else.
         traceback: of an exception in the client, else empty.
+        user: the one left out of its partition's reply, where every user is a client; or none.
     """
 
     partition: int
     reason: str
     exit_code: int = 1
     traceback: str = ""
+    user: int | None = None
 
     def record(self, doing: str) -> dict[str, Any]:
         """As rounds.jsonl says it."""
-        return {"partition": self.partition, "reason": self.reason, "while": doing}
+        who = {} if self.user is None else {"user": self.user}
+        return {"partition": self.partition, **who, "reason": self.reason, "while": doing}
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,10 @@ class Sorted(Generic[T]):
         kept = {p: one for p, one in self.accepted.items() if p not in reasons}
         out = [Dropped(p, reason) for p, reason in reasons.items()]
         return Sorted(kept, _ordered([*self.dropped, *out]))
+
+    def and_dropped(self, more: Sequence[Dropped]) -> "Sorted[T]":
+        """The same with more that was left out."""
+        return Sorted(self.accepted, _ordered([*self.dropped, *more]))
 
 
 def sort_replies(
@@ -119,7 +126,7 @@ def sort_replies(
 
 
 def _ordered(dropped: list[Dropped]) -> list[Dropped]:
-    return sorted(dropped, key=lambda one: (one.partition, one.reason))
+    return sorted(dropped, key=lambda one: (one.partition, one.reason, -1 if one.user is None else one.user))
 
 
 def _read(reply: Message, partition: int, read: Callable[[Message, int], T]) -> T:

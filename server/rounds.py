@@ -7,7 +7,7 @@ once, when it sends: Flower averages in the dtype it is given.
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,9 +18,11 @@ from fedrec import protocol
 from fedrec.config import Config
 from fedrec.errors import FedrecError, ParticipationError
 from fedrec.models.parameters import NamedArrays
+from server.choice import Choice, choose, without_absent
 from server.evaluation import judge_round
 from server.exchange import OnlyThese, array_bytes, exchange
 from server.reading import Trained, outliers, read_training
+from server.reading_users import read_users
 from server.replies import (
     USERS_OWN,
     Sorted,
@@ -30,7 +32,7 @@ from server.replies import (
     shared_exit_code,
     sort_replies,
 )
-from server.selection import chosen_partitions, enough
+from server.selection import enough
 from server.state import Accepted, Federation, State, array_record, as_sent, empty_line
 from server.strategies import least_replies
 
@@ -76,14 +78,9 @@ def train_round(federation: Federation, state: State, number: int) -> dict[str, 
     """One round of training; changes ``state`` and returns its line."""
     start = time.monotonic()
     line = empty_line(number)
-    line["chosen"] = chosen_partitions(
-        federation.census.partitions,
-        federation.config.federation.fraction,
-        seed=federation.config.seed,
-        round=number,
-        purpose="select",
-    )
-    accepted = _enough_replies(federation, state, line)
+    choice = choose(federation, number)
+    line["chosen"] = choice.partitions
+    accepted = _enough_replies(federation, state, line, choice)
     trained = time.monotonic()
     loss, targets = _aggregate(federation, state, number, accepted)
     done = time.monotonic()
@@ -107,7 +104,7 @@ def train_round(federation: Federation, state: State, number: int) -> dict[str, 
 
 
 def _enough_replies(
-    federation: Federation, state: State, line: dict[str, Any]
+    federation: Federation, state: State, line: dict[str, Any], choice: Choice
 ) -> Mapping[int, Trained]:
     """Usable replies of the chosen clients, asked once more if too few came; fills the line in.
 
@@ -115,20 +112,20 @@ def _enough_replies(
         ParticipationError: too few, twice.
         FedrecError: the clients' own, where all report the same kind.
     """
-    number, chosen = line["round"], line["chosen"]
-    share, least = (
-        federation.config.federation.min_participation,
-        least_replies(federation.strategy),
-    )
-    needed = max(enough(share, len(chosen)), least)
+    number, share = line["round"], federation.config.federation.min_participation
+    least = least_replies(federation.strategy)
+    needed = max(enough(share, choice.num_clients), least)
     for attempt in range(ATTEMPTS):
-        asked = _ask(federation, state, number, chosen, attempt)
+        asked = _ask(federation, state, number, choice, attempt)
         found = asked.found
+        used = sum(one.clients for one in found.accepted.values())
         state.note_traceback(found.dropped)
         line["bytes_down"] += asked.bytes_down
         line["bytes_up"] += asked.bytes_up
         line["seconds"]["check"] += asked.check_seconds
-        if len(found.accepted) >= needed:
+        if choice.users:
+            line["users"] = {"chosen": choice.num_clients, "used": used}
+        if used >= needed:
             line["dropped"] = [one.record("train") for one in found.dropped]
             return found.accepted
         line["retried"] = [one.record("train") for one in found.dropped]
@@ -141,7 +138,7 @@ def _enough_replies(
     if needed == least > 1:
         why = f"strategy.name = {federation.config.strategy.name!r} with its strategy.options"
     raise ParticipationError(
-        f"round {number}: {len(found.accepted)} of {len(chosen)} clients sent a usable reply, "
+        f"round {number}: {used} of {choice.num_clients} clients sent a usable reply, "
         f"{needed} are needed ({why}); first reason: {reason}"
     )
 
@@ -156,46 +153,71 @@ class _Asked:
     check_seconds: float
 
 
-def _ask(
-    federation: Federation, state: State, number: int, chosen: Sequence[int], attempt: int
-) -> _Asked:
+def _ask(federation: Federation, state: State, number: int, choice: Choice, attempt: int) -> _Asked:
     """Send the weights to the chosen clients, collect, check and sort their replies."""
-    config, census = federation.config, federation.census
-    absent = federation.absences.of_training(number, attempt, chosen)
+    asked, away = without_absent(federation, choice, number, attempt)
     sent = as_sent(state.weights)
-    messages = _messages(federation, state, number, [p for p in chosen if p not in absent], sent)
+    messages = _messages(federation, state, number, asked, sent)
     bytes_down = sum(array_bytes(message.content) for message in messages)
-    replies = exchange(federation.grid, messages, config.federation.round_timeout, federation.watch)
+    timeout = federation.config.federation.round_timeout
+    replies = exchange(federation.grid, messages, timeout, federation.watch)
     bytes_up = sum(array_bytes(reply.content) for reply in replies if reply.has_content())
     refuse_dead_workers(replies)
     collected = time.monotonic()
+    found = sort_replies(
+        replies,
+        federation.census.partition_of,
+        [*asked.partitions, *away.partitions],
+        _reader(federation, number, asked, sent),
+        away.partitions,
+    )
+    limit = federation.config.federation.outlier_limit
+    found = found.without(outliers(found.accepted, sent, limit))
+    found = found.and_dropped(away.users).and_dropped(
+        [user for one in found.accepted.values() for user in one.left_out]
+    )
+    return _Asked(found, bytes_down, bytes_up, time.monotonic() - collected)
+
+
+def _reader(
+    federation: Federation, number: int, asked: Choice, sent: NamedArrays
+) -> Callable[[Message, int], Trained]:
+    """What reads the replies of a round."""
+    config, declared = federation.config, federation.census.targets
 
     def read(reply: Message, partition: int) -> Trained:
-        declared = census.targets[partition]
+        if asked.users:
+            return read_users(
+                reply,
+                sent=sent,
+                round=number,
+                partition=partition,
+                asked=asked.users[partition],
+                targets_of=federation.population.targets_of,
+                is_uniform=config.federation.weighting == "uniform",
+            )
         return read_training(
             reply,
             sent=sent,
             round=number,
             partition=partition,
-            declared=declared,
-            most_targets=_most_targets(config, declared),
+            declared=declared[partition],
+            most_targets=_most_targets(config, declared[partition]),
         )
 
-    found = sort_replies(replies, census.partition_of, chosen, read, absent)
-    found = found.without(outliers(found.accepted, sent, config.federation.outlier_limit))
-    return _Asked(found, bytes_down, bytes_up, time.monotonic() - collected)
+    return read
 
 
 def _messages(
-    federation: Federation, state: State, number: int, asked: Sequence[int], sent: NamedArrays
+    federation: Federation, state: State, number: int, asked: Choice, sent: NamedArrays
 ) -> list[Message]:
     """A train message for each asked partition, as the strategy configures it.
 
     All of them share the records of arrays: an engine may then send those once.
     """
-    if not asked:
+    if not asked.partitions:
         return []
-    nodes = [federation.census.node_of[partition] for partition in asked]
+    nodes = [federation.census.node_of[partition] for partition in asked.partitions]
     partition_of = federation.census.partition_of
     arrays = array_record(sent)
     frequency = array_record({protocol.FREQUENCY: federation.frequency})
@@ -212,6 +234,7 @@ def _messages(
                 protocol.FREQUENCY: frequency,
                 protocol.CONFIG: ConfigRecord(config),
             }
+            | asked.records(partition_of[node])
         )
         messages.append(Message(content, node, MessageType.TRAIN))
     return messages
@@ -232,8 +255,10 @@ def _aggregate(
     replies = []
     for one in accepted.values():
         moved = {name: start + one.update[name] for name, start in state.weights.items()}
-        metrics = one.reply.content.metric_records[protocol.METRICS]
-        kept = {key: metrics[key] for key in (protocol.NUM_EXAMPLES, protocol.TRAIN_LOSS)}
+        kept: dict[str, int | float | list[int] | list[float]] = {
+            protocol.NUM_EXAMPLES: one.weight,
+            protocol.TRAIN_LOSS: one.loss,
+        }
         one.reply.content = RecordDict(
             {protocol.ARRAYS: array_record(moved), protocol.METRICS: MetricRecord(kept)}
         )

@@ -1,7 +1,10 @@
-"""Which clients take part in a round: drawn by partition number from the run's own stream."""
+"""Which clients take part in a round: drawn by their own numbers from the run's own stream."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
 
 from fedrec.randomness import generator
 
@@ -32,6 +35,64 @@ def chosen_partitions(
     drawn = generator(seed, purpose, round).choice(len(partitions), size=count, replace=False)
     ordered = sorted(partitions)
     return sorted(ordered[place] for place in drawn)
+
+
+@dataclass(frozen=True)
+class Population:
+    """The users that can be drawn, where each is a client: those with something to train on.
+
+    Attributes:
+        users: (n,) global numbers, ascending.
+        partitions: (n,) who holds each.
+        targets: (n,) training targets of one pass over each.
+    """
+
+    users: np.ndarray
+    partitions: np.ndarray
+    targets: np.ndarray
+
+    @classmethod
+    def of(cls, users: Mapping[int, np.ndarray], targets: Mapping[int, np.ndarray]) -> "Population":
+        """The population of a census: partition -> its users, and their training targets."""
+        held = sorted(targets)
+        everyone = np.concatenate([users[p] for p in held])
+        partitions = np.repeat(held, [len(users[p]) for p in held])
+        counts = np.concatenate([targets[p] for p in held])
+        order = np.argsort(everyone)
+        order = order[counts[order] > 0]
+        return cls(everyone[order], partitions[order], counts[order])
+
+    def draw(self, cohort: int, *, is_poisson: bool, seed: int, round: int) -> np.ndarray:
+        """(m,) the users of a round, ascending, never none.
+
+        Args:
+            cohort: how many, or fewer where there are fewer.
+            is_poisson: take every user by itself, ``cohort`` of them on average: their number is
+                binomial, and given their number all sets are equally likely.
+            seed: of the run.
+            round: number of the round.
+        """
+        total = len(self.users)
+        stream = generator(seed, "select-users", round)
+        count = min(cohort, total)
+        if is_poisson:
+            # Nobody at all, which hardly ever happens, would be no round: it is drawn again.
+            while (count := int(stream.binomial(total, min(1.0, cohort / total)))) == 0:
+                pass
+        return self.users[np.sort(stream.choice(total, size=count, replace=False, shuffle=False))]
+
+    def by_partition(self, users: np.ndarray) -> dict[int, np.ndarray]:
+        """Partition -> which of ``users`` (m,), ascending, it holds."""
+        held_by = self.partitions[np.searchsorted(self.users, users)]
+        return {int(p): users[held_by == p] for p in np.unique(held_by)}
+
+    def targets_of(self, users: np.ndarray) -> np.ndarray:
+        """(m,) training targets of ``users``."""
+        return self.targets[np.searchsorted(self.users, users)]
+
+
+_NONE = np.zeros(0, dtype=np.int64)
+NOBODY = Population(_NONE, _NONE, _NONE)  # where partitions are the clients
 
 
 def enough(min_participation: float, chosen: int) -> int:

@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 from fedrec.config import Config, names_in
 from fedrec.data.catalog import Catalog
 from fedrec.data.store import open_catalog
-from fedrec.errors import DataError, FedrecError
+from fedrec.errors import DataError, FedrecError, MessageError
 from fedrec.evaluation.metrics import check_cutoffs
 from fedrec.home import home
 from fedrec.models.parameters import arrays_of, groups_of
@@ -25,7 +25,7 @@ from fedrec.models.recommender import Recommender
 from fedrec.report.page import write_report
 from fedrec.workbench import make_model, open_table
 from server.absences import Absences, recorded_absences
-from server.census import take_census
+from server.census import Census, take_census
 from server.checkpoints import Checkpoint
 from server.exchange import Watch, nothing
 from server.folder import RunFolder
@@ -44,9 +44,9 @@ from server.resume import (
     with_private_files,
 )
 from server.rounds import federate
-from server.selection import cohort_size
+from server.selection import NOBODY, Population, cohort_size
 from server.state import Federation, State
-from server.strategies import check_cohort, make_strategy
+from server.strategies import check_cohort, check_unit, make_strategy
 from server.strategy_state import restore, snapshot
 
 
@@ -81,6 +81,7 @@ def serve(
     # Flower's strategies log three lines a round between the rows of the table.
     logging.getLogger("flwr").setLevel(logging.WARNING)
     strategy = make_strategy(config.strategy.name, config.strategy.options)
+    check_unit(strategy, config.federation.unit)
     check_cohort(strategy, cohort_size(config.partition.count, config.federation.fraction))
     if config.run.checkpoint_every:
         snapshot(strategy)  # refuses one whose state no checkpoint could hold
@@ -160,7 +161,16 @@ def _run(
         restore(strategy, resumed.checkpoint.strategy)
     recorder.begin(data | {"token": token}, done)
     federation = Federation(
-        grid, strategy, config, census, token, frequency, scorer, _absences(config), watch
+        grid,
+        strategy,
+        config,
+        census,
+        token,
+        frequency,
+        scorer,
+        _population(config, census),
+        _absences(config),
+        watch,
     )
     gc.freeze()  # Flower's QFedAvg and Bulyan collect garbage for every array they read
     try:
@@ -174,8 +184,25 @@ def _run(
 
 
 def _absences(config: Config) -> Absences:
-    recorded = recorded_absences(Path(config.run.replay)) if config.run.replay else {}
-    return Absences(config.federation.drop_out, config.seed, recorded)
+    recorded = recorded_absences(Path(config.run.replay)) if config.run.replay else ({}, {})
+    return Absences(config.federation.drop_out, config.seed, *recorded)
+
+
+def _population(config: Config, census: Census) -> Population:
+    """The users that rounds draw from, where every user is a client.
+
+    Raises:
+        DataError: none of them has anything to train on.
+        MessageError: the clients did not say how much each user has.
+    """
+    if config.federation.unit == "partition":
+        return NOBODY
+    if set(census.user_targets) != set(census.partitions):
+        raise MessageError("the SuperNodes did not say how many training targets each user has")
+    population = Population.of(census.users, census.user_targets)
+    if not len(population.users):
+        raise DataError("no user has two training events; raise data.min-user-events")
+    return population
 
 
 def _catalogue(data_hash: str) -> tuple[Catalog, dict[str, Any]]:

@@ -16,6 +16,7 @@ from server.absences import Absences
 from server.census import Census
 from server.exchange import Watch, nothing
 from server.replies import Dropped
+from server.selection import NOBODY, Population
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,7 @@ class Federation:
         token: names the clients' private files of this run.
         frequency: (V + 1,) int64 training events per item over all clients, zeros if not shared.
         scorer: what is judged: "model", or "popularity", which trains nothing.
+        population: the users that can be drawn, where every user is a client.
         absences: who is known beforehand not to answer.
         watch: looks on while the server waits.
     """
@@ -117,6 +119,7 @@ class Federation:
     token: str
     frequency: np.ndarray
     scorer: str = "model"
+    population: Population = NOBODY
     absences: Absences = field(default_factory=Absences)
     watch: Watch = nothing
 
@@ -168,6 +171,7 @@ def empty_line(number: int) -> dict[str, Any]:
         "used": [],
         "dropped": [],
         "retried": [],
+        "users": None,
         "train_loss": None,
         "targets": 0,
         "passes": 0.0,

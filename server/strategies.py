@@ -46,6 +46,13 @@ _NOT_OPTIONS = {
     "selection_rule",  # a function, which TOML has not
     *_OURS,
 }
+_COMPARE_CLIENTS = (
+    flower.QFedAvg,
+    flower.FedMedian,
+    flower.FedTrimmedAvg,
+    flower.Krum,  # and MultiKrum
+    flower.Bulyan,
+)
 _NO_DEFAULT = inspect.Parameter.empty
 _ABOVE_ZERO = ("client_learning_rate", "num_nodes_to_select")
 
@@ -145,6 +152,20 @@ def check_cohort(strategy: Strategy, size: int) -> None:
         raise ConfigError(
             f"strategy.options has num-malicious-nodes = {malicious}, which needs {least} or more "
             f"clients a round, but partition.count and federation.fraction give {size}"
+        )
+
+
+def check_unit(strategy: Strategy, unit: str) -> None:
+    """Refuse a rule that compares clients where it would see sums over users instead.
+
+    Raises:
+        ConfigError: names what could be used.
+    """
+    if unit == "user" and isinstance(strategy, _COMPARE_CLIENTS):
+        raise ConfigError(
+            f"strategy.name = {type(strategy).__name__.lower()!r} compares clients with each "
+            "other, but with federation.unit = 'user' the server sees sums over users only; bound "
+            "each user with federation.clip-norm, or set federation.unit = 'partition'"
         )
 
 

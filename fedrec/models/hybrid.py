@@ -52,6 +52,13 @@ class Hybrid(Recommender):
         """How many dropout masks one forward pass takes."""
         return self.encoder.num_dropout_sites
 
+    @property
+    def item_arrays(self) -> tuple[str, ...]:
+        """Identity rows, frozen tables and frequencies."""
+        per_view = {"identity": "rows"}
+        views = (f"views.{name}.{per_view.get(name, 'table')}" for name in self.views)
+        return (*views, "frequency")
+
     def look_up(self, items: Tensor, unknown: Tensor | None = None) -> ItemTable:
         """The N views and the frequency of items (K,).
 

@@ -1,6 +1,7 @@
-"""Losses over the next item, each a mean over targets.
+"""Losses over the next item: of each target, and as a mean over targets.
 
-All take the states after an item and the output vectors of the candidates. Sampled softmax and
+All take the states after an item and the output vectors of the candidates. The losses of each
+target take any leading axes, such as one of clients that each have weights of their own. Sampled softmax and
 full softmax are cross-entropies; BCE is SASRec's; gBCE is Petrov & Macdonald, RecSys 2023.
 """
 
@@ -20,45 +21,69 @@ def softmax_loss(states: Tensor, vectors: Tensor, targets: Tensor) -> Tensor:
     return functional.cross_entropy(states @ vectors.T, targets)
 
 
+def softmax_losses(states: Tensor, vectors: Tensor, targets: Tensor) -> Tensor:
+    """Cross-entropies (..., M) against the whole catalogue.
+
+    Args:
+        states: (..., M, D).
+        vectors: (..., V, D).
+        targets: (..., M).
+    """
+    scores = states @ vectors.mT
+    return scores.logsumexp(dim=-1) - scores.gather(-1, targets.unsqueeze(-1)).squeeze(-1)
+
+
 def sampled_softmax_loss(
     states: Tensor, positives: Tensor, negatives: Tensor, refused: Tensor, log_ratio: float = 0.0
 ) -> Tensor:
-    """Cross-entropy of each target against itself and K negatives shared by everybody.
+    """Mean of ``sampled_softmax_losses`` over targets."""
+    return sampled_softmax_losses(states, positives, negatives, refused, log_ratio).mean()
+
+
+def sampled_softmax_losses(
+    states: Tensor, positives: Tensor, negatives: Tensor, refused: Tensor, log_ratio: float = 0.0
+) -> Tensor:
+    """Cross-entropies (..., M) of each target against itself and K negatives shared by all.
 
     Args:
-        states: (M, D).
-        positives: (M, D) output vectors of the targets.
-        negatives: (K, D) output vectors of the shared negatives.
-        refused: (M, K) true where a negative is in that user's training history.
+        states: (..., M, D).
+        positives: (..., M, D) output vectors of the targets.
+        negatives: (..., K, D) output vectors of the shared negatives.
+        refused: (..., M, K) true where a negative is in that user's training history.
         log_ratio: added to the negatives' scores: log(V / K) makes the sum over K uniform draws
             an unbiased stand-in for the sum over the catalogue (logQ correction of uniform
             proposals, Bengio & Senecal 2008).
     """
     positive = (states * positives).sum(dim=-1)
-    negative = (states @ negatives.T + log_ratio).masked_fill(refused, -torch.inf)
+    negative = (states @ negatives.mT + log_ratio).masked_fill(refused, -torch.inf)
     # log(exp(p) + sum exp(n)) without a copy of the (M, K) scores beside the positives.
-    return (torch.logaddexp(positive, negative.logsumexp(dim=-1)) - positive).mean()
+    return torch.logaddexp(positive, negative.logsumexp(dim=-1)) - positive
 
 
 def binary_loss(
     states: Tensor, positives: Tensor, negatives: Tensor, *, beta: float = 1.0
 ) -> Tensor:
-    """BCE of the target against its own K negatives; gBCE when beta < 1.
+    """Mean of ``binary_losses`` over targets."""
+    return binary_losses(states, positives, negatives, beta=beta).mean()
+
+
+def binary_losses(
+    states: Tensor, positives: Tensor, negatives: Tensor, *, beta: float = 1.0
+) -> Tensor:
+    """BCE (..., M) of each target against its own K negatives; gBCE when beta < 1.
 
     gBCE raises the positive's probability to the power beta, which undoes the overconfidence
     that sampling causes (gSASRec, eq. 9). SASRec's BCE is beta = 1 with K = 1.
 
     Args:
-        states: (M, D).
-        positives: (M, D) output vectors of the targets.
-        negatives: (M, K, D) output vectors of each target's negatives.
+        states: (..., M, D).
+        positives: (..., M, D) output vectors of the targets.
+        negatives: (..., M, K, D) output vectors of each target's negatives.
         beta: ``gbce_beta`` or 1.
     """
     positive = (states * positives).sum(dim=-1)
-    negative = torch.einsum("md,mkd->mk", states, negatives)
-    return (
-        -beta * functional.logsigmoid(positive) - functional.logsigmoid(-negative).sum(dim=-1)
-    ).mean()
+    negative = torch.einsum("...md,...mkd->...mk", states, negatives)
+    return -beta * functional.logsigmoid(positive) - functional.logsigmoid(-negative).sum(dim=-1)
 
 
 def gbce_beta(num_items: int, num_negatives: int, calibration: float) -> float:

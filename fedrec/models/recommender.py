@@ -32,6 +32,16 @@ class Recommender(nn.Module, ABC):
     def view_names(self) -> tuple[str, ...]:
         """Names of the N views."""
 
+    @property
+    def item_arrays(self) -> tuple[str, ...]:
+        """Parameters and buffers with one row per item, read in ``look_up`` by number and nowhere
+        else.
+
+        Local training may then keep the rows of a client's own items only. A model that names
+        none is trained with whole copies, which gives the same numbers more slowly.
+        """
+        return ()
+
     @abstractmethod
     def look_up(self, items: Tensor, unknown: Tensor | None = None) -> ItemTable:
         """The table of items (K,); those marked in ``unknown`` (K,) as if never seen."""

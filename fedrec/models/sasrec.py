@@ -37,9 +37,14 @@ class SASRec(Recommender):
         """How many dropout masks one forward pass takes."""
         return self.encoder.num_dropout_sites
 
+    @property
+    def item_arrays(self) -> tuple[str, ...]:
+        """The rows."""
+        return ("rows",)
+
     def look_up(self, items: Tensor, unknown: Tensor | None = None) -> ItemTable:
         """The rows of items (K,) as a single view; without another view, none can be unknown."""
-        rows = self.rows[items]
+        rows = self.rows.index_select(0, items)
         return ItemTable(rows.unsqueeze(1), torch.zeros_like(rows[:, 0]))
 
     def output_vectors(self, table: ItemTable) -> Tensor:

@@ -21,7 +21,9 @@ def left_out(run: Run) -> list[list[str]]:
 
 
 def _row(number: str, doing: str, one: Mapping[str, Any]) -> list[str]:
-    return [number, doing, str(one.get("partition", "")), str(one.get("reason", ""))]
+    user = f", user {one['user']}" if "user" in one else ""
+    partition = f"{one.get('partition', '')}{user}"
+    return [number, doing, partition, str(one.get("reason", ""))]
 
 
 def resumptions(run: Run) -> list[str]:

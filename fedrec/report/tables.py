@@ -36,11 +36,13 @@ def round_row(record: Mapping[str, Any]) -> list[str]:
     validation = record.get("validation") or {}
     spread = (record.get("clients") or {}).get("NDCG@10")
     percentiles = [f"{spread[p]:.3f}" for p in ("p10", "p50", "p90")] if spread else []
-    chosen, used = record.get("chosen") or [], record.get("used") or []
+    chosen, used = len(record.get("chosen") or []), len(record.get("used") or [])
+    if users := record.get("users"):
+        chosen, used = users["chosen"], users["used"]
     loss = record.get("train_loss")
     return [
         str(record["round"]) + (" *" if record.get("best") else ""),
-        f"{len(used)}/{len(chosen)}" if chosen else "-",
+        f"{used}/{chosen}" if chosen else "-",
         "-" if loss is None else f"{loss:.4f}",
         *(f"{validation[m]:.4f}" if m in validation else "-" for m in ("HR@10", "NDCG@10")),
         " / ".join(percentiles) or "-",

@@ -38,9 +38,19 @@ def trainable_users(training: Sequences, users: np.ndarray) -> np.ndarray:
     return np.asarray(users[training.lengths()[users] >= MIN_TRAINING_EVENTS])
 
 
-def num_targets(training: Sequences, users: np.ndarray, max_length: int) -> int:
-    """How many targets one pass over ``users`` trains on."""
-    return int(np.clip(training.lengths()[users] - 1, 0, max_length).sum())
+def num_targets(
+    training: Sequences, users: np.ndarray, max_length: int, windows: int = 1
+) -> np.ndarray:
+    """(n,) targets that one pass over each of ``users`` trains on.
+
+    Args:
+        training: training parts.
+        users: (n,) global numbers.
+        max_length: longest window.
+        windows: how many of them are read, newest first; 0 for all.
+    """
+    lengths = training.offsets[users + 1] - training.offsets[users]
+    return np.asarray(np.clip(lengths - 1, 0, windows * max_length or None))
 
 
 def epoch_order(

@@ -1,0 +1,181 @@
+"""What a client answers to a message: from its records to a turn, and from the turn to records."""
+
+import numpy as np
+from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
+
+from clients import turn
+from clients.memory import Memory
+from clients.request import (
+    TrainRequest,
+    arrays_in,
+    config_of,
+    evaluate_request,
+    files_to_check,
+    forgotten_token,
+    frequency_in,
+    token_of,
+    train_request,
+    users_in,
+)
+from clients.users_turn import train_users_turn
+from fedrec import protocol
+from fedrec.config import Config
+from fedrec.workbench import open_table
+
+
+def answer_query(message: Message, config: Config, partition: int) -> RecordDict:
+    """Who this client is and what it holds; or that its files of a run are there, or gone."""
+    sent = config_of(message)
+    token, wanted = forgotten_token(sent), files_to_check(sent)
+    if token is None and not wanted:
+        return _census(config, partition)
+    if token is not None:
+        Memory(token, partition).forget()
+    for number, digest in wanted.items():
+        Memory(token_of(sent), partition).read(number, digest)
+    return RecordDict({protocol.FACTS: ConfigRecord({protocol.PARTITION: partition})})
+
+
+def _census(config: Config, partition: int) -> RecordDict:
+    holding = turn.open_holding(config, partition)
+    table = open_table(config, holding.dataset.catalog)
+    arrays = {"users": holding.users}
+    if config.federation.unit == "user":
+        arrays["targets"] = holding.targets
+    if config.federation.share_counts:
+        arrays["counts"] = turn.training_events(holding)
+    facts = ConfigRecord(
+        {
+            protocol.PARTITION: partition,
+            protocol.DATA_HASH: holding.dataset.data_hash,
+            protocol.TABLE_HASH: "" if table is None else table.sha256,
+            "user-ids": [holding.dataset.user_ids[user] for user in holding.users],
+        }
+    )
+    return RecordDict(
+        {
+            protocol.CENSUS: _array_record(arrays),
+            protocol.METRICS: MetricRecord({protocol.NUM_EXAMPLES: int(holding.targets.sum())}),
+            protocol.FACTS: facts,
+        }
+    )
+
+
+def answer_train(message: Message, config: Config, partition: int) -> RecordDict:
+    """The trained weights, or where every user is a client the sum of the users' updates."""
+    asked = train_request(config_of(message))
+    holding = turn.open_holding(config, partition)
+    if config.federation.unit == "user":
+        return _train_users(message, config, holding, asked, partition)
+    done = turn.train_turn(
+        config,
+        holding,
+        Memory(asked.past.token, partition),
+        arrays_in(message, protocol.ARRAYS),
+        frequency_in(message, holding.dataset.catalog.num_items),
+        round=asked.round,
+        accepted=asked.past.accepted,
+        private=asked.past.private,
+        keep=asked.keep,
+        partition=partition,
+        proximal_mu=asked.proximal_mu,
+    )
+    metrics = MetricRecord(
+        {
+            protocol.NUM_EXAMPLES: int(holding.targets.sum()),
+            protocol.TRAIN_LOSS: done.fit.loss,
+            protocol.TRAINED_TARGETS: done.fit.targets,
+        }
+    )
+    facts = ConfigRecord(
+        {
+            protocol.PARTITION: partition,
+            protocol.ROUND: asked.round,
+            protocol.PRIVATE: done.private,
+        }
+    )
+    return RecordDict(
+        {
+            protocol.ARRAYS: _array_record(done.weights),
+            protocol.METRICS: metrics,
+            protocol.FACTS: facts,
+        }
+    )
+
+
+def _train_users(
+    message: Message, config: Config, holding: turn.Holding, asked: TrainRequest, partition: int
+) -> RecordDict:
+    done = train_users_turn(
+        config,
+        holding,
+        arrays_in(message, protocol.ARRAYS),
+        frequency_in(message, holding.dataset.catalog.num_items),
+        users_in(message),
+        round=asked.round,
+        proximal_mu=asked.proximal_mu,
+    )
+    each = {
+        "users": done.users,
+        "losses": done.losses,
+        "norms": done.norms,
+        "left-out": done.left_out,
+    }
+    metrics = MetricRecord(
+        {
+            protocol.NUM_EXAMPLES: done.weight,
+            protocol.TRAIN_LOSS: float(np.average(done.losses, weights=done.targets)),
+            protocol.TRAINED_TARGETS: int(done.targets.sum()),
+        }
+    )
+    facts = ConfigRecord({protocol.PARTITION: partition, protocol.ROUND: asked.round})
+    return RecordDict(
+        {
+            protocol.ARRAYS: _array_record(done.total),
+            protocol.USERS: _array_record(each),
+            protocol.METRICS: metrics,
+            protocol.FACTS: facts,
+        }
+    )
+
+
+def answer_evaluate(message: Message, config: Config, partition: int) -> RecordDict:
+    """The ranks of the held-out items of this client's users."""
+    asked = evaluate_request(config_of(message))
+    holding = turn.open_holding(config, partition)
+    held_out, personal = turn.evaluate_turn(
+        config,
+        holding,
+        Memory(asked.past.token, partition),
+        arrays_in(message, protocol.ARRAYS) if asked.scorer == "model" else {},
+        frequency_in(message, holding.dataset.catalog.num_items),
+        scorer=asked.scorer,
+        stage=asked.stage,
+        protocols=asked.protocols,
+        accepted=asked.past.accepted,
+        private=asked.past.private,
+        counts_are_shared=config.federation.share_counts,
+    )
+    arrays = {f"rank/{name}": ranks for name, ranks in held_out.ranks.items()}
+    arrays |= {
+        "users": held_out.users,
+        "targets": held_out.targets,
+        "candidates": held_out.num_candidates,
+        "events": holding.dataset.sequences.lengths()[held_out.users],
+        "gates": held_out.gates,
+    }
+    if personal is not None:
+        arrays["personal"] = personal
+    return RecordDict(
+        {
+            protocol.RANKS: _array_record(arrays),
+            protocol.METRICS: MetricRecord({protocol.NUM_EXAMPLES: len(held_out.users)}),
+            protocol.FACTS: ConfigRecord(
+                {protocol.PARTITION: partition, protocol.ROUND: asked.round}
+            ),
+        }
+    )
+
+
+def _array_record(arrays: dict[str, np.ndarray]) -> ArrayRecord:
+    return ArrayRecord({key: Array(np.asarray(value, order="C")) for key, value in arrays.items()})

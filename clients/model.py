@@ -1,0 +1,39 @@
+"""The model of a run on a client: built once per process, loaded afresh every turn."""
+
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from fedrec.config import Config, names_in
+from fedrec.errors import MessageError
+from fedrec.models.parameters import Groups, NamedArrays, arrays_of, groups_of, load_arrays
+from fedrec.models.recommender import Recommender
+from fedrec.workbench import make_model, open_data, open_table, prepare_data
+
+
+def fresh_model(config: Config, frequency: np.ndarray) -> tuple[Recommender, Groups]:
+    """The model of a run with nothing of an earlier turn in what stays private."""
+    model, groups, private = _built(config, prepare_data(config), frequency.tobytes())
+    load_arrays(model, private, groups.private)
+    return model, groups
+
+
+@lru_cache(maxsize=1)
+def _built(
+    config: Config, folder: Path, frequency: bytes
+) -> tuple[Recommender, Groups, NamedArrays]:
+    """Model, groups and initial private parameters: built once per process, loaded every turn."""
+    catalog = open_data(folder)[0].catalog
+    counts = np.frombuffer(frequency, dtype=np.int64)
+    model = make_model(config, catalog, open_table(config, catalog), counts)
+    groups = groups_of(model, names_in(config.model.private))
+    return model, groups, arrays_of(model, groups.private)
+
+
+def load_sent(model: Recommender, weights: NamedArrays, groups: Groups) -> None:
+    """Load the server's weights; a copy into the model would cast another dtype in silence."""
+    load_arrays(model, weights, groups.shared)
+    for name, now in arrays_of(model, groups.shared).items():
+        if weights[name].dtype != now.dtype:
+            raise MessageError(f"weights {name!r} are {weights[name].dtype}, expected {now.dtype}")

@@ -1,0 +1,117 @@
+"""The loss of a group's step, whichever loss it is and however the weights are stacked."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from fedrec.models.losses import (
+    binary_losses,
+    gbce_beta,
+    sampled_softmax_losses,
+    softmax_losses,
+)
+from fedrec.models.recommender import ItemTable, Recommender
+from fedrec.training.groups import GroupStep
+from fedrec.training.stacked import StackedSASRec
+
+
+@dataclass(frozen=True, kw_only=True)
+class CohortLoss:
+    """Which loss over which candidates; the words are those of section ``loss``.
+
+    Attributes:
+        name: sampled-softmax, softmax, bce or gbce.
+        num_items: V.
+        negatives: K; BCE takes 1 per position whatever K is, as SASRec does.
+        log_q: correct sampled softmax for the chance of an item to be drawn.
+        calibration: t of gBCE.
+    """
+
+    name: str
+    num_items: int
+    negatives: int = 1
+    log_q: bool = True
+    calibration: float = 0.75
+
+    @property
+    def own_negatives(self) -> int:
+        """How many negatives each target draws for itself."""
+        return {"bce": 1, "gbce": self.negatives}.get(self.name, 0)
+
+    @property
+    def shared_negatives(self) -> int:
+        """How many negatives all users share in a step."""
+        return self.negatives if self.name == "sampled-softmax" else 0
+
+
+def states_of(model: Recommender, table: ItemTable, step: GroupStep) -> Tensor:
+    """The states (U, M, D) after every position of a step."""
+    if isinstance(model, StackedSASRec):
+        return model.states(step)
+    parts = [
+        model.encode(
+            table,
+            part.cut(step.places),
+            part.lengths,
+            None if step.keep is None else part.cut(step.keep, axis=1),
+        )[0]
+        for part in step.rectangles
+    ]
+    return torch.cat([part.reshape(len(step.places), -1, part.shape[-1]) for part in parts], dim=1)
+
+
+def losses_of(
+    model: Recommender,
+    step: GroupStep,
+    needed: Tensor,
+    unknown: Tensor | None,
+    *,
+    sets: int,
+    loss: CohortLoss,
+) -> Tensor:
+    """The loss (U, M) of every target of a group; what it is at padding means nothing.
+
+    Args:
+        model: with S weight sets, or the plain one where S is 1.
+        step: what is read and what followed.
+        needed: (S * R,) numbers by which the model looks its items up.
+        unknown: (S * R,) items shown without their identity, or none.
+        sets: S; U or 1.
+        loss: which one.
+    """
+    table = model.look_up(needed, unknown)
+    vectors = model.output_vectors(table)
+    users, width = len(step.targets), vectors.shape[-1]
+    states = states_of(model, table, step)
+
+    def rows(places: Tensor) -> Tensor:
+        return functional.embedding(places, vectors, sparse=isinstance(model, StackedSASRec))
+
+    if loss.name == "softmax":
+        # Every row is held, item by item, so that row number and item number agree in each set.
+        first = torch.arange(sets, device=needed.device)[:, None] * (len(needed) // sets)
+        targets = (step.targets.view(sets, -1) - first - 1).clamp(min=0)  # padding is item 0
+        whole = vectors.view(sets, -1, width)[:, 1:]
+        return softmax_losses(states.view(sets, -1, width), whole, targets).view(users, -1)
+    positives = rows(step.targets)
+    if step.negatives is None:
+        raise ValueError(f"{loss.name} without negatives")
+    if loss.name == "sampled-softmax":
+        if step.refused is None:
+            raise ValueError("sampled-softmax without what to refuse")
+        refused = step.refused[:, None].expand(-1, states.shape[1], -1)
+        ratio = math.log(loss.num_items / loss.negatives) if loss.log_q else 0.0
+        return sampled_softmax_losses(
+            states.view(sets, -1, width),
+            positives.view(sets, -1, width),
+            rows(step.negatives[:sets]),
+            refused.reshape(sets, -1, refused.shape[-1]),
+            ratio,
+        ).view(users, -1)
+    beta = 1.0
+    if loss.name == "gbce":
+        beta = gbce_beta(loss.num_items, loss.negatives, loss.calibration)
+    return binary_losses(states, positives, rows(step.negatives), beta=beta)

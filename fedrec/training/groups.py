@@ -1,0 +1,226 @@
+"""The users of a group side by side: padded tensors of one step, and the rows they touch.
+
+A group's windows lie in two rectangles, one of full windows and one of the users' short windows:
+cut that way, users alike in length need next to no padding.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fedrec.training.windows import Ints, UserStep
+
+
+@dataclass(frozen=True)
+class Rectangle:
+    """B windows of L columns of each of U users, padded on the right.
+
+    Attributes:
+        first: column where the first window begins.
+        count: B.
+        length: L.
+        lengths: (U * B,) real positions, sorted by user; 1 for a window that is all padding.
+    """
+
+    first: int
+    count: int
+    length: int
+    lengths: Tensor
+
+    def cut(self, array: Tensor, axis: int = 0) -> Tensor:
+        """Windows (..., U * B, L, ...) of an array (..., U, M, ...) whose U is at ``axis``."""
+        own = array.narrow(axis + 1, self.first, self.count * self.length)
+        shape = (*array.shape[:axis], len(self.lengths), self.length, *array.shape[axis + 2 :])
+        return own.reshape(shape)
+
+
+@dataclass(frozen=True)
+class GroupStep:
+    """One step of a group of U users; M columns each, those of the first rectangle first.
+
+    Attributes:
+        rectangles: where the windows lie, one or two.
+        places: (U, M) rows of the item table that are read.
+        from_end: (U, M) how many positions follow in the window, 0 at padding.
+        keep: (sites, U, M, D) dropout factors or none.
+        targets: (U, M) rows of the item table that followed.
+        negatives: (U, M, K) rows drawn for each target, (U, K) shared by a user's targets, none.
+        refused: (U, K) shared negatives in a user's history, none.
+        is_real: (U, M) 1 where there is a target, 0 at padding.
+        counts: (U,) targets of each user.
+    """
+
+    rectangles: Sequence[Rectangle]
+    places: Tensor
+    from_end: Tensor
+    keep: Tensor | None
+    targets: Tensor
+    negatives: Tensor | None
+    refused: Tensor | None
+    is_real: Tensor
+    counts: Tensor
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Which rows of the item arrays each of S weight sets holds a copy of.
+
+    Attributes:
+        needed: (S, R) item numbers, padded with 0; 0 is always among them.
+        owner: (U,) weight set of each user.
+        place: (S, V + 1) where an item lies among its set's rows; undefined where it does not.
+    """
+
+    needed: Ints
+    owner: Ints
+    place: NDArray[np.int32]
+
+    def of(self, items: Ints) -> Ints:
+        """Rows of the flattened (S * R) table for items (U, ...) of each user."""
+        owner = self.owner.reshape(-1, *[1] * (items.ndim - 1))
+        return self.place[owner, items] + owner * self.needed.shape[1]
+
+
+def touched_rows(
+    users: Sequence[Sequence[UserStep]], shared: Sequence[Ints], num_items: int, *, together: bool
+) -> Rows:
+    """The rows that training reads, of each user alone or of all of them together.
+
+    Rows that no loss reads have no gradient: plain SGD, and Adam that starts afresh, leave them
+    where they are, so copying the others alone is exact.
+
+    Args:
+        users: steps of each of U users.
+        shared: negatives (K,) of each step that all users share.
+        num_items: V.
+        together: one weight set for all users, for a single joint gradient.
+    """
+    owner = np.zeros(len(users), dtype=np.int64) if together else np.arange(len(users))
+    is_read = np.zeros((int(owner[-1]) + 1, num_items + 1), dtype=bool)
+    is_read[:, 0] = True
+    for negatives in shared:
+        is_read[:, negatives] = True
+    for number, steps in zip(owner, users, strict=True):
+        for step in steps:
+            is_read[number, step.items] = True
+            is_read[number, step.targets] = True
+            if step.negatives is not None:
+                is_read[number, step.negatives] = True
+    return rows_where(is_read, owner)
+
+
+def all_rows(num_users: int, num_items: int, *, together: bool) -> Rows:
+    """Every row: for losses over the whole catalogue and for weight decay."""
+    owner = np.zeros(num_users, dtype=np.int64) if together else np.arange(num_users)
+    return rows_where(np.ones((int(owner[-1]) + 1, num_items + 1), dtype=bool), owner)
+
+
+def rows_where(is_read: NDArray[np.bool_], owner: Ints) -> Rows:
+    """Rows from flags (S, V + 1)."""
+    place = np.cumsum(is_read, axis=1, dtype=np.int32) - 1
+    sets, items = np.nonzero(is_read)
+    needed = np.zeros((len(is_read), int(place[:, -1].max()) + 1), dtype=np.int64)
+    needed[sets, place[sets, items]] = items
+    return Rows(needed, owner, place)
+
+
+def group_step(
+    steps: Sequence[UserStep],
+    rows: Rows,
+    *,
+    max_length: int,
+    shared: Ints | None,
+    histories: Sequence[NDArray[np.integer]],
+    device: torch.device,
+    dtype: torch.dtype,
+) -> GroupStep:
+    """Lay one step of U users into tensors.
+
+    Args:
+        steps: of each user.
+        rows: where items lie.
+        max_length: L, of a full window.
+        shared: (K,) negatives that all users share, or none.
+        histories: of each user, for what to refuse among the shared negatives.
+        device: of the tensors.
+        dtype: of weights and factors.
+    """
+    users = len(steps)
+    full = [int((step.lengths == max_length).sum()) for step in steps]
+    rest = [
+        int(step.lengths.sum()) - max_length * count
+        for step, count in zip(steps, full, strict=True)
+    ]
+    wide, narrow = max(full) * max_length, max(rest)  # columns of full and of short windows
+    filled = np.zeros((users, max(full)), dtype=np.int64)
+    filled[np.arange(max(full)) < np.array(full)[:, None]] = max_length
+    real_lengths = [filled, np.array(rest)[:, None]]
+    shapes = [(max(full), max_length), (int(narrow > 0), narrow)]
+    is_real = np.concatenate(
+        [
+            (np.arange(length) < real[:, :count, None]).reshape(users, -1)
+            for (count, length), real in zip(shapes, real_lengths, strict=True)
+        ],
+        axis=1,
+    )
+    from_end = np.concatenate(
+        [
+            (real[:, :count, None] - 1 - np.arange(length)).clip(min=0).reshape(users, -1)
+            for (count, length), real in zip(shapes, real_lengths, strict=True)
+        ],
+        axis=1,
+    )
+
+    def spread(arrays: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
+        """(U, M, ...) from each user's (m, ...), which are in the order of the columns."""
+        joined = np.concatenate(arrays)
+        out = np.zeros((*is_real.shape, *joined.shape[1:]), dtype=np.int64)
+        out[is_real] = joined
+        return out
+
+    def sent(array: NDArray[np.generic] | None) -> Tensor | None:
+        return None if array is None else torch.from_numpy(array).to(device)
+
+    negatives = refused = None
+    if steps[0].negatives is not None:
+        own = [step.negatives for step in steps if step.negatives is not None]
+        negatives = rows.of(spread(own))
+    if shared is not None:
+        negatives = rows.of(np.broadcast_to(shared, (users, len(shared))))
+        refused = np.stack([np.isin(shared, history) for history in histories])
+    keep = _joined_factors(steps, is_real)
+    return GroupStep(
+        rectangles=[
+            Rectangle(
+                first,
+                count,
+                length,
+                torch.from_numpy(real[:, :count].reshape(-1).clip(min=1)).to(device),
+            )
+            for first, (count, length), real in zip((0, wide), shapes, real_lengths, strict=True)
+            if count * length
+        ],
+        places=torch.from_numpy(rows.of(spread([step.items for step in steps]))).to(device),
+        from_end=torch.from_numpy(from_end).to(device),
+        keep=None if keep is None else keep.to(device, dtype),
+        targets=torch.from_numpy(rows.of(spread([step.targets for step in steps]))).to(device),
+        negatives=sent(negatives),
+        refused=sent(refused),
+        is_real=torch.from_numpy(is_real).to(device, dtype),
+        counts=torch.from_numpy(is_real.sum(axis=1)).to(device, dtype),
+    )
+
+
+def _joined_factors(steps: Sequence[UserStep], is_real: NDArray[np.bool_]) -> Tensor | None:
+    """(sites, U, M, D) from each user's factors; 1 at padding."""
+    drawn = [step.keep for step in steps if step.keep is not None]
+    if not drawn:
+        return None
+    sites, _, width = drawn[0].shape
+    joined = torch.ones(sites, *is_real.shape, width, dtype=drawn[0].dtype)
+    joined[:, torch.from_numpy(is_real)] = torch.cat(drawn, dim=1)
+    return joined

@@ -1,0 +1,246 @@
+"""Several copies of a model side by side, each with weights of its own, in one forward pass.
+
+Users are independent, so one backward pass over the sum of their losses gives each user's own
+gradient: nothing but batched matrix products is needed to train many clients at once. A stacked
+model is the model itself with every trained array given a leading axis S of weight sets; rows of
+its inputs are sorted by set, so that any axis they were flattened into can be split again.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from fedrec.models.gate import ContextGate
+from fedrec.models.recommender import ItemTable, Recommender
+from fedrec.models.sasrec import SASRec
+from fedrec.models.transformer import SITES_PER_BLOCK, Block, CausalTransformer
+from fedrec.training.attention import causal_attention
+from fedrec.training.groups import GroupStep, Rectangle
+
+
+class StackedLinear(nn.Module):
+    """``nn.Linear`` with a weight (S, O, I) per set and, if it has one, a bias (S, O)."""
+
+    weight: Tensor
+    bias: Tensor | None
+
+    def __init__(self, plain: nn.Linear) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(plain.weight[None])
+        self.bias = None if plain.bias is None else nn.Parameter(plain.bias[None])
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (..., O) for (..., I), whose rows are sorted by set."""
+        rows = x.reshape(len(self.weight), -1, x.shape[-1])
+        # torch leaves ``apply`` unannotated
+        out: Tensor = _Affine.apply(rows, self.weight, self.bias)  # type: ignore[no-untyped-call]
+        return out.view(*x.shape[:-1], -1)
+
+
+class _Affine(torch.autograd.Function):
+    """Rows (S, M, I) times weights (S, O, I) plus biases (S, O).
+
+    Autograd's own backward pass makes the weights' gradient transposed in memory, which the
+    optimiser then walks through across the grain.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        ctx.save_for_backward(rows, weight)
+        if bias is None:
+            return torch.bmm(rows, weight.mT)
+        return torch.baddbmm(bias.unsqueeze(1), rows, weight.mT)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        rows, weight = ctx.saved_tensors
+        to_rows, to_weight, to_bias = ctx.needs_input_grad
+        return (
+            torch.bmm(gradient, weight) if to_rows else None,
+            torch.bmm(gradient.mT, rows) if to_weight else None,
+            gradient.sum(dim=1) if to_bias else None,
+        )
+
+
+class StackedLayerNorm(nn.Module):
+    """``nn.LayerNorm`` over the last axis with weight and bias (S, D)."""
+
+    def __init__(self, plain: nn.LayerNorm) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(plain.weight[None])
+        self.bias = nn.Parameter(plain.bias[None])
+        self.eps = plain.eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (..., D) for (..., D), whose rows are sorted by set."""
+        # With neutral weights: torch's kernel without any takes nearly twice as long.
+        ones, zeros = _neutral(x.shape[-1], x.dtype, x.device)
+        normal = functional.layer_norm(x, x.shape[-1:], ones, zeros, self.eps)
+        rows = normal.view(len(self.weight), -1, x.shape[-1])
+        return torch.addcmul(self.bias.unsqueeze(1), rows, self.weight.unsqueeze(1)).view_as(x)
+
+
+@lru_cache(maxsize=64)
+def _neutral(width: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Weight and bias of a norm that change nothing."""
+    options = {"dtype": dtype, "device": device}
+    return torch.ones(width, **options), torch.zeros(width, **options)
+
+
+class StackedBlock(Block):
+    """A block over windows of more than one length: only attention minds where they end."""
+
+    def __init__(self, plain: Block) -> None:
+        nn.Module.__init__(self)
+        self.num_heads = plain.num_heads
+        for name, child in plain.named_children():
+            setattr(self, name, stacked(child))
+
+    def over(self, x: Tensor, parts: Sequence[Rectangle], keep: Tensor | None) -> Tensor:
+        """Return (U, M, D) for positions (U, M, D) that lie in rectangles; see ``Block``."""
+        joint = self.query_key_value(self.attention_norm(x))
+        seen = [causal_attention(part.cut(joint), self.num_heads) for part in parts]
+        seen = [one.reshape(len(x), -1, x.shape[-1]) for one in seen]
+        attended = self.attention_out(seen[0] if len(seen) == 1 else torch.cat(seen, dim=1))
+        x = x + (attended if keep is None else attended * keep[0])
+        fed = self.feed_out(functional.gelu(self.feed_in(self.feed_norm(x))))
+        out: Tensor = x + (fed if keep is None else fed * keep[1])
+        return out
+
+
+class StackedTransformer(CausalTransformer):
+    """The transformer with positions (S, P, D) and stacked blocks."""
+
+    def __init__(self, plain: CausalTransformer) -> None:
+        nn.Module.__init__(self)
+        self.positions = nn.Parameter(plain.positions[None])
+        self.blocks = nn.ModuleList(stacked(block) for block in plain.blocks)
+        self.final_norm = stacked(plain.final_norm)
+
+    def forward(self, x: Tensor, lengths: Tensor, keep: Tensor | None = None) -> Tensor:
+        """Return the state (U * B, L, D) after each item; see ``CausalTransformer``."""
+        from_end = lengths[:, None] - 1 - torch.arange(x.shape[1], device=x.device)
+        whole = Rectangle(0, 1, x.shape[1], lengths)
+        return self.over(x, from_end.clamp(min=0), [whole], keep)
+
+    def over(
+        self, x: Tensor, from_end: Tensor, parts: Sequence[Rectangle], keep: Tensor | None
+    ) -> Tensor:
+        """Return states (U, M, D) of positions that lie in rectangles.
+
+        Args:
+            x: (U, M, D) item vectors.
+            from_end: (U, M) how many positions follow in the window.
+            parts: where windows lie among the M columns.
+            keep: (sites, U, M, D) dropout factors or none.
+        """
+        sets, longest, width = self.positions.shape
+        first = torch.arange(sets, device=x.device).repeat_interleave(len(x) // sets) * longest
+        places = from_end + first[:, None]
+        flat = self.positions.view(-1, width).index_select(0, places.view(-1))
+        x = x + flat.view_as(x)
+        if keep is not None:
+            x = x * keep[0]
+        for number, block in enumerate(self.blocks):
+            site = 1 + SITES_PER_BLOCK * number
+            x = block.over(x, parts, None if keep is None else keep[site : site + SITES_PER_BLOCK])
+        out: Tensor = self.final_norm(x)
+        return out
+
+
+class StackedGate(ContextGate):
+    """The gate with a bias (S, N) and stacked layers."""
+
+    def __init__(self, plain: ContextGate) -> None:
+        nn.Module.__init__(self)
+        self.from_context = stacked(plain.from_context)
+        self.from_facts = stacked(plain.from_facts)
+        self.bias = nn.Parameter(plain.bias[None])
+
+    def forward(self, context: Tensor | None, facts: Tensor) -> Tensor:
+        """Return weights (..., N); see ``ContextGate``."""
+        scores = self.from_facts(facts)
+        if context is not None:
+            scores = scores + self.from_context(context)
+        sets, views = self.bias.shape
+        scores = scores.view(sets, -1, views) + self.bias.unsqueeze(1)
+        return scores.softmax(dim=-1).view(*facts.shape[:-1], views)
+
+
+class StackedSASRec(SASRec):
+    """SASRec whose rows (S * R, D) take their gradient only where they are read.
+
+    A table of touched rows is several times as large as what one step reads of it; a dense
+    gradient for every reading of it would cost as much as half a block.
+    """
+
+    def __init__(self, plain: SASRec) -> None:
+        nn.Module.__init__(self)
+        self.rows = plain.rows
+        self.encoder = stacked(plain.encoder)
+        self.scale = plain.scale
+
+    def look_up(self, items: Tensor, unknown: Tensor | None = None) -> ItemTable:
+        """The rows as they lie: ``items`` are their numbers in order."""
+        return ItemTable(self.rows.unsqueeze(1), self.rows.detach()[:, 0])
+
+    def output_vectors(self, table: ItemTable) -> Tensor:
+        """The rows (S * R, D) themselves, a leaf."""
+        return self.rows
+
+    def states(self, step: GroupStep) -> Tensor:
+        """The states (U, M, D) of all windows, whatever their lengths, in one pass."""
+        rows = functional.embedding(step.places, self.rows, sparse=True)
+        states: Tensor = self.encoder.over(
+            rows * self.scale, step.from_end, step.rectangles, step.keep
+        )
+        return states
+
+
+_KINDS: dict[type[nn.Module], Callable[..., nn.Module]] = {
+    nn.Linear: StackedLinear,
+    nn.LayerNorm: StackedLayerNorm,
+    Block: StackedBlock,
+    CausalTransformer: StackedTransformer,
+    ContextGate: StackedGate,
+    SASRec: StackedSASRec,
+}
+
+
+def stackable(model: Recommender) -> bool:
+    """Whether every trained array lies in a module that can be stacked or has a row per item."""
+    items = {model.get_submodule(name.rpartition(".")[0]) for name in model.item_arrays}
+
+    def holds(module: nn.Module) -> bool:
+        own = any(True for _ in module.parameters(recurse=False))
+        is_known = type(module) in _KINDS or module in items or not own
+        return is_known and all(holds(child) for child in module.children())
+
+    return holds(model)
+
+
+def stacked(module: nn.Module) -> Any:
+    """A stacked twin with one weight set; ``assign`` gives it others. The original is untouched."""
+    if type(module) in _KINDS:
+        return _KINDS[type(module)](module)
+    twin = module.__new__(type(module))
+    state = dict(module.__dict__)
+    for registry in ("_parameters", "_buffers"):
+        state[registry] = dict(state[registry])
+    twin.__dict__ = state
+    twin._modules = {name: stacked(child) for name, child in module.named_children()}
+    return twin
+
+
+def assign(module: nn.Module, arrays: Mapping[str, Tensor]) -> None:
+    """Put other tensors, of any shape, in the place of named parameters and buffers."""
+    for name, array in arrays.items():
+        owner, _, leaf = name.rpartition(".")
+        holder = module.get_submodule(owner)
+        registry = holder._parameters if leaf in holder._parameters else holder._buffers
+        # The registry takes any tensor; setattr would insist on a Parameter, made anew each time.
+        registry[leaf] = array  # type: ignore[assignment]

@@ -1,0 +1,206 @@
+"""What each chosen user trains on in each local step: windows, negatives, dropout masks.
+
+Everything here is a pure function of seed, round, step and user, so that a client's work does not
+depend on who is trained beside it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fedrec.data.negatives import history_mask, sampled_negatives
+from fedrec.randomness import generator
+from fedrec.training.dropout import keep_factors
+
+Ints = NDArray[np.int64]
+
+MAX_GROUP = 512  # users; bounds the copies of the dense weights where histories are short
+
+
+@dataclass(frozen=True)
+class UserWindows:
+    """A user's history in windows of at most L targets.
+
+    Attributes:
+        user: global number.
+        history: (n,) the training part.
+        starts: (W,) place in the history of each window's first input, full windows first, in
+            the order of time; the short one, which is the oldest, last.
+        lengths: (W,) targets of each window, L except in a short one.
+    """
+
+    user: int
+    history: NDArray[np.integer]
+    starts: Ints
+    lengths: Ints
+
+    @property
+    def num_targets(self) -> int:
+        """Targets of one pass."""
+        return int(self.lengths.sum())
+
+
+def windows_of(
+    user: int, history: NDArray[np.integer], max_length: int, newest: int
+) -> UserWindows:
+    """Cut a history into windows from its end; targets of two windows never overlap.
+
+    Args:
+        user: global number.
+        history: (n,) items, at least 2.
+        max_length: L.
+        newest: how many windows to keep, the newest; 0 for all.
+    """
+    targets = len(history) - 1
+    full, short = divmod(targets, max_length)
+    starts = short + max_length * np.arange(full)
+    lengths = np.full(full, max_length)
+    if newest and full >= newest:
+        starts, lengths = starts[-newest:], lengths[-newest:]
+    elif short:
+        starts, lengths = np.append(starts, 0), np.append(lengths, short)
+    return UserWindows(user, history, starts.astype(np.int64), lengths.astype(np.int64))
+
+
+def windows_in_step(
+    windows: UserWindows, batch_size: int, *, seed: int, round: int, step: int
+) -> Ints:
+    """Numbers of the windows that a step trains on, in the order of ``windows``.
+
+    Steps go through a user's windows in an order of its own for the round, again and again.
+
+    Args:
+        windows: of the user.
+        batch_size: windows in a step; 0 or as many as there are: all of them.
+        seed: of the run.
+        round: from 1.
+        step: from 0.
+    """
+    count = len(windows.starts)
+    if not 0 < batch_size < count:
+        return np.arange(count)
+    order = generator(seed, "windows", round, windows.user).permutation(count)
+    return np.sort(order[(step * batch_size + np.arange(batch_size)) % count])
+
+
+@dataclass(frozen=True)
+class UserStep:
+    """One user's part in one step: M targets, window behind window.
+
+    Attributes:
+        lengths: (W,) targets of the step's windows.
+        items: (M,) what was read.
+        targets: (M,) what followed.
+        negatives: (M, K) drawn for each target, or none.
+        keep: (sites, M, D) dropout factors, or none.
+    """
+
+    lengths: Ints
+    items: Ints
+    targets: Ints
+    negatives: Ints | None
+    keep: Tensor | None
+
+
+def user_steps(
+    windows: UserWindows,
+    *,
+    steps: int,
+    batch_size: int,
+    own_negatives: int,
+    num_items: int,
+    num_sites: int,
+    width: int,
+    dropout: float,
+    seed: int,
+    round: int,
+) -> Sequence[UserStep]:
+    """All steps of one user in a round.
+
+    A stream is drawn once for all windows of a step, at the user's own number of targets: with a
+    single window, these are the numbers that ``local.fit`` draws.
+
+    Args:
+        windows: of the user.
+        steps: how many.
+        batch_size: windows a step; 0 for all.
+        own_negatives: K drawn for each target; 0 for none.
+        num_items: V.
+        num_sites: dropout masks of one forward pass.
+        width: D.
+        dropout: p.
+        seed: of the run.
+        round: from 1.
+    """
+    seen = history_mask([windows.history], num_items) if own_negatives else None
+    made = []
+    for step in range(steps):
+        chosen = windows_in_step(windows, batch_size, seed=seed, round=round, step=step)
+        lengths = windows.lengths[chosen]
+        # Place t of a window that starts at s reads history[s + t].
+        first = np.cumsum(lengths) - lengths
+        places = np.arange(lengths.sum()) + np.repeat(windows.starts[chosen] - first, lengths)
+        negatives = None
+        if seen is not None:
+            stream = generator(seed, "negatives", round, step, windows.user)
+            negatives = sampled_negatives(stream, seen, len(places), own_negatives)[0]
+        keep = keep_factors(
+            np.array([windows.user]),
+            np.array([len(places)]),
+            num_sites=num_sites,
+            width=width,
+            dropout=dropout,
+            path=(round, step),
+            seed=seed,
+        )
+        made.append(
+            UserStep(
+                lengths=lengths,
+                items=windows.history[places].astype(np.int64),
+                targets=windows.history[places + 1].astype(np.int64),
+                negatives=negatives,
+                keep=None if keep is None else keep[:, 0],
+            )
+        )
+    return made
+
+
+GROUP_COST = 150  # what a group costs beside its targets, in targets: calls of small kernels
+
+
+def groups_by_length(
+    windows: Sequence[UserWindows], max_length: int, max_tokens: int
+) -> list[list[UserWindows]]:
+    """Users alike in full windows and rest together, so that padding costs least.
+
+    Users are sorted by full windows, rest and number, whatever their order, and cut where
+    targets, padding and ``GROUP_COST`` together are fewest.
+
+    Args:
+        windows: of the users.
+        max_length: L, of a full window.
+        max_tokens: bound on a group's targets, padding included; a user with more is alone.
+    """
+    shapes = [divmod(one.num_targets, max_length) for one in windows]
+    order = sorted(range(len(windows)), key=lambda place: (shapes[place], windows[place].user))
+    full = np.array([shapes[place][0] for place in order])
+    rest = np.array([shapes[place][1] for place in order])
+    # Cheapest cut of the first n users, for n = 0, 1, ...: a last group behind a cheapest cut.
+    cost, begin = np.zeros(len(order) + 1), np.zeros(len(order) + 1, dtype=np.int64)
+    for end in range(1, len(order) + 1):
+        first = max(0, end - max(1, max_tokens // max(1, full[end - 1] * max_length)))
+        first = max(first, end - MAX_GROUP)
+        longest = full[end - 1] * max_length + np.maximum.accumulate(rest[first:end][::-1])[::-1]
+        tokens = longest * np.arange(end - first, 0, -1)
+        total = cost[first:end] + tokens + GROUP_COST
+        total[:-1][tokens[:-1] > max_tokens] = np.inf
+        begin[end] = first + int(total.argmin())
+        cost[end] = total.min()
+    groups, end = [], len(order)
+    while end > 0:
+        groups.append([windows[place] for place in order[begin[end] : end]])
+        end = int(begin[end])
+    return groups[::-1]
