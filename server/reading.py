@@ -97,14 +97,14 @@ def read_training(
 
 
 def read_weights(
-    arrays: Mapping[str, Array], sent: NamedArrays, dtype: type[np.floating] = np.float32
+    arrays: Mapping[str, Array], sent: NamedArrays, dtype: np.dtype[np.floating] | None = None
 ) -> NamedArrays:
     """The weights of a reply, or its sum of updates, in the order of those that were sent.
 
     Args:
         arrays: as they came.
         sent: the weights that the client was sent.
-        dtype: float32 for weights, float64 for a sum.
+        dtype: that they must have, if not that of what was sent.
     """
     if set(arrays) != set(sent):
         raise RefusedError(f"its weights {sorted(set(arrays) ^ set(sent))} are on one side only")
@@ -113,8 +113,9 @@ def read_weights(
         weights = array_in(arrays[name])
         if weights is None:
             raise RefusedError(f"its weights {name!r} cannot be read as an array")
-        if weights.dtype != dtype:
-            raise RefusedError(f"its weights {name!r} are {weights.dtype}, not {np.dtype(dtype)}")
+        wanted = dtype or start.dtype
+        if weights.dtype != wanted:
+            raise RefusedError(f"its weights {name!r} are {weights.dtype}, not {wanted}")
         if weights.shape != start.shape:
             raise RefusedError(
                 f"its weights {name!r} have shape {weights.shape}, not {start.shape}"

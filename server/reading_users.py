@@ -68,7 +68,7 @@ def read_users(
         raise RefusedError(f"its training loss is {loss!r}")
     if trained != int(targets.sum()):
         raise RefusedError(f"trained-targets is {trained!r}, expected {int(targets.sum())}")
-    total = read_weights(content.array_records[protocol.ARRAYS], sent, np.float64)
+    total = read_weights(content.array_records[protocol.ARRAYS], sent, np.dtype(np.float64))
     return Trained(
         reply,
         {name: array / weight for name, array in total.items()},

@@ -126,7 +126,9 @@ def sort_replies(
 
 
 def _ordered(dropped: list[Dropped]) -> list[Dropped]:
-    return sorted(dropped, key=lambda one: (one.partition, one.reason, -1 if one.user is None else one.user))
+    return sorted(
+        dropped, key=lambda one: (one.partition, one.reason, -1 if one.user is None else one.user)
+    )
 
 
 def _read(reply: Message, partition: int, read: Callable[[Message, int], T]) -> T:

@@ -81,7 +81,7 @@ def serve(
     # Flower's strategies log three lines a round between the rows of the table.
     logging.getLogger("flwr").setLevel(logging.WARNING)
     strategy = make_strategy(config.strategy.name, config.strategy.options)
-    check_unit(strategy, config.federation.unit)
+    check_unit(config.strategy.name, strategy, config.federation.unit)
     check_cohort(strategy, cohort_size(config.partition.count, config.federation.fraction))
     if config.run.checkpoint_every:
         snapshot(strategy)  # refuses one whose state no checkpoint could hold
@@ -168,7 +168,7 @@ def _run(
         token,
         frequency,
         scorer,
-        _population(config, census),
+        population_of(config, census),
         _absences(config),
         watch,
     )
@@ -188,7 +188,7 @@ def _absences(config: Config) -> Absences:
     return Absences(config.federation.drop_out, config.seed, *recorded)
 
 
-def _population(config: Config, census: Census) -> Population:
+def population_of(config: Config, census: Census) -> Population:
     """The users that rounds draw from, where every user is a client.
 
     Raises:

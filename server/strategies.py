@@ -50,7 +50,7 @@ _COMPARE_CLIENTS = (
     flower.QFedAvg,
     flower.FedMedian,
     flower.FedTrimmedAvg,
-    flower.Krum,  # and MultiKrum
+    flower.MultiKrum,  # Krum is one too
     flower.Bulyan,
 )
 _NO_DEFAULT = inspect.Parameter.empty
@@ -155,7 +155,7 @@ def check_cohort(strategy: Strategy, size: int) -> None:
         )
 
 
-def check_unit(strategy: Strategy, unit: str) -> None:
+def check_unit(name: str, strategy: Strategy, unit: str) -> None:
     """Refuse a rule that compares clients where it would see sums over users instead.
 
     Raises:
@@ -163,7 +163,7 @@ def check_unit(strategy: Strategy, unit: str) -> None:
     """
     if unit == "user" and isinstance(strategy, _COMPARE_CLIENTS):
         raise ConfigError(
-            f"strategy.name = {type(strategy).__name__.lower()!r} compares clients with each "
+            f"strategy.name = {name!r} compares clients with each "
             "other, but with federation.unit = 'user' the server sees sums over users only; bound "
             "each user with federation.clip-norm, or set federation.unit = 'partition'"
         )

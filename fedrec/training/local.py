@@ -1,5 +1,6 @@
 """One client's fit: local steps over its users' sequences, from the weights it was sent."""
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -8,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from fedrec.data.sequences import Sequences
-from fedrec.errors import DataError
+from fedrec.errors import DataError, TrainingError
 from fedrec.models.recommender import Recommender, device_of
 from fedrec.randomness import generator
 from fedrec.training.batches import Batch, collate, epoch_order
@@ -91,6 +92,7 @@ def fit(
 
     Raises:
         DataError: none of the users has two training events.
+        TrainingError: the loss of a step is NaN or infinite.
     """
     model.train()
     with torch.no_grad():  # D is the width of an item's views, whichever parameter comes first
@@ -118,7 +120,13 @@ def fit(
         if plan.clip_norm > 0:
             nn.utils.clip_grad_norm_(model.parameters(), plan.clip_norm)
         optimizer.step()
-        total += loss.item() * batch.num_targets
+        value = loss.item()  # waits for the device, so it is read once and last
+        if not math.isfinite(value):
+            raise TrainingError(
+                f"its training diverged: loss {value} at step {step + 1}; "
+                "lower local.learning-rate or set local.clip-norm"
+            )
+        total += value * batch.num_targets
         targets += batch.num_targets
         steps += 1
     return Fit(total / targets, targets, steps)

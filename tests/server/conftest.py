@@ -19,7 +19,7 @@ from flwr.app import (
     RecordDict,
 )
 
-import clients.turn
+import clients.model
 import server.evaluation
 import server.rounds
 import server.state
@@ -37,6 +37,7 @@ from server.census import take_census
 from server.inline import InlineGrid
 from server.nodes import FIRST_NODE
 from server.state import Federation, State, array_record
+from server.serving import population_of
 from server.strategies import make_strategy
 
 TOKEN = "0123456789abcdef"
@@ -62,7 +63,16 @@ def small_federation(small_home, small_config) -> Callable[..., tuple[Federation
         start = {name: a.astype(np.float64) for name, a in arrays_of(model, shared).items()}
         strategy = make_strategy(config.strategy.name, config.strategy.options)
         absences = Absences(config.federation.drop_out, config.seed)
-        federation = Federation(grid, strategy, config, census, TOKEN, frequency, absences=absences)
+        federation = Federation(
+            grid,
+            strategy,
+            config,
+            census,
+            TOKEN,
+            frequency,
+            population=population_of(config, census),
+            absences=absences,
+        )
         return federation, State(start)
 
     return make
@@ -96,7 +106,7 @@ def precision(
     selection, messages, checks, sums and strategies are those of every run. The reply check asks
     for the dtype that was sent, so a client that still computed in float32 would be left out.
     """
-    clients.turn._built.cache_clear()  # keyed by the config, which knows nothing of precision
+    clients.model._built.cache_clear()  # keyed by the config, which knows nothing of precision
     if request.param == "float64":
 
         def copied(weights: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -107,9 +117,9 @@ def precision(
 
         for module in (server.state, server.rounds, server.evaluation):
             monkeypatch.setattr(module, "as_sent", copied)
-        monkeypatch.setattr(clients.turn, "make_model", doubled)
+        monkeypatch.setattr(clients.model, "make_model", doubled)
     yield Precision(request.param, {"float32": 1e-6, "float64": 1e-12}[request.param])
-    clients.turn._built.cache_clear()
+    clients.model._built.cache_clear()
 
 
 @pytest.fixture

@@ -1,0 +1,216 @@
+"""Every user a client: the server's mean is FedAvg over users, however partitions hold them."""
+
+import numpy as np
+import pytest
+import torch
+
+from fedrec import protocol
+from fedrec.data.negatives import shared_negatives
+from fedrec.errors import ConfigError, ParticipationError
+from fedrec.models.parameters import load_arrays
+from fedrec.training.batches import collate
+from fedrec.training.dropout import keep_factors
+from fedrec.training.local import proximal_penalty
+from fedrec.training.objective import Draws, make_objective
+from server.rounds import train_round
+from server.strategies import STRATEGIES, check_unit, make_strategy
+
+USERS = {
+    "federation.unit": "user",
+    "federation.cohort": 20,
+    "local.optimizer-state": "reset",
+    "local.optimizer": "sgd",
+    "local.learning-rate": 0.5,
+    "local.steps": 1,
+    "model.dropout": 0.2,
+    "model.identity-dropout": 0.1,
+    "loss.name": "sampled-softmax",
+    "partition.count": 3,
+}
+THREE_STEPS = {"local.steps": 3}
+
+
+def after(small_federation, changes, rounds=2):
+    federation, state = small_federation(USERS | changes)
+    lines = [train_round(federation, state, number) for number in range(1, rounds + 1)]
+    return state.weights, lines, federation
+
+
+def apart(one, other):
+    return max(float(np.abs(one[name] - other[name]).max()) for name in one)
+
+
+@pytest.mark.parametrize("how", [{}, THREE_STEPS, {"federation.clip-norm": 0.05} | THREE_STEPS])
+def test_partitions_of_any_size_give_the_numbers_of_one_supernode_per_user(
+    small_federation, precision, how
+):
+    one, lines, _ = after(small_federation, how | {"partition.count": 60, "partition.by": "each"})
+    assert lines[0]["users"] == {"chosen": 20, "used": 20}
+    assert len(lines[0]["used"]) == 20
+    for count in (1, 3):
+        other, found, _ = after(small_federation, how | {"partition.count": count})
+        assert apart(one, other) < precision.atol
+        assert found[1]["train_loss"] == pytest.approx(lines[1]["train_loss"], rel=1e-5)
+        assert found[1]["targets"] == lines[1]["targets"]
+
+
+@pytest.mark.parametrize("weighting", ["targets", "uniform"])
+@pytest.mark.parametrize("mu", [0.0, 0.5])
+def test_the_round_is_the_mean_over_users_of_a_plain_loop(
+    small_federation, opened, precision, weighting, mu
+):
+    changes = THREE_STEPS | {"federation.weighting": weighting}
+    if mu:
+        changes |= {"strategy.name": "fedprox", "strategy.options": f"proximal-mu = {mu}"}
+    federation, state = small_federation(USERS | changes)
+    start = dict(state.weights)
+    chosen = federation.population.draw(20, is_poisson=False, seed=0, round=1)
+    train_round(federation, state, 1)
+
+    num_items, training, model = opened(federation.config)
+    precision.model(model)
+    objective = make_objective(
+        "sampled-softmax",
+        training=training,
+        num_items=num_items,
+        negatives=20,
+        log_q=True,
+        calibration=0.75,
+    )
+    total, weights = {name: np.zeros_like(array) for name, array in start.items()}, 0.0
+    sent = {name: p.detach().numpy().copy() for name, p in model.named_parameters()}
+    anchor = {name: p.detach().clone() for name, p in model.named_parameters()}
+    for user in chosen:
+        load_arrays(model, sent, sent)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
+        batch = collate(training, np.array([user]), 12)
+        for step in range(3):
+            keep = keep_factors(
+                batch.users,
+                batch.lengths,
+                num_sites=5,
+                width=8,
+                dropout=0.2,
+                path=(1, step),
+                seed=0,
+            )
+            optimizer.zero_grad()
+            loss = objective(model, batch, Draws(0, 1, step, keep, 0.1))
+            (loss + proximal_penalty(model, anchor, mu) if mu else loss).backward()
+            optimizer.step()
+        weight = batch.num_targets if weighting == "targets" else 1
+        weights += weight
+        for name, parameter in model.named_parameters():
+            total[name] += weight * (parameter.detach().numpy().astype(np.float64) - sent[name])
+    expected = {name: start[name] + total[name] / weights for name in start}
+    assert apart(state.weights, expected) < precision.atol
+    assert apart(state.weights, start) > 1e-3
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+def test_a_user_whose_training_breaks_costs_nobody_else_the_round(small_federation, opened, steps):
+    few = {"loss.negatives": 4, "local.steps": steps, "model.identity-dropout": 0.0}
+    federation, state = small_federation(USERS | few)
+    num_items, training, _ = opened(federation.config)
+    chosen = federation.population.draw(20, is_poisson=False, seed=0, round=1)
+    drawn = [shared_negatives(0, 1, step, num_items, 4) for step in range(steps)]
+    read_by = {
+        item: {int(user) for user in chosen if item in training.of(int(user))}
+        for item in set(range(1, num_items + 1)) - set(np.concatenate(drawn).tolist())
+    }
+    # Whoever reads this item breaks, and nobody else.
+    item = min((item for item in read_by if read_by[item]), key=lambda item: len(read_by[item]))
+    rows = next(name for name in state.weights if name.endswith("identity.rows"))
+    state.weights[rows][item] = 1e38
+    others = state.weights[rows].copy()
+    line = train_round(federation, state, 1)
+    assert {one["user"] for one in line["dropped"]} == read_by[item]
+    assert all(one["reason"].startswith("its update or loss is NaN") for one in line["dropped"])
+    assert line["users"] == {"chosen": 20, "used": 20 - len(read_by[item])}
+    assert line["used"] == line["chosen"] == [0, 1, 2]
+    assert all(np.isfinite(array).all() for array in state.weights.values())
+    assert np.abs(state.weights[rows] - others)[1:].max() > 1e-3
+
+
+def test_users_drop_out_by_the_seed_and_are_on_record(small_federation):
+    _, lines, _ = after(small_federation, {"federation.drop-out": 0.3})
+    _, again, _ = after(small_federation, {"federation.drop-out": 0.3, "partition.count": 1})
+    for one, other in zip(lines, again, strict=True):
+        gone = {drop["user"] for drop in one["dropped"]}
+        assert gone == {drop["user"] for drop in other["dropped"]}
+        assert 0 < len(gone) < 20
+        assert one["users"] == {"chosen": 20, "used": 20 - len(gone)}
+    with pytest.raises(ParticipationError, match="20 clients sent a usable reply, 19 are needed"):
+        after(
+            small_federation,
+            {"federation.drop-out": 0.3, "federation.min-participation": 0.95},
+        )
+
+
+def answering_for_others(reply, message):
+    record = reply.content.array_records[protocol.USERS]
+    users = record["users"].numpy().copy()
+    users[0] += 1
+    reply.content.array_records[protocol.USERS]["users"] = type(record["users"])(users)
+
+
+def weighing_more(reply, message):
+    reply.content.metric_records[protocol.METRICS][protocol.NUM_EXAMPLES] = 10**6
+
+
+def in_float32(reply, message):
+    record = reply.content.array_records[protocol.ARRAYS]
+    for name, array in list(record.items()):
+        record[name] = type(array)(array.numpy().astype(np.float32))
+
+
+def without_losses(reply, message):
+    del reply.content.array_records[protocol.USERS]["losses"]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (answering_for_others, "answers for other users than those who were asked"),
+        (weighing_more, "the weight of its users is 1000000"),
+        (in_float32, "float32, not float64"),
+        (without_losses, "['losses'] are on one side only"),
+    ],
+)
+def test_an_odd_sum_is_left_out_and_the_others_are_used(small_federation, tampered, change, reason):
+    federation, state = small_federation(USERS, client=tampered(change, partitions=(1,)))
+    line = train_round(federation, state, 1)
+    assert line["used"] == [0, 2]
+    assert [one["partition"] for one in line["dropped"]] == [1]
+    assert reason in line["dropped"][0]["reason"]
+    chosen = federation.population.draw(20, is_poisson=False, seed=0, round=1)
+    held = federation.population.by_partition(chosen)
+    assert line["users"]["used"] == len(held[0]) + len(held[2])
+
+
+def test_rules_that_compare_clients_refuse_to_see_sums():
+    options = {"fedprox": "proximal-mu = 0.1", "qfedavg": "client-learning-rate = 0.1"}
+    refused = set()
+    for name in STRATEGIES:
+        strategy = make_strategy(name, options.get(name, ""))
+        check_unit(name, strategy, "partition")
+        try:
+            check_unit(name, strategy, "user")
+        except ConfigError as error:
+            assert f"strategy.name = {name!r}" in str(error)
+            refused.add(name)
+    assert refused == {"qfedavg", "fedmedian", "fedtrimmedavg", "krum", "multikrum", "bulyan"}
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("local.optimizer-state", "keep"),
+        ("model.private", "gate-bias"),
+        ("local.clip-norm", 1.0),
+        ("federation.fraction", 0.5),
+    ],
+)
+def test_keys_that_do_not_go_with_users_are_refused_by_name(small_config, key, value):
+    with pytest.raises(ConfigError, match=f"^{key} must be .* with federation.unit = 'user'"):
+        small_config(USERS | {key: value})
