@@ -8,12 +8,14 @@ from typing import Any
 
 from clients.app import app
 from experiments.run import saying_how_to_go_on
-from fedrec.config import Config
+from fedrec.config import Config, Federation, Local
 from fedrec.config_keys import flatten
 from fedrec.errors import ConfigError
 from fedrec.workbench import check_fit, prepare_data
 from server.inline import InlineGrid
+from server.server_adam import ServerAdam
 from server.serving import serve
+from server.strategies import make_strategy
 
 IN_ONE_PLACE = "in one place ("  # how run.json names the engine of a reference
 
@@ -68,13 +70,32 @@ def usable_cores() -> int:
 
 
 def central_config(config: Config, folder: Path) -> Config:
-    """The config of the central run of the same model: one partition, plain passes."""
-    change = dataclasses.replace
+    """The config of the central run of the same model: one partition, plain passes.
+
+    Where every user is a client and the server steps with Adam, a round is a batch of
+    ``federation.cohort`` users, and the central run takes Adam's steps on such batches.
+    """
+    change, federation, local = dataclasses.replace, config.federation, config.local
+    if federation.unit == "user":
+        defaults = Federation()
+        local = change(local, batch_size=federation.cohort, windows=Local().windows)
+        if config.strategy.name == "server-adam":
+            server = make_strategy(config.strategy.name, config.strategy.options)
+            assert isinstance(server, ServerAdam)
+            rates = {"learning_rate": server.learning_rate, "beta_2": server.beta_2}
+            local = change(local, optimizer="adam", **rates)
+        federation = change(
+            federation,
+            unit=defaults.unit,
+            sampling=defaults.sampling,
+            weighting=defaults.weighting,
+            clip_norm=defaults.clip_norm,
+        )
     return change(
         config,
         partition=change(config.partition, count=1, by="uniform"),
         strategy=change(config.strategy, name="fedavg", options=""),
-        local=change(config.local, steps=0, epochs=1, optimizer_state="keep"),
-        federation=change(config.federation, fraction=1.0, evaluate_fraction=1.0),
+        local=change(local, steps=0, epochs=1, optimizer_state="keep"),
+        federation=change(federation, fraction=1.0, evaluate_fraction=1.0),
         run=change(config.run, dir=str(folder)),
     )
