@@ -11,7 +11,8 @@ from clients.turn import Holding
 from fedrec.config import Config
 from fedrec.errors import MessageError, TrainingError
 from fedrec.models.parameters import NamedArrays
-from fedrec.training.cohort import CohortUpdate, train_cohort
+from fedrec.training.cohort import train_cohort
+from fedrec.training.cohort_sum import CohortUpdate
 from fedrec.workbench import make_cohort_loss, make_cohort_plan
 
 

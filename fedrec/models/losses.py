@@ -1,8 +1,9 @@
 """Losses over the next item: of each target, and as a mean over targets.
 
 All take the states after an item and the output vectors of the candidates. The losses of each
-target take any leading axes, such as one of clients that each have weights of their own. Sampled softmax and
-full softmax are cross-entropies; BCE is SASRec's; gBCE is Petrov & Macdonald, RecSys 2023.
+target take any leading axes, such as one of clients that each have weights of their own. Sampled
+softmax and full softmax are cross-entropies; BCE is SASRec's; gBCE is Petrov & Macdonald,
+RecSys 2023.
 """
 
 import torch
@@ -82,7 +83,10 @@ def binary_losses(
         beta: ``gbce_beta`` or 1.
     """
     positive = (states * positives).sum(dim=-1)
-    negative = torch.einsum("...md,...mkd->...mk", states, negatives)
+    if negatives.shape[-2] == 1:  # a batch of products of 1 x D by D x 1 is slow
+        negative = (states * negatives.squeeze(-2)).sum(dim=-1, keepdim=True)
+    else:
+        negative = torch.einsum("...md,...mkd->...mk", states, negatives)
     return -beta * functional.logsigmoid(positive) - functional.logsigmoid(-negative).sum(dim=-1)
 
 

@@ -34,8 +34,7 @@ class Recommender(nn.Module, ABC):
 
     @property
     def item_arrays(self) -> tuple[str, ...]:
-        """Parameters and buffers with one row per item, read in ``look_up`` by number and nowhere
-        else.
+        """Parameters and buffers with a row per item that ``look_up`` alone reads, by number.
 
         Local training may then keep the rows of a client's own items only. A model that names
         none is trained with whole copies, which gives the same numbers more slowly.

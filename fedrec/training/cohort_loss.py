@@ -1,6 +1,7 @@
 """The loss of a group's step, whichever loss it is and however the weights are stacked."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,7 +16,7 @@ from fedrec.models.losses import (
 )
 from fedrec.models.recommender import ItemTable, Recommender
 from fedrec.training.groups import GroupStep
-from fedrec.training.stacked import StackedSASRec
+from fedrec.training.stacked import StackedSASRec, read_rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,8 +50,6 @@ class CohortLoss:
 
 def states_of(model: Recommender, table: ItemTable, step: GroupStep) -> Tensor:
     """The states (U, M, D) after every position of a step."""
-    if isinstance(model, StackedSASRec):
-        return model.states(step)
     parts = [
         model.encode(
             table,
@@ -85,10 +84,16 @@ def losses_of(
     table = model.look_up(needed, unknown)
     vectors = model.output_vectors(table)
     users, width = len(step.targets), vectors.shape[-1]
-    states = states_of(model, table, step)
-
-    def rows(places: Tensor) -> Tensor:
-        return functional.embedding(places, vectors, sparse=isinstance(model, StackedSASRec))
+    places = [] if loss.name == "softmax" else [step.targets]
+    if step.negatives is not None:
+        places.append(step.negatives[:sets] if loss.shared_negatives else step.negatives)
+    candidates: Sequence[Tensor]
+    if isinstance(model, StackedSASRec):
+        read, *candidates = read_rows(vectors, [step.places, *places])
+        states = model.states(read, step)
+    else:
+        candidates = [functional.embedding(some, vectors) for some in places]
+        states = states_of(model, table, step)
 
     if loss.name == "softmax":
         # Every row is held, item by item, so that row number and item number agree in each set.
@@ -96,22 +101,18 @@ def losses_of(
         targets = (step.targets.view(sets, -1) - first - 1).clamp(min=0)  # padding is item 0
         whole = vectors.view(sets, -1, width)[:, 1:]
         return softmax_losses(states.view(sets, -1, width), whole, targets).view(users, -1)
-    positives = rows(step.targets)
-    if step.negatives is None:
-        raise ValueError(f"{loss.name} without negatives")
-    if loss.name == "sampled-softmax":
-        if step.refused is None:
-            raise ValueError("sampled-softmax without what to refuse")
+    positives, negatives = candidates
+    if step.refused is not None:
         refused = step.refused[:, None].expand(-1, states.shape[1], -1)
         ratio = math.log(loss.num_items / loss.negatives) if loss.log_q else 0.0
         return sampled_softmax_losses(
             states.view(sets, -1, width),
             positives.view(sets, -1, width),
-            rows(step.negatives[:sets]),
+            negatives,
             refused.reshape(sets, -1, refused.shape[-1]),
             ratio,
         ).view(users, -1)
     beta = 1.0
     if loss.name == "gbce":
         beta = gbce_beta(loss.num_items, loss.negatives, loss.calibration)
-    return binary_losses(states, positives, rows(step.negatives), beta=beta)
+    return binary_losses(states, positives, negatives, beta=beta)

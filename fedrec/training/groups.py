@@ -37,6 +37,13 @@ class Rectangle:
         shape = (*array.shape[:axis], len(self.lengths), self.length, *array.shape[axis + 2 :])
         return own.reshape(shape)
 
+    def put(self, array: Tensor, windows: Tensor) -> None:
+        """Write windows (U * B, L, D) to where they lie in an array (U, M, D)."""
+        own = array.narrow(1, self.first, self.count * self.length)
+        own.view(-1, self.count, *windows.shape[1:]).copy_(
+            windows.view(-1, self.count, *windows.shape[1:])
+        )
+
 
 @dataclass(frozen=True)
 class GroupStep:
@@ -82,7 +89,7 @@ class Rows:
     def of(self, items: Ints) -> Ints:
         """Rows of the flattened (S * R) table for items (U, ...) of each user."""
         owner = self.owner.reshape(-1, *[1] * (items.ndim - 1))
-        return self.place[owner, items] + owner * self.needed.shape[1]
+        return np.asarray(self.place[owner, items] + owner * self.needed.shape[1])
 
 
 def touched_rows(

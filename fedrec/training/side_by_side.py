@@ -113,12 +113,16 @@ def _mapped(losses: _Losses) -> Forward:
         arrays = {
             name: array.view(sets, size, *array.shape[1:]) if name in weights.rows else array
             for name, array in weights.trained.items()
-        } | {name: array.view(sets, size, *array.shape[1:]) for name, array in weights.frozen.items()}
+        } | {
+            name: array.view(sets, size, *array.shape[1:]) for name, array in weights.frozen.items()
+        }
 
         def one(arrays: Mapping[str, Tensor], parts: Parts, *rest: Tensor) -> Tensor:
             named = {f"model.{name}": array for name, array in arrays.items()}
             marked = rest[1] if len(rest) > 1 else None
-            out: Tensor = functional_call(losses, named, (_step_of(parts, step.rectangles), rest[0], marked))
+            out: Tensor = functional_call(
+                losses, named, (_step_of(parts, step.rectangles), rest[0], marked)
+            )
             return out
 
         split = _split(step, sets, first)

@@ -7,8 +7,7 @@ its inputs are sorted by set, so that any axis they were flattened into can be s
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -20,75 +19,7 @@ from fedrec.models.sasrec import SASRec
 from fedrec.models.transformer import SITES_PER_BLOCK, Block, CausalTransformer
 from fedrec.training.attention import causal_attention
 from fedrec.training.groups import GroupStep, Rectangle
-
-
-class StackedLinear(nn.Module):
-    """``nn.Linear`` with a weight (S, O, I) per set and, if it has one, a bias (S, O)."""
-
-    weight: Tensor
-    bias: Tensor | None
-
-    def __init__(self, plain: nn.Linear) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(plain.weight[None])
-        self.bias = None if plain.bias is None else nn.Parameter(plain.bias[None])
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return (..., O) for (..., I), whose rows are sorted by set."""
-        rows = x.reshape(len(self.weight), -1, x.shape[-1])
-        # torch leaves ``apply`` unannotated
-        out: Tensor = _Affine.apply(rows, self.weight, self.bias)  # type: ignore[no-untyped-call]
-        return out.view(*x.shape[:-1], -1)
-
-
-class _Affine(torch.autograd.Function):
-    """Rows (S, M, I) times weights (S, O, I) plus biases (S, O).
-
-    Autograd's own backward pass makes the weights' gradient transposed in memory, which the
-    optimiser then walks through across the grain.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, rows: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        ctx.save_for_backward(rows, weight)
-        if bias is None:
-            return torch.bmm(rows, weight.mT)
-        return torch.baddbmm(bias.unsqueeze(1), rows, weight.mT)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
-        rows, weight = ctx.saved_tensors
-        to_rows, to_weight, to_bias = ctx.needs_input_grad
-        return (
-            torch.bmm(gradient, weight) if to_rows else None,
-            torch.bmm(gradient.mT, rows) if to_weight else None,
-            gradient.sum(dim=1) if to_bias else None,
-        )
-
-
-class StackedLayerNorm(nn.Module):
-    """``nn.LayerNorm`` over the last axis with weight and bias (S, D)."""
-
-    def __init__(self, plain: nn.LayerNorm) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(plain.weight[None])
-        self.bias = nn.Parameter(plain.bias[None])
-        self.eps = plain.eps
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return (..., D) for (..., D), whose rows are sorted by set."""
-        # With neutral weights: torch's kernel without any takes nearly twice as long.
-        ones, zeros = _neutral(x.shape[-1], x.dtype, x.device)
-        normal = functional.layer_norm(x, x.shape[-1:], ones, zeros, self.eps)
-        rows = normal.view(len(self.weight), -1, x.shape[-1])
-        return torch.addcmul(self.bias.unsqueeze(1), rows, self.weight.unsqueeze(1)).view_as(x)
-
-
-@lru_cache(maxsize=64)
-def _neutral(width: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Weight and bias of a norm that change nothing."""
-    options = {"dtype": dtype, "device": device}
-    return torch.ones(width, **options), torch.zeros(width, **options)
+from fedrec.training.stacked_layers import StackedLayerNorm, StackedLinear, normed_linear
 
 
 class StackedBlock(Block):
@@ -102,12 +33,10 @@ class StackedBlock(Block):
 
     def over(self, x: Tensor, parts: Sequence[Rectangle], keep: Tensor | None) -> Tensor:
         """Return (U, M, D) for positions (U, M, D) that lie in rectangles; see ``Block``."""
-        joint = self.query_key_value(self.attention_norm(x))
-        seen = [causal_attention(part.cut(joint), self.num_heads) for part in parts]
-        seen = [one.reshape(len(x), -1, x.shape[-1]) for one in seen]
-        attended = self.attention_out(seen[0] if len(seen) == 1 else torch.cat(seen, dim=1))
+        joint = normed_linear(self.attention_norm, self.query_key_value, x)
+        attended = self.attention_out(causal_attention(joint, parts, self.num_heads))
         x = x + (attended if keep is None else attended * keep[0])
-        fed = self.feed_out(functional.gelu(self.feed_in(self.feed_norm(x))))
+        fed = self.feed_out(functional.gelu(normed_linear(self.feed_norm, self.feed_in, x)))
         out: Tensor = x + (fed if keep is None else fed * keep[1])
         return out
 
@@ -145,7 +74,7 @@ class StackedTransformer(CausalTransformer):
         x = x + flat.view_as(x)
         if keep is not None:
             x = x * keep[0]
-        for number, block in enumerate(self.blocks):
+        for number, block in enumerate(cast(Sequence[StackedBlock], self.blocks)):
             site = 1 + SITES_PER_BLOCK * number
             x = block.over(x, parts, None if keep is None else keep[site : site + SITES_PER_BLOCK])
         out: Tensor = self.final_norm(x)
@@ -163,7 +92,7 @@ class StackedGate(ContextGate):
 
     def forward(self, context: Tensor | None, facts: Tensor) -> Tensor:
         """Return weights (..., N); see ``ContextGate``."""
-        scores = self.from_facts(facts)
+        scores: Tensor = self.from_facts(facts)
         if context is not None:
             scores = scores + self.from_context(context)
         sets, views = self.bias.shape
@@ -192,13 +121,36 @@ class StackedSASRec(SASRec):
         """The rows (S * R, D) themselves, a leaf."""
         return self.rows
 
-    def states(self, step: GroupStep) -> Tensor:
-        """The states (U, M, D) of all windows, whatever their lengths, in one pass."""
-        rows = functional.embedding(step.places, self.rows, sparse=True)
-        states: Tensor = self.encoder.over(
-            rows * self.scale, step.from_end, step.rectangles, step.keep
+    def states(self, rows: Tensor, step: GroupStep) -> Tensor:
+        """The states (U, M, D) of all windows, whatever their lengths, from the rows they read."""
+        encoder = cast(StackedTransformer, self.encoder)
+        return encoder.over(rows * self.scale, step.from_end, step.rectangles, step.keep)
+
+
+class _ReadRows(torch.autograd.Function):
+    """Rows of a table at several sets of places; a single sparse gradient for all of them."""
+
+    @staticmethod
+    def forward(ctx: Any, table: Tensor, *places: Tensor) -> tuple[Tensor, ...]:
+        ctx.save_for_backward(*places)
+        ctx.shape = table.shape
+        return tuple(functional.embedding(some, table) for some in places)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        where = torch.cat([some.reshape(-1) for some in ctx.saved_tensors])
+        values = torch.cat([one.reshape(-1, ctx.shape[1]) for one in gradients])
+        to_table = torch.sparse_coo_tensor(
+            where.unsqueeze(0), values, ctx.shape, check_invariants=False
         )
-        return states
+        return to_table, *[None] * len(gradients)
+
+
+def read_rows(table: Tensor, places: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """Rows (..., D) of a table (R, D) at each of some places (...)."""
+    # torch leaves ``apply`` unannotated
+    out: tuple[Tensor, ...] = _ReadRows.apply(table, *places)  # type: ignore[no-untyped-call]
+    return out
 
 
 _KINDS: dict[type[nn.Module], Callable[..., nn.Module]] = {

@@ -1,0 +1,59 @@
+"""What each user of a cohort does in a round."""
+
+from dataclasses import dataclass
+
+from fedrec.errors import ConfigError
+
+OPTIMIZERS = ("sgd", "adam", "adamw")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CohortPlan:
+    """What each user does in a round; equal for all.
+
+    Attributes:
+        steps: local optimiser steps.
+        learning_rate: of the steps.
+        optimizer: sgd, adam or adamw; its state starts afresh each round.
+        beta_2: of adam and adamw.
+        weight_decay: of the optimiser.
+        max_length: L, longest window.
+        newest_windows: how many windows of the history are read, the newest; 0 for all.
+        batch_size: windows in a step; 0 for all of them.
+        dropout: p of the masks.
+        identity_dropout: share of items shown without their identity.
+        proximal_mu: weight of the FedProx term; 0 is FedAvg.
+        clip_norm: bound on the norm of a user's update; 0 for none.
+        weighting: "targets", a user's number of targets, or "uniform", 1.
+        group_tokens: targets of a group, padding included. The order of float sums hangs on it,
+            so it is a setting and never measured.
+    """
+
+    steps: int
+    learning_rate: float
+    optimizer: str = "sgd"
+    beta_2: float = 0.999
+    weight_decay: float = 0.0
+    max_length: int
+    newest_windows: int = 0
+    batch_size: int = 0
+    dropout: float = 0.0
+    identity_dropout: float = 0.0
+    proximal_mu: float = 0.0
+    clip_norm: float = 0.0
+    weighting: str = "targets"
+    group_tokens: int = 4096
+
+    def __post_init__(self) -> None:
+        if self.optimizer not in OPTIMIZERS:
+            raise ConfigError(f"local.optimizer must be sgd, adam or adamw, got {self.optimizer!r}")
+
+    @property
+    def is_one_gradient(self) -> bool:
+        """Whether the sum of updates is a gradient; the FedProx pull is 0 where it starts."""
+        return (
+            self.steps == 1
+            and self.optimizer == "sgd"
+            and self.weight_decay == 0
+            and self.clip_norm == 0
+        )

@@ -1,0 +1,124 @@
+"""The local steps of a group of users: one joint gradient, or weights of their own side by side."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from fedrec.training.cohort_plan import CohortPlan
+from fedrec.training.groups import GroupStep
+from fedrec.training.side_by_side import Forward, Weights
+
+Unknown = Callable[[int], Tensor | None]  # step -> (S * R,) items without their identity, or none
+
+
+def joint_update(
+    forward: Forward,
+    weights: Weights,
+    step: GroupStep,
+    unknown: Unknown,
+    *,
+    shares: Tensor,
+    learning_rate: float,
+) -> tuple[dict[str, Tensor], Tensor]:
+    """The sum of the users' updates after one step of plain SGD, and their losses (U,).
+
+    Args:
+        forward: gives the losses of each target.
+        weights: one set for all users.
+        step: of the group.
+        unknown: items without their identity.
+        shares: (U,) weight of each user in the sum.
+        learning_rate: of the step.
+    """
+    losses = forward(weights, step, unknown(0)) * step.is_real
+    means = losses.sum(dim=1) / step.counts
+    gradients = torch.autograd.grad((means * shares).sum(), list(weights.trained.values()))
+    updates = {
+        name: (gradient.to_dense() if gradient.is_sparse else gradient) * -learning_rate
+        for name, gradient in zip(weights.trained, gradients, strict=True)
+    }
+    return updates, means.detach()
+
+
+def own_updates(
+    forward: Forward,
+    weights: Weights,
+    steps: Sequence[GroupStep],
+    unknown: Unknown,
+    *,
+    plan: CohortPlan,
+) -> tuple[dict[str, Tensor], Tensor]:
+    """Each user's update after all steps, and their mean losses (U,) over all targets.
+
+    Args:
+        forward: gives the losses of each target.
+        weights: a set for each user; trained in place.
+        steps: of the group.
+        unknown: items without their identity in a step.
+        plan: optimiser, rate and pulls.
+    """
+    arrays = list(weights.trained.values())
+    starts = [weights.start[name] for name in weights.trained]
+    optimizer = None if plan.optimizer == "sgd" else _adam(plan, arrays)
+    summed = torch.zeros_like(steps[0].counts)
+    counted = torch.zeros_like(summed)
+    for number, step in enumerate(steps):
+        losses = forward(weights, step, unknown(number)) * step.is_real
+        means = losses.sum(dim=1) / step.counts
+        # Users are independent: the gradient of the sum holds each user's own gradient.
+        gradients = torch.autograd.grad(means.sum(), arrays)
+        if optimizer is None:
+            _descend(arrays, gradients, starts, plan)
+        else:
+            _follow(optimizer, arrays, gradients, starts, plan.proximal_mu)
+        summed += (means * step.counts).detach()
+        counted += step.counts
+    updates = {
+        name: array.detach() - weights.start[name] for name, array in weights.trained.items()
+    }
+    return updates, summed / counted
+
+
+def _descend(
+    arrays: Sequence[Tensor],
+    gradients: Sequence[Tensor],
+    starts: Sequence[Tensor],
+    plan: CohortPlan,
+) -> None:
+    """A step of plain SGD; a sparse gradient costs what it holds."""
+    with torch.no_grad():
+        for array, gradient, start in zip(arrays, gradients, starts, strict=True):
+            # w - rate * (g + decay * w + mu * (w - start)), the two pulls first.
+            rest = 1 - plan.learning_rate * (plan.weight_decay + plan.proximal_mu)
+            if rest != 1:
+                array.mul_(rest).add_(start, alpha=plan.learning_rate * plan.proximal_mu)
+            array.add_(gradient, alpha=-plan.learning_rate)
+
+
+def _follow(
+    optimizer: torch.optim.Optimizer,
+    arrays: Sequence[Tensor],
+    gradients: Sequence[Tensor],
+    starts: Sequence[Tensor],
+    mu: float,
+) -> None:
+    """A step of an optimiser of torch."""
+    for array, gradient, start in zip(arrays, gradients, starts, strict=True):
+        # Fused optimisers take a gradient to be dense and to lie in memory as its parameter does.
+        array.grad = (gradient.to_dense() if gradient.is_sparse else gradient).contiguous()
+        if mu > 0:
+            array.grad.add_(array.detach() - start, alpha=mu)
+    optimizer.step()
+
+
+def _adam(plan: CohortPlan, arrays: list[Tensor]) -> torch.optim.Optimizer:
+    """Adam without state; component by component, so that users do not meet in it."""
+    kind = torch.optim.AdamW if plan.optimizer == "adamw" else torch.optim.Adam
+    return kind(
+        arrays,
+        lr=plan.learning_rate,
+        betas=(0.9, plan.beta_2),
+        weight_decay=plan.weight_decay,
+        fused=True,
+    )
