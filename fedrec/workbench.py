@@ -28,8 +28,8 @@ from fedrec.home import home
 from fedrec.models.build import build_model
 from fedrec.models.recommender import Recommender
 from fedrec.semantics.table import SemanticTable, semantic_table
-from fedrec.training.cohort_plan import CohortPlan
 from fedrec.training.cohort_loss import CohortLoss
+from fedrec.training.cohort_plan import CohortPlan
 from fedrec.training.local import Plan, make_optimizer
 from fedrec.training.objective import Objective, make_objective
 

@@ -36,8 +36,8 @@ from server.absences import Absences
 from server.census import take_census
 from server.inline import InlineGrid
 from server.nodes import FIRST_NODE
-from server.state import Federation, State, array_record
 from server.serving import population_of
+from server.state import Federation, State, array_record
 from server.strategies import make_strategy
 
 TOKEN = "0123456789abcdef"
