@@ -191,6 +191,12 @@ def device(config: Config) -> torch.device:
     return torch.device("cuda" if use_gpu else "cpu")
 
 
+def device_fallback(config: Config) -> str:
+    """A line that says that ``device = "auto"`` falls back to the CPU; empty where it does not."""
+    falls_back = config.device == "auto" and device(config).type == "cpu"
+    return "device = 'auto': torch finds no GPU here, the CPU computes" if falls_back else ""
+
+
 def fixed_candidates(config: Config, dataset: Dataset) -> Fixed | None:
     """NCF's own candidates, where the protocol asks for them."""
     if "ncf-99" not in config.evaluation.protocols:

@@ -121,6 +121,7 @@ def _enough_replies(
         least_replies(federation.strategy),
     )
     needed = max(enough(share, len(chosen)), least)
+    left_out = {}
     for attempt in range(ATTEMPTS):
         asked = _ask(federation, state, number, chosen, attempt)
         found = asked.found
@@ -132,17 +133,20 @@ def _enough_replies(
             line["dropped"] = [one.record("train") for one in found.dropped]
             return found.accepted
         line["retried"] = [one.record("train") for one in found.dropped]
+        left_out[f"round {number}, try {attempt + 1}"] = line["retried"]
         code, reason = shared_exit_code(found.dropped), first_reason(found.dropped)
         if code in USERS_OWN and not found.accepted:
             break
     if code != 1 and not found.accepted:
-        raise error_of(code, reason)
+        raise error_of(code, reason, left_out)
     why = f"federation.min-participation = {share}"
     if needed == least > 1:
         why = f"strategy.name = {federation.config.strategy.name!r} with its strategy.options"
-    raise ParticipationError(
+    raise error_of(
+        ParticipationError.exit_code,
         f"round {number}: {len(found.accepted)} of {len(chosen)} clients sent a usable reply, "
-        f"{needed} are needed ({why}); first reason: {reason}"
+        f"{needed} are needed ({why}); first reason: {reason}",
+        left_out,
     )
 
 
@@ -241,7 +245,17 @@ def _aggregate(
     combined, _ = federation.strategy.aggregate_train(number, replies)
     if combined is None:
         raise ParticipationError(f"round {number}: the strategy made no model of the replies")
-    weights = {name: combined[name].numpy().astype(np.float64) for name in state.weights}
+    weights = {
+        name: combined[name].numpy().astype(np.float64)
+        for name in state.weights
+        if name in combined
+    }
+    shapes = {name: array.shape for name, array in weights.items()}
+    if shapes != {name: array.shape for name, array in state.weights.items()}:
+        raise FedrecError(
+            f"round {number}: {federation.config.strategy.name} gave back other weights than it "
+            f"was given: {shapes}"
+        )
     for name, array in weights.items():
         if not np.isfinite(array).all():
             raise FedrecError(

@@ -7,7 +7,7 @@ from fedrec.randomness import generator
 
 
 def cohort_size(partitions: int, fraction: float) -> int:
-    """How many of the partitions a fraction is, rounded up to at least one."""
+    """How many of the partitions a fraction is, rounded up to at least one; .14 of 50 are 7."""
     return max(1, math.ceil(fraction * partitions - 1e-9))
 
 
@@ -36,4 +36,4 @@ def chosen_partitions(
 
 def enough(min_participation: float, chosen: int) -> int:
     """How many usable replies a round needs of the clients that it asked: at least one."""
-    return max(1, math.ceil(min_participation * chosen))
+    return cohort_size(chosen, min_participation)

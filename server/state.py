@@ -12,6 +12,7 @@ from flwr.serverapp.strategy import Strategy
 from fedrec import protocol
 from fedrec.config import Config
 from fedrec.models.parameters import NamedArrays
+from fedrec.own_code import client_fingerprint
 from server.absences import Absences
 from server.census import Census
 from server.exchange import Watch, nothing
@@ -105,6 +106,7 @@ class Federation:
         census: who is there.
         token: names the clients' private files of this run.
         frequency: (V + 1,) int64 training events per item over all clients, zeros if not shared.
+        num_views: of the model: so many gate weights come with every rank.
         scorer: what is judged: "model", or "popularity", which trains nothing.
         absences: who is known beforehand not to answer.
         watch: looks on while the server waits.
@@ -116,6 +118,7 @@ class Federation:
     census: Census
     token: str
     frequency: np.ndarray
+    num_views: int
     scorer: str = "model"
     absences: Absences = field(default_factory=Absences)
     watch: Watch = nothing
@@ -138,6 +141,7 @@ class Federation:
         return {
             protocol.FORMAT_KEY: protocol.FORMAT,
             protocol.CODE: protocol.code_fingerprint(),
+            protocol.OWN_CODE: client_fingerprint(self.config),
             protocol.TOKEN: self.token,
             protocol.ROUND: round,
             protocol.PARTITION: partition,

@@ -122,7 +122,7 @@ def fault_free(scratch: Path, seed: int, engines: Sequence[str]) -> Tries:
 
 
 def has_begun(folder: Path) -> bool:
-    """Whether a run has left its first file."""
+    """Whether a run has left what it can be gone on with."""
     return (folder / "run.json").exists()
 
 
@@ -135,14 +135,8 @@ def num_lines(folder: Path) -> int:
 
 
 def resume(tries: Tries, folder: Path, place: Path) -> tuple[int, str]:
-    """Go on with a run that was killed: exit code and last line.
-
-    Whoever is killed before config.toml is written left nothing to go on with; then the same
-    command is given again, with --resume.
-    """
-    if (folder / "config.toml").exists():
-        return run_to_end(["resume", "--quiet", str(folder)], place, tries.home)
-    return run_to_end([*run_words("inline", folder, every=1), "--resume"], place, tries.home)
+    """Go on with a run that was killed: exit code and last line."""
+    return run_to_end(["resume", "--quiet", str(folder)], place, tries.home)
 
 
 def phase(folder: Path) -> str:

@@ -53,7 +53,7 @@ def small_federation(small_home, small_config) -> Callable[..., tuple[Federation
     ) -> tuple[Federation, State]:
         config = small_config(changes)
         grid = wrap(InlineGrid(client, config.partition.count, flatten(config)))
-        census = take_census(grid, config.partition.count, 60.0)
+        census = take_census(grid, config.partition.count, config.model.max_length, 60.0)
         catalog = open_data(prepare_data(config))[0].catalog
         zeros = np.zeros(catalog.num_items + 1, dtype=np.int64)
         frequency = zeros if census.counts is None else census.counts
@@ -62,7 +62,16 @@ def small_federation(small_home, small_config) -> Callable[..., tuple[Federation
         start = {name: a.astype(np.float64) for name, a in arrays_of(model, shared).items()}
         strategy = make_strategy(config.strategy.name, config.strategy.options)
         absences = Absences(config.federation.drop_out, config.seed)
-        federation = Federation(grid, strategy, config, census, TOKEN, frequency, absences=absences)
+        federation = Federation(
+            grid,
+            strategy,
+            config,
+            census,
+            TOKEN,
+            frequency,
+            len(model.view_names),
+            absences=absences,
+        )
         return federation, State(start)
 
     return make
