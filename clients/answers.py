@@ -119,21 +119,15 @@ def _train_users(
         "users": done.users,
         "losses": done.losses,
         "norms": done.norms,
+        "rows": done.rows,
         "left-out": done.left_out,
     }
-    metrics = MetricRecord(
-        {
-            protocol.NUM_EXAMPLES: done.weight,
-            protocol.TRAIN_LOSS: float(np.average(done.losses, weights=done.targets)),
-            protocol.TRAINED_TARGETS: int(done.targets.sum()),
-        }
-    )
     facts = ConfigRecord({protocol.PARTITION: partition, protocol.ROUND: asked.round})
     return RecordDict(
         {
             protocol.ARRAYS: _array_record(done.total),
             protocol.USERS: _array_record(each),
-            protocol.METRICS: metrics,
+            protocol.METRICS: MetricRecord({protocol.NUM_EXAMPLES: done.weight}),
             protocol.FACTS: facts,
         }
     )

@@ -13,6 +13,7 @@ from fedrec import protocol
 from fedrec.config import Config
 from fedrec.config_keys import read_config
 from fedrec.errors import ConfigError, MessageError
+from fedrec.own_code import client_code, client_fingerprint
 
 app = ClientApp()
 
@@ -76,6 +77,12 @@ def _check_message(sent: Record, context: Context, config: Config, partition: in
         raise MessageError(
             "the server runs other code than this client; a Flower service started in another "
             "checkout keeps that checkout's code: stop it and run again"
+        )
+    own = client_fingerprint(config)
+    if sent.get(protocol.OWN_CODE, own) != own:
+        raise MessageError(
+            f"the server has another {' or '.join(sorted(client_code(config)))} than this client; "
+            "install the same modules on both sides"
         )
     addressee = sent.get(protocol.PARTITION, partition)
     if addressee != partition:

@@ -6,7 +6,15 @@ from typing import Annotated
 
 import typer
 
-from experiments.terminal import Terminated, ending, print_path, show_end, terminal, typed
+from experiments.terminal import (
+    Terminated,
+    ending,
+    print_path,
+    show_end,
+    show_fallback,
+    terminal,
+    typed,
+)
 from fedrec.errors import ConfigError
 
 app = typer.Typer(
@@ -70,6 +78,7 @@ def run(
             "run.resume": resume or None,
         }
         config = resolve(source, sets or (), options)
+        show_fallback(config, quiet=quiet)
         console = terminal()
         from fedrec.report.live import LiveRounds
 
@@ -191,6 +200,7 @@ def reference(
         folder = run_path(config)
         folder = folder if config.run.dir else folder.with_name(f"{folder.name}-{kind}")
         check_room(folder, overwrite=config.run.overwrite)
+        show_fallback(config, quiet=False)
         console = terminal()
         with LiveRounds(console, config.evaluation.main_protocol) as live:
             folder = make_reference(kind, config, folder, live.add)

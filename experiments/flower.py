@@ -28,19 +28,13 @@ from experiments.service import (
 from fedrec.config import Config
 from fedrec.config_keys import flatten, toml_value
 from fedrec.dotted import DOTTED_NAME
-from fedrec.errors import (
-    ConfigError,
-    DataError,
-    FedrecError,
-    ParticipationError,
-    ResourceError,
-)
-from fedrec.report.history import COMPLETE, read_json, write_json
-from server.interrupts import ask_to_stop
+from fedrec.errors import FedrecError, ResourceError
+from fedrec.report.history import COMPLETE, read_json, replace_file, write_json
+from server.replies import KINDS, error_of
+from server.stop_file import ask_to_stop, forget_wish
 
 SAVE_SECONDS = 15.0  # for a checkpoint after Ctrl-C, from a server that looks 10 times a second
 APP = "fedrec-app"
-KINDS = (ConfigError, ParticipationError, DataError, ResourceError)
 PACKAGES = ("fedrec", "clients", "server")
 POLL_SECONDS = 0.3
 STATUS_SECONDS = 5.0  # `flwr ls` costs a second of a core
@@ -73,9 +67,11 @@ def run_on_flower(
                 status = _follow(running, run_id, folder, before, on_round)
             except KeyboardInterrupt as stop:
                 code = getattr(stop, "exit_code", 128 + signal.SIGINT)
-                _let_it_save(folder, before, code)
-                end_run(running)
-                _close(folder, before, "interrupted", "interrupted by the user", code)
+                try:
+                    _let_it_save(folder, before, code)
+                    end_run(running)
+                finally:  # who presses Ctrl-C again does not wait for that
+                    _close(folder, before, "interrupted", "interrupted by the user", code)
                 raise
             return _outcome(running, run_id, folder, before, status)
 
@@ -234,8 +230,11 @@ def _let_it_save(folder: Path, before: tuple[int, int] | None, exit_code: int) -
         return
     ask_to_stop(folder, exit_code)
     deadline = time.monotonic() + SAVE_SECONDS
-    while time.monotonic() < deadline and _about(folder, before).get("status") == "running":
-        time.sleep(POLL_SECONDS)
+    try:
+        while time.monotonic() < deadline and _about(folder, before).get("status") == "running":
+            time.sleep(POLL_SECONDS)
+    finally:
+        forget_wish(folder)  # if it has not looked: it is ended now, and no other is meant
 
 
 def _outcome(
@@ -247,17 +246,23 @@ def _outcome(
         return folder
     log = _log(running, run_id)
     if about:
-        (folder / "engine.log").write_text(log, encoding="utf-8")
+        _keep_log(folder, log)
     if about.get("status") == "failed":
-        raise _error(int(about.get("exit_code") or FedrecError.exit_code), str(about["reason"]))
+        raise error_of(int(about.get("exit_code") or FedrecError.exit_code), str(about["reason"]))
     # Before the run folder or after its last line: only the log knows.
     name, _, message = last_error(log).removeprefix("fedrec.errors.").partition(": ")
-    kinds: dict[str, type[FedrecError]] = {kind.__name__: kind for kind in KINDS}
+    kinds: dict[str, type[FedrecError]] = {kind.__name__: kind for kind in KINDS.values()}
     error = FedrecError(f"Flower ended the run as {status!r}: {last_error(log)}")
     if name in kinds:
         error = kinds[name](message)
     _close(folder, before, "failed", str(error), error.exit_code)
     raise error
+
+
+def _keep_log(folder: Path, log: str) -> None:
+    """Put Flower's log into the run's folder, if it has room: why the run ended is told anyway."""
+    with contextlib.suppress(ResourceError):
+        replace_file(folder / "engine.log", log.encode())
 
 
 def _log(running: Service, run_id: int) -> str:
@@ -272,8 +277,3 @@ def _log(running: Service, run_id: int) -> str:
         start_new_session=True,
     )
     return done.stdout or running.log.read_text(errors="replace")
-
-
-def _error(exit_code: int, reason: str) -> FedrecError:
-    """The error of an exit code, as fedrec.errors lists them."""
-    return {kind.exit_code: kind for kind in KINDS}.get(exit_code, FedrecError)(reason)

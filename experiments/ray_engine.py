@@ -3,9 +3,7 @@
 import contextlib
 import os
 import secrets
-import signal
 import tempfile
-import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +15,7 @@ from fedrec.config import Config
 from fedrec.config_keys import flatten
 from fedrec.errors import ConfigError, ResourceError
 from fedrec.home import home
+from server.interrupts import uninterrupted
 
 if TYPE_CHECKING:
     from server.ray_grid import RayGrid
@@ -77,7 +76,8 @@ def ray_grid(config: Config, workers: int | None, address: str | None) -> Iterat
         try:
             yield grid
         finally:
-            grid.close()
+            with uninterrupted():
+                grid.close()
 
 
 def _ray() -> Any:
@@ -105,61 +105,73 @@ def _own_ray(ray: Any, num_cpus: int, worker_environment: dict[str, str]) -> Ite
     ) as scratch:
         folder = Path(scratch) / "ray"
         folder.mkdir()
-        with watchdog.watched(mark, folder):
-            try:
-                with _variables(QUIET | {watchdog.MARK: mark}):
-                    _init(
-                        ray,
-                        "Ray does not start",
-                        address="local",
-                        num_cpus=num_cpus,
-                        include_dashboard=False,
-                        _temp_dir=str(folder),
-                        runtime_env={"env_vars": worker_environment},
-                    )
-                yield num_cpus
-            finally:
-                ours = watchdog.processes(mark, folder)
-                ray.shutdown()
-                watchdog.end(mark, folder, ours)
+        with watchdog.watched(mark, folder, lambda: _shut_down(ray)):
+            with _variables(QUIET | {watchdog.MARK: mark}):
+                _init(
+                    ray,
+                    "Ray does not start",
+                    address="local",
+                    num_cpus=num_cpus,
+                    include_dashboard=False,
+                    _temp_dir=str(folder),
+                    runtime_env={"env_vars": worker_environment},
+                )
+            yield num_cpus
 
 
 @contextlib.contextmanager
 def _attached(ray: Any, address: str, worker_environment: dict[str, str]) -> Iterator[int]:
     where = _cluster_address(address)
-    with _variables(QUIET):
-        _init(
-            ray,
-            f"no Ray cluster can be used at {where}",
-            address=where,
-            runtime_env={"env_vars": worker_environment},
-        )
     try:
+        with _variables(QUIET):
+            _init(
+                ray,
+                f"no Ray cluster can be used at {where}",
+                address=where,
+                runtime_env={"env_vars": worker_environment},
+            )
         num_cpus = int(ray.cluster_resources().get("CPU", 0))
         if num_cpus < 1:
             raise ResourceError(f"the Ray cluster at {where} has no CPU")
         yield num_cpus
     finally:
-        ray.shutdown()  # ends our actors; the cluster is not ours
+        _shut_down(ray)  # the cluster is not ours
 
 
 def _init(ray: Any, what: str, **arguments: Any) -> None:
-    """Call ``ray.init`` as a guest in this process: its signal handler and its prints go."""
-    is_main = threading.current_thread() is threading.main_thread()
-    handler = signal.getsignal(signal.SIGTERM)
+    """Call ``ray.init`` as a guest in this process: no handler of signals, no prints."""
     try:
-        ray.init(log_to_driver=False, logging_level="ERROR", **arguments)
+        with _our_signals(ray):
+            ray.init(log_to_driver=False, logging_level="ERROR", **arguments)
     except (Exception, SystemExit) as error:
         lines = str(error).strip().splitlines() or [""]
         raise ResourceError(f"{what}: {type(error).__name__}: {lines[0]}") from None
-    finally:
-        if is_main:
-            signal.signal(signal.SIGTERM, handler)
     # A line on stdout for each dead worker, which no option of Ray's turns off; the pool logs it.
-    ray._private.worker.print_to_stdstream = _say_nothing
+    ray._private.worker.print_to_stdstream = _do_nothing
 
 
-def _say_nothing(*_: object, **__: object) -> None:
+def _shut_down(ray: Any) -> None:
+    """End our part of a Ray, or all of it if it is ours; no Ctrl-C breaks that off.
+
+    While it does, Ray's C++ gives SIGTERM back to the system: a second one kills us, who have
+    written down how the run ended by then, and the watcher ends the rest.
+    """
+    with uninterrupted():  # which puts our handler of SIGTERM back
+        ray.shutdown()
+
+
+@contextlib.contextmanager
+def _our_signals(ray: Any) -> Iterator[None]:
+    """Keep what SIGTERM does: Ray's handlers exit, and that looks like a start that failed."""
+    utils = ray._private.utils
+    set_handler, utils.set_sigterm_handler = utils.set_sigterm_handler, _do_nothing
+    try:
+        yield
+    finally:
+        utils.set_sigterm_handler = set_handler
+
+
+def _do_nothing(*_: object, **__: object) -> None:
     pass
 
 

@@ -90,6 +90,7 @@ def central_config(config: Config, folder: Path) -> Config:
             sampling=defaults.sampling,
             weighting=defaults.weighting,
             clip_norm=defaults.clip_norm,
+            upload=defaults.upload,
         )
     return change(
         config,

@@ -10,11 +10,12 @@ from experiments.references import IN_ONE_PLACE, reference
 from experiments.run import ignore, run
 from fedrec.config import Config
 from fedrec.config_keys import read_config
-from fedrec.errors import DataError
+from fedrec.errors import ConfigError, DataError
 from fedrec.home import home
 from fedrec.report.history import COMPLETE, read_json
 from server.checkpoints import load_checkpoint
 from server.place import is_locked
+from server.resume import refuse_to_discard
 
 
 def run_folder(given: str) -> Path:
@@ -48,7 +49,11 @@ def last_engine(folder: Path) -> str:
 
 
 def where_it_goes_on(folder: Path) -> list[str]:
-    """What is said before a run goes on: after which round, and why not after a later one."""
+    """What is said before a run goes on: after which round, and why not after a later one.
+
+    Raises:
+        DataError: the checkpoints are gone or damaged, or run.json is.
+    """
     status = read_json(folder / "run.json").get("status")
     if status in COMPLETE:
         return [f"the run is {status} already: nothing to go on with"]
@@ -56,8 +61,9 @@ def where_it_goes_on(folder: Path) -> list[str]:
         return []  # it will be refused
     checkpoint, damages = load_checkpoint(folder)
     if checkpoint is None:
+        refuse_to_discard(folder)
         return ["no checkpoint was written yet: starting from the beginning"]
-    return [*damages, f"going on after round {checkpoint.round}"]
+    return [*damages, f"the newest good checkpoint is that of round {checkpoint.round}"]
 
 
 def start(
@@ -70,9 +76,20 @@ def start(
     on_round: Callable[[dict[str, Any]], None] = ignore,
     on_wait: Callable[[int, int], None] = ignore,
 ) -> Path:
-    """Run a config on the engine of a name as run.json has it, a reference's included."""
+    """Run a config on the engine of a name as run.json has it, a reference's included.
+
+    Raises:
+        ConfigError: a reference would have workers or a cluster.
+        FedrecError: as any run.
+    """
     if engine.startswith(IN_ONE_PLACE):
         kind = engine.removeprefix(IN_ONE_PLACE).rstrip(")")
+        for name, value in (("--workers", workers), ("--address", address)):
+            if value is not None:
+                raise ConfigError(
+                    f"{name} is for --engine ray; a {kind} reference is made in one process, "
+                    "leave it out"
+                )
         return reference(kind, config, Path(config.run.dir), on_round)
     return run(
         config,

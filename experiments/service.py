@@ -78,16 +78,15 @@ def service(folder: Path, settings: Mapping[str, str]) -> Iterator[Service]:
             start_new_session=True,  # Ctrl-C reaches us alone; we decide who ends in which order
         )
     running = Service(working_folder.resolve(), environment, process, log)
-    with watchdog.watched(environment[watchdog.MARK], running.working_folder):
-        try:
+    try:
+        with watchdog.watched(environment[watchdog.MARK], running.working_folder):
             _wait_until_healthy(running, port)
             yield running
-        finally:
-            watchdog.end(environment[watchdog.MARK], running.working_folder)
-            # Where there is no /proc, none was found.
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+    finally:
+        # Where there is no /proc, the watchdog has found none.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def flower_command(name: str) -> str:

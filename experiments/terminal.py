@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING
 import typer
 
 from fedrec.errors import FedrecError
+from server.interrupts import ignore_from_now_on
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from fedrec.config import Config
 
 
 class Terminated(KeyboardInterrupt):
@@ -38,12 +41,11 @@ def ending() -> Iterator[None]:
 
         say_end(plain(error), error)
         raise typer.Exit(error.exit_code) from None
-    except Terminated as end:
-        say_end("terminated", end)
-        raise typer.Exit(Terminated.exit_code) from None
     except KeyboardInterrupt as end:
-        say_end("interrupted", end)
-        raise typer.Exit(128 + signal.SIGINT) from None
+        ignore_from_now_on()  # another Ctrl-C would change the exit code, or leave a traceback
+        is_sigterm = isinstance(end, Terminated)
+        say_end("terminated" if is_sigterm else "interrupted", end)
+        raise typer.Exit(Terminated.exit_code if is_sigterm else 128 + signal.SIGINT) from None
 
 
 def say_end(reason: str, error: BaseException) -> None:
@@ -60,6 +62,14 @@ def show_end(console: "Console", folder: Path, *, quiet: bool) -> None:
 
         console.print(final_table(read_run(folder)))
     print_path("report", folder / "report.html", quiet=quiet)
+
+
+def show_fallback(config: "Config", *, quiet: bool) -> None:
+    """Say before a run that it computes on the CPU though it might take a GPU."""
+    from fedrec.workbench import device_fallback
+
+    if not quiet and (line := device_fallback(config)):
+        typer.echo(line)
 
 
 def terminal() -> "Console":

@@ -6,8 +6,9 @@ nothing is sent to it now.
 """
 
 import dataclasses
+import io
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,15 @@ import numpy as np
 
 from experiments.resume import config_of, last_engine, start
 from experiments.run import ignore
-from fedrec.errors import ConfigError
+from fedrec.errors import ConfigError, DataError
 from fedrec.protocol import code_fingerprint
 from fedrec.report.history import COMPLETE, read_json, read_rounds
-from server.absences import is_simulated
+from server.absences import costs_a_reply, is_simulated
 
 WALL_TIMES = ("seconds", "elapsed")
-TRAFFIC = ("bytes_down", "bytes_up", "bytes_evaluate", "megabytes")
+TRAFFIC = ("bytes_down", "bytes_up", "bytes_evaluate", "megabytes", "client_megabytes")
 SAME_BYTES = ("model.safetensors", "metrics.json", "users.csv", "items.csv")
+LEFT_OUT = ("dropped", "retried")
 
 
 def verify(
@@ -48,6 +50,7 @@ def verify(
 
     Raises:
         ConfigError: the run is not complete.
+        DataError: a file of the run is missing or damaged; nothing is run then.
         FedrecError: as any run.
     """
     about = read_json(folder / "run.json")
@@ -56,7 +59,7 @@ def verify(
             f"{folder} holds a run that is {about.get('status')}; only a complete one can be "
             "verified (`fedrec resume` completes it)"
         )
-    config = config_of(folder)
+    config, left = config_of(folder), read_left(folder)
     with tempfile.TemporaryDirectory(prefix="fedrec-verify-") as scratch:
         again = Path(scratch) / folder.name
         placed = dataclasses.replace(
@@ -71,37 +74,96 @@ def verify(
             on_round=on_round,
             on_wait=on_wait,
         )
-        found = compare(folder, again)
+        found = differences(left, read_left(again))
     if found and about.get("code") != code_fingerprint():
         found.append("the code is not the one of the run: run.json names another fingerprint")
     return found
 
 
+@dataclasses.dataclass(frozen=True)
+class Left:
+    """What must be equal of two complete runs.
+
+    Attributes:
+        files: name -> content, of ``SAME_BYTES``.
+        ranks: what ranks.npz holds: how it is packed may differ.
+        lines: of rounds.jsonl.
+    """
+
+    files: dict[str, bytes]
+    ranks: dict[str, np.ndarray]
+    lines: list[dict[str, Any]]
+
+
+def read_left(folder: Path) -> Left:
+    """What a complete run left, to be compared.
+
+    Raises:
+        DataError: a file is missing or damaged.
+    """
+    contents = {name: _content(folder / name) for name in (*SAME_BYTES, "ranks.npz")}
+    path = folder / "ranks.npz"
+    try:
+        with np.load(io.BytesIO(contents.pop("ranks.npz"))) as packed:
+            ranks = {name: packed[name] for name in packed.files}
+    except Exception as error:  # zipfile, zlib and numpy each have errors of their own for it
+        raise DataError(f"{path} is damaged: {type(error).__name__}: {error}") from None
+    return Left(contents, ranks, read_rounds(folder / "rounds.jsonl")[0])
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise DataError(f"{path} is missing; a run that is complete has it") from None
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from None
+
+
 def compare(first: Path, second: Path) -> list[str]:
-    """What differs between two complete runs but for wall times, a line each."""
+    """What differs between two complete runs but for wall times, a line each.
+
+    Raises:
+        DataError: a file of one of them is missing or damaged.
+    """
+    return differences(read_left(first), read_left(second))
+
+
+def differences(first: Left, second: Left) -> list[str]:
+    """What differs between what two complete runs left, a line each."""
     found = [
-        f"{name}: other bytes"
-        for name in SAME_BYTES
-        if (first / name).read_bytes() != (second / name).read_bytes()
+        f"{name}: other bytes" for name in SAME_BYTES if first.files[name] != second.files[name]
     ]
-    with np.load(first / "ranks.npz") as one, np.load(second / "ranks.npz") as other:
-        same = set(one.files) == set(other.files) and all(
-            np.array_equal(one[name], other[name], equal_nan=True) for name in one.files
-        )
+    same = set(first.ranks) == set(second.ranks) and all(
+        np.array_equal(first.ranks[name], second.ranks[name], equal_nan=True)
+        for name in first.ranks
+    )
     found += [] if same else ["ranks.npz: other ranks"]
-    lines, others = (read_rounds(folder / "rounds.jsonl")[0] for folder in (first, second))
-    if len(lines) != len(others):
-        found.append(f"rounds.jsonl: {len(lines)} rounds, then {len(others)}")
-    ignored = WALL_TIMES + (TRAFFIC if any(map(_lost_somebody, lines)) else ())
-    for line, other in zip(lines, others, strict=False):
+    if len(first.lines) != len(second.lines):
+        found.append(f"rounds.jsonl: {len(first.lines)} rounds, then {len(second.lines)}")
+    ignored = WALL_TIMES + (TRAFFIC if any(map(_lost_somebody, first.lines)) else ())
+    for line, other in zip(first.lines, second.lines, strict=False):
         keys = sorted(key for key in {*line, *other} if key not in ignored)
         for key in keys:
-            if line.get(key) != other.get(key):
-                found.append(f"rounds.jsonl: {key} of round {line['round']} differs")
+            one, two = line.get(key), other.get(key)
+            if key in LEFT_OUT:
+                one, two = _lost(one or ()), _lost(two or ())
+            if one != two:
+                found.append(f"rounds.jsonl: {key} of round {line.get('round')} differs")
     return found
 
 
+def _lost(left_out: Sequence[Mapping[str, Any]]) -> dict[tuple[str, int], str]:
+    """Whose reply a round lost in what, and why: what a repetition can leave out again.
+
+    A reply that came twice, or that nobody had asked for, comes once or not at all there.
+    """
+    return {
+        (one["while"], one["partition"]): one["reason"] for one in left_out if costs_a_reply(one)
+    }
+
+
 def _lost_somebody(line: Mapping[str, Any]) -> bool:
-    """Whether a client was left out in a round that nobody had simulated to be absent."""
-    dropped = [*line.get("dropped", []), *line.get("retried", [])]
+    """Whether a reply was left out in a round that nobody had simulated to be absent."""
+    dropped = [*(line.get("dropped") or ()), *(line.get("retried") or ())]
     return not all(is_simulated(one) for one in dropped)

@@ -13,9 +13,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
+
+from server.interrupts import uninterrupted
 
 STOP_SECONDS = 10.0  # between asking to end and killing
 LOOK_SECONDS = 1.0  # between the watcher's looks
@@ -26,13 +28,20 @@ NONE: Mapping[int, int] = MappingProxyType({})
 Processes = dict[int, int]  # pid -> start time, which tells a process from a later one of that pid
 
 
+def nothing() -> None:
+    """An engine that has no way of its own to end."""
+
+
 @contextlib.contextmanager
-def watched(mark: str, working_folder: Path) -> Iterator[None]:
-    """Have an engine's processes ended if this process is killed inside the ``with``.
+def watched(
+    mark: str, working_folder: Path, shut_down: Callable[[], None] = nothing
+) -> Iterator[None]:
+    """End an engine's processes on leaving the ``with``, and if this process is killed inside it.
 
     Args:
         mark: value of the environment variable MARK in the engine's processes.
-        working_folder: of the engine, in a scratch folder that then goes as well.
+        working_folder: of the engine, in a scratch folder that goes as well on a kill.
+        shut_down: the engine's own way to end, which comes first.
     """
     root = Path(__file__).resolve().parent.parent
     watcher = subprocess.Popen(
@@ -47,7 +56,12 @@ def watched(mark: str, working_folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        watcher.communicate(OVER)
+        # Whatever breaks this off, the watcher is not told that all is over: it does the rest.
+        with uninterrupted():
+            known = processes(mark, working_folder)
+            shut_down()
+            end(mark, working_folder, known)
+            watcher.communicate(OVER)
 
 
 def processes(mark: str, working_folder: Path, known: Mapping[int, int] = NONE) -> Processes:

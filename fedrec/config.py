@@ -175,6 +175,7 @@ class Federation:
     sampling: str = "fixed"  # "poisson": every user by itself, cohort of them on average
     weighting: str = "targets"  # of a user's update: its training targets, or "uniform"
     clip_norm: float = 0.0  # bound on the norm of a user's update; 0: none
+    upload: str = "float32"  # how a user's update is sent: "float16" and "int8" round it at random
     min_participation: float = 0.5
     drop_out: float = 0.0  # simulated: a chosen client fails to answer this often, by the seed
     outlier_limit: float = 100.0  # times the round's median: the largest norm and loss of a reply
@@ -192,6 +193,7 @@ class Federation:
         one_of("federation.sampling", self.sampling, ("fixed", "poisson"))
         one_of("federation.weighting", self.weighting, ("targets", "uniform"))
         rate("federation.clip-norm", self.clip_norm, positive=False)
+        one_of("federation.upload", self.upload, ("float32", "float16", "int8"))
         fraction("federation.min-participation", self.min_participation)
         share("federation.drop-out", self.drop_out)
         limit = self.outlier_limit
@@ -341,5 +343,7 @@ def _misfits(config: Config) -> Iterator[tuple[str, str]]:
             yield "federation.weighting", "'targets'"
         if plan.clip_norm:
             yield "federation.clip-norm", "0"
+        if plan.upload != "float32":
+            yield "federation.upload", "'float32'"
         if plan.sampling != "fixed":
             yield "federation.sampling", "'fixed'"

@@ -15,6 +15,9 @@ from typing import Any, cast, get_type_hints
 from fedrec.config import DATASETS, Config, Value
 from fedrec.errors import ConfigError
 
+# Where and how patiently a run is carried. Whom a timeout left out is on record.
+CARRYING = ("device", "federation.round-timeout")
+
 
 def flatten(config: Config) -> dict[str, Value]:
     """Every key with its value, dotted: the shape of Flower's run config."""
@@ -101,9 +104,9 @@ def to_toml(config: Config, *, with_run: bool = False) -> str:
 
 
 def computed_keys(config: Config) -> dict[str, Value]:
-    """Every key that what is computed depends on: all but ``run.*`` and ``device``."""
+    """Every key that what is computed depends on: all but ``run.*`` and those of ``CARRYING``."""
     flat = flatten(config)
-    kept = {k: v for k, v in flat.items() if k != "device" and not k.startswith("run.")}
+    kept = {k: v for k, v in flat.items() if k not in CARRYING and not k.startswith("run.")}
     for key in ("data.source", "data.items", "evaluation.ncf-negatives"):
         # Where a file lies changes nothing; what is in it is the data's own hash.
         kept[key] = Path(str(kept[key])).name

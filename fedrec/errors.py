@@ -10,11 +10,20 @@ FedrecError                 1  (a bug of ours, when nothing below fits)
 └── MessageError            1  a message between client and server that breaks the protocol
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 
 class FedrecError(Exception):
-    """Base of all errors that fedrec raises on purpose."""
+    """Base of all errors that fedrec raises on purpose.
+
+    Attributes:
+        exit_code: of the command line.
+        left_out: where a round failed: what was asked -> who was left out, for run.json.
+    """
 
     exit_code = 1
+    left_out: Mapping[str, list[dict[str, Any]]] = {}
 
 
 class ConfigError(FedrecError):

@@ -49,6 +49,7 @@ SCORER = "scorer"  # model, popularity or best-possible
 PROTOCOLS = "protocols"
 PARTITION = "partition"
 CODE = "code"
+OWN_CODE = "own-code"  # of the modules that the user names in the config
 DATA_HASH = "data-hash"
 TABLE_HASH = "table-hash"
 FORMAT_KEY = "format"

@@ -193,6 +193,12 @@ def device(config: Config) -> torch.device:
     return torch.device("cuda" if use_gpu else "cpu")
 
 
+def device_fallback(config: Config) -> str:
+    """A line that says that ``device = "auto"`` falls back to the CPU; empty where it does not."""
+    falls_back = config.device == "auto" and device(config).type == "cpu"
+    return "device = 'auto': torch finds no GPU here, the CPU computes" if falls_back else ""
+
+
 def fixed_candidates(config: Config, dataset: Dataset) -> Fixed | None:
     """NCF's own candidates, where the protocol asks for them."""
     if "ncf-99" not in config.evaluation.protocols:
@@ -273,6 +279,7 @@ def make_cohort_plan(config: Config, proximal_mu: float) -> CohortPlan:
         proximal_mu=proximal_mu,
         clip_norm=federation.clip_norm,
         weighting=federation.weighting,
+        upload=federation.upload,
         group_tokens=local.group_tokens,
     )
 

@@ -12,6 +12,9 @@ from fedrec.randomness import generator
 from fedrec.report.history import read_json, read_rounds
 
 DROPPED_OUT = "dropped out (federation.drop-out)"
+# Left out without a loss: the same client's own reply was used, or nobody waited for one.
+REPLIED_TWICE = "replied twice"
+NOT_ASKED = "was not asked in this round"
 
 Reasons = dict[int, str]
 
@@ -83,29 +86,29 @@ def recorded_absences(run: Path) -> tuple[dict[str, Reasons], dict[str, Reasons]
     found: dict[str, Reasons] = {}
     users: dict[str, Reasons] = {}
 
-    def note(occasion: str, one: Mapping[str, object], used: Sequence[int] = ()) -> None:
+    def note(occasion: str, one: Mapping[str, object]) -> None:
         user = one.get("user")
         if isinstance(user, int):
             users.setdefault(occasion, {})[user] = str(one["reason"])
             return
         partition = one["partition"]
-        # A reply that came twice was left out once and used once.
-        if isinstance(partition, int) and partition not in used:
+        if isinstance(partition, int) and costs_a_reply(one):
             found.setdefault(occasion, {})[partition] = str(one["reason"])
 
     for line in read_rounds(run / "rounds.jsonl")[0]:
         for one in line.get("retried") or []:
             note(f"train {line['round']} retried", one)
         for one in line.get("dropped") or []:
-            note(
-                f"{one['while']} {line['round']}",
-                one,
-                line["used"] if one["while"] == "train" else (),
-            )
+            note(f"{one['while']} {line['round']}", one)
     for occasion, left_out in (read_json(run / "run.json").get("left_out") or {}).items():
         for one in left_out:
             note(occasion, one)
     return found, users
+
+
+def costs_a_reply(one: Mapping[str, object]) -> bool:
+    """Whether a left-out reply, as rounds.jsonl records it, left the round with one reply less."""
+    return one["reason"] not in (REPLIED_TWICE, NOT_ASKED)
 
 
 def is_simulated(one: Mapping[str, object]) -> bool:

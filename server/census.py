@@ -4,11 +4,11 @@ The server never opens an interaction. What it knows of the data, it learns here
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-from flwr.app import ConfigRecord, Message, MessageType, RecordDict
+from flwr.app import Array, ConfigRecord, Message, MessageType, RecordDict
 from flwr.serverapp import Grid
 
 from fedrec import protocol
@@ -19,7 +19,8 @@ from fedrec.errors import (
     ParticipationError,
 )
 from server.exchange import Watch, exchange, nothing
-from server.replies import raise_failure
+from server.reading import array_in
+from server.replies import raise_failure, refuse_dead_workers
 
 NODE_WAIT = 120.0  # seconds until all nodes must have come up
 LOOK_EVERY = 0.2  # seconds
@@ -95,8 +96,17 @@ def wait_for_nodes(grid: Grid, count: int, patience: float = NODE_WAIT) -> list[
     return nodes
 
 
-def take_census(grid: Grid, count: int, timeout: float, watch: Watch = nothing) -> Census:
+def take_census(
+    grid: Grid, count: int, max_length: int, timeout: float, watch: Watch = nothing
+) -> Census:
     """Ask every node; all must answer, agree on code and data, and hold different users.
+
+    Args:
+        grid: carries the messages.
+        count: nodes that must be there.
+        max_length: training targets of a user in one pass, at most.
+        timeout: seconds for the answers.
+        watch: looks on.
 
     Raises:
         FedrecError: of the kind that the clients report, or a node that does not answer.
@@ -108,6 +118,7 @@ def take_census(grid: Grid, count: int, timeout: float, watch: Watch = nothing) 
     nodes = wait_for_nodes(grid, count)
     messages = [Message(content, node, MessageType.QUERY) for node in nodes]
     replies = exchange(grid, messages, timeout, watch)
+    refuse_dead_workers(replies)
     for reply in replies:
         raise_failure(reply)
     if len(replies) < count:
@@ -115,7 +126,7 @@ def take_census(grid: Grid, count: int, timeout: float, watch: Watch = nothing) 
             f"{len(replies)} of {count} SuperNodes answered the first query within "
             f"{timeout:.0f} s; raise federation.round-timeout or look at the nodes' logs"
         )
-    return _census(replies, count)
+    return _census(replies, count, max_length)
 
 
 @dataclass(frozen=True)
@@ -131,11 +142,11 @@ class _Said:
     hashes: tuple[str, str]
 
 
-def _census(replies: list[Message], count: int) -> Census:
+def _census(replies: list[Message], count: int, max_length: int) -> Census:
     said: dict[int, _Said] = {}
     node_of: dict[int, int] = {}
     for reply in replies:
-        one = _said(reply)
+        one = _said(reply, max_length)
         if one.partition in said:
             raise ConfigError(f"two SuperNodes say that they are partition {one.partition}")
         said[one.partition], node_of[one.partition] = one, reply.metadata.src_node_id
@@ -145,6 +156,9 @@ def _census(replies: list[Message], count: int) -> Census:
     alike = {(one.hashes, None if one.counts is None else len(one.counts)) for one in said.values()}
     if len(alike) > 1:
         raise DataError("the SuperNodes hold different data or meanings; prepare it once for all")
+    for one in said.values():
+        if one.counts is not None and one.targets > one.counts.sum():
+            raise _unreadable(f"it has {one.targets} training targets, fewer events in its counts")
     everyone = np.concatenate([one.users for one in said.values()])
     if len(np.unique(everyone)) != len(everyone):
         raise DataError("two partitions hold the same user")
@@ -162,40 +176,53 @@ def _census(replies: list[Message], count: int) -> Census:
     )
 
 
-def _said(reply: Message) -> _Said:
+def _said(reply: Message, max_length: int) -> _Said:
     try:
         facts = reply.content.config_records[protocol.FACTS]
         arrays = reply.content.array_records[protocol.CENSUS]
         metrics = reply.content.metric_records[protocol.METRICS]
         one = _Said(
             facts[protocol.PARTITION],  # type: ignore[arg-type]  # checked below
-            arrays["users"].numpy(),
+            _array(arrays["users"]),
             facts["user-ids"],  # type: ignore[arg-type]  # as above
             metrics[protocol.NUM_EXAMPLES],  # type: ignore[arg-type]  # as above
-            arrays["targets"].numpy() if "targets" in arrays else None,
-            arrays["counts"].numpy() if "counts" in arrays else None,
+            _array(arrays["targets"]) if "targets" in arrays else None,
+            _array(arrays["counts"]) if "counts" in arrays else None,
             (str(facts[protocol.DATA_HASH]), str(facts[protocol.TABLE_HASH])),
         )
-    except (KeyError, TypeError, ValueError, EOFError) as error:
+    except (KeyError, TypeError) as error:
         raise _unreadable(f"{type(error).__name__}: {error}") from None
-    wrong = {
-        "its partition": type(one.partition) is not int,
-        "its users": not _are_counts(one.users),
-        "its users' ids": not isinstance(one.user_ids, list)
-        or [type(user) for user in one.user_ids] != [str] * one.users.size,
-        "its training targets": type(one.targets) is not int or one.targets < 0,
-        "its users' training targets": one.user_targets is not None
-        and not (
-            _are_counts(one.user_targets)
-            and one.user_targets.size == one.users.size
-            and int(one.user_targets.sum()) == one.targets
-        ),
-        "its counts": one.counts is not None and not _are_counts(one.counts),
-    }
-    for name, is_wrong in wrong.items():
-        if is_wrong:
-            raise _unreadable(f"{name} are not what they should be")
+    if name := next(_wrong(one, max_length), ""):
+        raise _unreadable(f"{name} are not what they should be")
     return one
+
+
+def _wrong(one: _Said, max_length: int) -> Iterator[str]:
+    """What of an answer cannot be; what comes later may rest on what comes first."""
+    if type(one.partition) is not int:
+        yield "its partition"
+    if not _are_counts(one.users):
+        yield "its users"
+    ids = one.user_ids
+    if not isinstance(ids, list) or [type(user) for user in ids] != [str] * one.users.size:
+        yield "its users' ids"
+    if one.counts is not None and not _are_counts(one.counts):
+        yield "its counts"
+    # They weigh its update in every mean.
+    if type(one.targets) is not int or not 0 <= one.targets <= one.users.size * max_length:
+        yield "its training targets"
+    each = one.user_targets
+    if each is not None and not (
+        _are_counts(each) and each.size == one.users.size and int(each.sum()) == one.targets
+    ):
+        yield "its users' training targets"
+
+
+def _array(sent: Array) -> np.ndarray:
+    found = array_in(sent)
+    if found is None:
+        raise TypeError("an array that is none")
+    return found
 
 
 def _are_counts(array: np.ndarray) -> bool:

@@ -13,7 +13,7 @@ from fedrec.errors import ParticipationError
 from fedrec.models.parameters import NamedArrays
 from server.exchange import array_bytes, exchange
 from server.judging import Judged, judged, round_metrics
-from server.reading_ranks import misfits, read_ranks
+from server.reading_ranks import read_ranks
 from server.replies import (
     Dropped,
     error_of,
@@ -109,23 +109,27 @@ def evaluate(
         return read_ranks(
             reply,
             round=number,
+            partition=partition,
             users=census.users[partition],
             protocols=protocols,
             num_items=len(federation.frequency) - 1,
+            num_gates=federation.num_views if scorer == "model" else 0,
             personal=is_private and partition in accepted,
         )
 
     found = sort_replies(replies, census.partition_of, chosen, read, absent)
     state.note_traceback(found.dropped)
-    found = found.without(misfits(found.accepted))
     needed = enough(plan.min_participation, len(chosen))
     if len(found.accepted) < needed:
         code, reason = shared_exit_code(found.dropped), first_reason(found.dropped)
+        left_out = {occasion: [one.record("evaluate") for one in found.dropped]}
         if code != 1 and not found.accepted:
-            raise error_of(code, reason)
-        raise ParticipationError(
+            raise error_of(code, reason, left_out)
+        raise error_of(
+            ParticipationError.exit_code,
             f"evaluation in round {number}: {len(found.accepted)} of {len(chosen)} clients sent "
-            f"ranks, {needed} are needed; first reason: {reason}"
+            f"ranks, {needed} are needed; first reason: {reason}",
+            left_out,
         )
     return Evaluation(judged(found.accepted), travelled, found.dropped)
 

@@ -18,8 +18,16 @@ from fedrec.config import Config
 from fedrec.config_keys import config_hash, flatten, to_toml
 from fedrec.errors import FedrecError, ResourceError
 from fedrec.models.parameters import NamedArrays
-from fedrec.report.history import append_round, cut_rounds, read_json, replace_file, write_json
+from fedrec.report.history import (
+    COMPLETE,
+    append_round,
+    cut_rounds,
+    read_json,
+    replace_file,
+    write_json,
+)
 from fedrec.report.redaction import hide_secrets_in_text
+from fedrec.workbench import device_fallback
 from server.place import make_room, remove_drafts
 
 FORMAT = 1  # of the run folder
@@ -61,9 +69,16 @@ class RunFolder:
         about |= {"config_hash": config_hash(config), "code": protocol.code_fingerprint()}
         about |= {"versions": versions(), "machine": _machine(), "started": _now(), "resumed": []}
         folder = cls(path, about)
-        folder.describe()
+        # Who finds run.json finds the config too: from then on a killed run can be gone on with.
         replace_file(path / "config.toml", to_toml(config).encode())
+        try:
+            folder.describe()
+        except BaseException:
+            (path / "config.toml").unlink(missing_ok=True)
+            raise
         folder.log(f"started: {command}")
+        if fell_back := device_fallback(config):
+            folder.log(fell_back)
         return folder
 
     @classmethod
@@ -124,7 +139,7 @@ class RunFolder:
 
     def fail(self, error: BaseException, exit_code: int) -> None:
         """Close the run as failed or interrupted, with the reason; not one that never went on."""
-        if not self._has_begun:
+        if not self._has_begun or self.about.get("status") in COMPLETE:
             return
         status = "interrupted" if exit_code in INTERRUPTS else "failed"
         reason = INTERRUPTS.get(exit_code) or (
@@ -132,7 +147,14 @@ class RunFolder:
         )
         # On a full disk not even this can be written; the error itself must come through.
         with contextlib.suppress(FedrecError, OSError):
-            self.describe(status=status, reason=reason, exit_code=exit_code, finished=_now())
+            left_out = dict(error.left_out) if isinstance(error, FedrecError) else {}
+            facts = {"left_out": left_out} if left_out else {}
+            self.describe(
+                status=status, reason=reason, exit_code=exit_code, finished=_now(), **facts
+            )
+            for occasion, ones in left_out.items():
+                for one in ones:
+                    self.log(f"{occasion}: left out partition {one['partition']}: {one['reason']}")
             self.log(f"{status}: {reason}")
 
     def log(self, text: str) -> None:

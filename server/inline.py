@@ -3,15 +3,14 @@
 import itertools
 from collections.abc import Iterable, Mapping
 
-from flwr.app import Message, RecordDict
+from flwr.app import Message
 from flwr.clientapp import ClientApp
-from flwr.serverapp import Grid
 
 from fedrec.config import Value
-from server.nodes import be_the_server, client_context, node_ids, set_identity
+from server.nodes import OwnGrid, be_the_server, client_context, node_ids, set_identity
 
 
-class InlineGrid(Grid):
+class InlineGrid(OwnGrid):
     """Clients as function calls.
 
     Args:
@@ -56,23 +55,3 @@ class InlineGrid(Grid):
         """The replies to some messages, each once."""
         known = [identity for identity in message_ids if identity in self._replies]
         return [self._replies.pop(identity) for identity in known]
-
-    def send_and_receive(
-        self, messages: Iterable[Message], *, timeout: float | None = None
-    ) -> list[Message]:
-        """Push and pull; nothing is ever late."""
-        return self.pull_messages(self.push_messages(messages))
-
-    def create_message(  # type: ignore[override]  # Flower deprecates it, nothing calls it
-        self, content: RecordDict, message_type: str, dst_node_id: int, **_: object
-    ) -> Message:
-        """A message as Flower's constructor makes it."""
-        return Message(content, dst_node_id, message_type)
-
-    def set_run(self, run: object) -> None:
-        """There is one run."""
-
-    @property
-    def run(self) -> object:  # type: ignore[override]  # nothing reads it
-        """There is no run record."""
-        return None

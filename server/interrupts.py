@@ -1,36 +1,22 @@
-"""Ctrl-C and SIGTERM: never between two things that belong together; a checkpoint always."""
+"""Ctrl-C and SIGTERM: never between two things that belong together."""
 
 import contextlib
 import signal
+import sys
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 from types import FrameType
 
-from fedrec.errors import DataError
-from fedrec.report.history import read_json, write_json
-
-STOP_FILE = ".stop.json"  # in a run's folder: who cannot send the server a signal leaves it there
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
-
-class Stopped(KeyboardInterrupt):
-    """The run was asked to stop by a file.
-
-    Args:
-        exit_code: 130 for Ctrl-C, 143 for SIGTERM.
-    """
-
-    def __init__(self, exit_code: int) -> None:
-        super().__init__()
-        self.exit_code = exit_code
 
 
 @contextlib.contextmanager
 def uninterrupted() -> Iterator[None]:
     """Hold back Ctrl-C and SIGTERM until the block is done; they take effect then.
 
-    Outside the main thread, as in Flower's simulation, no signal arrives anyway.
+    They have none where one of them is ending the run already: who presses Ctrl-C again must not
+    break off what the first one began. Outside the main thread, as in Flower's simulation, no
+    signal arrives anyway.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -46,27 +32,12 @@ def uninterrupted() -> Iterator[None]:
     finally:
         for one, handler in before.items():
             signal.signal(one, handler)
-        for number in held[:1]:
-            signal.raise_signal(number)
+        if held and not isinstance(sys.exception(), KeyboardInterrupt):
+            signal.raise_signal(held[0])
 
 
-def ask_to_stop(run: Path, exit_code: int) -> None:
-    """Ask the server of a run, which no signal reaches, to save its state and end."""
-    write_json(run / STOP_FILE, {"exit_code": exit_code})
-
-
-def stop_if_asked(run: Path) -> None:
-    """End the run if somebody asked for it.
-
-    Raises:
-        Stopped: with the exit code that was asked for.
-    """
-    path = run / STOP_FILE
-    if not path.exists():
-        return
-    try:
-        code = read_json(path).get("exit_code")
-    except DataError:
-        code = None  # somebody else's file of that name; a wish to stop all the same
-    path.unlink(missing_ok=True)
-    raise Stopped(code if isinstance(code, int) else 128 + signal.SIGINT)
+def ignore_from_now_on() -> None:
+    """Let no signal change how this process ends: it is ending."""
+    if threading.current_thread() is threading.main_thread():
+        for one in SIGNALS:
+            signal.signal(one, signal.SIG_IGN)

@@ -1,18 +1,45 @@
-"""What engines of our own share: numbers of nodes, contexts of clients, identities of messages.
+"""What engines of our own share: a grid's small change, numbers of nodes, contexts of clients.
 
 Two touches of Flower are not public: the identity of the running task, which ``Message`` reads,
 and a message's id, which Flower's own grids set as well. A test says so when they move.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 
 from flwr.app import Context, Message, RecordDict
+from flwr.serverapp import Grid
 from flwr.supercore.task_identity import TaskIdentity
 
 from fedrec.config import Value
+from server.exchange import exchange
 
 SERVER_NODE = 1  # as in Flower
 FIRST_NODE = 1000
+
+
+class OwnGrid(Grid):
+    """What Flower's interface asks for besides pushing and pulling; our rounds call none of it."""
+
+    def send_and_receive(
+        self, messages: Iterable[Message], *, timeout: float | None = None
+    ) -> list[Message]:
+        """Push, and pull until all have come or ``timeout`` seconds are over."""
+        return exchange(self, list(messages), math.inf if timeout is None else timeout)
+
+    def create_message(  # type: ignore[override]  # Flower deprecates it, nothing calls it
+        self, content: RecordDict, message_type: str, dst_node_id: int, **_: object
+    ) -> Message:
+        """A message as Flower's constructor makes it."""
+        return Message(content, dst_node_id, message_type)
+
+    def set_run(self, run: object) -> None:
+        """There is one run."""
+
+    @property
+    def run(self) -> object:  # type: ignore[override]  # nothing reads it
+        """There is no run record."""
+        return None
 
 
 def be_the_server() -> None:

@@ -1,5 +1,6 @@
 """What a run leaves behind: references, the final evaluation, tables, facts for run.json."""
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from fedrec.data.splits import Stage
 from fedrec.evaluation.metrics import hr, ndcg
 from fedrec.models.parameters import groups_of
 from fedrec.models.recommender import Recommender
-from fedrec.report.history import read_rounds, write_csv, write_json
+from fedrec.report.history import read_rounds, replace_file, write_csv, write_json
 from fedrec.semantics.table import SemanticTable
 from fedrec.workbench import device
 from server.absences import is_simulated
@@ -176,7 +177,9 @@ def _write_tables(
     write_csv(path / "items.csv", items)
     arrays: dict[str, Any] = {f"rank_{name}": each for name, each in test.ranks.items()}
     arrays |= {f"validation_rank_{n}": each for n, each in found["validation"].ranks.items()}
-    np.savez_compressed(path / "ranks.npz", user=test.users, target=test.targets, **arrays)
+    packed = io.BytesIO()
+    np.savez_compressed(packed, user=test.users, target=test.targets, **arrays)
+    replace_file(path / "ranks.npz", packed.getvalue())
 
 
 def run_facts(

@@ -2,20 +2,22 @@
 
 import contextlib
 import os
+import re
 import shutil
+import tomllib
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
 from fedrec.config import Config
+from fedrec.config_keys import flat_tables, read_config, to_toml
 from fedrec.errors import ConfigError, DataError, ResourceError
 from fedrec.home import home
 from fedrec.report.history import read_json
 
-# What a run writes. Overwriting a run removes these and nothing else.
+# What a run writes. Overwriting a run removes these and nothing else, in this order: whoever is
+# killed meanwhile leaves no checkpoint without its history, and no run.json without its config.
 FILES = (
-    "run.json",
-    "config.toml",
     "rounds.jsonl",
     "users.csv",
     "items.csv",
@@ -26,9 +28,12 @@ FILES = (
     "log.txt",
     "engine.log",
     ".stop.json",
+    "run.json",
+    "config.toml",
 )
 FOLDERS = ("checkpoints", "figures")
 LOCK = ".lock"
+_DRAFT = re.compile(rf"\.(?:{'|'.join(map(re.escape, FILES))})\.\d+\.tmp")  # of replace_file
 ADVICE = "choose another with --out or run.dir"
 
 
@@ -134,7 +139,7 @@ def _in_use(path: Path) -> ConfigError:
 def _check_empty(path: Path, *, overwrite: bool) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        is_used = path.exists() and any(one.name != LOCK for one in path.iterdir())
+        is_used = path.exists() and not _is_free(path)
     except OSError as error:
         raise ConfigError(f"run folder {path}: {error.strerror}; {ADVICE}") from None
     if not is_used or _never_began(path):
@@ -144,6 +149,23 @@ def _check_empty(path: Path, *, overwrite: bool) -> None:
         raise ConfigError(f"run folder {path} is not empty; {ADVICE}, or add{hint} --overwrite")
     if not (path / "run.json").is_file():
         raise ConfigError(f"{path} is not empty and no run folder (it has no run.json); {ADVICE}")
+
+
+def _is_free(path: Path) -> bool:
+    """Whether a folder holds nothing but what a run left that was killed before its run.json."""
+    names = {one.name for one in path.iterdir() if not _DRAFT.fullmatch(one.name)}
+    if names == {LOCK, "config.toml"}:  # it had no time to remove its lock either
+        return _is_written_by_us(path / "config.toml")
+    return names <= {LOCK}
+
+
+def _is_written_by_us(path: Path) -> bool:
+    """Whether a config is to the letter as a run writes it, and so nobody's own work."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        return to_toml(read_config(flat_tables(tomllib.loads(text)))) == text
+    except (OSError, ValueError, ConfigError):
+        return False
 
 
 def make_room(path: Path, *, overwrite: bool) -> None:
@@ -157,11 +179,11 @@ def make_room(path: Path, *, overwrite: bool) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
         remove_drafts(path)
-        for name in FILES:
-            (path / name).unlink(missing_ok=True)
         for name in FOLDERS:
             if (path / name).exists():
                 shutil.rmtree(path / name)
+        for name in FILES:
+            (path / name).unlink(missing_ok=True)
     except OSError as error:
         raise ResourceError(
             f"run folder {path} cannot be written ({error.strerror}); {ADVICE}"
@@ -171,7 +193,8 @@ def make_room(path: Path, *, overwrite: bool) -> None:
 def remove_drafts(path: Path) -> None:
     """Remove what a process that was killed while it wrote a file of the run has left of it."""
     for draft in path.glob(".*.tmp"):
-        draft.unlink(missing_ok=True)
+        if _DRAFT.fullmatch(draft.name):
+            draft.unlink(missing_ok=True)
 
 
 def _never_began(path: Path) -> bool:

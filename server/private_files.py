@@ -7,11 +7,13 @@ from flwr.app import ConfigRecord, Message, MessageType, RecordDict
 from flwr.serverapp import Grid
 
 from fedrec import protocol
+from fedrec.errors import ParticipationError, ResourceError
 from server.census import Census
 from server.exchange import exchange
-from server.replies import failure
+from server.replies import exit_code_of, failure, refuse_dead_workers
 
-FAREWELL = 30.0  # seconds until nobody waits any more for a node that is told to forget
+ATTEMPTS = 2  # to learn whether private files are there
+FAREWELL = 10.0  # seconds until nobody waits any more for a node that is told to forget
 
 
 def dismiss(grid: Grid, census: Census, token: str) -> None:
@@ -25,7 +27,7 @@ def dismiss(grid: Grid, census: Census, token: str) -> None:
 def lost_private_files(
     grid: Grid, census: Census, token: str, wanted: Mapping[int, Mapping[int, str]], timeout: float
 ) -> dict[int, str]:
-    """Partitions that cannot go on from the files they kept, with the reason.
+    """Partitions that cannot go on from the files they kept, with the reason they give.
 
     Args:
         grid: carries the messages.
@@ -33,6 +35,10 @@ def lost_private_files(
         token: of the run.
         wanted: partition -> round -> sha256 of the file it wrote then.
         timeout: seconds.
+
+    Raises:
+        ParticipationError: some do not say whether they can, asked twice. Their files may be there:
+            nothing is given up for them.
     """
     wishes: dict[int, dict[str, Any]] = {
         partition: {
@@ -41,14 +47,29 @@ def lost_private_files(
         }
         for partition, files in wanted.items()
     }
-    found = dict.fromkeys(wanted, "did not reply in time")
-    for reply in exchange(grid, _queries(census, wishes), timeout):
-        partition = census.partition_of[reply.metadata.src_node_id]
-        if reason := failure(reply):
-            found[partition] = reason
-        else:
-            del found[partition]
-    return found
+    lost: dict[int, str] = {}
+    for _ in range(ATTEMPTS):
+        silent = dict.fromkeys(wishes, "did not reply in time")
+        replies = exchange(grid, _queries(census, wishes), timeout)
+        refuse_dead_workers(replies)
+        for reply in replies:
+            partition = census.partition_of.get(reply.metadata.src_node_id)
+            if partition not in silent:
+                continue  # it answered twice, or nobody asked it
+            reason = failure(reply)
+            if reason is not None and exit_code_of(reply) != ResourceError.exit_code:
+                silent[partition] = reason
+                continue
+            del silent[partition], wishes[partition]
+            if reason is not None:
+                lost[partition] = reason
+        if not silent:
+            return lost
+    partition, reason = min(silent.items())
+    raise ParticipationError(
+        f"whether the private files are there is unknown: partition {partition} {reason}; "
+        "resume again when all nodes answer"
+    )
 
 
 def _queries(census: Census, wishes: Mapping[int, Mapping[str, Any]]) -> list[Message]:

@@ -17,12 +17,11 @@ from typing import Any
 import ray
 from flwr.app import ArrayRecord, Error, Message, RecordDict
 from flwr.common.constant import ErrorCode
-from flwr.serverapp import Grid
 from ray.exceptions import RayError
 
 from fedrec.config import Value
 from fedrec.errors import ResourceError
-from server.nodes import be_the_server, node_ids, set_identity
+from server.nodes import OwnGrid, be_the_server, node_ids, set_identity
 from server.ray_pool import LOOK_EVERY, START_SECONDS, Job, RayPool
 from server.ray_worker import Broadcast, RayWorker, Task
 
@@ -32,7 +31,7 @@ DISPATCH_EVERY = 0.02  # seconds that a free worker waits at most while nobody p
 log = logging.getLogger(__name__)
 
 
-class RayGrid(Grid):
+class RayGrid(OwnGrid):
     """Clients as turns of Ray actors; Ray is up already.
 
     Args:
@@ -110,34 +109,6 @@ class RayGrid(Grid):
                 raise self._failure
             known = [identity for identity in message_ids if identity in self._replies]
             return [self._replies.pop(identity) for identity in known]
-
-    def send_and_receive(
-        self, messages: Iterable[Message], *, timeout: float | None = None
-    ) -> list[Message]:
-        """Push, and pull until all have come or ``timeout`` seconds are over."""
-        missing = set(self.push_messages(messages))
-        deadline = time.monotonic() + (float("inf") if timeout is None else timeout)
-        replies: list[Message] = []
-        while missing and time.monotonic() < deadline:
-            arrived = self.pull_messages(missing)
-            replies += arrived
-            missing -= {reply.metadata.reply_to_message_id for reply in arrived}
-            time.sleep(LOOK_EVERY)
-        return replies
-
-    def create_message(  # type: ignore[override]  # Flower deprecates it, nothing calls it
-        self, content: RecordDict, message_type: str, dst_node_id: int, **_: object
-    ) -> Message:
-        """A message as Flower's constructor makes it."""
-        return Message(content, dst_node_id, message_type)
-
-    def set_run(self, run: object) -> None:
-        """There is one run."""
-
-    @property
-    def run(self) -> object:  # type: ignore[override]  # nothing reads it
-        """There is no run record."""
-        return None
 
     def close(self) -> None:
         """End the workers; Ray itself stays."""

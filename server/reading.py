@@ -7,7 +7,7 @@ import math
 import re
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from flwr.app import Array, Message
@@ -17,7 +17,12 @@ from fedrec.models.parameters import NamedArrays
 from server.replies import Dropped, RefusedError
 
 HARMLESS = 1e-4  # times the norm of the weights: a median below it counts as this much
+LARGEST_LOSS = 1e6  # losses here are minus the logarithm of a probability, times 257 for gBCE
 PRIVATE = re.compile(r"([0-9a-f]{64})?")
+
+
+def _nobody() -> np.ndarray:
+    return np.zeros(0, dtype=np.int64)
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,8 @@ class Trained:
         weight: in the mean over clients: its training targets, as declared in the census.
         clients: whose update this is: 1, or the users in the sum where every user is a client.
         left_out: users that are not in it, and why.
+        users: (n,) its users, where every user is a client; else empty.
+        rows: (n,) item rows that each of them read.
     """
 
     reply: Message
@@ -43,6 +50,8 @@ class Trained:
     weight: int
     clients: int = 1
     left_out: Sequence[Dropped] = ()
+    users: np.ndarray = field(default_factory=_nobody)
+    rows: np.ndarray = field(default_factory=_nobody)
 
     def norm(self) -> float:
         """Euclidean length of the update."""
@@ -73,9 +82,7 @@ def read_training(
     """
     content = reply.content
     facts = content.config_records[protocol.FACTS]
-    check_round(facts.get(protocol.ROUND), round)
-    if facts.get(protocol.PARTITION) != partition:
-        raise RefusedError(f"says it is partition {facts.get(protocol.PARTITION)!r}")
+    check_origin(facts, round, partition)
     private = facts.get(protocol.PRIVATE, "")
     if not isinstance(private, str) or not PRIVATE.fullmatch(private):
         raise RefusedError("names its private file by something else than a sha256")
@@ -89,8 +96,7 @@ def read_training(
     trained = metrics.get(protocol.TRAINED_TARGETS)
     if type(trained) is not int or not 1 <= trained <= most_targets:
         raise RefusedError(f"trained-targets is {trained!r}, expected 1 to {most_targets}")
-    if not isinstance(loss, float) or not math.isfinite(loss):
-        raise RefusedError(f"its training loss is {loss!r}")
+    loss = checked_loss(loss)
     weights = read_weights(content.array_records[protocol.ARRAYS], sent)
     update = {name: array.astype(np.float64) - sent[name] for name, array in weights.items()}
     return Trained(reply, update, loss, trained, private, declared)
@@ -148,7 +154,7 @@ def outliers(replies: Mapping[int, Trained], sent: NamedArrays, limit: float) ->
     # The lower of two in the middle: of two clients, a liar must not be half of the measure. An
     # update of zeros measures nothing.
     usual_norm = statistics.median_low([norm for norm in norms.values() if norm] or [0.0])
-    usual_loss = statistics.median_low([abs(one.loss) for one in replies.values()])
+    usual_loss = statistics.median_low([one.loss for one in replies.values()])
     usual_targets = statistics.median_low([one.targets for one in replies.values()])
     found = {}
     for partition, one in replies.items():
@@ -159,7 +165,7 @@ def outliers(replies: Mapping[int, Trained], sent: NamedArrays, limit: float) ->
                 f"its update has norm {norms[partition]:.3g}, the round's median is "
                 f"{usual_norm:.3g} (federation.outlier-limit = {limit:g})"
             )
-        elif abs(one.loss) > limit * max(usual_loss, 1.0):
+        elif one.loss > limit * max(usual_loss, 1.0):
             found[partition] = (
                 f"its training loss is {one.loss:.3g}, the round's median is {usual_loss:.3g} "
                 f"(federation.outlier-limit = {limit:g})"
@@ -167,10 +173,23 @@ def outliers(replies: Mapping[int, Trained], sent: NamedArrays, limit: float) ->
     return found
 
 
-def check_round(said: object, round: int) -> None:
-    """Refuse a reply to another round's message."""
-    if said != round:
+def checked_loss(loss: object) -> float:
+    """A training loss, refused if it cannot be one."""
+    if not isinstance(loss, float) or not 0 <= loss <= LARGEST_LOSS:
+        raise RefusedError(
+            f"its training loss is {loss!r}, expected a number from 0 to {LARGEST_LOSS:g}"
+        )
+    return loss
+
+
+def check_origin(facts: Mapping[str, object], round: int, partition: int) -> None:
+    """Refuse a reply to another round's message, or of another partition."""
+    said = facts.get(protocol.ROUND)
+    if type(said) is not int or said != round:
         raise RefusedError(f"answers round {said!r} instead of {round}")
+    said = facts.get(protocol.PARTITION)
+    if type(said) is not int or said != partition:
+        raise RefusedError(f"says it is partition {said!r}")
 
 
 def array_in(array: Array) -> np.ndarray | None:

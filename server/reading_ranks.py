@@ -1,7 +1,6 @@
 """Is this reply one that the metrics may contain? What ranks it holds, or why it is left out."""
 
-import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +9,7 @@ from flwr.app import Message
 from fedrec import protocol
 from fedrec.models.parameters import NamedArrays
 from server.judging import candidates_of
-from server.reading import array_in, check_round
+from server.reading import array_in, check_origin
 from server.replies import RefusedError
 
 LARGEST = 2**31 - 1  # of a whole number that nothing else bounds
@@ -32,9 +31,11 @@ def read_ranks(
     reply: Message,
     *,
     round: int,
+    partition: int,
     users: np.ndarray,
     protocols: Sequence[str],
     num_items: int,
+    num_gates: int,
     personal: bool,
 ) -> NamedArrays:
     """The arrays of an evaluate reply.
@@ -42,15 +43,17 @@ def read_ranks(
     Args:
         reply: from a client that says it succeeded.
         round: number of this round.
+        partition: that of the node.
         users: (U,) the partition's users, as declared in the census.
         protocols: under which it was asked for ranks.
         num_items: V.
+        num_gates: weights that the scorer gives to each user's views.
         personal: whether the client has a personalised model to rank with.
 
     Raises:
         RefusedError: it does not answer this round, or its ranks cannot be.
     """
-    check_round(reply.content.config_records[protocol.FACTS].get(protocol.ROUND), round)
+    check_origin(reply.content.config_records[protocol.FACTS], round, partition)
     record = reply.content.array_records.get(protocol.RANKS)
     if record is None:
         raise RefusedError("lacks the record of ranks")
@@ -71,26 +74,14 @@ def read_ranks(
         if not ((array >= field.low) & (array <= field.high)).all():
             raise RefusedError(f"its array {name!r} holds numbers that cannot be")
         found[name] = array.astype(field.dtype)
+    if len(users) and found["gates"].shape[1] != num_gates:
+        raise RefusedError(
+            f"its gate weights have {found['gates'].shape[1]} columns, expected {num_gates}"
+        )
     if not np.array_equal(found["users"], users):
         raise RefusedError("its 'users' are not those that it declared")
     _check_ranks(found, protocols)
     return found
-
-
-def misfits(replies: Mapping[int, NamedArrays]) -> dict[int, str]:
-    """Partitions whose gate weights are of another width than most, with the reason.
-
-    How many views the clients' model mixes, the server does not know.
-    """
-    if not replies:
-        return {}
-    widths = {partition: arrays["gates"].shape[1] for partition, arrays in replies.items()}
-    usual = statistics.multimode(widths.values())[0]
-    return {
-        partition: f"its gate weights have {width} columns, those of the others {usual}"
-        for partition, width in widths.items()
-        if width != usual
-    }
 
 
 def _fields(protocols: Sequence[str], num_items: int, personal: bool) -> dict[str, _Field]:

@@ -1,6 +1,5 @@
 """Is this sum of users' updates one that a mean may contain? Who is in it, and who is not?"""
 
-import math
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -8,11 +7,17 @@ from flwr.app import Array, Message
 
 from fedrec import protocol
 from fedrec.models.parameters import NamedArrays
-from server.reading import Trained, array_in, check_round, read_weights
+from server.reading import Trained, array_in, check_origin, checked_loss, read_weights
 from server.replies import Dropped, RefusedError
 
 NOT_FINITE = "its update or loss is NaN or infinite"
-ARRAYS = {"users": np.int64, "losses": np.float64, "norms": np.float64, "left-out": np.int64}
+ARRAYS = {
+    "users": np.int64,
+    "losses": np.float64,
+    "norms": np.float64,
+    "rows": np.int64,
+    "left-out": np.int64,
+}
 
 
 def read_users(
@@ -23,6 +28,7 @@ def read_users(
     partition: int,
     asked: np.ndarray,
     targets_of: Callable[[np.ndarray], np.ndarray],
+    num_items: int,
     is_uniform: bool,
 ) -> Trained:
     """What a reply of a partition says of its chosen users; its update is their weighted mean.
@@ -34,6 +40,7 @@ def read_users(
         partition: that of the node.
         asked: (n,) users that were asked to train.
         targets_of: training targets of one pass over users, as declared in the census.
+        num_items: V.
         is_uniform: whether every user weighs the same, not its targets.
 
     Raises:
@@ -41,9 +48,7 @@ def read_users(
     """
     content = reply.content
     facts = content.config_records[protocol.FACTS]
-    check_round(facts.get(protocol.ROUND), round)
-    if facts.get(protocol.PARTITION) != partition:
-        raise RefusedError(f"says it is partition {facts.get(protocol.PARTITION)!r}")
+    check_origin(facts, round, partition)
     names = (set(content.array_records), set(content.metric_records))
     if names != ({protocol.ARRAYS, protocol.USERS}, {protocol.METRICS}):
         raise RefusedError("lacks the record of updates, users or metrics, or has more")
@@ -53,8 +58,8 @@ def read_users(
         raise RefusedError("answers for other users than those who were asked")
     if not len(used):
         raise RefusedError("holds no user's update")
-    if not np.isfinite(each["losses"]).all():
-        raise RefusedError("its users' training losses hold NaN or infinity")
+    if not ((each["rows"] >= 1) & (each["rows"] <= num_items)).all():
+        raise RefusedError(f"its users read fewer than 1 or more than {num_items} items")
     targets = targets_of(used)
     weight = len(used) if is_uniform else int(targets.sum())
     metrics = content.metric_records[protocol.METRICS]
@@ -63,21 +68,19 @@ def read_users(
             f"the weight of its users is {metrics.get(protocol.NUM_EXAMPLES)!r}, "
             f"declared were {weight}"
         )
-    loss, trained = metrics.get(protocol.TRAIN_LOSS), metrics.get(protocol.TRAINED_TARGETS)
-    if not isinstance(loss, float) or not math.isfinite(loss):
-        raise RefusedError(f"its training loss is {loss!r}")
-    if trained != int(targets.sum()):
-        raise RefusedError(f"trained-targets is {trained!r}, expected {int(targets.sum())}")
+    losses = [checked_loss(loss) for loss in each["losses"].tolist()]
     total = read_weights(content.array_records[protocol.ARRAYS], sent, np.dtype(np.float64))
     return Trained(
         reply,
         {name: array / weight for name, array in total.items()},
-        loss,
+        float(np.average(losses, weights=targets)),
         int(targets.sum()),
         "",
         weight,
         len(used),
         [Dropped(partition, NOT_FINITE, user=int(user)) for user in left_out],
+        used,
+        each["rows"],
     )
 
 
@@ -93,6 +96,6 @@ def _each(record: Mapping[str, Array]) -> NamedArrays:
         if array is None or array.dtype != dtype or array.ndim != 1:
             raise RefusedError(f"its users' {name!r} is no array of {np.dtype(dtype)} in a row")
         found[name] = array
-    if len({len(found[name]) for name in ("users", "losses", "norms")}) > 1:
-        raise RefusedError("its users, losses and norms are not equally many")
+    if len({len(found[name]) for name in ("users", "losses", "norms", "rows")}) > 1:
+        raise RefusedError("its users, losses, norms and rows are not equally many")
     return found

@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from flwr.serverapp.strategy import Strategy
@@ -29,6 +29,7 @@ class Recorder:
         every: rounds between checkpoints; 0 for none.
         about: what a resumed run must have in common with this one, as far as it is known.
         on_round: called with each line.
+        secrets: texts that no checkpoint may hold.
     """
 
     def __init__(
@@ -38,9 +39,10 @@ class Recorder:
         every: int,
         about: dict[str, Any],
         on_round: OnRound | None,
+        secrets: Mapping[str, str],
     ) -> None:
         self.folder, self._strategy, self._every = folder, strategy, every
-        self._about, self._on_round = about, on_round
+        self._about, self._on_round, self._secrets = about, on_round, secrets
         self._saved = -1
         self._last: Checkpoint | None = None
         self._has_told = False
@@ -63,7 +65,8 @@ class Recorder:
                 checkpoints = [*state.checkpoints, state.needed()][-KEPT:]
                 kept = state.copy()
                 kept.checkpoints = checkpoints
-                self._last = Checkpoint(line, kept, snapshot(self._strategy), self._about)
+                remembered = snapshot(self._strategy, self._secrets)
+                self._last = Checkpoint(line, kept, remembered, self._about)
                 if is_last or line["round"] % self._every == 0:
                     self.save()
                     state.checkpoints = checkpoints

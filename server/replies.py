@@ -21,6 +21,7 @@ from fedrec.errors import (
     ParticipationError,
     ResourceError,
 )
+from server.absences import NOT_ASKED, REPLIED_TWICE
 
 T = TypeVar("T")
 
@@ -107,17 +108,17 @@ def sort_replies(
         by_partition.setdefault(partition, []).append(reply)
     for partition, (first, *others) in sorted(by_partition.items()):
         if partition not in asked:
-            dropped += [Dropped(partition, "was not asked in this round")] * (1 + len(others))
+            dropped += [Dropped(partition, NOT_ASKED)] * (1 + len(others))
             continue
         if any(_digest(other) != _digest(first) for other in others):
             # Which of them came first is chance: none can be trusted.
             dropped.append(Dropped(partition, "replied more than once, each time something else"))
             continue
-        dropped += [Dropped(partition, "replied twice")] * len(others)
+        dropped += [Dropped(partition, REPLIED_TWICE)] * len(others)
         try:
             accepted[partition] = _read(first, partition, read)
         except RefusedError as refusal:
-            code, traceback = _exit_code(first), _traceback(first)
+            code, traceback = exit_code_of(first), _traceback(first)
             reason = _printable(str(refusal), LONGEST_REASON)
             dropped.append(Dropped(partition, reason, code, traceback))
     heard = {one.partition for one in dropped} | set(accepted)
@@ -172,12 +173,22 @@ def raise_failure(reply: Message) -> None:
     """Raise what a client says went wrong, as the kind of error that it was there."""
     reason = failure(reply)
     if reason is not None:
-        raise error_of(_exit_code(reply), _printable(reason, LONGEST_REASON))
+        raise error_of(exit_code_of(reply), _printable(reason, LONGEST_REASON))
 
 
-def error_of(exit_code: int, reason: str) -> FedrecError:
-    """The error of an exit code, as fedrec.errors lists them."""
-    return KINDS.get(exit_code, FedrecError)(reason)
+def error_of(
+    exit_code: int, reason: str, left_out: Mapping[str, list[dict[str, Any]]] | None = None
+) -> FedrecError:
+    """The error of an exit code, as fedrec.errors lists them.
+
+    Args:
+        exit_code: of the command line.
+        reason: its message.
+        left_out: whose replies were left out of what failed, for run.json.
+    """
+    error = KINDS.get(exit_code, FedrecError)(reason)
+    error.left_out = left_out or {}
+    return error
 
 
 def shared_exit_code(dropped: Sequence[Dropped]) -> int:
@@ -197,7 +208,7 @@ def _facts(reply: Message) -> Mapping[str, Any]:
     return reply.content.config_records.get(protocol.FACTS) or {}
 
 
-def _exit_code(reply: Message) -> int:
+def exit_code_of(reply: Message) -> int:
     """Exit code of the error that a client reports; 1 if it reports none."""
     code = _facts(reply).get("exit-code", 1)
     return code if isinstance(code, int) else 1

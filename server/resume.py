@@ -13,31 +13,36 @@ from fedrec import protocol
 from fedrec.config import Config
 from fedrec.config_keys import computed_keys, config_hash
 from fedrec.errors import ConfigError, DataError
+from fedrec.own_code import own_code
 from fedrec.report.history import COMPLETE, append_round, read_json, read_rounds
 from fedrec.report.page import write_report
+from fedrec.report.redaction import mark_secrets
 from fedrec.workbench import device
 from server.checkpoints import Checkpoint, load_checkpoint, remove_after
 from server.folder import RunFolder, versions
 
 SHOWN = 8  # differences in a message
 # What changes sums; the others only change how a run is carried or shown.
-Lost = Callable[[Checkpoint], Mapping[int, str]]
 VERSIONS = ("torch", "numpy", "flwr")
 
+Lost = Callable[[Checkpoint], Mapping[int, str]]
 
-def identity(config: Config, threads: int) -> dict[str, Any]:
+
+def identity(config: Config, threads: int, scorer: str) -> dict[str, Any]:
     """What a run and its continuation must have in common, but for the data.
 
     Args:
         config: of the run.
         threads: that a client's torch may use.
+        scorer: what is judged.
     """
     own = versions()
     return {
-        "config": computed_keys(config),
-        "code": protocol.code_files(),
+        "config": mark_secrets(computed_keys(config)),  # it goes into every checkpoint
+        "code": protocol.code_files() | own_code(config),
         "versions": {name: own[name] for name in VERSIONS if name in own},
         "machine": {"device": str(device(config)), "threads of a client": threads},
+        "what is judged": {"scorer": scorer},
     }
 
 
@@ -93,6 +98,7 @@ def checkpoint_to_resume(path: Path, config: Config, now: Mapping[str, Any]) -> 
                 f"the run in {path} has another config and left no checkpoint to compare with; "
                 "use --overwrite, or another folder"
             )
+        refuse_to_discard(path)
         return None
     found = differences(checkpoint.about, now)
     of_code = [one for one in found if one.startswith(("code:", "versions:"))]
@@ -105,6 +111,22 @@ def checkpoint_to_resume(path: Path, config: Config, now: Mapping[str, Any]) -> 
         raise ConfigError(f"{path} holds another run: {shown}{hint}")
     _check_history(path / "rounds.jsonl", checkpoint)
     return Resumed(checkpoint, [*notes, *of_code])
+
+
+def refuse_to_discard(path: Path) -> None:
+    """Refuse to begin again what left a history and wrote checkpoints, which all are gone.
+
+    Raises:
+        DataError: says what would be lost.
+    """
+    rounds, _ = read_rounds(path / "rounds.jsonl", must_exist=False)
+    # A checkpoint is written before the first line of history.
+    if rounds and read_json(path / "run.json").get("checkpoint_every"):
+        raise DataError(
+            f"{path / 'checkpoints'} holds no checkpoint, though the run wrote some; starting from "
+            f"the beginning would discard its history, rounds 0 to {rounds[-1].get('round')}; put "
+            "the folder back, or start again with --overwrite"
+        )
 
 
 def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -35,6 +35,7 @@ from server.replies import (
 from server.selection import enough
 from server.state import Accepted, Federation, State, array_record, as_sent, empty_line
 from server.strategies import least_replies
+from server.traffic import count_round
 
 ATTEMPTS = 2  # a round that fails is tried once more; the model stays as it was
 
@@ -84,6 +85,10 @@ def train_round(federation: Federation, state: State, number: int) -> dict[str, 
     trained = time.monotonic()
     loss, targets = _aggregate(federation, state, number, accepted)
     done = time.monotonic()
+    if choice.users:
+        line["bytes_down"], line["bytes_up"], state.seen = count_round(
+            federation.traffic, federation.population, state.seen, accepted.values()
+        )
     state.elapsed += done - start
     state.targets += targets
     state.megabytes += (line["bytes_down"] + line["bytes_up"]) / 1e6
@@ -94,6 +99,7 @@ def train_round(federation: Federation, state: State, number: int) -> dict[str, 
         "passes": state.targets / federation.census.total_targets,
         "elapsed": state.elapsed,
         "megabytes": state.megabytes,
+        "client_megabytes": state.megabytes / federation.num_clients,
     }
     line["seconds"] |= {
         "train": trained - start - line["seconds"]["check"],
@@ -115,6 +121,7 @@ def _enough_replies(
     number, share = line["round"], federation.config.federation.min_participation
     least = least_replies(federation.strategy)
     needed = max(enough(share, choice.num_clients), least)
+    left_out = {}
     for attempt in range(ATTEMPTS):
         asked = _ask(federation, state, number, choice, attempt)
         found = asked.found
@@ -129,17 +136,20 @@ def _enough_replies(
             line["dropped"] = [one.record("train") for one in found.dropped]
             return found.accepted
         line["retried"] = [one.record("train") for one in found.dropped]
+        left_out[f"round {number}, try {attempt + 1}"] = line["retried"]
         code, reason = shared_exit_code(found.dropped), first_reason(found.dropped)
         if code in USERS_OWN and not found.accepted:
             break
     if code != 1 and not found.accepted:
-        raise error_of(code, reason)
+        raise error_of(code, reason, left_out)
     why = f"federation.min-participation = {share}"
     if needed == least > 1:
         why = f"strategy.name = {federation.config.strategy.name!r} with its strategy.options"
-    raise ParticipationError(
+    raise error_of(
+        ParticipationError.exit_code,
         f"round {number}: {used} of {choice.num_clients} clients sent a usable reply, "
-        f"{needed} are needed ({why}); first reason: {reason}"
+        f"{needed} are needed ({why}); first reason: {reason}",
+        left_out,
     )
 
 
@@ -194,6 +204,7 @@ def _reader(
                 partition=partition,
                 asked=asked.users[partition],
                 targets_of=federation.population.targets_of,
+                num_items=len(federation.frequency) - 1,
                 is_uniform=config.federation.weighting == "uniform",
             )
         return read_training(
@@ -266,7 +277,17 @@ def _aggregate(
     combined, _ = federation.strategy.aggregate_train(number, replies)
     if combined is None:
         raise ParticipationError(f"round {number}: the strategy made no model of the replies")
-    weights = {name: combined[name].numpy().astype(np.float64) for name in state.weights}
+    weights = {
+        name: combined[name].numpy().astype(np.float64)
+        for name in state.weights
+        if name in combined
+    }
+    shapes = {name: array.shape for name, array in weights.items()}
+    if shapes != {name: array.shape for name, array in state.weights.items()}:
+        raise FedrecError(
+            f"round {number}: {federation.config.strategy.name} gave back other weights than it "
+            f"was given: {shapes}"
+        )
     for name, array in weights.items():
         if not np.isfinite(array).all():
             raise FedrecError(

@@ -10,7 +10,7 @@ from fedrec.randomness import generator
 
 
 def cohort_size(partitions: int, fraction: float) -> int:
-    """How many of the partitions a fraction is, rounded up to at least one."""
+    """How many of the partitions a fraction is, rounded up to at least one; .14 of 50 are 7."""
     return max(1, math.ceil(fraction * partitions - 1e-9))
 
 
@@ -83,12 +83,16 @@ class Population:
 
     def by_partition(self, users: np.ndarray) -> dict[int, np.ndarray]:
         """Partition -> which of ``users`` (m,), ascending, it holds."""
-        held_by = self.partitions[np.searchsorted(self.users, users)]
+        held_by = self.partitions[self.places(users)]
         return {int(p): users[held_by == p] for p in np.unique(held_by)}
 
     def targets_of(self, users: np.ndarray) -> np.ndarray:
         """(m,) training targets of ``users``."""
-        return self.targets[np.searchsorted(self.users, users)]
+        return np.asarray(self.targets[self.places(users)])
+
+    def places(self, users: np.ndarray) -> np.ndarray:
+        """(m,) where ``users`` are in the population."""
+        return np.asarray(np.searchsorted(self.users, users))
 
 
 _NONE = np.zeros(0, dtype=np.int64)
@@ -97,4 +101,4 @@ NOBODY = Population(_NONE, _NONE, _NONE)  # where partitions are the clients
 
 def enough(min_participation: float, chosen: int) -> int:
     """How many usable replies a round needs of the clients that it asked: at least one."""
-    return max(1, math.ceil(min_participation * chosen))
+    return cohort_size(chosen, min_participation)

@@ -1,10 +1,12 @@
 """A whole run, from a config and a Grid to a run folder with a report: new, or resumed."""
 
+import contextlib
 import gc
 import json
 import logging
 import signal
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +31,7 @@ from server.census import Census, take_census
 from server.checkpoints import Checkpoint
 from server.exchange import Watch, nothing
 from server.folder import RunFolder
-from server.interrupts import stop_if_asked
+from server.interrupts import uninterrupted
 from server.outcome import finish, reference_metrics, run_facts
 from server.place import has_run, locked, run_path
 from server.private_files import dismiss, lost_private_files
@@ -46,8 +48,10 @@ from server.resume import (
 from server.rounds import federate
 from server.selection import NOBODY, Population, cohort_size
 from server.state import Federation, State
-from server.strategies import check_cohort, check_unit, make_strategy
+from server.stop_file import forget_wish, stop_if_asked
+from server.strategies import check_cohort, check_unit, make_strategy, secret_options
 from server.strategy_state import restore, snapshot
+from server.traffic import traffic_of
 
 
 def serve(
@@ -85,11 +89,9 @@ def serve(
     check_cohort(strategy, cohort_size(config.partition.count, config.federation.fraction))
     if config.run.checkpoint_every:
         snapshot(strategy)  # refuses one whose state no checkpoint could hold
-    # No sum over replies may depend on the number of cores: torch's here, Krum's in numpy's BLAS.
-    torch.set_num_threads(1)
-    threadpool_limits(1, user_api="blas")
-    path, about = run_path(config), identity(config, threads)
-    with locked(path):
+    path, about = run_path(config), identity(config, threads, scorer)
+    with one_thread(), locked(path):
+        forget_wish(path)
         resumed = None
         if config.run.resume and has_run(path):
             if finished(path, config):
@@ -99,20 +101,45 @@ def serve(
             folder = RunFolder.create(path, config, engine=engine, command=command)
         else:
             folder = RunFolder.found(path)
-        recorder = Recorder(folder, strategy, config.run.checkpoint_every, about, on_round)
+        every, secrets = config.run.checkpoint_every, secret_options(config.strategy.options)
+        recorder = Recorder(folder, strategy, every, about, on_round, secrets)
 
         def watch(arrived: int, asked: int) -> None:
             stop_if_asked(path)
             on_wait(arrived, asked)
 
         try:
-            _run(grid, config, strategy, engine, recorder, resumed, scorer, watch)
+            census, token = _run(grid, config, strategy, engine, recorder, resumed, scorer, watch)
         except BaseException as error:
-            recorder.save_if_possible()
-            folder.fail(error, _exit_code(error))
+            with uninterrupted():  # a second Ctrl-C, too, finds a folder that says how it ended
+                recorder.save_if_possible()
+                folder.fail(error, _exit_code(error))
             raise
         write_report(path)
+        say_goodbye(grid, census, token, folder)
     return path
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """No sum over replies may depend on the number of cores: torch's, or Krum's in numpy's BLAS."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with threadpool_limits(1, user_api="blas"):
+            yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def say_goodbye(grid: Grid, census: Census, token: str, folder: RunFolder) -> None:
+    """Let the clients forget a run that is complete, whatever becomes of that."""
+    with uninterrupted():
+        try:
+            dismiss(grid, census, token)
+        except Exception as error:  # of the engine; the run is done all the same
+            with contextlib.suppress(FedrecError):
+                folder.log(f"the clients' private files were left where they are: {error}")
 
 
 def _run(
@@ -124,10 +151,10 @@ def _run(
     resumed: Resumed | None,
     scorer: str,
     watch: Watch,
-) -> None:
-    """Census, model, references, rounds, end."""
+) -> tuple[Census, str]:
+    """Census, model, references, rounds, end; who is there, and the name of their files."""
     folder, timeout = recorder.folder, config.federation.round_timeout
-    census = take_census(grid, config.partition.count, timeout, watch)
+    census = take_census(grid, config.partition.count, config.model.max_length, timeout, watch)
     data = {"data": {"events": census.data_hash, "meanings": census.table_hash}}
     token, done = uuid.uuid4().hex, -1
     if resumed is not None:
@@ -158,7 +185,8 @@ def _run(
     state = State(_initial_weights(config, model))
     if resumed is not None:
         state = resumed.checkpoint.state
-        restore(strategy, resumed.checkpoint.strategy)
+        secrets = secret_options(config.strategy.options)
+        restore(strategy, resumed.checkpoint.strategy, secrets)
     recorder.begin(data | {"token": token}, done)
     federation = Federation(
         grid,
@@ -167,8 +195,10 @@ def _run(
         census,
         token,
         frequency,
+        len(model.view_names),
         scorer,
         population_of(config, census),
+        traffic_of(model, state.weights, config.federation.upload),
         _absences(config),
         watch,
     )
@@ -180,7 +210,7 @@ def _run(
     finally:
         gc.unfreeze()
         recorder.tell_traceback(state)  # of a round that failed, too
-    dismiss(grid, census, token)
+    return census, token
 
 
 def _absences(config: Config) -> Absences:

@@ -12,11 +12,13 @@ from flwr.serverapp.strategy import Strategy
 from fedrec import protocol
 from fedrec.config import Config
 from fedrec.models.parameters import NamedArrays
+from fedrec.own_code import client_fingerprint
 from server.absences import Absences
 from server.census import Census
 from server.exchange import Watch, nothing
 from server.replies import Dropped
 from server.selection import NOBODY, Population
+from server.traffic import NOTHING, UserTraffic
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class State:
         elapsed: seconds spent in rounds.
         targets: training targets used so far.
         megabytes: training traffic so far.
+        seen: which users took part, a bit for each in hexadecimal, where every user is a client.
         checkpoints: partition -> rounds whose private files a checkpoint needs, of the last ones.
         traceback: the first one that a client reported; empty if none did.
     """
@@ -61,6 +64,7 @@ class State:
     elapsed: float = 0.0
     targets: int = 0
     megabytes: float = 0.0
+    seen: str = ""
     checkpoints: list[dict[int, set[int]]] = field(default_factory=list)
     traceback: str = ""
 
@@ -106,8 +110,10 @@ class Federation:
         census: who is there.
         token: names the clients' private files of this run.
         frequency: (V + 1,) int64 training events per item over all clients, zeros if not shared.
+        num_views: of the model: so many gate weights come with every rank.
         scorer: what is judged: "model", or "popularity", which trains nothing.
         population: the users that can be drawn, where every user is a client.
+        traffic: of one of them.
         absences: who is known beforehand not to answer.
         watch: looks on while the server waits.
     """
@@ -118,10 +124,17 @@ class Federation:
     census: Census
     token: str
     frequency: np.ndarray
+    num_views: int
     scorer: str = "model"
     population: Population = NOBODY
+    traffic: UserTraffic = NOTHING
     absences: Absences = field(default_factory=Absences)
     watch: Watch = nothing
+
+    @property
+    def num_clients(self) -> int:
+        """Partitions, or users where each is a client."""
+        return len(self.population.users) or len(self.census.partitions)
 
     def message_config(
         self, round: int, partition: int, state: State, accepted: Mapping[int, Accepted]
@@ -141,6 +154,7 @@ class Federation:
         return {
             protocol.FORMAT_KEY: protocol.FORMAT,
             protocol.CODE: protocol.code_fingerprint(),
+            protocol.OWN_CODE: client_fingerprint(self.config),
             protocol.TOKEN: self.token,
             protocol.ROUND: round,
             protocol.PARTITION: partition,
@@ -179,6 +193,7 @@ def empty_line(number: int) -> dict[str, Any]:
         "bytes_up": 0,
         "bytes_evaluate": 0,
         "megabytes": 0.0,
+        "client_megabytes": 0.0,
         "validation": None,
         "clients": None,
         "client_values": None,

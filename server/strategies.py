@@ -12,6 +12,7 @@ from flwr.serverapp.strategy import Strategy
 from fedrec import protocol
 from fedrec.dotted import DOTTED_NAME, import_dotted
 from fedrec.errors import ConfigError
+from fedrec.report.redaction import secret_texts
 from server.server_adam import ServerAdam
 
 STRATEGIES: dict[str, type[Strategy]] = {
@@ -179,6 +180,11 @@ def parse_options(text: str) -> dict[str, Any]:
             f"({error})"
         ) from error
     return table
+
+
+def secret_options(text: str) -> dict[str, str]:
+    """The texts in ``strategy.options`` that are secrets by the names of their keys."""
+    return secret_texts(parse_options(text))
 
 
 def _strategy_class(name: str) -> type[Strategy]:

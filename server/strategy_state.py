@@ -8,6 +8,7 @@ and dictionaries of those. Restored, every value has the type and the bits that 
 import functools
 import math
 import types
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,8 +42,12 @@ class Snapshot:
     values: dict[str, Any]
 
 
-def snapshot(strategy: Strategy) -> Snapshot:
+def snapshot(strategy: Strategy, secrets: Mapping[str, str] | None = None) -> Snapshot:
     """The state of a strategy; called before the first round it tells whether there can be one.
+
+    Args:
+        strategy: which.
+        secrets: name -> text that must not be written down; its name stands where it was.
 
     Raises:
         ConfigError: the strategy keeps something that is neither number, text nor array.
@@ -51,13 +56,14 @@ def snapshot(strategy: Strategy) -> Snapshot:
     values: dict[str, Any] = {"class": _name(type(strategy))}
     try:
         if _says_itself(strategy):
-            values["state_dict"] = _pack(strategy.state_dict(), "", arrays)  # type: ignore[attr-defined]  # just looked
+            state = _pack(strategy.state_dict(), "", arrays)  # type: ignore[attr-defined]  # just looked
+            values["state_dict"] = _without(secrets or {}, state)
             return Snapshot(arrays, values)
         # A function is there again after construction; its name tells whether it is the same.
         functions = {k: v for k, v in vars(strategy).items() if _is_function(v, strategy)}
         values["functions"] = {key: _function_name(value) for key, value in functions.items()}
         values["attributes"] = {
-            key: _pack(value, key, arrays)
+            key: _without(secrets or {}, _pack(value, key, arrays))
             for key, value in vars(strategy).items()
             if key not in functions
         }
@@ -69,8 +75,13 @@ def snapshot(strategy: Strategy) -> Snapshot:
     return Snapshot(arrays, values)
 
 
-def restore(strategy: Strategy, saved: Snapshot) -> None:
+def restore(strategy: Strategy, saved: Snapshot, secrets: Mapping[str, str] | None = None) -> None:
     """Give a newly made strategy the state of the one that the snapshot was taken of.
+
+    Args:
+        strategy: which.
+        saved: its state.
+        secrets: those that it was taken with.
 
     Raises:
         ConfigError: a function that the strategy was not made with.
@@ -83,7 +94,8 @@ def restore(strategy: Strategy, saved: Snapshot) -> None:
             f"uses {name}"
         )
     if "state_dict" in saved.values:
-        strategy.load_state_dict(_unpack(saved.values["state_dict"], saved.arrays))  # type: ignore[attr-defined]  # snapshot looked
+        state = _with(secrets or {}, saved.values["state_dict"])
+        strategy.load_state_dict(_unpack(state, saved.arrays))  # type: ignore[attr-defined]  # snapshot looked
         return
     for key, function in saved.values["functions"].items():
         there = getattr(strategy, key, None)
@@ -93,7 +105,7 @@ def restore(strategy: Strategy, saved: Snapshot) -> None:
                 "made, which a checkpoint cannot hold; give it state_dict and load_state_dict"
             )
     for key, value in saved.values["attributes"].items():
-        setattr(strategy, key, _unpack(value, saved.arrays))
+        setattr(strategy, key, _unpack(_with(secrets or {}, value), saved.arrays))
 
 
 class _NotStorableError(Exception):
@@ -125,6 +137,42 @@ def _pack(value: Any, path: str, arrays: NamedArrays) -> Any:
     if isinstance(value, np.generic):
         return {"scalar": _keep(np.asarray(value), path, arrays)}
     raise _NotStorableError(path, value)
+
+
+def _without(secrets: Mapping[str, str], node: Any) -> Any:
+    """Packed values in which every text that holds a secret became pieces that name it."""
+    if isinstance(node, list):
+        return [_without(secrets, one) for one in node]
+    if isinstance(node, dict):
+        return {kind: _without(secrets, inner) for kind, inner in node.items()}
+    if not isinstance(node, str) or not any(secret in node for secret in secrets.values()):
+        return node
+    pieces: list[Any] = [node]
+    # The longest first: it may hold another one.
+    for name, secret in sorted(secrets.items(), key=lambda pair: -len(pair[1])):
+        pieces = [
+            part
+            for piece in pieces
+            for part in (_split(piece, secret, name) if isinstance(piece, str) else [piece])
+        ]
+    return {"pieces": pieces}
+
+
+def _split(text: str, secret: str, name: str) -> list[Any]:
+    first, *others = text.split(secret)
+    return [first, *(part for other in others for part in ({"secret": name}, other))]
+
+
+def _with(secrets: Mapping[str, str], node: Any) -> Any:
+    """Packed values with the secrets where their names stood."""
+    if isinstance(node, list):
+        return [_with(secrets, one) for one in node]
+    if not isinstance(node, dict):
+        return node
+    if "pieces" in node:
+        pieces = [one if isinstance(one, str) else secrets[one["secret"]] for one in node["pieces"]]
+        return "".join(pieces)
+    return {kind: _with(secrets, inner) for kind, inner in node.items()}
 
 
 def _unpack(node: Any, arrays: NamedArrays) -> Any:

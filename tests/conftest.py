@@ -1,6 +1,7 @@
 """Small shared data: 40 items, 12 users, a 2-layer model, a federation of 60 synthetic users."""
 
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,10 @@ from fedrec.config_keys import flatten, read_config
 from fedrec.data.catalog import Catalog
 from fedrec.data.sequences import Sequences
 from fedrec.data.splits import training_part
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell starts a job in the background with Ctrl-C ignored, and so do all its children.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 NUM_ITEMS = 40
 SMALL = {

@@ -97,7 +97,7 @@ def _resumed(tries: Tries, killed: Path, name: str, number: int) -> Outcome:
     if code == 0:
         found = tries.differences(folder)
         log = (folder / "log.txt").read_text(encoding="utf-8")
-        if not newest.exists() or "cannot be used" in log or name == "no checkpoint left":
+        if "cannot be used" in log:
             return Outcome(FAULT, name, not found, "; ".join(found) or "recovered, same hash")
         return Outcome(
             FAULT, name, False, "recovered, but the log does not say that one is damaged"

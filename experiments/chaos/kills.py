@@ -1,4 +1,4 @@
-"""SIGKILL for workers and for the server, at times drawn uniformly over the run."""
+"""SIGKILL at times drawn uniformly: for workers over the rounds, for the server over the run."""
 
 import os
 import signal
@@ -8,15 +8,17 @@ from pathlib import Path
 from experiments.chaos.running import Running
 from experiments.chaos.tries import (
     ENDED,
+    REPORT,
+    ROUNDS,
     Outcome,
     Tries,
     draft,
     has_begun,
+    num_lines,
     phase,
     resume,
     run_words,
 )
-from fedrec.errors import ConfigError
 from fedrec.randomness import generator
 
 REDRAWS = 10  # of a time that came after the end: runs are not equally fast
@@ -36,17 +38,17 @@ def kill_workers(tries: Tries, number: int, *, everyone: bool) -> Outcome:
         place = tries.place(fault, number) / str(redraw)
         folder = place / "run"
         with Running(run_words("ray", folder, every=2), place, tries.home) as running:
-            begun = _sleep_into(running, folder, draw.random() * tries.seconds["ray"])
-            if not running.wait_until(lambda: bool(running.workers())):
-                tries.seconds["ray"] = time.monotonic() - begun
-                if running.failed():
-                    return Outcome(fault, "before the kill", False, running.last_words())
-                continue
-            workers = running.workers()
-            if not workers:
+            # While the report is made, workers have nothing to do: a kill there would show nothing.
+            lines, seconds = int(draw.integers(ROUNDS + 1)), draw.random() * tries.round_seconds
+            _wait_for_lines(running, folder, lines)
+            time.sleep(seconds)
+            running.wait_until(lambda: bool(running.workers()))
+            workers, when = running.workers(), phase(folder)
+            if running.failed():
+                return Outcome(fault, "before the kill", False, running.last_words())
+            if not workers or when in (REPORT, ENDED):
                 continue
             hit = workers if everyone else [int(draw.choice(workers))]
-            when = phase(folder)
             for pid in hit:
                 os.kill(pid, signal.SIGKILL)
             code = running.end()
@@ -89,7 +91,7 @@ def kill_server(tries: Tries, engine: str, number: int, *, saving: bool) -> Outc
         words_of_end = f"resumed: exit code {code}, {_said(found, left)}"
         if code:
             words_of_end += f": {said}"
-        is_good = code == (ConfigError.exit_code if when == ENDED else 0) and not found and not left
+        is_good = code == 0 and not found and not left
         return Outcome(fault, when, is_good, words_of_end, len(left))
     return Outcome(fault, "never", False, "every run ended before it could be killed")
 
@@ -100,6 +102,11 @@ def _sleep_into(running: Running, folder: Path, seconds: float) -> float:
     begun = time.monotonic()
     running.wait_until(lambda: time.monotonic() >= begun + seconds)
     return begun
+
+
+def _wait_for_lines(running: Running, folder: Path, lines: int) -> None:
+    """Wait until so many rounds are written down, or the run is over."""
+    running.wait_until(lambda: num_lines(folder) >= lines, every=0.005)
 
 
 def _wait_for_draft(running: Running, folder: Path) -> bool:

@@ -67,9 +67,13 @@ class Running:
         self._known |= found
         return found
 
+    def titles(self) -> dict[int, bytes]:
+        """Its live processes, pid -> title."""
+        return {pid: _title(pid) for pid in self.processes()}
+
     def workers(self) -> list[int]:
         """Its live Ray workers that clients run in."""
-        return sorted(pid for pid in self.processes() if _title(pid).startswith(WORKER))
+        return sorted(pid for pid, title in self.titles().items() if title.startswith(WORKER))
 
     def goes_on(self) -> bool:
         """Whether the command has not ended."""

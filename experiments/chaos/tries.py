@@ -23,7 +23,8 @@ SETTINGS = (
     | {"federation.rounds": ROUNDS, "federation.evaluate-every": 1}
 )
 DRAFT = re.compile(r"\.round-(\d+)\.draft")
-ENDED = "the end, all written"  # where there is nothing to resume, which is then refused
+REPORT = "report"
+ENDED = "the end, all written"  # where there is nothing left to resume
 ENGINES = {"inline": ("--engine", "inline"), "ray": ("--engine", "ray", "--workers", "2")}
 
 
@@ -65,6 +66,14 @@ class Tries:
     def home(self) -> Path:
         """FEDREC_HOME: the prepared data is made once."""
         return self.scratch / "home"
+
+    @property
+    def round_seconds(self) -> float:
+        """Of a round on Ray without a fault, its evaluation included."""
+        return (
+            float(read_rounds(self.scratch / "fault-free-ray" / "rounds.jsonl")[0][-1]["elapsed"])
+            / ROUNDS
+        )
 
     @property
     def fault_free(self) -> Path:
@@ -113,33 +122,37 @@ def fault_free(scratch: Path, seed: int, engines: Sequence[str]) -> Tries:
 
 
 def has_begun(folder: Path) -> bool:
-    """Whether a run has left its first file."""
+    """Whether a run has left what it can be gone on with."""
     return (folder / "run.json").exists()
 
 
-def resume(tries: Tries, folder: Path, place: Path) -> tuple[int, str]:
-    """Go on with a run that was killed: exit code and last line.
+def num_lines(folder: Path) -> int:
+    """How many rounds of a run are written down, round 0 included."""
+    try:
+        return len(read_rounds(folder / "rounds.jsonl")[0])
+    except DataError:
+        return 0
 
-    Whoever is killed before config.toml is written left nothing to go on with; then the same
-    command is given again, with --resume.
-    """
-    if (folder / "config.toml").exists():
-        return run_to_end(["resume", "--quiet", str(folder)], place, tries.home)
-    return run_to_end([*run_words("inline", folder, every=1), "--resume"], place, tries.home)
+
+def resume(tries: Tries, folder: Path, place: Path) -> tuple[int, str]:
+    """Go on with a run that was killed: exit code and last line."""
+    return run_to_end(["resume", "--quiet", str(folder)], place, tries.home)
 
 
 def phase(folder: Path) -> str:
     """What a run was doing when it was killed, by what it left."""
     try:
         about = read_json(folder / "run.json")
-        lines, _ = read_rounds(folder / "rounds.jsonl")
     except DataError:
         return "start-up"
+    lines = num_lines(folder)
     if about.get("status") == "done":
-        return ENDED if (folder / "report.html").exists() else "report"
+        return ENDED if (folder / "report.html").exists() else REPORT
     if number := draft(folder):
         return f"saving checkpoint {number}"
-    return f"round {len(lines)}" if len(lines) <= ROUNDS else "final evaluation"
+    if not lines:
+        return "start-up"
+    return f"round {lines}" if lines <= ROUNDS else "final evaluation"
 
 
 def draft(folder: Path) -> str:

@@ -175,6 +175,8 @@ def _tiles(run: Run) -> list[Record]:
     tiles.append({"name": "Rounds", "value": f"{done:,}", "note": kept})
     passes = last.get("passes")
     note = f"data passes: {passes:,.3g}" if passes else ""
+    if of_one := last.get("client_megabytes"):
+        note += f"; {of_one:,.3g} MB a client"
     megabytes = f"{last.get('megabytes', 0):,.1f} MB"
     tiles.append({"name": "Training traffic", "value": megabytes, "note": note})
     seconds = run.about.get("seconds") or last.get("elapsed") or 0

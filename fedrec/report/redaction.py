@@ -1,5 +1,6 @@
 """Keep secrets out of what a run shows: config values, commands, messages."""
 
+import hashlib
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -8,10 +9,12 @@ HIDDEN = "(hidden)"
 SECRET_ENDINGS = ("token", "key", "password", "secret")
 
 _ENDINGS = "|".join(SECRET_ENDINGS)
-_VALUE = r"""("[^"]*"|'[^']*'|[^\s,;'"]+)"""
+_TEXT = r"""\"{3}.*?\"{3}|'{3}.*?'{3}|"(?:[^"\\]|\\.)*"|'[^']*'"""
+_VALUE = rf"""({_TEXT}|\[[^\]]*\]|\{{[^}}]*\}}|[^\s,;'"]+)"""
 # `llm.api-key=value`, and "api-key": "value" as JSON writes it; a message's "unknown key: x" stays.
-_ASSIGNED = re.compile(rf"""([\w.-]*(?:{_ENDINGS})(?:["']?\s*=|["']\s*:)\s*){_VALUE}""", re.I)
-_OPTION = re.compile(rf"""(--?[\w.-]*(?:{_ENDINGS})\s+){_VALUE}""", re.I)
+_NAMED = rf"""[\w.-]*(?:{_ENDINGS})"""
+_ASSIGNED = re.compile(rf"""({_NAMED}(?:["']?\s*=|["']\s*:)\s*){_VALUE}""", re.I | re.S)
+_OPTION = re.compile(rf"""((?<![\w.-])--?{_NAMED}\s+){_VALUE}""", re.I | re.S)
 _ADDRESS = re.compile(r"://[^/@\s]+@")
 
 
@@ -26,6 +29,40 @@ def hide_secrets(config: Mapping[str, Any]) -> dict[str, Any]:
         name: HIDDEN if is_secret(name) and value not in ("", None) else _inside(value)
         for name, value in config.items()
     }
+
+
+def mark_secrets(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Copy a flat config like ``hide_secrets``, with a mark beside what was hidden.
+
+    The mark is the start of a sha256: another secret has another one, and it tells no secret.
+    """
+    hidden = hide_secrets(config)
+    for name, value in config.items():
+        if hidden[name] != value:
+            hidden[name] = f"{hidden[name]} #{hashlib.sha256(str(value).encode()).hexdigest()[:8]}"
+    return hidden
+
+
+def secret_texts(value: Any, name: str = "", *, inside: bool = False) -> dict[str, str]:
+    """Every text under a secret key at any depth, by its path such as ``llm/api-key``.
+
+    Args:
+        value: a config, or a part of it.
+        name: path of the part.
+        inside: it is under a secret key.
+    """
+    found: dict[str, str] = {}
+    match value:
+        case Mapping():
+            for key, inner in value.items():
+                path = f"{name}/{key}" if name else str(key)
+                found |= secret_texts(inner, path, inside=inside or is_secret(str(key)))
+        case list():
+            for number, inner in enumerate(value):
+                found |= secret_texts(inner, f"{name}/{number}", inside=inside)
+        case str() if inside and value:
+            found[name] = value
+    return found
 
 
 def hide_secrets_in_text(text: str, config: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ the weights per user, where item rows are copied only if the user's training rea
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -70,10 +71,19 @@ def train_cohort(
         for step in range(plan.steps if loss.shared_negatives else 0)
     ]
     trainer = _Trainer(model, plan, loss, seed, round, shared)
-    total = CohortSum(model, plan)
+    total = CohortSum(model, plan, seed=seed, round=round)
     for group in groups_by_length(windows, plan.max_length, plan.group_tokens):
         trainer.train(group, total)
     return total.update(users[lengths < MIN_TRAINING_EVENTS])
+
+
+def rows_read(steps: Sequence[UserStep], shared: Sequence[Ints], loss: CohortLoss) -> int:
+    """How many items' rows a user's steps read."""
+    if loss.name == "softmax":
+        return loss.num_items
+    read = [part for step in steps for part in (step.items, step.targets)]
+    read += [step.negatives.ravel() for step in steps if step.negatives is not None]
+    return len(np.unique(np.concatenate([*read, *shared])))
 
 
 class _Trainer:
@@ -100,6 +110,7 @@ class _Trainer:
     def train(self, group: Sequence[UserWindows], total: CohortSum) -> None:
         """Train the users of a group and add their updates to the sum."""
         drawn = [self._drawn(one) for one in group]
+        rows = [rows_read(steps, self.shared, self.loss) for steps in drawn]
         if self.plan.is_one_gradient:
             weights, steps = self._laid(group, drawn, together=True)
             shares = torch.tensor(total.shares(group)).to(self.device, self.dtype)
@@ -111,14 +122,14 @@ class _Trainer:
                 shares=shares,
                 learning_rate=self.plan.learning_rate,
             )
-            if total.add_joint(group, weights, updates, losses):
+            if total.add_joint(group, weights, updates, losses, rows):
                 return
         # Also after a joint gradient that is not finite: one by one, only the broken user goes.
         own, steps = self._laid(group, drawn, together=False)
         updates, losses = own_updates(
             self.forward, own, steps, lambda step: self._unknown(own, step), plan=self.plan
         )
-        total.add_own(group, own, updates, losses)
+        total.add_own(group, own, updates, losses, rows)
 
     def _drawn(self, one: UserWindows) -> Sequence[UserStep]:
         return user_steps(

@@ -25,6 +25,7 @@ class CohortPlan:
         proximal_mu: weight of the FedProx term; 0 is FedAvg.
         clip_norm: bound on the norm of a user's update; 0 for none.
         weighting: "targets", a user's number of targets, or "uniform", 1.
+        upload: how a user's update is sent: float32, or rounded to float16 or int8.
         group_tokens: targets of a group, padding included. The order of float sums hangs on it,
             so it is a setting and never measured.
     """
@@ -42,6 +43,7 @@ class CohortPlan:
     proximal_mu: float = 0.0
     clip_norm: float = 0.0
     weighting: str = "targets"
+    upload: str = "float32"
     group_tokens: int = 4096
 
     def __post_init__(self) -> None:
@@ -56,4 +58,5 @@ class CohortPlan:
             and self.optimizer == "sgd"
             and self.weight_decay == 0
             and self.clip_norm == 0
+            and self.upload == "float32"
         )

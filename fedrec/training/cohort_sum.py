@@ -10,6 +10,7 @@ from torch import Tensor
 
 from fedrec.models.recommender import Recommender
 from fedrec.training.cohort_plan import CohortPlan
+from fedrec.training.rounding import rounded
 from fedrec.training.side_by_side import Weights
 from fedrec.training.windows import Ints, UserWindows
 
@@ -27,6 +28,7 @@ class CohortUpdate:
         losses: (U,) mean loss over the targets of all steps.
         targets: (U,) targets of one pass over the windows that the plan reads.
         norms: (U,) norm of the update before clipping; NaN where one gradient did for all.
+        rows: (U,) items whose rows the user's training read: what a device would be sent.
         left_out: users whose update is not finite.
         idle: users without a target.
     """
@@ -37,6 +39,7 @@ class CohortUpdate:
     losses: Floats
     targets: Ints
     norms: Floats
+    rows: Ints
     left_out: Ints
     idle: Ints
 
@@ -46,17 +49,19 @@ class CohortSum:
 
     Args:
         model: names and shapes what it sums.
-        plan: how users are weighed and clipped.
+        plan: how users are weighed and clipped, and what they send.
+        seed: of the run.
+        round: from 1.
     """
 
-    def __init__(self, model: Recommender, plan: CohortPlan) -> None:
-        self.plan = plan
+    def __init__(self, model: Recommender, plan: CohortPlan, *, seed: int, round: int) -> None:
+        self.plan, self.seed, self.round = plan, seed, round
         self.total = {
             name: torch.zeros_like(parameter, dtype=torch.float64)
             for name, parameter in model.named_parameters()
             if parameter.requires_grad
         }
-        self.done: list[tuple[int, float, int, float]] = []  # user, loss, targets, norm
+        self.done: list[tuple[int, float, int, float, int]] = []  # user, loss, targets, norm, rows
         self.left_out: list[int] = []
 
     def shares(self, group: Sequence[UserWindows]) -> list[float]:
@@ -71,13 +76,14 @@ class CohortSum:
         weights: Weights,
         updates: dict[str, Tensor],
         losses: Tensor,
+        rows: Sequence[int],
     ) -> bool:
         """Add a sum over the group; false, and nothing added, if it is not finite."""
         if not all(bool(update.isfinite().all()) for update in updates.values()):
             return False
         self._add(weights, updates, torch.ones(1).to(losses))
-        for one, loss in zip(group, losses.tolist(), strict=True):
-            self.done.append((one.user, loss, one.num_targets, float("nan")))
+        for one, loss, count in zip(group, losses.tolist(), rows, strict=True):
+            self.done.append((one.user, loss, one.num_targets, float("nan"), count))
         return True
 
     def add_own(
@@ -86,6 +92,7 @@ class CohortSum:
         weights: Weights,
         updates: dict[str, Tensor],
         losses: Tensor,
+        rows: Sequence[int],
     ) -> None:
         """Clip each user's update and add those that are finite."""
         own = [update.view(len(group), -1) for update in updates.values()]
@@ -98,13 +105,40 @@ class CohortSum:
             shares[~is_finite] = 0
             for part in own:
                 part[~is_finite] = 0  # 0 times NaN is NaN
-        self._add(weights, updates, shares)
-        facts = zip(group, losses.tolist(), norms.tolist(), is_finite.tolist(), strict=True)
-        for one, loss, norm, is_fine in facts:
+        self._add(weights, self._sent(group, weights, updates), shares)
+        facts = (group, losses.tolist(), norms.tolist(), rows, is_finite.tolist())
+        for one, loss, norm, count, is_fine in zip(*facts, strict=True):
             if is_fine:
-                self.done.append((one.user, loss, one.num_targets, norm))
+                self.done.append((one.user, loss, one.num_targets, norm, count))
             else:
                 self.left_out.append(one.user)
+
+    def _sent(
+        self, group: Sequence[UserWindows], weights: Weights, updates: dict[str, Tensor]
+    ) -> dict[str, Tensor]:
+        """What arrives of the users' updates; the scale of rounding takes clipping's factor along.
+
+        A user's rows are drawn at their own number: the padding behind them depends on the group.
+        """
+        if self.plan.upload == "float32":
+            return updates
+        counts = [int(row.count_nonzero()) + 1 for row in weights.needed]
+        arrived = {}
+        for name, update in updates.items():
+            each = (
+                update.view(len(group), -1, *update.shape[1:]).clone()
+                if (name in weights.rows)
+                else update.clone()
+            )
+            for place, one in enumerate(group):
+                own = each[place, : counts[place]] if name in weights.rows else each[place]
+                own.copy_(
+                    rounded(
+                        own, self.plan.upload, one.user, path=(self.round, name), seed=self.seed
+                    )
+                )
+            arrived[name] = each.view(update.shape)
+        return arrived
 
     def _add(self, weights: Weights, updates: dict[str, Tensor], shares: Tensor) -> None:
         """Add updates of S weight sets, each times its share (S,)."""
@@ -122,7 +156,7 @@ class CohortSum:
     def update(self, idle: Ints) -> CohortUpdate:
         """What came of all groups."""
         done = sorted(self.done)
-        users, losses, targets, norms = zip(*done, strict=True) if done else ((), (), (), ())
+        users, losses, targets, norms, rows = zip(*done, strict=True) if done else ((),) * 5
         is_uniform = self.plan.weighting == "uniform"
         return CohortUpdate(
             total={name: array.cpu().numpy() for name, array in self.total.items()},
@@ -131,6 +165,7 @@ class CohortSum:
             losses=np.array(losses, dtype=np.float64),
             targets=np.array(targets, dtype=np.int64),
             norms=np.array(norms, dtype=np.float64),
+            rows=np.array(rows, dtype=np.int64),
             left_out=np.array(sorted(self.left_out), dtype=np.int64),
             idle=np.sort(idle),
         )

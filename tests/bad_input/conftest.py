@@ -61,7 +61,12 @@ def fedrec(
 ) -> Iterator[Callable[..., Ended]]:
     """Call the command as a shell would, in this process: ``fedrec("data", "describe", ...)``."""
     monkeypatch.delenv("FEDREC_DEBUG", raising=False)
-    handler = signal.getsignal(signal.SIGTERM)
+    handlers = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)}
+
+    def as_in_a_new_process() -> None:
+        _forget()
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
     def paths() -> frozenset[str]:
         found = (path for path in fedrec_home.rglob("*") if path.suffix != ".lock")
@@ -69,7 +74,7 @@ def fedrec(
 
     def call(*words: object) -> Ended:
         monkeypatch.setattr(sys, "argv", ["fedrec", *map(str, words)])
-        _forget()
+        as_in_a_new_process()
         before = paths()
         capsys.readouterr()
         with pytest.raises(SystemExit) as end:
@@ -78,7 +83,7 @@ def fedrec(
         return Ended(int(end.value.code or 0), shown, errors, paths() - before)
 
     yield call
-    signal.signal(signal.SIGTERM, handler)
+    as_in_a_new_process()
 
 
 def _forget() -> None:

@@ -3,9 +3,12 @@
 import json
 import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
+
+import server.serving
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 
@@ -76,11 +79,43 @@ def test_fault_56_when_all_are_damaged_the_run_is_refused_and_nothing_touched(
     assert content_of(stopped) == before
 
 
-def test_fault_56_without_checkpoints_a_run_begins_again(fedrec, stopped, whole):
+def test_fault_56_a_history_whose_checkpoints_are_gone_is_not_thrown_away(
+    fedrec, run, refused, stopped, stoppable, csv, events, whole
+):
     shutil.rmtree(stopped / "checkpoints")
-    ended = fedrec("resume", stopped)
+    before = content_of(stopped)
+    words = (
+        f"{stopped / 'checkpoints'} holds no checkpoint",
+        "would discard its history, rounds 0 to 3",
+        "put the folder back, or start again with --overwrite",
+    )
+    for ended in (
+        fedrec("resume", stopped),
+        fedrec("resume", "--quiet", stopped),
+        run(csv(events), *stoppable, "run.resume=true"),
+    ):
+        refused(ended, 4, *words)
+        assert ended.shown == ""
+    assert content_of(stopped) == before
+    ended = run(csv(events), *stoppable, "run.overwrite=true")
     assert ended.code == 0, ended.errors
     whole(stopped)
+
+
+def test_fault_56_a_run_that_was_to_write_no_checkpoint_begins_again(
+    fedrec, run, csv, events, whole, monkeypatch, stoppable, fedrec_home
+):
+    with monkeypatch.context() as patch:
+        patch.setattr(server.serving, "finish", lambda *_: signal.raise_signal(signal.SIGINT))
+        ended = run(csv(events), *stoppable, "run.checkpoint-every=0")
+    assert ended.code == 130, ended.errors
+    folder = fedrec_home / "runs" / "small"
+    assert (folder / "rounds.jsonl").exists()
+    assert not (folder / "checkpoints").exists()
+    ended = fedrec("resume", folder)
+    assert ended.code == 0, ended.errors
+    assert "no checkpoint was written yet: starting from the beginning" in ended.shown
+    whole(folder)
 
 
 def test_fault_56_a_draft_that_a_kill_left_is_no_checkpoint(fedrec, stopped, whole):

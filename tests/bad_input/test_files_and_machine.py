@@ -260,10 +260,29 @@ def test_fault_62_a_gpu_that_is_not_there_is_a_resource(run, refused, csv, event
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
-def test_fault_62_device_auto_falls_back_and_says_so(run, csv, events, fedrec_home):
-    assert run(csv(events), "device=auto").code == 0
-    about = json.loads((fedrec_home / "runs" / "small" / "run.json").read_text())
-    assert about["device"] == "cpu"
+@pytest.mark.parametrize("device", ["auto", "cpu"])
+def test_fault_62_device_auto_falls_back_and_says_so(run, csv, events, fedrec_home, device):
+    ended = run(csv(events), f"device={device}")
+    assert ended.code == 0, ended.errors
+    folder = fedrec_home / "runs" / "small"
+    assert json.loads((folder / "run.json").read_text())["device"] == "cpu"
+    line = "device = 'auto': torch finds no GPU here, the CPU computes"
+    times = int(device == "auto")  # who asked for the CPU is told nothing
+    assert ended.shown.splitlines().count(line) == times
+    assert (folder / "log.txt").read_text().count(f" {line}\n") == times
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_fault_62_a_quiet_run_keeps_the_fallback_to_its_log(
+    fedrec, small, csv, events, fedrec_home, monkeypatch
+):
+    monkeypatch.setattr("server.serving.write_report", lambda path: None)
+    sets = ("--set", f"data.source={csv(events)}", "--set", "device=auto")
+    ended = fedrec("run", small, "--engine", "inline", "--quiet", *sets)
+    assert ended.code == 0, ended.errors
+    folder = fedrec_home / "runs" / "small"
+    assert ended.shown == f"{folder / 'report.html'}\n"
+    assert "torch finds no GPU here" in (folder / "log.txt").read_text()
 
 
 def test_fault_63_no_network_for_a_dataset_names_folder_and_key(

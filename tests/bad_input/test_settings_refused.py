@@ -1,11 +1,15 @@
 """Faults 38 to 47: settings in a file or on the command line, run names, folders and secrets."""
 
 import json
+import shutil
+import signal
 import sys
 from types import SimpleNamespace
 
 import pytest
 from flwr.serverapp.strategy import FedAvg
+
+import server.serving
 
 
 @pytest.fixture
@@ -184,25 +188,70 @@ def test_fault_45_a_folder_of_other_things_is_never_overwritten(
     assert (tmp_path / "thesis" / "chapter1.tex").read_text() == "precious"
 
 
+SECRET = "hunter2hunter2"
+CLOUDY = ("strategy.name=own_strategy:Cloudy", f'strategy.options=api-key = "{SECRET}"')
+
+
 class Cloudy(FedAvg):
     """A strategy of the user's that takes a secret."""
 
     def __init__(self, api_key: str = "", **options: object) -> None:
         super().__init__(**options)
+        self.api_key = api_key
+        self.headers = {"authorization": [f"Bearer {api_key}", api_key]}
+        self.rounds = 0
+
+    def aggregate_train(self, server_round, replies):
+        assert self.headers == {"authorization": [f"Bearer {SECRET}", SECRET]}
+        assert self.api_key == SECRET
+        self.rounds += 1
+        assert self.rounds == server_round  # it comes back with a resume
+        return super().aggregate_train(server_round, replies)
+
+
+def without_secret(folder):
+    """Check every file of a run but config.toml, without which no run could be repeated."""
+    looked_at = set()
+    for path in folder.rglob("*"):
+        if path.is_file() and path.name != "config.toml":
+            assert b"hunter2" not in path.read_bytes(), path
+            looked_at.add(path.name)
+    assert "state.json" in looked_at
 
 
 def test_fault_47_secrets_are_copied_neither_into_the_report_nor_into_run_json(
     run, csv, events, fedrec_home, monkeypatch
 ):
     monkeypatch.setitem(sys.modules, "own_strategy", SimpleNamespace(Cloudy=Cloudy))
-    sets = ("strategy.name=own_strategy:Cloudy", 'strategy.options=api-key = "hunter2hunter2"')
-    ended = run(csv(events), *sets, draw=True)
+    ended = run(csv(events), *CLOUDY, draw=True)
     assert ended.code == 0, ended.errors
     folder = fedrec_home / "runs" / "small"
-    for path in (*folder.glob("*"), *folder.glob("figures/*")):
-        if path.is_file() and path.name != "config.toml":  # without it no run could be repeated
-            assert b"hunter2" not in path.read_bytes(), path
+    without_secret(folder)
     assert "(hidden)" in json.loads((folder / "run.json").read_text())["command"]
+
+
+def test_fault_47_a_run_goes_on_with_its_secret_and_not_with_another(
+    run, fedrec, refused, csv, events, fedrec_home, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, "own_strategy", SimpleNamespace(Cloudy=Cloudy))
+    monkeypatch.setattr(server.serving, "write_report", lambda path: None)
+    with monkeypatch.context() as patch:
+        patch.setattr(server.serving, "finish", lambda *_: signal.raise_signal(signal.SIGINT))
+        ended = run(csv(events), *CLOUDY, "federation.rounds=2", "run.checkpoint-every=1")
+    assert ended.code == 130, ended.errors
+    folder = fedrec_home / "runs" / "small"
+    without_secret(folder)
+    # As if the kill had come before the last round.
+    shutil.rmtree(folder / "checkpoints" / "round-00002")
+    config = (folder / "config.toml").read_text()
+    (folder / "config.toml").write_text(config.replace("hunter2hunter2", "hunter3hunter3"))
+    ended = fedrec("resume", folder)
+    refused(ended, 2, "config: strategy.options was 'api-key = (hidden) #", "is 'api-key = (hidden")
+    assert "hunter" not in ended.errors
+    (folder / "config.toml").write_text(config)
+    ended = fedrec("resume", folder)
+    assert ended.code == 0, ended.errors
+    without_secret(folder)
 
 
 def test_fault_47_a_reason_that_quotes_a_secret_is_hidden_in_the_report(

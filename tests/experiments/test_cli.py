@@ -219,8 +219,20 @@ def test_a_debug_run_shows_the_traceback(fedrec, monkeypatch):
     assert isinstance(fedrec("run", "nothing").exception, ConfigError)
 
 
+@pytest.fixture
+def handlers():
+    """Give back the handlers of signals: a command that was interrupted ignores all later ones."""
+    before = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for one, handler in before.items():
+        assert signal.getsignal(one) == signal.SIG_IGN
+        signal.signal(one, handler)
+
+
 @pytest.mark.parametrize(("stop", "code"), [(KeyboardInterrupt, 130), (Terminated, 143)])
-def test_an_interrupted_command_ends_with_the_code_of_its_signal(fedrec, monkeypatch, stop, code):
+def test_an_interrupted_command_ends_with_the_code_of_its_signal(
+    fedrec, monkeypatch, handlers, stop, code
+):
     def interrupted(*_: object) -> None:
         raise stop
 

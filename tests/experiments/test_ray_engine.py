@@ -13,6 +13,7 @@ import pytest
 
 from experiments import ray_engine
 from experiments.ray_engine import check_options
+from experiments.resume import start as go_on
 from fedrec.errors import ConfigError, ResourceError
 
 ROOT = Path(__file__).parent.parent.parent
@@ -152,6 +153,16 @@ def test_options_of_a_run_are_checked_before_it_begins(small_config):
         run(small_config(), engine="ray", command="test", workers=0)
 
 
+@pytest.mark.parametrize("kind", ["central", "popularity"])
+@pytest.mark.parametrize(
+    ("option", "given"), [("--workers", {"workers": 2}), ("--address", {"address": "auto"})]
+)
+def test_a_reference_that_goes_on_or_is_verified_has_no_workers(small_config, kind, option, given):
+    message = f"{option} is for --engine ray; a {kind} reference is made in one process"
+    with pytest.raises(ConfigError, match=message):
+        go_on(small_config(), f"in one place ({kind})", command="test", **given)
+
+
 def test_an_address_without_a_cluster_is_refused_within_seconds(monkeypatch):
     monkeypatch.setattr(ray_engine, "CONNECT_SECONDS", 0.5)
     start = time.monotonic()
@@ -161,23 +172,8 @@ def test_an_address_without_a_cluster_is_refused_within_seconds(monkeypatch):
 
 
 @pytest.mark.slow
-def test_one_two_and_four_workers_give_the_bytes_of_this_process(tmp_path, start, scratch):
-    ended(start("inline", "inline"))
-    expected = {
-        name: (tmp_path / "inline" / name).read_bytes()
-        for name in ("model.safetensors", "metrics.json", "users.csv")
-    }
-    for number in (1, 2, 4):
-        ended(start(f"ray{number}", "ray", "--workers", str(number)))
-        for name, content in expected.items():
-            assert (tmp_path / f"ray{number}" / name).read_bytes() == content
-    assert json.loads((tmp_path / "ray1" / "run.json").read_text())["engine"] == "ray"
-    assert [path.name for path in scratch.glob("fedrec-*")] == []
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize("all_of_them", [False, True])
-def test_killed_workers_change_nothing(tmp_path, start, all_of_them):
+def test_killed_workers_change_nothing(tmp_path, start, scratch, all_of_them):
     more = ("--set", "federation.rounds=15")
     ended(start("inline", "inline", *more))
     process = start("ray", "ray", "--workers", "2", *more)
@@ -193,6 +189,8 @@ def test_killed_workers_change_nothing(tmp_path, start, all_of_them):
         assert (folder / name).read_bytes() == (tmp_path / "inline" / name).read_bytes()
     lines = [json.loads(line) for line in (folder / "rounds.jsonl").read_text().splitlines()]
     assert [line["dropped"] for line in lines] == [[]] * 16
+    assert json.loads((folder / "run.json").read_text())["engine"] == "ray"
+    assert [path.name for path in scratch.glob("fedrec-*")] == []
 
 
 @pytest.mark.slow

@@ -1,14 +1,20 @@
 """`fedrec verify`: a run is what its record says, also one that lost replies."""
 
 import json
+import os
+import shutil
+from pathlib import Path
 
+import numpy as np
 import pytest
 from flwr.app import Error, Message
 
+import experiments.verify
 import server.serving
 from clients.app import app
-from experiments.verify import verify
-from fedrec.errors import ConfigError
+from experiments.verify import compare, verify
+from fedrec.errors import ConfigError, DataError
+from server.exchange import OnlyThese
 
 
 @pytest.fixture
@@ -97,3 +103,83 @@ def test_only_a_complete_run_can_be_verified(run_inline, small_config, verified)
     (folder / "run.json").write_text(json.dumps(about | {"status": "interrupted"}))
     with pytest.raises(ConfigError, match=r"interrupted; only a complete one .*fedrec resume"):
         verified(folder)
+
+
+class Doubling(OnlyThese):
+    """A grid that hands out partition 1's replies twice, and one more from a node nobody knows."""
+
+    def __init__(self, grid):
+        super().__init__(grid, grid.get_node_ids())
+
+    def pull_messages(self, message_ids):
+        found = self._grid.pull_messages(message_ids)
+        replies = sorted(found, key=lambda one: one.metadata.src_node_id)
+        if not replies or replies[0].metadata.message_type == "query":
+            return replies
+        stranger = Message(replies[0].content, reply_to=replies[0])
+        stranger.metadata.__dict__["_src_node_id"] = 1
+        return [*replies, replies[1], stranger]
+
+
+def test_replies_that_nobody_missed_are_not_replayed(run_inline, small_config, verified):
+    folder = run_inline(small_config(), wrap=Doubling)
+    lines = [json.loads(line) for line in (folder / "rounds.jsonl").read_text().splitlines()]
+    left_out = {(one["partition"], one["reason"], one["while"]) for one in lines[2]["dropped"]}
+    assert left_out == {
+        (partition, reason, doing)
+        for partition, reason in ((1, "replied twice"), (-1, "was not asked in this round"))
+        for doing in ("train", "evaluate")
+    }
+    assert lines[2]["used"] == [0, 1, 2]
+    assert verified(folder) == []
+
+
+def test_a_client_that_was_left_out_in_one_run_only_is_a_difference(run_inline, small_config):
+    config = small_config()
+    folder = run_inline(config, client=losing({("evaluate", 2, 1)}))
+    found = compare(folder, run_inline(config, folder.with_name("whole")))
+    assert "rounds.jsonl: dropped of round 2 differs" in found
+
+
+def flipped(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("name", ["ranks.npz", "model.safetensors", "users.csv", "rounds.jsonl"])
+def test_a_run_without_one_of_its_files_is_refused_before_it_is_repeated(
+    run_inline, small_config, verified, monkeypatch, name
+):
+    folder = run_inline(small_config({"federation.rounds": 1}))
+    (folder / name).unlink()
+    monkeypatch.delattr(experiments.verify, "start")  # to repeat it is an error now
+    with pytest.raises(DataError, match=f"{folder / name} is missing") as refusal:
+        verified(folder)
+    assert refusal.value.exit_code == 4
+
+
+def as_array(path):
+    with path.open("wb") as file:
+        np.save(file, np.arange(3))
+
+
+DAMAGES = {
+    "junk": lambda path: path.write_bytes(b"no archive"),
+    "empty": lambda path: os.truncate(path, 0),
+    "cut": lambda path: os.truncate(path, path.stat().st_size // 2),
+    "flipped": flipped,
+    "an array": as_array,
+}
+
+
+def test_ranks_that_cannot_be_read_are_refused_before_a_run_is_repeated(
+    run_inline, small_config, verified, monkeypatch
+):
+    folder = run_inline(small_config({"federation.rounds": 1}))
+    monkeypatch.delattr(experiments.verify, "start")
+    for how, damage in DAMAGES.items():
+        copy = Path(shutil.copytree(folder, folder.with_name(how)))
+        damage(copy / "ranks.npz")
+        with pytest.raises(DataError, match=f"{copy / 'ranks.npz'} is damaged: "):
+            verified(copy)

@@ -51,4 +51,4 @@ def test_a_few_kills_and_damages_all_end_with_the_fault_free_hash(tmp_path):
     assert "| a Ray worker killed | 2 | 2 |" in done.stdout
     assert "| all Ray workers killed at once | 1 | 1 |" in done.stdout
     assert "| - while saving | 1 | 1 |" in done.stdout
-    assert "| a checkpoint damaged | 12 | 11, and 1 refused with a line |" in done.stdout
+    assert "| a checkpoint damaged | 12 | 10, and 2 refused with a line |" in done.stdout

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import server.exchange
 from experiments.chaos.tries import ENGINES
 from experiments.verify import compare
 from fedrec.config_keys import to_toml
@@ -52,6 +53,61 @@ def test_a_clock_that_jumps_by_years_changes_nothing(
     assert abs(time.time() - time.time()) > YEAR
     assert left_by(steady) == left_by(jumped)
     assert all(line["dropped"] == [] for line in left_by(jumped)[1])
+
+
+class Late:
+    """A grid whose one reply comes at the given look; at each look the wall clock jumps on."""
+
+    def __init__(self, clock, at_look, jump):
+        self.clock, self.at_look, self.jump, self.looks = clock, at_look, jump, 0
+
+    def push_messages(self, messages):
+        return ["asked"]
+
+    def pull_messages(self, message_ids):
+        self.looks += 1
+        self.clock["ahead"] += self.jump
+        return [Reply()] if self.looks == self.at_look else []
+
+
+class Reply:
+    """What ``exchange`` looks at of a reply."""
+
+    class metadata:  # noqa: N801  # as Flower calls it
+        reply_to_message_id = "asked"
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """``clock["ahead"]``: seconds by which the wall clock is ahead of the right time."""
+    ahead, real = {"ahead": 0.0}, time.time
+    monkeypatch.setattr(time, "time", lambda: real() + ahead["ahead"])
+    return ahead
+
+
+@pytest.mark.parametrize("jump", [YEAR, -YEAR])
+def test_a_clock_that_jumps_one_way_cuts_no_wait_short(clock, jump):
+    grid = Late(clock, at_look=5, jump=jump)
+    assert len(server.exchange.exchange(grid, [None], timeout=30.0)) == 1
+    assert grid.looks == 5
+
+
+@pytest.mark.parametrize("jump", [YEAR, -YEAR])
+def test_a_clock_that_jumps_one_way_draws_no_wait_out(clock, jump):
+    grid = Late(clock, at_look=10**9, jump=jump)
+    start = time.monotonic()
+    assert server.exchange.exchange(grid, [None], timeout=0.3, watch=within(start + 10)) == []
+    assert 0.3 <= time.monotonic() - start < 2
+    assert grid.looks < 100  # it slept between them
+
+
+def within(end):
+    """A watch that ends a wait which would have no end."""
+
+    def watch(arrived, asked):
+        assert time.monotonic() < end, "the wait goes on for ever"
+
+    return watch
 
 
 @pytest.mark.slow

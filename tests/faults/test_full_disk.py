@@ -1,5 +1,8 @@
 """Disks that are really full: the last checkpoint stays, exit code 5, and on it goes with room."""
 
+import resource
+
+import numpy as np
 import pytest
 
 from experiments.verify import compare
@@ -67,5 +70,26 @@ def test_a_full_disk_at_the_clients_ends_the_run_with_5_and_their_words(
     assert (ended["status"], ended["exit_code"]) == ("failed", 5)
     assert load_checkpoint(folder)[0].round == 2
     fillers[0].unlink()
+    run_inline(read_config({"run.resume": True}, config), folder)
+    assert compare(run_inline(config, tmp_path / "whole"), folder) == []
+
+
+def test_a_disk_that_is_full_for_the_ranks_ends_the_run_with_5_and_leaves_no_half_of_them(
+    run_inline, not_easy, tmp_path, strike
+):
+    config, folder = not_easy({"run.checkpoint-every": 1}), tmp_path / "run"
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # All that a run leaves before its ranks is there already: no file may grow beyond 100 bytes.
+    limit = (100, before[1])
+    strike(np, "savez_compressed", 1, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit))
+    try:
+        with pytest.raises(ResourceError) as end:
+            run_inline(config, folder)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert str(end.value) == f"{folder / 'ranks.npz'} cannot be written: File too large"
+    assert end.value.exit_code == 5
+    assert (folder / "items.csv").exists()
+    assert [path.name for path in folder.iterdir() if "ranks" in path.name] == []
     run_inline(read_config({"run.resume": True}, config), folder)
     assert compare(run_inline(config, tmp_path / "whole"), folder) == []

@@ -26,7 +26,6 @@ STAGES = {
     "a checkpoint": (server.recorder, "save_checkpoint", 2),
     "the final evaluation": (server.outcome, "evaluate", 6),
     "the tables": (server.outcome, "_write_tables", 1),
-    "the farewell": (server.serving, "dismiss", 1),
 }
 
 

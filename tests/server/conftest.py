@@ -39,6 +39,7 @@ from server.nodes import FIRST_NODE
 from server.serving import population_of
 from server.state import Federation, State, array_record
 from server.strategies import make_strategy
+from server.traffic import traffic_of
 
 TOKEN = "0123456789abcdef"
 
@@ -54,7 +55,7 @@ def small_federation(small_home, small_config) -> Callable[..., tuple[Federation
     ) -> tuple[Federation, State]:
         config = small_config(changes)
         grid = wrap(InlineGrid(client, config.partition.count, flatten(config)))
-        census = take_census(grid, config.partition.count, 60.0)
+        census = take_census(grid, config.partition.count, config.model.max_length, 60.0)
         catalog = open_data(prepare_data(config))[0].catalog
         zeros = np.zeros(catalog.num_items + 1, dtype=np.int64)
         frequency = zeros if census.counts is None else census.counts
@@ -70,7 +71,9 @@ def small_federation(small_home, small_config) -> Callable[..., tuple[Federation
             census,
             TOKEN,
             frequency,
+            len(model.view_names),
             population=population_of(config, census),
+            traffic=traffic_of(model, shared),
             absences=absences,
         )
         return federation, State(start)

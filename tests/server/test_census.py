@@ -22,7 +22,9 @@ def grid_of(config, count=None, client=app):
 
 
 def census_of(config, client=app):
-    return take_census(grid_of(config, client=client), config.partition.count, 60.0)
+    return take_census(
+        grid_of(config, client=client), config.partition.count, config.model.max_length, 60.0
+    )
 
 
 def changed_census(change, partition=1):
@@ -60,7 +62,7 @@ def test_counts_stay_on_the_clients_if_they_are_not_shared(small_home, small_con
 def test_fault_41_too_many_nodes_are_a_mistake_in_the_config(small_home, small_config):
     config = small_config()
     with pytest.raises(ConfigError, match=r"4 SuperNodes but partition.count is 3; set") as raised:
-        take_census(grid_of(config, count=4), 3, 60.0)
+        take_census(grid_of(config, count=4), 3, 12, 60.0)
     assert raised.value.exit_code == 2
 
 
@@ -121,6 +123,26 @@ def test_counts_of_another_catalogue_are_refused_also_those_that_broadcast(
             arrays["counts"] = Array(counts[:length])
 
     with pytest.raises(DataError, match="hold different data"):
+        census_of(small_config(), changed_census(change))
+
+
+@pytest.mark.parametrize("targets", [10**12, 12 * 20 + 1])
+def test_fault_51_more_targets_than_the_users_can_have_are_refused(
+    small_home, small_config, targets
+):
+    def change(content):
+        content.metric_records[protocol.METRICS][protocol.NUM_EXAMPLES] = targets
+
+    with pytest.raises(MessageError, match="its training targets are not what they should be"):
+        census_of(small_config(), changed_census(change))
+
+
+def test_fault_51_more_targets_than_events_are_refused(small_home, small_config):
+    def change(content):
+        record = content.array_records[protocol.CENSUS]
+        record["counts"] = Array(np.minimum(record["counts"].numpy(), 1))
+
+    with pytest.raises(MessageError, match="training targets, fewer events in its counts"):
         census_of(small_config(), changed_census(change))
 
 
@@ -212,7 +234,7 @@ def test_nodes_that_do_not_answer_are_too_few(small_home, small_config):
     with pytest.raises(
         ParticipationError, match="2 of 3 SuperNodes answered the first query within 0 s; raise fed"
     ):
-        take_census(Losing(grid, grid.get_node_ids()), 3, 0.05)
+        take_census(Losing(grid, grid.get_node_ids()), 3, 12, 0.05)
 
 
 def test_dismissed_nodes_are_told_the_run(small_home, small_config):
@@ -224,7 +246,7 @@ def test_dismissed_nodes_are_told_the_run(small_home, small_config):
         return app(message, context)
 
     grid = grid_of(config, client=client)
-    dismiss(grid, take_census(grid, 3, 60.0), "0123456789abcdef")
+    dismiss(grid, take_census(grid, 3, 12, 60.0), "0123456789abcdef")
     assert told == [(None, None)] * 3 + [(True, "0123456789abcdef")] * 3
 
 

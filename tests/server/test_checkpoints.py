@@ -347,6 +347,79 @@ def test_60_nothing_is_unpickled(tmp_path):
     assert not witness.exists()
 
 
+# ------------------------------------------------------------------------- power cuts
+
+
+@pytest.fixture
+def calls(tmp_path, monkeypatch):
+    """What was made durable or renamed, in order: ("fsync", path) and ("rename", from, to)."""
+    seen = []
+    real = {name: getattr(os, name) for name in ("fsync", "replace", "rename")}
+
+    def short(path):
+        return str(Path(path).relative_to(tmp_path))
+
+    def fsync(descriptor):
+        seen.append(("fsync", short(os.readlink(f"/proc/self/fd/{descriptor}"))))
+        real["fsync"](descriptor)
+
+    def renaming(name):
+        def rename(old, new):
+            seen.append(("rename", short(old), short(new)))
+            real[name](old, new)
+
+        return rename
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    for name in ("replace", "rename"):
+        monkeypatch.setattr(os, name, renaming(name))
+    return seen
+
+
+DRAFT = "checkpoints/.round-00005.draft"
+FILES = ("weights.safetensors", "best.safetensors", "strategy.safetensors", "state.json")
+ALL_IN_THE_DRAFT = [*(("fsync", f"{DRAFT}/{name}") for name in FILES), ("fsync", DRAFT)]
+NAMES_ARE_DURABLE = [("fsync", "checkpoints"), ("fsync", ".")]
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="no /proc here")
+def test_a_checkpoint_gets_its_name_when_all_of_it_is_on_the_disk_and_then_the_name_is(
+    tmp_path, calls
+):
+    # No kill shows this: what a process wrote outlives it, but not a power cut.
+    save_checkpoint(tmp_path, checkpoint(5))
+    named = ("rename", DRAFT, "checkpoints/round-00005")
+    assert calls == [*ALL_IN_THE_DRAFT, named, *NAMES_ARE_DURABLE]
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="no /proc here")
+def test_a_checkpoint_that_is_replaced_stays_until_the_new_one_has_its_name(tmp_path, calls):
+    save_checkpoint(tmp_path, checkpoint(5))
+    calls.clear()
+    save_checkpoint(tmp_path, checkpoint(5, size=4))
+    named = [
+        ("rename", "checkpoints/round-00005", "checkpoints/.round-00005.replaced"),
+        ("rename", DRAFT, "checkpoints/round-00005"),
+    ]
+    assert calls == [*ALL_IN_THE_DRAFT, *named, *NAMES_ARE_DURABLE]
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="no /proc here")
+def test_an_older_checkpoint_goes_only_when_the_new_name_is_durable(tmp_path, calls, monkeypatch):
+    for number in (3, 4):
+        save_checkpoint(tmp_path, checkpoint(number))
+    real, there = os.fsync, []
+
+    def fsync(descriptor):
+        there.append("round-00003" in names(tmp_path))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    save_checkpoint(tmp_path, checkpoint(5))
+    assert there == [True] * (len(ALL_IN_THE_DRAFT) + len(NAMES_ARE_DURABLE))
+    assert names(tmp_path) == ["round-00004", "round-00005"]
+
+
 # ------------------------------------------------------------------------ kills, full disks
 
 

@@ -136,11 +136,9 @@ def test_a_client_of_few_users_may_go_as_far_as_the_others():
 def test_a_loss_is_held_against_the_median_and_one():
     assert left_out([trained(0.1, loss=x) for x in (5.0, 5.0, 499.0)]) == []
     assert left_out([trained(0.1, loss=x) for x in (5.0, 5.0, 501.0)]) == [2]
-    assert left_out([trained(0.1, loss=x) for x in (5.0, 5.0, -501.0)]) == [2]
     # A model that has learned its data by heart has losses near zero.
     assert left_out([trained(0.1, loss=x) for x in (1e-6, 1e-6, 99.0)]) == []
     assert left_out([trained(0.1, loss=x) for x in (1e-6, 1e-6, 101.0)]) == [2]
-    assert left_out([trained(0.1, loss=x) for x in (-5.0, -5.0, -5.0)]) == []
 
 
 def test_nobody_is_nobody():

@@ -82,7 +82,7 @@ BAD = {
     "two_columns": (put("rank/full", lambda a: a[:, None]), r"has shape \(20, 1\), not one row"),
     "a_single_number": (put("rank/full", lambda a: a[0]), r"has shape \(\), not one row"),
     "gates_in_one_column": (put("gates", lambda a: a[:, 0]), r"'gates' has shape \(20,\), not"),
-    "other_gates": (put("gates", lambda a: a[:, :2]), "weights have 2 columns, those of the oth"),
+    "other_gates": (put("gates", lambda a: a[:, :2]), "weights have 2 columns, expected 3"),
     "huge_gates": (put_first("gates", 1e38), f"'gates' {CANNOT}"),
     "negative_gates": (put_first("gates", -1.0), f"'gates' {CANNOT}"),
     "others_users": (put("users", lambda a: a + 1), "'users' are not those that it declared"),

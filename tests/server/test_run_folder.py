@@ -307,7 +307,13 @@ def test_a_run_with_replies_left_out_is_degraded(run_inline, small_config):
     folder = run_inline(small_config(), client=client)
     assert read(folder, "run.json")["status"] == "degraded"
     assert [line["dropped"] for line in lines_of(folder)[1:]] == [
-        [{"partition": 2, "reason": "its training loss is nan", "while": "train"}]
+        [
+            {
+                "partition": 2,
+                "reason": "its training loss is nan, expected a number from 0 to 1e+06",
+                "while": "train",
+            }
+        ]
     ] * 2
     assert "left out partition 2: its training loss is nan" in (folder / "log.txt").read_text()
 

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.selection import chosen_partitions
+from server.selection import Population, chosen_partitions
 
 
 def choose(partitions, fraction, seed=0, round=1, purpose="select"):
@@ -44,3 +44,48 @@ def test_the_draw_follows_seed_round_and_purpose_and_nothing_else():
 def test_everybody_has_a_turn():
     seen = {p for number in range(1, 60) for p in choose(range(10), 0.2, round=number)}
     assert seen == set(range(10))
+
+
+def population_of(size):
+    return Population(np.arange(size) * 3, np.arange(size) % 7, np.full(size, 5))
+
+
+def test_a_fixed_cohort_draws_every_user_equally_often():
+    population = population_of(40)
+    drawn = [population.draw(8, is_poisson=False, seed=1, round=n) for n in range(2000)]
+    assert all(len(np.unique(users)) == 8 and (np.diff(users) > 0).all() for users in drawn)
+    counts = np.bincount(np.concatenate(drawn) // 3, minlength=40)
+    # 400 expected of each, standard deviation 18
+    assert counts.min() > 400 - 5 * 18
+    assert counts.max() < 400 + 5 * 18
+    np.testing.assert_array_equal(drawn[5], population.draw(8, is_poisson=False, seed=1, round=5))
+
+
+def test_a_poisson_cohort_takes_every_user_by_itself():
+    population = population_of(40)
+    drawn = [population.draw(8, is_poisson=True, seed=1, round=n) for n in range(3000)]
+    sizes = np.array([len(users) for users in drawn])
+    assert sizes.min() >= 1
+    # Binomial(40, .2): mean 8, variance 6.4
+    assert sizes.mean() == pytest.approx(8, abs=5 * np.sqrt(6.4 / 3000))
+    assert sizes.var() == pytest.approx(6.4, rel=0.15)
+    # Two users meet as often as independence says: .2 squared
+    both = np.mean([{0, 3} <= set(users.tolist()) for users in drawn])
+    assert both == pytest.approx(0.04, abs=5 * np.sqrt(0.04 * 0.96 / 3000))
+
+
+def test_a_cohort_larger_than_the_population_is_the_population():
+    population = population_of(5)
+    for is_poisson in (False, True):
+        users = population.draw(8, is_poisson=is_poisson, seed=0, round=1)
+        assert users.tolist() == [0, 3, 6, 9, 12]
+
+
+def test_users_are_found_where_they_are_held():
+    users = {0: np.array([5, 1]), 2: np.array([3, 9]), 1: np.array([4])}
+    targets = {0: np.array([7, 0]), 2: np.array([2, 1]), 1: np.array([8])}
+    population = Population.of(users, targets)
+    assert population.users.tolist() == [3, 4, 5, 9]  # user 1 has nothing to train on
+    assert population.targets_of(np.array([5, 9])).tolist() == [7, 1]
+    held = population.by_partition(np.array([3, 5, 9]))
+    assert {p: u.tolist() for p, u in held.items()} == {0: [5], 2: [3, 9]}

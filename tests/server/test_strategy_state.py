@@ -286,3 +286,22 @@ def test_the_state_of_another_strategy_is_refused():
     saved = snapshot(make_strategy("fedadam", ""))
     with pytest.raises(DataError, match=r"of strategy .*FedAdam, but the run uses .*FedYogi$"):
         restore(make_strategy("fedyogi", ""), saved)
+
+
+@pytest.mark.parametrize("has_state_dict", [False, True])
+def test_a_secret_is_not_in_the_files_and_comes_back(has_state_dict):
+    class Says(Keeps):
+        def state_dict(self):
+            return {"value": self.value}
+
+        def load_state_dict(self, state):
+            self.value = state["value"]
+
+    secrets = {"api-key": "hunter2", "other-key": "hunter22"}
+    value = ["hunter2", "a hunter2, a hunter22 and hunter", {"hunter22": ("hunter2",)}, "", 3]
+    kind = Says if has_state_dict else Keeps
+    files = to_files(Checkpoint({"round": 1}, State({}), snapshot(kind(value), secrets)))
+    assert not any(b"hunter2" in content for content in files.values())
+    again = kind(None)
+    restore(again, from_files(files.__getitem__).strategy, secrets)
+    assert again.value == value
