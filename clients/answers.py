@@ -122,6 +122,8 @@ def _train_users(
         "rows": done.rows,
         "left-out": done.left_out,
     }
+    if config.federation.row_mean == "touched":
+        each["touched"] = done.touched
     facts = ConfigRecord({protocol.PARTITION: partition, protocol.ROUND: asked.round})
     return RecordDict(
         {

@@ -89,6 +89,7 @@ def central_config(config: Config, folder: Path) -> Config:
             unit=defaults.unit,
             sampling=defaults.sampling,
             weighting=defaults.weighting,
+            row_mean=defaults.row_mean,
             clip_norm=defaults.clip_norm,
             upload=defaults.upload,
         )

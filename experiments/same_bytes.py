@@ -48,6 +48,19 @@ STRATEGIES: dict[str, dict[str, Any]] = {
     "fedavg": {"strategy.name": "fedavg"},
     "fedprox": {"strategy.name": "fedprox", "strategy.options": "proximal-mu = 0.01"},
     "server-adam": {"strategy.name": "server-adam", "strategy.options": "learning-rate = 0.01"},
+    "server-adam over users": {
+        "strategy.name": "server-adam",
+        "strategy.options": "learning-rate = 0.01",
+        "federation.unit": "user",
+        "federation.cohort": 40,
+        "federation.sampling": "poisson",
+        "federation.upload": "int8",
+        "federation.fraction": 1.0,
+        "local.optimizer": "sgd",
+        "local.learning-rate": 0.5,
+        "local.optimizer-state": "reset",
+        "model.private": "",
+    },
 }
 NOTHING_EASY: dict[str, Any] = {
     "model.dropout": 0.2,

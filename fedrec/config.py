@@ -174,6 +174,7 @@ class Federation:
     cohort: int = 32  # users a round, with unit = "user"
     sampling: str = "fixed"  # "poisson": every user by itself, cohort of them on average
     weighting: str = "targets"  # of a user's update: its training targets, or "uniform"
+    row_mean: str = "all"  # item rows: mean over all users, or over those who "touched" the row
     clip_norm: float = 0.0  # bound on the norm of a user's update; 0: none
     upload: str = "float32"  # how a user's update is sent: "float16" and "int8" round it at random
     min_participation: float = 0.5
@@ -192,6 +193,7 @@ class Federation:
         count("federation.cohort", self.cohort)
         one_of("federation.sampling", self.sampling, ("fixed", "poisson"))
         one_of("federation.weighting", self.weighting, ("targets", "uniform"))
+        one_of("federation.row-mean", self.row_mean, ("all", "touched"))
         rate("federation.clip-norm", self.clip_norm, positive=False)
         one_of("federation.upload", self.upload, ("float32", "float16", "int8"))
         fraction("federation.min-participation", self.min_participation)
@@ -334,6 +336,8 @@ def _misfits(config: Config) -> Iterator[tuple[str, str]]:
             yield "model.private", "'' (a user keeps nothing between rounds)"
         if local.clip_norm:
             yield "local.clip-norm", "0 (federation.clip-norm bounds a user's update)"
+        if plan.row_mean == "touched" and config.strategy.name not in ("fedavg", "fedprox"):
+            yield "federation.row-mean", "'all' (a server's optimiser scales rows by itself)"
         if plan.fraction != 1:
             yield "federation.fraction", "1 (federation.cohort says how many users take part)"
     else:
@@ -343,6 +347,8 @@ def _misfits(config: Config) -> Iterator[tuple[str, str]]:
             yield "federation.weighting", "'targets'"
         if plan.clip_norm:
             yield "federation.clip-norm", "0"
+        if plan.row_mean != "all":
+            yield "federation.row-mean", "'all'"
         if plan.upload != "float32":
             yield "federation.upload", "'float32'"
         if plan.sampling != "fixed":

@@ -148,7 +148,7 @@ def judge_round(federation: Federation, state: State, line: dict[str, Any]) -> d
         protocols=[main],
         fraction=config.federation.evaluate_fraction,
     )
-    line |= round_metrics(found.judged, main, config.evaluation.cutoffs)
+    line |= round_metrics(found.judged, main, config.evaluation.cutoffs, config.federation.unit)
     line["dropped"] = line["dropped"] + [one.record("evaluate") for one in found.dropped]
     line["bytes_evaluate"] = found.travelled
     line["seconds"]["evaluate"] = time.monotonic() - start

@@ -1,4 +1,4 @@
-"""Evaluate: ask clients for ranks, put them together, turn them into metrics."""
+"""Ranks of many clients put together, and the metrics that a run tells of them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ from fedrec.evaluation.metrics import (
     partition_means,
     partition_spread,
     per_user,
+    rank_spread,
     summary,
 )
 from fedrec.evaluation.slices import (
@@ -86,9 +87,22 @@ def judged(ranks: Mapping[int, NamedArrays]) -> Judged:
     )
 
 
-def round_metrics(found: Judged, main: str, at: Sequence[int]) -> dict[str, Any]:
-    """What a line of rounds.jsonl says of an evaluation."""
+def round_metrics(found: Judged, main: str, at: Sequence[int], unit: str) -> dict[str, Any]:
+    """What a line of rounds.jsonl says of an evaluation.
+
+    Args:
+        found: the ranks.
+        main: the protocol that picks the best round.
+        at: cut-offs.
+        unit: who is a client; of one user, HR is 0 or 1 and its percentiles would say nothing.
+    """
     ranks = found.ranks[main]
+    if unit == "user":
+        return {
+            "validation": summary(ranks, found.num_candidates(main), at),
+            "clients": rank_spread(ranks),
+            "client_values": None,
+        }
     values = {"HR@10": hr(ranks, 10), "NDCG@10": ndcg(ranks, 10)}
     return {
         "validation": summary(ranks, found.num_candidates(main), at),
@@ -117,6 +131,7 @@ def final_metrics(
     seed: int,
     at: Sequence[int],
     resamples: int,
+    unit: str,
 ) -> dict[str, Any]:
     """Slices, clients and gates of the final test evaluation, as metrics.json stores them."""
     ranks, sizes = found.ranks[main], found.num_candidates(main)
@@ -140,10 +155,14 @@ def final_metrics(
                 for index, label in enumerate(kind.labels)
                 if (kind.member == index).any()
             ]
+    of_partitions: list[Any] = []
+    if unit == "partition":
+        of_partitions = partition_metrics(
+            found.partitions, ranks, sizes, seed=seed, at=at, resamples=resamples
+        )
     return {
         "slices": slices,
-        "clients": partition_metrics(
-            found.partitions, ranks, sizes, seed=seed, at=at, resamples=resamples
-        ),
+        "clients": of_partitions,
+        "client_ranks": rank_spread(ranks) if unit == "user" else None,
         "gates": gates,
     }

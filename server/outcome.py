@@ -124,6 +124,7 @@ def finish(
         seed=config.seed,
         at=config.evaluation.cutoffs,
         resamples=config.evaluation.resamples,
+        unit=config.federation.unit,
     )
     folder.save_weights(state.best)
     write_json(folder.path / "metrics.json", metrics)

@@ -40,6 +40,7 @@ class Trained:
         left_out: users that are not in it, and why.
         users: (n,) its users, where every user is a client; else empty.
         rows: (n,) item rows that each of them read.
+        touched: (V + 1,) weight of those who read each row; empty if it was not asked for.
     """
 
     reply: Message
@@ -52,6 +53,7 @@ class Trained:
     left_out: Sequence[Dropped] = ()
     users: np.ndarray = field(default_factory=_nobody)
     rows: np.ndarray = field(default_factory=_nobody)
+    touched: np.ndarray = field(default_factory=_nobody)
 
     def norm(self) -> float:
         """Euclidean length of the update."""

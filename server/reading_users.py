@@ -11,13 +11,14 @@ from server.reading import Trained, array_in, check_origin, checked_loss, read_w
 from server.replies import Dropped, RefusedError
 
 NOT_FINITE = "its update or loss is NaN or infinite"
-ARRAYS = {
+FIELDS = {
     "users": np.int64,
     "losses": np.float64,
     "norms": np.float64,
     "rows": np.int64,
     "left-out": np.int64,
 }
+TOUCHED = {"touched": np.float64}
 
 
 def read_users(
@@ -30,6 +31,7 @@ def read_users(
     targets_of: Callable[[np.ndarray], np.ndarray],
     num_items: int,
     is_uniform: bool,
+    by_row: bool,
 ) -> Trained:
     """What a reply of a partition says of its chosen users; its update is their weighted mean.
 
@@ -42,6 +44,7 @@ def read_users(
         targets_of: training targets of one pass over users, as declared in the census.
         num_items: V.
         is_uniform: whether every user weighs the same, not its targets.
+        by_row: whether it was asked who touched which row.
 
     Raises:
         RefusedError: it does not answer this round, or says something that cannot be.
@@ -52,7 +55,7 @@ def read_users(
     names = (set(content.array_records), set(content.metric_records))
     if names != ({protocol.ARRAYS, protocol.USERS}, {protocol.METRICS}):
         raise RefusedError("lacks the record of updates, users or metrics, or has more")
-    each = _each(content.array_records[protocol.USERS])
+    each = _each(content.array_records[protocol.USERS], by_row)
     used, left_out = each["users"], each["left-out"]
     if not np.array_equal(np.sort(np.concatenate([used, left_out])), asked):
         raise RefusedError("answers for other users than those who were asked")
@@ -69,6 +72,11 @@ def read_users(
             f"declared were {weight}"
         )
     losses = [checked_loss(loss) for loss in each["losses"].tolist()]
+    touched = each.get("touched", np.zeros(0))
+    if by_row and not (
+        touched.shape == (num_items + 1,) and ((touched >= 0) & (touched <= weight)).all()
+    ):
+        raise RefusedError(f"its users' 'touched' are not {num_items + 1} weights up to {weight}")
     total = read_weights(content.array_records[protocol.ARRAYS], sent, np.dtype(np.float64))
     return Trained(
         reply,
@@ -81,17 +89,19 @@ def read_users(
         [Dropped(partition, NOT_FINITE, user=int(user)) for user in left_out],
         used,
         each["rows"],
+        touched,
     )
 
 
-def _each(record: Mapping[str, Array]) -> NamedArrays:
+def _each(record: Mapping[str, Array], by_row: bool) -> NamedArrays:
     """What the reply says of each user."""
-    if set(record) != set(ARRAYS):
+    fields = FIELDS | (TOUCHED if by_row else {})
+    if set(record) != set(fields):
         raise RefusedError(
-            f"its users' arrays {sorted(set(record) ^ set(ARRAYS))} are on one side only"
+            f"its users' arrays {sorted(set(record) ^ set(fields))} are on one side only"
         )
     found: NamedArrays = {}
-    for name, dtype in ARRAYS.items():
+    for name, dtype in fields.items():
         array = array_in(record[name])
         if array is None or array.dtype != dtype or array.ndim != 1:
             raise RefusedError(f"its users' {name!r} is no array of {np.dtype(dtype)} in a row")

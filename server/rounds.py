@@ -7,7 +7,7 @@ once, when it sends: Flower averages in the dtype it is given.
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -206,6 +206,7 @@ def _reader(
                 targets_of=federation.population.targets_of,
                 num_items=len(federation.frequency) - 1,
                 is_uniform=config.federation.weighting == "uniform",
+                by_row=config.federation.row_mean == "touched",
             )
         return read_training(
             reply,
@@ -259,13 +260,30 @@ def _most_targets(config: Config, declared: int) -> int:
     return local.epochs * declared
 
 
+def row_scales(replies: Sequence[Trained]) -> np.ndarray | float:
+    """What makes a mean over all users one over those whose training touched the row; (V + 1, 1).
+
+    A row that few users read is else pulled towards where it was by all who did not read it
+    (FedSubAvg, Ding et al., NeurIPS 2022, with the round's users in the place of everybody).
+    """
+    if not len(replies[0].touched):
+        return 1.0
+    touched = sum(one.touched for one in replies)
+    weight = sum(one.weight for one in replies)
+    return (weight / np.maximum(touched, 1.0))[:, None]
+
+
 def _aggregate(
     federation: Federation, state: State, number: int, accepted: Mapping[int, Trained]
 ) -> tuple[float, int]:
     """Hand ``w + update`` to the strategy and keep what it returns; mean loss and targets."""
     replies = []
+    scales = row_scales(list(accepted.values()))
     for one in accepted.values():
-        moved = {name: start + one.update[name] for name, start in state.weights.items()}
+        moved = {
+            name: start + one.update[name] * (scales if name in federation.traffic.rows else 1.0)
+            for name, start in state.weights.items()
+        }
         kept: dict[str, int | float | list[int] | list[float]] = {
             protocol.NUM_EXAMPLES: one.weight,
             protocol.TRAIN_LOSS: one.loss,

@@ -28,6 +28,7 @@ class UserTraffic:
         table: of the frozen tables, once.
         dense_up: of the update of those weights.
         row_up: of the update of an item's rows, with its number.
+        rows: names of the shared parameters with a row per item.
     """
 
     dense: int
@@ -35,6 +36,7 @@ class UserTraffic:
     table: int
     dense_up: int
     row_up: int
+    rows: frozenset[str] = frozenset()
 
     def down(self, rows: np.ndarray, num_new: int) -> int:
         """Bytes to users who read so many rows (n,), ``num_new`` of them for the first time."""
@@ -75,6 +77,7 @@ def traffic_of(model: Recommender, shared: Collection[str], upload: str = "float
         table=tables,
         dense_up=BYTES[upload] * dense + scales,
         row_up=BYTES[upload] * row + number,
+        rows=frozenset(per_item),
     )
 
 

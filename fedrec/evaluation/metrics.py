@@ -230,6 +230,22 @@ def partition_spread(
     return found
 
 
+def rank_spread(ranks: Floats) -> dict[str, dict[str, float]]:
+    """Percentiles of ranks and reciprocal ranks over users, where every user is a client.
+
+    Args:
+        ranks: (U,).
+
+    Returns:
+        {"rank": {"p10", "p50", "p90"}, "reciprocal rank": {...}}; a high rank is a bad one.
+    """
+    _refuse_no_user(len(ranks))
+    return {
+        name: {f"p{share}": float(np.percentile(values, share)) for share in (10, 50, 90)}
+        for name, values in (("rank", ranks), ("reciprocal rank", 1 / ranks))
+    }
+
+
 def _refuse_no_user(count: int) -> None:
     if count == 0:
         raise EvaluationError("no user was evaluated, so there is no mean to report")

@@ -162,7 +162,7 @@ def clients(run: Run) -> style.Drawing | None:
 
 def clients_over_rounds(run: Run) -> style.Drawing | None:
     """Band p10 to p90 over partitions against rounds."""
-    records = [r for r in run.rounds if r.get("clients")]
+    records = [r for r in run.rounds if style.METRICS[0] in (r.get("clients") or {})]
     if not records:
         return None
     figure, axes_pair = style.panels(1, 2, height=3.2)

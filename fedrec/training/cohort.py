@@ -71,19 +71,19 @@ def train_cohort(
         for step in range(plan.steps if loss.shared_negatives else 0)
     ]
     trainer = _Trainer(model, plan, loss, seed, round, shared)
-    total = CohortSum(model, plan, seed=seed, round=round)
+    total = CohortSum(model, plan, loss.num_items, seed=seed, round=round)
     for group in groups_by_length(windows, plan.max_length, plan.group_tokens):
         trainer.train(group, total)
     return total.update(users[lengths < MIN_TRAINING_EVENTS])
 
 
-def rows_read(steps: Sequence[UserStep], shared: Sequence[Ints], loss: CohortLoss) -> int:
-    """How many items' rows a user's steps read."""
+def rows_read(steps: Sequence[UserStep], shared: Sequence[Ints], loss: CohortLoss) -> Ints:
+    """(R,) the items whose rows a user's steps read, ascending."""
     if loss.name == "softmax":
-        return loss.num_items
+        return np.arange(1, loss.num_items + 1)
     read = [part for step in steps for part in (step.items, step.targets)]
     read += [step.negatives.ravel() for step in steps if step.negatives is not None]
-    return len(np.unique(np.concatenate([*read, *shared])))
+    return np.unique(np.concatenate([*read, *shared]))
 
 
 class _Trainer:

@@ -29,6 +29,7 @@ class CohortUpdate:
         targets: (U,) targets of one pass over the windows that the plan reads.
         norms: (U,) norm of the update before clipping; NaN where one gradient did for all.
         rows: (U,) items whose rows the user's training read: what a device would be sent.
+        touched: (V + 1,) weight of the users whose training read each item's row.
         left_out: users whose update is not finite.
         idle: users without a target.
     """
@@ -40,6 +41,7 @@ class CohortUpdate:
     targets: Ints
     norms: Floats
     rows: Ints
+    touched: Floats
     left_out: Ints
     idle: Ints
 
@@ -50,17 +52,21 @@ class CohortSum:
     Args:
         model: names and shapes what it sums.
         plan: how users are weighed and clipped, and what they send.
+        num_items: V.
         seed: of the run.
         round: from 1.
     """
 
-    def __init__(self, model: Recommender, plan: CohortPlan, *, seed: int, round: int) -> None:
+    def __init__(
+        self, model: Recommender, plan: CohortPlan, num_items: int, *, seed: int, round: int
+    ) -> None:
         self.plan, self.seed, self.round = plan, seed, round
         self.total = {
             name: torch.zeros_like(parameter, dtype=torch.float64)
             for name, parameter in model.named_parameters()
             if parameter.requires_grad
         }
+        self.touched = np.zeros(num_items + 1)
         self.done: list[tuple[int, float, int, float, int]] = []  # user, loss, targets, norm, rows
         self.left_out: list[int] = []
 
@@ -76,14 +82,14 @@ class CohortSum:
         weights: Weights,
         updates: dict[str, Tensor],
         losses: Tensor,
-        rows: Sequence[int],
+        rows: Sequence[Ints],
     ) -> bool:
         """Add a sum over the group; false, and nothing added, if it is not finite."""
         if not all(bool(update.isfinite().all()) for update in updates.values()):
             return False
         self._add(weights, updates, torch.ones(1).to(losses))
-        for one, loss, count in zip(group, losses.tolist(), rows, strict=True):
-            self.done.append((one.user, loss, one.num_targets, float("nan"), count))
+        for one, loss, read in zip(group, losses.tolist(), rows, strict=True):
+            self._note(one, loss, float("nan"), read)
         return True
 
     def add_own(
@@ -92,7 +98,7 @@ class CohortSum:
         weights: Weights,
         updates: dict[str, Tensor],
         losses: Tensor,
-        rows: Sequence[int],
+        rows: Sequence[Ints],
     ) -> None:
         """Clip each user's update and add those that are finite."""
         own = [update.view(len(group), -1) for update in updates.values()]
@@ -107,11 +113,15 @@ class CohortSum:
                 part[~is_finite] = 0  # 0 times NaN is NaN
         self._add(weights, self._sent(group, weights, updates), shares)
         facts = (group, losses.tolist(), norms.tolist(), rows, is_finite.tolist())
-        for one, loss, norm, count, is_fine in zip(*facts, strict=True):
+        for one, loss, norm, read, is_fine in zip(*facts, strict=True):
             if is_fine:
-                self.done.append((one.user, loss, one.num_targets, norm, count))
+                self._note(one, loss, norm, read)
             else:
                 self.left_out.append(one.user)
+
+    def _note(self, one: UserWindows, loss: float, norm: float, read: Ints) -> None:
+        self.done.append((one.user, loss, one.num_targets, norm, len(read)))
+        self.touched[read] += 1 if self.plan.weighting == "uniform" else one.num_targets
 
     def _sent(
         self, group: Sequence[UserWindows], weights: Weights, updates: dict[str, Tensor]
@@ -166,6 +176,7 @@ class CohortSum:
             targets=np.array(targets, dtype=np.int64),
             norms=np.array(norms, dtype=np.float64),
             rows=np.array(rows, dtype=np.int64),
+            touched=self.touched,
             left_out=np.array(sorted(self.left_out), dtype=np.int64),
             idle=np.sort(idle),
         )

@@ -67,19 +67,8 @@ def test_partitions_of_any_size_give_the_numbers_of_one_supernode_per_user(
         assert found[1]["targets"] == lines[1]["targets"]
 
 
-@pytest.mark.parametrize("weighting", ["targets", "uniform"])
-@pytest.mark.parametrize("mu", [0.0, 0.5])
-def test_the_round_is_the_mean_over_users_of_a_plain_loop(
-    small_federation, opened, precision, weighting, mu
-):
-    changes = THREE_STEPS | {"federation.weighting": weighting}
-    if mu:
-        changes |= {"strategy.name": "fedprox", "strategy.options": f"proximal-mu = {mu}"}
-    federation, state = small_federation(USERS | changes)
-    start = dict(state.weights)
-    chosen = federation.population.draw(20, is_poisson=False, seed=0, round=1)
-    train_round(federation, state, 1)
-
+def one_by_one(federation, opened, precision, mu=0.0):
+    """Each chosen user of round 1 alone, by torch.optim: targets, update, items that were read."""
     num_items, training, model = opened(federation.config)
     precision.model(model)
     objective = make_objective(
@@ -90,10 +79,10 @@ def test_the_round_is_the_mean_over_users_of_a_plain_loop(
         log_q=True,
         calibration=0.75,
     )
-    total, weights = {name: np.zeros_like(array) for name, array in start.items()}, 0.0
     sent = {name: p.detach().numpy().copy() for name, p in model.named_parameters()}
     anchor = {name: p.detach().clone() for name, p in model.named_parameters()}
-    for user in chosen:
+    drawn = np.concatenate([shared_negatives(0, 1, step, num_items, 20) for step in range(3)])
+    for user in federation.population.draw(20, is_poisson=False, seed=0, round=1):
         load_arrays(model, sent, sent)
         optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
         batch = collate(training, np.array([user]), 12)
@@ -111,13 +100,53 @@ def test_the_round_is_the_mean_over_users_of_a_plain_loop(
             loss = objective(model, batch, Draws(0, 1, step, keep, 0.1))
             (loss + proximal_penalty(model, anchor, mu) if mu else loss).backward()
             optimizer.step()
-        weight = batch.num_targets if weighting == "targets" else 1
+        update = {
+            name: parameter.detach().numpy().astype(np.float64) - sent[name]
+            for name, parameter in model.named_parameters()
+        }
+        read = np.unique(np.concatenate([batch.items.ravel(), batch.targets.ravel(), drawn]))
+        yield batch.num_targets, update, read
+
+
+@pytest.mark.parametrize("weighting", ["targets", "uniform"])
+@pytest.mark.parametrize("mu", [0.0, 0.5])
+def test_the_round_is_the_mean_over_users_of_a_plain_loop(
+    small_federation, opened, precision, weighting, mu
+):
+    changes = THREE_STEPS | {"federation.weighting": weighting}
+    if mu:
+        changes |= {"strategy.name": "fedprox", "strategy.options": f"proximal-mu = {mu}"}
+    federation, state = small_federation(USERS | changes)
+    start = dict(state.weights)
+    train_round(federation, state, 1)
+    total, weights = {name: np.zeros_like(array) for name, array in start.items()}, 0.0
+    for targets, update, _ in one_by_one(federation, opened, precision, mu):
+        weight = targets if weighting == "targets" else 1
         weights += weight
-        for name, parameter in model.named_parameters():
-            total[name] += weight * (parameter.detach().numpy().astype(np.float64) - sent[name])
+        for name, array in update.items():
+            total[name] += weight * array
     expected = {name: start[name] + total[name] / weights for name in start}
     assert apart(state.weights, expected) < precision.atol
     assert apart(state.weights, start) > 1e-3
+
+
+def test_a_row_can_be_the_mean_over_those_who_touched_it(small_federation, opened, precision):
+    changes = THREE_STEPS | {"federation.row-mean": "touched", "loss.negatives": 20}
+    federation, state = small_federation(USERS | changes)
+    start = dict(state.weights)
+    train_round(federation, state, 1)
+    [rows] = federation.traffic.rows
+    total, touched = np.zeros_like(start[rows]), np.zeros(len(start[rows]))
+    weights, gate = 0, np.zeros_like(start["gate.bias"])
+    for targets, update, read in one_by_one(federation, opened, precision):
+        total += targets * update[rows]
+        touched[read] += targets
+        gate += targets * update["gate.bias"]
+        weights += targets
+    assert touched[1:].min() < weights  # some row was not touched by all
+    expected = start[rows] + total / np.maximum(touched, 1)[:, None]
+    assert np.abs(state.weights[rows] - expected).max() < 10 * precision.atol
+    assert np.abs(state.weights["gate.bias"] - start["gate.bias"] - gate / weights).max() < 1e-6
 
 
 @pytest.mark.parametrize("steps", [1, 2])
