@@ -15,7 +15,6 @@ from experiments.terminal import (
     terminal,
     typed,
 )
-from fedrec.errors import ConfigError
 
 app = typer.Typer(
     help="Federated simulation for sequential recommendation.",
@@ -143,6 +142,7 @@ def verify(
     with ending():
         from experiments.resume import config_of, run_folder
         from experiments.verify import verify as verify_run
+        from fedrec.report.history import read_run
         from fedrec.report.live import LiveRounds
 
         folder = run_folder(run)
@@ -162,30 +162,39 @@ def verify(
             typer.echo(f"differs: {line}", err=True)
         if found:
             raise typer.Exit(1)
-        typer.echo(f"verified: {folder}: same bytes, same history")
+        left = read_run(folder).no_model
+        typer.echo(f"verified: {folder}: same bytes, same history" + (f" ({left})" if left else ""))
 
 
 @app.command()
-def report(run: RunFolder) -> None:
-    """Write figures and report.html from a run folder alone."""
+def report(
+    run: RunFolder,
+    references: Annotated[
+        list[str] | None,
+        typer.Option("--reference", metavar="RUN", help="Another run to show beside it."),
+    ] = None,
+) -> None:
+    """Write figures and report.html from run folders alone."""
     with ending():
         from experiments.resume import run_folder
         from fedrec.report.page import write_report
 
-        print_path("report", write_report(run_folder(run)))
+        others = [run_folder(one) for one in references or ()]
+        print_path("report", write_report(run_folder(run), others))
 
 
 @app.command()
 def reference(
-    kind: Annotated[str, typer.Argument(metavar="central|popularity")],
+    kind: Annotated[str, typer.Argument(metavar="local|central|popularity")],
     source: Source = None,
     sets: Sets = None,
     out: Out = None,
     seed: Annotated[int | None, typer.Option(help="seed")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run.")] = False,
 ) -> None:
-    """Train the same model on all data in one place, or rank by popularity."""
+    """Train each client alone, or the model on all data in one place, or rank by popularity."""
     with ending():
+        from experiments.references import check_kind
         from experiments.references import reference as make_reference
         from experiments.settings import resolve
         from fedrec.report.history import read_run
@@ -193,8 +202,7 @@ def reference(
         from fedrec.report.tables import final_table
         from server.place import check_room, run_path
 
-        if kind not in ("central", "popularity"):
-            raise ConfigError(f"a reference is 'central' or 'popularity', got {kind!r}")
+        check_kind(kind)
         options = {"run.dir": out, "seed": seed, "run.overwrite": overwrite or None}
         config = resolve(source, sets or (), options, central=kind == "central")
         folder = run_path(config)
@@ -203,7 +211,7 @@ def reference(
         show_fallback(config, quiet=False)
         console = terminal()
         with LiveRounds(console, config.evaluation.main_protocol) as live:
-            folder = make_reference(kind, config, folder, live.add)
+            folder = make_reference(kind, config, folder, live.add, live.wait)
         console.print(final_table(read_run(folder)))
         print_path("folder", folder)
 

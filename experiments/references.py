@@ -1,4 +1,4 @@
-"""What a federated run is compared with: the same model trained in one place, and popularity."""
+"""What a federation is compared with: all data in one place, each client alone, popularity."""
 
 import dataclasses
 import os
@@ -7,40 +7,78 @@ from pathlib import Path
 from typing import Any
 
 from clients.app import app
-from experiments.run import saying_how_to_go_on
+from experiments.local_reference import local_reference
+from experiments.run import ignore, saying_how_to_go_on
 from fedrec.config import Config, Federation, Local
 from fedrec.config_keys import flatten
 from fedrec.errors import ConfigError
+from fedrec.report.references import IN_ONE_PLACE
 from fedrec.workbench import check_fit, prepare_data
 from server.inline import InlineGrid
+from server.place import has_run
+from server.resume import finished
 from server.server_adam import ServerAdam
 from server.serving import serve
 from server.strategies import make_strategy
 
-IN_ONE_PLACE = "in one place ("  # how run.json names the engine of a reference
+KINDS = ("local", "central", "popularity")
+NO_RESUME = (
+    "a local reference is trained client by client and keeps no weights, so there is nothing to "
+    "resume; make it again: fedrec reference local ... --overwrite"
+)
+
+
+def check_kind(kind: str) -> None:
+    """Refuse a reference that there is none of."""
+    if kind not in KINDS:
+        raise ConfigError(f"a reference is 'local', 'central' or 'popularity', got {kind!r}")
+
+
+def engine_of(kind: str) -> str:
+    """How run.json names the engine of a reference."""
+    return f"{IN_ONE_PLACE}{kind})"
 
 
 def reference(
-    kind: str, config: Config, folder: Path, on_round: Callable[[dict[str, Any]], None]
+    kind: str,
+    config: Config,
+    folder: Path,
+    on_round: Callable[[dict[str, Any]], None],
+    on_wait: Callable[[int, int], None] = ignore,
 ) -> Path:
     """Make a reference and leave a run folder like any other run's.
 
     "central" is one client that holds everybody, with FedAvg over that one client, whole passes
     and an optimiser whose state is kept: bit for bit a plain training loop (a test), and free to
     use all cores, which clients of a federation share. Settings of the local training
-    (``local.*``, ``loss.*``) are the config's; "popularity" trains nothing.
+    (``local.*``, ``loss.*``) are the config's; "popularity" trains nothing. "local" is every client
+    alone (``experiments.local_reference``), a user with the optimiser of "central".
 
     Args:
-        kind: "central" or "popularity".
+        kind: "local", "central" or "popularity".
         config: resolved, with absolute paths.
         folder: of the run.
-        on_round: called with each line of rounds.jsonl; a round is a pass over the data.
+        on_round: called with each line of rounds.jsonl; a round of "central" is a pass over the
+            data, one of "local" a round of the federation, or with users a local step.
+        on_wait: called with how many clients of "local" are done of how many.
 
     Raises:
         FedrecError: as any run.
     """
-    if kind not in ("central", "popularity"):
-        raise ConfigError(f"a reference is 'central' or 'popularity', got {kind!r}")
+    check_kind(kind)
+    if kind == "local":
+        if config.run.resume and has_run(folder):
+            if finished(folder, config):
+                return folder
+            raise ConfigError(f"{folder}: {NO_RESUME}")
+        return local_reference(
+            config,
+            folder,
+            engine=engine_of(kind),
+            optimizer=central_config(config, folder).local,
+            on_round=on_round,
+            on_wait=on_wait,
+        )
     if kind == "popularity" and not config.federation.share_counts:
         raise ConfigError(
             "popularity needs training counts, which federation.share-counts = false keeps on the "
@@ -56,7 +94,7 @@ def reference(
         return serve(
             grid,
             alone,
-            engine=f"{IN_ONE_PLACE}{kind})",
+            engine=engine_of(kind),
             command=f"fedrec reference {kind} {folder / 'config.toml'}",
             on_round=on_round,
             scorer="model" if kind == "central" else "popularity",

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from experiments.presets import read_preset
-from experiments.references import IN_ONE_PLACE, reference
+from experiments.references import NO_RESUME, engine_of, reference
 from experiments.run import ignore, run
 from fedrec.config import Config
 from fedrec.config_keys import read_config
 from fedrec.errors import ConfigError, DataError
 from fedrec.home import home
 from fedrec.report.history import COMPLETE, read_json
+from fedrec.report.references import IN_ONE_PLACE
 from server.checkpoints import load_checkpoint
 from server.place import is_locked
 from server.resume import refuse_to_discard
@@ -57,7 +58,7 @@ def where_it_goes_on(folder: Path) -> list[str]:
     status = read_json(folder / "run.json").get("status")
     if status in COMPLETE:
         return [f"the run is {status} already: nothing to go on with"]
-    if is_locked(folder):
+    if is_locked(folder) or last_engine(folder) == engine_of("local"):
         return []  # it will be refused
     checkpoint, damages = load_checkpoint(folder)
     if checkpoint is None:
@@ -90,7 +91,7 @@ def start(
                     f"{name} is for --engine ray; a {kind} reference is made in one process, "
                     "leave it out"
                 )
-        return reference(kind, config, Path(config.run.dir), on_round)
+        return reference(kind, config, Path(config.run.dir), on_round, on_wait)
     return run(
         config,
         engine=engine,
@@ -128,11 +129,14 @@ def resume(
     Raises:
         FedrecError: the run is complete, is another one, or cannot go on.
     """
+    own = last_engine(folder)
+    if own == engine_of("local") and engine not in (None, own):
+        raise ConfigError(f"{folder}: {NO_RESUME}")
     config = config_of(folder)
     going_on = dataclasses.replace(config.run, resume=True, accept_code_change=accept_code_change)
     return start(
         dataclasses.replace(config, run=going_on),
-        engine or last_engine(folder),
+        engine or own,
         command=command,
         workers=workers,
         address=address,

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from experiments.references import engine_of
 from experiments.resume import config_of, last_engine, start
 from experiments.run import ignore
 from fedrec.errors import ConfigError, DataError
@@ -23,7 +24,8 @@ from server.absences import costs_a_reply, is_simulated
 
 WALL_TIMES = ("seconds", "elapsed")
 TRAFFIC = ("bytes_down", "bytes_up", "bytes_evaluate", "megabytes", "client_megabytes")
-SAME_BYTES = ("model.safetensors", "metrics.json", "users.csv", "items.csv")
+MODEL = "model.safetensors"
+SAME_BYTES = (MODEL, "metrics.json", "users.csv", "items.csv")
 LEFT_OUT = ("dropped", "retried")
 
 
@@ -59,6 +61,11 @@ def verify(
             f"{folder} holds a run that is {about.get('status')}; only a complete one can be "
             "verified (`fedrec resume` completes it)"
         )
+    own = last_engine(folder)
+    if own == engine_of("local") and engine not in (None, own):
+        raise ConfigError(
+            f"{folder} holds a local reference, which is no federation: leave --engine {engine} out"
+        )
     config, left = config_of(folder), read_left(folder)
     with tempfile.TemporaryDirectory(prefix="fedrec-verify-") as scratch:
         again = Path(scratch) / folder.name
@@ -67,7 +74,7 @@ def verify(
         )
         start(
             dataclasses.replace(config, run=placed),
-            engine or last_engine(folder),
+            engine or own,
             command=command,
             workers=workers,
             address=address,
@@ -85,7 +92,7 @@ class Left:
     """What must be equal of two complete runs.
 
     Attributes:
-        files: name -> content, of ``SAME_BYTES``.
+        files: name -> content, of ``SAME_BYTES``; no weights where a run keeps none.
         ranks: what ranks.npz holds: how it is packed may differ.
         lines: of rounds.jsonl.
     """
@@ -101,7 +108,10 @@ def read_left(folder: Path) -> Left:
     Raises:
         DataError: a file is missing or damaged.
     """
-    contents = {name: _content(folder / name) for name in (*SAME_BYTES, "ranks.npz")}
+    names = [*SAME_BYTES, "ranks.npz"]
+    if read_json(folder / "run.json").get("no_model"):
+        names.remove(MODEL)
+    contents = {name: _content(folder / name) for name in names}
     path = folder / "ranks.npz"
     try:
         with np.load(io.BytesIO(contents.pop("ranks.npz"))) as packed:
@@ -132,7 +142,9 @@ def compare(first: Path, second: Path) -> list[str]:
 def differences(first: Left, second: Left) -> list[str]:
     """What differs between what two complete runs left, a line each."""
     found = [
-        f"{name}: other bytes" for name in SAME_BYTES if first.files[name] != second.files[name]
+        f"{name}: other bytes"
+        for name in SAME_BYTES
+        if first.files.get(name) != second.files.get(name)
     ]
     same = set(first.ranks) == set(second.ranks) and all(
         np.array_equal(first.ranks[name], second.ranks[name], equal_nan=True)

@@ -1,32 +1,22 @@
-"""What a run leaves behind: references, the final evaluation, tables, facts for run.json."""
+"""The ends of a run: what it is compared with, the final evaluation, facts for run.json."""
 
-import io
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from fedrec.config import Config, names_in
 from fedrec.data.catalog import Catalog
 from fedrec.data.splits import Stage
-from fedrec.evaluation.metrics import hr, ndcg
 from fedrec.models.parameters import groups_of
 from fedrec.models.recommender import Recommender
-from fedrec.report.history import read_rounds, replace_file, write_csv, write_json
 from fedrec.semantics.table import SemanticTable
 from fedrec.workbench import device
-from server.absences import is_simulated
 from server.census import Census
 from server.evaluation import Evaluation, evaluate
 from server.folder import RunFolder
-from server.judging import Judged, final_metrics, with_intervals
+from server.judging import Judged
+from server.results import LeftOut, summed_up, write_results
 from server.state import Federation, State
 
 STAGES: tuple[Stage, ...] = ("validation", "test")
-
-
-LeftOut = dict[str, list[dict[str, Any]]]  # name of an evaluation -> who sent no ranks, and why
 
 
 def reference_metrics(
@@ -57,7 +47,7 @@ def reference_metrics(
                 protocols=config.evaluation.protocols,
             )
             note(left_out, f"{scorer} {stage}", found)
-            stages[stage] = _summed_up(found.judged, config.evaluation.main_protocol, stage, config)
+            stages[stage] = summed_up(found.judged, config.evaluation.main_protocol, stage, config)
         metrics[scorer.replace("-", " ")] = stages
     return metrics, left_out
 
@@ -66,20 +56,6 @@ def note(left_out: LeftOut, occasion: str, found: Evaluation) -> None:
     """Note who sent no ranks."""
     if found.dropped:
         left_out[occasion] = [one.record("evaluate") for one in found.dropped]
-
-
-def _summed_up(
-    found: Judged, protocol: str, stage: Stage, config: Config
-) -> dict[str, dict[str, float]]:
-    """Every metric of an evaluation with its interval."""
-    return with_intervals(
-        found,
-        protocol,
-        seed=config.seed,
-        at=config.evaluation.cutoffs,
-        resamples=config.evaluation.resamples,
-        label=stage,
-    )
 
 
 def finish(
@@ -92,9 +68,6 @@ def finish(
     left_out: LeftOut,
 ) -> None:
     """Evaluate the best round's weights on test items and write everything a run leaves."""
-    config, census = federation.config, federation.census
-    protocols = config.evaluation.protocols
-
     found: dict[Stage, Judged] = {}
     for stage in STAGES:
         evaluation = evaluate(
@@ -104,83 +77,23 @@ def finish(
             number=state.best_round,
             stage=stage,
             weights=state.best,
-            protocols=protocols,
+            protocols=federation.config.evaluation.protocols,
         )
         note(left_out, f"final {stage}", evaluation)
         found[stage] = evaluation.judged
-
-    def summed_up(name: str) -> dict[str, dict[str, dict[str, float]]]:
-        return {str(s): _summed_up(ranks, name, s, config) for s, ranks in found.items()}
-
-    metrics: dict[str, Any] = {"protocol": protocols[0], "best_round": state.best_round}
-    metrics |= summed_up(protocols[0])
-    metrics["other protocols"] = {name: summed_up(name) for name in protocols[1:]}
-    metrics["references"] = references
-    metrics |= final_metrics(
-        found["test"],
-        protocols[0],
-        view_names=model.view_names,
-        counts=census.counts,
-        seed=config.seed,
-        at=config.evaluation.cutoffs,
-        resamples=config.evaluation.resamples,
-        unit=config.federation.unit,
-    )
     folder.save_weights(state.best)
-    write_json(folder.path / "metrics.json", metrics)
-    _write_tables(folder.path, found, census, catalog, protocols)
-    lines, _ = read_rounds(folder.path / "rounds.jsonl")
-    dropped = [one for line in lines for one in line["dropped"]]
-    dropped += [one for ones in left_out.values() for one in ones]
-    folder.finish(
-        "done" if all(is_simulated(one) for one in dropped) else "degraded",
-        best_round=state.best_round,
-        rounds=len(lines) - 1,
-        seconds=round(state.elapsed, 3),
+    write_results(
+        folder,
+        found,
+        config=federation.config,
+        census=federation.census,
+        catalog=catalog,
+        view_names=model.view_names,
+        references=references,
         left_out=left_out,
+        kept={"best_round": state.best_round},
+        seconds=state.elapsed,
     )
-
-
-def _write_tables(
-    path: Path,
-    found: dict[Stage, Judged],
-    census: Census,
-    catalog: Catalog,
-    protocols: Sequence[str],
-) -> None:
-    test = found["test"]
-    original = {
-        int(user): identity
-        for partition, users in census.users.items()
-        for user, identity in zip(users, census.user_ids[partition], strict=True)
-    }
-    ranks = test.ranks[protocols[0]]
-    columns: dict[str, Any] = {
-        "user": test.users,
-        "original_id": [original[int(user)] for user in test.users],
-        "partition": test.partitions,
-        "events": test.events,
-        "target": test.targets,
-        "rank": ranks,
-        "HR@10": hr(ranks, 10).astype(np.int64),
-        "NDCG@10": ndcg(ranks, 10),
-    }
-    if test.personal is not None:
-        columns["personal_rank"] = test.personal
-    write_csv(path / "users.csv", columns)
-    items: dict[str, Any] = {
-        "item": np.arange(1, catalog.num_items + 1),
-        "original_id": catalog.item_ids,
-        "title": catalog.titles,
-    }
-    if census.counts is not None:
-        items["training_events"] = census.counts[1:]
-    write_csv(path / "items.csv", items)
-    arrays: dict[str, Any] = {f"rank_{name}": each for name, each in test.ranks.items()}
-    arrays |= {f"validation_rank_{n}": each for n, each in found["validation"].ranks.items()}
-    packed = io.BytesIO()
-    np.savez_compressed(packed, user=test.users, target=test.targets, **arrays)
-    replace_file(path / "ranks.npz", packed.getvalue())
 
 
 def run_facts(

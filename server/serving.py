@@ -113,7 +113,7 @@ def serve(
         except BaseException as error:
             with uninterrupted():  # a second Ctrl-C, too, finds a folder that says how it ended
                 recorder.save_if_possible()
-                folder.fail(error, _exit_code(error))
+                folder.fail(error, exit_code_of(error))
             raise
         write_report(path)
         say_goodbye(grid, census, token, folder)
@@ -255,7 +255,8 @@ def _initial_weights(config: Config, model: Recommender) -> dict[str, np.ndarray
     return {name: array.astype(np.float64) for name, array in arrays_of(model, shared).items()}
 
 
-def _exit_code(error: BaseException) -> int:
+def exit_code_of(error: BaseException) -> int:
+    """The exit code of whatever ended a run."""
     if isinstance(error, FedrecError):
         return error.exit_code
     if isinstance(error, KeyboardInterrupt):

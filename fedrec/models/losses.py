@@ -10,39 +10,46 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from fedrec.models.logsumexp import logsumexp_of_scores
+
 
 def softmax_loss(states: Tensor, vectors: Tensor, targets: Tensor) -> Tensor:
-    """Cross-entropy against the whole catalogue.
-
-    Args:
-        states: (M, D) one per target.
-        vectors: (V, D) output vectors.
-        targets: (M,) row of ``vectors`` that follows.
-    """
-    return functional.cross_entropy(states @ vectors.T, targets)
+    """Mean of ``softmax_losses`` over targets."""
+    return softmax_losses(states, vectors, targets, torch.ones_like(states[..., 0])).mean()
 
 
-def softmax_losses(states: Tensor, vectors: Tensor, targets: Tensor) -> Tensor:
+def softmax_losses(
+    states: Tensor, vectors: Tensor, targets: Tensor, weights: Tensor | None = None
+) -> Tensor:
     """Cross-entropies (..., M) against the whole catalogue.
 
     Args:
-        states: (..., M, D).
-        vectors: (..., V, D).
-        targets: (..., M).
+        states: (..., M, D) one per target.
+        vectors: (..., V, D) output vectors.
+        targets: (..., M) row of ``vectors`` that follows.
+        weights: (..., M) of each target in the loss, up to a factor, for speed.
     """
-    scores = states @ vectors.mT
-    return scores.logsumexp(dim=-1) - scores.gather(-1, targets.unsqueeze(-1)).squeeze(-1)
+    rows = targets.unsqueeze(-1).expand(*targets.shape, vectors.shape[-1])
+    positives = vectors.gather(-2, rows)
+    total = logsumexp_of_scores(states, vectors, weights=weights)
+    return total - (states * positives).sum(dim=-1)
 
 
 def sampled_softmax_loss(
     states: Tensor, positives: Tensor, negatives: Tensor, refused: Tensor, log_ratio: float = 0.0
 ) -> Tensor:
     """Mean of ``sampled_softmax_losses`` over targets."""
-    return sampled_softmax_losses(states, positives, negatives, refused, log_ratio).mean()
+    equally = torch.ones_like(states[..., 0])
+    return sampled_softmax_losses(states, positives, negatives, refused, log_ratio, equally).mean()
 
 
 def sampled_softmax_losses(
-    states: Tensor, positives: Tensor, negatives: Tensor, refused: Tensor, log_ratio: float = 0.0
+    states: Tensor,
+    positives: Tensor,
+    negatives: Tensor,
+    refused: Tensor,
+    log_ratio: float = 0.0,
+    weights: Tensor | None = None,
 ) -> Tensor:
     """Cross-entropies (..., M) of each target against itself and K negatives shared by all.
 
@@ -54,11 +61,12 @@ def sampled_softmax_losses(
         log_ratio: added to the negatives' scores: log(V / K) makes the sum over K uniform draws
             an unbiased stand-in for the sum over the catalogue (logQ correction of uniform
             proposals, Bengio & Senecal 2008).
+        weights: (..., M) of each target in the loss, up to a factor, for speed.
     """
-    positive = (states * positives).sum(dim=-1)
-    negative = (states @ negatives.mT + log_ratio).masked_fill(refused, -torch.inf)
-    # log(exp(p) + sum exp(n)) without a copy of the (M, K) scores beside the positives.
-    return torch.logaddexp(positive, negative.logsumexp(dim=-1)) - positive
+    total = logsumexp_of_scores(
+        states, negatives, own=positives, refused=refused, shift=log_ratio, weights=weights
+    )
+    return total - (states * positives).sum(dim=-1)
 
 
 def binary_loss(

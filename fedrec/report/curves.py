@@ -15,8 +15,9 @@ from fedrec.report.history import Run, number
 
 REFERENCE_COLOURS = {
     "popularity": style.MUTED,
-    "best possible": style.GREEN,
+    "local": style.ORANGE,
     "central": style.PURPLE,
+    "best possible": style.GREEN,
 }
 
 Floats = npt.NDArray[np.float64]
@@ -28,6 +29,9 @@ def convergence(run: Run, against: str) -> style.Drawing | None:
     trained = [r for r in run.rounds if r.get("train_loss") is not None]
     if not evaluated and not trained:
         return None
+    if against == "megabytes" and trained and not any(r[against] for r in run.rounds):
+        return None  # nothing travels where each client is alone
+    whose = "each client's own" if run.no_model else "the global"
     figure, (loss_axes, *metric_axes) = style.panels(1, 3, height=3.1)
     _curve(loss_axes, trained, against, [r["train_loss"] for r in trained], "loss")
     loss_axes.set_title("Training loss")
@@ -41,7 +45,7 @@ def convergence(run: Run, against: str) -> style.Drawing | None:
     furthest = max(float(r[against]) for r in run.rounds) or 1.0
     for axes in (loss_axes, *metric_axes):
         axes.set_xlim(-0.03 * furthest, 1.03 * furthest)
-        axes.set_xlabel("round" if against == "round" else "training traffic, MB")
+        axes.set_xlabel(run.round_word if against == "round" else "training traffic, MB")
         if against == "round":
             axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, min_n_ticks=1))
         else:
@@ -52,8 +56,8 @@ def convergence(run: Run, against: str) -> style.Drawing | None:
         name=f"convergence-{'rounds' if against == 'round' else 'megabytes'}",
         title=f"Convergence against {words}",
         caption="Loss is the mean over the targets trained in a round; the metrics are those of "
-        "the global model on the validation items of all evaluated users. A ring marks the round "
-        "whose weights were kept.",
+        f"{whose} model on the validation items of all evaluated users. A ring marks the round "
+        "whose weights were kept. Dashed lines are references, by the weights that they kept.",
         figure=figure,
     )
 
@@ -92,7 +96,7 @@ def _mark_best(
                 clip_on=False,
                 zorder=4,
             )
-            style.note(axes, f"round {record['round']}: {value:.3f}")
+            style.note(axes, f"{run.round_word} {record['round']}: {value:.3f}")
 
 
 def _draw_references(axes: Axes, run: Run, metric: str) -> None:
@@ -101,7 +105,7 @@ def _draw_references(axes: Axes, run: Run, metric: str) -> None:
     for name, parts in references.items():
         value = number((parts.get("validation") or {}).get(metric))
         if value is not None:
-            colour = REFERENCE_COLOURS.get(name, style.ORANGE)
+            colour = REFERENCE_COLOURS.get(name, style.SKY)
             axes.axhline(value, color=colour, linestyle=(0, (4, 2)), linewidth=1.3, zorder=2)
             lines.append((value, f"{name}\n{value:.3f}", colour))
     if lines:

@@ -54,6 +54,7 @@ class Run:
         """One line, as a notebook shows it."""
         test = ((self.metrics or {}).get("test") or {}).get("NDCG@10")
         score = f", test NDCG@10 {test['value']:.4f}" if test else ""
+        score += f"; {self.no_model}" if self.no_model else ""
         return f"<Run {self.name}: {self.status}, {len(self.rounds)} records{score}>"
 
     @property
@@ -65,6 +66,16 @@ class Run:
     def status(self) -> str:
         """One of `STATUSES`."""
         return str(self.about["status"])
+
+    @property
+    def no_model(self) -> str:
+        """Why the folder holds no model.safetensors; empty for a run that keeps its weights."""
+        return str(self.about.get("no_model", ""))
+
+    @property
+    def round_word(self) -> str:
+        """What the rounds of this run are: "round", or "local step" of users alone."""
+        return str(self.about.get("round_is", "round"))
 
     @property
     def protocol(self) -> str:

@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from fedrec.report.history import Record, Run, number, read_run, replace_file
 from fedrec.report.left_out import HEADERS, left_out, resumptions
 from fedrec.report.plain import plain
 from fedrec.report.redaction import hide_secrets, hide_secrets_in_text
+from fedrec.report.references import gap_closed, with_references
 from fedrec.report.tables import interval, metric_names, round_headers, round_row, shown
 
 BANNERS = {
@@ -30,20 +31,22 @@ BANNERS = {
 Rows = list[tuple[str, str]]
 
 
-def write_report(run_dir: Path) -> Path:
+def write_report(run_dir: Path, references: Sequence[Path] = ()) -> Path:
     """Write ``figures/*.{svg,png}`` and ``report.html`` into a run folder.
 
     Args:
-        run_dir: the folder of a run, finished or not. Nothing else is read.
+        run_dir: the folder of a run, finished or not.
+        references: folders of other runs on the same data, shown beside it; nothing else is read.
 
     Returns:
         The path of report.html.
 
     Raises:
+        ConfigError: a reference that cannot be compared with the run.
         DataError: no run folder, or a damaged file in it.
         ResourceError: the folder cannot be written.
     """
-    run = read_run(run_dir)
+    run = with_references(read_run(run_dir), references)
     drawings = figures.draw(run)
     folder, page = run_dir / "figures", run_dir / "report.html"
     try:
@@ -137,6 +140,8 @@ def _head(run: Run) -> Record:
     dropped = len(left_out(run))
     warnings = [str(note) for note in data.get("notes") or []]
     warnings += resumptions(run)
+    if run.no_model:
+        warnings.append(f"{run.no_model[:1].upper()}{run.no_model[1:]}.")
     if run.torn_line:
         warnings.append("rounds.jsonl ended in half a line, which was left out.")
     if dropped and run.status in ("done", "running"):
@@ -206,6 +211,7 @@ def _results(run: Run) -> Record:
         "rows": rows,
         "is_final": bool(test),
         "main": metric_label("NDCG@10", run.protocol),
+        "between": gap_closed(run),
         "others": [
             {"protocol": describe(protocol, _num_items(run)), "rows": _stage_rows(protocol, found)}
             for protocol, found in (metrics.get("other protocols") or {}).items()
@@ -271,6 +277,7 @@ def _inputs(run: Run) -> Record:
     groups = {
         "shared": "shared: travel each round",
         "private": "private: stay with the client",
+        "own": "own: each client trains its own, none travel",
         "frozen": "frozen: never change",
     }
     rows = [(words, f"{parameters[key]:,}") for key, words in groups.items() if key in parameters]

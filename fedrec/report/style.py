@@ -107,6 +107,8 @@ def note(axes: Axes, text: str) -> None:
 def label_lines(axes: Axes, lines: Sequence[tuple[float, str, str]]) -> None:
     """Label horizontal lines at the right of the axes, moved apart where they would collide.
 
+    A label has two lines of text at most: in a panel of 2.2 inches that is an eighth of its height.
+
     Args:
         axes: with its final y limits.
         lines: height in data units, text, colour.
@@ -114,7 +116,7 @@ def label_lines(axes: Axes, lines: Sequence[tuple[float, str, str]]) -> None:
     low, high = axes.get_ylim()
     wanted = sorted(((y - low) / (high - low), text, colour) for y, text, colour in lines)
     for height, (_, text, colour) in zip(
-        spread([fraction for fraction, _, _ in wanted], gap=0.085), wanted, strict=True
+        spread([fraction for fraction, _, _ in wanted], gap=0.135), wanted, strict=True
     ):
         axes.text(
             1.02, height, text, color=colour, fontsize=8, va="center", transform=axes.transAxes

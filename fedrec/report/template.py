@@ -141,6 +141,7 @@ PAGE = """\
 small numbers are 95&nbsp;% bootstrap intervals over users.{% if results.same_recall %} With one
 held-out item, Recall@k equals HR@k.{% endif %}</p>
 {{ sheet(results.headers, results.rows, results.main) }}
+{% if results.between %}<p>{{ results.between }}</p>{% endif %}
 {% endif %}
 {% for other in results.others %}
 <p>{{ other.protocol }}</p>

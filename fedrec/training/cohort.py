@@ -7,7 +7,8 @@ updates is the gradient of the weighted sum of their mean losses. Several steps 
 the weights per user, where item rows are copied only if the user's training reads them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ from fedrec.training.batches import MIN_TRAINING_EVENTS
 from fedrec.training.cohort_loss import CohortLoss
 from fedrec.training.cohort_plan import CohortPlan
 from fedrec.training.cohort_sum import CohortSum, CohortUpdate
-from fedrec.training.group_fit import joint_update, own_updates
+from fedrec.training.group_fit import AfterStep, joint_update, own_updates
 from fedrec.training.groups import GroupStep, all_rows, group_step, touched_rows
 from fedrec.training.side_by_side import Weights, copied_weights, make_forward
 from fedrec.training.windows import (
@@ -34,6 +35,28 @@ from fedrec.training.windows import (
 )
 
 
+@dataclass(frozen=True)
+class Progress:
+    """How far a group's users are.
+
+    Attributes:
+        group: U users.
+        weights: a set for each of them, as it is now; the next step changes it in place.
+        steps: that each has behind it.
+        losses: (U,) sum of each user's losses so far.
+        targets: (U,) targets of each user so far.
+    """
+
+    group: Sequence[UserWindows]
+    weights: Weights
+    steps: int
+    losses: Tensor
+    targets: Tensor
+
+
+Watch = Callable[[Progress], None]
+
+
 def train_cohort(
     model: Recommender,
     training: Sequences,
@@ -43,6 +66,7 @@ def train_cohort(
     loss: CohortLoss,
     seed: int,
     round: int,
+    watch: Watch | None = None,
 ) -> CohortUpdate:
     """Train each user from the model's weights, which stay as they are; sum up the updates.
 
@@ -57,6 +81,9 @@ def train_cohort(
         loss: what each minimises.
         seed: of the run.
         round: from 1.
+        watch: called for each group before its first step, when it may still write into the
+            frozen arrays, which are the group's own, and after each; every user then has weights
+            of its own even where one gradient would do for all.
 
     Raises:
         ConfigError: a user has seen every item, so that no negative is left.
@@ -70,7 +97,7 @@ def train_cohort(
         shared_negatives(seed, round, step, loss.num_items, loss.shared_negatives)
         for step in range(plan.steps if loss.shared_negatives else 0)
     ]
-    trainer = _Trainer(model, plan, loss, seed, round, shared)
+    trainer = _Trainer(model, plan, loss, seed, round, shared, watch)
     total = CohortSum(model, plan, loss.num_items, seed=seed, round=round)
     for group in groups_by_length(windows, plan.max_length, plan.group_tokens):
         trainer.train(group, total)
@@ -97,9 +124,10 @@ class _Trainer:
         seed: int,
         round: int,
         shared: Sequence[Ints],
+        watch: Watch | None,
     ) -> None:
         self.model, self.plan, self.loss = model, plan, loss
-        self.seed, self.round, self.shared = seed, round, shared
+        self.seed, self.round, self.shared, self.watch = seed, round, shared, watch
         self.forward = make_forward(model, loss)
         self.device = device_of(model)
         self.dtype = next(model.parameters()).dtype
@@ -111,15 +139,13 @@ class _Trainer:
         """Train the users of a group and add their updates to the sum."""
         drawn = [self._drawn(one) for one in group]
         rows = [rows_read(steps, self.shared, self.loss) for steps in drawn]
-        if self.plan.is_one_gradient:
+        if self.plan.is_one_gradient and self.watch is None:
             weights, steps = self._laid(group, drawn, together=True)
-            shares = torch.tensor(total.shares(group)).to(self.device, self.dtype)
             updates, losses = joint_update(
                 self.forward,
                 weights,
                 steps[0],
                 lambda step: self._unknown(weights, step),
-                shares=shares,
                 learning_rate=self.plan.learning_rate,
             )
             if total.add_joint(group, weights, updates, losses, rows):
@@ -127,9 +153,20 @@ class _Trainer:
         # Also after a joint gradient that is not finite: one by one, only the broken user goes.
         own, steps = self._laid(group, drawn, together=False)
         updates, losses = own_updates(
-            self.forward, own, steps, lambda step: self._unknown(own, step), plan=self.plan
+            self.forward,
+            own,
+            steps,
+            lambda step: self._unknown(own, step),
+            plan=self.plan,
+            after=self._watching(group, own),
         )
         total.add_own(group, own, updates, losses, rows)
+
+    def _watching(self, group: Sequence[UserWindows], own: Weights) -> AfterStep | None:
+        if self.watch is None:
+            return None
+        watch = self.watch
+        return lambda steps, losses, targets: watch(Progress(group, own, steps, losses, targets))
 
     def _drawn(self, one: UserWindows) -> Sequence[UserStep]:
         return user_steps(
@@ -160,6 +197,9 @@ class _Trainer:
                 max_length=self.plan.max_length,
                 shared=self.shared[number] if self.shared else None,
                 histories=[one.history for one in group],
+                shares=self.plan.shares([one.num_targets for one in group])
+                if together
+                else [1.0] * len(group),
                 device=self.device,
                 dtype=self.dtype,
             )

@@ -95,12 +95,15 @@ def losses_of(
         candidates = [functional.embedding(some, vectors) for some in places]
         states = states_of(model, table, step)
 
+    emphasis = step.emphasis.view(sets, -1)
     if loss.name == "softmax":
         # Every row is held, item by item, so that row number and item number agree in each set.
         first = torch.arange(sets, device=needed.device)[:, None] * (len(needed) // sets)
         targets = (step.targets.view(sets, -1) - first - 1).clamp(min=0)  # padding is item 0
         whole = vectors.view(sets, -1, width)[:, 1:]
-        return softmax_losses(states.view(sets, -1, width), whole, targets).view(users, -1)
+        return softmax_losses(states.view(sets, -1, width), whole, targets, emphasis).view(
+            users, -1
+        )
     positives, negatives = candidates
     if step.refused is not None:
         refused = step.refused[:, None].expand(-1, states.shape[1], -1)
@@ -111,6 +114,7 @@ def losses_of(
             negatives,
             refused.reshape(sets, -1, refused.shape[-1]),
             ratio,
+            emphasis,
         ).view(users, -1)
     beta = 1.0
     if loss.name == "gbce":

@@ -1,5 +1,6 @@
 """What each user of a cohort does in a round."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fedrec.errors import ConfigError
@@ -49,6 +50,10 @@ class CohortPlan:
     def __post_init__(self) -> None:
         if self.optimizer not in OPTIMIZERS:
             raise ConfigError(f"local.optimizer must be sgd, adam or adamw, got {self.optimizer!r}")
+
+    def shares(self, targets: Sequence[int]) -> list[float]:
+        """Weight in the sum of users with so many targets in one pass."""
+        return [1.0] * len(targets) if self.weighting == "uniform" else [float(n) for n in targets]
 
     @property
     def is_one_gradient(self) -> bool:

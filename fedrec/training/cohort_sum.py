@@ -70,12 +70,6 @@ class CohortSum:
         self.done: list[tuple[int, float, int, float, int]] = []  # user, loss, targets, norm, rows
         self.left_out: list[int] = []
 
-    def shares(self, group: Sequence[UserWindows]) -> list[float]:
-        """Weight of each user of a group in the sum."""
-        if self.plan.weighting == "uniform":
-            return [1.0] * len(group)
-        return [float(one.num_targets) for one in group]
-
     def add_joint(
         self,
         group: Sequence[UserWindows],
@@ -103,7 +97,7 @@ class CohortSum:
         """Clip each user's update and add those that are finite."""
         own = [update.view(len(group), -1) for update in updates.values()]
         norms = torch.stack([torch.linalg.vector_norm(part, dim=1) for part in own]).norm(dim=0)
-        shares = torch.tensor(self.shares(group)).to(norms)
+        shares = torch.tensor(self.plan.shares([one.num_targets for one in group])).to(norms)
         if self.plan.clip_norm > 0:
             shares = shares * (self.plan.clip_norm / norms).clamp(max=1)
         is_finite = norms.isfinite() & losses.isfinite()

@@ -10,6 +10,8 @@ from fedrec.training.groups import GroupStep
 from fedrec.training.side_by_side import Forward, Weights
 
 Unknown = Callable[[int], Tensor | None]  # step -> (S * R,) items without their identity, or none
+# Steps done, then for each user (U,) the sum of its losses so far and its targets so far.
+AfterStep = Callable[[int, Tensor, Tensor], None]
 
 
 def joint_update(
@@ -18,7 +20,6 @@ def joint_update(
     step: GroupStep,
     unknown: Unknown,
     *,
-    shares: Tensor,
     learning_rate: float,
 ) -> tuple[dict[str, Tensor], Tensor]:
     """The sum of the users' updates after one step of plain SGD, and their losses (U,).
@@ -28,12 +29,11 @@ def joint_update(
         weights: one set for all users.
         step: of the group.
         unknown: items without their identity.
-        shares: (U,) weight of each user in the sum.
         learning_rate: of the step.
     """
     losses = forward(weights, step, unknown(0)) * step.is_real
     means = losses.sum(dim=1) / step.counts
-    gradients = torch.autograd.grad((means * shares).sum(), list(weights.trained.values()))
+    gradients = torch.autograd.grad((losses * step.emphasis).sum(), list(weights.trained.values()))
     updates = {
         name: (gradient.to_dense() if gradient.is_sparse else gradient) * -learning_rate
         for name, gradient in zip(weights.trained, gradients, strict=True)
@@ -48,6 +48,7 @@ def own_updates(
     unknown: Unknown,
     *,
     plan: CohortPlan,
+    after: AfterStep | None = None,
 ) -> tuple[dict[str, Tensor], Tensor]:
     """Each user's update after all steps, and their mean losses (U,) over all targets.
 
@@ -57,23 +58,28 @@ def own_updates(
         steps: of the group.
         unknown: items without their identity in a step.
         plan: optimiser, rate and pulls.
+        after: called before the first step and after each.
     """
     arrays = list(weights.trained.values())
     starts = [weights.start[name] for name in weights.trained]
     optimizer = None if plan.optimizer == "sgd" else _adam(plan, arrays)
     summed = torch.zeros_like(steps[0].counts)
     counted = torch.zeros_like(summed)
+    if after is not None:
+        after(0, summed, counted)
     for number, step in enumerate(steps):
         losses = forward(weights, step, unknown(number)) * step.is_real
         means = losses.sum(dim=1) / step.counts
         # Users are independent: the gradient of the sum holds each user's own gradient.
-        gradients = torch.autograd.grad(means.sum(), arrays)
+        gradients = torch.autograd.grad((losses * step.emphasis).sum(), arrays)
         if optimizer is None:
             _descend(arrays, gradients, starts, plan)
         else:
             _follow(optimizer, arrays, gradients, starts, plan.proximal_mu)
         summed += (means * step.counts).detach()
         counted += step.counts
+        if after is not None:
+            after(number + 1, summed, counted)
     updates = {
         name: array.detach() - weights.start[name] for name, array in weights.trained.items()
     }

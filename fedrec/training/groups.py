@@ -59,6 +59,7 @@ class GroupStep:
         refused: (U, K) shared negatives in a user's history, none.
         is_real: (U, M) 1 where there is a target, 0 at padding.
         counts: (U,) targets of each user.
+        emphasis: (U, M) weight of each target in what is differentiated, 0 at padding.
     """
 
     rectangles: Sequence[Rectangle]
@@ -70,6 +71,7 @@ class GroupStep:
     refused: Tensor | None
     is_real: Tensor
     counts: Tensor
+    emphasis: Tensor
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,7 @@ def group_step(
     max_length: int,
     shared: Ints | None,
     histories: Sequence[NDArray[np.integer]],
+    shares: Sequence[float],
     device: torch.device,
     dtype: torch.dtype,
 ) -> GroupStep:
@@ -153,6 +156,7 @@ def group_step(
         max_length: L, of a full window.
         shared: (K,) negatives that all users share, or none.
         histories: of each user, for what to refuse among the shared negatives.
+        shares: of each user's mean loss in what is differentiated.
         device: of the tensors.
         dtype: of weights and factors.
     """
@@ -200,6 +204,7 @@ def group_step(
         negatives = rows.of(np.broadcast_to(shared, (users, len(shared))))
         refused = np.stack([np.isin(shared, history) for history in histories])
     keep = _joined_factors(steps, is_real)
+    counts = is_real.sum(axis=1)
     return GroupStep(
         rectangles=[
             Rectangle(
@@ -218,7 +223,8 @@ def group_step(
         negatives=sent(negatives),
         refused=sent(refused),
         is_real=torch.from_numpy(is_real).to(device, dtype),
-        counts=torch.from_numpy(is_real.sum(axis=1)).to(device, dtype),
+        counts=torch.from_numpy(counts).to(device, dtype),
+        emphasis=torch.from_numpy(is_real * (np.array(shares) / counts)[:, None]).to(device, dtype),
     )
 
 

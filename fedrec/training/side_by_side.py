@@ -146,7 +146,9 @@ def _split(step: GroupStep, sets: int, first: Tensor) -> Parts:
     def own_rows(places: Tensor) -> Tensor:
         return own(places) - first.view(-1, *[1] * places.ndim)
 
-    parts = {name: own(getattr(step, name)) for name in ("from_end", "is_real", "counts")}
+    parts = {
+        name: own(getattr(step, name)) for name in ("from_end", "is_real", "counts", "emphasis")
+    }
     parts |= {"places": own_rows(step.places), "targets": own_rows(step.targets)}
     if step.negatives is not None:
         parts["negatives"] = own_rows(step.negatives)
@@ -173,4 +175,5 @@ def _step_of(parts: Parts, like: Sequence[Rectangle]) -> GroupStep:
         refused=parts.get("refused"),
         is_real=parts["is_real"],
         counts=parts["counts"],
+        emphasis=parts["emphasis"],
     )

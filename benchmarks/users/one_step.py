@@ -1,0 +1,168 @@
+"""One local step: passes of cohorts of 32 users against a centralised pass at batch 32.
+
+The hybrid model of the preset ml-1m-users, length 200, sampled softmax, Adam on the server; hashed
+titles stand in for encoded ones, which training cannot tell from them by time. All in this
+process, on one thread, turn about, each on the same users.
+"""
+
+import copy
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.users.rounds import federation_of
+from benchmarks.users.table import markdown
+from experiments.presets import read_preset
+from fedrec.config import Config
+from fedrec.config_keys import read_config
+from fedrec.data.splits import training_counts
+from fedrec.models.recommender import Recommender
+from fedrec.randomness import generator
+from fedrec.training.batches import trainable_users
+from fedrec.training.cohort import train_cohort
+from fedrec.training.local import Plan, fit, make_optimizer
+from fedrec.workbench import (
+    make_cohort_loss,
+    make_cohort_plan,
+    make_loss,
+    make_model,
+    make_plan,
+    open_data,
+    open_table,
+    prepare_data,
+)
+from server.rounds import train_round
+
+COHORT = 32
+TARGET = 1.15
+Pass = Callable[[np.ndarray, int], int]  # users, turn -> tokens
+
+
+def table(source: str, format: str, clients: int, turns: int) -> dict[str, Any]:
+    """Cost per token of a pass over so many users, over that of the centralised pass."""
+    torch.set_num_threads(1)
+    config = read_config(
+        read_preset("ml-1m-users")
+        | {
+            "data.source": source,
+            "data.format": format,
+            "semantics.encoder": "hashed",
+            "federation.cohort": COHORT,
+            "partition.count": 1,
+        }
+    )
+    passes = {
+        "central, batch 32": central(config),
+        "engine, cohorts of 32": engine(config),
+        "whole rounds, inline": rounds(config),
+    }
+    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in passes}
+    _, training = open_data(prepare_data(config))
+    everybody = trainable_users(training, np.arange(training.num_users))
+    for turn in range(turns + 1):  # the first one warms up
+        count = min(clients, len(everybody)) // COHORT * COHORT
+        users = generator(0, "one-step", turn).choice(everybody, count, replace=False)
+        for name, one in passes.items():
+            wall, cpu = time.perf_counter(), time.process_time()
+            tokens = one(users, turn)
+            wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+            if turn:
+                taken[name].append((wall / tokens, cpu / tokens))
+    rows = [row_of(name, taken[name], taken["central, batch 32"]) for name in passes]
+    print(markdown(rows))
+    return {"rows": rows, "turns": taken}
+
+
+def row_of(
+    name: str, own: list[tuple[float, float]], central: list[tuple[float, float]]
+) -> dict[str, Any]:
+    """Medians over turns of ratios within one."""
+    wall, cpu = (
+        [mine[which] / other[which] for mine, other in zip(own, central, strict=True)]
+        for which in (0, 1)
+    )
+    cost = statistics.median(wall)
+    return {
+        "system": name,
+        "us/token": statistics.median(1e6 * seconds for seconds, _ in own),
+        "cost over central": cost,
+        "from": min(wall),
+        "to": max(wall),
+        "CPU over central": statistics.median(cpu),
+        "target": f"<= {TARGET:g}",
+        "met": "yes" if cost <= TARGET else "no",
+    }
+
+
+def initial(config: Config) -> Recommender:
+    """The model that a run starts with."""
+    dataset, _ = open_data(prepare_data(config))
+    counts = training_counts(dataset.sequences, dataset.catalog.num_items)
+    return make_model(config, dataset.catalog, open_table(config, dataset.catalog), counts)
+
+
+def central(config: Config) -> Pass:
+    """Adam on batches of 32 users, alike in length."""
+    dataset, training = open_data(prepare_data(config))
+    model = initial(config)
+    optimizer = make_optimizer(model, "adam", learning_rate=1e-3, beta_2=0.98, weight_decay=0.0)
+    loss = make_loss(config, training, dataset.catalog.num_items)
+    noise = make_plan(config, 0.0)
+    plan = Plan(
+        epochs=1,
+        steps=0,
+        batch_size=COHORT,
+        max_length=noise.max_length,
+        dropout=noise.dropout,
+        identity_dropout=noise.identity_dropout,
+        proximal_mu=0.0,
+        clip_norm=0.0,
+    )
+
+    def one(users: np.ndarray, turn: int) -> int:
+        return fit(
+            model, optimizer, loss, training, users, plan=plan, seed=0, round=turn + 1, partition=0
+        ).targets
+
+    return one
+
+
+def engine(config: Config) -> Pass:
+    """One joint gradient of 32 users after the other, Adam behind each."""
+    dataset, training = open_data(prepare_data(config))
+    model = copy.deepcopy(initial(config))
+    optimizer = make_optimizer(model, "adam", learning_rate=1e-3, beta_2=0.98, weight_decay=0.0)
+    plan = make_cohort_plan(config, 0.0)
+    loss = make_cohort_loss(config, dataset.catalog.num_items)
+
+    def one(users: np.ndarray, turn: int) -> int:
+        tokens = 0
+        for number, cohort in enumerate(np.split(users, len(users) // COHORT)):
+            done = train_cohort(
+                model, training, cohort, plan=plan, loss=loss, seed=0, round=1000 * turn + number
+            )
+            for name, parameter in model.named_parameters():
+                if name in done.total:
+                    mean = torch.from_numpy(done.total[name] / -done.weight)
+                    parameter.grad = mean.to(parameter)
+            optimizer.step()
+            tokens += int(done.targets.sum())
+        return tokens
+
+    return one
+
+
+def rounds(config: Config) -> Pass:
+    """The server's own rounds, messages and checks and all; it draws as many users itself."""
+    federation, state = federation_of(config)
+    done = iter(range(1, 10**9))
+
+    def one(users: np.ndarray, turn: int) -> int:
+        lines = [train_round(federation, state, next(done)) for _ in range(len(users) // COHORT)]
+        return sum(int(line["targets"]) for line in lines)
+
+    return one

@@ -1,0 +1,144 @@
+"""log sum exp of states against candidates, without the scores in memory.
+
+A catalogue's scores are many times as large as what they are made of: writing them out, and again
+for every step of the softmax and its gradient, costs more than the products. Here a few hundred
+states at a time meet all candidates while their scores stay in the cache. Whoever says how much
+each state will weigh in the loss gets the gradient from the same scores; else they are made anew.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+CHUNK = 512  # states whose scores are in the cache together
+SAME = 1e-6  # how far weights that were foretold may be off, relative to the largest
+
+
+def logsumexp_of_scores(
+    states: Tensor,
+    candidates: Tensor,
+    own: Tensor | None = None,
+    refused: Tensor | None = None,
+    shift: float = 0.0,
+    weights: Tensor | None = None,
+) -> Tensor:
+    """(..., M) log of the sum over candidates of exp(state . candidate).
+
+    Args:
+        states: (..., M, D).
+        candidates: (..., K, D) of all states.
+        own: (..., M, D) one more candidate of each state, or none.
+        refused: (..., M, K) true where a candidate is left out, or none.
+        shift: added to the scores of ``candidates``, not to that of ``own``.
+        weights: (..., M) of each state in the loss, up to a common factor, if they are known
+            beforehand: the gradient then costs half. Others give the same gradient, more slowly.
+    """
+    # torch.func maps plain operations only, and a GPU has no such cache.
+    if states.device.type != "cpu" or torch._C._are_functorch_transforms_active():
+        scores = states @ candidates.mT + shift
+        if refused is not None:
+            scores = scores.masked_fill(refused, -torch.inf)
+        found = scores.logsumexp(dim=-1)
+        return found if own is None else torch.logaddexp(found, (states * own).sum(dim=-1))
+    needed = any(one is not None and one.requires_grad for one in (states, candidates, own))
+    if not (needed and torch.is_grad_enabled()):
+        weights = None
+    total: Tensor = _LogSumExp.apply(states, candidates, own, refused, shift, weights)  # type: ignore[no-untyped-call]  # torch leaves it unannotated
+    return total
+
+
+@dataclass(frozen=True)
+class _Inputs:
+    states: Tensor
+    candidates: Tensor
+    own: Tensor | None
+    refused: Tensor | None
+    shift: float
+
+    def parts(self) -> list[tuple[Any, ...]]:
+        """Where each chunk lies: indices of the leading axes, then a stretch of the states."""
+        *leading, count, _ = self.states.shape
+        places = [()] if not leading else [tuple(p) for p in torch.ones(leading).nonzero().tolist()]
+        stretches = [slice(first, first + CHUNK) for first in range(0, count, CHUNK)]
+        return [(*place, part) for place in places for part in stretches]
+
+    def scores(self, at: tuple[Any, ...]) -> tuple[Tensor, Tensor]:
+        """A chunk's scores (m, K) of the candidates and (m,) of its own, -inf without one."""
+        states = self.states[at]
+        scores = states @ self.candidates[at[:-1]].T
+        if self.shift:
+            scores += self.shift
+        if self.refused is not None:
+            scores.masked_fill_(self.refused[at], -torch.inf)
+        if self.own is None:
+            return scores, scores.new_full((len(scores),), -torch.inf)
+        return scores, (states * self.own[at]).sum(dim=1)
+
+
+class _Gradient:
+    """Gradients of states, candidates and own candidates while they are summed up."""
+
+    def __init__(self, inputs: _Inputs) -> None:
+        self.inputs = inputs
+        self.states = torch.empty_like(inputs.states)
+        self.candidates = torch.zeros_like(inputs.candidates)
+        self.own = None if inputs.own is None else torch.empty_like(inputs.own)
+
+    def add(self, at: tuple[Any, ...], shares: Tensor, own_shares: Tensor) -> None:
+        """Add what a chunk's shares of the loss move: (m, K) of candidates, (m,) of its own."""
+        states, candidates = self.inputs.states[at], self.inputs.candidates[at[:-1]]
+        torch.mm(shares, candidates, out=self.states[at])
+        self.candidates[at[:-1]].addmm_(shares.T, states)
+        if self.own is not None and self.inputs.own is not None:
+            self.states[at].addcmul_(self.inputs.own[at], own_shares[:, None])
+            torch.mul(states, own_shares[:, None], out=self.own[at])
+
+
+class _LogSumExp(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        states: Tensor,
+        candidates: Tensor,
+        own: Tensor | None,
+        refused: Tensor | None,
+        shift: float,
+        weights: Tensor | None,
+    ) -> Tensor:
+        inputs = _Inputs(states, candidates, own, refused, shift)
+        gradient = None if weights is None else _Gradient(inputs)
+        found = states.new_empty(states.shape[:-1])
+        least, tiny = torch.finfo(states.dtype).min, torch.finfo(states.dtype).tiny
+        for at in inputs.parts():
+            scores, single = inputs.scores(at)
+            # Where all candidates are refused, exp(-inf) must be 0 and not NaN.
+            largest = torch.maximum(scores.amax(dim=1), single).clamp_min(least)
+            single = (single - largest).exp_()
+            total = scores.sub_(largest[:, None]).exp_().sum(dim=1).add_(single)
+            if gradient is not None and weights is not None:
+                rates = weights[at] / total.clamp_min(tiny)
+                gradient.add(at, scores.mul_(rates[:, None]), single.mul_(rates))
+            found[at] = total.log_().add_(largest)
+        ahead = () if gradient is None else (gradient.states, gradient.candidates, gradient.own)
+        ctx.save_for_backward(states, candidates, own, refused, found, weights, *ahead)
+        ctx.shift = shift
+        return found
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        states, candidates, own, refused, found, weights, *ahead = ctx.saved_tensors
+        if ahead:
+            factor = (grad * weights).sum() / weights.square().sum().clamp_min(1e-30)
+            if bool((grad - factor * weights).abs().max() <= SAME * grad.abs().max()):
+                scaled = [None if one is None else one * factor for one in ahead]
+                return (*scaled, None, None, None)
+        inputs = _Inputs(states, candidates, own, refused, ctx.shift)
+        gradient = _Gradient(inputs)
+        for at in inputs.parts():
+            scores, single = inputs.scores(at)
+            log, rates = found[at].nan_to_num(neginf=0.0), grad[at]
+            shares = scores.sub_(log[:, None]).exp_().mul_(rates[:, None])
+            gradient.add(at, shares, single.sub_(log).exp_().mul_(rates))
+        return gradient.states, gradient.candidates, gradient.own, None, None, None

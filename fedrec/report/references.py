@@ -1,0 +1,93 @@
+"""Other runs shown beside a run: each client alone, all data in one place, or any other run.
+
+Read from their folders alone. Ranks of other items, or among other candidates, are no comparison:
+such a run is refused.
+"""
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from fedrec.errors import ConfigError
+from fedrec.evaluation.protocols import metric_label
+from fedrec.report.history import COMPLETE, Run, number, read_run
+
+IN_ONE_PLACE = "in one place ("  # how run.json names the engine of a reference
+ORDER = ("popularity", "local", "central", "best possible")
+MAIN = "NDCG@10"
+
+
+def with_references(run: Run, folders: Iterable[Path]) -> Run:
+    """A run with others among its references, from what learns least to what learns most.
+
+    Args:
+        run: the one that is reported.
+        folders: of the others.
+
+    Raises:
+        ConfigError: one of them is not complete, has other data or another protocol, or comes
+            twice; or the run itself has no results yet.
+        DataError: no run folder, or a damaged file in it.
+    """
+    others: dict[str, Any] = {}
+    for folder in folders:
+        other = read_run(folder)
+        _check(run, other)
+        if (name := reference_name(other)) in others:
+            raise ConfigError(f"--reference {folder}: there is a reference {name!r} already")
+        metrics = other.metrics or {}
+        others[name] = {stage: metrics.get(stage) or {} for stage in ("validation", "test")}
+    if not others:
+        return run
+    found = ((run.metrics or {}).get("references") or {}) | others
+    places = {name: place for place, name in enumerate(ORDER)}
+    ordered = {name: found[name] for name in sorted(found, key=lambda n: places.get(n, 1))}
+    return dataclasses.replace(run, metrics={**(run.metrics or {}), "references": ordered})
+
+
+def reference_name(run: Run) -> str:
+    """The kind of a reference, such as "local"; the name of any other run."""
+    engine = str(run.about.get("engine", ""))
+    if engine.startswith(IN_ONE_PLACE):
+        return engine.removeprefix(IN_ONE_PLACE).rstrip(")")
+    return run.name
+
+
+def _check(run: Run, other: Run) -> None:
+    """Refuse a run whose ranks mean something else."""
+    for one in (run, other):
+        if one.status not in COMPLETE:
+            raise ConfigError(f"{one.folder} holds a run that is {one.status}, not a complete one")
+    for what, mine, theirs in (
+        ("data", _data(run), _data(other)),
+        ("evaluation.protocol", run.protocol, other.protocol),
+    ):
+        if mine != theirs:
+            raise ConfigError(
+                f"--reference {other.folder} has another {what} than {run.folder}: "
+                f"{theirs}, expected {mine}"
+            )
+
+
+def _data(run: Run) -> str:
+    data: Mapping[str, Any] = run.about.get("data") or {}
+    return f"{data.get('name')} ({str(data.get('hash'))[:16]})"
+
+
+def gap_closed(run: Run) -> str:
+    """A sentence on where a run is between its local and its central reference; else nothing."""
+    metrics = run.metrics or {}
+    references = metrics.get("references") or {}
+    found = [
+        number(((part or {}).get("test") or {}).get(MAIN))
+        for part in (references.get("local"), metrics, references.get("central"))
+    ]
+    local, own, central = found
+    if local is None or own is None or central is None or central <= local:
+        return ""
+    return (
+        f"Test {metric_label(MAIN, run.protocol)}: {local:.4f} with each client alone, "
+        f"{own:.4f} in this run, {central:.4f} with all data in one place: "
+        f"{100 * (own - local) / (central - local):.0f} % of the way."
+    )

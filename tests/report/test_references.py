@@ -1,0 +1,104 @@
+"""Other runs beside a run: in the figure, in the table, or refused in one line."""
+
+from itertools import pairwise
+
+import pytest
+
+from fedrec.errors import ConfigError
+from fedrec.report import curves, style
+from fedrec.report.history import read_run
+from fedrec.report.page import render_page, write_report
+from fedrec.report.references import gap_closed, reference_name, with_references
+from tests.report.conftest import metric_cells
+from tests.report.test_figures import texts
+
+
+def other(make_run, kind, level, **about):
+    return make_run(
+        kind,
+        rounds=2,
+        users=40,
+        about={"engine": f"in one place ({kind})"} | about,
+        metrics={"validation": metric_cells(level + 0.01), "test": metric_cells(level)},
+    )
+
+
+@pytest.fixture
+def three(make_run):
+    """A run that knows popularity alone, and its local and central references."""
+    popularity = {"validation": metric_cells(0.045), "test": metric_cells(0.041)}
+    run = make_run(rounds=4, users=40, metrics={"references": {"popularity": popularity}})
+    return run, [other(make_run, "central", 0.311), other(make_run, "local", 0.111)]
+
+
+def test_references_stand_in_the_order_of_what_they_learn(three):
+    run, folders = three
+    shown = with_references(read_run(run), folders)
+    assert list(shown.metrics["references"]) == ["popularity", "local", "central"]
+    assert reference_name(read_run(folders[1])) == "local"
+
+
+def test_the_figure_labels_every_reference(three):
+    run, folders = three
+    with style.house_style():
+        words = texts(curves.convergence(with_references(read_run(run), folders), "round"))
+    for label in ("popularity\n0.045", "local\n0.121", "central\n0.321"):
+        assert label in words
+
+
+def test_labels_of_two_lines_do_not_overlap(three):
+    run, folders = three
+    with style.house_style():
+        figure = curves.convergence(with_references(read_run(run), folders), "round").figure
+        figure.canvas.draw()
+        for axes in figure.axes[1:]:
+            boxes = sorted((t.get_window_extent() for t in axes.texts), key=lambda box: box.y0)
+            assert len(boxes) == 3
+            assert all(a.y1 <= b.y0 + 1 for a, b in pairwise(boxes))
+
+
+def test_the_page_has_a_column_for_each_and_says_where_the_run_is(three):
+    run, folders = three
+    page = render_page(with_references(read_run(run), folders), [])
+    header = page[page.index("<thead>") : page.index("</thead>")]
+    names = ["this run, test", "popularity", "local", "central", "this run, validation"]
+    assert [header.index(name) for name in names] == sorted(header.index(name) for name in names)
+    # NDCG@10 is .56 of HR@10 there: (.261 - .111) / (.311 - .111) of the way.
+    assert "0.0622 with each client alone, 0.1462 in this run, 0.1742 with" in page
+    assert "75 % of the way" in page
+
+
+def test_without_both_ends_nothing_is_said_of_a_gap(three):
+    run, folders = three
+    assert gap_closed(with_references(read_run(run), folders[:1])) == ""
+
+
+@pytest.mark.parametrize(
+    ("about", "metrics", "message"),
+    [
+        ({"data": {"name": "other", "hash": "ab" * 32}}, {}, "another data than .*: other"),
+        (
+            {},
+            {"protocol": "uniform-99"},
+            "another evaluation.protocol .*: uniform-99",
+        ),
+        ({"status": "failed"}, {}, "holds a run that is failed"),
+    ],
+)
+def test_a_reference_that_is_no_comparison_is_refused(three, make_run, about, metrics, message):
+    odd = make_run("odd", rounds=2, users=40, about=about, metrics=metrics)
+    with pytest.raises(ConfigError, match=message):
+        write_report(three[0], [odd])
+
+
+def test_a_reference_that_comes_twice_is_refused(three):
+    run, folders = three
+    with pytest.raises(ConfigError, match="there is a reference 'local' already"):
+        with_references(read_run(run), [folders[1], folders[1]])
+
+
+def test_a_run_without_traffic_has_no_figure_against_it(make_run):
+    run = read_run(make_run(rounds=3, users=40))
+    for line in run.rounds:
+        line["megabytes"] = 0.0
+    assert curves.convergence(run, "megabytes") is None
