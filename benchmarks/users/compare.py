@@ -125,6 +125,7 @@ class Running:
     def close(self) -> None:
         """Let it end, or end it."""
         assert self._process.stdin is not None
+        assert self._process.stdout is not None
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.close()
         try:
@@ -132,6 +133,7 @@ class Running:
         except subprocess.TimeoutExpired:
             self._end()
             self._process.wait()
+        self._process.stdout.close()
 
 
 def environment(**more: str) -> dict[str, str]:

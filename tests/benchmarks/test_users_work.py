@@ -7,8 +7,10 @@ import sys
 import pytest
 import torch
 
+from benchmarks.users.compare import System, measure
 from benchmarks.users.population import NUM_ITEMS, drawn
 from benchmarks.users.systems import central, engine, loop
+from benchmarks.users.table import difference
 from benchmarks.users.watch import Peak, cpu_seconds, tree
 from benchmarks.users.work import Facts, Work, norm_of
 from fedrec.data.store import prepare
@@ -71,3 +73,23 @@ def test_the_peak_of_a_tree_holds_its_children():
         for one in reversed(tree(process.pid)):
             os.kill(one, 9)
         process.wait()
+
+
+@pytest.mark.slow
+def test_systems_in_processes_of_their_own_do_the_same_work(tmp_path):
+    folder = prepare("synthetic:users=40,items=60", home=tmp_path, seed=0)
+    facts = Facts(folder=str(folder), clients=12, length=4, hidden=8)
+    systems = [
+        System(name="engine", kind="engine"),
+        System(name="loop", kind="loop", processes=2),
+        System(name="central", kind="central", processes=2, threads=2, batch_size=4),
+        System(name="flower", kind="flower", processes=2),
+        System(name="nobody", kind="loop", device="no such device"),
+    ]
+    found = {one.name: one for one in measure(systems, facts, turns=2)}
+    assert "no such device" in found.pop("nobody").reason
+    for one in found.values():
+        assert [turn.number for turn in one.turns] == [1, 2], one.reason
+        assert difference(one, list(found.values())) == ""
+        assert one.peak_mib > 100
+        assert all(turn.tokens == found["loop"].turns[n].tokens for n, turn in enumerate(one.turns))
