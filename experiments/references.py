@@ -129,6 +129,7 @@ def central_config(config: Config, folder: Path) -> Config:
             weighting=defaults.weighting,
             row_mean=defaults.row_mean,
             clip_norm=defaults.clip_norm,
+            download=defaults.download,
             upload=defaults.upload,
         )
     return change(

@@ -176,6 +176,7 @@ class Federation:
     weighting: str = "targets"  # of a user's update: its training targets, or "uniform"
     row_mean: str = "all"  # item rows: mean over all users, or over those who "touched" the row
     clip_norm: float = 0.0  # bound on the norm of a user's update; 0: none
+    download: str = "float32"  # how weights are sent to users: "float16" rounds them
     upload: str = "float32"  # how a user's update is sent: "float16" and "int8" round it at random
     min_participation: float = 0.5
     drop_out: float = 0.0  # simulated: a chosen client fails to answer this often, by the seed
@@ -195,6 +196,7 @@ class Federation:
         one_of("federation.weighting", self.weighting, ("targets", "uniform"))
         one_of("federation.row-mean", self.row_mean, ("all", "touched"))
         rate("federation.clip-norm", self.clip_norm, positive=False)
+        one_of("federation.download", self.download, ("float32", "float16"))
         one_of("federation.upload", self.upload, ("float32", "float16", "int8"))
         fraction("federation.min-participation", self.min_participation)
         share("federation.drop-out", self.drop_out)
@@ -349,6 +351,8 @@ def _misfits(config: Config) -> Iterator[tuple[str, str]]:
             yield "federation.clip-norm", "0"
         if plan.row_mean != "all":
             yield "federation.row-mean", "'all'"
+        if plan.download != "float32":
+            yield "federation.download", "'float32'"
         if plan.upload != "float32":
             yield "federation.upload", "'float32'"
         if plan.sampling != "fixed":

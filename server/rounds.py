@@ -166,7 +166,7 @@ class _Asked:
 def _ask(federation: Federation, state: State, number: int, choice: Choice, attempt: int) -> _Asked:
     """Send the weights to the chosen clients, collect, check and sort their replies."""
     asked, away = without_absent(federation, choice, number, attempt)
-    sent = as_sent(state.weights)
+    sent = as_sent(state.weights, federation.config.federation.download)
     messages = _messages(federation, state, number, asked, sent)
     bytes_down = sum(array_bytes(message.content) for message in messages)
     timeout = federation.config.federation.round_timeout

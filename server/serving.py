@@ -198,7 +198,7 @@ def _run(
         len(model.view_names),
         scorer,
         population_of(config, census),
-        traffic_of(model, state.weights, config.federation.upload),
+        traffic_of(model, state.weights, config.federation.download, config.federation.upload),
         _absences(config),
         watch,
     )

@@ -50,12 +50,15 @@ class UserTraffic:
 NOTHING = UserTraffic(0, 0, 0, 0, 0)  # where partitions are the clients
 
 
-def traffic_of(model: Recommender, shared: Collection[str], upload: str = "float32") -> UserTraffic:
-    """What a user moves of a model whose ``shared`` parameters travel, as float32.
+def traffic_of(
+    model: Recommender, shared: Collection[str], download: str = "float32", upload: str = "float32"
+) -> UserTraffic:
+    """What a user moves of a model whose ``shared`` parameters travel.
 
     Args:
         model: of the run.
         shared: names of the parameters that travel.
+        download: how weights are sent.
         upload: how an update is sent; each array that is rounded has a scale in float32.
     """
     tables = sum(
@@ -72,8 +75,8 @@ def traffic_of(model: Recommender, shared: Collection[str], upload: str = "float
     scales = 0 if upload == "float32" else 4 * len(sizes)
     number = ROW_NUMBER if row else 0
     return UserTraffic(
-        dense=4 * dense,
-        row=4 * row + number,
+        dense=BYTES[download] * dense,
+        row=BYTES[download] * row + number,
         table=tables,
         dense_up=BYTES[upload] * dense + scales,
         row_up=BYTES[upload] * row + number,

@@ -6,11 +6,14 @@ keeps every turn. Other tables: ``--one-step``, ``--memory`` and ``--population`
 
 import argparse
 import json
+import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks.users import memory, one_step, population
+from benchmarks.users.about import facts_of_machine, load
 from benchmarks.users.compare import System, measure, say
 from benchmarks.users.pfl_environment import UnavailableError, python_with_pfl
 from benchmarks.users.table import Measured, as_json, judged, markdown, row_of
@@ -18,61 +21,47 @@ from benchmarks.users.work import Facts
 from fedrec.data.store import prepare
 from fedrec.home import home
 
-KINDS = ("engine", "loop", "central", "flower", "pfl")
+LOOPS = ("engine", "loop")
+KINDS = (*LOOPS, "central", "flower", "pfl")
 
 
 def systems(asked: argparse.Namespace, pfl: str) -> list[System]:
     """The rows of the table, in its order."""
-    rows: list[System] = []
-    for processes in (1, 2):
-        on = f"{processes} process{'es' if processes > 1 else ''}"
-        rows += [
-            System(name=f"{kind}, {on}", kind=kind, processes=processes)
-            for kind in ("engine", "loop")
-        ]
-        rows += [
-            System(
-                name=f"central, batch {size}, {on}",
-                kind="central",
-                processes=processes,
-                batch_size=size,
-            )
-            for size in asked.batch_sizes
-        ]
-        if pfl:
-            rows.append(System(name=f"pfl, {on}", kind="pfl", processes=processes, python=pfl))
-    rows += [
-        System(
-            name=f"central, batch {size}, 2 threads",
-            kind="central",
-            processes=2,
-            threads=2,
-            batch_size=size,
-        )
-        for size in asked.batch_sizes
-    ]
-    rows.append(
-        System(
-            name="Flower, a SuperNode per user",
-            kind="flower",
-            processes=2,
-            every=asked.flower_every,
-        )
-    )
+    rows = [row for processes in (1, 2) for row in on_cpu(processes, asked.batch_sizes)]
+    largest = max(asked.batch_sizes)
+    rows.append(central(largest, "2 threads", processes=2, threads=2))
     if asked.gpu:
+        rows += [System(name=f"{kind}, GPU", kind=kind, device=asked.gpu) for kind in LOOPS]
+        rows += [central(size, "GPU", device=asked.gpu) for size in asked.batch_sizes]
+    if pfl:
         rows += [
-            System(name=f"{kind}, GPU", kind=kind, device=asked.gpu) for kind in ("engine", "loop")
+            System(name=f"pfl, {shown(processes)}", kind="pfl", processes=processes, python=pfl)
+            for processes in (1, 2)
         ]
-        rows += [
-            System(
-                name=f"central, batch {size}, GPU",
-                kind="central",
-                device=asked.gpu,
-                batch_size=size,
-            )
-            for size in asked.batch_sizes
-        ]
+    name = "Flower, a SuperNode per user"
+    rows.append(System(name=name, kind="flower", processes=2, every=asked.flower_every))
     return [row for row in rows if row.kind in asked.only and row.processes in asked.processes]
+
+
+def on_cpu(processes: int, batch_sizes: Sequence[int]) -> list[System]:
+    """What shares the users of a turn between processes that exchange their sums at its end.
+
+    A centralised pass on two of them is two models on half of the users each, which never
+    exchange anything: no data-parallel training can cost less.
+    """
+    on = shown(processes)
+    loops = [System(name=f"{kind}, {on}", kind=kind, processes=processes) for kind in LOOPS]
+    return loops + [central(size, on, processes=processes) for size in batch_sizes]
+
+
+def central(size: int, where: str, **more: Any) -> System:
+    """A centralised pass at one batch size."""
+    return System(name=f"central, batch {size}, {where}", kind="central", batch_size=size, **more)
+
+
+def shown(processes: int) -> str:
+    """How the table says it."""
+    return "1 process" if processes == 1 else f"{processes} processes"
 
 
 def compare(asked: argparse.Namespace) -> dict[str, Any]:
@@ -116,6 +105,7 @@ def main() -> None:
     parser.add_argument("--population", type=int, nargs="*", help="seconds a round, by population")
     parser.add_argument("--json", type=Path)
     asked = parser.parse_args()
+    before = load()
     if asked.memory:
         found = memory.table(asked.source, asked.format, asked.clients)
     elif asked.population is not None:
@@ -124,8 +114,10 @@ def main() -> None:
         found = one_step.table(asked.source, asked.format, asked.clients, asked.turns)
     else:
         found = compare(asked)
+    print(f"\nload average before and after: {before:.1f}, {load():.1f} of {os.cpu_count()} cores")
     if asked.json:
-        asked.json.write_text(json.dumps(found, indent=1) + "\n")
+        about = {"about": facts_of_machine(), "load": [before, load()]}
+        asked.json.write_text(json.dumps(about | found, indent=1) + "\n")
 
 
 if __name__ == "__main__":

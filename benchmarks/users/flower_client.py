@@ -22,7 +22,8 @@ def train(message: Message, context: Context) -> Message:
     config = message.content.config_records["config"]
     facts, turn = str(config["facts"]), int(str(config["turn"]))
     work = opened(facts)
-    user = users_of(facts, turn)[int(context.node_config["partition-id"])]
+    users = users_of(facts, turn)
+    user = users[int(context.node_config["partition-id"]) % len(users)]  # fewer in turn 0 only
     model = fresh(work)
     model.load_state_dict(message.content.array_records["arrays"].to_torch_state_dict())
     train_user(work, model, user, turn)

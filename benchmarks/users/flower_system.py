@@ -25,7 +25,6 @@ def main() -> None:
     facts, processes = sys.argv[1], int(sys.argv[2])
     work = opened(facts)
     before = {name: value.detach() for name, value in work.model.named_parameters()}
-    clients = len(work.users(0))
     logging.getLogger("flwr").setLevel(logging.WARNING)
     server = ServerApp()
 
@@ -33,9 +32,8 @@ def main() -> None:
     def serve(grid: Grid, context: Context) -> None:
         answers.say(ready=True)
         for turn in turns():
-            strategy = FedAvg(
-                fraction_evaluate=0.0, min_train_nodes=clients, min_available_nodes=clients
-            )
+            count = len(work.users(turn))
+            strategy = FedAvg(fraction_train=1e-9, fraction_evaluate=0.0, min_train_nodes=count)
             arrays = ArrayRecord(work.model.state_dict())
             config = ConfigRecord({"facts": facts, "turn": turn})
             start = time.perf_counter()
@@ -48,7 +46,7 @@ def main() -> None:
     run_simulation(
         server,
         client,
-        num_supernodes=clients,
+        num_supernodes=work.most_users,
         backend_config={
             "init_args": {"num_cpus": processes, "include_dashboard": False},
             "client_resources": {"num_cpus": 1, "num_gpus": 0.0},

@@ -29,6 +29,7 @@ from fedrec.training.batches import MIN_TRAINING_EVENTS, pad_rows
 from fedrec.training.windows import windows_of
 
 RATE = 0.05  # of the local steps
+WARM_UP = 50  # users of turn 0
 Totals = dict[str, Tensor]  # parameter name -> sum over users of targets times update
 
 
@@ -81,9 +82,14 @@ class Work:
         self.device = torch.device(facts.device)
         self.model.to(self.device)
 
+    @property
+    def most_users(self) -> int:
+        """Users of a turn that counts."""
+        return min(self.facts.clients, len(self.trainable))
+
     def users(self, turn: int) -> list[int]:
         """The users of a turn, most targets first: every second one is then half of the work."""
-        count = min(self.facts.clients, len(self.trainable))
+        count = min(self.facts.clients if turn else WARM_UP, self.most_users)
         chosen = generator(0, "select", turn).choice(self.trainable, count, replace=False)
         return sorted(chosen.tolist(), key=lambda user: (-self.targets(user), user))
 

@@ -60,7 +60,9 @@ def test_the_presets_of_the_project_are_there():
 
 
 def test_an_unknown_preset_names_the_nearest_and_all():
-    with pytest.raises(ConfigError, match=r"did you mean 'ml-1m'\?.*ml-100k, ml-1m, ml-1m-users, synthetic"):
+    with pytest.raises(
+        ConfigError, match=r"did you mean 'ml-1m'\?.*ml-100k, ml-1m, ml-1m-users, synthetic"
+    ):
         read_preset("ml1m")
 
 

@@ -112,7 +112,7 @@ def precision(
     clients.model._built.cache_clear()  # keyed by the config, which knows nothing of precision
     if request.param == "float64":
 
-        def copied(weights: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        def copied(weights: dict[str, np.ndarray], kind: str = "") -> dict[str, np.ndarray]:
             return {name: array.copy() for name, array in weights.items()}
 
         def doubled(*args: Any) -> Recommender:

@@ -35,11 +35,14 @@ def test_every_array_of_the_model_is_counted_in_one_place(small_home, small_conf
 def test_rounded_updates_count_their_scales(small_home, small_config, opened):
     _, _, model = opened(small_config())
     shared = groups_of(model).shared
-    full, small = traffic_of(model, shared), traffic_of(model, shared, "int8")
+    full, small = traffic_of(model, shared), traffic_of(model, shared, upload="int8")
     assert (full.dense_up, full.row_up) == (full.dense, full.row)
     assert small.dense_up == full.dense // 4 + 4 * len(shared)
     assert small.row_up == small_config().model.width + ROW_NUMBER
     assert (small.dense, small.row, small.table) == (full.dense, full.row, full.table)
+    half = traffic_of(model, shared, download="float16")
+    assert (half.dense, half.row - ROW_NUMBER) == (full.dense // 2, (full.row - ROW_NUMBER) // 2)
+    assert (half.dense_up, half.row_up, half.table) == (full.dense_up, full.row_up, full.table)
 
 
 def test_without_an_identity_view_no_rows_travel(small_home, small_config, opened):

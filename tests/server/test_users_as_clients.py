@@ -254,3 +254,22 @@ def test_rules_that_compare_clients_refuse_to_see_sums(name):
 def test_keys_that_do_not_go_with_users_are_refused_by_name(small_config, key, value):
     with pytest.raises(ConfigError, match=f"^{key} must be .* with federation.unit = 'user'"):
         small_config(USERS | {key: value})
+
+
+def test_weights_that_travel_in_half_the_bytes_are_rounded_once(small_federation, tampered):
+    seen = {}
+
+    def note(reply, message):
+        record = message.content.array_records[protocol.ARRAYS]
+        seen.update({name: array.numpy() for name, array in record.items()})
+
+    changes = {"federation.download": "float16"}
+    federation, state = small_federation(USERS | changes, client=tampered(note))
+    start = dict(state.weights)
+    train_round(federation, state, 1)
+    for name, array in start.items():
+        np.testing.assert_array_equal(seen[name], array.astype(np.float16).astype(np.float32))
+        # The server itself goes on from what it had: rounding is not added up over rounds.
+        untouched = state.weights[name] == array
+        assert name != federation.traffic.rows or untouched[0].all()
+    assert seen["gate.bias"].dtype == np.float32
