@@ -7,6 +7,7 @@ import pytest
 import clients.turn
 import server.outcome
 import server.recorder
+import server.results
 import server.resume
 import server.serving
 from experiments.verify import compare
@@ -25,7 +26,7 @@ STAGES = {
     "the first checkpoint": (server.recorder, "save_checkpoint", 1),
     "a checkpoint": (server.recorder, "save_checkpoint", 2),
     "the final evaluation": (server.outcome, "evaluate", 6),
-    "the tables": (server.outcome, "_write_tables", 1),
+    "the tables": (server.results, "_write_tables", 1),
 }
 
 

@@ -86,6 +86,7 @@ FIELDS = {
     "elapsed": FINITE,
     "targets": st.integers(0),
     "megabytes": FINITE,
+    "seen": st.text("0123456789abcdef"),
     "checkpoints": st.lists(st.dictionaries(PARTITIONS, st.sets(PARTITIONS)), max_size=2),
     "traceback": st.text(),
 }

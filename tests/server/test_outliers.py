@@ -16,7 +16,7 @@ SENT = {"a": np.array([0.6, 0.0], np.float32), "b": np.array([[0.8]], np.float32
 def trained(norm, loss=5.0, targets=100):
     """A reply whose update has this norm, spread over both arrays."""
     update = {"a": np.array([0.0, 0.6 * norm]), "b": np.array([[-0.8 * norm]])}
-    return Trained(None, update, loss, targets, "")
+    return Trained(None, update, loss, targets, "", targets)
 
 
 def left_out(replies, sent=SENT, limit=LIMIT):
@@ -25,7 +25,7 @@ def left_out(replies, sent=SENT, limit=LIMIT):
 
 def test_the_norm_of_an_update_is_taken_over_all_its_arrays():
     update = {"a": np.array([3.0, 0.0]), "b": np.array([[4.0]])}
-    assert Trained(None, update, 1.0, 1, "").norm() == 5.0
+    assert Trained(None, update, 1.0, 1, "", 1).norm() == 5.0
 
 
 norms = st.lists(st.floats(1, 20), min_size=1, max_size=12)
