@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.selection import chosen_partitions
+from server.selection import chosen_partitions, enough
 
 
 def choose(partitions, fraction, seed=0, round=1, purpose="select"):
@@ -44,3 +44,11 @@ def test_the_draw_follows_seed_round_and_purpose_and_nothing_else():
 def test_everybody_has_a_turn():
     seen = {p for number in range(1, 60) for p in choose(range(10), 0.2, round=number)}
     assert seen == set(range(10))
+
+
+@pytest.mark.parametrize(
+    ("share", "chosen", "needed"),
+    [(0.14, 50, 7), (0.28, 25, 7), (0.56, 50, 28), (0.5, 3, 2), (0.01, 5, 1), (1.0, 10, 10)],
+)
+def test_enough_is_the_share_rounded_up_but_not_for_noise_in_floats(share, chosen, needed):
+    assert enough(share, chosen) == needed
