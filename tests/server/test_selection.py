@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.selection import Population, chosen_partitions
+from server.selection import Population, chosen_partitions, enough
 
 
 def choose(partitions, fraction, seed=0, round=1, purpose="select"):
@@ -89,3 +89,11 @@ def test_users_are_found_where_they_are_held():
     assert population.targets_of(np.array([5, 9])).tolist() == [7, 1]
     held = population.by_partition(np.array([3, 5, 9]))
     assert {p: u.tolist() for p, u in held.items()} == {0: [5], 2: [3, 9]}
+
+
+@pytest.mark.parametrize(
+    ("share", "chosen", "needed"),
+    [(0.14, 50, 7), (0.28, 25, 7), (0.56, 50, 28), (0.5, 3, 2), (0.01, 5, 1), (1.0, 10, 10)],
+)
+def test_enough_is_the_share_rounded_up_but_not_for_noise_in_floats(share, chosen, needed):
+    assert enough(share, chosen) == needed
