@@ -3,6 +3,7 @@
 The server never opens an interaction. What it knows of the data, it learns here.
 """
 
+import math
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -97,14 +98,14 @@ def wait_for_nodes(grid: Grid, count: int, patience: float = NODE_WAIT) -> list[
 
 
 def take_census(
-    grid: Grid, count: int, max_length: int, timeout: float, watch: Watch = nothing
+    grid: Grid, count: int, most_targets: int | None, timeout: float, watch: Watch = nothing
 ) -> Census:
     """Ask every node; all must answer, agree on code and data, and hold different users.
 
     Args:
         grid: carries the messages.
         count: nodes that must be there.
-        max_length: training targets of a user in one pass, at most.
+        most_targets: of a user in one pass, or none if whole histories are read.
         timeout: seconds for the answers.
         watch: looks on.
 
@@ -126,7 +127,7 @@ def take_census(
             f"{len(replies)} of {count} SuperNodes answered the first query within "
             f"{timeout:.0f} s; raise federation.round-timeout or look at the nodes' logs"
         )
-    return _census(replies, count, max_length)
+    return _census(replies, count, most_targets)
 
 
 @dataclass(frozen=True)
@@ -142,11 +143,11 @@ class _Said:
     hashes: tuple[str, str]
 
 
-def _census(replies: list[Message], count: int, max_length: int) -> Census:
+def _census(replies: list[Message], count: int, most_targets: int | None) -> Census:
     said: dict[int, _Said] = {}
     node_of: dict[int, int] = {}
     for reply in replies:
-        one = _said(reply, max_length)
+        one = _said(reply, most_targets)
         if one.partition in said:
             raise ConfigError(f"two SuperNodes say that they are partition {one.partition}")
         said[one.partition], node_of[one.partition] = one, reply.metadata.src_node_id
@@ -176,7 +177,7 @@ def _census(replies: list[Message], count: int, max_length: int) -> Census:
     )
 
 
-def _said(reply: Message, max_length: int) -> _Said:
+def _said(reply: Message, most_targets: int | None) -> _Said:
     try:
         facts = reply.content.config_records[protocol.FACTS]
         arrays = reply.content.array_records[protocol.CENSUS]
@@ -192,12 +193,12 @@ def _said(reply: Message, max_length: int) -> _Said:
         )
     except (KeyError, TypeError) as error:
         raise _unreadable(f"{type(error).__name__}: {error}") from None
-    if name := next(_wrong(one, max_length), ""):
+    if name := next(_wrong(one, most_targets), ""):
         raise _unreadable(f"{name} are not what they should be")
     return one
 
 
-def _wrong(one: _Said, max_length: int) -> Iterator[str]:
+def _wrong(one: _Said, most_targets: int | None) -> Iterator[str]:
     """What of an answer cannot be; what comes later may rest on what comes first."""
     if type(one.partition) is not int:
         yield "its partition"
@@ -209,7 +210,8 @@ def _wrong(one: _Said, max_length: int) -> Iterator[str]:
     if one.counts is not None and not _are_counts(one.counts):
         yield "its counts"
     # They weigh its update in every mean.
-    if type(one.targets) is not int or not 0 <= one.targets <= one.users.size * max_length:
+    most = math.inf if most_targets is None else one.users.size * most_targets
+    if type(one.targets) is not int or not 0 <= one.targets <= most:
         yield "its training targets"
     each = one.user_targets
     if each is not None and not (

@@ -154,7 +154,13 @@ def _run(
 ) -> tuple[Census, str]:
     """Census, model, references, rounds, end; who is there, and the name of their files."""
     folder, timeout = recorder.folder, config.federation.round_timeout
-    census = take_census(grid, config.partition.count, config.model.max_length, timeout, watch)
+    census = take_census(
+        grid,
+        config.partition.count,
+        config.local.windows * config.model.max_length or None,
+        timeout,
+        watch,
+    )
     data = {"data": {"events": census.data_hash, "meanings": census.table_hash}}
     token, done = uuid.uuid4().hex, -1
     if resumed is not None:

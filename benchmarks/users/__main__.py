@@ -105,7 +105,7 @@ def main() -> None:
     parser.add_argument("--population", type=int, nargs="*", help="seconds a round, by population")
     parser.add_argument("--json", type=Path)
     asked = parser.parse_args()
-    before = load()
+    about, before = facts_of_machine(), load()  # now: files may change meanwhile
     if asked.memory:
         found = memory.table(asked.source, asked.format, asked.clients)
     elif asked.population is not None:
@@ -116,8 +116,8 @@ def main() -> None:
         found = compare(asked)
     print(f"\nload average before and after: {before:.1f}, {load():.1f} of {os.cpu_count()} cores")
     if asked.json:
-        about = {"about": facts_of_machine(), "load": [before, load()]}
-        asked.json.write_text(json.dumps(about | found, indent=1) + "\n")
+        found = {"about": about, "load": [before, load()], **found}
+        asked.json.write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":

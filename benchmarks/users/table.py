@@ -141,26 +141,36 @@ def judged(everybody: Sequence[Measured]) -> list[dict[str, Any]]:
         for kind, processes, bound in TARGETS[mine.device]:
             other = fastest(everybody, kind, mine)
             if other is not None and processes == mine.processes:
-                found = ratios(other, mine)
-                lines.append(judgement(f"speed over {other.name}", found, at_least=bound))
+                found, cpu = ratios(other, mine), median_ratio(other, mine, "cpu")
+                lines.append(judgement(f"speed over {other.name}", found, cpu, at_least=bound))
     for mine in engines:
         other = fastest(everybody, "central", mine)
         if other is not None:
             what = f"cost of {mine.name} over {other.name}"
-            lines.append(judgement(what, ratios(mine, other), at_most=CENTRAL_COST))
+            found, cpu = ratios(mine, other), median_ratio(mine, other, "cpu")
+            lines.append(judgement(what, found, cpu, at_most=CENTRAL_COST))
     return lines
 
 
 def judgement(
-    what: str, found: Sequence[float], *, at_least: float = 0.0, at_most: float = math.inf
+    what: str,
+    found: Sequence[float],
+    cpu: float | None,
+    *,
+    at_least: float = 0.0,
+    at_most: float = math.inf,
 ) -> dict[str, Any]:
-    """Median and spread over turns, beside the target."""
+    """Median and spread over turns, beside the target.
+
+    The ratio of CPU seconds stands beside it: other work on the machine moves that less.
+    """
     value = statistics.median(found) if found else math.nan
     return {
         "what": what,
         "median": value,
         "from": min(found, default=math.nan),
         "to": max(found, default=math.nan),
+        "by CPU time": cpu,
         "target": f"<= {at_most:g}" if at_most < math.inf else f">= {at_least:g}",
         "met": "yes" if at_least <= value <= at_most else "no",
     }

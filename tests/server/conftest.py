@@ -55,7 +55,12 @@ def small_federation(small_home, small_config) -> Callable[..., tuple[Federation
     ) -> tuple[Federation, State]:
         config = small_config(changes)
         grid = wrap(InlineGrid(client, config.partition.count, flatten(config)))
-        census = take_census(grid, config.partition.count, config.model.max_length, 60.0)
+        census = take_census(
+            grid,
+            config.partition.count,
+            config.local.windows * config.model.max_length or None,
+            60.0,
+        )
         catalog = open_data(prepare_data(config))[0].catalog
         zeros = np.zeros(catalog.num_items + 1, dtype=np.int64)
         frequency = zeros if census.counts is None else census.counts

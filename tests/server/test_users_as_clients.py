@@ -273,3 +273,13 @@ def test_weights_that_travel_in_half_the_bytes_are_rounded_once(small_federation
         untouched = state.weights[name] == array
         assert name != federation.traffic.rows or untouched[0].all()
     assert seen["gate.bias"].dtype == np.float32
+
+
+def test_whole_histories_are_read_in_windows(small_federation, opened):
+    changes = {"local.windows": 0, "model.max-length": 5, "federation.cohort": 60}
+    federation, state = small_federation(USERS | changes)
+    _, training, _ = opened(federation.config)
+    lengths = training.lengths()
+    assert lengths.max() > 2 * 5
+    line = train_round(federation, state, 1)
+    assert line["targets"] == sum(length - 1 for length in lengths if length > 1)
