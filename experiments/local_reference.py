@@ -98,7 +98,12 @@ def _fill(
     """Census, references, training, results."""
     grid = InlineGrid(app, config.partition.count, flatten(config))
     plan = config.federation
-    census = take_census(grid, config.partition.count, config.model.max_length, plan.round_timeout)
+    census = take_census(
+        grid,
+        config.partition.count,
+        config.local.windows * config.model.max_length or None,
+        plan.round_timeout,
+    )
     population = population_of(config, census)
     prepared = prepare_data(config)
     dataset, training = open_data(prepared)

@@ -165,13 +165,15 @@ def differences(first: Left, second: Left) -> list[str]:
     return found
 
 
-def _lost(left_out: Sequence[Mapping[str, Any]]) -> dict[tuple[str, int], str]:
+def _lost(left_out: Sequence[Mapping[str, Any]]) -> dict[tuple[str, int, int | None], str]:
     """Whose reply a round lost in what, and why: what a repetition can leave out again.
 
     A reply that came twice, or that nobody had asked for, comes once or not at all there.
     """
     return {
-        (one["while"], one["partition"]): one["reason"] for one in left_out if costs_a_reply(one)
+        (one["while"], one["partition"], one.get("user")): one["reason"]
+        for one in left_out
+        if costs_a_reply(one)
     }
 
 

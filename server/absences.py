@@ -28,13 +28,11 @@ class Absences:
         seed: of the run.
         recorded: occasion -> partition -> reason; an occasion is "train 3", its first try that was
             repeated "train 3 retried", "evaluate 3", or another evaluation's name.
-        users: occasion -> user -> reason, where every user is a client.
     """
 
     drop_out: float = 0.0
     seed: int = 0
     recorded: Mapping[str, Reasons] = field(default_factory=dict)
-    users: Mapping[str, Reasons] = field(default_factory=dict)
 
     def of_training(self, round: int, attempt: int, chosen: Sequence[int]) -> Reasons:
         """Who of the chosen will not answer a train message, and why.
@@ -48,9 +46,8 @@ class Absences:
         return known | self._drop_outs("drop-out", round, attempt, chosen)
 
     def of_users(self, round: int, attempt: int, chosen: Sequence[int]) -> Reasons:
-        """The same of users, where every user is a client."""
-        known = _among(self.users, round, attempt, chosen)
-        return known | self._drop_outs("user-drop-out", round, attempt, chosen)
+        """Which users drop out, where every user is a client."""
+        return self._drop_outs("user-drop-out", round, attempt, chosen)
 
     def on_record(self, round: int, attempt: int, chosen: Sequence[int]) -> Reasons:
         """Which of the chosen partitions were left out of training in the run that is repeated."""
@@ -77,22 +74,18 @@ def _among(
     return {one: why for one, why in recorded.get(name, {}).items() if one in set(chosen)}
 
 
-def recorded_absences(run: Path) -> tuple[dict[str, Reasons], dict[str, Reasons]]:
-    """The absences on record in a run's folder, by occasion: of partitions, and of users.
+def recorded_absences(run: Path) -> dict[str, Reasons]:
+    """The absences of partitions on record in a run's folder, by occasion.
 
     Raises:
         DataError: no run folder, or a damaged one.
     """
     found: dict[str, Reasons] = {}
-    users: dict[str, Reasons] = {}
 
     def note(occasion: str, one: Mapping[str, object]) -> None:
-        user = one.get("user")
-        if isinstance(user, int):
-            users.setdefault(occasion, {})[user] = str(one["reason"])
-            return
         partition = one["partition"]
-        if isinstance(partition, int) and costs_a_reply(one):
+        # Single users drop out by the seed or break by their own training: that repeats by itself.
+        if isinstance(partition, int) and "user" not in one and costs_a_reply(one):
             found.setdefault(occasion, {})[partition] = str(one["reason"])
 
     for line in read_rounds(run / "rounds.jsonl")[0]:
@@ -103,7 +96,7 @@ def recorded_absences(run: Path) -> tuple[dict[str, Reasons], dict[str, Reasons]
     for occasion, left_out in (read_json(run / "run.json").get("left_out") or {}).items():
         for one in left_out:
             note(occasion, one)
-    return found, users
+    return found
 
 
 def costs_a_reply(one: Mapping[str, object]) -> bool:

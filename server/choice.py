@@ -92,10 +92,8 @@ def without_absent(
     kept: dict[int, np.ndarray] = {}
     away: list[Dropped] = []
     for partition, users in choice.users.items():
-        if partition in absent:
-            continue
         gone = absences.of_users(number, attempt, users.tolist())
         away += [Dropped(partition, why, user=user) for user, why in gone.items()]
-        if len(gone) < len(users):
+        if partition not in absent and len(gone) < len(users):
             kept[partition] = users[[user not in gone for user in users.tolist()]]
     return Choice(list(kept), kept), Away(absent, away)

@@ -220,8 +220,8 @@ def _run(
 
 
 def _absences(config: Config) -> Absences:
-    recorded = recorded_absences(Path(config.run.replay)) if config.run.replay else ({}, {})
-    return Absences(config.federation.drop_out, config.seed, *recorded)
+    recorded = recorded_absences(Path(config.run.replay)) if config.run.replay else {}
+    return Absences(config.federation.drop_out, config.seed, recorded)
 
 
 def population_of(config: Config, census: Census) -> Population:

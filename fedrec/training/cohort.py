@@ -22,10 +22,13 @@ from fedrec.training.batches import MIN_TRAINING_EVENTS
 from fedrec.training.cohort_loss import CohortLoss
 from fedrec.training.cohort_plan import CohortPlan
 from fedrec.training.cohort_sum import CohortSum, CohortUpdate
-from fedrec.training.group_fit import AfterStep, joint_update, own_updates
+from fedrec.training.group_fit import AfterStep, own_updates
 from fedrec.training.groups import GroupStep, all_rows, group_step, touched_rows
+from fedrec.training.joint import joint_gradient
 from fedrec.training.side_by_side import Weights, copied_weights, make_forward
 from fedrec.training.windows import (
+    GROUP_COST,
+    JOINT_COST,
     Ints,
     UserStep,
     UserWindows,
@@ -99,7 +102,8 @@ def train_cohort(
     ]
     trainer = _Trainer(model, plan, loss, seed, round, shared, watch)
     total = CohortSum(model, plan, loss.num_items, seed=seed, round=round)
-    for group in groups_by_length(windows, plan.max_length, plan.group_tokens):
+    cost = JOINT_COST if plan.is_one_gradient and watch is None else GROUP_COST
+    for group in groups_by_length(windows, plan.max_length, plan.group_tokens, cost):
         trainer.train(group, total)
     return total.update(users[lengths < MIN_TRAINING_EVENTS])
 
@@ -140,23 +144,19 @@ class _Trainer:
         drawn = [self._drawn(one) for one in group]
         rows = [rows_read(steps, self.shared, self.loss) for steps in drawn]
         if self.plan.is_one_gradient and self.watch is None:
-            weights, steps = self._laid(group, drawn, together=True)
-            updates, losses = joint_update(
-                self.forward,
-                weights,
-                steps[0],
-                lambda step: self._unknown(weights, step),
-                learning_rate=self.plan.learning_rate,
-            )
-            if total.add_joint(group, weights, updates, losses, rows):
+            needed, [step] = self._laid(group, drawn, together=True)
+            unknown = self._unknown(needed, 0)
+            gradient, losses = joint_gradient(self.model, step, needed[0], unknown, self.loss)
+            if total.add_gradient(group, gradient, losses, rows):
                 return
         # Also after a joint gradient that is not finite: one by one, only the broken user goes.
-        own, steps = self._laid(group, drawn, together=False)
+        needed, steps = self._laid(group, drawn, together=False)
+        own = copied_weights(self.model, needed)
         updates, losses = own_updates(
             self.forward,
             own,
             steps,
-            lambda step: self._unknown(own, step),
+            lambda step: self._unknown(needed, step),
             plan=self.plan,
             after=self._watching(group, own),
         )
@@ -184,8 +184,8 @@ class _Trainer:
 
     def _laid(
         self, group: Sequence[UserWindows], drawn: Sequence[Sequence[UserStep]], *, together: bool
-    ) -> tuple[Weights, list[GroupStep]]:
-        """Weights and tensors of all steps, with one weight set for all users or one for each."""
+    ) -> tuple[Tensor, list[GroupStep]]:
+        """Items (S, R) and tensors of all steps, with one weight set for all users or one each."""
         if self.loss.name == "softmax" or self.plan.weight_decay > 0:
             rows = all_rows(len(group), self.loss.num_items, together=together)
         else:
@@ -205,12 +205,12 @@ class _Trainer:
             )
             for number in range(self.plan.steps)
         ]
-        return copied_weights(self.model, torch.from_numpy(rows.needed).to(self.device)), steps
+        return torch.from_numpy(rows.needed).to(self.device), steps
 
-    def _unknown(self, weights: Weights, step: int) -> Tensor | None:
+    def _unknown(self, needed: Tensor, step: int) -> Tensor | None:
         """(S * R,) items without their identity in a step, the same for all users."""
         if self.plan.identity_dropout == 0:
             return None
         stream = generator(self.seed, "identity", self.round, step)
         dropped = stream.random(self.loss.num_items + 1) < self.plan.identity_dropout
-        return torch.from_numpy(dropped).to(self.device)[weights.needed.reshape(-1)]
+        return torch.from_numpy(dropped).to(self.device)[needed.reshape(-1)]

@@ -1,6 +1,6 @@
 """The weighted sum of users' updates while it grows, and what a cohort sends in the end."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,18 +70,18 @@ class CohortSum:
         self.done: list[tuple[int, float, int, float, int]] = []  # user, loss, targets, norm, rows
         self.left_out: list[int] = []
 
-    def add_joint(
+    def add_gradient(
         self,
         group: Sequence[UserWindows],
-        weights: Weights,
-        updates: dict[str, Tensor],
+        gradient: Mapping[str, Tensor],
         losses: Tensor,
         rows: Sequence[Ints],
     ) -> bool:
-        """Add a sum over the group; false, and nothing added, if it is not finite."""
-        if not all(bool(update.isfinite().all()) for update in updates.values()):
+        """Add one step along a joint gradient; false, and nothing added, if it is not finite."""
+        if not all(bool(part.isfinite().all()) for part in (losses, *gradient.values())):
             return False
-        self._add(weights, updates, torch.ones(1).to(losses))
+        for name, part in gradient.items():
+            self.total[name].sub_(part, alpha=self.plan.learning_rate)
         for one, loss, read in zip(group, losses.tolist(), rows, strict=True):
             self._note(one, loss, float("nan"), read)
         return True

@@ -1,4 +1,4 @@
-"""The local steps of a group of users: one joint gradient, or weights of their own side by side."""
+"""The local steps of a group of users with weights of their own, side by side."""
 
 from collections.abc import Callable, Sequence
 
@@ -12,33 +12,6 @@ from fedrec.training.side_by_side import Forward, Weights
 Unknown = Callable[[int], Tensor | None]  # step -> (S * R,) items without their identity, or none
 # Steps done, then for each user (U,) the sum of its losses so far and its targets so far.
 AfterStep = Callable[[int, Tensor, Tensor], None]
-
-
-def joint_update(
-    forward: Forward,
-    weights: Weights,
-    step: GroupStep,
-    unknown: Unknown,
-    *,
-    learning_rate: float,
-) -> tuple[dict[str, Tensor], Tensor]:
-    """The sum of the users' updates after one step of plain SGD, and their losses (U,).
-
-    Args:
-        forward: gives the losses of each target.
-        weights: one set for all users.
-        step: of the group.
-        unknown: items without their identity.
-        learning_rate: of the step.
-    """
-    losses = forward(weights, step, unknown(0)) * step.is_real
-    means = losses.sum(dim=1) / step.counts
-    gradients = torch.autograd.grad((losses * step.emphasis).sum(), list(weights.trained.values()))
-    updates = {
-        name: (gradient.to_dense() if gradient.is_sparse else gradient) * -learning_rate
-        for name, gradient in zip(weights.trained, gradients, strict=True)
-    }
-    return updates, means.detach()
 
 
 def own_updates(

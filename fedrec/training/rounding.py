@@ -35,6 +35,8 @@ def rounded(
     stream = generator(seed, "upload", *path, user)
     if kind == "int8":
         scale = largest / LEVELS
+        if scale < torch.finfo(torch.float32).tiny:
+            return torch.zeros_like(update)
         chance = torch.from_numpy(stream.random(update.numel(), dtype=np.float32))
         levels = (update.float() / scale + chance.view(update.shape).to(update.device)).floor()
         return (levels.clamp(-LEVELS, LEVELS) * scale).to(update)

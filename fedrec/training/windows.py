@@ -168,20 +168,23 @@ def user_steps(
     return made
 
 
-GROUP_COST = 150  # what a group costs beside its targets, in targets: calls of small kernels
+# What a group costs beside its targets, in targets: calls of small kernels, whose number hangs on
+# whether the users have weights of their own.
+GROUP_COST, JOINT_COST = 150, 600
 
 
 def groups_by_length(
-    windows: Sequence[UserWindows], max_length: int, max_tokens: int
+    windows: Sequence[UserWindows], max_length: int, max_tokens: int, group_cost: int = GROUP_COST
 ) -> list[list[UserWindows]]:
     """Users alike in full windows and rest together, so that padding costs least.
 
     Users are sorted by full windows, rest and number, whatever their order, and cut where
-    targets, padding and ``GROUP_COST`` together are fewest.
+    targets, padding and ``group_cost`` together are fewest.
 
     Args:
         windows: of the users.
         max_length: L, of a full window.
+        group_cost: of each group, in targets.
         max_tokens: bound on a group's targets, padding included; a user with more is alone.
     """
     shapes = [divmod(one.num_targets, max_length) for one in windows]
@@ -195,7 +198,7 @@ def groups_by_length(
         first = max(first, end - MAX_GROUP)
         longest = full[end - 1] * max_length + np.maximum.accumulate(rest[first:end][::-1])[::-1]
         tokens = longest * np.arange(end - first, 0, -1)
-        total = cost[first:end] + tokens + GROUP_COST
+        total = cost[first:end] + tokens + group_cost
         total[:-1][tokens[:-1] > max_tokens] = np.inf
         begin[end] = first + int(total.argmin())
         cost[end] = total.min()
