@@ -2,7 +2,7 @@
 
 import signal
 from types import FrameType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,6 +15,10 @@ from experiments.terminal import (
     terminal,
     typed,
 )
+
+if TYPE_CHECKING:
+    from experiments.run import How
+    from fedrec.report.live import LiveRounds
 
 app = typer.Typer(
     help="Federated simulation for sequential recommendation.",
@@ -44,6 +48,17 @@ Address = Annotated[
     str | None, typer.Option(help="Ray cluster (engine ray): auto, or host:port of its head.")
 ]
 Out = Annotated[str | None, typer.Option("--out", help="The run folder to make.")]
+
+
+def _how(live: "LiveRounds", workers: int | None, address: str | None) -> "How":
+    """How a command's run is carried, and shown as it goes."""
+    return {
+        "command": typed(),
+        "workers": workers,
+        "address": address,
+        "on_round": live.add,
+        "on_wait": live.wait,
+    }
 
 
 @app.command()
@@ -85,11 +100,7 @@ def run(
             folder = run_federation(
                 config,
                 engine=engine,
-                command=typed(),
-                workers=workers,
-                address=address,
-                on_round=live.add,
-                on_wait=live.wait,
+                **_how(live, workers, address),
             )
         show_end(console, folder, quiet=quiet)
 
@@ -120,12 +131,8 @@ def resume(
             resume_run(
                 folder,
                 engine=engine,
-                command=typed(),
                 accept_code_change=accept_code_change,
-                workers=workers,
-                address=address,
-                on_round=live.add,
-                on_wait=live.wait,
+                **_how(live, workers, address),
             )
         show_end(console, folder, quiet=quiet)
 
@@ -152,11 +159,7 @@ def verify(
             found = verify_run(
                 folder,
                 engine=engine,
-                command=typed(),
-                workers=workers,
-                address=address,
-                on_round=live.add,
-                on_wait=live.wait,
+                **_how(live, workers, address),
             )
         for line in found:
             typer.echo(f"differs: {line}", err=True)

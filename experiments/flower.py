@@ -27,8 +27,8 @@ from experiments.service import (
 )
 from fedrec.config import Config
 from fedrec.config_keys import flatten, toml_value
-from fedrec.dotted import DOTTED_NAME
 from fedrec.errors import FedrecError, ResourceError
+from fedrec.own_code import own_names
 from fedrec.report.history import COMPLETE, read_json, replace_file, write_json
 from server.replies import KINDS, error_of
 from server.stop_file import ask_to_stop, forget_wish
@@ -110,8 +110,7 @@ def _settings(config: Config, command: str) -> dict[str, str]:
     settings = {"FEDREC_COMMAND": command}
     if config.semantics.encoder in LOCAL_ENCODERS:
         settings["HF_HUB_OFFLINE"] = "1"
-    named = (config.data.source, config.semantics.encoder, config.model.name, config.strategy.name)
-    if any(DOTTED_NAME.fullmatch(name) for name in named):
+    if own_names(config):
         # The user's own module lies where the command was typed.
         settings["PYTHONPATH"] = str(Path.cwd())
     return settings

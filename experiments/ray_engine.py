@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import fedrec
 from experiments import watchdog
-from experiments.service import LOCAL_ENCODERS, SOCKET_PATH_ROOM
+from experiments.service import LOCAL_ENCODERS, SOCKET_PATH_ROOM, THREADS
 from fedrec.config import Config
 from fedrec.config_keys import flatten
 from fedrec.errors import ConfigError, ResourceError
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from server.ray_grid import RayGrid
 
 CONNECT_SECONDS = 5.0
-THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
 
 

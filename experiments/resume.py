@@ -1,13 +1,12 @@
 """`fedrec resume RUN`: go on with a run that was killed, stopped, or failed, on any engine."""
 
 import dataclasses
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 from experiments.presets import read_preset
 from experiments.references import NO_RESUME, engine_of, reference
-from experiments.run import ignore, run
+from experiments.run import How, ignore, run
 from fedrec.config import Config
 from fedrec.config_keys import read_config
 from fedrec.errors import ConfigError, DataError
@@ -67,16 +66,7 @@ def where_it_goes_on(folder: Path) -> list[str]:
     return [*damages, f"the newest good checkpoint is that of round {checkpoint.round}"]
 
 
-def start(
-    config: Config,
-    engine: str,
-    *,
-    command: str,
-    workers: int | None = None,
-    address: str | None = None,
-    on_round: Callable[[dict[str, Any]], None] = ignore,
-    on_wait: Callable[[int, int], None] = ignore,
-) -> Path:
+def start(config: Config, engine: str, **how: Unpack[How]) -> Path:
     """Run a config on the engine of a name as run.json has it, a reference's included.
 
     Raises:
@@ -85,46 +75,27 @@ def start(
     """
     if engine.startswith(IN_ONE_PLACE):
         kind = engine.removeprefix(IN_ONE_PLACE).rstrip(")")
-        for name, value in (("--workers", workers), ("--address", address)):
+        for name, value in (("--workers", how.get("workers")), ("--address", how.get("address"))):
             if value is not None:
                 raise ConfigError(
                     f"{name} is for --engine ray; a {kind} reference is made in one process, "
                     "leave it out"
                 )
+        on_round, on_wait = how.get("on_round", ignore), how.get("on_wait", ignore)
         return reference(kind, config, Path(config.run.dir), on_round, on_wait)
-    return run(
-        config,
-        engine=engine,
-        command=command,
-        workers=workers,
-        address=address,
-        on_round=on_round,
-        on_wait=on_wait,
-    )
+    return run(config, engine=engine, **how)
 
 
 def resume(
-    folder: Path,
-    *,
-    engine: str | None,
-    command: str,
-    accept_code_change: bool = False,
-    workers: int | None = None,
-    address: str | None = None,
-    on_round: Callable[[dict[str, Any]], None] = ignore,
-    on_wait: Callable[[int, int], None] = ignore,
+    folder: Path, *, engine: str | None, accept_code_change: bool = False, **how: Unpack[How]
 ) -> Path:
     """Go on with a run from its last good checkpoint, to the bytes of an uninterrupted run.
 
     Args:
         folder: of the run.
         engine: to go on with; the one it had when it ended, if none is named.
-        command: what was typed.
         accept_code_change: go on under other code or versions, and record it.
-        workers: of engine "ray".
-        address: of a Ray cluster.
-        on_round: called with each new line of rounds.jsonl.
-        on_wait: called while replies are waited for.
+        how: it is carried and shown, as ``run`` takes it.
 
     Raises:
         FedrecError: the run is complete, is another one, or cannot go on.
@@ -134,12 +105,4 @@ def resume(
         raise ConfigError(f"{folder}: {NO_RESUME}")
     config = config_of(folder)
     going_on = dataclasses.replace(config.run, resume=True, accept_code_change=accept_code_change)
-    return start(
-        dataclasses.replace(config, run=going_on),
-        engine or own,
-        command=command,
-        workers=workers,
-        address=address,
-        on_round=on_round,
-        on_wait=on_wait,
-    )
+    return start(dataclasses.replace(config, run=going_on), engine or own, **how)

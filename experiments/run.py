@@ -6,7 +6,7 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Required, TypedDict
 
 from experiments.ray_engine import check_options, ray_grid
 from fedrec.config import Config
@@ -18,6 +18,16 @@ if TYPE_CHECKING:
     from flwr.serverapp import Grid
 
 ENGINES = ("flower", "inline", "ray")
+
+
+class How(TypedDict, total=False):
+    """How a run is carried and shown, as ``run`` takes it: what resume and verify pass on."""
+
+    command: Required[str]
+    workers: int | None
+    address: str | None
+    on_round: Callable[[dict[str, Any]], None]
+    on_wait: Callable[[int, int], None]
 
 
 def ignore(*seen: object) -> None:

@@ -20,7 +20,7 @@ from typing import Annotated, Any
 
 import typer
 
-from experiments.ray_engine import THREADS
+from experiments.service import THREADS
 from experiments.verify import WALL_TIMES
 from fedrec.errors import DataError, FedrecError
 from fedrec.report.history import read_rounds

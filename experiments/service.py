@@ -25,6 +25,7 @@ from fedrec.home import home
 
 START_SECONDS = 90.0  # a cold disk and two cores
 ERROR_LINE = re.compile(r"[\w.]*(Error|Exception|Exit)\b.*:|.*\bERROR\b")
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 LOCAL_ENCODERS = ("minilm", "hashed")  # need no network
 SOCKET_PATH_ROOM = 30  # Ray appends about 70 characters to its folder; Unix sockets take 107
 
@@ -136,7 +137,7 @@ def _environment(folder: Path, port: int) -> dict[str, str]:
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
         "PYTHONUNBUFFERED": "1",
         # One thread a worker: sums in one order, and speed comes from workers.
-        **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"),
+        **dict.fromkeys(THREADS, "1"),
     }
     # Ray's logs should go when the folder goes, but its sockets need a short path.
     values["RAY_TMPDIR"] = str(folder) if len(str(folder)) <= SOCKET_PATH_ROOM else "/tmp"

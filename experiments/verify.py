@@ -8,18 +8,18 @@ nothing is sent to it now.
 import dataclasses
 import io
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
 from experiments.references import engine_of
 from experiments.resume import config_of, last_engine, start
-from experiments.run import ignore
+from experiments.run import How
 from fedrec.errors import ConfigError, DataError
 from fedrec.protocol import code_fingerprint
-from fedrec.report.history import COMPLETE, read_json, read_rounds
+from fedrec.report.history import COMPLETE, content_of, read_json, read_rounds
 from server.absences import costs_a_reply, is_simulated
 
 WALL_TIMES = ("seconds", "elapsed")
@@ -29,26 +29,13 @@ SAME_BYTES = (MODEL, "metrics.json", "users.csv", "items.csv")
 LEFT_OUT = ("dropped", "retried")
 
 
-def verify(
-    folder: Path,
-    *,
-    engine: str | None,
-    command: str,
-    workers: int | None = None,
-    address: str | None = None,
-    on_round: Callable[[dict[str, Any]], None] = ignore,
-    on_wait: Callable[[int, int], None] = ignore,
-) -> list[str]:
+def verify(folder: Path, *, engine: str | None, **how: Unpack[How]) -> list[str]:
     """What differs between a run and its repetition, a line each; nothing if they are equal.
 
     Args:
         folder: of the run.
         engine: to repeat it on; the run's own, if none is named.
-        command: what was typed.
-        workers: of engine "ray".
-        address: of a Ray cluster.
-        on_round: called with each line of the repetition.
-        on_wait: called while replies are waited for.
+        how: the repetition is carried and shown, as ``run`` takes it.
 
     Raises:
         ConfigError: the run is not complete.
@@ -72,15 +59,7 @@ def verify(
         placed = dataclasses.replace(
             config.run, dir=str(again), replay=str(folder), checkpoint_every=0
         )
-        start(
-            dataclasses.replace(config, run=placed),
-            engine or own,
-            command=command,
-            workers=workers,
-            address=address,
-            on_round=on_round,
-            on_wait=on_wait,
-        )
+        start(dataclasses.replace(config, run=placed), engine or own, **how)
         found = differences(left, read_left(again))
     if found and about.get("code") != code_fingerprint():
         found.append("the code is not the one of the run: run.json names another fingerprint")
@@ -111,7 +90,7 @@ def read_left(folder: Path) -> Left:
     names = [*SAME_BYTES, "ranks.npz"]
     if read_json(folder / "run.json").get("no_model"):
         names.remove(MODEL)
-    contents = {name: _content(folder / name) for name in names}
+    contents = {name: content_of(folder / name, "a run that is complete has it") for name in names}
     path = folder / "ranks.npz"
     try:
         with np.load(io.BytesIO(contents.pop("ranks.npz"))) as packed:
@@ -119,15 +98,6 @@ def read_left(folder: Path) -> Left:
     except Exception as error:  # zipfile, zlib and numpy each have errors of their own for it
         raise DataError(f"{path} is damaged: {type(error).__name__}: {error}") from None
     return Left(contents, ranks, read_rounds(folder / "rounds.jsonl")[0])
-
-
-def _content(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise DataError(f"{path} is missing; a run that is complete has it") from None
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}") from None
 
 
 def compare(first: Path, second: Path) -> list[str]:

@@ -13,14 +13,20 @@ from fedrec.config import Config
 from fedrec.dotted import DOTTED_NAME
 
 
+def own_names(config: Config) -> tuple[str, ...]:
+    """What the config names of the user's own; the clients' part first, the strategy last."""
+    names = (config.data.source, config.semantics.encoder, config.model.name, config.strategy.name)
+    return tuple(name for name in names if DOTTED_NAME.fullmatch(name))
+
+
 def own_code(config: Config) -> dict[str, str]:
     """File -> sha256 of all modules that the config names, the server's strategy included."""
-    return _files(config.strategy.name) | client_code(config)
+    return {file: digest for name in own_names(config) for file, digest in _files(name).items()}
 
 
 def client_code(config: Config) -> dict[str, str]:
     """The same of those that clients import: data, encoder and model."""
-    names = (config.data.source, config.semantics.encoder, config.model.name)
+    names = [name for name in own_names(config) if name != config.strategy.name]
     return {file: digest for name in names for file, digest in _files(name).items()}
 
 
@@ -36,8 +42,6 @@ def _files(name: str) -> dict[str, str]:
 
     What a module imports from elsewhere is not followed.
     """
-    if not DOTTED_NAME.fullmatch(name):
-        return {}
     module = name.partition(":")[0]
     top = module.partition(".")[0]
     try:

@@ -42,7 +42,7 @@ class Recorder:
         secrets: Mapping[str, str],
     ) -> None:
         self.folder, self._strategy, self._every = folder, strategy, every
-        self._about, self._on_round, self._secrets = about, on_round, secrets
+        self._about, self._on_round, self.secrets = about, on_round, secrets
         self._saved = -1
         self._last: Checkpoint | None = None
         self._has_told = False
@@ -65,7 +65,7 @@ class Recorder:
                 checkpoints = [*state.checkpoints, state.needed()][-KEPT:]
                 kept = state.copy()
                 kept.checkpoints = checkpoints
-                remembered = snapshot(self._strategy, self._secrets)
+                remembered = snapshot(self._strategy, self.secrets)
                 self._last = Checkpoint(line, kept, remembered, self._about)
                 if is_last or line["round"] % self._every == 0:
                     self.save()

@@ -191,8 +191,7 @@ def _run(
     state = State(_initial_weights(config, model))
     if resumed is not None:
         state = resumed.checkpoint.state
-        secrets = secret_options(config.strategy.options)
-        restore(strategy, resumed.checkpoint.strategy, secrets)
+        restore(strategy, resumed.checkpoint.strategy, recorder.secrets)
     recorder.begin(data | {"token": token}, done)
     federation = Federation(
         grid,

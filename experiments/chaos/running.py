@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 
 from experiments import watchdog
-from experiments.ray_engine import THREADS
+from experiments.service import THREADS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 LONGEST = 600.0  # seconds that a command may take on a busy machine

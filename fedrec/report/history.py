@@ -132,7 +132,7 @@ def read_run(folder: Path) -> Run:
 
 def read_json(path: Path) -> Record:
     """Read one JSON object; NaN and infinity, which JSON does not know, are refused."""
-    return _parse(_bytes(path), str(path))
+    return _parse(content_of(path), str(path))
 
 
 def read_rounds(path: Path, *, must_exist: bool = True) -> tuple[list[Record], bool]:
@@ -147,16 +147,26 @@ def read_rounds(path: Path, *, must_exist: bool = True) -> tuple[list[Record], b
     if not must_exist and not path.exists():
         return [], False
     # Every whole line ends in a newline, so what follows the last one was being written.
-    *lines, tail = _bytes(path).split(b"\n")
+    *lines, tail = content_of(path).split(b"\n")
     records = [_parse(line, f"{path} line {n}") for n, line in enumerate(lines, start=1)]
     return records, bool(tail)
 
 
-def _bytes(path: Path) -> bytes:
+def content_of(path: Path, hint: str = "") -> bytes:
+    """The bytes of a file of a run.
+
+    Args:
+        path: of the file.
+        hint: what a user may look at if it is missing; whether the folder is right, if none.
+
+    Raises:
+        DataError: there is no such file, or it cannot be read.
+    """
     try:
         return path.read_bytes()
     except FileNotFoundError:
-        raise DataError(f"{path} is missing; is {path.parent} the folder of a run?") from None
+        hint = hint or f"is {path.parent} the folder of a run?"
+        raise DataError(f"{path} is missing; {hint}") from None
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from None
 
@@ -176,7 +186,7 @@ def _parse(text: bytes, where: str) -> Record:
 
 def _read_toml(path: Path) -> Record:
     try:
-        return tomllib.loads(_bytes(path).decode())
+        return tomllib.loads(content_of(path).decode())
     except ValueError as error:
         raise DataError(f"{path}: {error}; the file is damaged") from None
 
@@ -185,7 +195,9 @@ def _read_users(path: Path) -> pd.DataFrame:
     needed = {"events", "rank", "HR@10", "NDCG@10"}
     try:
         # Ids stay text: 007 and 7 are two users, and NA may be a name.
-        table = pd.read_csv(io.BytesIO(_bytes(path)), dtype={"original_id": str}, na_filter=False)
+        table = pd.read_csv(
+            io.BytesIO(content_of(path)), dtype={"original_id": str}, na_filter=False
+        )
     except ValueError as error:
         raise DataError(f"{path}: {str(error).splitlines()[0]}; the file is damaged") from None
     if missing := needed - set(table.columns):

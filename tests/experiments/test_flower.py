@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 import tomllib
 from pathlib import Path
@@ -35,13 +34,6 @@ def command(folder: Path, engine: str, *changes: str) -> list[str]:
     sets = [word for change in [*SMALL, *changes] for word in ("--set", change)]
     words = ["run", "--engine", engine, "--out", str(folder), *sets]
     return [sys.executable, "-m", "experiments.cli", *words]
-
-
-@pytest.fixture
-def scratch():
-    """A temporary folder with a path that is short enough for Ray's sockets."""
-    with tempfile.TemporaryDirectory(prefix="f", dir="/tmp") as folder:
-        yield Path(folder)
 
 
 def environment(home: Path, scratch: Path) -> dict[str, str]:

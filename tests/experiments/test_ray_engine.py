@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -36,13 +35,6 @@ def command(folder: Path, engine: str, *words: str) -> list[str]:
     sets = [word for change in SMALL for word in ("--set", change)]
     head = [sys.executable, "-m", "experiments.cli", "run", "--engine", engine]
     return [*head, "--out", str(folder), *sets, *words]
-
-
-@pytest.fixture
-def scratch():
-    """A temporary folder with a path that is short enough for Ray's sockets."""
-    with tempfile.TemporaryDirectory(prefix="r", dir="/tmp") as folder:
-        yield Path(folder)
 
 
 @pytest.fixture
