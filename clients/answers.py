@@ -121,7 +121,10 @@ def _train_users(
         "losses": done.losses.clip(min=0),
         "norms": done.norms,
         "rows": done.rows,
+        "trained": done.trained,
         "left-out": done.left_out,
+        "too-large": done.too_large,
+        "left-out-rows": done.left_out_rows,
     }
     if config.federation.row_mean == "touched":
         each["touched"] = done.touched

@@ -36,7 +36,7 @@ def plan_alone(config: Config, optimizer: Local, num_users: int) -> CohortPlan:
 
     Args:
         config: of the run.
-        optimizer: its ``optimizer``, ``learning_rate``, ``beta_2`` and ``weight_decay`` are taken.
+        optimizer: what section ``local`` says of the optimiser is taken from it.
         num_users: with something to train on.
     """
     plan, federation = make_cohort_plan(config, proximal_mu=0.0), config.federation
@@ -46,7 +46,9 @@ def plan_alone(config: Config, optimizer: Local, num_users: int) -> CohortPlan:
         steps=max(1, round(turns * plan.steps)),
         optimizer=optimizer.optimizer,
         learning_rate=optimizer.learning_rate,
+        beta_1=optimizer.beta_1,
         beta_2=optimizer.beta_2,
+        epsilon=optimizer.epsilon,
         weight_decay=optimizer.weight_decay,
         clip_norm=0.0,
         upload="float32",

@@ -234,7 +234,7 @@ def presets() -> None:
     from experiments.presets import about_preset, preset_names
 
     for name in preset_names():
-        typer.echo(f"{name:<12} {about_preset(name)}")
+        typer.echo(f"{name:<15} {about_preset(name)}")
 
 
 @data.command()

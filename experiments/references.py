@@ -22,6 +22,17 @@ from server.serving import serve
 from server.strategies import make_strategy
 
 KINDS = ("local", "central", "popularity")
+# Keys of the section "federation" that say nothing of one partition.
+OF_USERS = (
+    "unit",
+    "cohort",
+    "sampling",
+    "weighting",
+    "row_mean",
+    "clip_norm",
+    "download",
+    "upload",
+)
 NO_RESUME = (
     "a local reference is trained client by client and keeps no weights, so there is nothing to "
     "resume; make it again: fedrec reference local ... --overwrite"
@@ -108,35 +119,33 @@ def usable_cores() -> int:
 
 
 def central_config(config: Config, folder: Path) -> Config:
-    """The config of the central run of the same model: one partition, plain passes.
+    """The config of the central run of the same model: one partition that never drops out.
 
     Where every user is a client and the server steps with Adam, a round is a batch of
-    ``federation.cohort`` users, and the central run takes Adam's steps on such batches.
+    ``federation.cohort`` users, and the central run takes the steps of the same Adam on such
+    batches, of the same windows. Nothing is sent, so nothing is clipped or rounded on its way. A
+    rate that falls does so over passes here: ``local.decay-rounds``, not the server's.
     """
     change, federation, local = dataclasses.replace, config.federation, config.local
     if federation.unit == "user":
-        defaults = Federation()
-        local = change(local, batch_size=federation.cohort, windows=Local().windows)
+        local = change(local, batch_size=federation.cohort, group_tokens=Local().group_tokens)
         if config.strategy.name == "server-adam":
             server = make_strategy(config.strategy.name, config.strategy.options)
             assert isinstance(server, ServerAdam)
-            rates = {"learning_rate": server.learning_rate, "beta_2": server.beta_2}
-            local = change(local, optimizer="adam", **rates)
-        federation = change(
-            federation,
-            unit=defaults.unit,
-            sampling=defaults.sampling,
-            weighting=defaults.weighting,
-            row_mean=defaults.row_mean,
-            clip_norm=defaults.clip_norm,
-            download=defaults.download,
-            upload=defaults.upload,
-        )
+            local = change(
+                local,
+                optimizer="adam",
+                learning_rate=server.learning_rate,
+                beta_1=server.beta_1,
+                beta_2=server.beta_2,
+                epsilon=server.epsilon,
+            )
+        federation = change(federation, **{key: getattr(Federation(), key) for key in OF_USERS})
     return change(
         config,
         partition=change(config.partition, count=1, by="uniform"),
         strategy=change(config.strategy, name="fedavg", options=""),
         local=change(local, steps=0, epochs=1, optimizer_state="keep"),
-        federation=change(federation, fraction=1.0, evaluate_fraction=1.0),
+        federation=change(federation, fraction=1.0, evaluate_fraction=1.0, drop_out=0.0),
         run=change(config.run, dir=str(folder)),
     )

@@ -148,6 +148,9 @@ def _lost(left_out: Sequence[Mapping[str, Any]]) -> dict[tuple[str, int, int | N
 
 
 def _lost_somebody(line: Mapping[str, Any]) -> bool:
-    """Whether a reply was left out in a round that nobody had simulated to be absent."""
+    """Whether a reply was left out in a round, which no repetition makes by itself.
+
+    A simulated drop-out repeats by the seed, and a single user breaks by its own training.
+    """
     dropped = [*(line.get("dropped") or ()), *(line.get("retried") or ())]
-    return not all(is_simulated(one) for one in dropped)
+    return not all(is_simulated(one) or "user" in one for one in dropped)

@@ -143,7 +143,10 @@ class Local:
     batch_size: int = 8
     optimizer: str = "adam"
     learning_rate: float = 2e-3
+    decay_rounds: int = 0  # rounds in which the rate falls in a straight line to 0; 0: it stays
+    beta_1: float = 0.9
     beta_2: float = 0.98
+    epsilon: float = 1e-8
     weight_decay: float = 0.0
     clip_norm: float = 0.0  # 0: no clipping of the local gradient
     optimizer_state: str = "keep"
@@ -156,7 +159,10 @@ class Local:
         count("local.batch-size", self.batch_size)
         one_of("local.optimizer", self.optimizer, ("adam", "adamw", "sgd"))
         rate("local.learning-rate", self.learning_rate)
+        count("local.decay-rounds", self.decay_rounds, 0)
+        share("local.beta-1", self.beta_1)
         share("local.beta-2", self.beta_2)
+        rate("local.epsilon", self.epsilon, positive=False)
         rate("local.weight-decay", self.weight_decay, positive=False)
         rate("local.clip-norm", self.clip_norm, positive=False)
         one_of("local.optimizer-state", self.optimizer_state, ("keep", "reset"))
@@ -179,8 +185,10 @@ class Federation:
     download: str = "float32"  # how weights are sent to users: "float16" rounds them
     upload: str = "float32"  # how a user's update is sent: "float16" and "int8" round it at random
     min_participation: float = 0.5
-    drop_out: float = 0.0  # simulated: a chosen client fails to answer this often, by the seed
-    outlier_limit: float = 100.0  # times the round's median: the largest norm and loss of a reply
+    drop_out: float = 0.0  # simulated: a chosen client is away this often, by the seed
+    # Largest norm and loss of a reply, times the round's median; of a user's update, times the
+    # norm of the sent weights.
+    outlier_limit: float = 100.0
     evaluate_every: int = 1
     evaluate_fraction: float = 1.0
     patience: int = 0  # evaluations without a better NDCG@10 before stopping; 0: never
@@ -323,8 +331,10 @@ class Config:
         require(0 <= self.seed < 2**63, "seed", "a whole number from 0 to 2^63 - 1", self.seed)
         one_of("device", self.device, ("auto", "cpu", "cuda"))
         for key, must in _misfits(self):
+            section, name = key.replace("-", "_").split(".")
             raise ConfigError(
-                f"{key} must be {must} with federation.unit = {self.federation.unit!r}"
+                f"{key} must be {must} with federation.unit = {self.federation.unit!r}, "
+                f"got {getattr(getattr(self, section), name)!r}"
             )
 
 
@@ -342,9 +352,13 @@ def _misfits(config: Config) -> Iterator[tuple[str, str]]:
             yield "federation.row-mean", "'all' (a server's optimiser scales rows by itself)"
         if plan.fraction != 1:
             yield "federation.fraction", "1 (federation.cohort says how many users take part)"
+        if not local.steps and local.batch_size != Local().batch_size:
+            yield (
+                "local.batch-size",
+                f"{Local().batch_size}, its default (without local.steps, a step is over all of a "
+                "user's windows)",
+            )
     else:
-        if local.windows != 1:
-            yield "local.windows", "1 (a partition reads each user's newest window)"
         if plan.weighting != "targets":
             yield "federation.weighting", "'targets'"
         if plan.clip_norm:
@@ -357,3 +371,15 @@ def _misfits(config: Config) -> Iterator[tuple[str, str]]:
             yield "federation.upload", "'float32'"
         if plan.sampling != "fixed":
             yield "federation.sampling", "'fixed'"
+        if plan.cohort != Federation().cohort:
+            yield (
+                "federation.cohort",
+                f"{Federation().cohort}, its default (federation.fraction says how many "
+                "partitions take part)",
+            )
+        if local.group_tokens != Local().group_tokens:
+            yield (
+                "local.group-tokens",
+                f"{Local().group_tokens}, its default (a partition's batches are "
+                "local.batch-size users)",
+            )

@@ -251,11 +251,13 @@ def make_plan(config: Config, proximal_mu: float) -> Plan:
         steps=local.steps,
         batch_size=local.batch_size,
         max_length=model.max_length,
+        windows=local.windows,
         dropout=model.dropout,
         # Without another view, an item without its identity would be no item at all.
         identity_dropout=model.identity_dropout if has_other_views else 0.0,
         proximal_mu=proximal_mu,
         clip_norm=local.clip_norm,
+        decay_rounds=local.decay_rounds,
     )
 
 
@@ -268,16 +270,20 @@ def make_cohort_plan(config: Config, proximal_mu: float) -> CohortPlan:
     return CohortPlan(
         steps=local.steps or local.epochs,
         learning_rate=local.learning_rate,
+        decay_rounds=local.decay_rounds,
         optimizer=local.optimizer,
+        beta_1=local.beta_1,
         beta_2=local.beta_2,
+        epsilon=local.epsilon,
         weight_decay=local.weight_decay,
         max_length=plan.max_length,
-        newest_windows=local.windows,
+        newest_windows=plan.windows,
         batch_size=local.batch_size if local.steps else 0,
         dropout=plan.dropout,
         identity_dropout=plan.identity_dropout,
         proximal_mu=proximal_mu,
         clip_norm=federation.clip_norm,
+        outlier_limit=federation.outlier_limit,
         weighting=federation.weighting,
         upload=federation.upload,
         group_tokens=local.group_tokens,
@@ -303,6 +309,8 @@ def local_optimizer(config: Config, model: nn.Module) -> torch.optim.Optimizer:
         model,
         local.optimizer,
         learning_rate=local.learning_rate,
+        beta_1=local.beta_1,
         beta_2=local.beta_2,
+        epsilon=local.epsilon,
         weight_decay=local.weight_decay,
     )

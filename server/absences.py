@@ -24,7 +24,8 @@ class Absences:
     """Drop-outs by the seed and absences on record.
 
     Attributes:
-        drop_out: share of the chosen clients that fail to answer.
+        drop_out: share of the chosen clients that fail to answer. They do so before they are sent
+            anything: no message goes to them, and no traffic is counted.
         seed: of the run.
         recorded: occasion -> partition -> reason; an occasion is "train 3", its first try that was
             repeated "train 3 retried", "evaluate 3", or another evaluation's name.
@@ -89,8 +90,11 @@ def recorded_absences(run: Path) -> dict[str, Reasons]:
             found.setdefault(occasion, {})[partition] = str(one["reason"])
 
     for line in read_rounds(run / "rounds.jsonl")[0]:
-        for one in line.get("retried") or []:
-            note(f"train {line['round']} retried", one)
+        if retried := line.get("retried"):
+            # On record though it lost users alone: what the second try lost was there at the first.
+            found[f"train {line['round']} retried"] = {}
+            for one in retried:
+                note(f"train {line['round']} retried", one)
         for one in line.get("dropped") or []:
             note(f"{one['while']} {line['round']}", one)
     for occasion, left_out in (read_json(run / "run.json").get("left_out") or {}).items():

@@ -78,6 +78,8 @@ def without_absent(
 ) -> tuple[Choice, Away]:
     """The clients that are asked, and those who are away.
 
+    A simulated drop-out is away before the round: it is sent nothing and replies nothing.
+
     Args:
         federation: knows the absences.
         choice: the clients of the round.

@@ -24,6 +24,7 @@ from server.replies import (
 )
 from server.selection import chosen_partitions, enough
 from server.state import Federation, State, array_record, as_sent
+from server.traffic import repliers
 
 SELECTING = "NDCG@10"  # the validation metric that picks the best round
 
@@ -34,7 +35,9 @@ class Evaluation:
 
     Attributes:
         judged: the ranks.
-        travelled: bytes of all messages, both ways.
+        travelled: bytes of all messages, both ways; where every user is a client, as a deployment
+            would send them: the model to each user of the partitions that are asked, its ranks
+            and gate weights back.
         dropped: who gave no ranks, and why.
     """
 
@@ -100,8 +103,18 @@ def evaluate(
         messages.append(Message(content, census.node_of[partition], MessageType.EVALUATE))
     replies = exchange(federation.grid, messages, plan.round_timeout, federation.watch)
     refuse_dead_workers(replies)
-    travelled = sum(array_bytes(message.content) for message in messages)
-    travelled += sum(array_bytes(reply.content) for reply in replies if reply.has_content())
+    if plan.unit == "user" and scorer == "model":
+        replied = repliers(replies, census.partition_of) & set(chosen)
+        travelled = federation.traffic.evaluation(
+            sum(len(census.users[p]) for p in chosen if p not in absent),
+            sum(len(census.users[p]) for p in replied),
+            ranks=len(protocols),
+            views=federation.num_views,
+            is_first=number == 0,
+        )
+    else:
+        travelled = sum(array_bytes(message.content) for message in messages)
+        travelled += sum(array_bytes(reply.content) for reply in replies if reply.has_content())
 
     is_private = scorer == "model" and bool(federation.config.model.private)
 

@@ -5,7 +5,7 @@ import datetime
 import importlib.metadata
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -122,10 +122,7 @@ class RunFolder:
         shown = "" if judged is None else f", validation NDCG@10 {judged['NDCG@10']:.4f}"
         self.log(f"round {line['round']}: loss {loss}{shown}")
         for one in line["dropped"]:
-            who = f"partition {one['partition']}"
-            if "user" in one:
-                who = f"user {one['user']} of {who}"
-            self.log(f"round {line['round']}: left out {who}: {one['reason']}")
+            self.log(f"round {line['round']}: left out {_who(one)}: {one['reason']}")
 
     def save_weights(self, weights: NamedArrays) -> None:
         """Write model.safetensors in float32."""
@@ -154,7 +151,7 @@ class RunFolder:
             )
             for occasion, ones in left_out.items():
                 for one in ones:
-                    self.log(f"{occasion}: left out partition {one['partition']}: {one['reason']}")
+                    self.log(f"{occasion}: left out {_who(one)}: {one['reason']}")
             self.log(f"{status}: {reason}")
 
     def log(self, text: str) -> None:
@@ -181,6 +178,12 @@ def versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
+
+
+def _who(one: Mapping[str, Any]) -> str:
+    """Who was left out, as rounds.jsonl records it."""
+    who = f"partition {one['partition']}"
+    return f"user {one['user']} of {who}" if "user" in one else who
 
 
 def _machine() -> dict[str, Any]:

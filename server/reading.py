@@ -1,6 +1,7 @@
 """Is this reply one that a mean may contain? What is in it, or the reason why it is left out.
 
-Each reply is read by itself; ``outliers`` then compares those that passed.
+Each reply is read by itself; ``outliers`` then compares those that passed, where a partition is a
+client. Users are held against their bounds where they train.
 """
 
 import math
@@ -14,10 +15,10 @@ from flwr.app import Array, Message
 
 from fedrec import protocol
 from fedrec.models.parameters import NamedArrays
+from fedrec.training.bounds import LARGEST_LOSS, norm_of
 from server.replies import Dropped, RefusedError
 
 HARMLESS = 1e-4  # times the norm of the weights: a median below it counts as this much
-LARGEST_LOSS = 1e6  # losses here are minus the logarithm of a probability, times 257 for gBCE
 PRIVATE = re.compile(r"([0-9a-f]{64})?")
 
 
@@ -36,9 +37,10 @@ class Trained:
         targets: that it trained on, in all passes.
         private: sha256 of the private file it wrote, or empty.
         weight: in the mean over clients: its training targets, as declared in the census.
-        clients: whose update this is: 1, or the users in the sum where every user is a client.
+        clients: whose update this is: 1, or where every user is a client the number of users in the
+            sum, which may be 0.
         left_out: users that are not in it, and why.
-        users: (n,) its users, where every user is a client; else empty.
+        users: (n,) its users, also those left out, where every user is a client; else empty.
         rows: (n,) item rows that each of them read.
         touched: (V + 1,) weight of those who read each row; empty if it was not asked for.
     """
@@ -57,7 +59,7 @@ class Trained:
 
     def norm(self) -> float:
         """Euclidean length of the update."""
-        return math.sqrt(sum(float(np.square(array).sum()) for array in self.update.values()))
+        return norm_of(self.update.values())
 
 
 def read_training(
@@ -151,7 +153,7 @@ def outliers(replies: Mapping[int, Trained], sent: NamedArrays, limit: float) ->
     """
     if not replies:
         return {}
-    size = math.sqrt(sum(float(np.square(a, dtype=np.float64).sum()) for a in sent.values()))
+    size = norm_of(sent.values())
     norms = {partition: one.norm() for partition, one in replies.items()}
     # The lower of two in the middle: of two clients, a liar must not be half of the measure. An
     # update of zeros measures nothing.

@@ -21,7 +21,7 @@ from fedrec.errors import (
     ParticipationError,
     ResourceError,
 )
-from server.absences import NOT_ASKED, REPLIED_TWICE
+from server.absences import DROPPED_OUT, NOT_ASKED, REPLIED_TWICE
 
 T = TypeVar("T")
 
@@ -198,8 +198,18 @@ def shared_exit_code(dropped: Sequence[Dropped]) -> int:
 
 
 def first_reason(dropped: Sequence[Dropped]) -> str:
-    """The first of the reasons, for a message."""
-    return f"partition {dropped[0].partition} {dropped[0].reason}" if dropped else "none"
+    """The first of the reasons, for a message; a simulated one only if there is no other."""
+    if not dropped:
+        return "none"
+    first = next((one for one in dropped if one.reason != DROPPED_OUT), dropped[0])
+    if first.user is None:
+        return f"partition {first.partition} {first.reason}"
+    return f"user {first.user} of partition {first.partition}: {first.reason}"
+
+
+def num_broken(dropped: Sequence[Dropped]) -> int:
+    """How many users were left out for what their training made."""
+    return sum(one.user is not None and one.reason != DROPPED_OUT for one in dropped)
 
 
 def _facts(reply: Message) -> Mapping[str, Any]:

@@ -18,6 +18,7 @@ from fedrec import protocol
 from fedrec.config import Config
 from fedrec.errors import FedrecError, ParticipationError
 from fedrec.models.parameters import NamedArrays
+from fedrec.workbench import make_cohort_loss, make_cohort_plan
 from server.choice import Choice, choose, without_absent
 from server.evaluation import judge_round
 from server.exchange import OnlyThese, array_bytes, exchange
@@ -28,14 +29,16 @@ from server.replies import (
     Sorted,
     error_of,
     first_reason,
+    num_broken,
     refuse_dead_workers,
     shared_exit_code,
     sort_replies,
 )
+from server.row_means import row_scales, scaled
 from server.selection import enough
 from server.state import Accepted, Federation, State, array_record, as_sent, empty_line
 from server.strategies import least_replies
-from server.traffic import count_round
+from server.traffic import Counted, count_users, most_rows, repliers
 
 ATTEMPTS = 2  # a round that fails is tried once more; the model stays as it was
 
@@ -85,10 +88,6 @@ def train_round(federation: Federation, state: State, number: int) -> dict[str, 
     trained = time.monotonic()
     loss, targets = _aggregate(federation, state, number, accepted)
     done = time.monotonic()
-    if choice.users:
-        line["bytes_down"], line["bytes_up"], state.seen = count_round(
-            federation.traffic, federation.population, state.seen, accepted.values()
-        )
     state.elapsed += done - start
     state.targets += targets
     state.megabytes += (line["bytes_down"] + line["bytes_up"]) / 1e6
@@ -127,14 +126,15 @@ def _enough_replies(
         found = asked.found
         used = sum(one.clients for one in found.accepted.values())
         state.note_traceback(found.dropped)
-        line["bytes_down"] += asked.bytes_down
-        line["bytes_up"] += asked.bytes_up
+        line["bytes_down"] += asked.moved.down
+        line["bytes_up"] += asked.moved.up
+        state.seen = asked.moved.seen
         line["seconds"]["check"] += asked.check_seconds
         if choice.users:
             line["users"] = {"chosen": choice.num_clients, "used": used}
         if used >= needed:
             line["dropped"] = [one.record("train") for one in found.dropped]
-            return found.accepted
+            return {p: one for p, one in found.accepted.items() if one.clients}
         line["retried"] = [one.record("train") for one in found.dropped]
         left_out[f"round {number}, try {attempt + 1}"] = line["retried"]
         code, reason = shared_exit_code(found.dropped), first_reason(found.dropped)
@@ -145,10 +145,12 @@ def _enough_replies(
     why = f"federation.min-participation = {share}"
     if needed == least > 1:
         why = f"strategy.name = {federation.config.strategy.name!r} with its strategy.options"
+    broken = num_broken(found.dropped)
+    hint = f"; the training of {broken} users broke: lower local.learning-rate" if broken else ""
     raise error_of(
         ParticipationError.exit_code,
         f"round {number}: {used} of {choice.num_clients} clients sent a usable reply, "
-        f"{needed} are needed ({why}); first reason: {reason}",
+        f"{needed} are needed ({why}); first reason: {reason}{hint}",
         left_out,
     )
 
@@ -158,8 +160,7 @@ class _Asked:
     """What came of asking the chosen clients once."""
 
     found: Sorted[Trained]
-    bytes_down: int
-    bytes_up: int
+    moved: Counted
     check_seconds: float
 
 
@@ -168,10 +169,8 @@ def _ask(federation: Federation, state: State, number: int, choice: Choice, atte
     asked, away = without_absent(federation, choice, number, attempt)
     sent = as_sent(state.weights, federation.config.federation.download)
     messages = _messages(federation, state, number, asked, sent)
-    bytes_down = sum(array_bytes(message.content) for message in messages)
     timeout = federation.config.federation.round_timeout
     replies = exchange(federation.grid, messages, timeout, federation.watch)
-    bytes_up = sum(array_bytes(reply.content) for reply in replies if reply.has_content())
     refuse_dead_workers(replies)
     collected = time.monotonic()
     found = sort_replies(
@@ -181,12 +180,42 @@ def _ask(federation: Federation, state: State, number: int, choice: Choice, atte
         _reader(federation, number, asked, sent),
         away.partitions,
     )
+    moved = _moved(federation, state, asked, messages, replies, found.accepted)
     limit = federation.config.federation.outlier_limit
-    found = found.without(outliers(found.accepted, sent, limit))
+    if not choice.users:  # users are held against their bounds one by one, where they train
+        found = found.without(outliers(found.accepted, sent, limit))
     found = found.and_dropped(away.users).and_dropped(
         [user for one in found.accepted.values() for user in one.left_out]
     )
-    return _Asked(found, bytes_down, bytes_up, time.monotonic() - collected)
+    return _Asked(found, moved, time.monotonic() - collected)
+
+
+def _moved(
+    federation: Federation,
+    state: State,
+    asked: Choice,
+    messages: Sequence[Message],
+    replies: Sequence[Message],
+    read: Mapping[int, Trained],
+) -> Counted:
+    """What travelled: the arrays of all messages, or what users would move in a deployment."""
+    if federation.config.federation.unit == "partition":
+        return Counted(
+            sum(array_bytes(message.content) for message in messages),
+            sum(array_bytes(reply.content) for reply in replies if reply.has_content()),
+        )
+    config = federation.config
+    plan = make_cohort_plan(config, proximal_mu=0.0)
+    loss = make_cohort_loss(config, len(federation.frequency) - 1)
+    return count_users(
+        federation.traffic,
+        federation.population,
+        state.seen,
+        asked=asked.users,
+        replied=repliers(replies, federation.census.partition_of),
+        read=read,
+        most=lambda targets: most_rows(plan, loss, targets),
+    )
 
 
 def _reader(
@@ -194,6 +223,7 @@ def _reader(
 ) -> Callable[[Message, int], Trained]:
     """What reads the replies of a round."""
     config, declared = federation.config, federation.census.targets
+    plan = make_cohort_plan(config, proximal_mu=0.0)  # its pull bears on no check
 
     def read(reply: Message, partition: int) -> Trained:
         if asked.users:
@@ -205,7 +235,8 @@ def _reader(
                 asked=asked.users[partition],
                 targets_of=federation.population.targets_of,
                 num_items=len(federation.frequency) - 1,
-                is_uniform=config.federation.weighting == "uniform",
+                plan=plan,
+                rows=federation.traffic.rows,
                 by_row=config.federation.row_mean == "touched",
             )
         return read_training(
@@ -256,21 +287,9 @@ def _most_targets(config: Config, declared: int) -> int:
     """Most training targets that a client's passes, or steps, can have."""
     local = config.local
     if local.steps:
-        return local.steps * min(declared, local.batch_size * config.model.max_length)
+        most = local.batch_size * local.windows * config.model.max_length
+        return local.steps * min(declared, most or declared)
     return local.epochs * declared
-
-
-def row_scales(replies: Sequence[Trained]) -> np.ndarray | float:
-    """What makes a mean over all users one over those whose training touched the row; (V + 1, 1).
-
-    A row that few users read is else pulled towards where it was by all who did not read it
-    (FedSubAvg, Ding et al., NeurIPS 2022, with the round's users in the place of everybody).
-    """
-    if not len(replies[0].touched):
-        return 1.0
-    touched = sum(one.touched for one in replies)
-    weight = sum(one.weight for one in replies)
-    return (weight / np.maximum(touched, 1.0))[:, None]
 
 
 def _aggregate(
@@ -280,10 +299,8 @@ def _aggregate(
     replies = []
     scales = row_scales(list(accepted.values()))
     for one in accepted.values():
-        moved = {
-            name: start + one.update[name] * (scales if name in federation.traffic.rows else 1.0)
-            for name, start in state.weights.items()
-        }
+        update = scaled(one.update, federation.traffic.rows, scales)
+        moved = {name: start + update[name] for name, start in state.weights.items()}
         kept: dict[str, int | float | list[int] | list[float]] = {
             protocol.NUM_EXAMPLES: one.weight,
             protocol.TRAIN_LOSS: one.loss,

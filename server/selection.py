@@ -66,7 +66,7 @@ class Population:
         """(m,) the users of a round, ascending, never none.
 
         Args:
-            cohort: how many, or fewer where there are fewer.
+            cohort: how many, at most as many as there are.
             is_poisson: take every user by itself, ``cohort`` of them on average: their number is
                 binomial, and given their number all sets are equally likely.
             seed: of the run.
@@ -74,10 +74,10 @@ class Population:
         """
         total = len(self.users)
         stream = generator(seed, "select-users", round)
-        count = min(cohort, total)
+        count = cohort
         if is_poisson:
             # Nobody at all, which hardly ever happens, would be no round: it is drawn again.
-            while (count := int(stream.binomial(total, min(1.0, cohort / total)))) == 0:
+            while (count := int(stream.binomial(total, cohort / total))) == 0:
                 pass
         return self.users[np.sort(stream.choice(total, size=count, replace=False, shuffle=False))]
 

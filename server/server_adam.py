@@ -9,6 +9,7 @@ from flwr.serverapp import Grid
 from flwr.serverapp.strategy import FedAvg
 
 from fedrec.models.parameters import NamedArrays
+from fedrec.training.decay import falling
 
 
 class ServerAdam(FedAvg):
@@ -24,6 +25,8 @@ class ServerAdam(FedAvg):
         beta_1: decay of the mean of updates.
         beta_2: decay of the mean of their squares.
         epsilon: added to the root of the corrected second moment.
+        decay_rounds: accepted rounds over which the rate falls in a straight line to 0, where it
+            stays; 0 keeps it.
         **options: of Flower's FedAvg.
     """
 
@@ -33,11 +36,13 @@ class ServerAdam(FedAvg):
         beta_1: float = 0.9,
         beta_2: float = 0.98,
         epsilon: float = 1e-8,
+        decay_rounds: int = 0,
         **options: Any,
     ) -> None:
         super().__init__(**options)
         self.learning_rate, self.epsilon = learning_rate, epsilon
         self.beta_1, self.beta_2 = beta_1, beta_2
+        self.decay_rounds = decay_rounds
         self.accepted_rounds = 0
         self.current: NamedArrays = {}
         self.first: NamedArrays = {}
@@ -57,8 +62,9 @@ class ServerAdam(FedAvg):
         mean, metrics = super().aggregate_train(server_round, replies)
         if mean is None:
             return None, metrics
+        rate = falling(self.learning_rate, self.decay_rounds, self.accepted_rounds)
         self.accepted_rounds += 1
-        rate = self.learning_rate / (1 - self.beta_1**self.accepted_rounds)
+        rate /= 1 - self.beta_1**self.accepted_rounds
         correction = 1 - self.beta_2**self.accepted_rounds
         stepped = {}
         for name, array in mean.items():

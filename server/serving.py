@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits
 from fedrec.config import Config, names_in
 from fedrec.data.catalog import Catalog
 from fedrec.data.store import open_catalog
-from fedrec.errors import DataError, FedrecError, MessageError
+from fedrec.errors import ConfigError, DataError, FedrecError, MessageError
 from fedrec.evaluation.metrics import check_cutoffs
 from fedrec.home import home
 from fedrec.models.parameters import arrays_of, groups_of
@@ -203,7 +203,12 @@ def _run(
         len(model.view_names),
         scorer,
         population_of(config, census),
-        traffic_of(model, state.weights, config.federation.download, config.federation.upload),
+        traffic_of(
+            model,
+            state.weights,
+            download=config.federation.download,
+            upload=config.federation.upload,
+        ),
         _absences(config),
         watch,
     )
@@ -227,6 +232,7 @@ def population_of(config: Config, census: Census) -> Population:
     """The users that rounds draw from, where every user is a client.
 
     Raises:
+        ConfigError: a cohort of more users than there are.
         DataError: none of them has anything to train on.
         MessageError: the clients did not say how much each user has.
     """
@@ -237,6 +243,11 @@ def population_of(config: Config, census: Census) -> Population:
     population = Population.of(census.users, census.user_targets)
     if not len(population.users):
         raise DataError("no user has two training events; raise data.min-user-events")
+    if config.federation.cohort > (most := len(population.users)):
+        raise ConfigError(
+            f"federation.cohort is {config.federation.cohort}, but {most} users have two training "
+            f"events; set federation.cohort = {most} or less"
+        )
     return population
 
 

@@ -11,6 +11,7 @@ from flwr.serverapp.strategy import Strategy
 
 from fedrec import protocol
 from fedrec.config import Config
+from fedrec.errors import FedrecError
 from fedrec.models.parameters import NamedArrays
 from fedrec.own_code import client_fingerprint
 from server.absences import Absences
@@ -19,6 +20,11 @@ from server.exchange import Watch, nothing
 from server.replies import Dropped
 from server.selection import NOBODY, Population
 from server.traffic import NOTHING, UserTraffic
+
+TOO_LARGE = {
+    "float16": "set federation.download = 'float32'",
+    "float32": "training diverged: look at strategy.options and local.learning-rate",
+}
 
 
 @dataclass(frozen=True)
@@ -48,7 +54,7 @@ class State:
         stale: evaluations since then.
         elapsed: seconds spent in rounds.
         targets: training targets used so far.
-        megabytes: training traffic so far.
+        megabytes: training traffic so far; evaluation is counted apart, round by round.
         seen: which users took part, a bit for each in hexadecimal, where every user is a client.
         checkpoints: partition -> rounds whose private files a checkpoint needs, of the last ones.
         traceback: the first one that a client reported; empty if none did.
@@ -168,12 +174,21 @@ def as_sent(weights: NamedArrays, kind: str = "float32") -> NamedArrays:
     """The weights in float32: the one cast of a round, as clients receive them.
 
     Args:
-        weights: float64.
+        weights: float64, finite.
         kind: "float16" for weights that travel in half the bytes.
+
+    Raises:
+        FedrecError: weights beyond what ``kind`` holds, which would arrive as infinity.
     """
-    if kind == "float16":
-        weights = {name: array.astype(np.float16) for name, array in weights.items()}
-    return {name: array.astype(np.float32) for name, array in weights.items()}
+    with np.errstate(over="ignore"):  # looked for below
+        sent = {name: array.astype(kind).astype(np.float32) for name, array in weights.items()}
+    for name, array in sent.items():
+        if not np.isfinite(array).all():
+            raise FedrecError(
+                f"weights {name!r} reach {np.abs(weights[name]).max():.3g}, but {kind} holds "
+                f"numbers up to {np.finfo(kind).max:.5g}; {TOO_LARGE[kind]}"
+            )
+    return sent
 
 
 def array_record(arrays: Mapping[str, np.ndarray]) -> ArrayRecord:
@@ -198,9 +213,9 @@ def empty_line(number: int) -> dict[str, Any]:
         "passes": 0.0,
         "bytes_down": 0,
         "bytes_up": 0,
-        "bytes_evaluate": 0,
-        "megabytes": 0.0,
-        "client_megabytes": 0.0,
+        "bytes_evaluate": 0,  # both ways, in none of the other four, which are of training
+        "megabytes": 0.0,  # so far
+        "client_megabytes": 0.0,  # so far, the mean over all clients
         "validation": None,
         "clients": None,
         "client_values": None,

@@ -159,6 +159,10 @@ def check_cohort(strategy: Strategy, size: int) -> None:
 def check_unit(name: str, strategy: Strategy, unit: str) -> None:
     """Refuse a rule that compares clients where it would see sums over users instead.
 
+    The rules are known by their classes: Flower's own, and what is derived from them. A class of a
+    user's own that compares clients without being one of those passes, and then compares
+    partitions.
+
     Raises:
         ConfigError: names what could be used.
     """

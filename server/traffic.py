@@ -3,55 +3,103 @@
 A simulation hands whole arrays to a process that plays many users. A user's device would get the
 dense weights, the item rows that its training reads (its own items, and the negatives that all
 share), and once the frozen table; it would send back the same arrays without the table.
+
+Whoever was asked has got its download, and whoever replied has sent its update, whether or not it
+was used: users whose update is broken, whose partition's reply is refused, or whose round is tried
+again are counted in each try. A simulated drop-out comes before the download, and moves nothing. Of
+users whose own number of rows does not arrive, the most rows that their training can read are
+counted: the server knows their targets, not their items.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from flwr.app import Message
 
 from fedrec.models.recommender import Recommender
+from fedrec.training.cohort_loss import CohortLoss
+from fedrec.training.cohort_plan import CohortPlan
 from fedrec.training.rounding import BYTES
 from server.reading import Trained
+from server.replies import failure
 from server.selection import Population
 
-ROW_NUMBER = 4  # bytes that say which item a row is of
+ROW_NUMBER = 4  # bytes of an item's number, where rows are named one by one
+NUMBER = 8  # bytes of a rank, and of each number that comes with it
+ABOUT_RANKS = ("user", "target", "candidates", "events")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class UserTraffic:
     """Bytes that one user moves.
 
     Attributes:
         dense: of the shared weights that belong to no item, down.
-        row: of an item's shared rows with its number, down.
-        table: of the frozen tables, once.
+        row: of an item's shared rows, down.
         dense_up: of the update of those weights.
-        row_up: of the update of an item's rows, with its number.
+        row_up: of the update of an item's rows.
+        table: of the frozen tables, once.
+        judged: of all shared weights in float32, down to a user whose held-out item is ranked.
+        num_items: V, rows of the catalogue without padding; 0 where nothing has a row per item.
         rows: names of the shared parameters with a row per item.
     """
 
-    dense: int
-    row: int
-    table: int
-    dense_up: int
-    row_up: int
+    dense: int = 0
+    row: int = 0
+    dense_up: int = 0
+    row_up: int = 0
+    table: int = 0
+    judged: int = 0
+    num_items: int = 0
     rows: frozenset[str] = frozenset()
+
+    def naming(self, rows: np.ndarray) -> int:
+        """Bytes that say which items so many rows (n,) of n users are of.
+
+        Nothing where the whole catalogue travels; else a number each, or a bit for every item of
+        the catalogue where that is shorter.
+        """
+        if not self.row:
+            return 0
+        each = np.minimum(ROW_NUMBER * rows, -(-self.num_items // 8))
+        return int(each[rows != self.num_items].sum())
 
     def down(self, rows: np.ndarray, num_new: int) -> int:
         """Bytes to users who read so many rows (n,), ``num_new`` of them for the first time."""
-        return len(rows) * self.dense + int(rows.sum()) * self.row + num_new * self.table
+        arrays = len(rows) * self.dense + int(rows.sum()) * self.row
+        return arrays + self.naming(rows) + num_new * self.table
 
     def up(self, rows: np.ndarray) -> int:
         """Bytes from users who read so many rows (n,)."""
-        return len(rows) * self.dense_up + int(rows.sum()) * self.row_up
+        return len(rows) * self.dense_up + int(rows.sum()) * self.row_up + self.naming(rows)
+
+    def evaluation(
+        self, asked: int, replied: int, *, ranks: int, views: int, is_first: bool
+    ) -> int:
+        """Bytes to users who rank their held-out item among the catalogue, and back.
+
+        Args:
+            asked: users.
+            replied: users among them whose reply came.
+            ranks: of the item, one for each protocol.
+            views: whose gate weights come with them.
+            is_first: whether the frozen table comes with it: training counts it apart.
+        """
+        down = self.judged + (self.table if is_first else 0)
+        up = NUMBER * (len(ABOUT_RANKS) + ranks) + BYTES["float32"] * views
+        return asked * down + replied * up
 
 
-NOTHING = UserTraffic(0, 0, 0, 0, 0)  # where partitions are the clients
+NOTHING = UserTraffic()  # where partitions are the clients
 
 
 def traffic_of(
-    model: Recommender, shared: Collection[str], download: str = "float32", upload: str = "float32"
+    model: Recommender,
+    shared: Collection[str],
+    *,
+    download: str = "float32",
+    upload: str = "float32",
 ) -> UserTraffic:
     """What a user moves of a model whose ``shared`` parameters travel.
 
@@ -61,46 +109,112 @@ def traffic_of(
         download: how weights are sent.
         upload: how an update is sent; each array that is rounded has a scale in float32.
     """
-    tables = sum(
-        b.numel() * b.element_size() for n, b in model.named_buffers() if n in model.item_arrays
-    )
+    items = set(model.item_arrays)
+    buffers = {name: buffer for name, buffer in model.named_buffers() if name in items}
     sizes = {name: p.numel() for name, p in model.named_parameters() if name in set(shared)}
     per_item = {
-        name: p.numel() // len(p)
+        name: (p.numel() // len(p), len(p) - 1)
         for name, p in model.named_parameters()
-        if name in sizes and name in model.item_arrays
+        if name in sizes and name in items
     }
     dense = sum(size for name, size in sizes.items() if name not in per_item)
-    row = sum(per_item.values())
+    row = sum(width for width, _ in per_item.values())
+    num_items = max((count for _, count in per_item.values()), default=0)
     scales = 0 if upload == "float32" else 4 * len(sizes)
-    number = ROW_NUMBER if row else 0
     return UserTraffic(
         dense=BYTES[download] * dense,
-        row=BYTES[download] * row + number,
-        table=tables,
+        row=BYTES[download] * row,
         dense_up=BYTES[upload] * dense + scales,
-        row_up=BYTES[upload] * row + number,
+        row_up=BYTES[upload] * row,
+        table=sum(buffer.numel() * buffer.element_size() for buffer in buffers.values()),
+        judged=BYTES["float32"] * (dense + num_items * row),
+        num_items=num_items,
         rows=frozenset(per_item),
     )
 
 
-def count_round(
-    traffic: UserTraffic, population: Population, seen: str, accepted: Iterable[Trained]
-) -> tuple[int, int, str]:
-    """Bytes down and up of a round's users, and ``seen`` with them.
+def most_rows(plan: CohortPlan, loss: CohortLoss, targets: np.ndarray) -> np.ndarray:
+    """(n,) the most item rows that the training of users can read.
+
+    Args:
+        plan: what each user does in a round.
+        loss: says which negatives are drawn.
+        targets: (n,) of one pass over each user.
+    """
+    if loss.name == "softmax" or plan.weight_decay > 0:
+        return np.full(len(targets), loss.num_items)
+    negatives = plan.steps * (loss.own_negatives * targets + loss.shared_negatives)
+    return np.asarray(np.minimum(targets + 1 + negatives, loss.num_items))
+
+
+def repliers(replies: Iterable[Message], partition_of_node: Mapping[int, int]) -> set[int]:
+    """Partitions whose reply came, whatever is in it but a failure of their own."""
+    return {
+        partition_of_node.get(reply.metadata.src_node_id, -1)
+        for reply in replies
+        if not failure(reply)
+    }
+
+
+@dataclass(frozen=True)
+class Counted:
+    """Bytes of a try.
+
+    Attributes:
+        down: to the clients.
+        up: from the clients.
+        seen: which users took part so far, a bit for each in hexadecimal; empty for nobody.
+    """
+
+    down: int
+    up: int
+    seen: str = ""
+
+
+def count_users(
+    traffic: UserTraffic,
+    population: Population,
+    seen: str,
+    *,
+    asked: Mapping[int, np.ndarray],
+    replied: Collection[int],
+    read: Mapping[int, Trained],
+    most: Callable[[np.ndarray], np.ndarray],
+) -> Counted:
+    """Bytes that the users of a round move in one try.
 
     Args:
         traffic: of one user.
         population: all users that can be drawn.
-        seen: who took part before, a bit for each user in hexadecimal; empty for nobody.
-        accepted: what was read of the replies.
+        seen: who took part before.
+        asked: partition -> (n,) its users who were asked, ascending.
+        replied: partitions whose reply came.
+        read: partition -> what its reply says, where that can be read.
+        most: rows of users with so many targets (n,), where no reply says.
     """
-    replies = list(accepted)
-    rows = np.concatenate([one.rows for one in replies])
-    places = population.places(np.concatenate([one.users for one in replies]))
+    down, up = [], []
+    for partition, users in asked.items():
+        rows = most(population.targets_of(users))
+        if partition in read:
+            one = read[partition]
+            rows[np.searchsorted(users, one.users)] = one.rows
+        down.append(rows)
+        if partition in replied:
+            up.append(rows)
+    num_new, seen = _newcomers(population, seen, _joined(asked.values()))
+    return Counted(traffic.down(_joined(down), num_new), traffic.up(_joined(up)), seen)
+
+
+def _newcomers(population: Population, seen: str, users: np.ndarray) -> tuple[int, str]:
+    """How many of ``users`` take part for the first time, and who has by then."""
     packed = bytes.fromhex(seen) if seen else bytes(-(-len(population.users) // 8))
     bits = np.frombuffer(packed, dtype=np.uint8).copy()
+    places = population.places(users)
     byte, mask = places // 8, (128 >> (places % 8)).astype(np.uint8)
     num_new = int(((bits[byte] & mask) == 0).sum())
     np.bitwise_or.at(bits, byte, mask)
-    return traffic.down(rows, num_new), traffic.up(rows), bits.tobytes().hex()
+    return num_new, bits.tobytes().hex()
+
+
+def _joined(parts: Iterable[np.ndarray]) -> np.ndarray:
+    return np.concatenate([np.zeros(0, dtype=np.int64), *parts])

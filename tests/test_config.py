@@ -230,3 +230,54 @@ def test_sections_are_frozen():
     config = Config()
     with pytest.raises(dataclasses.FrozenInstanceError):
         config.seed = 1  # type: ignore[misc]
+
+
+OF_USERS = {"federation.unit": "user", "local.optimizer-state": "reset"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"federation.cohort": 64},
+            "federation.cohort must be 32, its default (federation.fraction says how many "
+            "partitions take part) with federation.unit = 'partition', got 64",
+        ),
+        (
+            {"local.group-tokens": 8192},
+            "local.group-tokens must be 4096, its default (a partition's batches are "
+            "local.batch-size users) with federation.unit = 'partition', got 8192",
+        ),
+        (
+            {"federation.upload": "int8"},
+            "federation.upload must be 'float32' with federation.unit = 'partition', got 'int8'",
+        ),
+        (
+            OF_USERS | {"local.batch-size": 4},
+            "local.batch-size must be 8, its default (without local.steps, a step is over all of "
+            "a user's windows) with federation.unit = 'user', got 4",
+        ),
+        (
+            OF_USERS | {"federation.fraction": 0.5},
+            "federation.fraction must be 1 (federation.cohort says how many users take part) with "
+            "federation.unit = 'user', got 0.5",
+        ),
+    ],
+)
+def test_fault_41_a_key_that_says_nothing_of_these_clients_is_refused(changes, message):
+    with pytest.raises(ConfigError) as caught:
+        read_config(changes)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"local.windows": 0},
+        OF_USERS | {"local.batch-size": 4, "local.steps": 2},
+        OF_USERS | {"federation.cohort": 64, "local.group-tokens": 8192, "local.windows": 2},
+    ],
+)
+def test_a_key_that_says_something_of_these_clients_is_taken(changes):
+    flat = flatten(read_config(changes))
+    assert {key: flat[key] for key in changes} == changes

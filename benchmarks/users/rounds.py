@@ -53,7 +53,7 @@ def federation_of(config: Config) -> tuple[Federation, State]:
         frequency,
         len(model.view_names),
         population=population_of(config, census),
-        traffic=traffic_of(model, shared, config.federation.upload),
+        traffic=traffic_of(model, shared, upload=config.federation.upload),
     )
     start = {name: array.astype(np.float64) for name, array in arrays_of(model, shared).items()}
     return federation, State(start)

@@ -26,32 +26,40 @@ def with_references(run: Run, folders: Iterable[Path]) -> Run:
         folders: of the others.
 
     Raises:
-        ConfigError: one of them is not complete, has other data or another protocol, or comes
-            twice; or the run itself has no results yet.
+        ConfigError: one of them is not complete, has other data or another protocol, comes twice,
+            or is what the run has measured itself; or the run itself has no results yet.
         DataError: no run folder, or a damaged file in it.
     """
+    own = (run.metrics or {}).get("references") or {}
     others: dict[str, Any] = {}
     for folder in folders:
         other = read_run(folder)
         _check(run, other)
         if (name := reference_name(other)) in others:
             raise ConfigError(f"--reference {folder}: there is a reference {name!r} already")
+        if name in own:
+            raise ConfigError(
+                f"--reference {folder}: {run.folder} has measured {name!r} itself; leave it out"
+            )
         metrics = other.metrics or {}
         others[name] = {stage: metrics.get(stage) or {} for stage in ("validation", "test")}
     if not others:
         return run
-    found = ((run.metrics or {}).get("references") or {}) | others
+    found = own | others
     places = {name: place for place, name in enumerate(ORDER)}
     ordered = {name: found[name] for name in sorted(found, key=lambda n: places.get(n, 1))}
     return dataclasses.replace(run, metrics={**(run.metrics or {}), "references": ordered})
 
 
 def reference_name(run: Run) -> str:
-    """The kind of a reference, such as "local"; the name of any other run."""
+    """The kind of a reference, such as "local"; the name of any other run.
+
+    A run that is merely called like a reference is told from it: "run local".
+    """
     engine = str(run.about.get("engine", ""))
     if engine.startswith(IN_ONE_PLACE):
         return engine.removeprefix(IN_ONE_PLACE).rstrip(")")
-    return run.name
+    return f"run {run.name}" if run.name in ORDER else run.name
 
 
 def _check(run: Run, other: Run) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fedrec.data.sequences import Sequences
+from fedrec.training.windows import windows_of
 
 MIN_TRAINING_EVENTS = 2  # one to read, one to predict
 POOL = 16  # batches that are sorted by length together
@@ -13,10 +14,10 @@ POOL = 16  # batches that are sorted by length together
 
 @dataclass(frozen=True)
 class Batch:
-    """Inputs and targets of B users, padded on the right with 0.
+    """Inputs and targets of B windows of users, padded on the right with 0.
 
     Attributes:
-        users: (B,) global user numbers.
+        users: (B,) global user numbers; several windows of a user follow one another.
         items: (B, L) int64, what was read.
         targets: (B, L) int64, what followed; 0 behind the end of a row.
         lengths: (B,) int64, real positions in each row.
@@ -31,6 +32,14 @@ class Batch:
     def num_targets(self) -> int:
         """Real positions in all rows."""
         return int(self.lengths.sum())
+
+    @property
+    def targets_of(self) -> dict[int, int]:
+        """User -> real positions in all its rows, in the order of the rows."""
+        found: dict[int, int] = {}
+        for user, length in zip(self.users.tolist(), self.lengths.tolist(), strict=True):
+            found[user] = found.get(user, 0) + length
+        return found
 
 
 def trainable_users(training: Sequences, users: np.ndarray) -> np.ndarray:
@@ -71,10 +80,22 @@ def epoch_order(
     return [batches[number] for number in rng.permutation(len(batches))]
 
 
-def collate(training: Sequences, users: np.ndarray, max_length: int) -> Batch:
-    """The last ``max_length`` steps of each user's training part as one batch."""
-    rows = [training.of(int(user))[-(max_length + 1) :] for user in users]
-    return Batch(users=users, **pad_rows(rows))
+def collate(training: Sequences, users: np.ndarray, max_length: int, windows: int = 1) -> Batch:
+    """The newest windows of each user's training part as one batch.
+
+    Args:
+        training: training parts.
+        users: (n,) global numbers of users with two events or more.
+        max_length: longest window.
+        windows: how many of them are read, newest first; 0 for all.
+    """
+    cut = [windows_of(int(user), training.of(int(user)), max_length, windows) for user in users]
+    rows = [
+        one.history[start : start + length + 1]
+        for one in cut
+        for start, length in zip(one.starts.tolist(), one.lengths.tolist(), strict=True)
+    ]
+    return Batch(users=np.repeat(users, [len(one.starts) for one in cut]), **pad_rows(rows))
 
 
 def pad_rows(rows: Sequence[np.ndarray]) -> dict[str, np.ndarray]:

@@ -8,7 +8,7 @@ the weights per user, where item rows are copied only if the user's training rea
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from fedrec.training.batches import MIN_TRAINING_EVENTS
 from fedrec.training.cohort_loss import CohortLoss
 from fedrec.training.cohort_plan import CohortPlan
 from fedrec.training.cohort_sum import CohortSum, CohortUpdate
+from fedrec.training.decay import falling
 from fedrec.training.group_fit import AfterStep, own_updates
 from fedrec.training.groups import GroupStep, all_rows, group_step, touched_rows
 from fedrec.training.joint import joint_gradient
@@ -91,6 +92,7 @@ def train_cohort(
     Raises:
         ConfigError: a user has seen every item, so that no negative is left.
     """
+    plan = replace(plan, learning_rate=falling(plan.learning_rate, plan.decay_rounds, round - 1))
     lengths = training.offsets[users + 1] - training.offsets[users]
     windows = [
         windows_of(int(user), training.of(int(user)), plan.max_length, plan.newest_windows)
@@ -108,9 +110,11 @@ def train_cohort(
     return total.update(users[lengths < MIN_TRAINING_EVENTS])
 
 
-def rows_read(steps: Sequence[UserStep], shared: Sequence[Ints], loss: CohortLoss) -> Ints:
-    """(R,) the items whose rows a user's steps read, ascending."""
-    if loss.name == "softmax":
+def rows_read(
+    steps: Sequence[UserStep], shared: Sequence[Ints], plan: CohortPlan, loss: CohortLoss
+) -> Ints:
+    """(R,) the items whose rows a user's steps read, or decay, ascending."""
+    if loss.name == "softmax" or plan.weight_decay > 0:
         return np.arange(1, loss.num_items + 1)
     read = [part for step in steps for part in (step.items, step.targets)]
     read += [step.negatives.ravel() for step in steps if step.negatives is not None]
@@ -142,14 +146,15 @@ class _Trainer:
     def train(self, group: Sequence[UserWindows], total: CohortSum) -> None:
         """Train the users of a group and add their updates to the sum."""
         drawn = [self._drawn(one) for one in group]
-        rows = [rows_read(steps, self.shared, self.loss) for steps in drawn]
+        rows = [rows_read(steps, self.shared, self.plan, self.loss) for steps in drawn]
+        trained = [sum(len(step.targets) for step in steps) for steps in drawn]
         if self.plan.is_one_gradient and self.watch is None:
             needed, [step] = self._laid(group, drawn, together=True)
             unknown = self._unknown(needed, 0)
             gradient, losses = joint_gradient(self.model, step, needed[0], unknown, self.loss)
-            if total.add_gradient(group, gradient, losses, rows):
+            if total.add_gradient(group, gradient, losses, trained, rows):
                 return
-        # Also after a joint gradient that is not finite: one by one, only the broken user goes.
+        # Also after a joint gradient beyond bounds: one by one, only the broken user goes.
         needed, steps = self._laid(group, drawn, together=False)
         own = copied_weights(self.model, needed)
         updates, losses = own_updates(
@@ -160,7 +165,7 @@ class _Trainer:
             plan=self.plan,
             after=self._watching(group, own),
         )
-        total.add_own(group, own, updates, losses, rows)
+        total.add_own(group, own, updates, losses, trained, rows)
 
     def _watching(self, group: Sequence[UserWindows], own: Weights) -> AfterStep | None:
         if self.watch is None:

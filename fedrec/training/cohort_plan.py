@@ -1,5 +1,6 @@
 """What each user of a cohort does in a round."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,8 +16,11 @@ class CohortPlan:
     Attributes:
         steps: local optimiser steps.
         learning_rate: of the steps.
+        decay_rounds: rounds in which it falls to 0; 0 keeps it.
         optimizer: sgd, adam or adamw; its state starts afresh each round.
+        beta_1: of adam and adamw.
         beta_2: of adam and adamw.
+        epsilon: of adam and adamw.
         weight_decay: of the optimiser.
         max_length: L, longest window.
         newest_windows: how many windows of the history are read, the newest; 0 for all.
@@ -25,6 +29,7 @@ class CohortPlan:
         identity_dropout: share of items shown without their identity.
         proximal_mu: weight of the FedProx term; 0 is FedAvg.
         clip_norm: bound on the norm of a user's update; 0 for none.
+        outlier_limit: times the norm of the weights: a user whose update is longer is left out.
         weighting: "targets", a user's number of targets, or "uniform", 1.
         upload: how a user's update is sent: float32, or rounded to float16 or int8.
         group_tokens: targets of a group, padding included. The order of float sums hangs on it,
@@ -33,8 +38,11 @@ class CohortPlan:
 
     steps: int
     learning_rate: float
+    decay_rounds: int = 0
     optimizer: str = "sgd"
+    beta_1: float = 0.9
     beta_2: float = 0.999
+    epsilon: float = 1e-8
     weight_decay: float = 0.0
     max_length: int
     newest_windows: int = 0
@@ -43,6 +51,7 @@ class CohortPlan:
     identity_dropout: float = 0.0
     proximal_mu: float = 0.0
     clip_norm: float = 0.0
+    outlier_limit: float = math.inf
     weighting: str = "targets"
     upload: str = "float32"
     group_tokens: int = 4096

@@ -27,7 +27,8 @@ def keep_factors(
     """Factors (sites, B, L, D), 0 or 1 / (1 - p), for ``Hybrid.encode``; none when p = 0.
 
     Args:
-        users: (B,) global user numbers, each with a stream of its own.
+        users: (B,) global user numbers, each with a stream of its own; several rows of a user are
+            cut from it one behind the other.
         lengths: (B,) real positions of each row; the padding behind them is never dropped.
         num_sites: places in the model where dropout acts.
         width: D.
@@ -39,9 +40,16 @@ def keep_factors(
     if threshold == 0:
         return None
     drawn = np.full((num_sites, len(users), int(lengths.max()), width), LEVELS - 1, dtype=np.uint8)
-    for row, (user, length) in enumerate(zip(users, lengths, strict=True)):
-        stream = generator(seed, "dropout", *path, int(user))
-        bytes_ = np.frombuffer(stream.bytes(num_sites * int(length) * width), dtype=np.uint8)
-        drawn[:, row, :length] = bytes_.reshape(num_sites, int(length), width)
+    rows_of: dict[int, list[int]] = {}
+    for row, user in enumerate(users.tolist()):
+        rows_of.setdefault(user, []).append(row)
+    for user, rows in rows_of.items():
+        stream, total = generator(seed, "dropout", *path, user), int(lengths[rows].sum())
+        bytes_ = np.frombuffer(stream.bytes(num_sites * total * width), dtype=np.uint8)
+        own, first = bytes_.reshape(num_sites, total, width), 0
+        for row in rows:
+            length = int(lengths[row])
+            drawn[:, row, :length] = own[:, first : first + length]
+            first += length
     scale = LEVELS / (LEVELS - threshold)
     return torch.from_numpy(drawn).ge_(threshold).to(torch.float32).mul_(scale)

@@ -97,7 +97,8 @@ def _adam(plan: CohortPlan, arrays: list[Tensor]) -> torch.optim.Optimizer:
     return kind(
         arrays,
         lr=plan.learning_rate,
-        betas=(0.9, plan.beta_2),
+        betas=(plan.beta_1, plan.beta_2),
+        eps=plan.epsilon,
         weight_decay=plan.weight_decay,
         fused=True,
     )

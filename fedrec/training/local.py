@@ -13,6 +13,7 @@ from fedrec.errors import DataError, TrainingError
 from fedrec.models.recommender import Recommender, device_of
 from fedrec.randomness import generator
 from fedrec.training.batches import Batch, collate, epoch_order
+from fedrec.training.decay import let_fall
 from fedrec.training.dropout import keep_factors
 from fedrec.training.objective import Draws, Objective
 
@@ -26,21 +27,25 @@ class Plan:
         steps: batches a round instead; successive rounds go on through the same pass, so that
             every user of a client that takes part each time has had a turn before one comes again.
         batch_size: users per batch.
-        max_length: longest stretch of a user's history that is read.
+        max_length: longest stretch of a user's history that is read at once.
+        windows: how many such stretches of a user are read, newest first; 0 for all.
         dropout: p of the masks.
         identity_dropout: share of items shown without their identity.
         proximal_mu: weight of the FedProx term; 0 is FedAvg.
         clip_norm: bound on the gradient's norm; 0 for none.
+        decay_rounds: rounds in which the optimiser's rate falls to 0; 0 keeps it.
     """
 
     epochs: int
     steps: int
     batch_size: int
     max_length: int
+    windows: int = 1
     dropout: float
     identity_dropout: float
     proximal_mu: float = 0.0
     clip_norm: float = 0.0
+    decay_rounds: int = 0
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,7 @@ def fit(
         TrainingError: the loss of a step is NaN or infinite.
     """
     model.train()
+    let_fall(optimizer, plan.decay_rounds, round - 1)
     with torch.no_grad():  # D is the width of an item's views, whichever parameter comes first
         width = model.look_up(
             torch.zeros(1, dtype=torch.long, device=device_of(model))
@@ -154,11 +160,18 @@ def _batches(
         if number // per_epoch != epoch:
             epoch = number // per_epoch
             batches = order(epoch)
-        yield collate(training, batches[number % per_epoch], plan.max_length)
+        yield collate(training, batches[number % per_epoch], plan.max_length, plan.windows)
 
 
 def make_optimizer(
-    model: nn.Module, name: str, *, learning_rate: float, beta_2: float, weight_decay: float
+    model: nn.Module,
+    name: str,
+    *,
+    learning_rate: float,
+    beta_1: float = 0.9,
+    beta_2: float,
+    epsilon: float = 1e-8,
+    weight_decay: float,
 ) -> torch.optim.Optimizer:
     """Optimiser over all trained parameters: adam, adamw or sgd.
 
@@ -171,7 +184,8 @@ def make_optimizer(
     return kind(
         parameters,
         lr=learning_rate,
-        betas=(0.9, beta_2),
+        betas=(beta_1, beta_2),
+        eps=epsilon,
         weight_decay=weight_decay,
         fused=True,
     )

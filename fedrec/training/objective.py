@@ -112,12 +112,12 @@ def _binary(
 ) -> Tensor:
     rows = [
         sampled_negatives(
-            generator(draws.seed, "negatives", draws.round, draws.step, int(user)),
-            history_mask([training.of(int(user))], num_items),
-            int(length),
+            generator(draws.seed, "negatives", draws.round, draws.step, user),
+            history_mask([training.of(user)], num_items),
+            total,
             count,
         )[0]
-        for user, length in zip(batch.users, batch.lengths, strict=True)
+        for user, total in batch.targets_of.items()
     ]
     negatives = np.concatenate(rows)
     targets = batch.targets[batch.targets > 0]

@@ -4,46 +4,53 @@ Each array of an update gets one scale. Rounding up or down at random, in propor
 between, leaves the mean over users where it was (QSGD, Alistarh et al., NeurIPS 2017).
 """
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
-
-from fedrec.randomness import generator
 
 BYTES = {"float32": 4, "float16": 2, "int8": 1}  # of a number of an update on its way
 LEVELS = 127  # of int8, on either side of 0
 CUT = 13  # bits that float32's mantissa has more than float16's
 
 
-def rounded(
-    update: Tensor, kind: str, user: int, *, path: tuple[int | str, ...], seed: int
-) -> Tensor:
-    """What arrives of a user's array that is sent as ``kind``; float32.
+def round_(array: Tensor, kind: str, stream: np.random.Generator) -> None:
+    """Turn one array of a user's update into what arrives of it, in place.
 
     Args:
-        update: of any shape, finite.
+        array: of any shape, finite, contiguous.
         kind: "float32", "float16" or "int8".
-        user: global number.
-        path: what else names the stream: round and the array's name.
-        seed: of the run.
+        stream: of the user; one draw for each number of each array in turn, so that what an
+            array becomes does not hang on who else is trained.
     """
-    if kind == "float32" or not update.numel():
-        return update
-    largest = float(update.abs().max())
-    if largest == 0:
-        return update
-    stream = generator(seed, "upload", *path, user)
+    if kind == "float32" or not array.numel():
+        return
+    largest = max(abs(float(end)) for end in array.aminmax())
+    chance = torch.from_numpy(stream.random(array.numel(), dtype=np.float32))
+    chance = chance.view(array.shape).to(array.device)
     if kind == "int8":
-        scale = largest / LEVELS
-        if scale < torch.finfo(torch.float32).tiny:
-            return torch.zeros_like(update)
-        chance = torch.from_numpy(stream.random(update.numel(), dtype=np.float32))
-        levels = (update.float() / scale + chance.view(update.shape).to(update.device)).floor()
-        return (levels.clamp(-LEVELS, LEVELS) * scale).to(update)
+        _to_levels(array, largest / LEVELS, chance)
+    elif largest > 0:
+        _to_halves(array, largest, chance)
+
+
+def _to_levels(array: Tensor, step: float, chance: Tensor) -> None:
+    """Multiples of the step, at most ``LEVELS`` of them on either side."""
+    if step < torch.finfo(torch.float32).tiny:
+        array.zero_()  # a device could not send that step
+        return
+    # 127 and a chance that is all but 1 add up to 128 in float32.
+    levels = chance.add_(array, alpha=1 / step).floor_().clamp_(max=LEVELS)
+    torch.mul(levels, step, out=levels)
+    array.copy_(levels)
+
+
+def _to_halves(array: Tensor, largest: float, chance: Tensor) -> None:
+    """Numbers of float16's precision, all of them scaled by one power of two."""
     # Scaled by a power of two, which is exact, the largest comes near float16's largest.
-    power = 14 - int(np.floor(np.log2(largest)))
-    bits = torch.ldexp(update.float().cpu(), torch.tensor(power)).contiguous().view(torch.int32)
-    chance = torch.from_numpy(stream.integers(1 << CUT, size=update.numel(), dtype=np.int32))
-    kept = ((bits + chance.view(bits.shape)) >> CUT) << CUT
+    power = torch.tensor(14 - math.floor(math.log2(largest)))
+    bits = torch.ldexp(array.float(), power).contiguous().view(torch.int32)
+    kept = ((bits + (chance * (1 << CUT)).int()) >> CUT) << CUT
     halves = kept.view(torch.float32).half().float()  # exact, but where float16 is subnormal
-    return torch.ldexp(halves, torch.tensor(-power)).to(update)
+    array.copy_(torch.ldexp(halves, -power))

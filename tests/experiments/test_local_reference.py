@@ -226,6 +226,11 @@ def test_the_work_of_a_user_alone_is_that_of_the_federation(small_config, tmp_pa
     assert checkpoints(1) == [0, 1]
 
 
+def test_a_cohort_of_more_users_than_there_are_is_refused_here_too(alone, small_config):
+    with pytest.raises(ConfigError, match=r"federation\.cohort is 60, but 59 users have two"):
+        alone(small_config(USERS | {"federation.cohort": 60}))
+
+
 def test_a_user_whose_training_diverges_is_named(alone, small_config):
     wild = USERS | {"strategy.name": "fedavg", "strategy.options": "", "local.learning-rate": 1e30}
     with pytest.raises(TrainingError, match=r"training of user \d+ alone diverged within 1 steps"):

@@ -1,5 +1,7 @@
 """From words on the command line to a config."""
 
+import re
+
 import pytest
 
 from experiments.presets import about_preset, preset_names, read_preset
@@ -51,18 +53,17 @@ def test_flat_and_nested_toml_say_the_same(tmp_path):
 
 @pytest.mark.parametrize("name", preset_names())
 def test_every_preset_is_a_config_and_says_what_it_is_for(name):
-    assert resolve(name, ()).data.source == name.removesuffix("-users")
+    assert resolve(name, ()).data.source == re.sub("-(users|private)$", "", name)
     assert len(about_preset(name)) > 20
 
 
 def test_the_presets_of_the_project_are_there():
-    assert {"synthetic", "ml-100k", "ml-1m", "ml-1m-users"} <= set(preset_names())
+    assert {"synthetic", "ml-100k", "ml-1m", "ml-1m-private", "ml-1m-users"} <= set(preset_names())
 
 
 def test_an_unknown_preset_names_the_nearest_and_all():
-    with pytest.raises(
-        ConfigError, match=r"did you mean 'ml-1m'\?.*ml-100k, ml-1m, ml-1m-users, synthetic"
-    ):
+    listed = "ml-100k, ml-1m, ml-1m-private, ml-1m-users, synthetic"
+    with pytest.raises(ConfigError, match=rf"did you mean 'ml-1m'\?.*{listed}"):
         read_preset("ml1m")
 
 

@@ -97,6 +97,26 @@ def test_a_reference_that_comes_twice_is_refused(three):
         with_references(read_run(run), [folders[1], folders[1]])
 
 
+def test_what_a_run_has_measured_itself_is_not_replaced(three, make_run):
+    run, _ = three
+    again = other(make_run, "popularity", 0.9)
+    with pytest.raises(ConfigError, match=f"{run} has measured 'popularity' itself; leave it out"):
+        with_references(read_run(run), [again])
+    without = make_run("bare", rounds=4, users=40, metrics={"references": {}})
+    shown = with_references(read_run(without), [again])
+    assert shown.metrics["references"]["popularity"]["test"]["HR@10"]["value"] == 0.9
+
+
+@pytest.mark.parametrize("name", ["popularity", "local", "central", "best possible"])
+def test_a_run_that_is_called_like_a_reference_is_told_from_it(three, make_run, name):
+    run, folders = three
+    named = make_run("named", rounds=2, users=40, about={"name": name})
+    shown = with_references(read_run(run), [*folders, named])
+    assert set(shown.metrics["references"]) == {"popularity", "local", "central", f"run {name}"}
+    assert shown.metrics["references"]["popularity"]["test"]["HR@10"]["value"] == 0.041
+    assert gap_closed(shown) == gap_closed(with_references(read_run(run), folders))
+
+
 def test_a_run_without_traffic_has_no_figure_against_it(make_run):
     run = read_run(make_run(rounds=3, users=40))
     for line in run.rounds:

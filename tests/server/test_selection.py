@@ -3,7 +3,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fedrec.errors import ConfigError
+from fedrec.report.history import read_run
+from server.census import Census
 from server.selection import Population, chosen_partitions, enough
+from server.serving import exit_code_of
+from server.serving import population_of as population_of_run
 
 
 def choose(partitions, fraction, seed=0, round=1, purpose="select"):
@@ -74,11 +79,38 @@ def test_a_poisson_cohort_takes_every_user_by_itself():
     assert both == pytest.approx(0.04, abs=5 * np.sqrt(0.04 * 0.96 / 3000))
 
 
-def test_a_cohort_larger_than_the_population_is_the_population():
-    population = population_of(5)
-    for is_poisson in (False, True):
-        users = population.draw(8, is_poisson=is_poisson, seed=0, round=1)
-        assert users.tolist() == [0, 3, 6, 9, 12]
+@pytest.mark.parametrize("is_poisson", [False, True])
+def test_a_cohort_of_everybody_is_everybody(is_poisson):
+    users = population_of(5).draw(5, is_poisson=is_poisson, seed=0, round=1)
+    assert users.tolist() == [0, 3, 6, 9, 12]
+
+
+@pytest.mark.parametrize("sampling", ["fixed", "poisson"])
+def test_fault_41_a_cohort_larger_than_the_population_is_refused(small_config, sampling):
+    """Of five users, one has a single training event and cannot be drawn."""
+    users = {0: np.array([4, 2]), 1: np.array([7, 8, 9])}
+    targets = {0: np.array([3, 1]), 1: np.array([2, 0, 6])}
+    census = Census({0: 11, 1: 12}, users, {0: [], 1: []}, {0: 4, 1: 8}, None, "", "", targets)
+
+    def config(cohort):
+        keys = {"federation.cohort": cohort, "federation.sampling": sampling}
+        return small_config({"federation.unit": "user", "local.optimizer-state": "reset"} | keys)
+
+    assert population_of_run(config(4), census).users.tolist() == [2, 4, 7, 9]
+    with pytest.raises(ConfigError) as caught:
+        population_of_run(config(5), census)
+    assert str(caught.value) == (
+        "federation.cohort is 5, but 4 users have two training events; "
+        "set federation.cohort = 4 or less"
+    )
+
+
+def test_a_run_with_too_large_a_cohort_fails_with_exit_code_2(run_inline, small_config, tmp_path):
+    keys = {"federation.unit": "user", "federation.cohort": 60, "local.optimizer-state": "reset"}
+    with pytest.raises(ConfigError, match=r"federation\.cohort is 60, but 59 users") as caught:
+        run_inline(small_config(keys), tmp_path / "run")
+    assert exit_code_of(caught.value) == 2
+    assert read_run(tmp_path / "run").status == "failed"
 
 
 def test_users_are_found_where_they_are_held():

@@ -41,12 +41,15 @@ def two_nodes():
     return InlineGrid(ClientApp(), 2, {})
 
 
-def test_server_adam_is_torch_adam_on_minus_the_mean_update():
+@pytest.mark.parametrize("decay", [0, 4])
+def test_server_adam_is_torch_adam_on_minus_the_mean_update(decay):
     rng = np.random.default_rng(0)
     weights = rng.normal(size=(3, 2))
     parameter = torch.nn.Parameter(torch.from_numpy(weights.copy()))
     adam = torch.optim.Adam([parameter], lr=0.01, betas=(0.9, 0.98), eps=1e-8)
-    ours = make_strategy("server-adam", "learning-rate = 0.01")
+    steps = {"start_factor": 1.0, "end_factor": 0.0 if decay else 1.0, "total_iters": decay or 1}
+    schedule = torch.optim.lr_scheduler.LinearLR(adam, **steps)
+    ours = make_strategy("server-adam", f"learning-rate = 0.01, decay-rounds = {decay}")
     for number in (1, 2, 4, 5, 9):  # rounds that were skipped or refused do not count
         ours.configure_train(number, array_record({"w": weights}), ConfigRecord(), two_nodes())
         update = rng.normal(size=(3, 2)) * 0.1
@@ -54,6 +57,7 @@ def test_server_adam_is_torch_adam_on_minus_the_mean_update():
         weights = record["w"].numpy()
         parameter.grad = torch.from_numpy(-update)
         adam.step()
+        schedule.step()
         np.testing.assert_allclose(weights, parameter.detach().numpy(), rtol=0, atol=1e-12)
     assert ours.accepted_rounds == 5
 
@@ -168,7 +172,8 @@ def test_two_malicious_clients_need_a_majority_around_them(name, least):
 
 
 def test_the_refusal_lists_what_there_is():
-    with pytest.raises(ConfigError, match=r"it takes: beta-1, beta-2, epsilon, learning-rate$"):
+    listed = "it takes: beta-1, beta-2, decay-rounds, epsilon, learning-rate$"
+    with pytest.raises(ConfigError, match=listed):
         make_strategy("server-adam", "rate = 1")
 
 

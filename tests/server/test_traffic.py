@@ -2,12 +2,20 @@
 
 import numpy as np
 import pytest
+from flwr.app import Error, Message, MessageType
 
+from fedrec import protocol
+from fedrec.data.negatives import shared_negatives
 from fedrec.models.parameters import groups_of
+from fedrec.training.cohort_loss import CohortLoss
+from fedrec.training.cohort_plan import CohortPlan
+from fedrec.workbench import open_data, prepare_data
+from server.evaluation import judge_round
 from server.reading import Trained
 from server.rounds import train_round
 from server.selection import Population
-from server.traffic import ROW_NUMBER, UserTraffic, count_round, traffic_of
+from server.state import empty_line
+from server.traffic import UserTraffic, count_users, most_rows, traffic_of
 
 USERS = {
     "federation.unit": "user",
@@ -19,14 +27,19 @@ USERS = {
 }
 
 
+# --- one user -----------------------------------------------------------------------------------
+
+
 def test_every_array_of_the_model_is_counted_in_one_place(small_home, small_config, opened):
     num_items, _, model = opened(small_config())
     shared = groups_of(model).shared
     found = traffic_of(model, shared)
     width = small_config().model.width
-    assert found.row == 4 * width + ROW_NUMBER
+    assert found.row == 4 * width
     parameters = sum(4 * p.numel() for p in model.parameters())
     assert found.dense + 4 * width * (num_items + 1) == parameters
+    assert found.judged == parameters - 4 * width  # all but the row of the padding
+    assert found.num_items == num_items
     assert found.table >= 4 * 6 * (num_items + 1)  # the meanings are 6 wide
     private = groups_of(model, ["gate-bias"]).shared
     assert traffic_of(model, private).dense == found.dense - 4 * 3
@@ -38,47 +51,265 @@ def test_rounded_updates_count_their_scales(small_home, small_config, opened):
     full, small = traffic_of(model, shared), traffic_of(model, shared, upload="int8")
     assert (full.dense_up, full.row_up) == (full.dense, full.row)
     assert small.dense_up == full.dense // 4 + 4 * len(shared)
-    assert small.row_up == small_config().model.width + ROW_NUMBER
+    assert small.row_up == small_config().model.width
     assert (small.dense, small.row, small.table) == (full.dense, full.row, full.table)
     half = traffic_of(model, shared, download="float16")
-    assert (half.dense, half.row - ROW_NUMBER) == (full.dense // 2, (full.row - ROW_NUMBER) // 2)
+    assert (half.dense, half.row) == (full.dense // 2, full.row // 2)
     assert (half.dense_up, half.row_up, half.table) == (full.dense_up, full.row_up, full.table)
+    assert half.judged == full.judged  # evaluation rounds nothing
 
 
-def test_without_an_identity_view_no_rows_travel(small_home, small_config, opened):
+def test_without_an_identity_view_no_rows_travel_and_none_is_named(
+    small_home, small_config, opened
+):
     _, _, model = opened(small_config({"model.views": "semantic,content"}))
-    assert traffic_of(model, groups_of(model).shared).row == 0
+    found = traffic_of(model, groups_of(model).shared)
+    assert found.row == found.row_up == found.num_items == 0
+    assert found.up(np.array([7, 60])) == 2 * found.dense_up
 
 
-def replied(users, rows):
+@pytest.mark.parametrize(
+    ("rows", "num_items", "expected"),
+    [
+        (3, 100, 12),  # 4 bytes each; a bit for each of 100 items were 13
+        (4, 100, 13),
+        (99, 100, 13),
+        (100, 100, 0),  # all of them: there is nothing to say
+        (1, 1, 0),
+        (26, 3416, 104),
+        (106, 3416, 424),  # 3416 / 8 = 427
+        (107, 3416, 427),
+    ],
+)
+def test_rows_are_named_in_the_shortest_way(rows, num_items, expected):
+    traffic = UserTraffic(row=1, row_up=1, num_items=num_items)
+    assert traffic.naming(np.array([rows])) == expected
+    assert traffic.up(np.array([rows])) == traffic.down(np.array([rows]), 0) == rows + expected
+
+
+def test_each_user_names_its_rows_by_itself():
+    traffic = UserTraffic(row=1, num_items=100)
+    assert traffic.naming(np.array([3, 4, 100, 50])) == 12 + 13 + 0 + 13
+    assert traffic.naming(np.array([], dtype=np.int64)) == 0
+
+
+@pytest.mark.parametrize(
+    ("loss", "plan", "expected"),
+    [
+        # A window of 2 targets reads 3 items; 10 targets, 11.
+        ({"name": "sampled-softmax", "negatives": 5}, {"steps": 1}, [8, 16]),
+        ({"name": "sampled-softmax", "negatives": 5}, {"steps": 3}, [18, 26]),
+        ({"name": "bce", "negatives": 5}, {"steps": 2}, [7, 31]),  # one a target and step
+        ({"name": "gbce", "negatives": 5}, {"steps": 1}, [13, 40]),  # 61 of 40 items
+        ({"name": "softmax"}, {"steps": 1}, [40, 40]),
+        ({"name": "bce"}, {"steps": 1, "weight_decay": 0.1}, [40, 40]),  # every row moves
+    ],
+)
+def test_no_user_reads_more_rows_than_its_targets_allow(loss, plan, expected):
+    made = CohortPlan(learning_rate=1.0, max_length=50, **plan)
+    got = most_rows(made, CohortLoss(num_items=40, **loss), np.array([2, 10]))
+    assert got.tolist() == expected
+
+
+# --- a try --------------------------------------------------------------------------------------
+
+TRAFFIC = UserTraffic(dense=1000, row=10, dense_up=250, row_up=4, table=500, num_items=1000)
+NINE = Population(
+    np.array([3, 4, 7, 8, 11, 12, 20, 21, 22]),
+    np.zeros(9),
+    np.array([5, 6, 7, 8, 9, 10, 11, 12, 13]),
+)
+
+
+def replied(users, rows, left_out=()):
     arrays = {"users": np.array(users), "rows": np.array(rows)}
-    return Trained(None, {}, 0.0, 1, "", 1, len(users), **arrays)
+    return Trained(None, {}, 0.0, 1, "", 1, len(users), left_out, **arrays)
+
+
+def counted(asked, *, replies=None, read=None, seen=""):
+    """Where no reply says, a user reads as many rows as it has targets."""
+    read = read or {}
+    return count_users(
+        TRAFFIC,
+        NINE,
+        seen,
+        asked={partition: np.array(users) for partition, users in asked.items()},
+        replied=set(read) if replies is None else replies,
+        read=read,
+        most=lambda targets: targets.copy(),
+    )
 
 
 def test_the_table_travels_once_to_each_user():
-    traffic = UserTraffic(dense=1000, row=10, table=500, dense_up=250, row_up=4)
-    everyone = np.array([3, 4, 7, 8, 11, 12, 20, 21, 22])
-    population = Population(everyone, np.zeros(9), np.ones(9))
-    down, up, seen = count_round(
-        traffic, population, "", [replied([4, 22], [30, 7]), replied([11], [1])]
-    )
-    assert up == 3 * 250 + 4 * 38
-    assert down == 3 * 1000 + 10 * 38 + 3 * 500
-    down, up, again = count_round(traffic, population, seen, [replied([4, 3], [2, 2])])
-    assert (down, up) == (2040 + 500, 516)
-    assert bytes.fromhex(seen) == bytes([0b01001000, 0b10000000])
-    assert bytes.fromhex(again) == bytes([0b11001000, 0b10000000])
+    asked = {0: [4, 22], 2: [11]}
+    first = counted(asked, read={0: replied([4, 22], [30, 7]), 2: replied([11], [1])})
+    # 38 rows; named by 4 bytes each, but 30 rows by 1000 bits, which is as long as 31.25 numbers
+    assert first.up == 3 * 250 + 4 * 38 + 4 * 38
+    assert first.down == 3 * 1000 + 10 * 38 + 4 * 38 + 3 * 500
+    again = counted({0: [3, 4]}, read={0: replied([3, 4], [2, 2])}, seen=first.seen)
+    assert (again.down, again.up) == (2040 + 16 + 500, 516 + 16)
+    assert bytes.fromhex(first.seen) == bytes([0b01001000, 0b10000000])
+    assert bytes.fromhex(again.seen) == bytes([0b11001000, 0b10000000])
 
 
-def test_a_round_counts_what_its_users_read(small_federation, opened):
+def test_a_broken_user_has_got_its_download_and_sent_its_update():
+    found = counted({0: [4, 7, 22]}, read={0: replied([4, 22], [30, 7])})
+    rows = 30 + 7 + 7  # the broken one, user 7, has 7 targets
+    assert found.down == 3 * 1500 + (10 + 4) * rows
+    assert found.up == 3 * 250 + (4 + 4) * rows
+
+
+def test_a_refused_reply_was_sent_and_one_that_never_came_was_not():
+    asked = {0: [3, 4], 1: [8]}
+    refused, silent = counted(asked, replies={0, 1}), counted(asked, replies={1})
+    assert refused.down == silent.down == 3 * 1500 + 14 * (5 + 6 + 8)
+    assert refused.up == 3 * 250 + 8 * (5 + 6 + 8)
+    assert silent.up == 250 + 8 * 8
+    assert refused.seen == silent.seen  # the table is with them
+
+
+def test_where_all_drop_out_nothing_moves():
+    found = counted({})
+    assert (found.down, found.up) == (0, 0)
+    assert int(found.seen, 16) == 0
+
+
+# --- a round ------------------------------------------------------------------------------------
+
+
+def asked_in(federation, number=1):
+    chosen = federation.population.draw(20, is_poisson=False, seed=0, round=number)
+    return chosen, federation.population.by_partition(chosen)
+
+
+def most_of(federation, users):
+    """Of users whose reply does not say: their own items, 5 negatives, never more than V."""
+    num_items = federation.traffic.num_items
+    return np.minimum(federation.population.targets_of(users) + 1 + 5, num_items)
+
+
+def read_rows(federation, users):
+    """(n,) rows that users read in round 1: their newest 13 items and the shared negatives."""
+    _, training = open_data(prepare_data(federation.config))
+    drawn = shared_negatives(0, 1, 0, 57, 5)
+    own = [np.concatenate([training.of(int(user))[-13:], drawn]) for user in users]
+    return np.array([len(np.unique(items)) for items in own])
+
+
+def test_a_round_counts_what_its_users_read(small_federation):
     federation, state = small_federation(USERS)
-    _, training, _ = opened(federation.config)
-    chosen = federation.population.draw(20, is_poisson=False, seed=0, round=1)
+    chosen, _ = asked_in(federation)
     line = train_round(federation, state, 1)
-    traffic = federation.traffic
-    least = sum(len(np.unique(training.of(int(u))[-13:])) for u in chosen)
-    rows = (line["bytes_up"] - 20 * traffic.dense) / traffic.row
-    assert least <= rows <= least + 20 * 5
+    traffic, rows = federation.traffic, read_rows(federation, chosen)
+    assert traffic.num_items == 57
+    # 8 bytes name any of 57 items, and every user reads more than two.
+    assert line["bytes_up"] == 20 * (traffic.dense_up + 8) + traffic.row_up * rows.sum()
     assert line["bytes_down"] == line["bytes_up"] + 20 * traffic.table
     total = line["bytes_up"] + line["bytes_down"]
     assert line["client_megabytes"] == pytest.approx(total / 1e6 / len(federation.population.users))
+
+
+def test_under_the_whole_softmax_all_rows_travel_and_none_is_named(small_federation):
+    federation, state = small_federation(USERS | {"loss.name": "softmax"})
+    line = train_round(federation, state, 1)
+    traffic = federation.traffic
+    assert line["bytes_up"] == 20 * (traffic.dense_up + 57 * traffic.row_up)
+
+
+def test_a_round_that_is_tried_again_counts_both_tries(small_federation, tampered):
+    tries = {0: 0, 1: 0, 2: 0}
+
+    def refused_once(partition):
+        def change(reply, message):
+            tries[partition] += 1
+            if tries[partition] == 1:
+                del reply.content.array_records[protocol.USERS]["losses"]
+
+        return change
+
+    client = tampered({partition: refused_once(partition) for partition in tries})
+    federation, state = small_federation(USERS, client=client)
+    line = train_round(federation, state, 1)
+    assert len(line["retried"]) == 3
+    assert list(tries.values()) == [2, 2, 2]
+    other, fresh = small_federation(USERS)
+    once = train_round(other, fresh, 1)
+    chosen, _ = asked_in(federation)
+    traffic, rows = federation.traffic, most_of(federation, chosen)
+    first = traffic.up(rows)
+    assert line["bytes_up"] == once["bytes_up"] + first
+    # The table went with the first try, so that the second is without it.
+    assert line["bytes_down"] == once["bytes_down"] + traffic.down(rows, 0)
+    assert state.seen == fresh.seen
+
+
+def test_a_partition_that_fails_has_cost_its_users_the_download(small_federation, tampered):
+    def crash(reply, message):
+        return Message(Error(code=0, reason="killed"), reply_to=message)
+
+    few = {"federation.min-participation": 0.1}
+    federation, state = small_federation(USERS | few, client=tampered(crash, partitions=(1,)))
+    line = train_round(federation, state, 1)
+    other, fresh = small_federation(USERS | few)
+    whole = train_round(other, fresh, 1)
+    assert line["used"] == [0, 2]
+    _, held = asked_in(federation)
+    lost = held[1]
+    rows = read_rows(other, lost)
+    traffic, most = federation.traffic, most_of(federation, lost)
+    assert line["bytes_up"] == whole["bytes_up"] - traffic.up(rows)
+    assert line["bytes_down"] == whole["bytes_down"] - traffic.down(rows, 0) + traffic.down(most, 0)
+
+
+def test_who_drops_out_moves_nothing(small_federation):
+    away = {"federation.drop-out": 0.4, "federation.min-participation": 0.1}
+    federation, state = small_federation(USERS | away)
+    line = train_round(federation, state, 1)
+    chosen, _ = asked_in(federation)
+    gone = {one["user"] for one in line["dropped"]}
+    assert 0 < len(gone) < 20
+    assert not line["retried"]
+    asked = np.array([user for user in chosen if user not in gone])
+    rows = read_rows(federation, asked)
+    assert line["bytes_up"] == federation.traffic.up(rows)
+    assert line["bytes_down"] == federation.traffic.down(rows, len(asked))
+    ones = sum(bin(byte).count("1") for byte in bytes.fromhex(state.seen))
+    assert ones == len(asked)
+
+
+# --- an evaluation ------------------------------------------------------------------------------
+
+
+def test_every_user_that_is_judged_gets_the_whole_model_however_it_is_held(small_federation):
+    found = []
+    for count in (1, 3):
+        federation, state = small_federation(USERS | {"partition.count": count})
+        lines = [judge_round(federation, state, empty_line(number)) for number in (0, 1)]
+        found.append([line["bytes_evaluate"] for line in lines])
+        traffic = federation.traffic
+        # Back come a rank, its user, target, candidates and events, and three gate weights.
+        assert found[-1][1] == 60 * (traffic.judged + 5 * 8 + 3 * 4)
+        assert found[-1][0] == found[-1][1] + 60 * traffic.table
+    assert found[0] == found[1]
+
+
+def test_users_who_send_no_ranks_have_got_the_model(small_federation, tampered):
+    def crash(reply, message):
+        return Message(Error(code=0, reason="killed"), reply_to=message)
+
+    client = tampered(crash, MessageType.EVALUATE, partitions=(1,))
+    federation, state = small_federation(USERS, client=client)
+    line = judge_round(federation, state, empty_line(1))
+    silent = len(federation.census.users[1])
+    back = (60 - silent) * (5 * 8 + 3 * 4)
+    assert line["bytes_evaluate"] == 60 * federation.traffic.judged + back
+
+
+def test_evaluation_adds_nothing_to_what_training_moved(small_federation):
+    federation, state = small_federation(USERS)
+    line = train_round(federation, state, 1)
+    before = dict(line)
+    judged = judge_round(federation, state, line)
+    assert judged["bytes_evaluate"] > 0
+    for name in ("bytes_down", "bytes_up", "megabytes", "client_megabytes"):
+        assert judged[name] == before[name]

@@ -2,31 +2,14 @@
 
 import numpy as np
 import pytest
-import torch
 
 from fedrec import protocol
 from fedrec.data.negatives import shared_negatives
 from fedrec.errors import ConfigError, ParticipationError
-from fedrec.models.parameters import load_arrays
-from fedrec.training.batches import collate
-from fedrec.training.dropout import keep_factors
-from fedrec.training.local import proximal_penalty
-from fedrec.training.objective import Draws, make_objective
 from server.rounds import train_round
 from server.strategies import STRATEGIES, check_unit, make_strategy
+from tests.server.users_one_by_one import USERS, apart, one_by_one
 
-USERS = {
-    "federation.unit": "user",
-    "federation.cohort": 20,
-    "local.optimizer-state": "reset",
-    "local.optimizer": "sgd",
-    "local.learning-rate": 0.5,
-    "local.steps": 1,
-    "model.dropout": 0.2,
-    "model.identity-dropout": 0.1,
-    "loss.name": "sampled-softmax",
-    "partition.count": 3,
-}
 THREE_STEPS = {"local.steps": 3}
 
 
@@ -34,10 +17,6 @@ def after(small_federation, changes, rounds=2):
     federation, state = small_federation(USERS | changes)
     lines = [train_round(federation, state, number) for number in range(1, rounds + 1)]
     return state.weights, lines, federation
-
-
-def apart(one, other):
-    return max(float(np.abs(one[name] - other[name]).max()) for name in one)
 
 
 @pytest.mark.parametrize(
@@ -67,47 +46,6 @@ def test_partitions_of_any_size_give_the_numbers_of_one_supernode_per_user(
         assert found[1]["targets"] == lines[1]["targets"]
 
 
-def one_by_one(federation, opened, precision, mu=0.0):
-    """Each chosen user of round 1 alone, by torch.optim: targets, update, items that were read."""
-    num_items, training, model = opened(federation.config)
-    precision.model(model)
-    objective = make_objective(
-        "sampled-softmax",
-        training=training,
-        num_items=num_items,
-        negatives=20,
-        log_q=True,
-        calibration=0.75,
-    )
-    sent = {name: p.detach().numpy().copy() for name, p in model.named_parameters()}
-    anchor = {name: p.detach().clone() for name, p in model.named_parameters()}
-    drawn = np.concatenate([shared_negatives(0, 1, step, num_items, 20) for step in range(3)])
-    for user in federation.population.draw(20, is_poisson=False, seed=0, round=1):
-        load_arrays(model, sent, sent)
-        optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
-        batch = collate(training, np.array([user]), 12)
-        for step in range(3):
-            keep = keep_factors(
-                batch.users,
-                batch.lengths,
-                num_sites=5,
-                width=8,
-                dropout=0.2,
-                path=(1, step),
-                seed=0,
-            )
-            optimizer.zero_grad()
-            loss = objective(model, batch, Draws(0, 1, step, keep, 0.1))
-            (loss + proximal_penalty(model, anchor, mu) if mu else loss).backward()
-            optimizer.step()
-        update = {
-            name: parameter.detach().numpy().astype(np.float64) - sent[name]
-            for name, parameter in model.named_parameters()
-        }
-        read = np.unique(np.concatenate([batch.items.ravel(), batch.targets.ravel(), drawn]))
-        yield batch.num_targets, update, read
-
-
 @pytest.mark.parametrize("weighting", ["targets", "uniform"])
 @pytest.mark.parametrize("mu", [0.0, 0.5])
 def test_the_round_is_the_mean_over_users_of_a_plain_loop(
@@ -120,10 +58,10 @@ def test_the_round_is_the_mean_over_users_of_a_plain_loop(
     start = dict(state.weights)
     train_round(federation, state, 1)
     total, weights = {name: np.zeros_like(array) for name, array in start.items()}, 0.0
-    for targets, update, _ in one_by_one(federation, opened, precision, mu):
-        weight = targets if weighting == "targets" else 1
+    for one in one_by_one(federation, opened, precision, mu):
+        weight = one.targets if weighting == "targets" else 1
         weights += weight
-        for name, array in update.items():
+        for name, array in one.update.items():
             total[name] += weight * array
     expected = {name: start[name] + total[name] / weights for name in start}
     assert apart(state.weights, expected) < precision.atol
@@ -138,11 +76,11 @@ def test_a_row_can_be_the_mean_over_those_who_touched_it(small_federation, opene
     [rows] = federation.traffic.rows
     total, touched = np.zeros_like(start[rows]), np.zeros(len(start[rows]))
     weights, gate = 0, np.zeros_like(start["gate.bias"])
-    for targets, update, read in one_by_one(federation, opened, precision):
-        total += targets * update[rows]
-        touched[read] += targets
-        gate += targets * update["gate.bias"]
-        weights += targets
+    for one in one_by_one(federation, opened, precision):
+        total += one.targets * one.update[rows]
+        touched[one.read] += one.targets
+        gate += one.targets * one.update["gate.bias"]
+        weights += one.targets
     assert touched[1:].min() < weights  # some row was not touched by all
     expected = start[rows] + total / np.maximum(touched, 1)[:, None]
     assert np.abs(state.weights[rows] - expected).max() < 10 * precision.atol
@@ -187,47 +125,6 @@ def test_users_drop_out_by_the_seed_and_are_on_record(small_federation):
             small_federation,
             {"federation.drop-out": 0.3, "federation.min-participation": 0.95},
         )
-
-
-def answering_for_others(reply, message):
-    record = reply.content.array_records[protocol.USERS]
-    users = record["users"].numpy().copy()
-    users[0] += 1
-    reply.content.array_records[protocol.USERS]["users"] = type(record["users"])(users)
-
-
-def weighing_more(reply, message):
-    reply.content.metric_records[protocol.METRICS][protocol.NUM_EXAMPLES] = 10**6
-
-
-def in_float32(reply, message):
-    record = reply.content.array_records[protocol.ARRAYS]
-    for name, array in list(record.items()):
-        record[name] = type(array)(array.numpy().astype(np.float32))
-
-
-def without_losses(reply, message):
-    del reply.content.array_records[protocol.USERS]["losses"]
-
-
-@pytest.mark.parametrize(
-    ("change", "reason"),
-    [
-        (answering_for_others, "answers for other users than those who were asked"),
-        (weighing_more, "the weight of its users is 1000000"),
-        (in_float32, "float32, not float64"),
-        (without_losses, "['losses'] are on one side only"),
-    ],
-)
-def test_an_odd_sum_is_left_out_and_the_others_are_used(small_federation, tampered, change, reason):
-    federation, state = small_federation(USERS, client=tampered(change, partitions=(1,)))
-    line = train_round(federation, state, 1)
-    assert line["used"] == [0, 2]
-    assert [one["partition"] for one in line["dropped"]] == [1]
-    assert reason in line["dropped"][0]["reason"]
-    chosen = federation.population.draw(20, is_poisson=False, seed=0, round=1)
-    held = federation.population.by_partition(chosen)
-    assert line["users"]["used"] == len(held[0]) + len(held[2])
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
@@ -276,7 +173,7 @@ def test_weights_that_travel_in_half_the_bytes_are_rounded_once(small_federation
 
 
 def test_whole_histories_are_read_in_windows(small_federation, opened):
-    changes = {"local.windows": 0, "model.max-length": 5, "federation.cohort": 60}
+    changes = {"local.windows": 0, "model.max-length": 5, "federation.cohort": 59}
     federation, state = small_federation(USERS | changes)
     _, training, _ = opened(federation.config)
     lengths = training.lengths()

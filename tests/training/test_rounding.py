@@ -4,11 +4,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fedrec.training.rounding import LEVELS, rounded
+from fedrec.randomness import generator
+from fedrec.training.rounding import LEVELS, round_
 
 
 def arriving(update, kind, user=0):
-    return rounded(update, kind, user, path=(1, "name"), seed=0)
+    array = update.clone()
+    round_(array, kind, generator(0, "upload", 1, user))
+    return array
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(-30, 30), st.sampled_from(["float16", "int8"]))
@@ -36,21 +39,26 @@ def test_the_mean_over_users_stays_where_it_was(kind):
     np.testing.assert_allclose(found.mean(dim=0), update, atol=4 * step / np.sqrt(4000))
 
 
-def test_a_stream_belongs_to_user_round_and_array():
+def test_the_stream_decides_and_goes_on_from_array_to_array():
     update = torch.randn(200, generator=torch.Generator().manual_seed(3))
     one = arriving(update, "int8")
     assert torch.equal(one, arriving(update, "int8"))
-    others = [
-        rounded(update, "int8", 1, path=(1, "name"), seed=0),
-        rounded(update, "int8", 0, path=(2, "name"), seed=0),
-        rounded(update, "int8", 0, path=(1, "other"), seed=0),
-        rounded(update, "int8", 0, path=(1, "name"), seed=1),
-    ]
-    assert not any(torch.equal(one, other) for other in others)
+    assert not torch.equal(one, arriving(update, "int8", user=1))
+    stream, first, second = generator(0, "upload", 1, 0), update.clone(), update.clone()
+    round_(first, "int8", stream)
+    round_(second, "int8", stream)
+    assert torch.equal(first, one)
+    assert not torch.equal(second, one)
+
+
+def test_the_largest_never_leaves_the_levels():
+    update = torch.full((100_000,), 127.0)  # some chances are next to 1
+    assert bool((arriving(update, "int8") == 127).all())
+    assert bool((arriving(-update, "int8") >= -127).all())
 
 
 @pytest.mark.parametrize("kind", ["float32", "float16", "int8"])
 def test_zeros_stay_zeros_and_float32_stays_itself(kind):
     assert torch.equal(arriving(torch.zeros(3, 2), kind), torch.zeros(3, 2))
     update = torch.randn(4, 3)
-    assert (arriving(update, kind) is update) == (kind == "float32")
+    assert torch.equal(arriving(update, kind), update) == (kind == "float32")

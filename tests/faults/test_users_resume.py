@@ -1,0 +1,150 @@
+"""A run over users that was stopped or killed goes on to the bytes of one that was not."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+import clients.answers
+import server.outcome
+import server.recorder
+import server.rounds
+from experiments.verify import compare, verify
+from fedrec.config_keys import read_config
+from fedrec.report.history import read_rounds
+from server.absences import DROPPED_OUT
+from server.checkpoints import load_checkpoint, save_checkpoint
+
+ADAM = {
+    "federation.unit": "user",
+    "federation.cohort": 10,
+    "federation.sampling": "poisson",
+    "federation.drop-out": 0.5,
+    "federation.min-participation": 0.4,
+    "federation.rounds": 5,
+    "federation.upload": "int8",
+    "federation.download": "float16",
+    "strategy.name": "server-adam",
+    "strategy.options": "learning-rate = 0.01",
+    "local.optimizer-state": "reset",
+    "local.optimizer": "sgd",
+    "local.learning-rate": 0.5,
+    "local.steps": 2,
+    "model.dropout": 0.2,
+    "model.identity-dropout": 0.1,
+    "loss.name": "sampled-softmax",
+    "run.checkpoint-every": 2,
+    "seed": 4,  # the first try of round 4 loses too many
+}
+TOUCHED = ADAM | {
+    "federation.row-mean": "touched",
+    "federation.upload": "float32",
+    "strategy.name": "fedavg",
+    "strategy.options": "",
+}
+
+# Which call of what. A try of a round is one exchange: round 4 has the fourth and the fifth.
+STAGES = {
+    "a client's turn": (clients.answers, "train_users_turn", 3),
+    "round 2": (server.rounds, "exchange", 2),
+    "the first try of round 4": (server.rounds, "exchange", 4),
+    "the second try of round 4": (server.rounds, "exchange", 5),
+    "the mean of round 4": (server.rounds, "_aggregate", 4),
+    "a checkpoint": (server.recorder, "save_checkpoint", 2),
+    "the final evaluation": (server.outcome, "evaluate", 6),
+}
+
+
+def last_state(folder):
+    """What goes on from round to round, but for the time."""
+    state = load_checkpoint(folder)[0].state
+    weights = {name: array.tobytes() for name, array in state.weights.items()}
+    return weights, state.seen, state.megabytes, state.targets
+
+
+def assert_same(whole, folder, left_by):
+    assert compare(whole, folder) == []
+    assert left_by(whole) == left_by(folder)  # the traffic too, whatever was left out
+    assert last_state(whole) == last_state(folder)
+
+
+def test_what_is_resumed_is_not_easy(run_inline, small_config, tmp_path, left_by):
+    for name, plan in (("adam", ADAM), ("touched", TOUCHED)):
+        folder = run_inline(small_config(plan), tmp_path / name)
+        lines = left_by(folder)[1]
+        assert [line["round"] for line in lines if line["retried"]] == [4]
+        assert {one["reason"] for line in lines for one in line["dropped"]} == {DROPPED_OUT}
+        assert len({line["users"]["chosen"] for line in lines[1:]}) > 1
+        seen = np.unpackbits(np.frombuffer(bytes.fromhex(last_state(folder)[1]), np.uint8))
+        asked = [line["users"]["used"] for line in lines[1:]]
+        asked.append(lines[4]["users"]["chosen"] - len(lines[4]["retried"]))
+        assert max(asked) < seen.sum() < sum(asked)  # some were asked twice
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_run_over_users_stopped_at_any_stage_goes_on_to_the_same_bytes(
+    run_inline, small_config, tmp_path, strike, ctrl_c, left_by, about, stage
+):
+    config, folder = small_config(ADAM), tmp_path / "run"
+    whole = run_inline(config, tmp_path / "whole")
+    strike(*STAGES[stage], ctrl_c)
+    with pytest.raises(KeyboardInterrupt):
+        run_inline(config, folder)
+    assert about(folder)["exit_code"] == 130
+    run_inline(read_config({"run.resume": True}, config), folder)
+    assert_same(whole, folder, left_by)
+
+
+def test_rows_that_are_means_over_those_who_touched_them_go_on_after_every_round(
+    run_inline, small_config, tmp_path, ctrl_c, left_by, about
+):
+    config, folder = small_config(TOUCHED), tmp_path / "run"
+    going_on, stops = read_config({"run.resume": True}, config), 0
+
+    def stop(line):
+        if line["round"] > stops:
+            ctrl_c()
+
+    while stops < 5:
+        with pytest.raises(KeyboardInterrupt):
+            run_inline(going_on if stops else config, folder, on_round=stop)
+        stops += 1
+    run_inline(going_on, folder, on_round=stop)
+    assert [one["after"] for one in about(folder)["resumed"]] == [1, 2, 3, 4, 5]
+    assert_same(run_inline(config, tmp_path / "whole"), folder, left_by)
+
+
+def test_a_run_over_users_that_was_killed_goes_on_and_is_verified(
+    run_inline, small_config, tmp_path, left_by, about
+):
+    config, killed = small_config(ADAM), tmp_path / "killed"
+
+    def copy(line):  # what a process that is killed now leaves: it writes nothing more
+        if line["round"] == 3:
+            shutil.copytree(tmp_path / "whole", killed, ignore=shutil.ignore_patterns(".lock"))
+
+    whole = run_inline(config, tmp_path / "whole", on_round=copy)
+    assert about(killed)["status"] == "running"
+    assert load_checkpoint(killed)[0].round == 2
+    assert [line["round"] for line in read_rounds(killed / "rounds.jsonl")[0]] == [0, 1, 2, 3]
+    run_inline(read_config({"run.resume": True}, config), killed)
+    assert [one["after"] for one in about(killed)["resumed"]] == [2]
+    assert_same(whole, killed, left_by)
+    assert verify(killed, engine="inline", command="test") == []
+
+
+def test_who_holds_the_table_already_is_compared(
+    run_inline, small_config, tmp_path, strike, ctrl_c
+):
+    config, folder = small_config(ADAM), tmp_path / "run"
+    whole = run_inline(config, tmp_path / "whole")
+    strike(server.rounds, "exchange", 3, ctrl_c)
+    with pytest.raises(KeyboardInterrupt):
+        run_inline(config, folder)
+    forgetful = load_checkpoint(folder)[0]
+    forgetful.state.seen = ""
+    save_checkpoint(folder, forgetful)
+    run_inline(read_config({"run.resume": True}, config), folder)
+    found = compare(whole, folder)
+    assert "rounds.jsonl: client_megabytes of round 5 differs" in found
+    assert all("bytes" in one for one in found)
