@@ -91,7 +91,7 @@ def recorded_absences(run: Path) -> dict[str, Reasons]:
 
     for line in read_rounds(run / "rounds.jsonl")[0]:
         if retried := line.get("retried"):
-            # On record though it lost users alone: what the second try lost was there at the first.
+            # Noted though it lost users alone, or the second try's losses would be the first's too.
             found[f"train {line['round']} retried"] = {}
             for one in retried:
                 note(f"train {line['round']} retried", one)
