@@ -112,9 +112,15 @@ def rows_read(steps: Sequence[UserStep], shared: Sequence[Ints], loss: CohortLos
     """(R,) the items whose rows a user's steps read, ascending."""
     if loss.name == "softmax":
         return np.arange(1, loss.num_items + 1)
-    read = [part for step in steps for part in (step.items, step.targets)]
-    read += [step.negatives.ravel() for step in steps if step.negatives is not None]
-    return np.unique(np.concatenate([*read, *shared]))
+    is_read = np.zeros(loss.num_items + 1, dtype=bool)
+    for step in steps:
+        is_read[step.items] = True
+        is_read[step.targets] = True
+        if step.negatives is not None:
+            is_read[step.negatives] = True
+    for negatives in shared:
+        is_read[negatives] = True
+    return np.flatnonzero(is_read)
 
 
 class _Trainer:

@@ -53,8 +53,9 @@ def own_updates(
         counted += step.counts
         if after is not None:
             after(number + 1, summed, counted)
+    # Nothing looks at the weights any more, so that updates may take their place.
     updates = {
-        name: array.detach() - weights.start[name] for name, array in weights.trained.items()
+        name: array.detach().sub_(weights.start[name]) for name, array in weights.trained.items()
     }
     return updates, summed / counted
 
@@ -66,10 +67,10 @@ def _descend(
     plan: CohortPlan,
 ) -> None:
     """A step of plain SGD; a sparse gradient costs what it holds."""
+    # w - rate * (g + decay * w + mu * (w - start)), the two pulls first.
+    rest = 1 - plan.learning_rate * (plan.weight_decay + plan.proximal_mu)
     with torch.no_grad():
         for array, gradient, start in zip(arrays, gradients, starts, strict=True):
-            # w - rate * (g + decay * w + mu * (w - start)), the two pulls first.
-            rest = 1 - plan.learning_rate * (plan.weight_decay + plan.proximal_mu)
             if rest != 1:
                 array.mul_(rest).add_(start, alpha=plan.learning_rate * plan.proximal_mu)
             array.add_(gradient, alpha=-plan.learning_rate)

@@ -37,13 +37,6 @@ class Rectangle:
         shape = (*array.shape[:axis], len(self.lengths), self.length, *array.shape[axis + 2 :])
         return own.reshape(shape)
 
-    def put(self, array: Tensor, windows: Tensor) -> None:
-        """Write windows (U * B, L, D) to where they lie in an array (U, M, D)."""
-        own = array.narrow(1, self.first, self.count * self.length)
-        own.view(-1, self.count, *windows.shape[1:]).copy_(
-            windows.view(-1, self.count, *windows.shape[1:])
-        )
-
 
 @dataclass(frozen=True)
 class GroupStep:

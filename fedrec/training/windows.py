@@ -136,35 +136,34 @@ def user_steps(
         round: from 1.
     """
     seen = history_mask([windows.history], num_items) if own_negatives else None
-    made = []
+    made: list[UserStep] = []
     for step in range(steps):
         chosen = windows_in_step(windows, batch_size, seed=seed, round=round, step=step)
-        lengths = windows.lengths[chosen]
-        # Place t of a window that starts at s reads history[s + t].
-        first = np.cumsum(lengths) - lengths
-        places = np.arange(lengths.sum()) + np.repeat(windows.starts[chosen] - first, lengths)
-        negatives = None
+        if made and len(chosen) == len(windows.starts):
+            lengths, items, targets = made[0].lengths, made[0].items, made[0].targets
+        else:
+            lengths = windows.lengths[chosen]
+            # Place t of a window that starts at s reads history[s + t].
+            first = np.cumsum(lengths) - lengths
+            places = np.arange(lengths.sum()) + np.repeat(windows.starts[chosen] - first, lengths)
+            items = windows.history[places].astype(np.int64)
+            targets = windows.history[places + 1].astype(np.int64)
+        negatives = keep = None
         if seen is not None:
             stream = generator(seed, "negatives", round, step, windows.user)
-            negatives = sampled_negatives(stream, seen, len(places), own_negatives)[0]
-        keep = keep_factors(
-            np.array([windows.user]),
-            np.array([len(places)]),
-            num_sites=num_sites,
-            width=width,
-            dropout=dropout,
-            path=(round, step),
-            seed=seed,
-        )
-        made.append(
-            UserStep(
-                lengths=lengths,
-                items=windows.history[places].astype(np.int64),
-                targets=windows.history[places + 1].astype(np.int64),
-                negatives=negatives,
-                keep=None if keep is None else keep[:, 0],
+            negatives = sampled_negatives(stream, seen, len(items), own_negatives)[0]
+        if dropout > 0:
+            factors = keep_factors(
+                np.array([windows.user]),
+                np.array([len(items)]),
+                num_sites=num_sites,
+                width=width,
+                dropout=dropout,
+                path=(round, step),
+                seed=seed,
             )
-        )
+            keep = None if factors is None else factors[:, 0]
+        made.append(UserStep(lengths, items, targets, negatives, keep))
     return made
 
 
