@@ -9,6 +9,7 @@ the weights per user, where item rows are copied only if the user's training rea
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,7 +24,7 @@ from fedrec.training.cohort_loss import CohortLoss
 from fedrec.training.cohort_plan import CohortPlan
 from fedrec.training.cohort_sum import CohortSum, CohortUpdate
 from fedrec.training.group_fit import AfterStep, own_updates
-from fedrec.training.groups import GroupStep, all_rows, group_step, touched_rows
+from fedrec.training.groups import GroupStep, all_rows, group_step, redrawn, touched_rows
 from fedrec.training.joint import joint_gradient
 from fedrec.training.side_by_side import Weights, copied_weights, make_forward
 from fedrec.training.windows import (
@@ -196,21 +197,28 @@ class _Trainer:
             rows = all_rows(len(group), self.loss.num_items, together=together)
         else:
             rows = touched_rows(drawn, self.shared, self.loss.num_items, together=together)
-        steps = [
-            group_step(
-                [steps[number] for steps in drawn],
-                rows,
-                max_length=self.plan.max_length,
-                shared=self.shared[number] if self.shared else None,
-                histories=[one.history for one in group],
-                shares=self.plan.shares([one.num_targets for one in group])
-                if together
-                else [1.0] * len(group),
-                device=self.device,
-                dtype=self.dtype,
+        shares = self.plan.shares([one.num_targets for one in group]) if together else None
+        steps: list[GroupStep] = []
+        for number in range(self.plan.steps):
+            own = [steps[number] for steps in drawn]
+            facts: dict[str, Any] = {
+                "shared": self.shared[number] if self.shared else None,
+                "histories": [one.history for one in group],
+            }
+            if steps and all(now.items is first[0].items for now, first in zip(own, drawn, strict=True)):
+                steps.append(redrawn(steps[0], own, rows, **facts))
+                continue
+            steps.append(
+                group_step(
+                    own,
+                    rows,
+                    max_length=self.plan.max_length,
+                    shares=shares or [1.0] * len(group),
+                    device=self.device,
+                    dtype=self.dtype,
+                    **facts,
+                )
             )
-            for number in range(self.plan.steps)
-        ]
         return torch.from_numpy(rows.needed).to(self.device), steps
 
     def _unknown(self, needed: Tensor, step: int) -> Tensor | None:

@@ -149,7 +149,7 @@ class CohortSum:
         for name, update in updates.items():
             if name in weights.rows:
                 own = update.view(weights.sets, -1, *update.shape[1:])
-                scaled = own * shares.view(-1, *[1] * (own.ndim - 1))
+                scaled = own.mul_(shares.view(-1, *[1] * (own.ndim - 1)))  # nobody needs it again
                 # A group is summed in its own precision: its rows are many more than the items.
                 joint = torch.zeros_like(self.total[name], dtype=update.dtype)
                 joint.index_add_(0, weights.needed.reshape(-1), scaled.reshape(update.shape))

@@ -5,7 +5,7 @@ cut that way, users alike in length need next to no padding.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -179,26 +179,8 @@ def group_step(
         axis=1,
     )
 
-    def spread(arrays: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
-        """(U, M, ...) from each user's (m, ...), which are in the order of the columns."""
-        joined = np.concatenate(arrays)
-        out = np.zeros((*is_real.shape, *joined.shape[1:]), dtype=np.int64)
-        out[is_real] = joined
-        return out
-
-    def sent(array: NDArray[np.generic] | None) -> Tensor | None:
-        return None if array is None else torch.from_numpy(array).to(device)
-
-    negatives = refused = None
-    if steps[0].negatives is not None:
-        own = [step.negatives for step in steps if step.negatives is not None]
-        negatives = rows.of(spread(own))
-    if shared is not None:
-        negatives = rows.of(np.broadcast_to(shared, (users, len(shared))))
-        refused = np.stack([np.isin(shared, history) for history in histories])
-    keep = _joined_factors(steps, is_real)
     counts = is_real.sum(axis=1)
-    return GroupStep(
+    laid = GroupStep(
         rectangles=[
             Rectangle(
                 first,
@@ -209,16 +191,64 @@ def group_step(
             for first, (count, length), real in zip((0, wide), shapes, real_lengths, strict=True)
             if count * length
         ],
-        places=torch.from_numpy(rows.of(spread([step.items for step in steps]))).to(device),
-        from_end=torch.from_numpy(from_end).to(device),
-        keep=None if keep is None else keep.to(device, dtype),
-        targets=torch.from_numpy(rows.of(spread([step.targets for step in steps]))).to(device),
-        negatives=sent(negatives),
-        refused=sent(refused),
+        places=_sent(rows.of(_spread([step.items for step in steps], is_real)), device),
+        from_end=_sent(from_end, device),
+        keep=None,
+        targets=_sent(rows.of(_spread([step.targets for step in steps], is_real)), device),
+        negatives=None,
+        refused=None,
         is_real=torch.from_numpy(is_real).to(device, dtype),
         counts=torch.from_numpy(counts).to(device, dtype),
         emphasis=torch.from_numpy(is_real * (np.array(shares) / counts)[:, None]).to(device, dtype),
     )
+    return redrawn(laid, steps, rows, shared=shared, histories=histories)
+
+
+def redrawn(
+    laid: GroupStep,
+    steps: Sequence[UserStep],
+    rows: Rows,
+    *,
+    shared: Ints | None,
+    histories: Sequence[NDArray[np.integer]],
+) -> GroupStep:
+    """A step over windows that are laid out already, with its own negatives and factors.
+
+    Args:
+        laid: a step over the same windows.
+        steps: of each user.
+        rows: where items lie.
+        shared: (K,) negatives that all users share, or none.
+        histories: of each user, for what to refuse among the shared negatives.
+    """
+    is_real = laid.is_real.cpu().numpy() > 0
+    device, dtype = laid.is_real.device, laid.is_real.dtype
+    negatives = refused = None
+    if steps[0].negatives is not None:
+        own = [step.negatives for step in steps if step.negatives is not None]
+        negatives = _sent(rows.of(_spread(own, is_real)), device)
+    if shared is not None:
+        negatives = _sent(rows.of(np.broadcast_to(shared, (len(steps), len(shared)))), device)
+        refused = _sent(np.stack([np.isin(shared, history) for history in histories]), device)
+    keep = _joined_factors(steps, is_real)
+    return replace(
+        laid,
+        keep=None if keep is None else keep.to(device, dtype),
+        negatives=negatives,
+        refused=refused,
+    )
+
+
+def _spread(arrays: Sequence[Ints], is_real: NDArray[np.bool_]) -> Ints:
+    """(U, M, ...) from each user's (m, ...), which are in the order of the columns."""
+    joined = np.concatenate(arrays)
+    out = np.zeros((*is_real.shape, *joined.shape[1:]), dtype=np.int64)
+    out[is_real] = joined
+    return out
+
+
+def _sent(array: NDArray[np.generic], device: torch.device) -> Tensor:
+    return torch.from_numpy(array).to(device)
 
 
 def _joined_factors(steps: Sequence[UserStep], is_real: NDArray[np.bool_]) -> Tensor | None:

@@ -83,7 +83,7 @@ class _Encoder(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, layout: Layout, positions: Tensor, *weights: Tensor) -> Tensor:
         ctx.layout, ctx.shape = layout, positions.shape
         keep = layout.keep
-        flat = positions.view(-1, x.shape[-1])
+        flat = positions.reshape(-1, x.shape[-1])
         stream = flat.index_select(0, layout.places).view_as(x).add_(x)
         if keep is not None:
             stream.mul_(keep[0])
@@ -169,8 +169,13 @@ def _normed_linear(
     """
     normal, rate = _normal(x, eps)
     rows = normal.view(len(weight), -1, x.shape[-1])
-    scaled = weight * scale.unsqueeze(1)
-    shifted = torch.baddbmm(bias.unsqueeze(1), shift.unsqueeze(1), weight.mT)
+    # Weight sets that are all one take no more room than one.
+    sets = 1 if weight.stride(0) == 0 else len(weight)
+    scaled = weight[:sets] * scale[:sets].unsqueeze(1)
+    shifted = torch.baddbmm(
+        bias[:sets].unsqueeze(1), shift[:sets].unsqueeze(1), weight[:sets].mT
+    ).expand(len(weight), 1, -1)
+    scaled = scaled.expand_as(weight)
     out = torch.baddbmm(shifted, rows, scaled.mT)
 
     def back(gradient: Tensor) -> tuple[Tensor, ...]:
