@@ -7,7 +7,7 @@ updates is the gradient of the weighted sum of their mean losses. Several steps 
 the weights per user, where item rows are copied only if the user's training reads them.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,8 +24,8 @@ from fedrec.training.cohort_loss import CohortLoss
 from fedrec.training.cohort_plan import CohortPlan
 from fedrec.training.cohort_sum import CohortSum, CohortUpdate
 from fedrec.training.group_fit import AfterStep, own_updates
-from fedrec.training.groups import GroupStep, all_rows, group_step, redrawn, touched_rows
-from fedrec.training.joint import joint_gradient
+from fedrec.training.groups import GroupStep, Rows, all_rows, group_step, redrawn, touched_rows
+from fedrec.training.joint import JointGradient
 from fedrec.training.side_by_side import Weights, copied_weights, make_forward
 from fedrec.training.windows import (
     GROUP_COST,
@@ -59,6 +59,10 @@ class Progress:
 
 
 Watch = Callable[[Progress], None]
+Group = Sequence[UserWindows]
+
+# Groups, in full ones, that share a look-up of items; bounds the factors that are drawn for them.
+JOINT_GROUPS = 4
 
 
 def train_cohort(
@@ -103,9 +107,15 @@ def train_cohort(
     ]
     trainer = _Trainer(model, plan, loss, seed, round, shared, watch)
     total = CohortSum(model, plan, loss.num_items, seed=seed, round=round)
-    cost = JOINT_COST if plan.is_one_gradient and watch is None else GROUP_COST
-    for group in groups_by_length(windows, plan.max_length, plan.group_tokens, cost):
-        trainer.train(group, total)
+    is_joint = plan.is_one_gradient and watch is None
+    cost = JOINT_COST if is_joint else GROUP_COST
+    groups = groups_by_length(windows, plan.max_length, plan.group_tokens, cost)
+    if is_joint:
+        for some in _batched(groups, JOINT_GROUPS * plan.group_tokens):
+            trainer.train_jointly(some, total)
+    else:
+        for group in groups:
+            trainer.train(group, [trainer.drawn(one) for one in group], total)
     return total.update(users[lengths < MIN_TRAINING_EVENTS])
 
 
@@ -122,6 +132,21 @@ def rows_read(steps: Sequence[UserStep], shared: Sequence[Ints], loss: CohortLos
     for negatives in shared:
         is_read[negatives] = True
     return np.flatnonzero(is_read)
+
+
+def _batched(groups: Sequence[Group], max_targets: int) -> Iterator[list[Group]]:
+    """Consecutive groups with at most so many targets together, but at least one."""
+    some: list[Group] = []
+    targets = 0
+    for group in groups:
+        more = sum(one.num_targets for one in group)
+        if some and targets + more > max_targets:
+            yield some
+            some, targets = [], 0
+        some.append(group)
+        targets += more
+    if some:
+        yield some
 
 
 class _Trainer:
@@ -146,18 +171,29 @@ class _Trainer:
             one = model.look_up(torch.zeros(1, dtype=torch.long, device=self.device))
         self.width = one.views.shape[-1]
 
-    def train(self, group: Sequence[UserWindows], total: CohortSum) -> None:
-        """Train the users of a group and add their updates to the sum."""
-        drawn = [self._drawn(one) for one in group]
-        rows = [rows_read(steps, self.shared, self.loss) for steps in drawn]
-        if self.plan.is_one_gradient and self.watch is None:
-            needed, [step] = self._laid(group, drawn, together=True)
-            unknown = self._unknown(needed, 0)
-            gradient, losses = joint_gradient(self.model, step, needed[0], unknown, self.loss)
-            if total.add_gradient(group, gradient, losses, rows):
-                return
-        # Also after a joint gradient that is not finite: one by one, only the broken user goes.
-        needed, steps = self._laid(group, drawn, together=False)
+    def train_jointly(self, groups: Sequence[Group], total: CohortSum) -> None:
+        """Add the users of some groups to the sum by one gradient."""
+        drawn = [[self.drawn(one) for one in group] for group in groups]
+        rows = self._rows([steps for some in drawn for steps in some], together=True)
+        needed = torch.from_numpy(rows.needed).to(self.device)
+        joint = JointGradient(self.model, needed[0], self._unknown(needed, 0), self.loss)
+        losses = []
+        for group, some in zip(groups, drawn, strict=True):
+            own = Rows(rows.needed, np.zeros(len(group), dtype=np.int64), rows.place)
+            [step] = self._laid(group, some, own, together=True)
+            losses.append(joint.add(step))
+        is_fine = total.add_gradient(joint.total())
+        for group, some, means in zip(groups, drawn, losses, strict=True):
+            if is_fine and means is not None:
+                total.note(group, means, [self._read(steps) for steps in some])
+            else:  # one by one, only the broken user goes
+                self.train(group, some, total)
+
+    def train(self, group: Group, drawn: Sequence[Sequence[UserStep]], total: CohortSum) -> None:
+        """Train each user of a group on weights of its own and add their updates to the sum."""
+        rows = self._rows(drawn, together=False)
+        steps = self._laid(group, drawn, rows, together=False)
+        needed = torch.from_numpy(rows.needed).to(self.device)
         own = copied_weights(self.model, needed)
         updates, losses = own_updates(
             self.forward,
@@ -167,7 +203,10 @@ class _Trainer:
             plan=self.plan,
             after=self._watching(group, own),
         )
-        total.add_own(group, own, updates, losses, rows)
+        total.add_own(group, own, updates, losses, [self._read(steps) for steps in drawn])
+
+    def _read(self, steps: Sequence[UserStep]) -> Ints:
+        return rows_read(steps, self.shared, self.loss)
 
     def _watching(self, group: Sequence[UserWindows], own: Weights) -> AfterStep | None:
         if self.watch is None:
@@ -175,7 +214,8 @@ class _Trainer:
         watch = self.watch
         return lambda steps, losses, targets: watch(Progress(group, own, steps, losses, targets))
 
-    def _drawn(self, one: UserWindows) -> Sequence[UserStep]:
+    def drawn(self, one: UserWindows) -> Sequence[UserStep]:
+        """All steps of a user."""
         return user_steps(
             one,
             steps=self.plan.steps,
@@ -189,14 +229,20 @@ class _Trainer:
             round=self.round,
         )
 
-    def _laid(
-        self, group: Sequence[UserWindows], drawn: Sequence[Sequence[UserStep]], *, together: bool
-    ) -> tuple[Tensor, list[GroupStep]]:
-        """Items (S, R) and tensors of all steps, with one weight set for all users or one each."""
+    def _rows(self, drawn: Sequence[Sequence[UserStep]], *, together: bool) -> Rows:
         if self.loss.name == "softmax" or self.plan.weight_decay > 0:
-            rows = all_rows(len(group), self.loss.num_items, together=together)
-        else:
-            rows = touched_rows(drawn, self.shared, self.loss.num_items, together=together)
+            return all_rows(len(drawn), self.loss.num_items, together=together)
+        return touched_rows(drawn, self.shared, self.loss.num_items, together=together)
+
+    def _laid(
+        self,
+        group: Group,
+        drawn: Sequence[Sequence[UserStep]],
+        rows: Rows,
+        *,
+        together: bool,
+    ) -> list[GroupStep]:
+        """Tensors of all steps, with one weight set for all users or one each."""
         shares = self.plan.shares([one.num_targets for one in group]) if together else None
         steps: list[GroupStep] = []
         for number in range(self.plan.steps):
@@ -205,7 +251,9 @@ class _Trainer:
                 "shared": self.shared[number] if self.shared else None,
                 "histories": [one.history for one in group],
             }
-            if steps and all(now.items is first[0].items for now, first in zip(own, drawn, strict=True)):
+            if steps and all(
+                now.items is first[0].items for now, first in zip(own, drawn, strict=True)
+            ):
                 steps.append(redrawn(steps[0], own, rows, **facts))
                 continue
             steps.append(
@@ -219,7 +267,7 @@ class _Trainer:
                     **facts,
                 )
             )
-        return torch.from_numpy(rows.needed).to(self.device), steps
+        return steps
 
     def _unknown(self, needed: Tensor, step: int) -> Tensor | None:
         """(S * R,) items without their identity in a step, the same for all users."""

@@ -70,21 +70,18 @@ class CohortSum:
         self.done: list[tuple[int, float, int, float, int]] = []  # user, loss, targets, norm, rows
         self.left_out: list[int] = []
 
-    def add_gradient(
-        self,
-        group: Sequence[UserWindows],
-        gradient: Mapping[str, Tensor],
-        losses: Tensor,
-        rows: Sequence[Ints],
-    ) -> bool:
+    def add_gradient(self, gradient: Mapping[str, Tensor]) -> bool:
         """Add one step along a joint gradient; false, and nothing added, if it is not finite."""
-        if not all(bool(part.isfinite().all()) for part in (losses, *gradient.values())):
+        if not all(bool(part.isfinite().all()) for part in gradient.values()):
             return False
         for name, part in gradient.items():
             self.total[name].sub_(part, alpha=self.plan.learning_rate)
+        return True
+
+    def note(self, group: Sequence[UserWindows], losses: Tensor, rows: Sequence[Ints]) -> None:
+        """Note whose joint gradient was added."""
         for one, loss, read in zip(group, losses.tolist(), rows, strict=True):
             self._note(one, loss, float("nan"), read)
-        return True
 
     def add_own(
         self,

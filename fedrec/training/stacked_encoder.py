@@ -191,9 +191,7 @@ def _normed_linear(
     return out.view(*x.shape[:-1], -1), back
 
 
-def _norm(
-    x: Tensor, scale: Tensor, shift: Tensor, eps: float
-) -> tuple[Tensor, Callable[..., Any]]:
+def _norm(x: Tensor, scale: Tensor, shift: Tensor, eps: float) -> tuple[Tensor, Callable[..., Any]]:
     """A norm that nothing is folded into."""
     normal, rate = _normal(x, eps)
     rows = normal.view(len(scale), -1, x.shape[-1])
@@ -209,7 +207,7 @@ def _norm(
 
 
 def _normal(x: Tensor, eps: float) -> tuple[Tensor, Tensor]:
-    """x (..., D) with mean 0 and variance 1, and by what (..., 1) it was multiplied."""
+    """X (..., D) with mean 0 and variance 1, and by what (..., 1) it was multiplied."""
     # With neutral weights: torch's kernel without any takes nearly twice as long.
     ones, zeros = neutral(x.shape[-1], x.dtype, x.device)
     normal, _, rate = torch.native_layer_norm(x, x.shape[-1:], ones, zeros, eps)
