@@ -39,8 +39,8 @@ def causal_attention(
     out = joint.new_empty(*joint.shape[:2], joint.shape[2] // 3)
     done = []
     for part in parts:
-        heads = _split(joint, part, num_heads, 3).flatten(1, 3)
-        attended, shares = _attend(*heads)
+        query, key, value = heads = _split(joint, part, num_heads, 3).flatten(1, 3)
+        attended, shares = _attend(query, key, value)
         places = _split(out, part, num_heads, 1)
         places.copy_(attended.view(places.shape))
         done.append((part, heads, shares))
@@ -50,7 +50,8 @@ def causal_attention(
         for part, heads, shares in done:
             own = _split(gradient, part, num_heads, 1).flatten(0, 3)
             places = _split(to_joint, part, num_heads, 3)
-            places.copy_(_attend_backward(*heads, shares, own).view(places.shape))
+            query, key, value = heads
+            places.copy_(_attend_backward(query, key, value, shares, own).view(places.shape))
         return to_joint
 
     return out, back

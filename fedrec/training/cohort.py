@@ -7,8 +7,9 @@ updates is the gradient of the weighted sum of their mean losses. Several steps 
 the weights per user, where item rows are copied only if the user's training reads them.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -24,15 +25,18 @@ from fedrec.training.cohort_loss import CohortLoss
 from fedrec.training.cohort_plan import CohortPlan
 from fedrec.training.cohort_sum import CohortSum, CohortUpdate
 from fedrec.training.group_fit import AfterStep, own_updates
-from fedrec.training.groups import GroupStep, Rows, all_rows, group_step, redrawn, touched_rows
+from fedrec.training.groups import GroupStep, group_step, redrawn
 from fedrec.training.joint import JointGradient
-from fedrec.training.side_by_side import Weights, copied_weights, make_forward
+from fedrec.training.rows import Rows, all_rows, rows_read, touched_rows
+from fedrec.training.side_by_side import Forward, Weights, copied_weights, make_forward
 from fedrec.training.windows import (
     GROUP_COST,
     JOINT_COST,
+    JOINT_GROUPS,
     Ints,
     UserStep,
     UserWindows,
+    batched_groups,
     groups_by_length,
     user_steps,
     windows_of,
@@ -60,9 +64,6 @@ class Progress:
 
 Watch = Callable[[Progress], None]
 Group = Sequence[UserWindows]
-
-# Groups, in full ones, that share a look-up of items; bounds the factors that are drawn for them.
-JOINT_GROUPS = 4
 
 
 def train_cohort(
@@ -111,42 +112,12 @@ def train_cohort(
     cost = JOINT_COST if is_joint else GROUP_COST
     groups = groups_by_length(windows, plan.max_length, plan.group_tokens, cost)
     if is_joint:
-        for some in _batched(groups, JOINT_GROUPS * plan.group_tokens):
+        for some in batched_groups(groups, JOINT_GROUPS * plan.group_tokens):
             trainer.train_jointly(some, total)
     else:
         for group in groups:
             trainer.train(group, [trainer.drawn(one) for one in group], total)
     return total.update(users[lengths < MIN_TRAINING_EVENTS])
-
-
-def rows_read(steps: Sequence[UserStep], shared: Sequence[Ints], loss: CohortLoss) -> Ints:
-    """(R,) the items whose rows a user's steps read, ascending."""
-    if loss.name == "softmax":
-        return np.arange(1, loss.num_items + 1)
-    is_read = np.zeros(loss.num_items + 1, dtype=bool)
-    for step in steps:
-        is_read[step.items] = True
-        is_read[step.targets] = True
-        if step.negatives is not None:
-            is_read[step.negatives] = True
-    for negatives in shared:
-        is_read[negatives] = True
-    return np.flatnonzero(is_read)
-
-
-def _batched(groups: Sequence[Group], max_targets: int) -> Iterator[list[Group]]:
-    """Consecutive groups with at most so many targets together, but at least one."""
-    some: list[Group] = []
-    targets = 0
-    for group in groups:
-        more = sum(one.num_targets for one in group)
-        if some and targets + more > max_targets:
-            yield some
-            some, targets = [], 0
-        some.append(group)
-        targets += more
-    if some:
-        yield some
 
 
 class _Trainer:
@@ -164,12 +135,15 @@ class _Trainer:
     ) -> None:
         self.model, self.plan, self.loss = model, plan, loss
         self.seed, self.round, self.shared, self.watch = seed, round, shared, watch
-        self.forward = make_forward(model, loss)
         self.device = device_of(model)
         self.dtype = next(model.parameters()).dtype
         with torch.no_grad():  # D is the width of an item's views, whichever parameter comes first
             one = model.look_up(torch.zeros(1, dtype=torch.long, device=self.device))
         self.width = one.views.shape[-1]
+
+    @cached_property
+    def _forward(self) -> Forward:
+        return make_forward(self.model, self.loss)
 
     def train_jointly(self, groups: Sequence[Group], total: CohortSum) -> None:
         """Add the users of some groups to the sum by one gradient."""
@@ -196,7 +170,7 @@ class _Trainer:
         needed = torch.from_numpy(rows.needed).to(self.device)
         own = copied_weights(self.model, needed)
         updates, losses = own_updates(
-            self.forward,
+            self._forward,
             own,
             steps,
             lambda step: self._unknown(needed, step),
@@ -206,7 +180,9 @@ class _Trainer:
         total.add_own(group, own, updates, losses, [self._read(steps) for steps in drawn])
 
     def _read(self, steps: Sequence[UserStep]) -> Ints:
-        return rows_read(steps, self.shared, self.loss)
+        if self.loss.name == "softmax":
+            return np.arange(1, self.loss.num_items + 1)
+        return rows_read(steps, self.shared, self.loss.num_items)
 
     def _watching(self, group: Sequence[UserWindows], own: Weights) -> AfterStep | None:
         if self.watch is None:

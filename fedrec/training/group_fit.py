@@ -72,7 +72,7 @@ def _descend(
     plan: CohortPlan,
     *,
     is_first: bool,
-) -> Sequence[Tensor]:
+) -> list[Tensor]:
     """The weights after a step of plain SGD; a sparse gradient costs what it holds.
 
     The first step makes each set's own weights, the others change them in place.

@@ -97,7 +97,8 @@ class _Encoder(torch.autograd.Function):
                 out, back = half(stream, own, layout)
                 stream = stream.add_(out) if factors is None else stream.addcmul_(out, factors)
                 ctx.backs.append((back, factors))
-        out, ctx.last = _norm(stream, *weights[-2:], layout.eps)
+        scale, shift = weights[-2:]
+        out, ctx.last = _norm(stream, scale, shift, layout.eps)
         return out
 
     @staticmethod

@@ -4,7 +4,7 @@ Everything here is a pure function of seed, round, step and user, so that a clie
 depend on who is trained beside it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -167,9 +167,11 @@ def user_steps(
     return made
 
 
-# What a group costs beside its targets, in targets: calls of small kernels, whose number hangs on
-# whether the users have weights of their own.
-GROUP_COST, JOINT_COST = 150, 600
+# What a group costs beside its targets, in targets: calls of small kernels; with weights of each
+# user's own or without.
+GROUP_COST, JOINT_COST = 300, 300
+# Groups, in full ones, that share a look-up of items; bounds the factors that are drawn for them.
+JOINT_GROUPS = 4
 
 
 def groups_by_length(
@@ -206,3 +208,20 @@ def groups_by_length(
         groups.append([windows[place] for place in order[begin[end] : end]])
         end = int(begin[end])
     return groups[::-1]
+
+
+def batched_groups(
+    groups: Sequence[list[UserWindows]], max_targets: int
+) -> Iterator[list[list[UserWindows]]]:
+    """Consecutive groups with at most so many targets together, but at least one."""
+    some: list[list[UserWindows]] = []
+    targets = 0
+    for group in groups:
+        more = sum(one.num_targets for one in group)
+        if some and targets + more > max_targets:
+            yield some
+            some, targets = [], 0
+        some.append(group)
+        targets += more
+    if some:
+        yield some
