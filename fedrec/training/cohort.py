@@ -49,7 +49,7 @@ class Progress:
 
     Attributes:
         group: U users.
-        weights: a set for each of them, as it is now; the next step changes it in place.
+        weights: a set for each of them, as it is now; what follows overwrites it.
         steps: that each has behind it.
         losses: (U,) sum of each user's losses so far.
         targets: (U,) targets of each user so far.
