@@ -1,7 +1,7 @@
 """One-person clients: our engine, a loop, a centralised pass, Flower and pfl on the same work.
 
 ``python -m benchmarks.users --source /abs/ml-1m.zip`` prints a Markdown table; ``--json FILE``
-keeps every turn. Other tables: ``--one-step``, ``--memory`` and ``--population``.
+keeps every turn. Other tables: ``--parts``, ``--one-step``, ``--memory`` and ``--population``.
 """
 
 import argparse
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.users import memory, one_step, population
+from benchmarks.users import memory, one_step, parts, population
 from benchmarks.users.about import facts_of_machine, load
 from benchmarks.users.compare import System, measure, say
 from benchmarks.users.pfl_environment import UnavailableError, python_with_pfl
@@ -64,12 +64,17 @@ def shown(processes: int) -> str:
     return "1 process" if processes == 1 else f"{processes} processes"
 
 
-def compare(asked: argparse.Namespace) -> dict[str, Any]:
-    """The table of all systems."""
+def facts_of(asked: argparse.Namespace) -> Facts:
+    """The work that is asked for, its data prepared."""
     folder = prepare(
         asked.source, format=asked.format, home=home(), min_item_events=5, min_user_events=3, seed=0
     )
-    facts = Facts(folder=str(folder), clients=asked.clients, group_tokens=asked.group_tokens)
+    return Facts(folder=str(folder), clients=asked.clients, group_tokens=asked.group_tokens)
+
+
+def compare(asked: argparse.Namespace) -> dict[str, Any]:
+    """The table of all systems."""
+    facts = facts_of(asked)
     with tempfile.TemporaryDirectory(prefix="pfl-", ignore_cleanup_errors=True) as scratch:
         pfl, missing = "", []
         if "pfl" in asked.only and asked.pfl != "skip":
@@ -101,6 +106,7 @@ def main() -> None:
     parser.add_argument("--pfl", default="install", help='a Python with pfl, "install" or "skip"')
     parser.add_argument("--gpu", choices=("cuda",), help="rows on the GPU, too")
     parser.add_argument("--one-step", action="store_true", help="one local step, cohort 32")
+    parser.add_argument("--parts", action="store_true", help="where the engine's CPU time goes")
     parser.add_argument("--memory", action="store_true", help="of a run of 6,040 users")
     parser.add_argument("--population", type=int, nargs="*", help="seconds a round, by population")
     parser.add_argument("--json", type=Path)
@@ -112,6 +118,8 @@ def main() -> None:
         found = population.table(asked.population or population.SIZES, asked.clients, asked.turns)
     elif asked.one_step:
         found = one_step.table(asked.source, asked.format, asked.clients, asked.turns)
+    elif asked.parts:
+        found = parts.table(facts_of(asked), min(asked.batch_sizes), asked.turns)
     else:
         found = compare(asked)
     print(f"\nload average before and after: {before:.1f}, {load():.1f} of {os.cpu_count()} cores")

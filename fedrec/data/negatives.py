@@ -86,14 +86,15 @@ def sampled_negatives(
     num_items = seen.shape[1] - 1
     if count < 1:
         raise ConfigError(f"loss.negatives must be 1 or more, got {count}")
-    full = int(seen[:, 1:].all(axis=1).sum())
+    drawn = rng.integers(1, num_items + 1, size=(len(seen), length * count))
+    rows, columns = np.nonzero(seen[np.arange(len(seen))[:, None], drawn])
+    # Who has seen everything has drawn nothing else: without a wrong draw there is nobody.
+    full = int(seen[np.unique(rows), 1:].all(axis=1).sum()) if len(rows) else 0
     if full:
         raise ConfigError(
             f"{full} of {len(seen)} users have all {num_items} items in their training history, "
             "so no negative is left to draw; choose a loss without sampled negatives (loss.name)"
         )
-    drawn = rng.integers(1, num_items + 1, size=(len(seen), length * count))
-    rows, columns = np.nonzero(np.take_along_axis(seen, drawn, axis=1))
     for _ in range(_PASSES):
         if not len(rows):
             break

@@ -9,6 +9,8 @@ the weights per user, where item rows are copied only if the user's training rea
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,18 +23,21 @@ from fedrec.randomness import generator
 from fedrec.training.batches import MIN_TRAINING_EVENTS
 from fedrec.training.cohort_loss import CohortLoss
 from fedrec.training.cohort_plan import CohortPlan
-from fedrec.training.cohort_sum import CohortSum, CohortUpdate
+from fedrec.training.cohort_sum import CohortSum, CohortUpdate, Group
 from fedrec.training.decay import falling
 from fedrec.training.group_fit import AfterStep, own_updates
-from fedrec.training.groups import GroupStep, all_rows, group_step, touched_rows
-from fedrec.training.joint import joint_gradient
-from fedrec.training.side_by_side import Weights, copied_weights, make_forward
+from fedrec.training.groups import GroupStep, group_step, redrawn
+from fedrec.training.joint import JointGradient
+from fedrec.training.rows import Rows, all_rows, rows_read, touched_rows
+from fedrec.training.side_by_side import Forward, Weights, copied_weights, make_forward
 from fedrec.training.windows import (
     GROUP_COST,
     JOINT_COST,
+    JOINT_GROUPS,
     Ints,
     UserStep,
     UserWindows,
+    batched_groups,
     groups_by_length,
     user_steps,
     windows_of,
@@ -45,13 +50,13 @@ class Progress:
 
     Attributes:
         group: U users.
-        weights: a set for each of them, as it is now; the next step changes it in place.
+        weights: a set for each of them, as it is now; what follows overwrites it.
         steps: that each has behind it.
         losses: (U,) sum of each user's losses so far.
         targets: (U,) targets of each user so far.
     """
 
-    group: Sequence[UserWindows]
+    group: Group
     weights: Weights
     steps: int
     losses: Tensor
@@ -104,21 +109,16 @@ def train_cohort(
     ]
     trainer = _Trainer(model, plan, loss, seed, round, shared, watch)
     total = CohortSum(model, plan, loss.num_items, seed=seed, round=round)
-    cost = JOINT_COST if plan.is_one_gradient and watch is None else GROUP_COST
-    for group in groups_by_length(windows, plan.max_length, plan.group_tokens, cost):
-        trainer.train(group, total)
+    is_joint = plan.is_one_gradient and watch is None
+    cost = JOINT_COST if is_joint else GROUP_COST
+    groups = groups_by_length(windows, plan.max_length, plan.group_tokens, cost)
+    if is_joint:
+        for some in batched_groups(groups, JOINT_GROUPS * plan.group_tokens):
+            trainer.train_jointly(some, total)
+    else:
+        for group in groups:
+            trainer.train(group, [trainer.drawn(one) for one in group], total)
     return total.update(users[lengths < MIN_TRAINING_EVENTS])
-
-
-def rows_read(
-    steps: Sequence[UserStep], shared: Sequence[Ints], plan: CohortPlan, loss: CohortLoss
-) -> Ints:
-    """(R,) the items whose rows a user's steps read, or decay, ascending."""
-    if loss.name == "softmax" or plan.weight_decay > 0:
-        return np.arange(1, loss.num_items + 1)
-    read = [part for step in steps for part in (step.items, step.targets)]
-    read += [step.negatives.ravel() for step in steps if step.negatives is not None]
-    return np.unique(np.concatenate([*read, *shared]))
 
 
 class _Trainer:
@@ -136,44 +136,68 @@ class _Trainer:
     ) -> None:
         self.model, self.plan, self.loss = model, plan, loss
         self.seed, self.round, self.shared, self.watch = seed, round, shared, watch
-        self.forward = make_forward(model, loss)
         self.device = device_of(model)
         self.dtype = next(model.parameters()).dtype
         with torch.no_grad():  # D is the width of an item's views, whichever parameter comes first
             one = model.look_up(torch.zeros(1, dtype=torch.long, device=self.device))
         self.width = one.views.shape[-1]
 
-    def train(self, group: Sequence[UserWindows], total: CohortSum) -> None:
-        """Train the users of a group and add their updates to the sum."""
-        drawn = [self._drawn(one) for one in group]
-        rows = [rows_read(steps, self.shared, self.plan, self.loss) for steps in drawn]
-        trained = [sum(len(step.targets) for step in steps) for steps in drawn]
-        if self.plan.is_one_gradient and self.watch is None:
-            needed, [step] = self._laid(group, drawn, together=True)
-            unknown = self._unknown(needed, 0)
-            gradient, losses = joint_gradient(self.model, step, needed[0], unknown, self.loss)
-            if total.add_gradient(group, gradient, losses, trained, rows):
-                return
-        # Also after a joint gradient beyond bounds: one by one, only the broken user goes.
-        needed, steps = self._laid(group, drawn, together=False)
+    @cached_property
+    def _forward(self) -> Forward:
+        return make_forward(self.model, self.loss)
+
+    def train_jointly(self, groups: Sequence[Group], total: CohortSum) -> None:
+        """Add the users of some groups to the sum by one gradient."""
+        drawn = [[self.drawn(one) for one in group] for group in groups]
+        rows = self._rows([steps for some in drawn for steps in some], together=True)
+        needed = torch.from_numpy(rows.needed).to(self.device)
+        joint = JointGradient(self.model, needed[0], self._unknown(needed, 0), self.loss)
+        losses = []
+        for group, some in zip(groups, drawn, strict=True):
+            own = Rows(rows.needed, np.zeros(len(group), dtype=np.int64), rows.place)
+            [step] = self._laid(group, some, own, together=True)
+            losses.append(joint.add(step))
+        finite = [
+            (group, means) for group, means in zip(groups, losses, strict=True) if means is not None
+        ]
+        is_fine = bool(finite) and total.add_gradient(finite, joint.total())
+        for group, some, means in zip(groups, drawn, losses, strict=True):
+            if is_fine and means is not None:
+                total.note(group, means, _trained(some), [self._read(steps) for steps in some])
+            else:  # one by one, only the broken user goes
+                self.train(group, some, total)
+
+    def train(self, group: Group, drawn: Sequence[Sequence[UserStep]], total: CohortSum) -> None:
+        """Train each user of a group on weights of its own and add their updates to the sum."""
+        rows = self._rows(drawn, together=False)
+        steps = self._laid(group, drawn, rows, together=False)
+        needed = torch.from_numpy(rows.needed).to(self.device)
         own = copied_weights(self.model, needed)
         updates, losses = own_updates(
-            self.forward,
+            self._forward,
             own,
             steps,
             lambda step: self._unknown(needed, step),
             plan=self.plan,
             after=self._watching(group, own),
         )
-        total.add_own(group, own, updates, losses, trained, rows)
+        read = [self._read(steps) for steps in drawn]
+        total.add_own(group, own, updates, losses, _trained(drawn), read)
 
-    def _watching(self, group: Sequence[UserWindows], own: Weights) -> AfterStep | None:
+    def _read(self, steps: Sequence[UserStep]) -> Ints:
+        """(R,) the items whose rows a user's steps read, or decay, ascending."""
+        if self.loss.name == "softmax" or self.plan.weight_decay > 0:
+            return np.arange(1, self.loss.num_items + 1)
+        return rows_read(steps, self.shared, self.loss.num_items)
+
+    def _watching(self, group: Group, own: Weights) -> AfterStep | None:
         if self.watch is None:
             return None
         watch = self.watch
         return lambda steps, losses, targets: watch(Progress(group, own, steps, losses, targets))
 
-    def _drawn(self, one: UserWindows) -> Sequence[UserStep]:
+    def drawn(self, one: UserWindows) -> Sequence[UserStep]:
+        """All steps of a user."""
         return user_steps(
             one,
             steps=self.plan.steps,
@@ -187,30 +211,45 @@ class _Trainer:
             round=self.round,
         )
 
-    def _laid(
-        self, group: Sequence[UserWindows], drawn: Sequence[Sequence[UserStep]], *, together: bool
-    ) -> tuple[Tensor, list[GroupStep]]:
-        """Items (S, R) and tensors of all steps, with one weight set for all users or one each."""
+    def _rows(self, drawn: Sequence[Sequence[UserStep]], *, together: bool) -> Rows:
         if self.loss.name == "softmax" or self.plan.weight_decay > 0:
-            rows = all_rows(len(group), self.loss.num_items, together=together)
-        else:
-            rows = touched_rows(drawn, self.shared, self.loss.num_items, together=together)
-        steps = [
-            group_step(
-                [steps[number] for steps in drawn],
-                rows,
-                max_length=self.plan.max_length,
-                shared=self.shared[number] if self.shared else None,
-                histories=[one.history for one in group],
-                shares=self.plan.shares([one.num_targets for one in group])
-                if together
-                else [1.0] * len(group),
-                device=self.device,
-                dtype=self.dtype,
+            return all_rows(len(drawn), self.loss.num_items, together=together)
+        return touched_rows(drawn, self.shared, self.loss.num_items, together=together)
+
+    def _laid(
+        self,
+        group: Group,
+        drawn: Sequence[Sequence[UserStep]],
+        rows: Rows,
+        *,
+        together: bool,
+    ) -> list[GroupStep]:
+        """Tensors of all steps, with one weight set for all users or one each."""
+        shares = self.plan.shares([one.num_targets for one in group]) if together else None
+        steps: list[GroupStep] = []
+        for number in range(self.plan.steps):
+            own = [steps[number] for steps in drawn]
+            facts: dict[str, Any] = {
+                "shared": self.shared[number] if self.shared else None,
+                "histories": [one.history for one in group],
+            }
+            if steps and all(
+                now.items is first[0].items for now, first in zip(own, drawn, strict=True)
+            ):
+                steps.append(redrawn(steps[0], own, rows, **facts))
+                continue
+            steps.append(
+                group_step(
+                    own,
+                    rows,
+                    max_length=self.plan.max_length,
+                    shares=shares or [1.0] * len(group),
+                    device=self.device,
+                    dtype=self.dtype,
+                    **facts,
+                )
             )
-            for number in range(self.plan.steps)
-        ]
-        return torch.from_numpy(rows.needed).to(self.device), steps
+        return steps
 
     def _unknown(self, needed: Tensor, step: int) -> Tensor | None:
         """(S * R,) items without their identity in a step, the same for all users."""
@@ -219,3 +258,8 @@ class _Trainer:
         stream = generator(self.seed, "identity", self.round, step)
         dropped = stream.random(self.loss.num_items + 1) < self.plan.identity_dropout
         return torch.from_numpy(dropped).to(self.device)[needed.reshape(-1)]
+
+
+def _trained(drawn: Sequence[Sequence[UserStep]]) -> list[int]:
+    """Targets of each user, in all steps."""
+    return [sum(len(step.targets) for step in steps) for steps in drawn]

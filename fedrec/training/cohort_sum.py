@@ -18,6 +18,7 @@ from fedrec.training.side_by_side import Weights
 from fedrec.training.windows import Ints, UserWindows
 
 Floats = NDArray[np.float64]
+Group = Sequence[UserWindows]
 
 
 @dataclass(frozen=True)
@@ -96,40 +97,37 @@ class CohortSum:
         )
 
     def add_gradient(
-        self,
-        group: Sequence[UserWindows],
-        gradient: Mapping[str, Tensor],
-        losses: Tensor,
-        trained: Sequence[int],
-        rows: Sequence[Ints],
+        self, groups: Sequence[tuple[Group, Tensor]], gradient: Mapping[str, Tensor]
     ) -> bool:
         """Add one step along a joint gradient.
 
-        False, and nothing added, if a user of the group may have to be left out. How long each
+        False, and nothing added, if a user of the groups may have to be left out. How long each
         user's update is, the sum does not say. One beyond the bound makes the sum longer than half
         of the lightest user's bound, unless the others together pull as far against it.
 
         Args:
-            group: U users.
+            groups: users, and the mean loss (U,) of each.
             gradient: of the sum of their weighted mean losses, by parameter name.
-            losses: (U,) mean loss of each.
-            trained: targets of each.
-            rows: items whose rows each one read.
         """
-        shares = self.plan.shares([one.num_targets for one in group])
+        shares = self.plan.shares([one.num_targets for group, _ in groups for one in group])
         norm = self.plan.learning_rate * float(_norms(gradient.values(), sets=1))
         is_fine = norm <= min(shares) * self.largest / 2  # NaN is beyond any bound
-        if not (is_fine and bool((losses.abs() <= LARGEST_LOSS).all())):
+        if not is_fine or any(bool((means.abs() > LARGEST_LOSS).any()) for _, means in groups):
             return False
         for name, part in gradient.items():
             self.total[name].sub_(part, alpha=self.plan.learning_rate)
+        return True
+
+    def note(
+        self, group: Group, losses: Tensor, trained: Sequence[int], rows: Sequence[Ints]
+    ) -> None:
+        """Note whose joint gradient was added; the arguments are those of ``add_own``."""
         for one, loss, count, read in zip(group, losses.tolist(), trained, rows, strict=True):
             self._note(one, loss, float("nan"), count, read)
-        return True
 
     def add_own(
         self,
-        group: Sequence[UserWindows],
+        group: Group,
         weights: Weights,
         updates: dict[str, Tensor],
         losses: Tensor,
@@ -170,7 +168,7 @@ class CohortSum:
         self.touched[read] += 1 if self.plan.weighting == "uniform" else one.num_targets
 
     def _sent(
-        self, group: Sequence[UserWindows], weights: Weights, updates: dict[str, Tensor]
+        self, group: Group, weights: Weights, updates: dict[str, Tensor]
     ) -> dict[str, Tensor]:
         """What arrives of the users' updates; the scale of rounding takes clipping's factor along.
 
@@ -195,7 +193,7 @@ class CohortSum:
         for name, update in updates.items():
             if name in weights.rows:
                 own = update.view(weights.sets, -1, *update.shape[1:])
-                scaled = own * shares.view(-1, *[1] * (own.ndim - 1))
+                scaled = own.mul_(shares.view(-1, *[1] * (own.ndim - 1)))  # nobody needs it again
                 # A group is summed in its own precision: its rows are many more than the items.
                 joint = torch.zeros_like(self.total[name], dtype=update.dtype)
                 joint.index_add_(0, weights.needed.reshape(-1), scaled.reshape(update.shape))

@@ -33,28 +33,34 @@ def own_updates(
         plan: optimiser, rate and pulls.
         after: called before the first step and after each.
     """
-    arrays = list(weights.trained.values())
     starts = [weights.start[name] for name in weights.trained]
-    optimizer = None if plan.optimizer == "sgd" else _adam(plan, arrays)
+    optimizer = None
+    if plan.optimizer != "sgd":
+        own = {name: array.detach().clone() for name, array in weights.trained.items()}
+        weights.trained.update({name: array.requires_grad_() for name, array in own.items()})
+        optimizer = _adam(plan, list(weights.trained.values()))
     summed = torch.zeros_like(steps[0].counts)
     counted = torch.zeros_like(summed)
     if after is not None:
         after(0, summed, counted)
     for number, step in enumerate(steps):
+        arrays = list(weights.trained.values())
         losses = forward(weights, step, unknown(number)) * step.is_real
         means = losses.sum(dim=1) / step.counts
         # Users are independent: the gradient of the sum holds each user's own gradient.
         gradients = torch.autograd.grad((losses * step.emphasis).sum(), arrays)
         if optimizer is None:
-            _descend(arrays, gradients, starts, plan)
+            arrays = _descend(arrays, gradients, starts, plan, is_first=number == 0)
+            weights.trained.update(zip(weights.trained, arrays, strict=True))
         else:
             _follow(optimizer, arrays, gradients, starts, plan.proximal_mu)
         summed += (means * step.counts).detach()
         counted += step.counts
         if after is not None:
             after(number + 1, summed, counted)
+    # Nothing looks at the weights any more, so that updates may take their place.
     updates = {
-        name: array.detach() - weights.start[name] for name, array in weights.trained.items()
+        name: array.detach().sub_(weights.start[name]) for name, array in weights.trained.items()
     }
     return updates, summed / counted
 
@@ -64,15 +70,30 @@ def _descend(
     gradients: Sequence[Tensor],
     starts: Sequence[Tensor],
     plan: CohortPlan,
-) -> None:
-    """A step of plain SGD; a sparse gradient costs what it holds."""
+    *,
+    is_first: bool,
+) -> list[Tensor]:
+    """The weights after a step of plain SGD; a sparse gradient costs what it holds.
+
+    The first step makes each set's own weights, the others change them in place.
+    """
+    rate, after = plan.learning_rate, []
+    # w - rate * (g + decay * w + mu * (w - start)), the two pulls first.
+    rest = 1 - rate * (plan.weight_decay + plan.proximal_mu)
     with torch.no_grad():
         for array, gradient, start in zip(arrays, gradients, starts, strict=True):
-            # w - rate * (g + decay * w + mu * (w - start)), the two pulls first.
-            rest = 1 - plan.learning_rate * (plan.weight_decay + plan.proximal_mu)
-            if rest != 1:
-                array.mul_(rest).add_(start, alpha=plan.learning_rate * plan.proximal_mu)
-            array.add_(gradient, alpha=-plan.learning_rate)
+            if is_first:
+                whole = start if plan.weight_decay == 0 else start * (1 - rate * plan.weight_decay)
+                if gradient.is_sparse:
+                    array = whole.clone().add_(gradient, alpha=-rate)
+                else:
+                    array = torch.add(whole, gradient, alpha=-rate)
+            else:
+                if rest != 1:
+                    array.mul_(rest).add_(start, alpha=rate * plan.proximal_mu)
+                array.add_(gradient, alpha=-rate)
+            after.append(array.requires_grad_())
+    return after
 
 
 def _follow(

@@ -1,17 +1,18 @@
-"""The users of a group side by side: padded tensors of one step, and the rows they touch.
+"""The users of a group side by side: padded tensors of one step.
 
 A group's windows lie in two rectangles, one of full windows and one of the users' short windows:
 cut that way, users alike in length need next to no padding.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from fedrec.training.rows import Rows
 from fedrec.training.windows import Ints, UserStep
 
 
@@ -36,13 +37,6 @@ class Rectangle:
         own = array.narrow(axis + 1, self.first, self.count * self.length)
         shape = (*array.shape[:axis], len(self.lengths), self.length, *array.shape[axis + 2 :])
         return own.reshape(shape)
-
-    def put(self, array: Tensor, windows: Tensor) -> None:
-        """Write windows (U * B, L, D) to where they lie in an array (U, M, D)."""
-        own = array.narrow(1, self.first, self.count * self.length)
-        own.view(-1, self.count, *windows.shape[1:]).copy_(
-            windows.view(-1, self.count, *windows.shape[1:])
-        )
 
 
 @dataclass(frozen=True)
@@ -72,69 +66,6 @@ class GroupStep:
     is_real: Tensor
     counts: Tensor
     emphasis: Tensor
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Which rows of the item arrays each of S weight sets holds a copy of.
-
-    Attributes:
-        needed: (S, R) item numbers, padded with 0; 0 is always among them.
-        owner: (U,) weight set of each user.
-        place: (S, V + 1) where an item lies among its set's rows; undefined where it does not.
-    """
-
-    needed: Ints
-    owner: Ints
-    place: NDArray[np.int32]
-
-    def of(self, items: Ints) -> Ints:
-        """Rows of the flattened (S * R) table for items (U, ...) of each user."""
-        owner = self.owner.reshape(-1, *[1] * (items.ndim - 1))
-        return np.asarray(self.place[owner, items] + owner * self.needed.shape[1])
-
-
-def touched_rows(
-    users: Sequence[Sequence[UserStep]], shared: Sequence[Ints], num_items: int, *, together: bool
-) -> Rows:
-    """The rows that training reads, of each user alone or of all of them together.
-
-    Rows that no loss reads have no gradient: plain SGD, and Adam that starts afresh, leave them
-    where they are, so copying the others alone is exact.
-
-    Args:
-        users: steps of each of U users.
-        shared: negatives (K,) of each step that all users share.
-        num_items: V.
-        together: one weight set for all users, for a single joint gradient.
-    """
-    owner = np.zeros(len(users), dtype=np.int64) if together else np.arange(len(users))
-    is_read = np.zeros((int(owner[-1]) + 1, num_items + 1), dtype=bool)
-    is_read[:, 0] = True
-    for negatives in shared:
-        is_read[:, negatives] = True
-    for number, steps in zip(owner, users, strict=True):
-        for step in steps:
-            is_read[number, step.items] = True
-            is_read[number, step.targets] = True
-            if step.negatives is not None:
-                is_read[number, step.negatives] = True
-    return rows_where(is_read, owner)
-
-
-def all_rows(num_users: int, num_items: int, *, together: bool) -> Rows:
-    """Every row: for losses over the whole catalogue and for weight decay."""
-    owner = np.zeros(num_users, dtype=np.int64) if together else np.arange(num_users)
-    return rows_where(np.ones((int(owner[-1]) + 1, num_items + 1), dtype=bool), owner)
-
-
-def rows_where(is_read: NDArray[np.bool_], owner: Ints) -> Rows:
-    """Rows from flags (S, V + 1)."""
-    place = np.cumsum(is_read, axis=1, dtype=np.int32) - 1
-    sets, items = np.nonzero(is_read)
-    needed = np.zeros((len(is_read), int(place[:, -1].max()) + 1), dtype=np.int64)
-    needed[sets, place[sets, items]] = items
-    return Rows(needed, owner, place)
 
 
 def group_step(
@@ -186,26 +117,8 @@ def group_step(
         axis=1,
     )
 
-    def spread(arrays: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
-        """(U, M, ...) from each user's (m, ...), which are in the order of the columns."""
-        joined = np.concatenate(arrays)
-        out = np.zeros((*is_real.shape, *joined.shape[1:]), dtype=np.int64)
-        out[is_real] = joined
-        return out
-
-    def sent(array: NDArray[np.generic] | None) -> Tensor | None:
-        return None if array is None else torch.from_numpy(array).to(device)
-
-    negatives = refused = None
-    if steps[0].negatives is not None:
-        own = [step.negatives for step in steps if step.negatives is not None]
-        negatives = rows.of(spread(own))
-    if shared is not None:
-        negatives = rows.of(np.broadcast_to(shared, (users, len(shared))))
-        refused = np.stack([np.isin(shared, history) for history in histories])
-    keep = _joined_factors(steps, is_real)
     counts = is_real.sum(axis=1)
-    return GroupStep(
+    laid = GroupStep(
         rectangles=[
             Rectangle(
                 first,
@@ -216,16 +129,64 @@ def group_step(
             for first, (count, length), real in zip((0, wide), shapes, real_lengths, strict=True)
             if count * length
         ],
-        places=torch.from_numpy(rows.of(spread([step.items for step in steps]))).to(device),
-        from_end=torch.from_numpy(from_end).to(device),
-        keep=None if keep is None else keep.to(device, dtype),
-        targets=torch.from_numpy(rows.of(spread([step.targets for step in steps]))).to(device),
-        negatives=sent(negatives),
-        refused=sent(refused),
+        places=_sent(rows.of(_spread([step.items for step in steps], is_real)), device),
+        from_end=_sent(from_end, device),
+        keep=None,
+        targets=_sent(rows.of(_spread([step.targets for step in steps], is_real)), device),
+        negatives=None,
+        refused=None,
         is_real=torch.from_numpy(is_real).to(device, dtype),
         counts=torch.from_numpy(counts).to(device, dtype),
         emphasis=torch.from_numpy(is_real * (np.array(shares) / counts)[:, None]).to(device, dtype),
     )
+    return redrawn(laid, steps, rows, shared=shared, histories=histories)
+
+
+def redrawn(
+    laid: GroupStep,
+    steps: Sequence[UserStep],
+    rows: Rows,
+    *,
+    shared: Ints | None,
+    histories: Sequence[NDArray[np.integer]],
+) -> GroupStep:
+    """A step over windows that are laid out already, with its own negatives and factors.
+
+    Args:
+        laid: a step over the same windows.
+        steps: of each user.
+        rows: where items lie.
+        shared: (K,) negatives that all users share, or none.
+        histories: of each user, for what to refuse among the shared negatives.
+    """
+    is_real = laid.is_real.cpu().numpy() > 0
+    device, dtype = laid.is_real.device, laid.is_real.dtype
+    negatives = refused = None
+    if steps[0].negatives is not None:
+        own = [step.negatives for step in steps if step.negatives is not None]
+        negatives = _sent(rows.of(_spread(own, is_real)), device)
+    if shared is not None:
+        negatives = _sent(rows.of(np.broadcast_to(shared, (len(steps), len(shared)))), device)
+        refused = _sent(np.stack([np.isin(shared, history) for history in histories]), device)
+    keep = _joined_factors(steps, is_real)
+    return replace(
+        laid,
+        keep=None if keep is None else keep.to(device, dtype),
+        negatives=negatives,
+        refused=refused,
+    )
+
+
+def _spread(arrays: Sequence[Ints], is_real: NDArray[np.bool_]) -> Ints:
+    """(U, M, ...) from each user's (m, ...), which are in the order of the columns."""
+    joined = np.concatenate(arrays)
+    out = np.zeros((*is_real.shape, *joined.shape[1:]), dtype=np.int64)
+    out[is_real] = joined
+    return out
+
+
+def _sent(array: NDArray[np.generic], device: torch.device) -> Tensor:
+    return torch.from_numpy(array).to(device)
 
 
 def _joined_factors(steps: Sequence[UserStep], is_real: NDArray[np.bool_]) -> Tensor | None:

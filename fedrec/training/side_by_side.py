@@ -21,7 +21,8 @@ class Weights:
     """Arrays of S weight sets.
 
     Attributes:
-        trained: dense parameters (S, ...), those with a row per item (S * R, D); leaves.
+        trained: dense parameters (S, ...), those with a row per item (S * R, D); leaves. Before
+            the first step they are views of ``start``, which all sets share.
         start: what the trained arrays began with, of a shape that broadcasts to theirs.
         frozen: buffers with a row per item, (S * R, ...).
         rows: names with a row per item among the trained ones.
@@ -29,7 +30,7 @@ class Weights:
         numbers: (S * R,) the numbers by which the model looks these items up.
     """
 
-    trained: Mapping[str, Tensor]
+    trained: dict[str, Tensor]
     start: Mapping[str, Tensor]
     frozen: Mapping[str, Tensor]
     rows: frozenset[str]
@@ -43,7 +44,10 @@ class Weights:
 
 
 def copied_weights(model: Recommender, needed: Tensor) -> Weights:
-    """One weight set for each row of ``needed`` (S, R), all equal to the model's weights."""
+    """One weight set for each row of ``needed`` (S, R), all equal to the model's weights.
+
+    No dense array is copied yet: products with one weight set of all cost less.
+    """
     items = set(model.item_arrays)
     flat = needed.reshape(-1)
     start, trained = {}, {}
@@ -52,10 +56,10 @@ def copied_weights(model: Recommender, needed: Tensor) -> Weights:
             continue
         if name in items:
             start[name] = parameter.detach().index_select(0, flat)
-            trained[name] = start[name].clone()
+            trained[name] = start[name].detach()
         else:
             start[name] = parameter.detach()[None]
-            trained[name] = start[name].repeat(len(needed), *[1] * parameter.ndim)
+            trained[name] = start[name].expand(len(needed), *parameter.shape).detach()
         trained[name].requires_grad_()
     frozen = {
         name: buffer.index_select(0, flat)

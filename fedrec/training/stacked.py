@@ -16,14 +16,14 @@ from torch.nn import functional
 from fedrec.models.gate import ContextGate
 from fedrec.models.recommender import ItemTable, Recommender
 from fedrec.models.sasrec import SASRec
-from fedrec.models.transformer import SITES_PER_BLOCK, Block, CausalTransformer
-from fedrec.training.attention import causal_attention
+from fedrec.models.transformer import Block, CausalTransformer
 from fedrec.training.groups import GroupStep, Rectangle
-from fedrec.training.stacked_layers import StackedLayerNorm, StackedLinear, normed_linear
+from fedrec.training.stacked_encoder import BlockWeights, Layout, encoded
+from fedrec.training.stacked_layers import StackedLayerNorm, StackedLinear
 
 
 class StackedBlock(Block):
-    """A block over windows of more than one length: only attention minds where they end."""
+    """Holds a block's arrays; ``stacked_encoder`` computes with them."""
 
     def __init__(self, plain: Block) -> None:
         nn.Module.__init__(self)
@@ -31,14 +31,10 @@ class StackedBlock(Block):
         for name, child in plain.named_children():
             setattr(self, name, stacked(child))
 
-    def over(self, x: Tensor, parts: Sequence[Rectangle], keep: Tensor | None) -> Tensor:
-        """Return (U, M, D) for positions (U, M, D) that lie in rectangles; see ``Block``."""
-        joint = normed_linear(self.attention_norm, self.query_key_value, x)
-        attended = self.attention_out(causal_attention(joint, parts, self.num_heads))
-        x = x + (attended if keep is None else attended * keep[0])
-        fed = self.feed_out(functional.gelu(normed_linear(self.feed_norm, self.feed_in, x)))
-        out: Tensor = x + (fed if keep is None else fed * keep[1])
-        return out
+    @property
+    def weights(self) -> BlockWeights:
+        """The arrays."""
+        return BlockWeights(*self.parameters())
 
 
 class StackedTransformer(CausalTransformer):
@@ -67,18 +63,19 @@ class StackedTransformer(CausalTransformer):
             parts: where windows lie among the M columns.
             keep: (sites, U, M, D) dropout factors or none.
         """
-        sets, longest, width = self.positions.shape
+        sets, longest, _ = self.positions.shape
         first = torch.arange(sets, device=x.device).repeat_interleave(len(x) // sets) * longest
-        places = from_end + first[:, None]
-        flat = self.positions.view(-1, width).index_select(0, places.view(-1))
-        x = x + flat.view_as(x)
-        if keep is not None:
-            x = x * keep[0]
-        for number, block in enumerate(cast(Sequence[StackedBlock], self.blocks)):
-            site = 1 + SITES_PER_BLOCK * number
-            x = block.over(x, parts, None if keep is None else keep[site : site + SITES_PER_BLOCK])
-        out: Tensor = self.final_norm(x)
-        return out
+        blocks = list(cast(Sequence[StackedBlock], self.blocks))
+        layout = Layout(
+            (from_end + first[:, None]).view(-1),
+            parts,
+            keep,
+            blocks[0].num_heads if blocks else 1,
+            self.final_norm.eps,
+        )
+        final = self.final_norm
+        weights = [block.weights for block in blocks]
+        return encoded(x, layout, self.positions, weights, final.weight, final.bias)
 
 
 class StackedGate(ContextGate):

@@ -4,7 +4,7 @@ Everything here is a pure function of seed, round, step and user, so that a clie
 depend on who is trained beside it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -136,41 +136,42 @@ def user_steps(
         round: from 1.
     """
     seen = history_mask([windows.history], num_items) if own_negatives else None
-    made = []
+    made: list[UserStep] = []
     for step in range(steps):
         chosen = windows_in_step(windows, batch_size, seed=seed, round=round, step=step)
-        lengths = windows.lengths[chosen]
-        # Place t of a window that starts at s reads history[s + t].
-        first = np.cumsum(lengths) - lengths
-        places = np.arange(lengths.sum()) + np.repeat(windows.starts[chosen] - first, lengths)
-        negatives = None
+        if made and len(chosen) == len(windows.starts):
+            lengths, items, targets = made[0].lengths, made[0].items, made[0].targets
+        else:
+            lengths = windows.lengths[chosen]
+            # Place t of a window that starts at s reads history[s + t].
+            first = np.cumsum(lengths) - lengths
+            places = np.arange(lengths.sum()) + np.repeat(windows.starts[chosen] - first, lengths)
+            items = windows.history[places].astype(np.int64)
+            targets = windows.history[places + 1].astype(np.int64)
+        negatives = keep = None
         if seen is not None:
             stream = generator(seed, "negatives", round, step, windows.user)
-            negatives = sampled_negatives(stream, seen, len(places), own_negatives)[0]
-        keep = keep_factors(
-            np.array([windows.user]),
-            np.array([len(places)]),
-            num_sites=num_sites,
-            width=width,
-            dropout=dropout,
-            path=(round, step),
-            seed=seed,
-        )
-        made.append(
-            UserStep(
-                lengths=lengths,
-                items=windows.history[places].astype(np.int64),
-                targets=windows.history[places + 1].astype(np.int64),
-                negatives=negatives,
-                keep=None if keep is None else keep[:, 0],
+            negatives = sampled_negatives(stream, seen, len(items), own_negatives)[0]
+        if dropout > 0:
+            factors = keep_factors(
+                np.array([windows.user]),
+                np.array([len(items)]),
+                num_sites=num_sites,
+                width=width,
+                dropout=dropout,
+                path=(round, step),
+                seed=seed,
             )
-        )
+            keep = None if factors is None else factors[:, 0]
+        made.append(UserStep(lengths, items, targets, negatives, keep))
     return made
 
 
-# What a group costs beside its targets, in targets: calls of small kernels, whose number hangs on
-# whether the users have weights of their own.
-GROUP_COST, JOINT_COST = 150, 600
+# What a group costs beside its targets, in targets: calls of small kernels; with weights of each
+# user's own or without.
+GROUP_COST, JOINT_COST = 300, 300
+# Groups, in full ones, that share a look-up of items; bounds the factors that are drawn for them.
+JOINT_GROUPS = 4
 
 
 def groups_by_length(
@@ -207,3 +208,20 @@ def groups_by_length(
         groups.append([windows[place] for place in order[begin[end] : end]])
         end = int(begin[end])
     return groups[::-1]
+
+
+def batched_groups(
+    groups: Sequence[list[UserWindows]], max_targets: int
+) -> Iterator[list[list[UserWindows]]]:
+    """Consecutive groups with at most so many targets together, but at least one."""
+    some: list[list[UserWindows]] = []
+    targets = 0
+    for group in groups:
+        more = sum(one.num_targets for one in group)
+        if some and targets + more > max_targets:
+            yield some
+            some, targets = [], 0
+        some.append(group)
+        targets += more
+    if some:
+        yield some

@@ -1,0 +1,85 @@
+"""Which rows of the item arrays training reads, and where their copies lie."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedrec.training.windows import Ints, UserStep
+
+
+def rows_read(steps: Sequence[UserStep], shared: Sequence[Ints], num_items: int) -> Ints:
+    """(R,) the items whose rows a user's steps read, ascending."""
+    is_read = np.zeros(num_items + 1, dtype=bool)
+    for step in steps:
+        is_read[step.items] = True
+        is_read[step.targets] = True
+        if step.negatives is not None:
+            is_read[step.negatives] = True
+    for negatives in shared:
+        is_read[negatives] = True
+    return np.flatnonzero(is_read)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Which rows of the item arrays each of S weight sets holds a copy of.
+
+    Attributes:
+        needed: (S, R) item numbers, padded with 0; 0 is always among them.
+        owner: (U,) weight set of each user.
+        place: (S, V + 1) where an item lies among its set's rows; undefined where it does not.
+    """
+
+    needed: Ints
+    owner: Ints
+    place: NDArray[np.int32]
+
+    def of(self, items: Ints) -> Ints:
+        """Rows of the flattened (S * R) table for items (U, ...) of each user."""
+        owner = self.owner.reshape(-1, *[1] * (items.ndim - 1))
+        return np.asarray(self.place[owner, items] + owner * self.needed.shape[1])
+
+
+def touched_rows(
+    users: Sequence[Sequence[UserStep]], shared: Sequence[Ints], num_items: int, *, together: bool
+) -> Rows:
+    """The rows that training reads, of each user alone or of all of them together.
+
+    Rows that no loss reads have no gradient: plain SGD, and Adam that starts afresh, leave them
+    where they are, so copying the others alone is exact.
+
+    Args:
+        users: steps of each of U users.
+        shared: negatives (K,) of each step that all users share.
+        num_items: V.
+        together: one weight set for all users, for a single joint gradient.
+    """
+    owner = np.zeros(len(users), dtype=np.int64) if together else np.arange(len(users))
+    is_read = np.zeros((int(owner[-1]) + 1, num_items + 1), dtype=bool)
+    is_read[:, 0] = True
+    for negatives in shared:
+        is_read[:, negatives] = True
+    for number, steps in zip(owner, users, strict=True):
+        for step in steps:
+            is_read[number, step.items] = True
+            is_read[number, step.targets] = True
+            if step.negatives is not None:
+                is_read[number, step.negatives] = True
+    return rows_where(is_read, owner)
+
+
+def all_rows(num_users: int, num_items: int, *, together: bool) -> Rows:
+    """Every row: for losses over the whole catalogue and for weight decay."""
+    owner = np.zeros(num_users, dtype=np.int64) if together else np.arange(num_users)
+    return rows_where(np.ones((int(owner[-1]) + 1, num_items + 1), dtype=bool), owner)
+
+
+def rows_where(is_read: NDArray[np.bool_], owner: Ints) -> Rows:
+    """Rows from flags (S, V + 1)."""
+    place = np.cumsum(is_read, axis=1, dtype=np.int32) - 1
+    sets, items = np.nonzero(is_read)
+    needed = np.zeros((len(is_read), int(place[:, -1].max()) + 1), dtype=np.int64)
+    needed[sets, place[sets, items]] = items
+    return Rows(needed, owner, place)
