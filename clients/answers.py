@@ -159,11 +159,12 @@ def answer_evaluate(message: Message, config: Config, partition: int) -> RecordD
     arrays = {f"rank/{name}": ranks for name, ranks in held_out.ranks.items()}
     arrays |= {
         "users": held_out.users,
-        "targets": held_out.targets,
         "candidates": held_out.num_candidates,
         "events": holding.dataset.sequences.lengths()[held_out.users],
         "gates": held_out.gates,
     }
+    if config.federation.share_counts:
+        arrays["targets"] = held_out.targets
     if personal is not None:
         arrays["personal"] = personal
     return RecordDict(

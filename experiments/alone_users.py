@@ -31,8 +31,8 @@ def plan_alone(config: Config, optimizer: Local, num_users: int) -> CohortPlan:
     A federation takes each user ``rounds * cohort / users`` times on average, for ``local.steps``
     steps (or ``local.epochs`` passes) each time: so many steps, at least one, are done here in one
     go. They are the steps of the central reference's optimiser, whose state is kept: a rate that
-    makes sense for one step between two averages makes none for a training. Nothing is clipped,
-    rounded or pulled anywhere, since nothing is sent.
+    makes sense for one step between two averages makes none for a training. The rate stays what it
+    is (no ``decay-rounds``). Nothing is clipped, rounded or pulled, since nothing is sent.
 
     Args:
         config: of the run.

@@ -162,7 +162,7 @@ class Local:
         count("local.decay-rounds", self.decay_rounds, 0)
         share("local.beta-1", self.beta_1)
         share("local.beta-2", self.beta_2)
-        rate("local.epsilon", self.epsilon, positive=False)
+        rate("local.epsilon", self.epsilon)
         rate("local.weight-decay", self.weight_decay, positive=False)
         rate("local.clip-norm", self.clip_norm, positive=False)
         one_of("local.optimizer-state", self.optimizer_state, ("keep", "reset"))

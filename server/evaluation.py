@@ -111,6 +111,7 @@ def evaluate(
             ranks=len(protocols),
             views=federation.num_views,
             is_first=number == 0,
+            names_items=plan.share_counts,
         )
     else:
         travelled = sum(array_bytes(message.content) for message in messages)
@@ -128,6 +129,7 @@ def evaluate(
             num_items=len(federation.frequency) - 1,
             num_gates=federation.num_views if scorer == "model" else 0,
             personal=is_private and partition in accepted,
+            names_items=plan.share_counts,
         )
 
     found = sort_replies(replies, census.partition_of, chosen, read, absent)

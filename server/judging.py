@@ -32,7 +32,7 @@ class Judged:
     Attributes:
         users: (U,) global numbers.
         partitions: (U,) who holds them.
-        targets: (U,) held-out items.
+        targets: (U,) held-out items, or none where they stay with the clients.
         events: (U,) length of each whole sequence.
         ranks: protocol -> (U,).
         personal: (U,) ranks of the personalised models, or none.
@@ -42,7 +42,7 @@ class Judged:
 
     users: np.ndarray
     partitions: np.ndarray
-    targets: np.ndarray
+    targets: np.ndarray | None
     events: np.ndarray
     ranks: Mapping[str, np.ndarray]
     personal: np.ndarray | None
@@ -72,7 +72,7 @@ def judged(ranks: Mapping[int, NamedArrays]) -> Judged:
     return Judged(
         users=joined("users")[order],
         partitions=held_by[order],
-        targets=joined("targets")[order],
+        targets=joined("targets")[order] if "targets" in first else None,
         events=joined("events")[order],
         ranks={
             name.removeprefix("rank/"): joined(name)[order]
@@ -137,7 +137,7 @@ def final_metrics(
     ranks, sizes = found.ranks[main], found.num_candidates(main)
     # The input of the test holds everything but the last event.
     kinds = {"history length": by_history_length(found.events - 1)}
-    if counts is not None:
+    if counts is not None and found.targets is not None:
         kinds["item popularity"] = by_popularity(found.targets, counts)
     slices = {
         name: slice_metrics(kind, ranks, sizes, seed=seed, at=at, resamples=resamples)

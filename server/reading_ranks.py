@@ -37,6 +37,7 @@ def read_ranks(
     num_items: int,
     num_gates: int,
     personal: bool,
+    names_items: bool = True,
 ) -> NamedArrays:
     """The arrays of an evaluate reply.
 
@@ -49,6 +50,7 @@ def read_ranks(
         num_items: V.
         num_gates: weights that the scorer gives to each user's views.
         personal: whether the client has a personalised model to rank with.
+        names_items: whether it says which items were ranked (``federation.share-counts``).
 
     Raises:
         RefusedError: it does not answer this round, or its ranks cannot be.
@@ -57,7 +59,7 @@ def read_ranks(
     record = reply.content.array_records.get(protocol.RANKS)
     if record is None:
         raise RefusedError("lacks the record of ranks")
-    fields = _fields(protocols, num_items, personal)
+    fields = _fields(protocols, num_items, personal, names_items)
     if set(record) != set(fields):
         raise RefusedError(f"its arrays {sorted(set(record) ^ set(fields))} are on one side only")
     found: NamedArrays = {}
@@ -84,17 +86,20 @@ def read_ranks(
     return found
 
 
-def _fields(protocols: Sequence[str], num_items: int, personal: bool) -> dict[str, _Field]:
+def _fields(
+    protocols: Sequence[str], num_items: int, personal: bool, names_items: bool
+) -> dict[str, _Field]:
     """The arrays that a reply must hold."""
     rank = _Field("iuf", np.float64, 1, num_items)
     fields = {
         "users": _Field("iu", np.int64, 0, LARGEST),
-        "targets": _Field("iu", np.int64, 1, num_items),
         "candidates": _Field("iu", np.int64, 1, num_items),
         "events": _Field("iu", np.int64, 1, LARGEST),
         "gates": _Field("f", np.float32, 0, 1 + ROUNDING, axes=2),
     }
     fields |= {f"rank/{name}": rank for name in protocols}
+    if names_items:
+        fields["targets"] = _Field("iu", np.int64, 1, num_items)
     return fields | ({"personal": rank} if personal else {})
 
 

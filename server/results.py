@@ -113,7 +113,7 @@ def _write_tables(
         "original_id": [original[int(user)] for user in test.users],
         "partition": test.partitions,
         "events": test.events,
-        "target": test.targets,
+        **({} if test.targets is None else {"target": test.targets}),
         "rank": ranks,
         "HR@10": hr(ranks, 10).astype(np.int64),
         "NDCG@10": ndcg(ranks, 10),
@@ -131,6 +131,8 @@ def _write_tables(
     write_csv(path / "items.csv", items)
     arrays: dict[str, Any] = {f"rank_{name}": each for name, each in test.ranks.items()}
     arrays |= {f"validation_rank_{n}": each for n, each in found["validation"].ranks.items()}
+    if test.targets is not None:
+        arrays["target"] = test.targets
     packed = io.BytesIO()
-    np.savez_compressed(packed, user=test.users, target=test.targets, **arrays)
+    np.savez_compressed(packed, user=test.users, **arrays)
     replace_file(path / "ranks.npz", packed.getvalue())

@@ -55,7 +55,7 @@ _COMPARE_CLIENTS = (
     flower.Bulyan,
 )
 _NO_DEFAULT = inspect.Parameter.empty
-_ABOVE_ZERO = ("client_learning_rate", "num_nodes_to_select")
+_ABOVE_ZERO = ("client_learning_rate", "num_nodes_to_select", "epsilon")
 
 
 def make_strategy(name: str, options: str) -> Strategy:

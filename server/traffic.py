@@ -27,7 +27,7 @@ from server.selection import Population
 
 ROW_NUMBER = 4  # bytes of an item's number, where rows are named one by one
 NUMBER = 8  # bytes of a rank, and of each number that comes with it
-ABOUT_RANKS = ("user", "target", "candidates", "events")
+ABOUT_RANKS = ("user", "candidates", "events")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +75,14 @@ class UserTraffic:
         return len(rows) * self.dense_up + int(rows.sum()) * self.row_up + self.naming(rows)
 
     def evaluation(
-        self, asked: int, replied: int, *, ranks: int, views: int, is_first: bool
+        self,
+        asked: int,
+        replied: int,
+        *,
+        ranks: int,
+        views: int,
+        is_first: bool,
+        names_items: bool,
     ) -> int:
         """Bytes to users who rank their held-out item among the catalogue, and back.
 
@@ -85,9 +92,10 @@ class UserTraffic:
             ranks: of the item, one for each protocol.
             views: whose gate weights come with them.
             is_first: whether the frozen table comes with it: training counts it apart.
+            names_items: whether each says which item it ranked.
         """
         down = self.judged + (self.table if is_first else 0)
-        up = NUMBER * (len(ABOUT_RANKS) + ranks) + BYTES["float32"] * views
+        up = NUMBER * (len(ABOUT_RANKS) + names_items + ranks) + BYTES["float32"] * views
         return asked * down + replied * up
 
 

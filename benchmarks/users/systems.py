@@ -21,6 +21,7 @@ def engine(work: Work, users: Sequence[int], turn: int, _: int) -> Totals:
         learning_rate=RATE,
         max_length=work.facts.length,
         group_tokens=work.facts.group_tokens,
+        outlier_limit=100.0,  # as every run has it
     )
     done = train_cohort(
         work.model,

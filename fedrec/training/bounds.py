@@ -1,7 +1,9 @@
 """How far one user's training may go: what lies beyond is an accident or a lie, never learning.
 
 The bounds hang on the sent weights and the config alone, never on what other users do: who is left
-out must not depend on who trains beside it, nor on which partition holds it.
+out must not depend on who trains beside it, nor on which partition holds it. (One step of plain SGD
+without clipping or rounding is trained as one gradient: there, users beyond the bound who pull
+against each other are not told from honest ones.)
 """
 
 import math

@@ -28,12 +28,13 @@ from fedrec.training.decay import falling
 from fedrec.training.group_fit import AfterStep, own_updates
 from fedrec.training.groups import GroupStep, group_step, redrawn
 from fedrec.training.joint import JointGradient
-from fedrec.training.rows import Rows, all_rows, rows_read, touched_rows
+from fedrec.training.rows import Rows, all_rows, most_sets, rows_read, touched_rows
 from fedrec.training.side_by_side import Forward, Weights, copied_weights, make_forward
 from fedrec.training.windows import (
     GROUP_COST,
     JOINT_COST,
     JOINT_GROUPS,
+    MAX_GROUP,
     Ints,
     UserStep,
     UserWindows,
@@ -111,7 +112,8 @@ def train_cohort(
     total = CohortSum(model, plan, loss.num_items, seed=seed, round=round)
     is_joint = plan.is_one_gradient and watch is None
     cost = JOINT_COST if is_joint else GROUP_COST
-    groups = groups_by_length(windows, plan.max_length, plan.group_tokens, cost)
+    most = MAX_GROUP if is_joint else trainer.most_users
+    groups = groups_by_length(windows, plan.max_length, plan.group_tokens, cost, most)
     if is_joint:
         for some in batched_groups(groups, JOINT_GROUPS * plan.group_tokens):
             trainer.train_jointly(some, total)
@@ -142,6 +144,17 @@ class _Trainer:
             one = model.look_up(torch.zeros(1, dtype=torch.long, device=self.device))
         self.width = one.views.shape[-1]
 
+    @property
+    def _needs_all(self) -> bool:
+        """Whether every row is read, or decays."""
+        return self.loss.name == "softmax" or self.plan.weight_decay > 0
+
+    @cached_property
+    def most_users(self) -> int:
+        """Users of a group with weights of their own."""
+        rows = self.loss.num_items + 1 if self._needs_all else self.loss.shared_negatives
+        return min(MAX_GROUP, most_sets(self.model, rows))
+
     @cached_property
     def _forward(self) -> Forward:
         return make_forward(self.model, self.loss)
@@ -165,7 +178,9 @@ class _Trainer:
             if is_fine and means is not None:
                 total.note(group, means, _trained(some), [self._read(steps) for steps in some])
             else:  # one by one, only the broken user goes
-                self.train(group, some, total)
+                for first in range(0, len(group), self.most_users):
+                    part = slice(first, first + self.most_users)
+                    self.train(group[part], some[part], total)
 
     def train(self, group: Group, drawn: Sequence[Sequence[UserStep]], total: CohortSum) -> None:
         """Train each user of a group on weights of its own and add their updates to the sum."""
@@ -186,7 +201,7 @@ class _Trainer:
 
     def _read(self, steps: Sequence[UserStep]) -> Ints:
         """(R,) the items whose rows a user's steps read, or decay, ascending."""
-        if self.loss.name == "softmax" or self.plan.weight_decay > 0:
+        if self._needs_all:
             return np.arange(1, self.loss.num_items + 1)
         return rows_read(steps, self.shared, self.loss.num_items)
 
@@ -212,7 +227,7 @@ class _Trainer:
         )
 
     def _rows(self, drawn: Sequence[Sequence[UserStep]], *, together: bool) -> Rows:
-        if self.loss.name == "softmax" or self.plan.weight_decay > 0:
+        if self._needs_all:
             return all_rows(len(drawn), self.loss.num_items, together=together)
         return touched_rows(drawn, self.shared, self.loss.num_items, together=together)
 

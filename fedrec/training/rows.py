@@ -6,7 +6,21 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from fedrec.models.recommender import Recommender
 from fedrec.training.windows import Ints, UserStep
+
+GROUP_BYTES = 512 << 20  # that the item arrays of a group may take
+COPIES = 4  # of a row: what it was, what it is, its gradient, its vector
+
+
+def most_sets(model: Recommender, num_rows: int) -> int:
+    """How many weight sets of so many rows fit into a group; one always does.
+
+    A function of shapes alone, never of free memory: the order of float sums hangs on it.
+    """
+    arrays = dict(model.named_parameters()) | dict(model.named_buffers())
+    row = sum(arrays[name][0].numel() * arrays[name].element_size() for name in model.item_arrays)
+    return max(1, GROUP_BYTES // max(1, COPIES * num_rows * row))
 
 
 def rows_read(steps: Sequence[UserStep], shared: Sequence[Ints], num_items: int) -> Ints:

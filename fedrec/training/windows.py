@@ -175,7 +175,11 @@ JOINT_GROUPS = 4
 
 
 def groups_by_length(
-    windows: Sequence[UserWindows], max_length: int, max_tokens: int, group_cost: int = GROUP_COST
+    windows: Sequence[UserWindows],
+    max_length: int,
+    max_tokens: int,
+    group_cost: int = GROUP_COST,
+    most: int = MAX_GROUP,
 ) -> list[list[UserWindows]]:
     """Users alike in full windows and rest together, so that padding costs least.
 
@@ -187,6 +191,7 @@ def groups_by_length(
         max_length: L, of a full window.
         group_cost: of each group, in targets.
         max_tokens: bound on a group's targets, padding included; a user with more is alone.
+        most: bound on a group's users.
     """
     shapes = [divmod(one.num_targets, max_length) for one in windows]
     order = sorted(range(len(windows)), key=lambda place: (shapes[place], windows[place].user))
@@ -196,7 +201,7 @@ def groups_by_length(
     cost, begin = np.zeros(len(order) + 1), np.zeros(len(order) + 1, dtype=np.int64)
     for end in range(1, len(order) + 1):
         first = max(0, end - max(1, max_tokens // max(1, full[end - 1] * max_length)))
-        first = max(first, end - MAX_GROUP)
+        first = max(first, end - most)
         longest = full[end - 1] * max_length + np.maximum.accumulate(rest[first:end][::-1])[::-1]
         tokens = longest * np.arange(end - first, 0, -1)
         total = cost[first:end] + tokens + group_cost

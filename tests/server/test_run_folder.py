@@ -366,6 +366,11 @@ def test_without_shared_counts_there_is_no_popularity(run_inline, small_config):
     assert set(metrics["references"]) == {"best possible"}
     assert "item popularity" not in metrics["slices"]
     assert "training_events" not in (folder / "items.csv").read_text().splitlines()[0]
+    # Nor does anybody say which item was held out.
+    assert "target" not in (folder / "users.csv").read_text().splitlines()[0].split(",")
+    with np.load(folder / "ranks.npz") as packed:
+        assert "target" not in packed.files
+        assert len(packed["rank_full"]) == 60
 
 
 def test_popularity_trains_nothing(run_inline, small_config):

@@ -147,6 +147,7 @@ def test_qfedavg_says_that_it_needs_the_clients_rate():
         ("fedprox", "proximal-mu = '0.1'", "a finite number, got '0.1'"),
         ("server-adam", "learning-rate = inf", "a finite number, got inf"),
         ("server-adam", "beta-2 = 1", "below 1, got 1"),
+        ("server-adam", "epsilon = 0", "above 0, got 0"),  # 0 / 0 where nothing was read
         ("fedavgm", "server-momentum = -1", "0 or more, got -1"),
         ("multikrum", "num-malicious-nodes = 1.5", "a whole number, got 1.5"),
         ("multikrum", "num-nodes-to-select = 0", "above 0, got 0"),

@@ -44,9 +44,10 @@ def loss_named(name):
     return CohortLoss(name=name, num_items=NUM_ITEMS, negatives=6)
 
 
-def cohort(model, training, users, plan, loss, round=4):
+def cohort(model, training, users, plan, loss, round=4, watch=None):
     users = np.array(users)
-    return train_cohort(model, training, users, plan=plan, loss=loss, seed=7, round=round)
+    told = {"plan": plan, "loss": loss, "seed": 7, "round": round, "watch": watch}
+    return train_cohort(model, training, users, **told)
 
 
 # --- the loop -----------------------------------------------------------------------------------

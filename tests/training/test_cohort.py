@@ -6,8 +6,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import fedrec.training.rows
 from fedrec.data.sequences import Sequences
 from fedrec.errors import ConfigError
+from fedrec.training.rows import COPIES, most_sets
 from tests.training.one_by_one import cohort, histories, loss_named, plan, shaken
 
 LENGTHS = (2, 3, 5, 9, 10, 11, 12, 21, 31, 47, 1)
@@ -41,6 +43,41 @@ def test_cohorts_of_two_calls_add_up_to_one(make_tiny, cut, tokens, steps):
     assert whole.weight == sum(part.weight for part in parts)
     for name, total in whole.total.items():
         np.testing.assert_allclose(total, sum(p.total[name] for p in parts), atol=1e-10)
+
+
+@pytest.mark.parametrize("users", [1, 3])
+@pytest.mark.parametrize("name", ["softmax", "sampled-softmax"])
+def test_groups_that_memory_bounds_add_up_to_the_same(make_tiny, monkeypatch, users, name):
+    model, training = shaken(make_tiny()), histories(*LENGTHS)
+    asked = plan(steps=2)
+    loss = loss_named(name)
+    whole = cohort(model, training, range(10), asked, loss)
+    row = COPIES * bytes_of_a_row(model, monkeypatch)
+    rows = loss.num_items + 1 if name == "softmax" else loss.shared_negatives
+    monkeypatch.setattr(fedrec.training.rows, "GROUP_BYTES", users * row * rows)
+    sizes = []
+
+    def watch(now):
+        if now.steps == 0:
+            sizes.append(len(now.group))
+
+    small = cohort(model, training, range(10), asked, loss, watch=watch)
+    assert max(sizes) == users
+    assert sum(sizes) == 10
+    for key, total in whole.total.items():
+        np.testing.assert_allclose(total, small.total[key], atol=1e-10)
+
+
+def bytes_of_a_row(model, monkeypatch):
+    """Bytes of a row of all item arrays, found by what still fits."""
+    arrays = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    row = sum(arrays[name].nbytes // len(arrays[name]) for name in model.item_arrays)
+    monkeypatch.setattr(fedrec.training.rows, "GROUP_BYTES", COPIES * 5 * row * 7)
+    assert most_sets(model, 5) == 7
+    monkeypatch.setattr(fedrec.training.rows, "GROUP_BYTES", COPIES * 5 * row * 7 - 1)
+    assert most_sets(model, 5) == 6
+    assert most_sets(model, 10**9) == 1
+    return row
 
 
 def test_the_model_is_left_as_it_was(make_tiny):
