@@ -31,21 +31,26 @@ def convergence(run: Run, against: str) -> style.Drawing | None:
         return None
     if against == "megabytes" and trained and not any(r[against] for r in run.rounds):
         return None  # nothing travels where each client is alone
+    along, unit = against, run.round_word
+    if against == "megabytes":
+        is_each = any(r.get("client_megabytes") for r in run.rounds)
+        along = "client_megabytes" if is_each else "megabytes"
+        unit = "training traffic, MB" + (" a client" if is_each else "")
     whose = "each client's own" if run.no_model else "the global"
     figure, (loss_axes, *metric_axes) = style.panels(1, 3, height=3.1)
-    _curve(loss_axes, trained, against, [r["train_loss"] for r in trained], "loss")
+    _curve(loss_axes, trained, along, [r["train_loss"] for r in trained], "loss")
     loss_axes.set_title("Training loss")
     for axes, metric in zip(metric_axes, style.METRICS, strict=True):
         points = [r for r in evaluated if metric in r["validation"]]
         values = [r["validation"][metric] for r in points]
-        _curve(axes, points, against, values, metric)
+        _curve(axes, points, along, values, metric)
         axes.set_title(style.metric_title(metric, run.protocol))
-        _mark_best(axes, run, points, against, values, style.METRIC_COLOURS[metric])
+        _mark_best(axes, run, points, along, values, style.METRIC_COLOURS[metric])
         _draw_references(axes, run, metric)
-    furthest = max(float(r[against]) for r in run.rounds) or 1.0
+    furthest = max(float(r[along]) for r in run.rounds) or 1.0
     for axes in (loss_axes, *metric_axes):
         axes.set_xlim(-0.03 * furthest, 1.03 * furthest)
-        axes.set_xlabel(run.round_word if against == "round" else "training traffic, MB")
+        axes.set_xlabel(unit)
         if against == "round":
             axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, min_n_ticks=1))
         else:

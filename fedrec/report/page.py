@@ -179,11 +179,15 @@ def _tiles(run: Run) -> list[Record]:
     kept = f"weights of round {run.best_round}" if run.best_round is not None else ""
     tiles.append({"name": "Rounds", "value": f"{done:,}", "note": kept})
     passes = last.get("passes")
-    note = f"data passes: {passes:,.3g}" if passes else ""
-    if of_one := last.get("client_megabytes"):
-        note += f"; {of_one:,.3g} MB a client"
-    megabytes = f"{last.get('megabytes', 0):,.1f} MB"
-    tiles.append({"name": "Training traffic", "value": megabytes, "note": note})
+    notes = [f"data passes: {passes:,.3g}"] if passes else []
+    megabytes = last.get("megabytes", 0)
+    whole = f"{megabytes:,.1f} MB" if megabytes < 1e4 else f"{megabytes / 1e3:,.1f} GB"
+    of_one = last.get("client_megabytes")
+    if of_one:
+        notes.append(f"{whole} in all")
+        whole = f"{of_one:,.3g} MB"
+    name = "Training traffic a client" if of_one else "Training traffic"
+    tiles.append({"name": name, "value": whole, "note": "; ".join(notes)})
     seconds = run.about.get("seconds") or last.get("elapsed") or 0
     machine = run.about.get("machine") or {}
     note = f"{machine['cores']} cores" if "cores" in machine else ""

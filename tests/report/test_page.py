@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 import re
 import shutil
 import subprocess
@@ -11,6 +12,8 @@ from html.parser import HTMLParser
 import pytest
 
 from fedrec.errors import DataError
+from fedrec.report import curves, style
+from fedrec.report.history import read_run
 from fedrec.report.page import write_report
 
 
@@ -142,6 +145,23 @@ def test_other_protocols_are_reported_under_their_own_names(page_of):
     assert "0.6900 to 0.7100" in page
 
 
+def test_traffic_of_one_person_clients_is_told_for_one_of_them(make_run):
+    folder = make_run(rounds=2, users=60)
+    path = folder / "rounds.jsonl"
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    for line in lines:
+        line |= {"client_megabytes": 4.25 * line["round"], "megabytes": 25_670.0 * line["round"]}
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    page = write_report(folder).read_text(encoding="utf-8")
+    for words in ("Training traffic a client", "8.5 MB", "51.3 GB in all"):
+        assert words in page, words
+    with style.house_style():
+        figure = curves.convergence(read_run(folder), "megabytes").figure
+    for axes in figure.axes[:3]:
+        assert axes.get_xlabel() == "training traffic, MB a client"
+        assert max(axes.lines[0].get_xdata()) == 8.5
+
+
 def test_a_torn_history_is_told(make_run):
     folder = make_run(rounds=2, users=60)
     path = folder / "rounds.jsonl"
@@ -161,6 +181,8 @@ def test_the_folder_alone_gives_the_same_bytes_without_torch_or_an_engine(report
     code = """
 import sys
 from pathlib import Path
+from fedrec.report import curves, style
+from fedrec.report.history import read_run
 from fedrec.report.page import write_report
 print(write_report(Path(sys.argv[1])))
 heavy = {"torch", "sentence_transformers", "flwr", "ray", "transformers", "matplotlib.pyplot"}
