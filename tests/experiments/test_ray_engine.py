@@ -91,7 +91,7 @@ def descendants(root: int) -> dict[int, str]:
     while size != len(below):
         size = len(below)
         below |= {pid for pid, parent in parents.items() if parent in below}
-    return {pid: titles[pid] for pid in below - {root}}
+    return {pid: titles[pid] for pid in below - {root} if pid in titles}  # some end meanwhile
 
 
 def workers(root: int) -> list[int]:
