@@ -16,6 +16,9 @@ Value = int | float | bool | str
 
 DATASETS = ("synthetic", "ml-1m", "ml-100k", "ml-latest-small")  # names, never paths
 VIEWS = ("identity", "semantic", "content")
+MODELS = ("hybrid", "sasrec", "bert4rec", "gru4rec", "bpr-mf")
+MIXES = ("context", "fixed", "sum", "concat", "item", "attention")
+ENCODERS = ("causal", "bidirectional", "gru")
 RUN_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 DEVICE_NAMES = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")  # reserved on Windows
 
@@ -49,6 +52,24 @@ class Data:
         require(bool(self.source), "data.source", "a name or a path", self.source)
         count("data.min-item-events", self.min_item_events)
         count("data.min-user-events", self.min_user_events, 3)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """What is taken out of training, to see how a model does where data is scarce."""
+
+    cold_items: float = 0.0  # share of the items that are never seen before they are a target
+    few_shot_items: float = 0.0  # share of the items that are seldom seen in training
+    few_shot_events: int = 5  # how often those are, at most
+    history: int = 0  # events of each user that are seen, the newest; 0: all
+    keep: float = 1.0  # share of each user's training events that are seen
+
+    def __post_init__(self) -> None:
+        share("scenario.cold-items", self.cold_items)
+        share("scenario.few-shot-items", self.few_shot_items)
+        count("scenario.few-shot-events", self.few_shot_events)
+        count("scenario.history", self.history, 0)
+        fraction("scenario.keep", self.keep)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,10 +117,14 @@ class Model:
     dropout: float = 0.2
     identity_dropout: float = 0.1
     identity_start: str = "text"
+    mix: str = "context"  # how the views of an item become one vector
+    encoder: str = "causal"  # what reads a sequence of item vectors, in a hybrid
+    time: str = ""  # what the encoder knows of times: "hour", "gap", "relative"
+    mask_share: float = 0.2  # of the items that a bidirectional encoder has to guess
     private: str = ""
 
     def __post_init__(self) -> None:
-        one_of("model.name", self.name, ("hybrid", "sasrec"), dotted=True)
+        one_of("model.name", self.name, MODELS, dotted=True)
         for view in names_in(self.views):
             one_of("model.views", view, VIEWS)
         views = names_in(self.views)
@@ -114,7 +139,12 @@ class Model:
         share("model.identity-dropout", self.identity_dropout)
         one_of("model.identity-start", self.identity_start, ("text", "random"))
         for name in names_in(self.private):
-            one_of("model.private", name, ("gate-bias",))
+            one_of("model.private", name, ("gate-bias", "identity"))
+        one_of("model.mix", self.mix, MIXES)
+        one_of("model.encoder", self.encoder, ENCODERS)
+        for name in names_in(self.time):
+            one_of("model.time", name, ("hour", "gap", "relative"))
+        require(0 < self.mask_share < 1, "model.mask-share", "between 0 and 1", self.mask_share)
         if self.name == "sasrec" and self.private:
             raise ConfigError("model.private needs a gate; model.name = 'sasrec' has none")
 
@@ -317,6 +347,7 @@ class Config:
     seed: int = 0
     device: str = "auto"
     data: Data = field(default_factory=Data)
+    scenario: Scenario = field(default_factory=Scenario)
     partition: Partition = field(default_factory=Partition)
     semantics: Semantics = field(default_factory=Semantics)
     model: Model = field(default_factory=Model)
@@ -336,6 +367,23 @@ class Config:
                 f"{key} must be {must} with federation.unit = {self.federation.unit!r}, "
                 f"got {getattr(getattr(self, section), name)!r}"
             )
+
+    @property
+    def most_targets(self) -> int | None:
+        """Training targets of a user in one pass, at most; none if whole histories are read."""
+        return self.local.windows * self.model.max_length or None
+
+
+# Keys of section ``federation`` that say nothing of partitions, and what to use there.
+OF_USERS = {
+    "weighting": "",
+    "clip_norm": "",
+    "row_mean": "",
+    "download": "",
+    "upload": "",
+    "sampling": "",
+    "cohort": ", its default (federation.fraction says how many partitions take part)",
+}
 
 
 def _misfits(config: Config) -> Iterator[tuple[str, str]]:
@@ -359,24 +407,11 @@ def _misfits(config: Config) -> Iterator[tuple[str, str]]:
                 "user's windows)",
             )
     else:
-        if plan.weighting != "targets":
-            yield "federation.weighting", "'targets'"
-        if plan.clip_norm:
-            yield "federation.clip-norm", "0"
-        if plan.row_mean != "all":
-            yield "federation.row-mean", "'all'"
-        if plan.download != "float32":
-            yield "federation.download", "'float32'"
-        if plan.upload != "float32":
-            yield "federation.upload", "'float32'"
-        if plan.sampling != "fixed":
-            yield "federation.sampling", "'fixed'"
-        if plan.cohort != Federation().cohort:
-            yield (
-                "federation.cohort",
-                f"{Federation().cohort}, its default (federation.fraction says how many "
-                "partitions take part)",
-            )
+        for name, why in OF_USERS.items():
+            default = getattr(Federation(), name)
+            if getattr(plan, name) != default:
+                shown = f"{default:g}" if isinstance(default, float) else repr(default)
+                yield f"federation.{name.replace('_', '-')}", shown + why
         if local.group_tokens != Local().group_tokens:
             yield (
                 "local.group-tokens",
