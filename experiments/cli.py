@@ -1,13 +1,10 @@
 """The ``fedrec`` command. Thin: it reads words, calls a function, prints what came of it."""
 
-import signal
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from experiments.terminal import (
-    Terminated,
     ending,
     print_path,
     show_end,
@@ -15,6 +12,7 @@ from experiments.terminal import (
     terminal,
     typed,
 )
+from server.interrupts import end_by_signals
 
 if TYPE_CHECKING:
     from experiments.run import How
@@ -274,11 +272,7 @@ def describe(source: Source = None, sets: Sets = None) -> None:
 
 def main() -> None:
     """Entry point of the console command."""
-
-    def terminate(number: int, frame: FrameType | None) -> None:
-        raise Terminated
-
-    signal.signal(signal.SIGTERM, terminate)
+    end_by_signals()
     app()
 
 

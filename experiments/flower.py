@@ -8,7 +8,6 @@ import contextlib
 import importlib.util
 import json
 import shutil
-import signal
 import subprocess
 import tempfile
 import time
@@ -30,6 +29,7 @@ from fedrec.config_keys import flatten, toml_value
 from fedrec.errors import FedrecError, ResourceError
 from fedrec.own_code import own_names
 from fedrec.report.history import COMPLETE, read_json, replace_file, write_json
+from server.interrupts import interruption_code
 from server.replies import KINDS, error_of
 from server.stop_file import ask_to_stop, forget_wish
 
@@ -66,7 +66,7 @@ def run_on_flower(
             try:
                 status = _follow(running, run_id, folder, before, on_round)
             except KeyboardInterrupt as stop:
-                code = getattr(stop, "exit_code", 128 + signal.SIGINT)
+                code = interruption_code(stop)
                 try:
                     _let_it_save(folder, before, code)
                     end_run(running)

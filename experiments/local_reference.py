@@ -101,7 +101,7 @@ def _fill(
     census = take_census(
         grid,
         config.partition.count,
-        config.local.windows * config.model.max_length or None,
+        config.most_targets,
         plan.round_timeout,
     )
     population = population_of(config, census)

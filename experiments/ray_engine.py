@@ -15,7 +15,7 @@ from fedrec.config import Config
 from fedrec.config_keys import flatten
 from fedrec.errors import ConfigError, ResourceError
 from fedrec.home import home
-from server.interrupts import uninterrupted
+from server.interrupts import raise_lost, uninterrupted
 
 if TYPE_CHECKING:
     from server.ray_grid import RayGrid
@@ -142,6 +142,7 @@ def _init(ray: Any, what: str, **arguments: Any) -> None:
     try:
         with _our_signals(ray):
             ray.init(log_to_driver=False, logging_level="ERROR", **arguments)
+            raise_lost()
     except (Exception, SystemExit) as error:
         lines = str(error).strip().splitlines() or [""]
         raise ResourceError(f"{what}: {type(error).__name__}: {lines[0]}") from None

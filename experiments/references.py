@@ -9,7 +9,7 @@ from typing import Any
 from clients.app import app
 from experiments.local_reference import local_reference
 from experiments.run import ignore, saying_how_to_go_on
-from fedrec.config import Config, Federation, Local
+from fedrec.config import OF_USERS, Config, Federation, Local
 from fedrec.config_keys import flatten
 from fedrec.errors import ConfigError
 from fedrec.report.references import IN_ONE_PLACE
@@ -22,17 +22,6 @@ from server.serving import serve
 from server.strategies import make_strategy
 
 KINDS = ("local", "central", "popularity")
-# Keys of the section "federation" that say nothing of one partition.
-OF_USERS = (
-    "unit",
-    "cohort",
-    "sampling",
-    "weighting",
-    "row_mean",
-    "clip_norm",
-    "download",
-    "upload",
-)
 NO_RESUME = (
     "a local reference is trained client by client and keeps no weights, so there is nothing to "
     "resume; make it again: fedrec reference local ... --overwrite"
@@ -140,7 +129,9 @@ def central_config(config: Config, folder: Path) -> Config:
                 beta_2=server.beta_2,
                 epsilon=server.epsilon,
             )
-        federation = change(federation, **{key: getattr(Federation(), key) for key in OF_USERS})
+        federation = change(
+            federation, **{key: getattr(Federation(), key) for key in ("unit", *OF_USERS)}
+        )
     return change(
         config,
         partition=change(config.partition, count=1, by="uniform"),

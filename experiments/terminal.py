@@ -12,18 +12,12 @@ from typing import TYPE_CHECKING
 import typer
 
 from fedrec.errors import FedrecError
-from server.interrupts import ignore_from_now_on
+from server.interrupts import ignore_from_now_on, interruption_code
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from fedrec.config import Config
-
-
-class Terminated(KeyboardInterrupt):
-    """SIGTERM: ends a run as Ctrl-C does, with its own exit code."""
-
-    exit_code = 128 + signal.SIGTERM
 
 
 @contextlib.contextmanager
@@ -43,9 +37,9 @@ def ending() -> Iterator[None]:
         raise typer.Exit(error.exit_code) from None
     except KeyboardInterrupt as end:
         ignore_from_now_on()  # another Ctrl-C would change the exit code, or leave a traceback
-        is_sigterm = isinstance(end, Terminated)
-        say_end("terminated" if is_sigterm else "interrupted", end)
-        raise typer.Exit(Terminated.exit_code if is_sigterm else 128 + signal.SIGINT) from None
+        code = interruption_code(end)
+        say_end("terminated" if code == 128 + signal.SIGTERM else "interrupted", end)
+        raise typer.Exit(code) from None
 
 
 def say_end(reason: str, error: BaseException) -> None:

@@ -337,6 +337,23 @@ class Config:
                 f"got {getattr(getattr(self, section), name)!r}"
             )
 
+    @property
+    def most_targets(self) -> int | None:
+        """Training targets of a user in one pass, at most; none if whole histories are read."""
+        return self.local.windows * self.model.max_length or None
+
+
+# Keys of section ``federation`` that say nothing of partitions, and what to use there.
+OF_USERS = {
+    "weighting": "",
+    "clip_norm": "",
+    "row_mean": "",
+    "download": "",
+    "upload": "",
+    "sampling": "",
+    "cohort": ", its default (federation.fraction says how many partitions take part)",
+}
+
 
 def _misfits(config: Config) -> Iterator[tuple[str, str]]:
     """Keys that do not go with who is a client, and what they must be."""
@@ -359,24 +376,11 @@ def _misfits(config: Config) -> Iterator[tuple[str, str]]:
                 "user's windows)",
             )
     else:
-        if plan.weighting != "targets":
-            yield "federation.weighting", "'targets'"
-        if plan.clip_norm:
-            yield "federation.clip-norm", "0"
-        if plan.row_mean != "all":
-            yield "federation.row-mean", "'all'"
-        if plan.download != "float32":
-            yield "federation.download", "'float32'"
-        if plan.upload != "float32":
-            yield "federation.upload", "'float32'"
-        if plan.sampling != "fixed":
-            yield "federation.sampling", "'fixed'"
-        if plan.cohort != Federation().cohort:
-            yield (
-                "federation.cohort",
-                f"{Federation().cohort}, its default (federation.fraction says how many "
-                "partitions take part)",
-            )
+        for name, why in OF_USERS.items():
+            default = getattr(Federation(), name)
+            if getattr(plan, name) != default:
+                shown = f"{default:g}" if isinstance(default, float) else repr(default)
+                yield f"federation.{name.replace('_', '-')}", shown + why
         if local.group_tokens != Local().group_tokens:
             yield (
                 "local.group-tokens",

@@ -1,6 +1,6 @@
 """Round 0: wait for all nodes and ask each who it is and what it holds.
 
-The server never opens an interaction. What it knows of the data, it learns here.
+The server never opens a history. What it knows of the data, it learns here.
 """
 
 import math

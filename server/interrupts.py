@@ -9,6 +9,50 @@ from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
+# The first signal that came, if the handlers are ours. Ray's C++ code asks for signals, too: there
+# an exception of a handler becomes a plain KeyboardInterrupt, or is printed and dropped.
+_came: list[int] = []
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal that ends the run.
+
+    Args:
+        number: of the signal; the exit code of the command is 128 more.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.exit_code = 128 + number
+
+
+def end_by_signals() -> None:
+    """Make Ctrl-C and SIGTERM end this process by Interrupted, each with its own exit code."""
+    _came.clear()
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        _came.append(number)
+        raise Interrupted(_came[0])
+
+    for one in SIGNALS:
+        signal.signal(one, interrupt)
+
+
+def raise_lost() -> None:
+    """End the run if a signal came and its exception got lost in somebody else's code.
+
+    Raises:
+        Interrupted: there was one.
+    """
+    if _came:
+        raise Interrupted(_came[0])
+
+
+def interruption_code(error: KeyboardInterrupt) -> int:
+    """Exit code of a command that ``error`` ends: 130 for Ctrl-C, 143 for SIGTERM."""
+    number = _came[0] if _came else signal.SIGINT
+    return int(getattr(error, "exit_code", 128 + number))
+
 
 @contextlib.contextmanager
 def uninterrupted() -> Iterator[None]:

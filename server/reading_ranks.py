@@ -37,7 +37,7 @@ def read_ranks(
     num_items: int,
     num_gates: int,
     personal: bool,
-    names_items: bool = True,
+    names_items: bool,
 ) -> NamedArrays:
     """The arrays of an evaluate reply.
 

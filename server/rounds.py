@@ -287,8 +287,8 @@ def _most_targets(config: Config, declared: int) -> int:
     """Most training targets that a client's passes, or steps, can have."""
     local = config.local
     if local.steps:
-        most = local.batch_size * local.windows * config.model.max_length
-        return local.steps * min(declared, most or declared)
+        most = config.most_targets
+        return local.steps * (declared if most is None else min(declared, local.batch_size * most))
     return local.epochs * declared
 
 

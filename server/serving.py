@@ -4,7 +4,6 @@ import contextlib
 import gc
 import json
 import logging
-import signal
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,7 +30,7 @@ from server.census import Census, take_census
 from server.checkpoints import Checkpoint
 from server.exchange import Watch, nothing
 from server.folder import RunFolder
-from server.interrupts import uninterrupted
+from server.interrupts import interruption_code, raise_lost, uninterrupted
 from server.outcome import finish, reference_metrics, run_facts
 from server.place import has_run, locked, run_path
 from server.private_files import dismiss, lost_private_files
@@ -106,6 +105,7 @@ def serve(
 
         def watch(arrived: int, asked: int) -> None:
             stop_if_asked(path)
+            raise_lost()
             on_wait(arrived, asked)
 
         try:
@@ -157,7 +157,7 @@ def _run(
     census = take_census(
         grid,
         config.partition.count,
-        config.local.windows * config.model.max_length or None,
+        config.most_targets,
         timeout,
         watch,
     )
@@ -276,8 +276,7 @@ def exit_code_of(error: BaseException) -> int:
     if isinstance(error, FedrecError):
         return error.exit_code
     if isinstance(error, KeyboardInterrupt):
-        # The command line makes SIGTERM an interruption with an exit code of its own.
-        return int(getattr(error, "exit_code", 128 + signal.SIGINT))
+        return interruption_code(error)
     if isinstance(error, SystemExit) and isinstance(error.code, int):
         return error.code
     return 1

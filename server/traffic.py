@@ -18,7 +18,7 @@ import numpy as np
 from flwr.app import Message
 
 from fedrec.models.recommender import Recommender
-from fedrec.training.cohort_loss import CohortLoss
+from fedrec.training.cohort_loss import CohortLoss, needs_all_rows
 from fedrec.training.cohort_plan import CohortPlan
 from fedrec.training.rounding import BYTES
 from server.reading import Trained
@@ -149,7 +149,7 @@ def most_rows(plan: CohortPlan, loss: CohortLoss, targets: np.ndarray) -> np.nda
         loss: says which negatives are drawn.
         targets: (n,) of one pass over each user.
     """
-    if loss.name == "softmax" or plan.weight_decay > 0:
+    if needs_all_rows(plan, loss):
         return np.full(len(targets), loss.num_items)
     negatives = plan.steps * (loss.own_negatives * targets + loss.shared_negatives)
     return np.asarray(np.minimum(targets + 1 + negatives, loss.num_items))

@@ -21,7 +21,7 @@ from fedrec.data.sequences import Sequences
 from fedrec.models.recommender import Recommender, device_of
 from fedrec.randomness import generator
 from fedrec.training.batches import MIN_TRAINING_EVENTS
-from fedrec.training.cohort_loss import CohortLoss
+from fedrec.training.cohort_loss import CohortLoss, needs_all_rows
 from fedrec.training.cohort_plan import CohortPlan
 from fedrec.training.cohort_sum import CohortSum, CohortUpdate, Group
 from fedrec.training.decay import falling
@@ -138,21 +138,17 @@ class _Trainer:
     ) -> None:
         self.model, self.plan, self.loss = model, plan, loss
         self.seed, self.round, self.shared, self.watch = seed, round, shared, watch
+        self.needs_all = needs_all_rows(plan, loss)
         self.device = device_of(model)
         self.dtype = next(model.parameters()).dtype
         with torch.no_grad():  # D is the width of an item's views, whichever parameter comes first
             one = model.look_up(torch.zeros(1, dtype=torch.long, device=self.device))
         self.width = one.views.shape[-1]
 
-    @property
-    def _needs_all(self) -> bool:
-        """Whether every row is read, or decays."""
-        return self.loss.name == "softmax" or self.plan.weight_decay > 0
-
     @cached_property
     def most_users(self) -> int:
         """Users of a group with weights of their own."""
-        rows = self.loss.num_items + 1 if self._needs_all else self.loss.shared_negatives
+        rows = self.loss.num_items + 1 if self.needs_all else self.loss.shared_negatives
         return min(MAX_GROUP, most_sets(self.model, rows))
 
     @cached_property
@@ -201,7 +197,7 @@ class _Trainer:
 
     def _read(self, steps: Sequence[UserStep]) -> Ints:
         """(R,) the items whose rows a user's steps read, or decay, ascending."""
-        if self._needs_all:
+        if self.needs_all:
             return np.arange(1, self.loss.num_items + 1)
         return rows_read(steps, self.shared, self.loss.num_items)
 
@@ -227,7 +223,7 @@ class _Trainer:
         )
 
     def _rows(self, drawn: Sequence[Sequence[UserStep]], *, together: bool) -> Rows:
-        if self._needs_all:
+        if self.needs_all:
             return all_rows(len(drawn), self.loss.num_items, together=together)
         return touched_rows(drawn, self.shared, self.loss.num_items, together=together)
 

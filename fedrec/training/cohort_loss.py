@@ -15,6 +15,7 @@ from fedrec.models.losses import (
     softmax_losses,
 )
 from fedrec.models.recommender import ItemTable, Recommender
+from fedrec.training.cohort_plan import CohortPlan
 from fedrec.training.groups import GroupStep
 from fedrec.training.stacked import StackedSASRec, read_rows
 
@@ -46,6 +47,11 @@ class CohortLoss:
     def shared_negatives(self) -> int:
         """How many negatives all users share in a step."""
         return self.negatives if self.name == "sampled-softmax" else 0
+
+
+def needs_all_rows(plan: CohortPlan, loss: CohortLoss) -> bool:
+    """Whether training reads every item's row, or decays it."""
+    return loss.name == "softmax" or plan.weight_decay > 0
 
 
 def states_of(model: Recommender, table: ItemTable, step: GroupStep) -> Tensor:

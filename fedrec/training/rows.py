@@ -26,14 +26,19 @@ def most_sets(model: Recommender, num_rows: int) -> int:
 def rows_read(steps: Sequence[UserStep], shared: Sequence[Ints], num_items: int) -> Ints:
     """(R,) the items whose rows a user's steps read, ascending."""
     is_read = np.zeros(num_items + 1, dtype=bool)
+    _mark(is_read, steps)
+    for negatives in shared:
+        is_read[negatives] = True
+    return np.flatnonzero(is_read)
+
+
+def _mark(is_read: NDArray[np.bool_], steps: Sequence[UserStep]) -> None:
+    """Set the flags (V + 1,) of what a user's steps read, but for what all users share."""
     for step in steps:
         is_read[step.items] = True
         is_read[step.targets] = True
         if step.negatives is not None:
             is_read[step.negatives] = True
-    for negatives in shared:
-        is_read[negatives] = True
-    return np.flatnonzero(is_read)
 
 
 @dataclass(frozen=True)
@@ -76,11 +81,7 @@ def touched_rows(
     for negatives in shared:
         is_read[:, negatives] = True
     for number, steps in zip(owner, users, strict=True):
-        for step in steps:
-            is_read[number, step.items] = True
-            is_read[number, step.targets] = True
-            if step.negatives is not None:
-                is_read[number, step.negatives] = True
+        _mark(is_read[number], steps)
     return rows_where(is_read, owner)
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from experiments.cli import Terminated, app
+from experiments.cli import app
+from server.interrupts import Interrupted
 
 ROOT = Path(__file__).parent.parent.parent
 SMALL = {
@@ -230,7 +231,14 @@ def handlers():
         signal.signal(one, handler)
 
 
-@pytest.mark.parametrize(("stop", "code"), [(KeyboardInterrupt, 130), (Terminated, 143)])
+@pytest.mark.parametrize(
+    ("stop", "code"),
+    [
+        (KeyboardInterrupt(), 130),
+        (Interrupted(signal.SIGINT), 130),
+        (Interrupted(signal.SIGTERM), 143),
+    ],
+)
 def test_an_interrupted_command_ends_with_the_code_of_its_signal(
     fedrec, monkeypatch, handlers, stop, code
 ):

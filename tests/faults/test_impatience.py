@@ -1,5 +1,6 @@
 """Signals where they hurt: one after the other, and while Ray starts; nothing may be left."""
 
+import contextlib
 import os
 import signal
 import time
@@ -10,7 +11,14 @@ import pytest
 from experiments.chaos.running import Running
 from experiments.chaos.tries import num_lines, run_words
 from fedrec.report.history import read_json
-from server.interrupts import uninterrupted
+from server.interrupts import (
+    SIGNALS,
+    Interrupted,
+    end_by_signals,
+    interruption_code,
+    raise_lost,
+    uninterrupted,
+)
 
 
 def test_a_signal_in_a_part_that_must_not_be_broken_off_comes_after_it(ctrl_c):
@@ -54,6 +62,35 @@ def test_a_run_that_fails_may_still_be_interrupted(ctrl_c):
 
     with pytest.raises(KeyboardInterrupt):
         work()
+
+
+@pytest.fixture
+def ours():
+    """The handlers of the command in this process, for one test."""
+    before = {one: signal.getsignal(one) for one in SIGNALS}
+    end_by_signals()
+    yield
+    end_by_signals()  # which forgets what came
+    for one, handler in before.items():
+        signal.signal(one, handler)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_keeps_its_code_where_its_exception_is_replaced_or_dropped(ours, number, code):
+    raise_lost()  # none came yet
+    with contextlib.suppress(KeyboardInterrupt):  # as Ray's C++ code does with an exception
+        signal.raise_signal(number)
+    assert interruption_code(KeyboardInterrupt()) == code
+    with pytest.raises(Interrupted) as end:
+        raise_lost()
+    assert end.value.exit_code == interruption_code(end.value) == code
+
+
+def test_the_first_of_two_signals_gives_the_code(ours):
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with pytest.raises(Interrupted) as end:
+            signal.raise_signal(number)
+        assert end.value.exit_code == 143
 
 
 def said_by(place: Path) -> str:

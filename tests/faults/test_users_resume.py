@@ -14,9 +14,9 @@ from fedrec.config_keys import read_config
 from fedrec.report.history import read_rounds
 from server.absences import DROPPED_OUT
 from server.checkpoints import load_checkpoint, save_checkpoint
+from tests.server.users_one_by_one import USERS
 
-ADAM = {
-    "federation.unit": "user",
+ADAM = USERS | {
     "federation.cohort": 10,
     "federation.sampling": "poisson",
     "federation.drop-out": 0.5,
@@ -26,13 +26,7 @@ ADAM = {
     "federation.download": "float16",
     "strategy.name": "server-adam",
     "strategy.options": "learning-rate = 0.01",
-    "local.optimizer-state": "reset",
-    "local.optimizer": "sgd",
-    "local.learning-rate": 0.5,
     "local.steps": 2,
-    "model.dropout": 0.2,
-    "model.identity-dropout": 0.1,
-    "loss.name": "sampled-softmax",
     "run.checkpoint-every": 2,
     "seed": 4,  # the first try of round 4 loses too many
 }

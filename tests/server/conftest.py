@@ -58,7 +58,7 @@ def small_federation(small_home, small_config) -> Callable[..., tuple[Federation
         census = take_census(
             grid,
             config.partition.count,
-            config.local.windows * config.model.max_length or None,
+            config.most_targets,
             60.0,
         )
         catalog = open_data(prepare_data(config))[0].catalog

@@ -52,7 +52,7 @@ def test_groups_that_memory_bounds_add_up_to_the_same(make_tiny, monkeypatch, us
     asked = plan(steps=2)
     loss = loss_named(name)
     whole = cohort(model, training, range(10), asked, loss)
-    row = COPIES * bytes_of_a_row(model, monkeypatch)
+    row = COPIES * bytes_of_a_row(model)
     rows = loss.num_items + 1 if name == "softmax" else loss.shared_negatives
     monkeypatch.setattr(fedrec.training.rows, "GROUP_BYTES", users * row * rows)
     sizes = []
@@ -68,16 +68,20 @@ def test_groups_that_memory_bounds_add_up_to_the_same(make_tiny, monkeypatch, us
         np.testing.assert_allclose(total, small.total[key], atol=1e-10)
 
 
-def bytes_of_a_row(model, monkeypatch):
-    """Bytes of a row of all item arrays, found by what still fits."""
+def bytes_of_a_row(model):
+    """Of all item arrays together."""
     arrays = {**dict(model.named_parameters()), **dict(model.named_buffers())}
-    row = sum(arrays[name].nbytes // len(arrays[name]) for name in model.item_arrays)
+    return sum(arrays[name].nbytes // len(arrays[name]) for name in model.item_arrays)
+
+
+def test_as_many_sets_as_fit_are_in_a_group_and_one_always(make_tiny, monkeypatch):
+    model = shaken(make_tiny())
+    row = bytes_of_a_row(model)
     monkeypatch.setattr(fedrec.training.rows, "GROUP_BYTES", COPIES * 5 * row * 7)
     assert most_sets(model, 5) == 7
     monkeypatch.setattr(fedrec.training.rows, "GROUP_BYTES", COPIES * 5 * row * 7 - 1)
     assert most_sets(model, 5) == 6
     assert most_sets(model, 10**9) == 1
-    return row
 
 
 def test_the_model_is_left_as_it_was(make_tiny):
