@@ -114,11 +114,9 @@ def describe(protocol: str, num_items: int, domains: Mapping[str, int] | None = 
     sizes = ", ".join(f"{name} {items:,}" for name, items in (domains or {}).items())
     own = f" Every user is offered the items of one domain only ({sizes})." if sizes else ""
     if kind == "full":
-        whose = (
-            "all items of the user's domain" if own else f"all {num_items:,} items of the catalogue"
-        )
+        whose = "items of the user's domain" if own else f"{num_items:,} items of the catalogue"
         return (
-            f"The held-out item is ranked among {whose} without the other items the user has had "
+            f"The held-out item is ranked among all {whose} without the other items the user has had "
             f"(full ranking); ties count half.{own}"
         )
     return (
