@@ -56,9 +56,8 @@ def columns_of(data: Data) -> Columns:
 
 def prepare_data(config: Config) -> Path:
     """The folder of the prepared data, made if it is not there yet."""
-    files = tuple(
-        _file_state(path) for path in (*sources_in(config.data.source), config.data.items)
-    )
+    paths = (*sources_in(config.data.source), config.data.items)
+    files = tuple(_file_state(path) for path in paths)
     return _prepared(config.data, config.seed, home(), files)
 
 

@@ -46,7 +46,7 @@ def _refuse_relative_paths(config: Config) -> None:
         "run.dir": config.run.dir,
         "data.items": config.data.items,
         "evaluation.ncf-negatives": config.evaluation.ncf_negatives,
-        **{"data.source": one for one in sources_in(config.data.source) if _is_relative(one)},
+        "data.source": next(filter(_is_relative, sources_in(config.data.source)), ""),
         "semantics.encoder": config.semantics.encoder
         if config.semantics.encoder.startswith(".")
         else "",

@@ -74,7 +74,7 @@ def load_ordered(files: dict[str, bytes], names: dict[str, str]) -> Interactions
         raise DataError(f"{name} is empty; it needs a user and its items on each line")
     item_ids = list(item_number)
     # Without a table there is nothing that an item could be missing from.
-    catalog, counts = product_catalog(item_ids, records or dict.fromkeys(item_ids, {}))
+    catalog, counts = product_catalog(item_ids, records or {item: {} for item in item_ids})
     if not records:
         counts = {}
     return Interactions(

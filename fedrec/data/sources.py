@@ -65,7 +65,8 @@ def find_source(
         return _python(source, columns)
     raise DataError(
         f"data.source {source!r} does not exist; expected a file or folder, synthetic, ml-1m, "
-        f"ml-100k, ml-latest-small or package.module:name, or several of them, joined by {SEPARATOR!r}"
+        "ml-100k, ml-latest-small or package.module:name, or several of them, joined by "
+        f"{SEPARATOR!r}"
     )
 
 
@@ -96,7 +97,7 @@ def _joined(
         )
 
     key = {"domains": names, "parts": [source.key for source in found]}
-    return Source(_safe("-and-".join(names)), "domains", key, load)
+    return Source(_safe("-and-".join(names), 100), "domains", key, load)
 
 
 def _synthetic(source: str, seed: int) -> Source:
@@ -141,8 +142,8 @@ def _path(path: Path, format: str, columns: "Columns | None", name: str = "") ->
     return _table(path, found, columns)
 
 
-def _safe(name: str) -> str:
-    return _UNSAFE.sub("-", name).strip("-.")[:40]
+def _safe(name: str, longest: int = 40) -> str:
+    return _UNSAFE.sub("-", name).strip("-.")[:longest]
 
 
 def _table(path: Path, format: str, columns: "Columns | None") -> Source:

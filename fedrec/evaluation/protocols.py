@@ -116,8 +116,8 @@ def describe(protocol: str, num_items: int, domains: Mapping[str, int] | None = 
     if kind == "full":
         whose = "items of the user's domain" if own else f"{num_items:,} items of the catalogue"
         return (
-            f"The held-out item is ranked among all {whose} without the other items the user has had "
-            f"(full ranking); ties count half.{own}"
+            f"The held-out item is ranked among all {whose} without the other items the user "
+            f"has had (full ranking); ties count half.{own}"
         )
     return (
         f"The held-out item is ranked among {number + 1} candidates: itself and {number} "
