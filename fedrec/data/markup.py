@@ -15,7 +15,9 @@ MAX_PRINTED = 1 << 20  # a longer printed list stays as it is
 _HIDDEN = re.compile(
     r"<!--.*?(?:-->|$)|<(style|script)\b[^<>]*>.*?(?:</\1\s*>|$)", re.DOTALL | re.IGNORECASE
 )
+_INLINE = re.compile(r"</?(?:a|b|big|em|font|i|small|span|strong|u)\b[^<>]*>", re.IGNORECASE)
 _TAG = re.compile(r"</?[A-Za-z][^<>]*>|<!(?!--)[^<>]*>")
+_JOINT = re.compile(r"""['"], ['"]""")
 _SPACE = re.compile(r"\s+")
 
 
@@ -38,7 +40,8 @@ def _plainer(text: str) -> str:
     if text.startswith("[") and text.endswith("]"):
         text = _printed(text)
     text = html.unescape(text[:MAX_MARKUP])
-    return _SPACE.sub(" ", _TAG.sub(" ", _HIDDEN.sub(" ", text))).strip()
+    text = _INLINE.sub("", _HIDDEN.sub(" ", text))  # these stand inside words, the others between
+    return _SPACE.sub(" ", _TAG.sub(" ", text)).strip()
 
 
 def _printed(text: str) -> str:
@@ -50,7 +53,9 @@ def _printed(text: str) -> str:
             warnings.simplefilter("ignore")  # of odd escapes such as "\d"
             found = ast.literal_eval(text)
     except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return text
+        # Some were unescaped once too often: quotes inside a part end it too early.
+        is_broken_list = text[1:2] in "'\"" and text[-2:-1] in "'\"" and len(text) > 3
+        return _JOINT.sub(" ", text[2:-2]).replace("\\n", " ") if is_broken_list else text
     holds_text = isinstance(found, list) and all(isinstance(part, str) for part in found)
     return _joined(found) if holds_text else text
 

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fedrec.config import AMAZON
 from fedrec.data.domains import domain_names, join_domains
 from fedrec.dotted import DOTTED_NAME, import_dotted
 from fedrec.errors import ConfigError, DataError, ResourceError
@@ -49,7 +50,7 @@ def find_source(
     Raises:
         ConfigError: an unknown format, or a source of no known form, or one that is joined twice.
         DataError: a path that does not exist or holds something else.
-        ResourceError: a known dataset that was not downloaded.
+        ResourceError: a known dataset that was not downloaded, or not put where it is looked for.
     """
     if format not in FORMATS:
         raise ConfigError(f"data.format {format!r} is unknown; one of {', '.join(FORMATS)}")
@@ -61,6 +62,8 @@ def find_source(
         return _path(Path(source), format, columns)
     if source in ("ml-1m", "ml-100k", "ml-latest-small"):
         return _path(downloaded(source, home), source, columns, name=source)
+    if source in AMAZON:
+        return _path(placed(source, home), format, columns, name=source)
     if DOTTED_NAME.fullmatch(source):
         return _python(source, columns)
     raise DataError(
@@ -115,6 +118,17 @@ def downloaded(name: str, home: Path) -> Path:
         raise ResourceError(
             f"{name} is not at {path}; run `fedrec data get {name}`, "
             "or set data.source to a copy of yours"
+        )
+    return path
+
+
+def placed(name: str, home: Path) -> Path:
+    """Where a user puts a dataset that cannot be fetched; a ResourceError if it is not there."""
+    path = home / "downloads" / f"{name}.tar.xz"
+    if not path.is_file():
+        raise ResourceError(
+            f"{name} has no published checksum and is not fetched; set data.source to a copy of "
+            f"yours (--set data.source=PATH), or put it at {path}"
         )
     return path
 
