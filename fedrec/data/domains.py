@@ -45,7 +45,7 @@ class Domains:
 
         Padding, which nobody offers, is false, as in a mask of a history.
         """
-        mask = self.of_item[None, :] != self.of_user[users][:, None]
+        mask: NDArray[np.bool_] = self.of_item[None, :] != self.of_user[users][:, None]
         mask[:, 0] = False
         return mask
 

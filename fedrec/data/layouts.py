@@ -86,7 +86,13 @@ def _recognised(root: Path, names: list[str], only: str) -> Found | None:
         layout, members = match
         category = amazon.category_of(layout, members["events"])
         name = f"{category}-{layout.removeprefix('amazon-')}"
-        return _found(layout, name, root, members, lambda *read: amazon.load_amazon(*read, layout))
+        return _found(
+            layout,
+            name,
+            root,
+            members,
+            lambda files, names: amazon.load_amazon(files, names, layout),
+        )
     return None
 
 

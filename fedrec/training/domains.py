@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import fields, replace
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from fedrec.models.recommender import Recommender
@@ -29,7 +30,7 @@ def each_in_its_domain(objectives: Sequence[Objective], of_user: np.ndarray) -> 
 
     def objective(model: Recommender, batch: Batch, draws: Draws) -> Tensor:
         domains = of_user[batch.users]
-        present = np.unique(domains).tolist()
+        present = [int(domain) for domain in np.unique(domains)]
         if len(present) == 1:  # a silo's every batch
             return objectives[present[0]](model, batch, draws)
         parts = []
@@ -39,7 +40,7 @@ def each_in_its_domain(objectives: Sequence[Objective], of_user: np.ndarray) -> 
             keep = None if draws.keep is None else draws.keep[:, rows]
             loss = objectives[domain](model, own, replace(draws, keep=keep))
             parts.append(loss * (own.num_targets / batch.num_targets))
-        return sum(parts[1:], start=parts[0])
+        return torch.stack(parts).sum()
 
     return objective
 

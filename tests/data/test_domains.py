@@ -96,7 +96,7 @@ def test_names_that_come_again_are_numbered():
     ]  # fmt: skip
 
 
-TWO = "synthetic:users=40,items=30 + synthetic:users=30,items=20"
+TWO = "synthetic:users=40,items=80 + synthetic:users=30,items=60"
 
 
 def test_several_sources_are_prepared_as_domains(fedrec_home):
