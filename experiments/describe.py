@@ -16,7 +16,7 @@ from fedrec.workbench import open_data, partition_of, prepare_data
 
 def _domains(domains: Domains, sequences: Sequences) -> Table:
     """Users, items and events of each domain."""
-    table = Table(title=Text("domains, each with a catalogue of its own"))
+    table = Table(title=Text("catalogues of their own"))
     for header in ("domain", "users", "items", "events"):
         table.add_column(header, justify="left" if header == "domain" else "right")
     events = np.bincount(domains.of_user, weights=sequences.lengths())
