@@ -58,7 +58,7 @@ def find_amazon(names: Sequence[str], only: str, place: str) -> tuple[str, dict[
             products = by_name.get(f"{meta}.gz", by_name.get(meta))
             if products is not None:
                 found.append((layout, {"events": name, "items": products}))
-            elif file.startswith("reviews_") or (only and "_5.json" in file + only):
+            elif only or file.startswith("reviews_"):
                 raise DataError(
                     f"{place} has {file} but no {meta}.gz beside it, which holds titles and "
                     "categories; fetch that file too, or give the events alone as a CSV table"
@@ -81,7 +81,8 @@ def load_amazon(files: dict[str, bytes], names: dict[str, str], layout: str) -> 
     """Read reviews and products; who wrote what is all that is kept of a review.
 
     Users and items are numbered as they first appear in the reviews; products without a review
-    are no part of the catalogue. Times are in days (2014, 2018: seconds) or milliseconds (2023).
+    are no part of the catalogue. Times are the seconds of whole days (2014, 2018), so
+    that many are equal and file order decides, or milliseconds (2023).
 
     Args:
         files: "events" and "items" to their bytes.

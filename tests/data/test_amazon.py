@@ -192,3 +192,10 @@ def test_a_bad_line_is_named(tmp_path, line, words):
     with pytest.raises(DataError, match=rf"reviews_Beauty_5\.json\.gz, {words}"):
         load(reviews)
     assert meta.is_file()
+
+
+def test_a_single_file_of_2023_without_products_is_refused(tmp_path):
+    reviews, meta = write(tmp_path, "amazon-2023")
+    meta.unlink()
+    with pytest.raises(DataError, match=r"no meta_Beauty\.jsonl\.gz beside it"):
+        load(reviews)
