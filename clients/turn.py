@@ -142,7 +142,12 @@ def train_turn(
     done = fit(
         model,
         optimizer,
-        make_loss(config, holding.training, holding.dataset.catalog.num_items),
+        make_loss(
+            config,
+            holding.training,
+            holding.dataset.catalog.num_items,
+            holding.dataset.domains,
+        ),
         holding.training,
         holding.users,
         plan=make_plan(config, proximal_mu),
@@ -205,6 +210,7 @@ def evaluate_turn(
             counts=frequency if counts_are_shared else None,
             seed=config.seed,
             fixed=fixed_candidates(config, holding.dataset),
+            domains=holding.dataset.domains,
         )
 
     if scorer == "popularity":

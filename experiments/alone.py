@@ -56,6 +56,7 @@ class Judge:
             counts=self.counts,
             seed=self.config.seed,
             fixed=self.fixed,
+            domains=self.dataset.domains,
         )
 
     def both(self, model: Recommender, users: np.ndarray) -> ByStage:

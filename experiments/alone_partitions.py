@@ -68,7 +68,7 @@ def _train_one(
     holding = open_holding(config, partition)
     model = make_model(config, dataset.catalog, table, training_events(holding))
     names = [name for name, _ in model.named_parameters()]
-    loss = make_loss(config, holding.training, dataset.catalog.num_items)
+    loss = make_loss(config, holding.training, dataset.catalog.num_items, dataset.domains)
     optimizer = local_optimizer(config, model)
     can_train = bool(holding.targets.any())
     best_value, best_round, best = -1.0, 0, arrays_of(model, names)

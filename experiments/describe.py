@@ -7,9 +7,23 @@ from rich.table import Table
 from rich.text import Text
 
 from fedrec.config import Config
+from fedrec.data.domains import Domains
 from fedrec.data.partition import genre_profiles, taste_divergence
+from fedrec.data.sequences import Sequences
 from fedrec.report.plain import plain
 from fedrec.workbench import open_data, partition_of, prepare_data
+
+
+def _domains(domains: Domains, sequences: Sequences) -> Table:
+    """Users, items and events of each domain."""
+    table = Table(title=Text("catalogues of their own"))
+    for header in ("domain", "users", "items", "events"):
+        table.add_column(header, justify="left" if header == "domain" else "right")
+    events = np.bincount(domains.of_user, weights=sequences.lengths())
+    for number, name in enumerate(domains.names):
+        users, items = int(np.sum(domains.of_user == number)), len(domains.catalogues[number])
+        table.add_row(plain(name), f"{users:,}", f"{items:,}", f"{events[number]:,.0f}")
+    return table
 
 
 def describe(config: Config) -> Iterator[Table | Text | str]:
@@ -27,6 +41,8 @@ def describe(config: Config) -> Iterator[Table | Text | str]:
         f"{dataset.catalog.num_items:,} items, {sequences.num_events:,} events; "
         f"{lengths.min()} to {lengths.max():,} a user, median {np.median(lengths):.0f}"
     )
+    if dataset.domains is not None:
+        yield _domains(dataset.domains, sequences)
     for what, count in dataset.manifest.get("skipped", {}).items():
         if count:
             yield f"left out or repaired: {count:,} {what}"

@@ -14,7 +14,8 @@ from fedrec.errors import ConfigError
 
 Value = int | float | bool | str
 
-DATASETS = ("synthetic", "ml-1m", "ml-100k", "ml-latest-small")  # names, never paths
+AMAZON = ("amazon-beauty-2014", "amazon-office-2018")  # nobody publishes them to be fetched
+DATASETS = ("synthetic", "ml-1m", "ml-100k", "ml-latest-small", *AMAZON)  # names, never paths
 VIEWS = ("identity", "semantic", "content")
 MODELS = ("hybrid", "sasrec", "bert4rec", "gru4rec", "bpr-mf")
 MIXES = ("context", "fixed", "sum", "concat", "item", "attention")

@@ -14,6 +14,7 @@ from typing import Any, cast, get_type_hints
 
 from fedrec.config import DATASETS, Config, Value
 from fedrec.errors import ConfigError
+from fedrec.joined import SEPARATOR, sources_in
 
 # Where and how patiently a run is carried. Whom a timeout left out is on record.
 CARRYING = ("device", "federation.round-timeout")
@@ -109,7 +110,7 @@ def computed_keys(config: Config) -> dict[str, Value]:
     kept = {k: v for k, v in flat.items() if k not in CARRYING and not k.startswith("run.")}
     for key in ("data.source", "data.items", "evaluation.ncf-negatives"):
         # Where a file lies changes nothing; what is in it is the data's own hash.
-        kept[key] = Path(str(kept[key])).name
+        kept[key] = SEPARATOR.join(Path(part).name for part in sources_in(str(kept[key])))
     return kept
 
 
@@ -124,10 +125,14 @@ def absolute_paths(config: Config, folder: Path) -> Config:
     Only what looks like a path and exists there is touched: names such as "ml-1m" stay names.
     """
     data, run = config.data, config.run
+
+    def absolute(value: str) -> str:
+        is_path = value and value not in DATASETS and ":" not in value
+        return str((folder / value).resolve()) if is_path and (folder / value).exists() else value
+
     found: dict[str, Any] = {
-        key: str((folder / value).resolve())
-        for key, value in (("source", data.source), ("items", data.items))
-        if value and value not in DATASETS and ":" not in value and (folder / value).exists()
+        "source": SEPARATOR.join(absolute(part) for part in sources_in(data.source)),
+        "items": absolute(data.items),
     }
     negatives = config.evaluation.ncf_negatives
     evaluation = config.evaluation

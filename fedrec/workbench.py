@@ -13,6 +13,7 @@ from torch import nn
 
 from fedrec.config import Config, Data, Partition, Semantics, names_in
 from fedrec.data.catalog import Catalog
+from fedrec.data.domains import Domains
 from fedrec.data.frame import Columns
 from fedrec.data.movielens import load_movielens
 from fedrec.data.partition import assign
@@ -25,11 +26,13 @@ from fedrec.evaluation.held_out import Fixed
 from fedrec.evaluation.metrics import check_cutoffs
 from fedrec.evaluation.ncf import FixedNegatives, item_order, ncf_candidates, read_ncf
 from fedrec.home import home
+from fedrec.joined import sources_in
 from fedrec.models.build import build_model
 from fedrec.models.recommender import Recommender
 from fedrec.semantics.table import SemanticTable, semantic_table
 from fedrec.training.cohort_loss import CohortLoss
 from fedrec.training.cohort_plan import CohortPlan
+from fedrec.training.domains import each_in_its_domain
 from fedrec.training.local import Plan, make_optimizer
 from fedrec.training.objective import Objective, make_objective
 
@@ -53,7 +56,8 @@ def columns_of(data: Data) -> Columns:
 
 def prepare_data(config: Config) -> Path:
     """The folder of the prepared data, made if it is not there yet."""
-    files = tuple(_file_state(path) for path in (config.data.source, config.data.items))
+    paths = (*sources_in(config.data.source), config.data.items)
+    files = tuple(_file_state(path) for path in paths)
     return _prepared(config.data, config.seed, home(), files)
 
 
@@ -118,8 +122,15 @@ def check_fit(config: Config) -> None:
     dataset, training = open_data(folder)
     device(config)
     partition_of(config, folder)
-    check_cutoffs(config.evaluation.cutoffs, dataset.catalog.num_items)
-    make_loss(config, training, dataset.catalog.num_items)
+    domains, num_items = dataset.domains, dataset.catalog.num_items
+    check_cutoffs(config.evaluation.cutoffs, domains.smallest if domains else num_items)
+    make_loss(config, training, num_items, domains)
+    if domains and config.federation.unit == "user":
+        raise ConfigError(
+            f"federation.unit must be 'partition' where data.source joins {len(domains.names)} "
+            "sources, got 'user': users who train side by side share their negatives, and those "
+            "of one domain are no negatives of another's"
+        )
 
 
 def needs_table(config: Config) -> bool:
@@ -224,22 +235,31 @@ def _ncf(negatives: Path, ratings: Path) -> tuple[FixedNegatives, list[str]]:
     return read_ncf(negatives), item_order(events.item_ids[item] for item in events.items)
 
 
-def make_loss(config: Config, training: Sequences, num_items: int) -> Objective:
-    """The loss of a config over a catalogue of V items."""
+def make_loss(
+    config: Config, training: Sequences, num_items: int, domains: Domains | None
+) -> Objective:
+    """The loss of a config over a catalogue of V items, or over that of each user's domain."""
     loss = config.loss
-    if loss.name in ("sampled-softmax", "gbce") and loss.negatives > num_items:
+    least = domains.smallest if domains else num_items
+    if loss.name in ("sampled-softmax", "gbce") and loss.negatives > least:
         raise ConfigError(
-            f"loss.negatives is {loss.negatives}, but the catalogue has {num_items} items; "
-            "lower loss.negatives or set loss.name = 'softmax'"
+            f"loss.negatives is {loss.negatives}, but the {'smallest ' if domains else ''}"
+            f"catalogue has {least} items; lower loss.negatives or set loss.name = 'softmax'"
         )
-    return make_objective(
-        loss.name,
-        training=training,
-        num_items=num_items,
-        negatives=loss.negatives,
-        log_q=loss.log_q,
-        calibration=loss.calibration,
-    )
+
+    def over(catalogue: np.ndarray) -> Objective:
+        return make_objective(
+            loss.name,
+            training=training,
+            catalogue=catalogue,
+            negatives=loss.negatives,
+            log_q=loss.log_q,
+            calibration=loss.calibration,
+        )
+
+    if domains is None:
+        return over(np.arange(1, num_items + 1))
+    return each_in_its_domain([over(items) for items in domains.catalogues], domains.of_user)
 
 
 def make_plan(config: Config, proximal_mu: float) -> Plan:

@@ -10,6 +10,7 @@ from rich.console import Console
 from fedrec.config import DATASETS, Config
 from fedrec.config_keys import read_config
 from fedrec.errors import ConfigError
+from fedrec.joined import sources_in
 from fedrec.report.history import read_run
 from fedrec.report.live import LiveRounds
 from fedrec.report.tables import final_table
@@ -45,7 +46,7 @@ def _refuse_relative_paths(config: Config) -> None:
         "run.dir": config.run.dir,
         "data.items": config.data.items,
         "evaluation.ncf-negatives": config.evaluation.ncf_negatives,
-        "data.source": config.data.source if _is_path(config.data.source) else "",
+        "data.source": next(filter(_is_relative, sources_in(config.data.source)), ""),
         "semantics.encoder": config.semantics.encoder
         if config.semantics.encoder.startswith(".")
         else "",
@@ -55,9 +56,9 @@ def _refuse_relative_paths(config: Config) -> None:
             raise ConfigError(f"{key} must be an absolute path under `flwr run`, got {path!r}")
 
 
-def _is_path(source: str) -> bool:
-    """Whether a data source is a path: a name of ours and "package.module:name" are not."""
-    return source not in DATASETS and ":" not in source
+def _is_relative(source: str) -> bool:
+    """Whether a data source is such a path: a name of ours and "package.module:name" are not."""
+    return source not in DATASETS and ":" not in source and not Path(source).is_absolute()
 
 
 def _flower_command(config: Config) -> str:

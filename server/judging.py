@@ -18,6 +18,7 @@ from fedrec.evaluation.metrics import (
 )
 from fedrec.evaluation.slices import (
     by_history_length,
+    by_label,
     by_popularity,
     partition_metrics,
     slice_metrics,
@@ -128,6 +129,7 @@ def final_metrics(
     *,
     view_names: Sequence[str],
     counts: np.ndarray | None,
+    domains: Sequence[str] = (),
     seed: int,
     at: Sequence[int],
     resamples: int,
@@ -139,6 +141,8 @@ def final_metrics(
     kinds = {"history length": by_history_length(found.events - 1)}
     if counts is not None and found.targets is not None:
         kinds["item popularity"] = by_popularity(found.targets, counts)
+    if domains and found.targets is not None:
+        kinds["domain"] = by_label([domains[target - 1] for target in found.targets])
     slices = {
         name: slice_metrics(kind, ranks, sizes, seed=seed, at=at, resamples=resamples)
         for name, kind in kinds.items()

@@ -4,6 +4,7 @@ from typing import Any
 
 from fedrec.config import Config, names_in
 from fedrec.data.catalog import Catalog
+from fedrec.data.domains import COLUMN
 from fedrec.data.splits import Stage
 from fedrec.models.parameters import groups_of
 from fedrec.models.recommender import Recommender
@@ -96,6 +97,13 @@ def finish(
     )
 
 
+def _domain_facts(catalog: Catalog, manifest: dict[str, Any]) -> dict[str, Any]:
+    """How many items each domain has, where several sources were joined; else nothing."""
+    if not (names := manifest["facts"].get("domains")):
+        return {}
+    return {"domains": {name: catalog.columns[COLUMN].count(name) for name in names}}
+
+
 def run_facts(
     config: Config,
     census: Census,
@@ -126,6 +134,7 @@ def run_facts(
             "source": config.data.source,
             "users": census.num_users,
             "items": catalog.num_items,
+            **_domain_facts(catalog, manifest),
             "events": manifest.get("events"),
             "skipped": manifest.get("skipped", {}),
             "notes": manifest["facts"].get("notes", []),

@@ -13,6 +13,7 @@ from fedrec.config import Config
 from fedrec.config_keys import flat_tables, read_config, to_toml
 from fedrec.errors import ConfigError, DataError, ResourceError
 from fedrec.home import home
+from fedrec.joined import sources_in
 from fedrec.report.history import read_json
 
 # What a run writes. Overwriting a run removes these and nothing else, in this order: whoever is
@@ -48,7 +49,8 @@ def run_path(config: Config) -> Path:
             )
         return path
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-    data = Path(config.data.source.partition(":")[0]).name.removesuffix(".zip")
+    sources = [Path(one.partition(":")[0]).name for one in sources_in(config.data.source)]
+    data = "-".join(name.removesuffix(".zip") for name in sources)
     return home() / "runs" / (config.run.name or f"{data}-{config.strategy.name}-{stamp}")
 
 

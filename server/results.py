@@ -9,6 +9,7 @@ import numpy as np
 
 from fedrec.config import Config
 from fedrec.data.catalog import Catalog
+from fedrec.data.domains import COLUMN
 from fedrec.data.splits import Stage
 from fedrec.evaluation.metrics import hr, ndcg
 from fedrec.report.history import read_rounds, replace_file, write_csv, write_json
@@ -75,6 +76,7 @@ def write_results(
         protocols[0],
         view_names=view_names,
         counts=census.counts,
+        domains=catalog.columns.get(COLUMN, ()),
         seed=config.seed,
         at=config.evaluation.cutoffs,
         resamples=config.evaluation.resamples,

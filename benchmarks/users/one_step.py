@@ -110,7 +110,7 @@ def central(config: Config) -> Pass:
     dataset, training = open_data(prepare_data(config))
     model = initial(config)
     optimizer = make_optimizer(model, "adam", learning_rate=1e-3, beta_2=0.98, weight_decay=0.0)
-    loss = make_loss(config, training, dataset.catalog.num_items)
+    loss = make_loss(config, training, dataset.catalog.num_items, dataset.domains)
     noise = make_plan(config, 0.0)
     plan = Plan(
         epochs=1,

@@ -2,19 +2,25 @@
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fedrec.config import AMAZON
+from fedrec.data.domains import domain_names, join_domains
 from fedrec.dotted import DOTTED_NAME, import_dotted
 from fedrec.errors import ConfigError, DataError, ResourceError
+from fedrec.joined import SEPARATOR, sources_in
 
 if TYPE_CHECKING:
     from fedrec.data.frame import Columns
     from fedrec.data.interactions import Interactions
 
-FORMATS = ("auto", "ml-1m", "ml-100k", "ml-latest-small", "csv", "parquet")
+FORMATS = (
+    *("auto", "ml-1m", "ml-100k", "ml-latest-small", "csv", "parquet"),
+    *("amazon-2014", "amazon-2018", "amazon-2023", "sequences", "recbole"),
+)
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
@@ -42,24 +48,59 @@ def find_source(
     """Find what ``fedrec.data.store.prepare`` is asked for; see there for the forms of a source.
 
     Raises:
-        ConfigError: an unknown format, or a source of no known form.
+        ConfigError: an unknown format, or a source of no known form, or one that is joined twice.
         DataError: a path that does not exist or holds something else.
-        ResourceError: a known dataset that was not downloaded.
+        ResourceError: a known dataset that was not downloaded, or not put where it is looked for.
     """
     if format not in FORMATS:
         raise ConfigError(f"data.format {format!r} is unknown; one of {', '.join(FORMATS)}")
+    if len(sources_in(source)) > 1:
+        return _joined(sources_in(source), format=format, home=home, seed=seed, columns=columns)
     if source == "synthetic" or source.startswith("synthetic:"):
         return _synthetic(source, seed)
     if Path(source).exists():
         return _path(Path(source), format, columns)
     if source in ("ml-1m", "ml-100k", "ml-latest-small"):
         return _path(downloaded(source, home), source, columns, name=source)
+    if source in AMAZON:
+        return _path(placed(source, home), format, columns, name=source)
     if DOTTED_NAME.fullmatch(source):
         return _python(source, columns)
     raise DataError(
         f"data.source {source!r} does not exist; expected a file or folder, synthetic, ml-1m, "
-        "ml-100k, ml-latest-small or package.module:name"
+        "ml-100k, ml-latest-small or package.module:name, or several of them, joined by "
+        f"{SEPARATOR!r}"
     )
+
+
+def _joined(
+    sources: Sequence[str], *, format: str, home: Path, seed: int, columns: "Columns | None"
+) -> Source:
+    """Several sources as the domains of one."""
+    again = [source for source in sources if sources.count(source) > 1]
+    if again or "" in sources:
+        raise ConfigError(
+            f"data.source joins {again[0] + ' twice' if again else 'nothing to something'}; "
+            f"between two {SEPARATOR!r} stands one source, each a domain of its own"
+        )
+    if columns is not None and columns.items:
+        raise ConfigError(
+            "data.items names the items of one table of events; with several sources, put what is "
+            "known of the items into the tables themselves"
+        )
+    found = [
+        find_source(source, format=format, home=home, seed=seed, columns=columns)
+        for source in sources
+    ]
+    names = domain_names([source.name for source in found])
+
+    def load() -> "Interactions":
+        return join_domains(
+            {name: source.load() for name, source in zip(names, found, strict=True)}
+        )
+
+    key = {"domains": names, "parts": [source.key for source in found]}
+    return Source(_safe("-and-".join(names), 100), "domains", key, load)
 
 
 def _synthetic(source: str, seed: int) -> Source:
@@ -81,37 +122,42 @@ def downloaded(name: str, home: Path) -> Path:
     return path
 
 
-def _path(path: Path, format: str, columns: "Columns | None", name: str = "") -> Source:
-    from fedrec.data.archives import is_archive, read_files
-    from fedrec.data.movielens import LAYOUTS, layout_of, load_movielens, members_of
+def placed(name: str, home: Path) -> Path:
+    """Where a user puts a dataset that cannot be fetched; a ResourceError if it is not there."""
+    path = home / "downloads" / f"{name}.tar.xz"
+    if not path.is_file():
+        raise ResourceError(
+            f"{name} has no published checksum and is not fetched; set data.source to a copy of "
+            f"yours (--set data.source=PATH), or put it at {path}"
+        )
+    return path
 
+
+def _path(path: Path, format: str, columns: "Columns | None", name: str = "") -> Source:
+    from fedrec.data.archives import read_files
+    from fedrec.data.layouts import find_layout
+
+    files = find_layout(path, format)
+    if files is not None:
+        # An archive is hashed as it is, else the files that are read.
+        is_archive = path.is_file() and path == files.root
+        parts = {} if is_archive else read_files(files.root, files.members)
+        contents = [path.read_bytes()] if is_archive else [parts[file] for file in sorted(parts)]
+        key = {"source_sha256": _sha256(*contents), "layout": files.layout}
+        return Source(name or _safe(files.name) or files.layout, files.layout, key, files.load)
     suffix = path.suffix.lower().removeprefix(".")
-    is_table = path.is_file() and not is_archive(path)
-    if format == "auto" and not is_table:
-        found = layout_of(path)
-        if found is None:
-            raise DataError(
-                f"{path} holds none of the MovieLens layouts ({', '.join(LAYOUTS)}); "
-                "set data.source to a CSV or parquet file, or data.format to the layout meant"
-            )
-        format = found
-    if format in LAYOUTS:
-        layout = format
-        if is_table:
-            raise DataError(f"{path} is one file; {layout} needs the folder or archive around it")
-        members = members_of(path, layout)
-        # A folder is hashed by the files that are read, an archive as it is.
-        parts = read_files(path, members.values()) if path.is_dir() else {"": path.read_bytes()}
-        key = {"source_sha256": _sha256(*(parts[member] for member in sorted(parts)))}
-        key["layout"] = layout
-        return Source(name or layout, layout, key, lambda: load_movielens(path, layout))
     found = {"csv": "csv", "tsv": "csv", "parquet": "parquet"}.get(suffix)
     if found is None or (format != "auto" and format != found):
         raise DataError(
             f"{path} is no {'CSV or parquet' if format == 'auto' else format} file by its name; "
-            "expected .csv, .tsv or .parquet, or a MovieLens folder or archive"
+            "expected .csv, .tsv or .parquet, or a folder, archive or file of a known layout "
+            "(data.format)"
         )
     return _table(path, found, columns)
+
+
+def _safe(name: str, longest: int = 40) -> str:
+    return _UNSAFE.sub("-", name).strip("-.")[:longest]
 
 
 def _table(path: Path, format: str, columns: "Columns | None") -> Source:
@@ -124,8 +170,7 @@ def _table(path: Path, format: str, columns: "Columns | None") -> Source:
             raise DataError(f"{file} does not exist; set {named} to a file that does")
     names = {**asdict(chosen), "items": ""}
     key = {"source_sha256": _sha256(*(file.read_bytes() for file in files)), "columns": names}
-    name = _UNSAFE.sub("-", path.stem).strip("-.")[:40] or "table"
-    return Source(name, format, key, lambda: load_table(path, chosen))
+    return Source(_safe(path.stem) or "table", format, key, lambda: load_table(path, chosen))
 
 
 def _python(source: str, columns: "Columns | None") -> Source:

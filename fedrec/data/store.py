@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
@@ -21,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedrec.data.catalog import Catalog
+from fedrec.data.domains import COLUMN, Domains, domains_of
 from fedrec.data.interactions import Interactions, Prepared, to_sequences
 from fedrec.data.sequences import Sequences
 from fedrec.data.sources import Source, find_source
@@ -62,6 +64,12 @@ class Dataset:
     data_hash: str
     manifest: dict[str, Any]
     folder: Path | None = None
+
+    @cached_property
+    def domains(self) -> Domains | None:
+        """Who may be offered what, where several sources were joined; None for ordinary data."""
+        names = self.manifest.get("facts", {}).get("domains")
+        return domains_of(names, self.catalog, self.attributes[COLUMN]) if names else None
 
     @classmethod
     def from_frame(
@@ -126,9 +134,10 @@ def prepare(
         source: "synthetic[:users=..,items=..]", "ml-1m" and the like for what ``fedrec data get``
             put under ``home/downloads``, a path (zip, tar, folder, CSV, parquet), a prepared
             folder, or "package.module:name" of a function that returns a DataFrame or Interactions.
+            Several, joined by " + ", are domains: each with users and a catalogue of its own.
         home: the data goes to ``home/prepared/<name>-<key>``.
         seed: of the synthetic data; other sources do not depend on it.
-        format: auto, ml-1m, ml-100k, ml-latest-small, csv or parquet.
+        format: auto or one of ``fedrec.data.sources.FORMATS``, for all sources.
         min_item_events: items with fewer events are dropped, in one pass.
         min_user_events: users with fewer remaining events are dropped.
         columns: which column holds what, for CSV, parquet and DataFrames.

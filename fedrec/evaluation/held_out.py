@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fedrec.data.domains import Domains
 from fedrec.data.negatives import history_mask
 from fedrec.data.sequences import Sequences
 from fedrec.data.splits import Stage, history, targets
@@ -61,6 +62,7 @@ def rank_held_out(
     counts: np.ndarray | None,
     seed: int,
     fixed: Fixed | None = None,
+    domains: Domains | None = None,
 ) -> HeldOut:
     """Score each user's history and rank the held-out item.
 
@@ -74,6 +76,7 @@ def rank_held_out(
         counts: (V + 1,) training events per item, for "popularity-100".
         seed: of the run: it fixes the candidates.
         fixed: candidates of "ncf-99", the target first, 0 where there is none.
+        domains: who is offered what, where users have catalogues of their own.
     """
     held_out = targets(sequences, stage)[users].astype(np.int64)
     order = np.argsort(sequences.lengths()[users], kind="stable")  # little padding in a batch
@@ -85,6 +88,9 @@ def rank_held_out(
         histories = [history(sequences, int(user), stage) for user in users[rows]]
         scored = scorer(histories)
         seen = history_mask(histories, num_items)
+        outside = None if domains is None else domains.outside(users[rows])
+        if outside is not None:
+            seen |= outside  # what another domain sells is as little a candidate
         sizes[rows] = num_candidates(held_out[rows], seen)
         for name in protocols:
             if name == "full":
@@ -102,6 +108,7 @@ def rank_held_out(
                     counts=counts,
                     seed=seed,
                     stage=stage,
+                    outside=outside,
                 )
             chosen = np.take_along_axis(scored.scores, drawn, axis=1)
             ranks[name][rows] = candidate_ranks(chosen, drawn == 0)

@@ -5,7 +5,7 @@ part of the metric's name wherever it is shown. NCF's fixed negatives are read b
 `fedrec.evaluation.ncf`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,7 @@ def candidates(
     counts: NDArray[np.integer] | None,
     seed: int,
     stage: Stage,
+    outside: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.int64]:
     """Items to rank for every user, the target first.
 
@@ -52,6 +53,7 @@ def candidates(
         counts: (V+1,) training events per item; only "popularity-100" needs them.
         seed: seed of the run.
         stage: "validation" or "test"; the two have candidates of their own.
+        outside: (U, V+1) true for items that a user's domain does not offer; none by default.
 
     Returns:
         (U, K+1) items: the target, then K distinct ones that are neither target nor history.
@@ -81,6 +83,8 @@ def candidates(
         allowed = open_items.copy()
         allowed[history] = False
         allowed[target] = False
+        if outside is not None:
+            allowed &= ~outside[row]
         pool = np.flatnonzero(allowed)
         if len(pool) < number:
             raise ConfigError(
@@ -95,26 +99,30 @@ def candidates(
     return drawn
 
 
-def describe(protocol: str, num_items: int) -> str:
+def describe(protocol: str, num_items: int, domains: Mapping[str, int] | None = None) -> str:
     """One sentence for the report: what the held-out item is ranked against.
 
     Args:
         protocol: one of `PROTOCOLS`.
         num_items: V.
+        domains: items of each domain, where users are offered their own domain's only.
 
     Raises:
         ConfigError: unknown protocol.
     """
     kind, number = _parts(protocol)
+    sizes = ", ".join(f"{name} {items:,}" for name, items in (domains or {}).items())
+    own = f" Every user is offered the items of one domain only ({sizes})." if sizes else ""
     if kind == "full":
+        whose = "items of the user's domain" if own else f"{num_items:,} items of the catalogue"
         return (
-            f"The held-out item is ranked among all {num_items:,} items of the catalogue without "
-            "the other items the user has had (full ranking); ties count half."
+            f"The held-out item is ranked among all {whose} without the other items the user "
+            f"has had (full ranking); ties count half.{own}"
         )
     return (
         f"The held-out item is ranked among {number + 1} candidates: itself and {number} "
         f"negatives {_WORDS[kind]} ({number} sampled, not comparable with full ranking); "
-        "ties count half."
+        f"ties count half.{own}"
     )
 
 

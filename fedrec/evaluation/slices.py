@@ -1,4 +1,4 @@
-"""Metrics of parts of the users: by history length, by popularity of the target, by client."""
+"""Metrics of parts of the users: by history, by the target's popularity or label, by client."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -69,6 +69,12 @@ def by_popularity(targets: NDArray[np.integer], counts: NDArray[np.integer]) -> 
     part = np.searchsorted([0.2, 0.8], before, side="right")
     part[items == 0] = 3
     return Slices(POPULARITY_LABELS, part[targets - 1].astype(np.int64))
+
+
+def by_label(labels: Sequence[str]) -> Slices:
+    """Users with equal labels (U,) are a part; parts are sorted by label."""
+    names, member = np.unique(np.asarray(labels, dtype=object), return_inverse=True)
+    return Slices(tuple(names), member.astype(np.int64))
 
 
 def slice_metrics(

@@ -161,7 +161,7 @@ def _head(run: Run) -> Record:
         "banner": f"{banner} {reason}".strip(),
         "warnings": warnings,
         "tiles": _tiles(run),
-        "protocol": describe(run.protocol, _num_items(run)),
+        "protocol": _described(run, run.protocol),
     }
 
 
@@ -217,7 +217,7 @@ def _results(run: Run) -> Record:
         "main": metric_label("NDCG@10", run.protocol),
         "between": gap_closed(run),
         "others": [
-            {"protocol": describe(protocol, _num_items(run)), "rows": _stage_rows(protocol, found)}
+            {"protocol": _described(run, protocol), "rows": _stage_rows(protocol, found)}
             for protocol, found in (metrics.get("other protocols") or {}).items()
         ],
         "same_recall": "Recall@10" in names,
@@ -232,8 +232,9 @@ def _stage_rows(protocol: str, found: Mapping[str, Any]) -> list[list[Any]]:
     ]
 
 
-def _num_items(run: Run) -> int:
-    return int((run.about.get("data") or {}).get("items", 0))
+def _described(run: Run, protocol: str) -> str:
+    data = run.about.get("data") or {}
+    return describe(protocol, int(data.get("items", 0)), data.get("domains"))
 
 
 def _cell(metric: Any) -> Record:

@@ -46,7 +46,7 @@ def make_objective(
     name: str,
     *,
     training: Sequences,
-    num_items: int,
+    catalogue: np.ndarray,
     negatives: int,
     log_q: bool,
     calibration: float,
@@ -56,29 +56,30 @@ def make_objective(
     Args:
         name: sampled-softmax, softmax, bce or gbce.
         training: training parts; negatives are drawn from everything but a user's own.
-        num_items: V.
+        catalogue: (C,) the items that users may be offered, ascending: all V of them, or those of
+            the users' domain.
         negatives: K; BCE takes 1 per position whatever K is, as SASRec does.
         log_q: correct sampled softmax for the chance of an item to be drawn.
         calibration: t of gBCE.
     """
+    num_items = len(catalogue)
     if name == "softmax":
-        return lambda model, batch, draws: _full(model, batch, draws, num_items)
+        return lambda model, batch, draws: _full(model, batch, draws, catalogue)
     if name == "sampled-softmax":
         ratio = math.log(num_items / negatives) if log_q else 0.0
         return lambda model, batch, draws: _sampled(
-            model, batch, draws, training, num_items, negatives, ratio
+            model, batch, draws, training, catalogue, negatives, ratio
         )
     count = 1 if name == "bce" else negatives
     beta = 1.0 if name == "bce" else gbce_beta(num_items, negatives, calibration)
     return lambda model, batch, draws: _binary(
-        model, batch, draws, training, num_items, count, beta
+        model, batch, draws, training, catalogue, count, beta
     )
 
 
-def _full(model: Recommender, batch: Batch, draws: Draws, num_items: int) -> Tensor:
-    states, vectors, _ = _forward(model, batch, draws, np.arange(num_items + 1))
-    targets = torch.from_numpy(batch.targets[batch.targets > 0]).to(vectors.device)
-    return softmax_loss(states, vectors[1:], targets - 1)
+def _full(model: Recommender, batch: Batch, draws: Draws, catalogue: np.ndarray) -> Tensor:
+    states, vectors, place = _forward(model, batch, draws, np.append(0, catalogue))
+    return softmax_loss(states, vectors[1:], place(batch.targets[batch.targets > 0]) - 1)
 
 
 def _sampled(
@@ -86,11 +87,12 @@ def _sampled(
     batch: Batch,
     draws: Draws,
     training: Sequences,
-    num_items: int,
+    catalogue: np.ndarray,
     count: int,
     log_ratio: float,
 ) -> Tensor:
-    negatives = shared_negatives(draws.seed, draws.round, draws.step, num_items, count)
+    drawn = shared_negatives(draws.seed, draws.round, draws.step, len(catalogue), count)
+    negatives = catalogue[drawn - 1]
     targets = batch.targets[batch.targets > 0]
     needed = np.unique(np.concatenate([batch.items.ravel(), targets, negatives]))
     states, vectors, place = _forward(model, batch, draws, needed)
@@ -106,20 +108,20 @@ def _binary(
     batch: Batch,
     draws: Draws,
     training: Sequences,
-    num_items: int,
+    catalogue: np.ndarray,
     count: int,
     beta: float,
 ) -> Tensor:
     rows = [
         sampled_negatives(
             generator(draws.seed, "negatives", draws.round, draws.step, user),
-            history_mask([training.of(user)], num_items),
+            history_mask([np.searchsorted(catalogue, training.of(user)) + 1], len(catalogue)),
             total,
             count,
         )[0]
         for user, total in batch.targets_of.items()
     ]
-    negatives = np.concatenate(rows)
+    negatives = catalogue[np.concatenate(rows) - 1]
     targets = batch.targets[batch.targets > 0]
     needed = np.unique(np.concatenate([batch.items.ravel(), targets, negatives.ravel()]))
     states, vectors, place = _forward(model, batch, draws, needed)

@@ -16,7 +16,7 @@ def made(name, training, negatives=10, log_q=True):
     return make_objective(
         name,
         training=training,
-        num_items=NUM_ITEMS,
+        catalogue=np.arange(1, NUM_ITEMS + 1),
         negatives=negatives,
         log_q=log_q,
         calibration=0.75,

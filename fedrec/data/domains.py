@@ -1,0 +1,206 @@
+"""Several sources as one: domains whose users and items never meet, each with its catalogue.
+
+A federation of shops: nobody is offered what another shop sells, neither while training nor when
+ranks are made. What domains can share is what they know of meanings.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedrec.data.catalog import Catalog
+from fedrec.data.interactions import LATEST_SECONDS, Interactions
+from fedrec.errors import ConfigError, DataError
+
+COLUMN = "domain"  # of the catalogue, and attribute of the users
+
+_UNKNOWN = "other"
+
+
+@dataclass(frozen=True)
+class Domains:
+    """Which items each user may be offered.
+
+    Attributes:
+        names: of the domains.
+        of_user: (U,) number of each user's domain.
+        of_item: (V + 1,) number of each item's domain, -1 for the padding.
+    """
+
+    names: tuple[str, ...]
+    of_user: NDArray[np.int64]
+    of_item: NDArray[np.int64]
+
+    @cached_property
+    def catalogues(self) -> tuple[NDArray[np.int64], ...]:
+        """The items of each domain, ascending."""
+        return tuple(np.flatnonzero(self.of_item == domain) for domain in range(len(self.names)))
+
+    def outside(self, users: NDArray[np.integer]) -> NDArray[np.bool_]:
+        """(B, V + 1), true for the items that other domains than the user's offer.
+
+        Padding, which nobody offers, is false, as in a mask of a history.
+        """
+        mask: NDArray[np.bool_] = self.of_item[None, :] != self.of_user[users][:, None]
+        mask[:, 0] = False
+        return mask
+
+    @property
+    def smallest(self) -> int:
+        """Items in the smallest catalogue."""
+        return min(len(items) for items in self.catalogues)
+
+
+def domains_of(names: Sequence[str], catalog: Catalog, attribute: Sequence[str]) -> Domains:
+    """The domains of prepared data.
+
+    Args:
+        names: of the domains, as ``join_domains`` was given them.
+        catalog: with the column "domain".
+        attribute: (U,) name of each user's domain.
+
+    Raises:
+        DataError: a domain of which no user or item is left.
+    """
+    number = {name: place for place, name in enumerate(names)}
+    of_user = np.array([number[name] for name in attribute], dtype=np.int64)
+    of_item = np.array([-1, *(number[name] for name in catalog.columns[COLUMN])], dtype=np.int64)
+    for name, place in number.items():
+        if not ((of_user == place).any() and (of_item == place).any()):
+            raise DataError(
+                f"no user or item of {name!r} is left; lower data.min-item-events or "
+                "data.min-user-events, or leave it out of data.source"
+            )
+    return Domains(tuple(names), of_user, of_item)
+
+
+def domain_names(names: Sequence[str]) -> list[str]:
+    """Names of sources as names of domains: one that comes again is numbered."""
+    given: list[str] = []
+    for name in names:
+        count = 1 + sum(other == name for other in names[: len(given)])
+        given.append(name if count == 1 else f"{name}-{count}")
+    if len(set(given)) < len(given):
+        raise ConfigError(f"data.source joins sources of confusable names: {', '.join(names)}")
+    return given
+
+
+def join_domains(parts: dict[str, Interactions]) -> Interactions:
+    """Events of several domains as one dataset.
+
+    Items stay in the order of their domains; so a catalogue's own order is what it was. Where an
+    id is found in two domains, all ids become "domain:id": a person who is known to two shops is
+    two users. Times go where any domain has none.
+
+    Args:
+        parts: name of each domain -> its events.
+
+    Raises:
+        DataError: a domain that already says something else by the word "domain".
+    """
+    for name, part in parts.items():
+        if COLUMN in part.catalog.columns or COLUMN in part.attributes:
+            raise DataError(
+                f"{name} has a column or attribute {COLUMN!r} of its own; rename it, since that "
+                "is where several sources say which of them an item or user is of"
+            )
+    some = [_ordered(part) for part in parts.values()]
+    if any(part.times is None for part in some):
+        some = [replace(part, times=None) for part in some]
+    else:
+        some = _in_one_unit(some)
+    item_ids = _joined_ids({name: part.item_ids for name, part in parts.items()})
+    return Interactions(
+        _joined_ids({name: part.user_ids for name, part in parts.items()}),
+        item_ids,
+        _shifted([part.users for part in some], [len(part.user_ids) for part in some]),
+        _shifted([part.items for part in some], [len(part.item_ids) for part in some]),
+        _concatenated([part.times for part in some]),
+        _concatenated([part.ratings for part in some]),
+        _joined_catalog(parts, item_ids),
+        _joined_columns(
+            {name: part.attributes for name, part in parts.items()},
+            {name: len(part.user_ids) for name, part in parts.items()},
+            _UNKNOWN,
+        )
+        | {COLUMN: [name for name, part in parts.items() for _ in part.user_ids]},
+        {f"{what} ({name})": n for name, part in parts.items() for what, n in part.skipped.items()},
+        tuple(f"{name}: {note}" for name, part in parts.items() for note in part.notes),
+    )
+
+
+def _ordered(part: Interactions) -> Interactions:
+    """Events in the order of time, so that file order is that order if times have to go."""
+    if part.times is None:
+        return part
+    order = np.lexsort((part.times, part.users))
+    return replace(
+        part,
+        users=part.users[order],
+        items=part.items[order],
+        times=part.times[order],
+        ratings=None if part.ratings is None else part.ratings[order],
+    )
+
+
+def _in_one_unit(parts: list[Interactions]) -> list[Interactions]:
+    """Seconds become milliseconds where another domain has those."""
+    fine = [part.times is not None and part.times.max() >= LATEST_SECONDS for part in parts]
+    if not any(fine):
+        return parts
+    return [
+        part if is_fine or part.times is None else replace(part, times=part.times * 1000)
+        for part, is_fine in zip(parts, fine, strict=True)
+    ]
+
+
+def _joined_ids(ids: dict[str, list[str]]) -> list[str]:
+    joined = [identity for some in ids.values() for identity in some]
+    if len(set(joined)) == len(joined):
+        return joined
+    # A name holds no colon, so that the longer ids are distinct whatever the ids are.
+    return [f"{name}:{identity}" for name, some in ids.items() for identity in some]
+
+
+def _joined_catalog(parts: dict[str, Interactions], item_ids: list[str]) -> Catalog:
+    catalogs = {name: part.catalog for name, part in parts.items()}
+    columns = {name: catalog.columns for name, catalog in catalogs.items()}
+    return Catalog(
+        item_ids,
+        [title for catalog in catalogs.values() for title in catalog.titles],
+        [genres for catalog in catalogs.values() for genres in catalog.genres],
+        [year for catalog in catalogs.values() for year in catalog.years],
+        [text for catalog in catalogs.values() for text in catalog.descriptions],
+        _joined_columns(columns, {name: c.num_items for name, c in catalogs.items()}, "")
+        | {COLUMN: [name for name, catalog in catalogs.items() for _ in catalog.item_ids]},
+    )
+
+
+def _joined_columns(
+    columns: dict[str, dict[str, list[str]]], sizes: dict[str, int], missing: str
+) -> dict[str, list[str]]:
+    """Columns that any domain has; what another one lacks is missing there."""
+    names = list(dict.fromkeys(column for own in columns.values() for column in own))
+    return {
+        column: [
+            value
+            for name, own in columns.items()
+            for value in own.get(column, [missing] * sizes[name])
+        ]
+        for column in names
+    }
+
+
+def _shifted(parts: Sequence[NDArray[np.int32]], sizes: Sequence[int]) -> NDArray[np.int32]:
+    first = np.cumsum([0, *sizes[:-1]])
+    shifted = [part + start for part, start in zip(parts, first, strict=True)]
+    return np.concatenate(shifted).astype(np.int32)
+
+
+def _concatenated(parts: Sequence[NDArray[Any] | None]) -> NDArray[Any] | None:
+    arrays = [part for part in parts if part is not None]
+    return np.concatenate(arrays) if len(arrays) == len(parts) else None

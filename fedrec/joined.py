@@ -1,0 +1,11 @@
+"""Several sources of data in one value of ``data.source``: ``"beauty.tar.xz + office.tar.xz"``.
+
+The spaces are part of the sign: a plus alone may stand in a path.
+"""
+
+SEPARATOR = " + "
+
+
+def sources_in(source: str) -> tuple[str, ...]:
+    """The sources that a value of ``data.source`` joins, usually one."""
+    return tuple(part.strip() for part in source.split(SEPARATOR))

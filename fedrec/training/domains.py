@@ -1,0 +1,50 @@
+"""Training where users have catalogues of their own: each is compared with its own domain's items.
+
+A batch is cut by domain, and each part has the ordinary loss over its own catalogue; the negatives
+of a silo are thus the ones that it would draw if it trained alone. Drawing from the union and
+refusing what is foreign would be as unbiased: an item is among K draws from V with chance K / V
+wherever it is sold, so V / K times the sum over those drawn that are one's own stands for the sum
+over one's own catalogue. But of K draws only K * C / V would count in a catalogue of C items, so
+that the smallest domain, which needs help most, would have the noisiest loss.
+"""
+
+from collections.abc import Sequence
+from dataclasses import fields, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fedrec.models.recommender import Recommender
+from fedrec.training.batches import Batch
+from fedrec.training.objective import Draws, Objective
+
+
+def each_in_its_domain(objectives: Sequence[Objective], of_user: np.ndarray) -> Objective:
+    """The mean over targets of the losses of each domain's users.
+
+    Args:
+        objectives: of each domain, over its own catalogue.
+        of_user: (U,) domain of each user.
+    """
+
+    def objective(model: Recommender, batch: Batch, draws: Draws) -> Tensor:
+        domains = of_user[batch.users]
+        present = [int(domain) for domain in np.unique(domains)]
+        if len(present) == 1:  # a silo's every batch
+            return objectives[present[0]](model, batch, draws)
+        parts = []
+        for domain in present:
+            rows = np.flatnonzero(domains == domain)
+            own = _rows_of(batch, rows)
+            keep = None if draws.keep is None else draws.keep[:, rows]
+            loss = objectives[domain](model, own, replace(draws, keep=keep))
+            parts.append(loss * (own.num_targets / batch.num_targets))
+        return torch.stack(parts).sum()
+
+    return objective
+
+
+def _rows_of(batch: Batch, rows: np.ndarray) -> Batch:
+    """Some windows of a batch, as wide as they were."""
+    return Batch(**{field.name: getattr(batch, field.name)[rows] for field in fields(batch)})
