@@ -423,9 +423,11 @@ def _misfits(config: Config) -> Iterator[tuple[str, str]]:
         if config.model.private:
             yield "model.private", "'' (a user keeps nothing between rounds)"
         if config.model.is_cloze:
-            key = "model.name" if config.model.name == "bert4rec" else "model.encoder"
-            yield key, "another (items are hidden in a partition's batches only)"
-        if config.model.time:
+            why = " (what is hidden is drawn for a partition's batches only)"
+            if config.model.name == "bert4rec":
+                yield "model.name", "'hybrid', 'sasrec' or 'gru4rec'" + why
+            yield "model.encoder", "'causal' or 'gru'" + why
+        if names_in(config.model.time):
             yield "model.time", "'' (times are read in a partition's batches only)"
         if local.clip_norm:
             yield "local.clip-norm", "0 (federation.clip-norm bounds a user's update)"
