@@ -90,8 +90,10 @@ def rank_held_out(
     for start in range(0, len(users), BATCH):
         rows = order[start : start + BATCH]
         histories = [history(sequences, int(user), stage) for user in users[rows]]
-        times = [times_until(sequences, int(user), stage) for user in users[rows] if with_times]
-        scored = scorer(histories, times) if with_times else scorer(histories)
+        more = []
+        if with_times:
+            more = [[times_until(sequences, int(user), stage) for user in users[rows]]]
+        scored = scorer(histories, *more)
         seen = history_mask(histories, num_items)
         sizes[rows] = num_candidates(held_out[rows], seen)
         for name in protocols:

@@ -13,7 +13,11 @@ from fedrec.models.timed import GAPS, SPANS, RelativeBias, TimedTransformer, buc
 
 NUM_ITEMS = 40
 ALL = torch.arange(NUM_ITEMS + 1)
-CLOZE = [{"name": "bert4rec"}, {"encoder": "bidirectional"}]
+CLOZE = [
+    {"name": "bert4rec"},
+    {"encoder": "bidirectional"},
+    {"encoder": "bidirectional", "views": "semantic"},
+]
 FORWARD = [{"name": "gru4rec"}, {"encoder": "gru"}, {"time": "hour,gap"}]
 
 
