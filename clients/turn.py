@@ -32,6 +32,7 @@ from fedrec.models.parameters import (
 from fedrec.training.batches import num_targets
 from fedrec.training.local import Fit, fit
 from fedrec.workbench import (
+    check_times,
     fixed_candidates,
     local_optimizer,
     make_loss,
@@ -82,6 +83,7 @@ def open_holding(config: Config, partition: int) -> Holding:
 @lru_cache(maxsize=16384)
 def _holding(config: Config, partition: int, folder: Path) -> Holding:
     dataset, training = open_data(folder)
+    check_times(config, dataset)
     users = users_of(partition_of(config, folder), partition)
     targets = num_targets(training, users, config.model.max_length, config.local.windows)
     return Holding(dataset, training, users, targets)
@@ -199,7 +201,7 @@ def evaluate_turn(
     """
     num_items = holding.dataset.catalog.num_items
 
-    def ranked(scorer: Scorer) -> HeldOut:
+    def ranked(scorer: Scorer, *, with_times: bool = False) -> HeldOut:
         return rank_held_out(
             scorer,
             holding.dataset.sequences,
@@ -211,7 +213,12 @@ def evaluate_turn(
             seed=config.seed,
             fixed=fixed_candidates(config, holding.dataset),
             domains=holding.dataset.domains,
+            with_times=with_times,
         )
+
+    def by_model() -> HeldOut:
+        scorer = model_scorer(model, num_items, config.model.max_length)
+        return ranked(scorer, with_times=model.needs_times)
 
     if scorer == "popularity":
         return ranked(popularity_scorer(frequency)), None
@@ -221,12 +228,12 @@ def evaluate_turn(
         raise ConfigError(f"scorer must be model, popularity or best-possible, got {scorer!r}")
     model, groups = fresh_model(config, frequency)
     load_sent(model, weights, groups)
-    result = ranked(model_scorer(model, num_items, config.model.max_length))
+    result = by_model()
     if not groups.private or accepted == 0:
         return result, None
     parameters, _ = split_state(memory.read(accepted, private))
     load_arrays(model, parameters, groups.private)
-    personal = ranked(model_scorer(model, num_items, config.model.max_length))
+    personal = by_model()
     return result, personal.ranks[protocols[0]]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fedrec.config import Config
+from fedrec.config import Config, names_in
 from fedrec.data.splits import Stage
 from fedrec.data.store import Dataset
 from fedrec.evaluation.held_out import Fixed, HeldOut, Scorer, rank_held_out
@@ -45,7 +45,7 @@ class Judge:
     def ranks(
         self, scorer: Scorer, users: np.ndarray, stage: Stage, protocols: Sequence[str] = ()
     ) -> HeldOut:
-        """Rank the held-out items of users (n,), by all protocols unless some are named."""
+        """Ranks of users (n,) by a model, by all protocols unless some are named."""
         return rank_held_out(
             scorer,
             self.dataset.sequences,
@@ -57,6 +57,7 @@ class Judge:
             seed=self.config.seed,
             fixed=self.fixed,
             domains=self.dataset.domains,
+            with_times=bool(names_in(self.config.model.time)),
         )
 
     def both(self, model: Recommender, users: np.ndarray) -> ByStage:

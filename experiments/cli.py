@@ -94,7 +94,7 @@ def run(
         console = terminal()
         from fedrec.report.live import LiveRounds
 
-        with LiveRounds(console, config.evaluation.main_protocol, quiet=quiet) as live:
+        with LiveRounds(console, config.protocol_names[0], quiet=quiet) as live:
             folder = run_federation(
                 config,
                 engine=engine,
@@ -122,7 +122,7 @@ def resume(
 
         folder = run_folder(run)
         console = terminal()
-        protocol = config_of(folder).evaluation.main_protocol
+        protocol = config_of(folder).protocol_names[0]
         for line in where_it_goes_on(folder):
             typer.echo(line, err=quiet)
         with LiveRounds(console, protocol, quiet=quiet) as live:
@@ -152,7 +152,7 @@ def verify(
 
         folder = run_folder(run)
         console = terminal()
-        protocol = config_of(folder).evaluation.main_protocol
+        protocol = config_of(folder).protocol_names[0]
         with LiveRounds(console, protocol, quiet=quiet) as live:
             found = verify_run(
                 folder,
@@ -211,7 +211,7 @@ def reference(
         check_room(folder, overwrite=config.run.overwrite)
         show_fallback(config, quiet=False)
         console = terminal()
-        with LiveRounds(console, config.evaluation.main_protocol) as live:
+        with LiveRounds(console, config.protocol_names[0]) as live:
             folder = make_reference(kind, config, folder, live.add, live.wait)
         console.print(final_table(read_run(folder)))
         print_path("folder", folder)

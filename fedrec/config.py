@@ -17,9 +17,11 @@ Value = int | float | bool | str
 AMAZON = ("amazon-beauty-2014", "amazon-office-2018")  # nobody publishes them to be fetched
 DATASETS = ("synthetic", "ml-1m", "ml-100k", "ml-latest-small", *AMAZON)  # names, never paths
 VIEWS = ("identity", "semantic", "content")
-MODELS = ("hybrid", "sasrec", "bert4rec", "gru4rec", "bpr-mf")
+REFERENCES = ("sasrec", "bert4rec", "gru4rec", "bpr-mf")  # of item identities alone
+MODELS = ("hybrid", *REFERENCES)
 MIXES = ("context", "fixed", "sum", "concat", "item", "attention")
 ENCODERS = ("causal", "bidirectional", "gru")
+QUERY_TIME = "+query-time"  # behind the name of a protocol: the model knows when it is asked
 RUN_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 DEVICE_NAMES = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")  # reserved on Windows
 
@@ -117,7 +119,7 @@ class Model:
     max_length: int = 200
     dropout: float = 0.2
     identity_dropout: float = 0.1
-    identity_start: str = "text"
+    identity_start: str = "text"  # of identity rows in a hybrid; other models' start at random
     mix: str = "context"  # how the views of an item become one vector
     encoder: str = "causal"  # what reads a sequence of item vectors, in a hybrid
     time: str = ""  # what the encoder knows of times: "hour", "gap", "relative"
@@ -146,8 +148,28 @@ class Model:
         for name in names_in(self.time):
             one_of("model.time", name, ("hour", "gap", "relative"))
         require(0 < self.mask_share < 1, "model.mask-share", "between 0 and 1", self.mask_share)
-        if self.name == "sasrec" and self.private:
-            raise ConfigError("model.private needs a gate; model.name = 'sasrec' has none")
+        if self.name in REFERENCES and self.private:
+            raise ConfigError(f"model.private needs a gate; model.name = {self.name!r} has none")
+        if self.name != "hybrid" and self.encoder != "causal":
+            raise ConfigError(
+                f"model.encoder is a hybrid's, model.name = {self.name!r} has its own; leave it at "
+                f"'causal' or set model.name = 'hybrid', got {self.encoder!r}"
+            )
+        if names_in(self.time) and (self.name, self.encoder) != ("hybrid", "causal"):
+            raise ConfigError(
+                "model.time needs model.name = 'hybrid' and model.encoder = 'causal', "
+                f"got {self.name!r} and {self.encoder!r}"
+            )
+        if self.is_cloze and self.max_length < 2:
+            raise ConfigError(
+                "model.max-length must be 2 or more where items are hidden (one of them is the "
+                f"item asked for), got {self.max_length}"
+            )
+
+    @property
+    def is_cloze(self) -> bool:
+        """Whether it learns to name hidden items."""
+        return self.name == "bert4rec" or self.encoder == "bidirectional"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -370,6 +392,12 @@ class Config:
             )
 
     @property
+    def protocol_names(self) -> tuple[str, ...]:
+        """The protocols as results name them: what is told when it is asked, says so."""
+        knows = "relative" in names_in(self.model.time)
+        return tuple(name + QUERY_TIME * knows for name in self.evaluation.protocols)
+
+    @property
     def most_targets(self) -> int | None:
         """Training targets of a user in one pass, at most; none if whole histories are read."""
         return self.local.windows * self.model.max_length or None
@@ -395,6 +423,13 @@ def _misfits(config: Config) -> Iterator[tuple[str, str]]:
             yield "local.optimizer-state", "'reset'"
         if config.model.private:
             yield "model.private", "'' (a user keeps nothing between rounds)"
+        if config.model.is_cloze:
+            why = " (what is hidden is drawn for a partition's batches only)"
+            if config.model.name == "bert4rec":
+                yield "model.name", "'hybrid', 'sasrec' or 'gru4rec'" + why
+            yield "model.encoder", "'causal' or 'gru'" + why
+        if names_in(config.model.time):
+            yield "model.time", "'' (times are read in a partition's batches only)"
         if local.clip_norm:
             yield "local.clip-norm", "0 (federation.clip-norm bounds a user's update)"
         if plan.row_mean == "touched" and config.strategy.name not in ("fedavg", "fedprox"):

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from fedrec.config import Config, Data, Partition, Semantics, names_in
+from fedrec.config import REFERENCES, Config, Data, Partition, Semantics, names_in
 from fedrec.data.catalog import Catalog
 from fedrec.data.domains import Domains
 from fedrec.data.frame import Columns
@@ -21,7 +21,7 @@ from fedrec.data.sequences import Sequences
 from fedrec.data.sources import downloaded
 from fedrec.data.splits import training_part
 from fedrec.data.store import Dataset, open_dataset, prepare
-from fedrec.errors import ConfigError, ResourceError
+from fedrec.errors import ConfigError, DataError, ResourceError
 from fedrec.evaluation.held_out import Fixed
 from fedrec.evaluation.metrics import check_cutoffs
 from fedrec.evaluation.ncf import FixedNegatives, item_order, ncf_candidates, read_ncf
@@ -115,11 +115,12 @@ def check_fit(config: Config) -> None:
 
     Raises:
         ConfigError: partitions, cut-offs or negatives that do not fit the data.
-        DataError: the data cannot be read.
+        DataError: the data cannot be read, or lack the times that the model needs.
         ResourceError: the device is not there.
     """
     folder = prepare_data(config)
     dataset, training = open_data(folder)
+    check_times(config, dataset)
     device(config)
     partition_of(config, folder)
     domains, num_items = dataset.domains, dataset.catalog.num_items
@@ -133,9 +134,18 @@ def check_fit(config: Config) -> None:
         )
 
 
+def check_times(config: Config, dataset: Dataset) -> None:
+    """Refuse a model that needs times on data that have only an order."""
+    if names_in(config.model.time) and dataset.sequences.times is None:
+        raise DataError(
+            f"model.time = {config.model.time!r} needs to know when events were, but "
+            f"{dataset.name!r} holds only their order; set model.time = ''"
+        )
+
+
 def needs_table(config: Config) -> bool:
     """Whether the model looks at meanings, as a view or to start identity rows from."""
-    if config.model.name == "sasrec":
+    if config.model.name in REFERENCES:
         return False
     views = names_in(config.model.views)
     starts_from_text = "identity" in views and config.model.identity_start == "text"
@@ -265,7 +275,7 @@ def make_loss(
 def make_plan(config: Config, proximal_mu: float) -> Plan:
     """How much one round trains, with how much noise."""
     local, model = config.local, config.model
-    has_other_views = model.name != "sasrec" and names_in(model.views) != ("identity",)
+    has_other_views = model.name not in REFERENCES and names_in(model.views) != ("identity",)
     return Plan(
         epochs=local.epochs,
         steps=local.steps,
@@ -275,6 +285,7 @@ def make_plan(config: Config, proximal_mu: float) -> Plan:
         dropout=model.dropout,
         # Without another view, an item without its identity would be no item at all.
         identity_dropout=model.identity_dropout if has_other_views else 0.0,
+        mask_share=model.mask_share,
         proximal_mu=proximal_mu,
         clip_norm=local.clip_norm,
         decay_rounds=local.decay_rounds,

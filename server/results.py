@@ -62,14 +62,15 @@ def write_results(
         kept: which weights were kept: ``best_round``, for metrics.json.
         seconds: spent in rounds.
     """
-    protocols = config.evaluation.protocols
+    protocols, shown = config.evaluation.protocols, config.protocol_names
 
     def stages(name: str) -> dict[str, dict[str, dict[str, float]]]:
         return {str(s): summed_up(ranks, name, s, config) for s, ranks in found.items()}
 
-    metrics: dict[str, Any] = {"protocol": protocols[0], **kept}
+    metrics: dict[str, Any] = {"protocol": shown[0], **kept}
     metrics |= stages(protocols[0])
-    metrics["other protocols"] = {name: stages(name) for name in protocols[1:]}
+    others = zip(shown[1:], protocols[1:], strict=True)
+    metrics["other protocols"] = {label: stages(name) for label, name in others}
     metrics["references"] = references
     metrics |= final_metrics(
         found["test"],

@@ -185,9 +185,18 @@ def test_fault_40_a_value_out_of_range_names_its_key(key, value):
         read_config({key: value})
 
 
+USERS = {"federation.unit": "user", "local.optimizer-state": "reset"}
 CONTRADICTIONS = [
     ({"model.width": 10, "model.heads": 3}, "model.heads must divide model.width"),
     ({"model.name": "sasrec", "model.private": "gate-bias"}, "needs a gate"),
+    ({"model.name": "gru4rec", "model.private": "gate-bias"}, "'gru4rec' has none"),
+    ({"model.name": "sasrec", "model.encoder": "gru"}, "model.encoder .* model.name = 'sasrec'"),
+    ({"model.name": "sasrec", "model.time": "hour"}, "model.time needs model.name = 'hybrid'"),
+    ({"model.encoder": "gru", "model.time": "hour"}, "model.time .* model.encoder = 'causal'"),
+    ({"model.name": "bert4rec", "model.max-length": 1}, "model.max-length must be 2 or more"),
+    ({"model.name": "bert4rec"} | USERS, "model.name must be .*what is hidden .* got 'bert4rec'"),
+    ({"model.encoder": "bidirectional"} | USERS, "model.encoder must be 'causal' or 'gru'"),
+    ({"model.time": "gap"} | USERS, "model.time must be '' .* got 'gap'"),
 ]
 
 

@@ -55,6 +55,16 @@ class Sequences:
             raise IndexError(f"user {user} is not one of 0..{self.num_users - 1}")
         return self.items[self.offsets[user] : self.offsets[user + 1]]
 
+    def times_of(self, user: int) -> NDArray[np.int64]:
+        """Times of one user, (n,) int64, a view.
+
+        Raises:
+            DataError: only the order of the events is known.
+        """
+        if self.times is None:
+            raise DataError("these data hold no times, only an order; set model.time = ''")
+        return self.times[self.offsets[user] : self.offsets[user + 1]]
+
     def lengths(self) -> NDArray[np.int64]:
         """Events of each user, (U,) int64."""
         return np.diff(self.offsets)

@@ -45,6 +45,16 @@ def history(sequences: Sequences, user: int, stage: Stage) -> NDArray[np.int32]:
     return sequences.of(user)[: -_HELD_OUT[stage]]
 
 
+def times_until(sequences: Sequences, user: int, stage: Stage) -> NDArray[np.int64]:
+    """Times of a user's history and of the target behind it, (n + 1,) int64.
+
+    Raises:
+        DataError: only the order of the events is known.
+    """
+    times = sequences.times_of(user)
+    return times[: len(times) - _HELD_OUT[stage] + 1]
+
+
 def training_counts(sequences: Sequences, num_items: int) -> NDArray[np.int64]:
     """Events per item in the training parts, (V + 1,) int64; entry 0 is zero.
 

@@ -9,7 +9,7 @@ import numpy as np
 from fedrec.data.domains import Domains
 from fedrec.data.negatives import history_mask
 from fedrec.data.sequences import Sequences
-from fedrec.data.splits import Stage, history, targets
+from fedrec.data.splits import Stage, history, targets, times_until
 from fedrec.evaluation.protocols import candidates
 from fedrec.evaluation.ranking import candidate_ranks, num_candidates, ranks_of
 
@@ -29,7 +29,9 @@ class Scores(NamedTuple):
 
 
 Fixed = Callable[[np.ndarray, np.ndarray], np.ndarray]  # users, targets -> candidates, 0 for none
-Scorer = Callable[[Sequence[np.ndarray]], Scores]  # takes the histories of B users
+# Takes the histories of B users and, if it needs them, the times (n + 1,) of each history and of
+# the target behind it.
+Scorer = Callable[..., Scores]
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ def rank_held_out(
     seed: int,
     fixed: Fixed | None = None,
     domains: Domains | None = None,
+    with_times: bool = False,
 ) -> HeldOut:
     """Score each user's history and rank the held-out item.
 
@@ -77,6 +80,10 @@ def rank_held_out(
         seed: of the run: it fixes the candidates.
         fixed: candidates of "ncf-99", the target first, 0 where there is none.
         domains: who is offered what, where users have catalogues of their own.
+        with_times: whether the scorer needs to know times.
+
+    Raises:
+        DataError: times are needed and only the order of the events is known.
     """
     held_out = targets(sequences, stage)[users].astype(np.int64)
     order = np.argsort(sequences.lengths()[users], kind="stable")  # little padding in a batch
@@ -86,7 +93,10 @@ def rank_held_out(
     for start in range(0, len(users), BATCH):
         rows = order[start : start + BATCH]
         histories = [history(sequences, int(user), stage) for user in users[rows]]
-        scored = scorer(histories)
+        more = []
+        if with_times:
+            more = [[times_until(sequences, int(user), stage) for user in users[rows]]]
+        scored = scorer(histories, *more)
         seen = history_mask(histories, num_items)
         outside = None if domains is None else domains.outside(users[rows])
         if outside is not None:

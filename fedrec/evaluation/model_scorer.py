@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from fedrec.data.times import pad_times, times_around
 from fedrec.evaluation.held_out import Scorer, Scores
 from fedrec.models.recommender import Recommender, catalogue_of, device_of, score_next
 
@@ -15,18 +16,27 @@ def model_scorer(model: Recommender, num_items: int, max_length: int) -> Scorer:
     Args:
         model: the recommender; put into evaluation mode.
         num_items: V.
-        max_length: how much of a history it reads.
+        max_length: how much of a history it reads; under the task "cloze" the next item, hidden
+            behind the last one, is part of that.
     """
+    longest = max_length - 1 if model.task == "cloze" else max_length
     model.eval()
     with torch.inference_mode():
         catalogue = catalogue_of(model, num_items)
 
-    def score(histories: Sequence[np.ndarray]) -> Scores:
-        rows = [history[-max_length:] for history in histories]
+    def score(histories: Sequence[np.ndarray], times: Sequence[np.ndarray] | None = None) -> Scores:
+        rows = [history[-longest:] for history in histories]
         lengths = np.array([len(row) for row in rows], dtype=np.int64)
         items = np.zeros((len(rows), int(lengths.max())), dtype=np.int64)
         for number, row in enumerate(rows):
             items[number, : len(row)] = row
+        laid = None
+        if times is not None:
+            around = [
+                times_around(of, len(history) - len(row), len(row))
+                for of, history, row in zip(times, histories, rows, strict=True)
+            ]
+            laid = torch.from_numpy(pad_times(around))
         device = device_of(model)
         with torch.inference_mode():
             scores, gates = score_next(
@@ -34,6 +44,7 @@ def model_scorer(model: Recommender, num_items: int, max_length: int) -> Scorer:
                 catalogue,
                 torch.from_numpy(items).to(device),
                 torch.from_numpy(lengths).to(device),
+                None if laid is None else laid.to(device),
             )
         return Scores(scores.cpu().numpy(), gates.cpu().numpy())
 

@@ -1,7 +1,8 @@
 """What a held-out item is ranked against: the whole catalogue, or a few sampled items.
 
 Sampled and full figures differ by a factor of four for the same model, so a sampled protocol is
-part of the metric's name wherever it is shown. NCF's fixed negatives are read by
+part of the metric's name wherever it is shown. So is a model's being told when the question is
+asked, "+query-time" behind the name of a protocol. NCF's fixed negatives are read by
 `fedrec.evaluation.ncf`.
 """
 
@@ -10,6 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from fedrec.config import QUERY_TIME
 from fedrec.data.splits import Stage
 from fedrec.errors import ConfigError
 from fedrec.randomness import generator
@@ -22,6 +24,10 @@ _WORDS = {
     "from the items the user has not had",
     "ncf": "that NCF published for this user",
 }
+_KNOWS_TIME = (
+    "The model is told when the question is asked, the moment of the held-out event (model.time "
+    "has 'relative'): a protocol of its own, not comparable with models that do not know it."
+)
 _LABELS = {"uniform": "sampled", "popularity": "sampled by popularity", "ncf": "sampled, NCF's"}
 
 
@@ -103,7 +109,7 @@ def describe(protocol: str, num_items: int, domains: Mapping[str, int] | None = 
     """One sentence for the report: what the held-out item is ranked against.
 
     Args:
-        protocol: one of `PROTOCOLS`.
+        protocol: one of `PROTOCOLS`, with or without "+query-time".
         num_items: V.
         domains: items of each domain, where users are offered their own domain's only.
 
@@ -115,24 +121,29 @@ def describe(protocol: str, num_items: int, domains: Mapping[str, int] | None = 
     own = f" Every user is offered the items of one domain only ({sizes})." if sizes else ""
     if kind == "full":
         whose = "items of the user's domain" if own else f"{num_items:,} items of the catalogue"
-        return (
+        words = (
             f"The held-out item is ranked among all {whose} without the other items the user "
             f"has had (full ranking); ties count half.{own}"
         )
-    return (
-        f"The held-out item is ranked among {number + 1} candidates: itself and {number} "
-        f"negatives {_WORDS[kind]} ({number} sampled, not comparable with full ranking); "
-        f"ties count half.{own}"
-    )
+    else:
+        words = (
+            f"The held-out item is ranked among {number + 1} candidates: itself and {number} "
+            f"negatives {_WORDS[kind]} ({number} sampled, not comparable with full ranking); "
+            f"ties count half.{own}"
+        )
+    return f"{words} {_KNOWS_TIME}" if protocol.endswith(QUERY_TIME) else words
 
 
 def metric_label(metric: str, protocol: str) -> str:
     """Name of a metric as shown: "NDCG@10" in full, "NDCG@10 (99 sampled)" with candidates."""
     kind, number = _parts(protocol)
-    return metric if kind == "full" else f"{metric} ({number} {_LABELS[kind]})"
+    labels = [] if kind == "full" else [f"{number} {_LABELS[kind]}"]
+    labels += ["query time known"] * protocol.endswith(QUERY_TIME)
+    return f"{metric} ({', '.join(labels)})" if labels else metric
 
 
 def _parts(protocol: str) -> tuple[str, int]:
+    protocol = protocol.removesuffix(QUERY_TIME)
     if protocol not in PROTOCOLS:
         raise ConfigError(
             f'evaluation.protocol is "{protocol}", expected one of {", ".join(PROTOCOLS)}'

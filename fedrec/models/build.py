@@ -7,17 +7,28 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fedrec.config import Model, names_in
+from fedrec.config import REFERENCES, Model, names_in
 from fedrec.dotted import import_dotted
 from fedrec.errors import ConfigError
+from fedrec.models.bert4rec import BERT4Rec
+from fedrec.models.bidirectional import BidirectionalTransformer
+from fedrec.models.gru import GRUEncoder
+from fedrec.models.gru4rec import GRU4Rec
 from fedrec.models.hybrid import Hybrid
+from fedrec.models.identity_rows import IdentityRows
 from fedrec.models.recommender import Recommender
 from fedrec.models.sasrec import SASRec
+from fedrec.models.timed import TimedTransformer
 from fedrec.models.transformer import CausalTransformer
 from fedrec.models.views import AdaptedView, IdentityView
 from fedrec.randomness import generator
 from fedrec.semantics.whitening import pca_rows
 
+OF_IDENTITIES: dict[str, type[IdentityRows]] = {
+    "sasrec": SASRec,
+    "bert4rec": BERT4Rec,
+    "gru4rec": GRU4Rec,
+}
 ROW_STD = 0.02  # of an identity row's components at the start; other views start at its norm
 
 
@@ -43,12 +54,10 @@ def build_model(
     stream = generator(seed, "weights")
     torch_stream = torch.Generator().manual_seed(int(stream.integers(2**63)))
     rows = _identity_rows(settings, num_items, meaning, torch_stream)
-    encoder = CausalTransformer(
-        settings.width, settings.blocks, settings.heads, settings.max_length, settings.hidden
-    )
+    encoder = _encoder(settings)
     model: Recommender
-    if settings.name == "sasrec":
-        model = SASRec(rows, encoder)
+    if settings.name in OF_IDENTITIES:
+        model = OF_IDENTITIES[settings.name](rows, encoder)
     elif settings.name == "hybrid":
         norm = ROW_STD * math.sqrt(settings.width)
         views: dict[str, nn.Module] = {}
@@ -74,6 +83,21 @@ def build_model(
     return model
 
 
+def _encoder(
+    settings: Model,
+) -> CausalTransformer | BidirectionalTransformer | TimedTransformer | GRUEncoder:
+    kind = {"bert4rec": "bidirectional", "gru4rec": "gru"}.get(settings.name, settings.encoder)
+    width, blocks, hidden = settings.width, settings.blocks, settings.hidden
+    if kind == "gru":
+        return GRUEncoder(width, blocks, hidden)
+    shape = (width, blocks, settings.heads, settings.max_length, hidden)
+    if kind == "bidirectional":
+        return BidirectionalTransformer(*shape)
+    if clues := names_in(settings.time):
+        return TimedTransformer(*shape, clues=clues)
+    return CausalTransformer(*shape)
+
+
 def frozen_tensor(table: np.ndarray) -> Tensor:
     """A tensor over the same memory as a read-only array: shared, never written.
 
@@ -89,12 +113,13 @@ def _identity_rows(
 ) -> Tensor:
     drawn = torch.randn(num_items + 1, settings.width, generator=stream) * ROW_STD
     drawn[0] = 0
-    if settings.identity_start == "text" and meaning is not None:
+    starts_from_text = settings.identity_start == "text" and settings.name not in REFERENCES
+    if starts_from_text and meaning is not None:
         return torch.from_numpy(np.array(pca_rows(meaning, settings.width, std=ROW_STD)))
     return drawn
 
 
-def _own_model(settings: Model, rows: Tensor, encoder: CausalTransformer) -> Recommender:
+def _own_model(settings: Model, rows: Tensor, encoder: nn.Module) -> Recommender:
     model = import_dotted("model.name", settings.name)(rows, encoder)
     if not isinstance(model, Recommender):
         raise ConfigError(
@@ -105,11 +130,11 @@ def _own_model(settings: Model, rows: Tensor, encoder: CausalTransformer) -> Rec
 
 
 def _initialize(encoder: nn.Module, stream: torch.Generator) -> None:
-    """Draw the transformer's weights from our own stream, never from the global one."""
+    """Draw the encoder's weights from our own stream, never from the global one."""
     for module in encoder.modules():
         if isinstance(module, nn.Linear):
             nn.init.xavier_uniform_(module.weight, generator=stream)
             nn.init.zeros_(module.bias)
     for name, parameter in encoder.named_parameters():
-        if name.endswith("positions"):
+        if name in ("positions", "mask"):
             nn.init.normal_(parameter, std=ROW_STD, generator=stream)

@@ -58,12 +58,17 @@ def mix(views: Tensor, weights: Tensor) -> Tensor:
     return (views * weights.unsqueeze(-1)).sum(dim=-2)
 
 
-def running_mean(x: Tensor) -> Tensor:
+def running_mean(x: Tensor, is_seen: Tensor | None = None) -> Tensor:
     """Mean (B, L, D) of the vectors before each position; zero before the first.
 
     Args:
         x: (B, L, D).
+        is_seen: (B, L) which of them count, where not all do.
     """
+    if is_seen is not None:
+        seen = is_seen.to(x.dtype).unsqueeze(-1)
+        x = x * seen
+        return (x.cumsum(dim=1) - x) / (seen.cumsum(dim=1) - seen).clamp(min=1)
     before = x.cumsum(dim=1) - x
     count = torch.arange(x.shape[1], device=x.device, dtype=x.dtype).clamp(min=1)
     return before / count[None, :, None]

@@ -1,4 +1,4 @@
-"""The model of the project: views of an item, a context gate, a causal transformer, tied output."""
+"""The model of the project: views of an item, a context gate, an encoder, tied output."""
 
 import math
 from collections.abc import Mapping
@@ -6,9 +6,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from fedrec.models.encoder import Encoder, read
 from fedrec.models.gate import ContextGate, item_facts, mix, running_mean
-from fedrec.models.recommender import ItemTable, Recommender
-from fedrec.models.transformer import CausalTransformer
+from fedrec.models.recommender import ItemTable, Recommender, Task
 
 
 class Hybrid(Recommender):
@@ -30,7 +30,7 @@ class Hybrid(Recommender):
     def __init__(
         self,
         views: Mapping[str, nn.Module],
-        encoder: CausalTransformer,
+        encoder: Encoder,
         *,
         width: int,
         frequency: Tensor,
@@ -46,6 +46,16 @@ class Hybrid(Recommender):
     def view_names(self) -> tuple[str, ...]:
         """Names of the views, in the order of the gate's weights."""
         return tuple(self.views)
+
+    @property
+    def task(self) -> Task:
+        """That of its encoder."""
+        return self.encoder.task
+
+    @property
+    def needs_times(self) -> bool:
+        """Whether its encoder needs them."""
+        return self.encoder.needs_times
 
     @property
     def num_dropout_sites(self) -> int:
@@ -80,13 +90,19 @@ class Hybrid(Recommender):
         return mix(table.views, self.gate(None, facts))
 
     def encode(
-        self, table: ItemTable, places: Tensor, lengths: Tensor, keep: Tensor | None = None
+        self,
+        table: ItemTable,
+        places: Tensor,
+        lengths: Tensor,
+        keep: Tensor | None = None,
+        times: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """States (B, L, D) after each item and the gate's weights (B, L, N); see Recommender."""
         views = table.views[places]
-        context = running_mean(views.mean(dim=2)) * self.scale
+        is_seen = places > 0 if self.task == "cloze" else None
+        context = running_mean(views.mean(dim=2), is_seen) * self.scale
         before = torch.arange(places.shape[1], device=places.device, dtype=views.dtype)
         facts = item_facts(table.frequency[places], before.expand(places.shape))
         weights = self.gate(context, facts)
-        states = self.encoder(mix(views, weights) * self.scale, lengths, keep)
-        return states, weights
+        mixed = mix(views, weights) * self.scale
+        return read(self.encoder, mixed, places, lengths, keep, times), weights

@@ -1,10 +1,14 @@
 """What every model of fedrec can do, and how it scores a catalogue."""
 
 from abc import ABC, abstractmethod
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
+
+# What training asks of a model: at each item the next one, or hidden items from both sides.
+Task = Literal["next", "cloze"]
 
 
 class ItemTable(NamedTuple):
@@ -21,6 +25,16 @@ class ItemTable(NamedTuple):
 
 class Recommender(nn.Module, ABC):
     """A sequential recommender whose item vectors are tied between input and output."""
+
+    @property
+    def task(self) -> Task:
+        """What it is trained on; under "cloze", the state at a hidden item names that item."""
+        return "next"
+
+    @property
+    def needs_times(self) -> bool:
+        """Whether ``encode`` is to be given times."""
+        return False
 
     @property
     @abstractmethod
@@ -51,15 +65,23 @@ class Recommender(nn.Module, ABC):
 
     @abstractmethod
     def encode(
-        self, table: ItemTable, places: Tensor, lengths: Tensor, keep: Tensor | None = None
+        self,
+        table: ItemTable,
+        places: Tensor,
+        lengths: Tensor,
+        keep: Tensor | None = None,
+        times: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """States (B, L, D) after each item and weights (B, L, N) of its views.
 
         Args:
             table: items by row.
-            places: (B, L) rows of the table, padded on the right with any row.
+            places: (B, L) rows of the table, padded on the right with any row. Under the task
+                "cloze" row 0 is item 0, and inside a row stands for an item that is hidden.
             lengths: (B,) real items of each row, at least 1.
             keep: (sites, B, L, D) dropout factors, none at inference.
+            times: (B, L + 2) seconds as ``fedrec.data.times`` lays them out; given to models that
+                need them, and only to them.
         """
 
 
@@ -77,7 +99,11 @@ def catalogue_of(model: Recommender, num_items: int) -> Catalogue:
 
 
 def score_next(
-    model: Recommender, catalogue: Catalogue, items: Tensor, lengths: Tensor
+    model: Recommender,
+    catalogue: Catalogue,
+    items: Tensor,
+    lengths: Tensor,
+    times: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Scores (B, V + 1) of every item as the next one, and mean gate weights (B, N).
 
@@ -86,9 +112,14 @@ def score_next(
         catalogue: ``catalogue_of`` the same model.
         items: (B, L) item numbers, padded with 0 on the right.
         lengths: (B,) real items in each row, at least 1.
+        times: (B, L + 2) seconds, for a model that needs them.
     """
-    states, weights = model.encode(catalogue.table, items, lengths)
-    last = states[torch.arange(len(items), device=items.device), lengths - 1]
+    asked = lengths - 1
+    if model.task == "cloze":  # item 0 behind the last one: the next item, hidden
+        items, asked = functional.pad(items, (0, 1)), lengths
+    more = () if times is None else (times,)
+    states, weights = model.encode(catalogue.table, items, asked + 1, None, *more)
+    last = states[torch.arange(len(items), device=items.device), asked]
     real = torch.arange(items.shape[1], device=items.device) < lengths[:, None]
     mean_weights = (weights * real.unsqueeze(-1)).sum(dim=1) / lengths[:, None]
     return last @ catalogue.vectors.T, mean_weights

@@ -1,60 +1,12 @@
-"""SASRec, the reference model: a trained row per item under a causal transformer.
+"""SASRec, a reference model: a trained row per item under a causal transformer.
 
 Kang & McAuley, ICDM 2018, in the pre-norm form of its later reproductions; the loss is chosen
-apart from the model (Klenitskiy & Vasilev, RecSys 2023).
+apart from the model (Klenitskiy & Vasilev, RecSys 2023). Rows start at random, whatever
+``model.identity-start`` says: what text is worth at the start, a hybrid of the one view shows.
 """
 
-import math
-
-import torch
-from torch import Tensor, nn
-
-from fedrec.models.recommender import ItemTable, Recommender
-from fedrec.models.transformer import CausalTransformer
+from fedrec.models.identity_rows import IdentityRows
 
 
-class SASRec(Recommender):
-    """Self-attentive sequential recommendation from item identities alone.
-
-    Args:
-        rows: (V + 1, D) initial item rows.
-        encoder: reads (B, L, D), returns states (B, L, D).
-    """
-
-    def __init__(self, rows: Tensor, encoder: CausalTransformer) -> None:
-        super().__init__()
-        self.rows = nn.Parameter(rows.clone())
-        self.encoder = encoder
-        self.scale = math.sqrt(rows.shape[1])
-
-    @property
-    def view_names(self) -> tuple[str, ...]:
-        """The one view there is."""
-        return ("identity",)
-
-    @property
-    def num_dropout_sites(self) -> int:
-        """How many dropout masks one forward pass takes."""
-        return self.encoder.num_dropout_sites
-
-    @property
-    def item_arrays(self) -> tuple[str, ...]:
-        """The rows."""
-        return ("rows",)
-
-    def look_up(self, items: Tensor, unknown: Tensor | None = None) -> ItemTable:
-        """The rows of items (K,) as a single view; without another view, none can be unknown."""
-        rows = self.rows.index_select(0, items)
-        return ItemTable(rows.unsqueeze(1), torch.zeros_like(rows[:, 0]))
-
-    def output_vectors(self, table: ItemTable) -> Tensor:
-        """The rows (K, D) themselves: input and output are tied."""
-        return table.views[:, 0]
-
-    def encode(
-        self, table: ItemTable, places: Tensor, lengths: Tensor, keep: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """States (B, L, D) after each item, and weights (B, L, 1) that are all 1."""
-        rows = table.views[places, 0]
-        states = self.encoder(rows * self.scale, lengths, keep)
-        return states, torch.ones_like(rows[..., :1])
+class SASRec(IdentityRows):
+    """Self-attentive sequential recommendation; its encoder is the causal transformer."""

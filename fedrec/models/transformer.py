@@ -1,4 +1,4 @@
-"""The causal transformer that reads a sequence of item vectors (SASRec, Kang & McAuley, ICDM 2018).
+"""Transformers that read a sequence of item vectors; the causal one of SASRec, ICDM 2018.
 
 Sequences are padded on the right: a causal mask then already hides the padding from every real
 position, so no row is ever fully masked (its softmax would be NaN) and one fused kernel serves.
@@ -6,15 +6,19 @@ Positions are counted from each user's last item, so the most recent item has on
 whatever the length of the history.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from fedrec.models.recommender import Task
 
 SITES_PER_BLOCK = 2  # places in a block where dropout acts: after attention, after the feed-forward
 
 
 class Block(nn.Module):
-    """Pre-norm transformer block: causal self-attention, then a feed-forward layer.
+    """Pre-norm transformer block: self-attention, causal or masked, then a feed-forward layer.
 
     Args:
         width: D, size of a token vector.
@@ -32,29 +36,33 @@ class Block(nn.Module):
         self.feed_in = nn.Linear(width, hidden)
         self.feed_out = nn.Linear(hidden, width)
 
-    def forward(self, x: Tensor, keep: Tensor | None) -> Tensor:
-        """Return (B, L, D); position l depends on positions 0..l only.
+    def forward(self, x: Tensor, keep: Tensor | None, mask: Tensor | None = None) -> Tensor:
+        """Return (B, L, D); without a mask, position l depends on positions 0..l only.
 
         Args:
             x: (B, L, D) token vectors.
             keep: (2, B, L, D) dropout factors after attention and feed-forward, or none.
+            mask: instead of the causal one, of a shape that broadcasts to (B, heads, L, L): true
+                where a position looks at another, or what is added to the attention's scores.
         """
-        attended = self.attention_out(self._attend(self.attention_norm(x)))
+        attended = self.attention_out(self._attend(self.attention_norm(x), mask))
         x = x + (attended if keep is None else attended * keep[0])
         fed = self.feed_out(functional.gelu(self.feed_in(self.feed_norm(x))))
         out: Tensor = x + (fed if keep is None else fed * keep[1])
         return out
 
-    def _attend(self, x: Tensor) -> Tensor:
+    def _attend(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         batch, length, width = x.shape
         heads = self.query_key_value(x).view(batch, length, 3, self.num_heads, -1)
         query, key, value = heads.permute(2, 0, 3, 1, 4)
-        out = functional.scaled_dot_product_attention(query, key, value, is_causal=True)
+        out = functional.scaled_dot_product_attention(
+            query, key, value, attn_mask=mask, is_causal=mask is None
+        )
         return out.transpose(1, 2).reshape(batch, length, width)
 
 
-class CausalTransformer(nn.Module):
-    """Positions, dropout, blocks and a final norm.
+class Transformer(nn.Module):
+    """Positions, dropout, blocks and a final norm; its children say what looks at what.
 
     Args:
         width: D.
@@ -63,6 +71,9 @@ class CausalTransformer(nn.Module):
         max_length: longest sequence that has positions of its own.
         hidden: width of the feed-forward layers.
     """
+
+    task: Task = "next"
+    needs_times = False
 
     def __init__(
         self, width: int, num_blocks: int, num_heads: int, max_length: int, hidden: int
@@ -77,20 +88,31 @@ class CausalTransformer(nn.Module):
         """How many dropout masks one forward pass takes."""
         return 1 + SITES_PER_BLOCK * len(self.blocks)
 
-    def forward(self, x: Tensor, lengths: Tensor, keep: Tensor | None = None) -> Tensor:
-        """Return the state (B, L, D) after each item.
+    def through(
+        self, x: Tensor, lengths: Tensor, keep: Tensor | None, masks: Sequence[Tensor | None]
+    ) -> Tensor:
+        """Return the state (B, L, D) at each item.
 
         Args:
             x: (B, L, D) item vectors, padded on the right.
             lengths: (B,) number of real items in each row, at least 1.
             keep: (num_dropout_sites, B, L, D) dropout factors, 0 or 1 / (1 - p); none at inference.
+            masks: of each block; see ``Block``.
         """
         from_end = lengths[:, None] - 1 - torch.arange(x.shape[1], device=x.device)
         x = x + self.positions[from_end.clamp(min=0)]
         if keep is not None:
             x = x * keep[0]
-        for number, block in enumerate(self.blocks):
+        for number, (block, mask) in enumerate(zip(self.blocks, masks, strict=True)):
             first = 1 + SITES_PER_BLOCK * number
-            x = block(x, None if keep is None else keep[first : first + SITES_PER_BLOCK])
+            x = block(x, None if keep is None else keep[first : first + SITES_PER_BLOCK], mask)
         out: Tensor = self.final_norm(x)
         return out
+
+
+class CausalTransformer(Transformer):
+    """Every position looks at itself and what precedes it."""
+
+    def forward(self, x: Tensor, lengths: Tensor, keep: Tensor | None = None) -> Tensor:
+        """Return the state (B, L, D) after each item; see ``Transformer.through``."""
+        return self.through(x, lengths, keep, [None] * len(self.blocks))

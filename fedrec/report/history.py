@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from fedrec.config import QUERY_TIME, names_in
 from fedrec.errors import DataError, FedrecError, ResourceError
 
 FORMAT = 1
@@ -82,7 +83,10 @@ class Run:
         """Evaluation protocol of the curves and, unless said otherwise, of every metric."""
         configured = self.config.get("evaluation", {}).get("protocol", "full")
         # A config may name several; the first selects the best round and is the one of the curves.
-        return str((self.metrics or {}).get("protocol", configured.split(",")[0].strip()))
+        main = configured.split(",")[0].strip()
+        if "relative" in names_in(self.config.get("model", {}).get("time", "")):
+            main += QUERY_TIME
+        return str((self.metrics or {}).get("protocol", main))
 
     @property
     def best_round(self) -> int | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fedrec.data.sequences import Sequences
+from fedrec.data.times import pad_times, times_around
 from fedrec.training.windows import windows_of
 
 MIN_TRAINING_EVENTS = 2  # one to read, one to predict
@@ -18,27 +19,35 @@ class Batch:
 
     Attributes:
         users: (B,) global user numbers; several windows of a user follow one another.
-        items: (B, L) int64, what was read.
-        targets: (B, L) int64, what followed; 0 behind the end of a row.
+        items: (B, L) int64, what was read; in a cloze batch 0 where an item is hidden.
+        targets: (B, L) int64, what followed, or in a cloze batch what is hidden; 0 where nothing
+            is asked, as behind the end of a row.
         lengths: (B,) int64, real positions in each row.
+        times: (B, L + 2) int64 of ``fedrec.data.times``, or none.
     """
 
     users: np.ndarray
     items: np.ndarray
     targets: np.ndarray
     lengths: np.ndarray
+    times: np.ndarray | None = None
 
     @property
     def num_targets(self) -> int:
-        """Real positions in all rows."""
-        return int(self.lengths.sum())
+        """Targets in all rows."""
+        return int(self.counts.sum())
+
+    @property
+    def counts(self) -> np.ndarray:
+        """(B,) targets of each row."""
+        return np.asarray((self.targets > 0).sum(axis=1))
 
     @property
     def targets_of(self) -> dict[int, int]:
-        """User -> real positions in all its rows, in the order of the rows."""
+        """User -> targets in all its rows, in the order of the rows."""
         found: dict[int, int] = {}
-        for user, length in zip(self.users.tolist(), self.lengths.tolist(), strict=True):
-            found[user] = found.get(user, 0) + length
+        for user, count in zip(self.users.tolist(), self.counts.tolist(), strict=True):
+            found[user] = found.get(user, 0) + count
         return found
 
 
@@ -50,7 +59,10 @@ def trainable_users(training: Sequences, users: np.ndarray) -> np.ndarray:
 def num_targets(
     training: Sequences, users: np.ndarray, max_length: int, windows: int = 1
 ) -> np.ndarray:
-    """(n,) targets that one pass over each of ``users`` trains on.
+    """(n,) targets that one pass over each of ``users`` trains on: next items, whatever the task.
+
+    They weigh a client in a mean. The cloze task asks for a share of the same items, drawn anew in
+    each step; what a client declares must hang on its data alone, so these are declared for it too.
 
     Args:
         training: training parts.
@@ -80,7 +92,14 @@ def epoch_order(
     return [batches[number] for number in rng.permutation(len(batches))]
 
 
-def collate(training: Sequences, users: np.ndarray, max_length: int, windows: int = 1) -> Batch:
+def collate(
+    training: Sequences,
+    users: np.ndarray,
+    max_length: int,
+    windows: int = 1,
+    *,
+    with_times: bool = False,
+) -> Batch:
     """The newest windows of each user's training part as one batch.
 
     Args:
@@ -88,6 +107,10 @@ def collate(training: Sequences, users: np.ndarray, max_length: int, windows: in
         users: (n,) global numbers of users with two events or more.
         max_length: longest window.
         windows: how many of them are read, newest first; 0 for all.
+        with_times: whether the model needs to know them.
+
+    Raises:
+        DataError: times are needed and only the order of the events is known.
     """
     cut = [windows_of(int(user), training.of(int(user)), max_length, windows) for user in users]
     rows = [
@@ -95,7 +118,17 @@ def collate(training: Sequences, users: np.ndarray, max_length: int, windows: in
         for one in cut
         for start, length in zip(one.starts.tolist(), one.lengths.tolist(), strict=True)
     ]
-    return Batch(users=np.repeat(users, [len(one.starts) for one in cut]), **pad_rows(rows))
+    times = None
+    if with_times:
+        times = pad_times(
+            [
+                times_around(training.times_of(one.user), start, length)
+                for one in cut
+                for start, length in zip(one.starts.tolist(), one.lengths.tolist(), strict=True)
+            ]
+        )
+    owners = np.repeat(users, [len(one.starts) for one in cut])
+    return Batch(users=owners, times=times, **pad_rows(rows))
 
 
 def pad_rows(rows: Sequence[np.ndarray]) -> dict[str, np.ndarray]:

@@ -47,4 +47,5 @@ def each_in_its_domain(objectives: Sequence[Objective], of_user: np.ndarray) -> 
 
 def _rows_of(batch: Batch, rows: np.ndarray) -> Batch:
     """Some windows of a batch, as wide as they were."""
-    return Batch(**{field.name: getattr(batch, field.name)[rows] for field in fields(batch)})
+    arrays = {field.name: getattr(batch, field.name) for field in fields(batch)}
+    return Batch(**{name: None if of is None else of[rows] for name, of in arrays.items()})

@@ -13,6 +13,7 @@ from fedrec.errors import DataError, TrainingError
 from fedrec.models.recommender import Recommender, device_of
 from fedrec.randomness import generator
 from fedrec.training.batches import Batch, collate, epoch_order
+from fedrec.training.cloze import cloze
 from fedrec.training.decay import let_fall
 from fedrec.training.dropout import keep_factors
 from fedrec.training.objective import Draws, Objective
@@ -31,6 +32,7 @@ class Plan:
         windows: how many such stretches of a user are read, newest first; 0 for all.
         dropout: p of the masks.
         identity_dropout: share of items shown without their identity.
+        mask_share: of the items that a model with the task "cloze" has to guess.
         proximal_mu: weight of the FedProx term; 0 is FedAvg.
         clip_norm: bound on the gradient's norm; 0 for none.
         decay_rounds: rounds in which the optimiser's rate falls to 0; 0 keeps it.
@@ -43,6 +45,7 @@ class Plan:
     windows: int = 1
     dropout: float
     identity_dropout: float
+    mask_share: float = 0.2
     proximal_mu: float = 0.0
     clip_norm: float = 0.0
     decay_rounds: int = 0
@@ -50,7 +53,11 @@ class Plan:
 
 @dataclass(frozen=True)
 class Fit:
-    """What a fit did: mean loss over the targets it trained on, their number, its steps."""
+    """What a fit did: mean loss, the next items in what it went through, its steps.
+
+    The cloze task's mean is over what was hidden, a share of those items; they are counted as for
+    any other task, so that a pass comes to what the client declared.
+    """
 
     loss: float
     targets: int
@@ -105,8 +112,19 @@ def fit(
         width = model.look_up(
             torch.zeros(1, dtype=torch.long, device=device_of(model))
         ).views.shape[-1]
-    total, targets, steps = 0.0, 0, 0
-    for step, batch in enumerate(_batches(training, users, plan, seed, round, partition)):
+    total, asked, targets, steps = 0.0, 0, 0, 0
+    batches = _batches(training, users, plan, seed, round, partition, with_times=model.needs_times)
+    for step, batch in enumerate(batches):
+        targets += batch.num_targets
+        if model.task == "cloze":
+            batch = cloze(
+                batch,
+                plan.mask_share,
+                max_length=plan.max_length,
+                seed=seed,
+                round=round,
+                step=step,
+            )
         keep = keep_factors(
             batch.users,
             batch.lengths,
@@ -133,13 +151,20 @@ def fit(
                 "lower local.learning-rate or set local.clip-norm"
             )
         total += value * batch.num_targets
-        targets += batch.num_targets
+        asked += batch.num_targets
         steps += 1
-    return Fit(total / targets, targets, steps)
+    return Fit(total / asked, targets, steps)
 
 
 def _batches(
-    training: Sequences, users: np.ndarray, plan: Plan, seed: int, round: int, partition: int
+    training: Sequences,
+    users: np.ndarray,
+    plan: Plan,
+    seed: int,
+    round: int,
+    partition: int,
+    *,
+    with_times: bool = False,
 ) -> Iterator[Batch]:
     """Batches of one round: whole passes, or the next few of a pass that rounds share."""
 
@@ -160,7 +185,8 @@ def _batches(
         if number // per_epoch != epoch:
             epoch = number // per_epoch
             batches = order(epoch)
-        yield collate(training, batches[number % per_epoch], plan.max_length, plan.windows)
+        chosen = batches[number % per_epoch]
+        yield collate(training, chosen, plan.max_length, plan.windows, with_times=with_times)
 
 
 def make_optimizer(

@@ -97,7 +97,7 @@ def _sampled(
     needed = np.unique(np.concatenate([batch.items.ravel(), targets, negatives]))
     states, vectors, place = _forward(model, batch, draws, needed)
     seen = np.stack([np.isin(negatives, training.of(int(user))) for user in batch.users])
-    refused = torch.from_numpy(np.repeat(seen, batch.lengths, axis=0)).to(vectors.device)
+    refused = torch.from_numpy(np.repeat(seen, batch.counts, axis=0)).to(vectors.device)
     return sampled_softmax_loss(
         states, vectors[place(targets)], vectors[place(negatives)], refused, log_ratio
     )
@@ -131,7 +131,7 @@ def _binary(
 def _forward(
     model: Recommender, batch: Batch, draws: Draws, needed: np.ndarray
 ) -> tuple[Tensor, Tensor, Callable[[np.ndarray], Tensor]]:
-    """States (M, D) of the real positions, vectors (K, D) of the needed items, item -> row."""
+    """States (M, D) where there is a target, vectors (K, D) of the needed items, item -> row."""
     device = device_of(model)
 
     def place(items: np.ndarray) -> Tensor:
@@ -145,6 +145,7 @@ def _forward(
     table = model.look_up(torch.from_numpy(needed).to(device), unknown)
     lengths = torch.from_numpy(batch.lengths).to(device)
     keep = None if draws.keep is None else draws.keep.to(device)
-    states, _ = model.encode(table, place(batch.items), lengths, keep)
-    real = torch.from_numpy(batch.targets > 0).to(device)
-    return states[real], model.output_vectors(table), place
+    times = () if batch.times is None else (torch.from_numpy(batch.times).to(device),)
+    states, _ = model.encode(table, place(batch.items), lengths, keep, *times)
+    is_asked = torch.from_numpy(batch.targets > 0).to(device)
+    return states[is_asked], model.output_vectors(table), place

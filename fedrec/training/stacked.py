@@ -107,7 +107,7 @@ class StackedSASRec(SASRec):
     def __init__(self, plain: SASRec) -> None:
         nn.Module.__init__(self)
         self.rows = plain.rows
-        self.encoder = stacked(plain.encoder)
+        self.encoder = stacked(cast(nn.Module, plain.encoder))
         self.scale = plain.scale
 
     def look_up(self, items: Tensor, unknown: Tensor | None = None) -> ItemTable:

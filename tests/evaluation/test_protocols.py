@@ -182,3 +182,12 @@ def test_description_names_what_is_ranked(protocol):
     words = describe(protocol, 3416)
     assert ("3,416" in words) == (protocol == "full")
     assert ("sampled" in words) == (protocol != "full")
+
+
+def test_what_is_told_when_it_is_asked_says_so_in_every_name():
+    assert metric_label("NDCG@10", "full+query-time") == "NDCG@10 (query time known)"
+    label = metric_label("HR@10", "uniform-99+query-time")
+    assert label == "HR@10 (99 sampled, query time known)"
+    words = describe("full+query-time", 3416)
+    assert words.startswith(describe("full", 3416))
+    assert "a protocol of its own" in words

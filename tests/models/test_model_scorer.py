@@ -3,8 +3,10 @@ import pytest
 import torch
 
 import fedrec.evaluation.held_out as held_out_module
+from fedrec.data.sequences import Sequences
 from fedrec.evaluation.held_out import popularity_scorer, rank_held_out
 from fedrec.evaluation.model_scorer import model_scorer
+from fedrec.models.recommender import catalogue_of, score_next
 
 NUM_ITEMS = 40
 
@@ -40,6 +42,45 @@ def test_histories_scored_together_equal_those_scored_alone(model):
         alone = score([history])
         np.testing.assert_allclose(together.scores[row], alone.scores[0], rtol=0, atol=1e-5)
         np.testing.assert_allclose(together.gates[row], alone.gates[0], rtol=0, atol=1e-6)
+
+
+def test_a_hidden_next_item_takes_one_of_the_places(make_tiny):
+    score = model_scorer(make_tiny(name="bert4rec"), NUM_ITEMS, max_length=4)
+    long, short = np.array([30, 1, 2, 3]), np.array([1, 2, 3])
+    np.testing.assert_array_equal(score([long]).scores, score([short]).scores)
+    assert not np.array_equal(score([short]).scores, score([short[1:]]).scores)
+
+
+def test_times_reach_the_model_up_to_the_moment_of_the_target(make_tiny, twelve_users):
+    model = make_tiny(time="hour,gap,relative", max_length=4)
+    with torch.no_grad():
+        for number, parameter in enumerate(model.parameters()):
+            drawn = torch.randn(parameter.shape, generator=torch.Generator().manual_seed(number))
+            parameter.add_(drawn / 3)
+    times = np.cumsum(np.arange(twelve_users.num_events, dtype=np.int64) * 997 % 40_000)
+    timed = Sequences(twelve_users.items, twelve_users.offsets, times)
+    score = model_scorer(model, NUM_ITEMS, max_length=4)
+    found = rank_held_out(
+        score,
+        timed,
+        np.array([9]),
+        stage="test",
+        protocols=("full",),
+        num_items=NUM_ITEMS,
+        counts=None,
+        seed=0,
+        with_times=True,
+    )
+    row, when = timed.of(9), timed.times_of(9)
+    expected = score_next(
+        model,
+        catalogue_of(model, NUM_ITEMS),
+        torch.from_numpy(row[-5:-1].astype(np.int64))[None],
+        torch.tensor([4]),
+        torch.from_numpy(when[-6:])[None],  # the event before, four items, the target
+    )[0][0]
+    others = np.setdiff1d(np.arange(1, NUM_ITEMS + 1), row)
+    assert found.ranks["full"][0] == 1 + (expected[others] > expected[row[-1]]).sum()
 
 
 def test_only_the_last_items_of_a_long_history_are_read(model):

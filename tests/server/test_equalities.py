@@ -10,6 +10,7 @@ from safetensors.numpy import load_file
 from fedrec.models.losses import softmax_loss
 from fedrec.randomness import generator
 from fedrec.training.batches import collate, epoch_order
+from fedrec.training.cloze import cloze
 from fedrec.training.dropout import keep_factors
 from fedrec.training.objective import Draws, make_objective
 from server.rounds import train_round
@@ -33,7 +34,16 @@ NOISY = {
 }
 
 
-@pytest.mark.parametrize("how", [{"local.epochs": 2}, {"local.steps": 5}])
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"local.epochs": 2},
+        {"local.steps": 5},
+        {"local.steps": 3, "model.encoder": "bidirectional"},
+        {"local.steps": 3, "model.time": "hour,gap,relative"},
+    ],
+    ids=str,
+)
 def test_one_client_with_everybody_is_a_plain_loop_bit_for_bit(
     run_inline, small_config, opened, precision, how
 ):
@@ -56,8 +66,10 @@ def test_one_client_with_everybody_is_a_plain_loop_bit_for_bit(
     in_a_round = how.get("local.steps", 2 * len(passes[0]))
     walk = [batch for one_pass in passes for batch in one_pass][: 4 * in_a_round]
     for number, who in enumerate(walk):
-        batch = collate(training, who, 12)
+        batch = collate(training, who, 12, with_times="model.time" in how)
         path = (1 + number // in_a_round, number % in_a_round)
+        if "model.encoder" in how:
+            batch = cloze(batch, 0.2, max_length=12, seed=0, round=path[0], step=path[1])
         keep = keep_factors(
             batch.users, batch.lengths, num_sites=5, width=8, dropout=0.2, path=path, seed=0
         )

@@ -43,6 +43,15 @@ def test_a_cohort_equals_users_one_by_one(make_tiny, name, model_name, steps, dt
     assert_equal_to_the_loop(model, histories(*LENGTHS), EVERYBODY, noisy, loss_named(name))
 
 
+@pytest.mark.parametrize("settings", [{"name": "gru4rec"}, {"encoder": "gru"}], ids=str)
+@pytest.mark.parametrize("steps", [1, 3])
+def test_recurrent_models_of_a_cohort_equal_users_one_by_one(make_tiny, settings, steps):
+    model = shaken(make_tiny(**settings), torch.float64)
+    assert stackable(model)
+    asked = plan(steps=steps, dropout=0.2, group_tokens=60)
+    assert_equal_to_the_loop(model, histories(*LENGTHS), EVERYBODY, asked, loss_named("gbce"))
+
+
 @pytest.mark.parametrize(
     "changes",
     [

@@ -1,0 +1,30 @@
+"""When events were had, in seconds, laid out beside the items that a model reads."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedrec.data.interactions import LATEST_SECONDS
+
+
+def times_around(times: NDArray[np.int64], start: int, length: int) -> NDArray[np.int64]:
+    """Seconds (length + 2,) of some of a user's events, of the one before and of the one behind.
+
+    Where none comes before, the first event stands for it: the gap is 0.
+
+    Args:
+        times: (n,) of the user's events, in seconds or milliseconds.
+        start: place of the first.
+        length: how many; there is at least one behind them.
+    """
+    found = np.asarray(times[max(0, start - 1) : start + length + 1])
+    if start == 0:
+        found = np.concatenate([found[:1], found])
+    return np.where(found < LATEST_SECONDS, found, found // 1000)
+
+
+def pad_times(rows: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
+    """Rows of ``times_around`` as (B, L + 2), each padded on the right with its last time."""
+    longest = max(len(row) for row in rows)
+    return np.stack([np.pad(row, (0, longest - len(row)), mode="edge") for row in rows])

@@ -1,0 +1,66 @@
+"""What the models of item identities have in common: a trained row per item, in and out."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from fedrec.models.encoder import Encoder, read
+from fedrec.models.recommender import ItemTable, Recommender, Task
+
+
+class IdentityRows(Recommender):
+    """An encoder over item rows alone; a state is scored against the same rows (tied weights).
+
+    Args:
+        rows: (V + 1, D) initial item rows.
+        encoder: reads (B, L, D), returns states (B, L, D).
+    """
+
+    def __init__(self, rows: Tensor, encoder: Encoder) -> None:
+        super().__init__()
+        self.rows = nn.Parameter(rows.clone())
+        self.encoder = encoder
+        self.scale = math.sqrt(rows.shape[1])
+
+    @property
+    def view_names(self) -> tuple[str, ...]:
+        """The one view there is."""
+        return ("identity",)
+
+    @property
+    def task(self) -> Task:
+        """That of its encoder."""
+        return self.encoder.task
+
+    @property
+    def num_dropout_sites(self) -> int:
+        """How many dropout masks one forward pass takes."""
+        return self.encoder.num_dropout_sites
+
+    @property
+    def item_arrays(self) -> tuple[str, ...]:
+        """The rows."""
+        return ("rows",)
+
+    def look_up(self, items: Tensor, unknown: Tensor | None = None) -> ItemTable:
+        """The rows of items (K,) as a single view; without another view, none can be unknown."""
+        rows = self.rows.index_select(0, items)
+        return ItemTable(rows.unsqueeze(1), torch.zeros_like(rows[:, 0]))
+
+    def output_vectors(self, table: ItemTable) -> Tensor:
+        """The rows (K, D) themselves: input and output are tied."""
+        return table.views[:, 0]
+
+    def encode(
+        self,
+        table: ItemTable,
+        places: Tensor,
+        lengths: Tensor,
+        keep: Tensor | None = None,
+        times: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """States (B, L, D) at each item, and weights (B, L, 1) that are all 1."""
+        rows = table.views[places, 0]
+        states = read(self.encoder, rows * self.scale, places, lengths, keep, times)
+        return states, torch.ones_like(rows[..., :1])
