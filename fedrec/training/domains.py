@@ -10,6 +10,7 @@ that the smallest domain, which needs help most, would have the noisiest loss.
 
 from collections.abc import Sequence
 from dataclasses import fields, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -47,5 +48,5 @@ def each_in_its_domain(objectives: Sequence[Objective], of_user: np.ndarray) -> 
 
 def _rows_of(batch: Batch, rows: np.ndarray) -> Batch:
     """Some windows of a batch, as wide as they were."""
-    arrays = {field.name: getattr(batch, field.name) for field in fields(batch)}
+    arrays: dict[str, Any] = {field.name: getattr(batch, field.name) for field in fields(batch)}
     return Batch(**{name: None if of is None else of[rows] for name, of in arrays.items()})

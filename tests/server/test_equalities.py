@@ -56,7 +56,7 @@ def test_one_client_with_everybody_is_a_plain_loop_bit_for_bit(
     objective = make_objective(
         "sampled-softmax",
         training=training,
-        num_items=num_items,
+        catalogue=np.arange(1, num_items + 1),
         negatives=20,
         log_q=True,
         calibration=0.75,

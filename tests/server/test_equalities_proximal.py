@@ -83,7 +83,12 @@ def one_step_from_elsewhere(model, training, mu):
             parameter += 0.1 * torch.randn(parameter.shape, generator=noise).to(parameter.dtype)
     start = {name: p.detach().numpy().copy() for name, p in model.named_parameters()}
     objective = make_objective(
-        "softmax", training=training, num_items=40, negatives=1, log_q=True, calibration=0.0
+        "softmax",
+        training=training,
+        catalogue=np.arange(1, 41),
+        negatives=1,
+        log_q=True,
+        calibration=0.0,
     )
     plan = Plan(
         epochs=1,

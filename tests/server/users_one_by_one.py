@@ -54,7 +54,7 @@ def one_by_one(federation, opened, precision=None, mu=0.0, sent=None) -> Iterato
     objective = make_objective(
         "sampled-softmax",
         training=training,
-        num_items=num_items,
+        catalogue=np.arange(1, num_items + 1),
         negatives=num_negatives,
         log_q=True,
         calibration=0.75,

@@ -97,7 +97,7 @@ def test_every_loss_trains_a_model_to_name_what_is_hidden(
         objective = make_objective(
             loss,
             training=twelve_training,
-            num_items=NUM_ITEMS,
+            catalogue=np.arange(1, NUM_ITEMS + 1),
             negatives=10,
             log_q=True,
             calibration=0.75,

@@ -83,7 +83,12 @@ def test_with_one_window_a_user_trains_as_a_partition_of_its_own(make_tiny, step
     got = cohort(model, training, [0], noisy, loss_named("gbce"))
     own = copy.deepcopy(model)
     objective = make_objective(
-        "gbce", training=training, num_items=NUM_ITEMS, negatives=6, log_q=True, calibration=0.75
+        "gbce",
+        training=training,
+        catalogue=np.arange(1, NUM_ITEMS + 1),
+        negatives=6,
+        log_q=True,
+        calibration=0.75,
     )
     pooled = Plan(
         epochs=0, steps=steps, batch_size=1, max_length=10, dropout=0.2, identity_dropout=0.2

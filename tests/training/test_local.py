@@ -22,7 +22,7 @@ def trained(model, training, plan, *, loss="sampled-softmax", rounds=1, optimize
     objective = make_objective(
         loss,
         training=training,
-        num_items=NUM_ITEMS,
+        catalogue=np.arange(1, NUM_ITEMS + 1),
         negatives=10,
         log_q=True,
         calibration=0.75,

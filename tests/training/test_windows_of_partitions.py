@@ -57,7 +57,12 @@ def test_a_batch_of_users_is_the_mean_over_a_cohort_of_them(make_tiny, windows, 
     got = cohort(model, training, users, asked, loss_named(name))
     own = copy.deepcopy(model)
     objective = make_objective(
-        name, training=training, num_items=NUM_ITEMS, negatives=6, log_q=True, calibration=0.75
+        name,
+        training=training,
+        catalogue=np.arange(1, NUM_ITEMS + 1),
+        negatives=6,
+        log_q=True,
+        calibration=0.75,
     )
     pooled = Plan(
         epochs=1,
