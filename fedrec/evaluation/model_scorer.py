@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from fedrec.evaluation.gates import gate_sums
 from fedrec.evaluation.held_out import Scorer, Scores
 from fedrec.models.recommender import Recommender, catalogue_of, device_of, score_next
 
@@ -20,6 +21,7 @@ def model_scorer(model: Recommender, num_items: int, max_length: int) -> Scorer:
     model.eval()
     with torch.inference_mode():
         catalogue = catalogue_of(model, num_items)
+        frequency = catalogue.table.frequency.cpu().numpy()
 
     def score(histories: Sequence[np.ndarray]) -> Scores:
         rows = [history[-max_length:] for history in histories]
@@ -29,12 +31,18 @@ def model_scorer(model: Recommender, num_items: int, max_length: int) -> Scorer:
             items[number, : len(row)] = row
         device = device_of(model)
         with torch.inference_mode():
-            scores, gates = score_next(
+            scores, weights = score_next(
                 model,
                 catalogue,
                 torch.from_numpy(items).to(device),
                 torch.from_numpy(lengths).to(device),
             )
-        return Scores(scores.cpu().numpy(), gates.cpu().numpy())
+        gates = gate_sums(
+            weights.cpu().numpy(),
+            frequency=frequency[items],
+            lengths=lengths,
+            histories=np.array([len(history) for history in histories]),
+        )
+        return Scores(scores.cpu().numpy(), gates)
 
     return score

@@ -53,7 +53,7 @@ class Recommender(nn.Module, ABC):
     def encode(
         self, table: ItemTable, places: Tensor, lengths: Tensor, keep: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """States (B, L, D) after each item and weights (B, L, N) of its views.
+        """States (B, L, D) after each item and shares (B, L, N) of its views, which sum to 1.
 
         Args:
             table: items by row.
@@ -79,7 +79,7 @@ def catalogue_of(model: Recommender, num_items: int) -> Catalogue:
 def score_next(
     model: Recommender, catalogue: Catalogue, items: Tensor, lengths: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Scores (B, V + 1) of every item as the next one, and mean gate weights (B, N).
+    """Scores (B, V + 1) of every item as the next one, and weights (B, L, N) of the views.
 
     Args:
         model: the recommender.
@@ -89,9 +89,7 @@ def score_next(
     """
     states, weights = model.encode(catalogue.table, items, lengths)
     last = states[torch.arange(len(items), device=items.device), lengths - 1]
-    real = torch.arange(items.shape[1], device=items.device) < lengths[:, None]
-    mean_weights = (weights * real.unsqueeze(-1)).sum(dim=1) / lengths[:, None]
-    return last @ catalogue.vectors.T, mean_weights
+    return last @ catalogue.vectors.T, weights
 
 
 def device_of(model: Recommender) -> torch.device:

@@ -106,7 +106,12 @@ def test_a_run_leaves_every_file_and_all_of_them_agree(run_inline, small_config,
     assert sum(int(row["training_events"]) for row in items) == events - 2 * 60
 
     assert set(metrics["references"]) == {"popularity", "best possible"}
-    assert metrics["gates"]["views"] == ["identity", "semantic", "content"]
+    gates = metrics["gates"]
+    assert gates.pop("views") == ["identity", "semantic", "content"]
+    read = sum(min(int(row["events"]) - 1, 12) for row in users)  # of model.max-length
+    for rows in (gates["position"], gates["item popularity"], gates["history length"]):
+        assert sum(row["positions"] for row in rows) == read
+        assert all(sum(row["weights"]) == pytest.approx(1) for row in rows)
     assert sum(one["users"] for one in metrics["clients"]) == 60
     read_run(folder)  # and the report reads it
 
