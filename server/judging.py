@@ -133,6 +133,7 @@ def final_metrics(
     at: Sequence[int],
     resamples: int,
     unit: str,
+    gates_alone: np.ndarray | None,
 ) -> dict[str, Any]:
     """Slices, clients and gates of the final test evaluation, as metrics.json stores them."""
     ranks, sizes = found.ranks[main], found.num_candidates(main)
@@ -146,7 +147,12 @@ def final_metrics(
     }
     gates = None
     if found.gates is not None and len(view_names) > 1:
-        gates = gate_table(found.gates, tuple(view_names), counts_are_known=counts is not None)
+        gates = gate_table(
+            found.gates,
+            tuple(view_names),
+            counts_are_known=counts is not None,
+            alone=gates_alone,
+        )
     of_partitions: list[Any] = []
     if unit == "partition":
         of_partitions = partition_metrics(

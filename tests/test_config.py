@@ -188,6 +188,9 @@ def test_fault_40_a_value_out_of_range_names_its_key(key, value):
 CONTRADICTIONS = [
     ({"model.width": 10, "model.heads": 3}, "model.heads must divide model.width"),
     ({"model.name": "sasrec", "model.private": "gate-bias"}, "needs a gate"),
+    ({"model.name": "sasrec", "model.private": "identity"}, "needs a gate"),
+    ({"model.mix": "item", "model.private": "gate-bias"}, "only model.mix = 'context' has"),
+    ({"model.views": "content", "model.private": "identity"}, "needs identity rows"),
 ]
 
 

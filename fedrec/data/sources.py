@@ -83,7 +83,13 @@ def downloaded(name: str, home: Path) -> Path:
 
 def _path(path: Path, format: str, columns: "Columns | None", name: str = "") -> Source:
     from fedrec.data.archives import is_archive, read_files
-    from fedrec.data.movielens import LAYOUTS, layout_of, load_movielens, members_of
+    from fedrec.data.movielens import (
+        DESCRIPTIONS,
+        LAYOUTS,
+        layout_of,
+        load_movielens,
+        members_of,
+    )
 
     suffix = path.suffix.lower().removeprefix(".")
     is_table = path.is_file() and not is_archive(path)
@@ -104,6 +110,8 @@ def _path(path: Path, format: str, columns: "Columns | None", name: str = "") ->
         parts = read_files(path, members.values()) if path.is_dir() else {"": path.read_bytes()}
         key = {"source_sha256": _sha256(*(parts[member] for member in sorted(parts)))}
         key["layout"] = layout
+        if DESCRIPTIONS.get(layout) in members:
+            key["descriptions"] = DESCRIPTIONS[layout]  # of the same archive, once left out
         return Source(name or layout, layout, key, lambda: load_movielens(path, layout))
     found = {"csv": "csv", "tsv": "csv", "parquet": "parquet"}.get(suffix)
     if found is None or (format != "auto" and format != found):

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from fedrec.data.splits import Stage
 
 POPULARITY = "item popularity"
-KINDS = ("position", POPULARITY, "history length")
+KINDS = ("position", "history length", POPULARITY)
+CATALOGUE = "item popularity, whole catalogue"
 BUCKETS = 32  # bits of the largest number that is counted, and one bucket for 0
 
 Sums = NDArray[np.float64]  # (3, 32, 1 + N): kinds, buckets, positions and views
@@ -51,7 +52,7 @@ def gate_sums(
     positions = np.arange(1, weights.shape[1] + 1)
     read = positions <= lengths[:, None]
     numbers = np.stack(
-        np.broadcast_arrays(positions, frequency.astype(np.int64), histories[:, None])
+        np.broadcast_arrays(positions, histories[:, None], frequency.astype(np.int64))
     )
     columns = [np.ones(int(read.sum())), *weights[read].T]
     return np.array(
@@ -67,35 +68,44 @@ def bucket_of(numbers: NDArray[np.integer]) -> NDArray[np.int64]:
     return np.minimum(np.frexp(numbers.astype(np.float64))[1], BUCKETS - 1).astype(np.int64)
 
 
-def label_of(kind: str, bucket: int) -> str:
-    """The numbers of a bucket in words: "8-15"."""
+def label_of(bucket: int) -> str:
+    """The numbers of a bucket in words: "8-15"; only training events of an item may be 0."""
     if bucket == 0:
-        return "never seen" if kind == POPULARITY else "0"
+        return "never seen"
     low, high = 2 ** (bucket - 1), 2**bucket - 1
     return str(low) if low == high else f"{low:,}-{high:,}"
 
 
-def gate_table(sums: Sums, views: tuple[str, ...], *, counts_are_known: bool) -> dict[str, Any]:
+def gate_table(
+    sums: Sums, views: tuple[str, ...], *, counts_are_known: bool, alone: Sums | None = None
+) -> dict[str, Any]:
     """Mean weights of the views by bucket, as metrics.json stores them.
 
     Args:
         sums: of all clients.
         views: names of the N views.
         counts_are_known: whether anybody knows how popular an item is.
+        alone: (32, 1 + N) sums over the items of the catalogue, each by itself, or none.
 
     Returns:
-        {"views": [...], kind: [{"slice": label, "positions": n, "weights": [N means]}, ...], ...};
-        buckets where nothing was read are left out.
+        {"views": [...], kind: [{"slice": label, "positions": n, "weights": [N means]}, ...], ...},
+        of the catalogue with "items" for "positions"; empty buckets are left out.
     """
     table: dict[str, Any] = {"views": list(views)}
     for kind, found in zip(KINDS, sums, strict=True):
         if kind != POPULARITY or counts_are_known:
-            table[kind] = [
-                {
-                    "slice": label_of(kind, int(bucket)),
-                    "positions": int(found[bucket, 0]),
-                    "weights": (found[bucket, 1:] / found[bucket, 0]).tolist(),
-                }
-                for bucket in np.flatnonzero(found[:, 0])
-            ]
+            table[kind] = _rows(found, "positions")
+    if alone is not None and counts_are_known:
+        table[CATALOGUE] = _rows(alone, "items")
     return table
+
+
+def _rows(sums: Sums, counted: str) -> list[dict[str, Any]]:
+    return [
+        {
+            "slice": label_of(int(bucket)),
+            counted: int(sums[bucket, 0]),
+            "weights": (sums[bucket, 1:] / sums[bucket, 0]).tolist(),
+        }
+        for bucket in np.flatnonzero(sums[:, 0])
+    ]

@@ -5,9 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from fedrec.evaluation.gates import gate_sums
+from fedrec.evaluation.gates import KINDS, POPULARITY, Sums, gate_sums
 from fedrec.evaluation.held_out import Scorer, Scores
 from fedrec.models.recommender import Recommender, catalogue_of, device_of, score_next
+
+BLOCK = 1 << 14  # items that are looked at together
 
 
 def model_scorer(model: Recommender, num_items: int, max_length: int) -> Scorer:
@@ -46,3 +48,24 @@ def model_scorer(model: Recommender, num_items: int, max_length: int) -> Scorer:
         return Scores(scores.cpu().numpy(), gates)
 
     return score
+
+
+def catalogue_gates(model: Recommender, num_items: int) -> Sums:
+    """Sums (32, 1 + N) of the views' weights in every item by itself, by its popularity.
+
+    The weights of an item at the beginning of a sequence are those by which it is scored: nothing
+    precedes it. Cold items, which nobody has read, are among them.
+    """
+    model.eval()
+    sums = np.zeros(())
+    for start in range(1, num_items + 1, BLOCK):
+        items = torch.arange(start, min(start + BLOCK, num_items + 1), device=device_of(model))
+        first = torch.ones_like(items)
+        with torch.inference_mode():
+            table = model.look_up(items)
+            weights = model.encode(table, (items - start)[:, None], first)[1]
+        ones = first.cpu().numpy()
+        frequency = table.frequency.cpu().numpy()[:, None]
+        found = gate_sums(weights.cpu().numpy(), frequency=frequency, lengths=ones, histories=ones)
+        sums = sums + found[KINDS.index(POPULARITY)]
+    return sums

@@ -6,9 +6,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fedrec.config import MIXES
 from fedrec.evaluation.gates import BUCKETS, KINDS, are_told, bucket_of, gate_sums, gate_table
 from fedrec.evaluation.held_out import rank_held_out
-from fedrec.evaluation.model_scorer import model_scorer
+from fedrec.evaluation.model_scorer import catalogue_gates, model_scorer
+from fedrec.models.gate import item_facts
+from tests.models.test_hybrid import shaken
 
 VIEWS = ("identity", "semantic")
 WEIGHTS = np.array([[[0.9, 0.1], [0.5, 0.5], [0.7, 0.3]], [[0.2, 0.8], [9.0, 9.0], [9.0, 9.0]]])
@@ -77,10 +80,27 @@ def test_the_sums_of_a_model_by_the_slow_loop(make_tiny, twelve_users, max_lengt
     for user in range(12):
         history = twelve_users.of(user)[:-1]
         read = torch.from_numpy(history[-max_length:].astype(np.int64))
-        weights = model.encode(
-            model.look_up(torch.arange(41)), read[None], torch.tensor([len(read)])
-        )[1][0].detach().numpy()
+        weights = (
+            model.encode(model.look_up(torch.arange(41)), read[None], torch.tensor([len(read)]))[1][
+                0
+            ]
+            .detach()
+            .numpy()
+        )
         for place, (item, row) in enumerate(zip(read.tolist(), weights, strict=True), start=1):
-            for kind, number in enumerate([place, int(frequency[item]), len(history)]):
+            for kind, number in enumerate([place, len(history), int(frequency[item])]):
                 expected[kind, number.bit_length()] += [1, *row]
     np.testing.assert_allclose(found.gates, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("mix", MIXES)
+def test_the_catalogues_weights_are_those_by_which_items_are_scored(make_tiny, mix):
+    frequency = np.array([0, *[0, 5] * 20])
+    model = shaken(make_tiny(mix=mix, frequency=frequency))
+    table = model.look_up(torch.arange(1, 41))
+    facts = item_facts(table.frequency, torch.zeros(40))
+    shares = model.gate(table.views, None, facts)[1].detach().numpy()
+    sums = catalogue_gates(model, 40)
+    expected = np.zeros((BUCKETS, 4))
+    expected[0], expected[3] = [20, *shares[::2].sum(0)], [20, *shares[1::2].sum(0)]
+    np.testing.assert_allclose(sums, expected, rtol=1e-5)
