@@ -83,7 +83,10 @@ def finish(
         note(left_out, f"final {stage}", evaluation)
         found[stage] = evaluation.judged
     folder.save_weights(state.best)
-    load_arrays(model, state.best, state.best)
+    gates_alone = None
+    if len(model.view_names) > 1:
+        load_arrays(model, state.best, state.best)
+        gates_alone = catalogue_gates(model, catalog.num_items)
     write_results(
         folder,
         found,
@@ -95,7 +98,7 @@ def finish(
         left_out=left_out,
         kept={"best_round": state.best_round},
         seconds=state.elapsed,
-        gates_alone=catalogue_gates(model, catalog.num_items),
+        gates_alone=gates_alone,
     )
 
 

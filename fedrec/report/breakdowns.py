@@ -134,14 +134,15 @@ def gates(run: Run) -> style.Drawing | None:
     groups = {name: rows for name, rows in found.items() if name != "views" and rows}
     if not views or not groups:
         return None
-    most = max(len(rows) for rows in groups.values())
-    lines = math.ceil(len(groups) / 2)
-    height = 0.5 + lines * (0.8 + 0.3 * max(most, 3))
-    figure, axes_list = style.panels(lines, min(len(groups), 2), height=height)
+    counts = [len(rows) for rows in groups.values()]
+    longest = [max(3, *counts[first : first + 2]) for first in range(0, len(counts), 2)]
+    height = 0.5 + sum(0.8 + 0.3 * most for most in longest)
+    figure, axes_list = style.panels(len(longest), min(len(groups), 2), height=height)
+    figure.axes[0].get_gridspec().set_height_ratios(longest)  # bars of one height in all panels
     handles: list[Artist] = []
     for axes in axes_list[len(groups) :]:
         axes.remove()
-    for axes, (name, rows) in zip(axes_list, groups.items(), strict=False):
+    for place, (axes, (name, rows)) in enumerate(zip(axes_list, groups.items(), strict=False)):
         weights = np.array([row["weights"] for row in rows], dtype=np.float64)  # (slices, N)
         handles = _stacked(axes, weights)
         axes.set_title(f"By {name}")
@@ -150,7 +151,7 @@ def gates(run: Run) -> style.Drawing | None:
         _rows_axis(
             axes, [_with_count(row, "items" if "items" in row else "positions") for row in rows]
         )
-        axes.set_ylim(most - 0.4, -0.6)  # bars of one height in all panels
+        axes.set_ylim(longest[place // 2] - 0.4, -0.6)
     figure.legend(handles, [_short(str(view)) for view in views], loc="outside lower center",
                   ncols=min(len(views), 6))  # fmt: skip
     return style.Drawing(
