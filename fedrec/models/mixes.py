@@ -49,10 +49,11 @@ class ConcatMix(nn.Module):
 
     def __init__(self, num_views: int, width: int) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(nn.Linear(width, width, bias=False) for _ in range(num_views))
+        blocks = [nn.Linear(width, width, bias=False) for _ in range(num_views)]
         with torch.no_grad():
-            for block in self.blocks:
+            for block in blocks:
                 block.weight.copy_(torch.eye(width) / num_views)
+        self.blocks = nn.ModuleList(blocks)
 
     def forward(
         self, views: Tensor, context: Tensor | None, facts: Tensor

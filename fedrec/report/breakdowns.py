@@ -137,8 +137,8 @@ def gates(run: Run) -> style.Drawing | None:
     counts = [len(rows) for rows in groups.values()]
     longest = [max(3, *counts[first : first + 2]) for first in range(0, len(counts), 2)]
     height = 0.5 + sum(0.8 + 0.3 * most for most in longest)
-    figure, axes_list = style.panels(len(longest), min(len(groups), 2), height=height)
-    figure.axes[0].get_gridspec().set_height_ratios(longest)  # bars of one height in all panels
+    # Bars of one height in all panels.
+    figure, axes_list = style.panels(len(longest), min(len(groups), 2), height, longest)
     handles: list[Artist] = []
     for axes in axes_list[len(groups) :]:
         axes.remove()
