@@ -46,7 +46,6 @@ def test_every_combination_of_views_starts_and_whitening_makes_a_model(
         ("partition", "context", "identity"),
         ("user", "attention", "identity,semantic"),
         ("user", "item", "semantic,content"),
-        ("partition", "concat", "identity,semantic,content"),
     ],
 )
 def test_federations_of_other_mixes_run_and_tell_what_weighs_how_much(
