@@ -20,6 +20,7 @@ from clients.request import (
 from clients.users_turn import train_users_turn
 from fedrec import protocol
 from fedrec.config import Config
+from fedrec.evaluation.gates import are_told
 from fedrec.workbench import open_table
 
 
@@ -161,8 +162,9 @@ def answer_evaluate(message: Message, config: Config, partition: int) -> RecordD
         "users": held_out.users,
         "candidates": held_out.num_candidates,
         "events": holding.dataset.sequences.lengths()[held_out.users],
-        "gates": held_out.gates,
     }
+    if are_told(asked.stage, held_out.gates.shape[-1] - 1):
+        arrays["gates"] = held_out.gates
     if config.federation.share_counts:
         arrays["targets"] = held_out.targets
     if personal is not None:

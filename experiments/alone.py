@@ -120,5 +120,5 @@ def joined(parts: Sequence[HeldOut]) -> HeldOut:
             for name in parts[0].ranks
         },
         np.concatenate([part.num_candidates for part in parts])[order],
-        np.concatenate([part.gates for part in parts])[order],
+        np.sum([part.gates for part in parts], axis=0),
     )

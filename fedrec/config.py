@@ -148,8 +148,8 @@ class Model:
         for name in names_in(self.time):
             one_of("model.time", name, ("hour", "gap", "relative"))
         require(0 < self.mask_share < 1, "model.mask-share", "between 0 and 1", self.mask_share)
-        if self.name in REFERENCES and self.private:
-            raise ConfigError(f"model.private needs a gate; model.name = {self.name!r} has none")
+        for name in names_in(self.private):
+            self._check_private(name)
         if self.name != "hybrid" and self.encoder != "causal":
             raise ConfigError(
                 f"model.encoder is a hybrid's, model.name = {self.name!r} has its own; leave it at "
@@ -170,6 +170,21 @@ class Model:
     def is_cloze(self) -> bool:
         """Whether it learns to name hidden items."""
         return self.name == "bert4rec" or self.encoder == "bidirectional"
+
+    def _check_private(self, name: str) -> None:
+        """Refuse what cannot stay with a client because the model does not have it."""
+        if self.name in MODELS and self.name != "hybrid":
+            raise ConfigError(f"model.private needs a gate; model.name = {self.name!r} has none")
+        if name == "gate-bias" and self.mix != "context":
+            raise ConfigError(
+                "model.private = 'gate-bias' needs the bias of the gate, which only "
+                f"model.mix = 'context' has, got {self.mix!r}"
+            )
+        if name == "identity" and "identity" not in names_in(self.views):
+            raise ConfigError(
+                "model.private = 'identity' needs identity rows, but model.views is "
+                f"{self.views!r}; add identity to model.views or leave it out of model.private"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import fedrec
 
-FORMAT = 2  # of messages; both sides refuse another
+FORMAT = 3  # of messages; both sides refuse another
 PACKAGES = ("fedrec", "clients", "server")  # one release: both sides must run the same
 
 ARRAYS = "arrays"  # the record of weights, as Flower's strategies call it

@@ -10,6 +10,7 @@ from flwr.app import ConfigRecord, Message, MessageType, RecordDict
 from fedrec import protocol
 from fedrec.data.splits import Stage
 from fedrec.errors import ParticipationError
+from fedrec.evaluation.gates import are_told
 from fedrec.models.parameters import NamedArrays
 from server.exchange import array_bytes, exchange
 from server.judging import Judged, judged, round_metrics
@@ -37,7 +38,7 @@ class Evaluation:
         judged: the ranks.
         travelled: bytes of all messages, both ways; where every user is a client, as a deployment
             would send them: the model to each user of the partitions that are asked, its ranks
-            and gate weights back.
+            back. Sums of gate weights, which come once, at the end, are no part of it.
         dropped: who gave no ranks, and why.
     """
 
@@ -109,7 +110,6 @@ def evaluate(
             sum(len(census.users[p]) for p in chosen if p not in absent),
             sum(len(census.users[p]) for p in replied),
             ranks=len(protocols),
-            views=federation.num_views,
             is_first=number == 0,
             names_items=plan.share_counts,
         )
@@ -117,6 +117,7 @@ def evaluate(
         travelled = sum(array_bytes(message.content) for message in messages)
         travelled += sum(array_bytes(reply.content) for reply in replies if reply.has_content())
 
+    num_views = federation.num_views if scorer == "model" else 0
     is_private = scorer == "model" and bool(federation.config.model.private)
 
     def read(reply: Message, partition: int) -> NamedArrays:
@@ -127,7 +128,7 @@ def evaluate(
             users=census.users[partition],
             protocols=protocols,
             num_items=len(federation.frequency) - 1,
-            num_gates=federation.num_views if scorer == "model" else 0,
+            num_gates=num_views if are_told(stage, num_views) else 0,
             personal=is_private and partition in accepted,
             names_items=plan.share_counts,
         )

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from fedrec.evaluation.gates import gate_table
 from fedrec.evaluation.metrics import (
     hr,
     intervals,
@@ -38,7 +39,7 @@ class Judged:
         ranks: protocol -> (U,).
         personal: (U,) ranks of the personalised models, or none.
         candidates: (U,) items ranked under "full".
-        gates: (U, N) mean gate weights.
+        gates: (3, 32, 1 + N) sums of the views' weights, none where nobody told them.
     """
 
     users: np.ndarray
@@ -48,7 +49,7 @@ class Judged:
     ranks: Mapping[str, np.ndarray]
     personal: np.ndarray | None
     candidates: np.ndarray
-    gates: np.ndarray
+    gates: np.ndarray | None
 
     def num_candidates(self, protocol_name: str) -> np.ndarray | int:
         """Items ranked per user under a protocol."""
@@ -84,7 +85,7 @@ def judged(ranks: Mapping[int, NamedArrays]) -> Judged:
         if all("personal" in record for record in records.values())
         else None,
         candidates=joined("candidates")[order],
-        gates=joined("gates")[order],
+        gates=np.sum([r["gates"] for r in records.values()], axis=0) if "gates" in first else None,
     )
 
 
@@ -134,6 +135,7 @@ def final_metrics(
     at: Sequence[int],
     resamples: int,
     unit: str,
+    gates_alone: np.ndarray | None,
 ) -> dict[str, Any]:
     """Slices, clients and gates of the final test evaluation, as metrics.json stores them."""
     ranks, sizes = found.ranks[main], found.num_candidates(main)
@@ -147,18 +149,14 @@ def final_metrics(
         name: slice_metrics(kind, ranks, sizes, seed=seed, at=at, resamples=resamples)
         for name, kind in kinds.items()
     }
-    gates: dict[str, Any] | None = None
-    if found.gates.shape[1] == len(view_names) > 1:
-        gates = {"views": list(view_names)}
-        for name, kind in kinds.items():
-            gates[name] = [
-                {
-                    "slice": label,
-                    "weights": found.gates[kind.member == index].mean(axis=0).tolist(),
-                }
-                for index, label in enumerate(kind.labels)
-                if (kind.member == index).any()
-            ]
+    gates = None
+    if found.gates is not None and len(view_names) > 1:
+        gates = gate_table(
+            found.gates,
+            tuple(view_names),
+            counts_are_known=counts is not None,
+            alone=gates_alone,
+        )
     of_partitions: list[Any] = []
     if unit == "partition":
         of_partitions = partition_metrics(

@@ -6,7 +6,8 @@ from fedrec.config import Config, names_in
 from fedrec.data.catalog import Catalog
 from fedrec.data.domains import COLUMN
 from fedrec.data.splits import Stage
-from fedrec.models.parameters import groups_of
+from fedrec.evaluation.model_scorer import catalogue_gates
+from fedrec.models.parameters import groups_of, load_arrays
 from fedrec.models.recommender import Recommender
 from fedrec.semantics.table import SemanticTable
 from fedrec.workbench import device
@@ -83,6 +84,10 @@ def finish(
         note(left_out, f"final {stage}", evaluation)
         found[stage] = evaluation.judged
     folder.save_weights(state.best)
+    gates_alone = None
+    if len(model.view_names) > 1:
+        load_arrays(model, state.best, state.best)
+        gates_alone = catalogue_gates(model, catalog.num_items)
     write_results(
         folder,
         found,
@@ -94,6 +99,7 @@ def finish(
         left_out=left_out,
         kept={"best_round": state.best_round},
         seconds=state.elapsed,
+        gates_alone=gates_alone,
     )
 
 

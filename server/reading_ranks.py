@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from flwr.app import Message
+from flwr.app import Array, Message
 
 from fedrec import protocol
+from fedrec.evaluation.gates import BUCKETS, KINDS
 from fedrec.models.parameters import NamedArrays
 from server.judging import candidates_of
 from server.reading import array_in, check_origin
@@ -24,7 +25,6 @@ class _Field:
     dtype: type[np.number]
     low: float
     high: float
-    axes: int = 1
 
 
 def read_ranks(
@@ -48,7 +48,7 @@ def read_ranks(
         users: (U,) the partition's users, as declared in the census.
         protocols: under which it was asked for ranks.
         num_items: V.
-        num_gates: weights that the scorer gives to each user's views.
+        num_gates: views whose summed weights come with the ranks; 0: none come.
         personal: whether the client has a personalised model to rank with.
         names_items: whether it says which items were ranked (``federation.share-counts``).
 
@@ -60,14 +60,15 @@ def read_ranks(
     if record is None:
         raise RefusedError("lacks the record of ranks")
     fields = _fields(protocols, num_items, personal, names_items)
-    if set(record) != set(fields):
-        raise RefusedError(f"its arrays {sorted(set(record) ^ set(fields))} are on one side only")
+    expected = set(fields) | ({"gates"} if num_gates else set())
+    if set(record) != expected:
+        raise RefusedError(f"its arrays {sorted(set(record) ^ expected)} are on one side only")
     found: NamedArrays = {}
     for name, field in fields.items():
         array = array_in(record[name])
         if array is None or array.dtype.kind not in field.kinds:
             raise RefusedError(f"its array {name!r} cannot be read as numbers of its kind")
-        if array.ndim != field.axes or array.shape[:1] != users.shape:
+        if array.shape != users.shape:
             raise RefusedError(
                 f"its array {name!r} has shape {array.shape}, not one row for each of "
                 f"{len(users)} users"
@@ -76,10 +77,8 @@ def read_ranks(
         if not ((array >= field.low) & (array <= field.high)).all():
             raise RefusedError(f"its array {name!r} holds numbers that cannot be")
         found[name] = array.astype(field.dtype)
-    if len(users) and found["gates"].shape[1] != num_gates:
-        raise RefusedError(
-            f"its gate weights have {found['gates'].shape[1]} columns, expected {num_gates}"
-        )
+    if num_gates:
+        found["gates"] = _read_gates(record["gates"], num_gates, int(found["events"].sum()))
     if not np.array_equal(found["users"], users):
         raise RefusedError("its 'users' are not those that it declared")
     _check_ranks(found, protocols)
@@ -95,12 +94,28 @@ def _fields(
         "users": _Field("iu", np.int64, 0, LARGEST),
         "candidates": _Field("iu", np.int64, 1, num_items),
         "events": _Field("iu", np.int64, 1, LARGEST),
-        "gates": _Field("f", np.float32, 0, 1 + ROUNDING, axes=2),
     }
     fields |= {f"rank/{name}": rank for name in protocols}
     if names_items:
         fields["targets"] = _Field("iu", np.int64, 1, num_items)
     return fields | ({"personal": rank} if personal else {})
+
+
+def _read_gates(sent: Array, num_gates: int, events: int) -> np.ndarray:
+    """Sums (3, 32, 1 + N) of gate weights over no more positions than there are events."""
+    array = array_in(sent)
+    if array is None or array.dtype.kind != "f":
+        raise RefusedError("its array 'gates' cannot be read as numbers of its kind")
+    expected = (len(KINDS), BUCKETS, 1 + num_gates)
+    if array.shape != expected:
+        raise RefusedError(f"its array 'gates' has shape {array.shape}, expected {expected}")
+    counts, sums = array[..., :1], array[..., 1:]
+    # False for NaN, too.
+    is_whole = (counts >= 0) & (counts <= events) & (counts == np.floor(counts))
+    can_be = is_whole.all() and ((sums >= 0) & (sums <= counts * (1 + ROUNDING))).all()
+    if not can_be or (counts.sum(axis=(1, 2)) > events).any():
+        raise RefusedError("its array 'gates' holds numbers that cannot be")
+    return array.astype(np.float64)
 
 
 def _check_ranks(found: NamedArrays, protocols: Sequence[str]) -> None:

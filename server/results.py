@@ -47,6 +47,7 @@ def write_results(
     left_out: LeftOut,
     kept: Mapping[str, Any],
     seconds: float,
+    gates_alone: np.ndarray | None = None,
 ) -> None:
     """Write metrics.json, the tables and the ranks, and close the run.
 
@@ -61,6 +62,7 @@ def write_results(
         left_out: who sent no ranks.
         kept: which weights were kept: ``best_round``, for metrics.json.
         seconds: spent in rounds.
+        gates_alone: sums of gate weights over the catalogue, where there is one model of the run.
     """
     protocols, shown = config.evaluation.protocols, config.protocol_names
 
@@ -82,6 +84,7 @@ def write_results(
         at=config.evaluation.cutoffs,
         resamples=config.evaluation.resamples,
         unit=config.federation.unit,
+        gates_alone=gates_alone,
     )
     write_json(folder.path / "metrics.json", metrics)
     _write_tables(folder.path, found, census, catalog, protocols)

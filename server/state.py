@@ -116,7 +116,7 @@ class Federation:
         census: who is there.
         token: names the clients' private files of this run.
         frequency: (V + 1,) int64 training events per item over all clients, zeros if not shared.
-        num_views: of the model: so many gate weights come with every rank.
+        num_views: of the model: so many weights come with the ranks of test items.
         scorer: what is judged: "model", or "popularity", which trains nothing.
         population: the users that can be drawn, where every user is a client.
         traffic: of one of them.

@@ -80,7 +80,6 @@ class UserTraffic:
         replied: int,
         *,
         ranks: int,
-        views: int,
         is_first: bool,
         names_items: bool,
     ) -> int:
@@ -90,12 +89,11 @@ class UserTraffic:
             asked: users.
             replied: users among them whose reply came.
             ranks: of the item, one for each protocol.
-            views: whose gate weights come with them.
             is_first: whether the frozen table comes with it: training counts it apart.
             names_items: whether each says which item it ranked.
         """
         down = self.judged + (self.table if is_first else 0)
-        up = NUMBER * (len(ABOUT_RANKS) + names_items + ranks) + BYTES["float32"] * views
+        up = NUMBER * (len(ABOUT_RANKS) + names_items + ranks)
         return asked * down + replied * up
 
 

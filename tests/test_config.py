@@ -197,6 +197,9 @@ CONTRADICTIONS = [
     ({"model.name": "bert4rec"} | USERS, "model.name must be .*what is hidden .* got 'bert4rec'"),
     ({"model.encoder": "bidirectional"} | USERS, "model.encoder must be 'causal' or 'gru'"),
     ({"model.time": "gap"} | USERS, "model.time must be '' .* got 'gap'"),
+    ({"model.name": "sasrec", "model.private": "identity"}, "needs a gate"),
+    ({"model.mix": "item", "model.private": "gate-bias"}, "only model.mix = 'context' has"),
+    ({"model.views": "content", "model.private": "identity"}, "needs identity rows"),
 ]
 
 

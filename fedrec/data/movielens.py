@@ -3,6 +3,7 @@
 The licences forbid redistribution and commercial use: no row of these files is in this repository.
 """
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -25,6 +26,9 @@ LAYOUTS: dict[str, tuple[str, ...]] = {
     "ml-100k": ("u.data", "u.item", "u.user"),
     "ml-latest-small": ("ratings.csv", "movies.csv"),
 }
+
+# Files that may come with a layout: texts of the items, item id -> text, as a JSON object.
+DESCRIPTIONS = {"ml-1m": "dbpedia_abstracts.json"}
 
 # Files known by their hash not to be what GroupLens published.
 _NOTES = {
@@ -106,8 +110,11 @@ def members_of(path: Path, layout: str) -> dict[str, str]:
     """
     names = list_files(path)
     found = {}
-    for file in LAYOUTS[layout]:
+    optional = DESCRIPTIONS.get(layout)
+    for file in filter(None, (*LAYOUTS[layout], optional)):
         matches = [name for name in names if PurePosixPath(name).name == file]
+        if file == optional and not matches:
+            continue
         if len(matches) != 1:
             seen = f"{len(matches)} files {file}" if matches else f"no file {file}"
             raise DataError(
@@ -119,7 +126,7 @@ def members_of(path: Path, layout: str) -> dict[str, str]:
 
 
 def load_movielens(path: Path, layout: str) -> Interactions:
-    """Read one of the three raw layouts.
+    """Read one of the three raw layouts, with the items' descriptions where they lie beside it.
 
     Users are listed as in the users file (latest-small has none: as numbered there), items as in
     the movies file; titles stay raw. Ids in the events that the movies file lacks get an empty
@@ -136,6 +143,9 @@ def load_movielens(path: Path, layout: str) -> Interactions:
     contents = read_files(path, members.values())
     files = {file: contents[name] for file, name in members.items()}
     interactions = _READERS[layout](files)
+    texts = files.get(DESCRIPTIONS.get(layout, ""))
+    if texts is not None:
+        interactions = _described(interactions, texts, DESCRIPTIONS[layout])
     known = [note for data in files.values() if (note := _NOTES.get(sha256(data).hexdigest()))]
     return replace(interactions, notes=tuple(known))
 
@@ -256,6 +266,26 @@ def _assemble(
         Catalog(item_ids, titles, genres, years, [""] * len(item_ids)),
         attributes,
         {**skipped, **repaired},
+    )
+
+
+def _described(interactions: Interactions, data: bytes, name: str) -> Interactions:
+    """The interactions with descriptions from a JSON object of item id -> text."""
+    try:
+        found = json.loads(decoded(data, name=name))
+    except ValueError as error:
+        raise DataError(f"{name}: {error}; the file is damaged") from None
+    if not isinstance(found, dict) or not all(isinstance(text, str) for text in found.values()):
+        raise DataError(f"{name} must be one JSON object of item id -> text; the file is another")
+    catalog = interactions.catalog
+    texts, repaired = clean_texts([found.get(item_id, "") for item_id in catalog.item_ids])
+    unknown = len(found.keys() - set(catalog.item_ids))
+    counts = {f"descriptions: {what}": n for what, n in repaired.items()}
+    counts |= {"descriptions of items not in the catalogue": unknown} if unknown else {}
+    return replace(
+        interactions,
+        catalog=replace(catalog, descriptions=texts),
+        skipped={**interactions.skipped, **counts},
     )
 
 

@@ -136,6 +136,7 @@ def placed(name: str, home: Path) -> Path:
 def _path(path: Path, format: str, columns: "Columns | None", name: str = "") -> Source:
     from fedrec.data.archives import read_files
     from fedrec.data.layouts import find_layout
+    from fedrec.data.movielens import DESCRIPTIONS
 
     files = find_layout(path, format)
     if files is not None:
@@ -144,6 +145,9 @@ def _path(path: Path, format: str, columns: "Columns | None", name: str = "") ->
         parts = {} if is_archive else read_files(files.root, files.members)
         contents = [path.read_bytes()] if is_archive else [parts[file] for file in sorted(parts)]
         key = {"source_sha256": _sha256(*contents), "layout": files.layout}
+        described = {Path(member).name for member in files.members} & set(DESCRIPTIONS.values())
+        if described:  # of the same archive, once left out
+            key["descriptions"] = min(described)
         return Source(name or _safe(files.name) or files.layout, files.layout, key, files.load)
     suffix = path.suffix.lower().removeprefix(".")
     found = {"csv": "csv", "tsv": "csv", "parquet": "parquet"}.get(suffix)

@@ -10,6 +10,7 @@ from fedrec.data.domains import Domains
 from fedrec.data.negatives import history_mask
 from fedrec.data.sequences import Sequences
 from fedrec.data.splits import Stage, history, targets, times_until
+from fedrec.evaluation.gates import no_gates
 from fedrec.evaluation.protocols import candidates
 from fedrec.evaluation.ranking import candidate_ranks, num_candidates, ranks_of
 
@@ -21,7 +22,7 @@ class Scores(NamedTuple):
 
     Attributes:
         scores: (B, V + 1) of every item as the next one.
-        gates: (B, N) mean weights of the views over the sequence; N is 0 without a gate.
+        gates: (3, 32, 1 + N) sums of the views' weights, see ``gates``; N is 0 without a gate.
     """
 
     scores: np.ndarray
@@ -43,7 +44,7 @@ class HeldOut:
         targets: (U,) held-out items.
         ranks: protocol -> (U,) ranks.
         num_candidates: (U,) items ranked under "full".
-        gates: (U, N) mean gate weights.
+        gates: (3, 32, 1 + N) sums of the views' weights over all that was read, see ``gates``.
     """
 
     users: np.ndarray
@@ -89,7 +90,7 @@ def rank_held_out(
     order = np.argsort(sequences.lengths()[users], kind="stable")  # little padding in a batch
     ranks = {name: np.empty(len(users)) for name in protocols}
     sizes = np.empty(len(users), dtype=np.int64)
-    gates: np.ndarray | None = None
+    gates = no_gates()
     for start in range(0, len(users), BATCH):
         rows = order[start : start + BATCH]
         histories = [history(sequences, int(user), stage) for user in users[rows]]
@@ -122,11 +123,8 @@ def rank_held_out(
                 )
             chosen = np.take_along_axis(scored.scores, drawn, axis=1)
             ranks[name][rows] = candidate_ranks(chosen, drawn == 0)
-        if gates is None:
-            gates = np.empty((len(users), scored.gates.shape[1]), dtype=np.float32)
-        gates[rows] = scored.gates
-    empty = np.empty((len(users), 0), dtype=np.float32)
-    return HeldOut(users, held_out, ranks, sizes, empty if gates is None else gates)
+        gates = scored.gates if start == 0 else gates + scored.gates
+    return HeldOut(users, held_out, ranks, sizes, gates)
 
 
 def popularity_scorer(counts: np.ndarray) -> Scorer:
@@ -134,6 +132,6 @@ def popularity_scorer(counts: np.ndarray) -> Scorer:
 
     def score(histories: Sequence[np.ndarray]) -> Scores:
         scores = np.broadcast_to(counts.astype(np.float64), (len(histories), len(counts)))
-        return Scores(scores, np.empty((len(histories), 0), dtype=np.float32))
+        return Scores(scores, no_gates())
 
     return score

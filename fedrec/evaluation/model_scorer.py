@@ -6,8 +6,11 @@ import numpy as np
 import torch
 
 from fedrec.data.times import pad_times, times_around
+from fedrec.evaluation.gates import KINDS, POPULARITY, Sums, gate_sums
 from fedrec.evaluation.held_out import Scorer, Scores
 from fedrec.models.recommender import Recommender, catalogue_of, device_of, score_next
+
+BLOCK = 1 << 14  # items that are looked at together
 
 
 def model_scorer(model: Recommender, num_items: int, max_length: int) -> Scorer:
@@ -23,6 +26,7 @@ def model_scorer(model: Recommender, num_items: int, max_length: int) -> Scorer:
     model.eval()
     with torch.inference_mode():
         catalogue = catalogue_of(model, num_items)
+        frequency = catalogue.table.frequency.cpu().numpy()
 
     def score(histories: Sequence[np.ndarray], times: Sequence[np.ndarray] | None = None) -> Scores:
         rows = [history[-longest:] for history in histories]
@@ -39,13 +43,40 @@ def model_scorer(model: Recommender, num_items: int, max_length: int) -> Scorer:
             laid = torch.from_numpy(pad_times(around))
         device = device_of(model)
         with torch.inference_mode():
-            scores, gates = score_next(
+            scores, weights = score_next(
                 model,
                 catalogue,
                 torch.from_numpy(items).to(device),
                 torch.from_numpy(lengths).to(device),
                 None if laid is None else laid.to(device),
             )
-        return Scores(scores.cpu().numpy(), gates.cpu().numpy())
+        gates = gate_sums(
+            weights.cpu().numpy(),
+            frequency=frequency[items],
+            lengths=lengths,
+            histories=np.array([len(history) for history in histories]),
+        )
+        return Scores(scores.cpu().numpy(), gates)
 
     return score
+
+
+def catalogue_gates(model: Recommender, num_items: int) -> Sums:
+    """Sums (32, 1 + N) of the views' weights in every item by itself, by its popularity.
+
+    The weights of an item at the beginning of a sequence are those by which it is scored: nothing
+    precedes it. Cold items, which nobody has read, are among them.
+    """
+    model.eval()
+    sums = np.zeros(())
+    for start in range(1, num_items + 1, BLOCK):
+        items = torch.arange(start, min(start + BLOCK, num_items + 1), device=device_of(model))
+        first = torch.ones_like(items)
+        with torch.inference_mode():
+            table = model.look_up(items)
+            weights = model.encode(table, (items - start)[:, None], first)[1]
+        ones = first.cpu().numpy()
+        frequency = table.frequency.cpu().numpy()[:, None]
+        found = gate_sums(weights.cpu().numpy(), frequency=frequency, lengths=ones, histories=ones)
+        sums = sums + found[KINDS.index(POPULARITY)]
+    return sums

@@ -16,6 +16,7 @@ from fedrec.models.gru import GRUEncoder
 from fedrec.models.gru4rec import GRU4Rec
 from fedrec.models.hybrid import Hybrid
 from fedrec.models.identity_rows import IdentityRows
+from fedrec.models.mixes import make_gate
 from fedrec.models.recommender import Recommender
 from fedrec.models.sasrec import SASRec
 from fedrec.models.timed import TimedTransformer
@@ -51,8 +52,7 @@ def build_model(
         frequency: (V + 1,) training events per item, zeros where unknown.
         seed: of the run.
     """
-    stream = generator(seed, "weights")
-    torch_stream = torch.Generator().manual_seed(int(stream.integers(2**63)))
+    torch_stream = _torch_stream(seed, "weights")
     rows = _identity_rows(settings, num_items, meaning, torch_stream)
     encoder = _encoder(settings)
     model: Recommender
@@ -73,6 +73,10 @@ def build_model(
             )
         model = Hybrid(
             views,
+            # A stream of its own: another mix leaves the other weights as they are.
+            make_gate(
+                settings.mix, len(views), settings.width, _torch_stream(seed, "weights", "gate")
+            ),
             encoder,
             width=settings.width,
             frequency=torch.from_numpy(frequency.astype(np.float32)),
@@ -106,6 +110,10 @@ def frozen_tensor(table: np.ndarray) -> Tensor:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The given NumPy array is not writ")
         return torch.from_numpy(table)
+
+
+def _torch_stream(seed: int, *path: str) -> torch.Generator:
+    return torch.Generator().manual_seed(int(generator(seed, *path).integers(2**63)))
 
 
 def _identity_rows(

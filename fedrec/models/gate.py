@@ -27,13 +27,21 @@ class ContextGate(nn.Module):
         nn.init.zeros_(self.from_context.weight)
         nn.init.zeros_(self.from_facts.weight)
 
-    def forward(self, context: Tensor | None, facts: Tensor) -> Tensor:
-        """Return weights (..., N), each row summing to 1.
+    def forward(
+        self, views: Tensor, context: Tensor | None, facts: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return the mixture (..., D) and the weights (..., N) that made it, each row summing to 1.
 
         Args:
+            views: (..., N, D) the views of each item.
             context: (..., D) what is known before the item, or none for the item alone.
             facts: (..., 3) of ``item_facts``.
         """
+        weights = self.weights(context, facts)
+        return mix(views, weights), weights
+
+    def weights(self, context: Tensor | None, facts: Tensor) -> Tensor:
+        """The weights (..., N); the views themselves have no part in them."""
         scores: Tensor = self.from_facts(facts) + self.bias
         if context is not None:
             scores = scores + self.from_context(context)

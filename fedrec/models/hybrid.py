@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from fedrec.models.encoder import Encoder, read
-from fedrec.models.gate import ContextGate, item_facts, mix, running_mean
+from fedrec.models.gate import item_facts, running_mean
 from fedrec.models.recommender import ItemTable, Recommender, Task
 
 
@@ -20,6 +20,7 @@ class Hybrid(Recommender):
 
     Args:
         views: name -> module giving (..., D) for item numbers (...); at least one.
+        gate: makes one vector of an item's views, ``ContextGate`` or one of ``mixes``.
         encoder: reads (B, L, D), returns states (B, L, D).
         width: D.
         frequency: (V + 1,) training events per item over all clients, zeros where unknown.
@@ -30,6 +31,7 @@ class Hybrid(Recommender):
     def __init__(
         self,
         views: Mapping[str, nn.Module],
+        gate: nn.Module,
         encoder: Encoder,
         *,
         width: int,
@@ -37,7 +39,7 @@ class Hybrid(Recommender):
     ) -> None:
         super().__init__()
         self.views = nn.ModuleDict(views)
-        self.gate = ContextGate(len(views), width)
+        self.gate = gate
         self.encoder = encoder
         self.scale = math.sqrt(width)
         self.register_buffer("frequency", frequency, persistent=False)
@@ -87,7 +89,8 @@ class Hybrid(Recommender):
     def output_vectors(self, table: ItemTable) -> Tensor:
         """One vector (K, D) per item: its views folded by the gate without a context."""
         facts = item_facts(table.frequency, torch.zeros_like(table.frequency))
-        return mix(table.views, self.gate(None, facts))
+        vectors: Tensor = self.gate(table.views, None, facts)[0]
+        return vectors
 
     def encode(
         self,
@@ -103,6 +106,5 @@ class Hybrid(Recommender):
         context = running_mean(views.mean(dim=2), is_seen) * self.scale
         before = torch.arange(places.shape[1], device=places.device, dtype=views.dtype)
         facts = item_facts(table.frequency[places], before.expand(places.shape))
-        weights = self.gate(context, facts)
-        mixed = mix(views, weights) * self.scale
-        return read(self.encoder, mixed, places, lengths, keep, times), weights
+        mixed, weights = self.gate(views, context, facts)
+        return read(self.encoder, mixed * self.scale, places, lengths, keep, times), weights

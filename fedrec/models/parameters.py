@@ -11,7 +11,8 @@ from fedrec.errors import MessageError
 
 NamedArrays = dict[str, np.ndarray]
 
-PRIVATE_NAMES = {"gate-bias": "gate.bias"}  # word of model.private -> parameter
+# Word of model.private -> parameter.
+PRIVATE_NAMES = {"gate-bias": "gate.bias", "identity": "views.identity.rows"}
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ def groups_of(model: nn.Module, private: Iterable[str] = ()) -> Groups:
 
     Args:
         model: the recommender.
-        private: words of ``model.private``, such as ``gate-bias``.
+        private: words of ``model.private``: ``gate-bias``, ``identity``.
     """
     kept = {PRIVATE_NAMES[word] for word in private}
     trained = [name for name, _ in model.named_parameters()]

@@ -72,7 +72,7 @@ class Recommender(nn.Module, ABC):
         keep: Tensor | None = None,
         times: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """States (B, L, D) after each item and weights (B, L, N) of its views.
+        """States (B, L, D) after each item and shares (B, L, N) of its views, which sum to 1.
 
         Args:
             table: items by row.
@@ -105,7 +105,7 @@ def score_next(
     lengths: Tensor,
     times: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Scores (B, V + 1) of every item as the next one, and mean gate weights (B, N).
+    """Scores (B, V + 1) of every item as the next one, and weights (B, L, N) of the views.
 
     Args:
         model: the recommender.
@@ -120,9 +120,7 @@ def score_next(
     more = () if times is None else (times,)
     states, weights = model.encode(catalogue.table, items, asked + 1, None, *more)
     last = states[torch.arange(len(items), device=items.device), asked]
-    real = torch.arange(items.shape[1], device=items.device) < lengths[:, None]
-    mean_weights = (weights * real.unsqueeze(-1)).sum(dim=1) / lengths[:, None]
-    return last @ catalogue.vectors.T, mean_weights
+    return last @ catalogue.vectors.T, weights[:, : int(lengths.max())]
 
 
 def device_of(model: Recommender) -> torch.device:

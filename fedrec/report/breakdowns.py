@@ -124,34 +124,44 @@ def _slice_bars(axes: Axes, rows: Sequence[Mapping[str, Any]], metric: str) -> N
             high + 0.025 * right, place, words, va="center", fontsize=8, color=style.INK, zorder=4
         )
     axes.set_xlim(0, right * 1.18)
-    labels = [f"{_short(str(row['slice']))}  ({row['users']:,})" for row in rows]
-    _rows_axis(axes, labels)
+    _rows_axis(axes, [_with_count(row, "users") for row in rows])
 
 
 def gates(run: Run) -> style.Drawing | None:
-    """Weights of the views, per slice, as stacked bars."""
+    """Weights of the views by position, popularity and history, as stacked bars."""
     found = (run.metrics or {}).get("gates") or {}
     views = found.get("views") or []
     groups = {name: rows for name, rows in found.items() if name != "views" and rows}
     if not views or not groups:
         return None
-    most = max(len(rows) for rows in groups.values())
-    figure, axes_list = style.panels(1, len(groups), height=1.5 + 0.34 * max(most, 3))
+    counts = [len(rows) for rows in groups.values()]
+    longest = [max(3, *counts[first : first + 2]) for first in range(0, len(counts), 2)]
+    height = 0.5 + sum(0.8 + 0.3 * most for most in longest)
+    # Bars of one height in all panels.
+    figure, axes_list = style.panels(len(longest), min(len(groups), 2), height, longest)
     handles: list[Artist] = []
-    for axes, (name, rows) in zip(axes_list, groups.items(), strict=True):
+    for axes in axes_list[len(groups) :]:
+        axes.remove()
+    for place, (axes, (name, rows)) in enumerate(zip(axes_list, groups.items(), strict=False)):
         weights = np.array([row["weights"] for row in rows], dtype=np.float64)  # (slices, N)
         handles = _stacked(axes, weights)
         axes.set_title(f"By {name}")
         axes.set_xlim(0, 1)
         axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{100 * x:.0f} %"))
-        _rows_axis(axes, [_short(str(row["slice"])) for row in rows])
+        _rows_axis(
+            axes, [_with_count(row, "items" if "items" in row else "positions") for row in rows]
+        )
+        axes.set_ylim(longest[place // 2] - 0.4, -0.6)
     figure.legend(handles, [_short(str(view)) for view in views], loc="outside lower center",
                   ncols=min(len(views), 6))  # fmt: skip
     return style.Drawing(
         name="gates",
         title="Gate weights",
-        caption="How much each view of an item weighs in its vector, averaged over a slice; "
-        "the weights of a row sum to 1.",
+        caption="How much each view of an item weighs in its vector, on average over what the "
+        "model read to rank the test items: by place in what it read, the oldest first, by "
+        "events of the user's history, and by training events of the item; in brackets, positions. "
+        "Over the whole catalogue: in each item by itself, as it is scored; in brackets, items. "
+        "The weights of a row sum to 1.",
         figure=figure,
     )
 
@@ -221,6 +231,19 @@ def ranks(run: Run) -> style.Drawing | None:
         "one before. Right: share of users whose item is among the first k.",
         figure=figure,
     )
+
+
+def _with_count(row: Mapping[str, Any], key: str) -> str:
+    """A slice and how many are in it, where the run tells."""
+    label = _short(str(row["slice"]))
+    return f"{label}  ({_compact(int(row[key]))})" if key in row else label
+
+
+def _compact(count: int) -> str:
+    """1,234 or 56k or 7.8M: what fits beside a bar."""
+    if count < 10_000:
+        return f"{count:,}"
+    return f"{count / 1e3:.0f}k" if count < 999_500 else f"{count / 1e6:.1f}M"
 
 
 def _bounds(cell: Any, value: float) -> tuple[float, float]:

@@ -88,14 +88,24 @@ def house_style() -> Iterator[None]:
         yield
 
 
-def panels(rows: int, columns: int, height: float) -> tuple[Figure, list[Axes]]:
-    """An empty figure of page width and its axes, row by row; call inside `house_style`."""
+def panels(
+    rows: int, columns: int, height: float, ratios: Sequence[float] = ()
+) -> tuple[Figure, list[Axes]]:
+    """An empty figure of page width and its axes, row by row; call inside `house_style`.
+
+    Args:
+        rows: of panels.
+        columns: of panels.
+        height: of the figure, in inches.
+        ratios: how high each row is beside the others; all the same if empty.
+    """
     figure = Figure(
         figsize=(PAGE_WIDTH, height),
         layout=ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08, wspace=0.04),
     )
     FigureCanvasAgg(figure)
-    return figure, list(figure.subplots(rows, columns, squeeze=False).flat)
+    axes = figure.subplots(rows, columns, squeeze=False, height_ratios=ratios or None)
+    return figure, list(axes.flat)
 
 
 def note(axes: Axes, text: str) -> None:

@@ -48,5 +48,8 @@ def each_in_its_domain(objectives: Sequence[Objective], of_user: np.ndarray) -> 
 
 def _rows_of(batch: Batch, rows: np.ndarray) -> Batch:
     """Some windows of a batch, as wide as they were."""
-    arrays: dict[str, Any] = {field.name: getattr(batch, field.name) for field in fields(batch)}
-    return Batch(**{name: None if of is None else of[rows] for name, of in arrays.items()})
+    cut: dict[str, Any] = {}
+    for field in fields(batch):
+        array = getattr(batch, field.name)
+        cut[field.name] = None if array is None else array[rows]
+    return Batch(**cut)

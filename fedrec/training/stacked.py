@@ -87,8 +87,8 @@ class StackedGate(ContextGate):
         self.from_facts = stacked(plain.from_facts)
         self.bias = nn.Parameter(plain.bias[None])
 
-    def forward(self, context: Tensor | None, facts: Tensor) -> Tensor:
-        """Return weights (..., N); see ``ContextGate``."""
+    def weights(self, context: Tensor | None, facts: Tensor) -> Tensor:
+        """The weights (..., N); see ``ContextGate``."""
         scores: Tensor = self.from_facts(facts)
         if context is not None:
             scores = scores + self.from_context(context)
@@ -162,14 +162,14 @@ _KINDS: dict[type[nn.Module], Callable[..., nn.Module]] = {
 
 def stackable(model: Recommender) -> bool:
     """Whether every trained array lies in a module that can be stacked or has a row per item."""
-    items = {model.get_submodule(name.rpartition(".")[0]) for name in model.item_arrays}
+    items = set(model.item_arrays)
 
-    def holds(module: nn.Module) -> bool:
-        own = any(True for _ in module.parameters(recurse=False))
-        is_known = type(module) in _KINDS or module in items or not own
-        return is_known and all(holds(child) for child in module.children())
+    def holds(module: nn.Module, place: str) -> bool:
+        own = {name for name, _ in module.named_parameters(place, recurse=False)}
+        parts = ((child, f"{place}.{name}".lstrip(".")) for name, child in module.named_children())
+        return (type(module) in _KINDS or own <= items) and all(holds(*part) for part in parts)
 
-    return holds(model)
+    return holds(model, "")
 
 
 def stacked(module: nn.Module) -> Any:

@@ -100,7 +100,7 @@ def test_other_code_is_refused_with_one_line_and_a_code(small_home, small_config
 
 def test_another_message_format_is_refused(small_home, small_config):
     facts = facts_of(asked(small_config(), MessageType.QUERY, sent={protocol.FORMAT_KEY: 99}))
-    assert facts["error"].startswith("the server speaks message format 99, this client 2;")
+    assert facts["error"].startswith("the server speaks message format 99, this client 3;")
 
 
 @pytest.mark.parametrize("nodes", [2, 4])

@@ -8,6 +8,7 @@ import pytest
 
 from fedrec.data.interactions import to_sequences
 from fedrec.data.movielens import layout_of, load_movielens
+from fedrec.data.sources import find_source
 from fedrec.errors import DataError
 
 RATINGS = "1::10::5::978300760\n1::20::3::978300700\n7::10::4::978300760\n"
@@ -51,6 +52,40 @@ def test_ml_1m_is_read_in_listed_order_with_raw_titles(tmp_path):
     assert (data.users.tolist(), data.items.tolist()) == ([0, 0, 1], [0, 1, 0])
     assert data.times.tolist() == [978300760, 978300700, 978300760]
     assert data.ratings.tolist() == [5, 3, 4]
+
+
+def described(folder, text):
+    (folder / "dbpedia_abstracts.json").write_text(text, encoding="utf-8")
+    return ml_1m(folder)
+
+
+def test_descriptions_beside_ml_1m_come_to_their_items(tmp_path):
+    data = described(tmp_path, '{"20": "Un film\\u0007 de Besson.", "30": "Nobody rated it."}')
+    assert data.catalog.descriptions == ["", "Un film de Besson."]
+    assert data.skipped["descriptions: texts with control characters"] == 1
+    assert data.skipped["descriptions of items not in the catalogue"] == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"), [("{", "is damaged"), ("[]", "one JSON object"), ('{"20": 7}', "item id ->")]
+)
+def test_descriptions_that_are_none_name_their_file(tmp_path, text, seen):
+    with pytest.raises(DataError, match=rf"dbpedia_abstracts.json.*{seen}"):
+        described(tmp_path, text)
+
+
+def test_data_prepared_without_its_descriptions_are_made_anew(tmp_path):
+    ml_1m(tmp_path)
+    zipped = tmp_path / "ml-1m.zip"
+    keys = []
+    for names in (["dbpedia_abstracts.json"], []):
+        (tmp_path / "dbpedia_abstracts.json").write_text("{}")
+        with zipfile.ZipFile(zipped, "w") as archive:
+            for name in ["ratings.dat", "movies.dat", "users.dat", *names]:
+                archive.write(tmp_path / name, f"ml-1m/{name}")
+        source = find_source(str(zipped), format="auto", home=tmp_path, seed=0, columns=None)
+        keys.append(source.key.get("descriptions"))
+    assert keys == ["dbpedia_abstracts.json", None]
 
 
 def test_user_attributes_are_in_words_and_a_malformed_zip_is_counted_as_other(tmp_path):
@@ -277,6 +312,9 @@ def test_real_ml_1m_attributes_match_its_description(real_data):
     }
     assert "interpolated" in data.notes[0]
     assert sum(title.count(", The (") for title in data.catalog.titles) > 500
+    has_text = np.array([text != "" for text in data.catalog.descriptions])
+    assert has_text.sum() == 3_301
+    assert has_text[data.items].mean() == pytest.approx(0.949, abs=5e-4)
 
 
 @pytest.mark.parametrize(

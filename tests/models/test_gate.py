@@ -18,20 +18,21 @@ def random_gate(seed: int, num_views: int, width: int) -> ContextGate:
 def test_weights_are_positive_and_sum_to_one(seed, num_views):
     gate = random_gate(seed, num_views, width=5)
     context = torch.randn(2, 3, 5, generator=torch.Generator().manual_seed(seed)) * 10
-    weights = gate(context, item_facts(torch.ones(2, 3), torch.arange(3.0).expand(2, 3)))
+    weights = gate.weights(context, item_facts(torch.ones(2, 3), torch.arange(3.0).expand(2, 3)))
     assert weights.shape == (2, 3, num_views)
     assert (weights >= 0).all()
     torch.testing.assert_close(weights.sum(dim=-1), torch.ones(2, 3))
 
 
 def test_every_view_starts_with_the_same_say_whatever_the_context():
-    weights = ContextGate(3, 5)(torch.randn(2, 4, 5) * 100, torch.randn(2, 4, 3) * 100)
+    weights = ContextGate(3, 5).weights(torch.randn(2, 4, 5) * 100, torch.randn(2, 4, 3) * 100)
     torch.testing.assert_close(weights, torch.full((2, 4, 3), 1 / 3))
 
 
 def test_no_context_is_a_zero_context():
     gate, facts = random_gate(1, 3, 5), torch.randn(4, 3)
-    torch.testing.assert_close(gate(None, facts), gate(torch.zeros(4, 5), facts), rtol=0, atol=0)
+    alone, beginning = gate.weights(None, facts), gate.weights(torch.zeros(4, 5), facts)
+    torch.testing.assert_close(alone, beginning, rtol=0, atol=0)
 
 
 def test_facts_by_hand():

@@ -169,8 +169,8 @@ def _write_end(
 
     def gate(names: list[str]) -> list[dict[str, Any]]:
         first = [0.2 + 0.09 * i for i in range(len(names))]
-        return [{"slice": n, "weights": [w, 0.92 - w, 0.08]}
-                for n, w in zip(names, first, strict=True)]  # fmt: skip
+        return [{"slice": n, "positions": 9 ** (i + 1), "weights": [w, 0.92 - w, 0.08]}
+                for i, (n, w) in enumerate(zip(names, first, strict=True))]  # fmt: skip
 
     content = {
         "protocol": "full",
@@ -184,8 +184,10 @@ def _write_end(
              "metrics": {"HR@10": cell(0.261 + o, 0.03), "NDCG@10": cell(0.146 + 0.6 * o, 0.02)}}
             for p, o in enumerate(offsets)
         ],
-        "gates": {"views": VIEWS, "history length": gate(lengths),
-                  "item popularity": gate(popular)},
+        "gates": {"views": VIEWS, "position": gate(["1", "2-3", "4-7", "8-15", "16-31"]),
+                  "item popularity": gate(["never seen", "1", "2-3", "4-7", "8-15", "16-31"]),
+                  "history length": gate(["4-7", "8-15", "16-31"]),
+                  "item popularity, whole catalogue": gate(["never seen", "4-7"])},
         "references": {
             "popularity": {"validation": metric_cells(0.045), "test": metric_cells(0.041)},
             "best possible": {"validation": metric_cells(0.36), "test": metric_cells(0.35)},

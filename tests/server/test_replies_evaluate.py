@@ -39,6 +39,16 @@ def put_first(name, value):
     return put(name, change)
 
 
+def put_sum(column, value):
+    """A number of the sums of gate weights: how many positions, or a view's sum."""
+
+    def change(array):
+        array[0, 0, column] = value
+        return array
+
+    return put("gates", change)
+
+
 def drop(name):
     def tamper(reply, message):
         ranks_of(reply).pop(name)
@@ -81,10 +91,15 @@ BAD = {
     "short": (put("rank/full", lambda a: a[:-1]), r"'rank/full' has shape \(19,\), not one row"),
     "two_columns": (put("rank/full", lambda a: a[:, None]), r"has shape \(20, 1\), not one row"),
     "a_single_number": (put("rank/full", lambda a: a[0]), r"has shape \(\), not one row"),
-    "gates_in_one_column": (put("gates", lambda a: a[:, 0]), r"'gates' has shape \(20,\), not"),
-    "other_gates": (put("gates", lambda a: a[:, :2]), "weights have 2 columns, expected 3"),
-    "huge_gates": (put_first("gates", 1e38), f"'gates' {CANNOT}"),
-    "negative_gates": (put_first("gates", -1.0), f"'gates' {CANNOT}"),
+    "gates_of_one_kind": (put("gates", lambda a: a[0]), r"'gates' has shape \(32, 4\), expected"),
+    "other_gates": (put("gates", lambda a: a[..., :3]), r"\(3, 32, 3\), expected \(3, 32, 4\)"),
+    "whole_gates": (put("gates", lambda a: a.astype(int)), "'gates' cannot be read as numbers"),
+    "no_gates": (drop("gates"), r"\['gates'\] are on one side only"),
+    "huge_gates": (put_sum(1, 1e38), f"'gates' {CANNOT}"),
+    "gates_of_nan": (put_sum(1, math.nan), f"'gates' {CANNOT}"),
+    "negative_gates": (put_sum(1, -1.0), f"'gates' {CANNOT}"),
+    "gates_of_half_a_position": (put_sum(0, 0.5), f"'gates' {CANNOT}"),
+    "gates_of_more_positions_than_events": (put_sum(0, 1e5), f"'gates' {CANNOT}"),
     "others_users": (put("users", lambda a: a + 1), "'users' are not those that it declared"),
     "half_users": (put("users", lambda a: a + 0.5), "'users' cannot be read as numbers"),
     "negative_users": (put("users", lambda a: a - 1000), f"'users' {CANNOT}"),
@@ -136,9 +151,11 @@ def test_the_ranks_that_are_used_are_those_of_the_honest(small_federation, tampe
     )
     rest = judge(hostile, other).judged
     kept = everybody.partitions != TAMPERED
-    for field in ("users", "partitions", "targets", "events", "candidates", "gates"):
+    for field in ("users", "partitions", "targets", "events", "candidates"):
         np.testing.assert_array_equal(getattr(rest, field), getattr(everybody, field)[kept])
     np.testing.assert_array_equal(rest.ranks["full"], everybody.ranks["full"][kept])
+    [by_position, _, _] = rest.gates[..., 0].sum(axis=1)
+    assert by_position == (everybody.events[kept] - 1).clip(max=12).sum()  # of model.max-length
 
 
 @pytest.mark.parametrize(("rank", "partitions"), [(100.0, [0, 1, 2]), (101.0, [0, 2])])
@@ -179,12 +196,12 @@ def test_ranks_in_other_dtypes_of_their_kind_are_kept_in_ours(
     def change(reply, message):
         for name in ("users", "targets", "candidates", "events"):
             ranks_of(reply)[name] = Array(ranks_of(reply)[name].numpy().astype(np.uint64))
-        ranks_of(reply)["gates"] = Array(ranks_of(reply)["gates"].numpy().astype(np.float64))
+        ranks_of(reply)["gates"] = Array(ranks_of(reply)["gates"].numpy().astype(np.float32))
 
     federation, state = small_federation(client=tampered(change, kind="evaluate", app=remembered))
     found = judge(federation, state).judged
     kinds = {name: getattr(found, name).dtype for name in ("users", "targets", "events", "gates")}
-    assert kinds == {"users": "int64", "targets": "int64", "events": "int64", "gates": "float32"}
+    assert kinds == {"users": "int64", "targets": "int64", "events": "int64", "gates": "float64"}
     assert len(found.users) == 60
 
 

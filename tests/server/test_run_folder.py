@@ -14,6 +14,7 @@ from fedrec.config_keys import config_hash, flat_tables, read_config
 from fedrec.errors import ConfigError, ParticipationError
 from fedrec.evaluation.metrics import summary
 from fedrec.report.history import read_run
+from fedrec.report.page import render_page
 from server.inline import InlineGrid
 
 FILES = {
@@ -106,7 +107,14 @@ def test_a_run_leaves_every_file_and_all_of_them_agree(run_inline, small_config,
     assert sum(int(row["training_events"]) for row in items) == events - 2 * 60
 
     assert set(metrics["references"]) == {"popularity", "best possible"}
-    assert metrics["gates"]["views"] == ["identity", "semantic", "content"]
+    gates = metrics["gates"]
+    assert gates.pop("views") == ["identity", "semantic", "content"]
+    positions = sum(min(int(row["events"]) - 1, 12) for row in users)  # of model.max-length
+    for rows in (gates["position"], gates["item popularity"], gates["history length"]):
+        assert sum(row["positions"] for row in rows) == positions
+        assert all(sum(row["weights"]) == pytest.approx(1) for row in rows)
+    catalogue = gates["item popularity, whole catalogue"]
+    assert sum(row["items"] for row in catalogue) == about["data"]["items"]
     assert sum(one["users"] for one in metrics["clients"]) == 60
     read_run(folder)  # and the report reads it
 
@@ -338,6 +346,22 @@ def test_private_parameters_give_every_user_a_personal_rank(run_inline, small_co
     assert all(float(row["personal_rank"]) >= 1 for row in rows)
     assert any(row["personal_rank"] != row["rank"] for row in rows)
     assert "gate.bias" not in load_file(folder / "model.safetensors")
+
+
+def test_identity_rows_can_stay_with_the_clients(run_inline, small_config, tmp_path):
+    told = {"model.private": "identity", "local.learning-rate": 0.05}
+    folder = run_inline(small_config(told), tmp_path / "own")
+    assert "views.identity.rows" not in load_file(folder / "model.safetensors")
+    sizes = read(folder, "run.json")["parameters"]
+    assert sizes["private"] == 58 * 8  # a row of width 8 for each item and the padding
+    assert sizes["identity travels"] is False
+    assert "no: only dense layers leave a client" in render_page(read_run(folder), [])
+    with (folder / "users.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert any(row["personal_rank"] != row["rank"] for row in rows)
+    shared = run_inline(small_config(), tmp_path / "shared")
+    moved, whole = (lines_of(one)[1]["bytes_up"] for one in (folder, shared))
+    assert whole - moved >= 3 * 58 * 8 * 4  # three clients, float32
 
 
 def test_a_parameter_that_is_a_single_number_travels_as_one(

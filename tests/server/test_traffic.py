@@ -287,8 +287,8 @@ def test_every_user_that_is_judged_gets_the_whole_model_however_it_is_held(small
         lines = [judge_round(federation, state, empty_line(number)) for number in (0, 1)]
         found.append([line["bytes_evaluate"] for line in lines])
         traffic = federation.traffic
-        # Back come a rank, its user, target, candidates and events, and three gate weights.
-        assert found[-1][1] == 60 * (traffic.judged + 5 * 8 + 3 * 4)
+        # Back come a rank, its user, target, candidates and events.
+        assert found[-1][1] == 60 * (traffic.judged + 5 * 8)
         assert found[-1][0] == found[-1][1] + 60 * traffic.table
     assert found[0] == found[1]
 
@@ -301,7 +301,7 @@ def test_users_who_send_no_ranks_have_got_the_model(small_federation, tampered):
     federation, state = small_federation(USERS, client=client)
     line = judge_round(federation, state, empty_line(1))
     silent = len(federation.census.users[1])
-    back = (60 - silent) * (5 * 8 + 3 * 4)
+    back = (60 - silent) * 5 * 8
     assert line["bytes_evaluate"] == 60 * federation.traffic.judged + back
 
 

@@ -9,6 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from fedrec.config import MIXES
+from fedrec.models.hybrid import Hybrid
 from fedrec.models.sasrec import SASRec
 from fedrec.training.local import Plan, fit
 from fedrec.training.objective import make_objective
@@ -160,6 +162,33 @@ def test_a_model_that_cannot_be_stacked_is_mapped(make_tiny, kind, name, steps):
     assert not stackable(model)
     asked = plan(steps=steps, dropout=0.2)
     assert_equal_to_the_loop(model, histories(*LENGTHS), EVERYBODY, asked, loss_named(name))
+
+
+class StretchedHybrid(Hybrid):
+    """A trained array beside the buffer with a row per item, in a module that fedrec can stack."""
+
+    @classmethod
+    def of(cls, model):
+        made = cls(model.views, model.gate, model.encoder, width=8, frequency=model.frequency)
+        made.stretch = nn.Parameter(torch.ones(8))
+        return made
+
+    def encode(self, table, places, lengths, keep=None):
+        states, weights = super().encode(table, places, lengths, keep)
+        return states * self.stretch, weights
+
+
+@pytest.mark.parametrize("mix", MIXES)
+@pytest.mark.parametrize(
+    ("steps", "is_stacked"), [(1, True), (2, True), (2, False)], ids=["joint", "stacked", "mapped"]
+)
+def test_every_mix_of_views_equals_the_loop(make_tiny, mix, steps, is_stacked):
+    known = make_tiny(mix=mix)
+    model = shaken(known if is_stacked else StretchedHybrid.of(known))
+    assert stackable(model) == is_stacked
+    asked = plan(steps=steps, dropout=0.2, identity_dropout=0.2, group_tokens=60)
+    loss = loss_named("sampled-softmax")
+    assert_equal_to_the_loop(model, histories(2, 5, 9, 12, 1), range(5), asked, loss)
 
 
 def test_the_models_of_fedrec_can_be_stacked(make_tiny):
