@@ -15,6 +15,7 @@ from clients.memory import Memory, joined_state, split_state
 from clients.model import fresh_model, load_sent
 from fedrec.config import Config
 from fedrec.data.partition import users_of
+from fedrec.data.scenarios import Seen
 from fedrec.data.sequences import Sequences
 from fedrec.data.splits import Stage
 from fedrec.data.store import Dataset
@@ -39,6 +40,7 @@ from fedrec.workbench import (
     open_data,
     partition_of,
     prepare_data,
+    seen_of,
 )
 
 
@@ -48,15 +50,20 @@ class Holding:
 
     Attributes:
         dataset: the prepared data.
-        training: training parts of all users; only this partition's are read.
+        seen: what models get to see of all users; only this partition's are read.
         users: (U,) global numbers of the partition's users.
         targets: (U,) training targets of one pass over each user.
     """
 
     dataset: Dataset
-    training: Sequences
+    seen: Seen
     users: np.ndarray
     targets: np.ndarray
+
+    @property
+    def training(self) -> Sequences:
+        """Training parts of all users."""
+        return self.seen.training
 
 
 @dataclass(frozen=True)
@@ -81,10 +88,10 @@ def open_holding(config: Config, partition: int) -> Holding:
 
 @lru_cache(maxsize=16384)
 def _holding(config: Config, partition: int, folder: Path) -> Holding:
-    dataset, training = open_data(folder)
+    seen = seen_of(config, folder)
     users = users_of(partition_of(config, folder), partition)
-    targets = num_targets(training, users, config.model.max_length, config.local.windows)
-    return Holding(dataset, training, users, targets)
+    targets = num_targets(seen.training, users, config.model.max_length, config.local.windows)
+    return Holding(open_data(folder)[0], seen, users, targets)
 
 
 def training_events(holding: Holding) -> np.ndarray:
@@ -194,7 +201,7 @@ def evaluate_turn(
     """
     num_items = holding.dataset.catalog.num_items
 
-    def ranked(scorer: Scorer) -> HeldOut:
+    def ranked(scorer: Scorer, inputs: Sequences | None) -> HeldOut:
         return rank_held_out(
             scorer,
             holding.dataset.sequences,
@@ -205,22 +212,25 @@ def evaluate_turn(
             counts=frequency if counts_are_shared else None,
             seed=config.seed,
             fixed=fixed_candidates(config, holding.dataset),
+            inputs=inputs,
         )
 
+    read = holding.seen.before(stage)
     if scorer == "popularity":
-        return ranked(popularity_scorer(frequency)), None
+        return ranked(popularity_scorer(frequency), read), None
     if scorer == "best-possible":
-        return ranked(_best_possible(prepare_data(config))), None
+        # No scenario bounds what is possible: it reads the whole histories.
+        return ranked(_best_possible(prepare_data(config)), None), None
     if scorer != "model":
         raise ConfigError(f"scorer must be model, popularity or best-possible, got {scorer!r}")
     model, groups = fresh_model(config, frequency)
     load_sent(model, weights, groups)
-    result = ranked(model_scorer(model, num_items, config.model.max_length))
+    result = ranked(model_scorer(model, num_items, config.model.max_length), read)
     if not groups.private or accepted == 0:
         return result, None
     parameters, _ = split_state(memory.read(accepted, private))
     load_arrays(model, parameters, groups.private)
-    personal = ranked(model_scorer(model, num_items, config.model.max_length))
+    personal = ranked(model_scorer(model, num_items, config.model.max_length), read)
     return result, personal.ranks[protocols[0]]
 
 

@@ -11,11 +11,18 @@ import numpy as np
 import torch
 from torch import nn
 
-from fedrec.config import Config, Data, Partition, Semantics, names_in
+from fedrec.config import Config, Data, Partition, Scenario, Semantics, names_in
 from fedrec.data.catalog import Catalog
 from fedrec.data.frame import Columns
 from fedrec.data.movielens import load_movielens
 from fedrec.data.partition import assign
+from fedrec.data.scenarios import (
+    Seen,
+    cold_items,
+    few_shot_items,
+    seen_events,
+    visible_events,
+)
 from fedrec.data.sequences import Sequences
 from fedrec.data.sources import downloaded
 from fedrec.data.splits import training_part
@@ -81,13 +88,39 @@ def _prepared(data: Data, seed: int, home: Path, files: object) -> Path:
 
 @lru_cache(maxsize=4)
 def open_data(folder: Path) -> tuple[Dataset, Sequences]:
-    """A prepared dataset and its training part, once per process."""
+    """A prepared dataset and its training part, once per process; no scenario hides any of it."""
     dataset = open_dataset(folder)
     return dataset, training_part(dataset.sequences)
 
 
+def seen_of(config: Config, folder: Path) -> Seen:
+    """What the models of a run get to see of a prepared dataset, once per process.
+
+    Raises:
+        ConfigError: a share of the items that is no item.
+    """
+    if not config.scenario.hides_events:
+        return Seen(open_data(folder)[1])
+    return _seen(config.scenario, config.seed, folder)
+
+
+@lru_cache(maxsize=4)
+def _seen(scenario: Scenario, seed: int, folder: Path) -> Seen:
+    dataset = open_data(folder)[0]
+    cold = cold_items(scenario.cold_items, seed=seed, num_items=dataset.catalog.num_items)
+    visible = visible_events(
+        dataset.sequences,
+        cold=cold,
+        few_shot=few_shot_items(scenario.few_shot_items, cold=cold, seed=seed),
+        few_shot_events=scenario.few_shot_events,
+        keep=scenario.keep,
+        seed=seed,
+    )
+    return seen_events(dataset.sequences, visible, scenario.history)
+
+
 def partition_of(config: Config, folder: Path) -> np.ndarray:
-    """(U,) partition number of every user of a prepared dataset."""
+    """(U,) partition number of every user of a prepared dataset, the same in every scenario."""
     return _assigned(config.partition, config.seed, folder)
 
 
@@ -115,11 +148,11 @@ def check_fit(config: Config) -> None:
         ResourceError: the device is not there.
     """
     folder = prepare_data(config)
-    dataset, training = open_data(folder)
+    dataset, seen = open_data(folder)[0], seen_of(config, folder)
     device(config)
     partition_of(config, folder)
     check_cutoffs(config.evaluation.cutoffs, dataset.catalog.num_items)
-    make_loss(config, training, dataset.catalog.num_items)
+    make_loss(config, seen.training, dataset.catalog.num_items)
 
 
 def needs_table(config: Config) -> bool:

@@ -19,6 +19,7 @@ from fedrec.evaluation.metrics import (
 from fedrec.evaluation.slices import (
     by_history_length,
     by_popularity,
+    by_training_events,
     partition_metrics,
     slice_metrics,
 )
@@ -128,6 +129,7 @@ def final_metrics(
     *,
     view_names: Sequence[str],
     counts: np.ndarray | None,
+    few_shot_events: int,
     seed: int,
     at: Sequence[int],
     resamples: int,
@@ -139,9 +141,12 @@ def final_metrics(
     kinds = {"history length": by_history_length(found.events - 1)}
     if counts is not None and found.targets is not None:
         kinds["item popularity"] = by_popularity(found.targets, counts)
+    sliced = dict(kinds)
+    if counts is not None and found.targets is not None:
+        sliced["training events"] = by_training_events(found.targets, counts, few_shot_events)
     slices = {
         name: slice_metrics(kind, ranks, sizes, seed=seed, at=at, resamples=resamples)
-        for name, kind in kinds.items()
+        for name, kind in sliced.items()
     }
     gates: dict[str, Any] | None = None
     if found.gates.shape[1] == len(view_names) > 1:

@@ -75,6 +75,7 @@ def write_results(
         protocols[0],
         view_names=view_names,
         counts=census.counts,
+        few_shot_events=config.scenario.few_shot_events,
         seed=config.seed,
         at=config.evaluation.cutoffs,
         resamples=config.evaluation.resamples,

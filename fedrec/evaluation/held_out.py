@@ -28,7 +28,9 @@ class Scores(NamedTuple):
 
 
 Fixed = Callable[[np.ndarray, np.ndarray], np.ndarray]  # users, targets -> candidates, 0 for none
-Scorer = Callable[[Sequence[np.ndarray]], Scores]  # takes the histories of B users
+Scorer = Callable[[Sequence[np.ndarray]], Scores]  # takes the histories of B users, none empty
+
+NOTHING_READ = np.zeros(1, dtype=np.int32)  # what a scorer gets for an empty history: padding
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,7 @@ def rank_held_out(
     counts: np.ndarray | None,
     seed: int,
     fixed: Fixed | None = None,
+    inputs: Sequences | None = None,
 ) -> HeldOut:
     """Score each user's history and rank the held-out item.
 
@@ -74,6 +77,8 @@ def rank_held_out(
         counts: (V + 1,) training events per item, for "popularity-100".
         seed: of the run: it fixes the candidates.
         fixed: candidates of "ncf-99", the target first, 0 where there is none.
+        inputs: what the scorer reads of all users, where a scenario hides events; whole histories
+            without it. What was hidden is as little a candidate as what was read.
     """
     held_out = targets(sequences, stage)[users].astype(np.int64)
     order = np.argsort(sequences.lengths()[users], kind="stable")  # little padding in a batch
@@ -83,7 +88,7 @@ def rank_held_out(
     for start in range(0, len(users), BATCH):
         rows = order[start : start + BATCH]
         histories = [history(sequences, int(user), stage) for user in users[rows]]
-        scored = scorer(histories)
+        scored = scorer(histories if inputs is None else _inputs_of(inputs, users[rows]))
         seen = history_mask(histories, num_items)
         sizes[rows] = num_candidates(held_out[rows], seen)
         for name in protocols:
@@ -110,6 +115,12 @@ def rank_held_out(
         gates[rows] = scored.gates
     empty = np.empty((len(users), 0), dtype=np.float32)
     return HeldOut(users, held_out, ranks, sizes, empty if gates is None else gates)
+
+
+def _inputs_of(inputs: Sequences, users: np.ndarray) -> list[np.ndarray]:
+    """What is read of each user; who has nothing visible is still evaluated."""
+    read = [inputs.of(int(user)) for user in users]
+    return [items if len(items) else NOTHING_READ for items in read]
 
 
 def popularity_scorer(counts: np.ndarray) -> Scorer:
