@@ -104,6 +104,22 @@ def seen_of(config: Config, folder: Path) -> Seen:
     return _seen(config.scenario, config.seed, folder)
 
 
+def cold_of(config: Config, num_items: int) -> tuple[int, ...]:
+    """Items that the scenario of a run makes cold, ascending.
+
+    Raises:
+        ConfigError: a share of the items that is no item.
+    """
+    share = config.scenario.cold_items
+    return _cold(share, config.seed, num_items) if share else ()
+
+
+@lru_cache(maxsize=4)
+def _cold(share: float, seed: int, num_items: int) -> tuple[int, ...]:
+    cold = cold_items(share, seed=seed, num_items=num_items)
+    return tuple(np.flatnonzero(cold).tolist())
+
+
 @lru_cache(maxsize=4)
 def _seen(scenario: Scenario, seed: int, folder: Path) -> Seen:
     dataset = open_data(folder)[0]
@@ -259,10 +275,12 @@ def _ncf(negatives: Path, ratings: Path) -> tuple[FixedNegatives, list[str]]:
 
 def make_loss(config: Config, training: Sequences, num_items: int) -> Objective:
     """The loss of a config over a catalogue of V items."""
-    loss = config.loss
-    if loss.name in ("sampled-softmax", "gbce") and loss.negatives > num_items:
+    loss, cold = config.loss, cold_of(config, num_items)
+    known = num_items - len(cold)
+    if loss.name in ("sampled-softmax", "gbce") and loss.negatives > known:
+        which = "" if not cold else f" that are not cold (of {num_items})"
         raise ConfigError(
-            f"loss.negatives is {loss.negatives}, but the catalogue has {num_items} items; "
+            f"loss.negatives is {loss.negatives}, but the catalogue has {known} items{which}; "
             "lower loss.negatives or set loss.name = 'softmax'"
         )
     return make_objective(
@@ -272,6 +290,7 @@ def make_loss(config: Config, training: Sequences, num_items: int) -> Objective:
         negatives=loss.negatives,
         log_q=loss.log_q,
         calibration=loss.calibration,
+        cold=cold,
     )
 
 
@@ -332,6 +351,7 @@ def make_cohort_loss(config: Config, num_items: int) -> CohortLoss:
         negatives=loss.negatives,
         log_q=loss.log_q,
         calibration=loss.calibration,
+        cold=cold_of(config, num_items),
     )
 
 

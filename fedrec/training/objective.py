@@ -1,14 +1,19 @@
 """From a batch to a loss: which candidates each target is compared with."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from fedrec.data.negatives import history_mask, sampled_negatives, shared_negatives
+from fedrec.data.negatives import (
+    history_mask,
+    open_items,
+    sampled_negatives,
+    shared_negatives,
+)
 from fedrec.data.sequences import Sequences
 from fedrec.models.losses import (
     binary_loss,
@@ -50,6 +55,7 @@ def make_objective(
     negatives: int,
     log_q: bool,
     calibration: float,
+    cold: Sequence[int] = (),
 ) -> Objective:
     """The loss of a batch as a function of model, batch and draws.
 
@@ -60,25 +66,27 @@ def make_objective(
         negatives: K; BCE takes 1 per position whatever K is, as SASRec does.
         log_q: correct sampled softmax for the chance of an item to be drawn.
         calibration: t of gBCE.
+        cold: items that training knows nothing of: never a negative, which they alone would be
+            again and again without ever being a target.
     """
+    known = open_items(num_items, cold)
     if name == "softmax":
-        return lambda model, batch, draws: _full(model, batch, draws, num_items)
+        return lambda model, batch, draws: _full(model, batch, draws, known)
     if name == "sampled-softmax":
-        ratio = math.log(num_items / negatives) if log_q else 0.0
+        ratio = math.log(len(known) / negatives) if log_q else 0.0
         return lambda model, batch, draws: _sampled(
-            model, batch, draws, training, num_items, negatives, ratio
+            model, batch, draws, training, known, negatives, ratio
         )
+    closed = np.zeros(num_items + 1, dtype=bool)
+    closed[list(cold)] = True
     count = 1 if name == "bce" else negatives
-    beta = 1.0 if name == "bce" else gbce_beta(num_items, negatives, calibration)
-    return lambda model, batch, draws: _binary(
-        model, batch, draws, training, num_items, count, beta
-    )
+    beta = 1.0 if name == "bce" else gbce_beta(len(known), negatives, calibration)
+    return lambda model, batch, draws: _binary(model, batch, draws, training, closed, count, beta)
 
 
-def _full(model: Recommender, batch: Batch, draws: Draws, num_items: int) -> Tensor:
-    states, vectors, _ = _forward(model, batch, draws, np.arange(num_items + 1))
-    targets = torch.from_numpy(batch.targets[batch.targets > 0]).to(vectors.device)
-    return softmax_loss(states, vectors[1:], targets - 1)
+def _full(model: Recommender, batch: Batch, draws: Draws, known: np.ndarray) -> Tensor:
+    states, vectors, place = _forward(model, batch, draws, np.append(0, known))
+    return softmax_loss(states, vectors[1:], place(batch.targets[batch.targets > 0]) - 1)
 
 
 def _sampled(
@@ -86,11 +94,12 @@ def _sampled(
     batch: Batch,
     draws: Draws,
     training: Sequences,
-    num_items: int,
+    known: np.ndarray,
     count: int,
     log_ratio: float,
 ) -> Tensor:
-    negatives = shared_negatives(draws.seed, draws.round, draws.step, num_items, count)
+    drawn = shared_negatives(draws.seed, draws.round, draws.step, len(known), count)
+    negatives = known[drawn - 1]
     targets = batch.targets[batch.targets > 0]
     needed = np.unique(np.concatenate([batch.items.ravel(), targets, negatives]))
     states, vectors, place = _forward(model, batch, draws, needed)
@@ -106,14 +115,14 @@ def _binary(
     batch: Batch,
     draws: Draws,
     training: Sequences,
-    num_items: int,
+    closed: np.ndarray,
     count: int,
     beta: float,
 ) -> Tensor:
     rows = [
         sampled_negatives(
             generator(draws.seed, "negatives", draws.round, draws.step, user),
-            history_mask([training.of(user)], num_items),
+            history_mask([training.of(user)], len(closed) - 1) | closed,
             total,
             count,
         )[0]

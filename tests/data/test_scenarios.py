@@ -1,5 +1,7 @@
 """Scenarios: which events models see, by hand and as laws."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -133,7 +135,7 @@ def _is_part(some, row):
 def test_what_a_smaller_share_keeps_a_larger_one_keeps_too(rows, seed):
     whole = sequences_of(rows)
     shares = [visible_of(whole, keep=keep, seed=seed) for keep in (0.1, 0.25, 0.5, 1.0)]
-    for smaller, larger in zip(shares[:-1], shares[1:], strict=True):
+    for smaller, larger in pairwise(shares):
         assert not (smaller & ~larger).any()
 
 
