@@ -102,3 +102,26 @@ def test_who_has_nothing_to_be_read_gets_finite_scores(make_tiny, name):
     scored = model_scorer(model, 40, 10)([NOTHING_READ, np.array([3, 7])])
     assert np.isfinite(scored.scores).all()
     assert np.ptp(scored.scores[0]) > 0
+
+
+@pytest.mark.slow
+def test_only_who_reads_meanings_finds_cold_items(run_inline, small_config):
+    changes = {
+        **{"data.source": "synthetic:users=300,items=150", "scenario.cold-items": 0.2},
+        **{"semantics.width": 32, "model.width": 16, "model.hidden": 32, "model.blocks": 1},
+        **{"model.max-length": 50, "partition.count": 1, "federation.rounds": 6},
+        **{"federation.evaluate-every": 6, "local.learning-rate": 0.01, "loss.name": "softmax"},
+        "evaluation.resamples": 200,
+    }
+    found = {}
+    for name in ("hybrid", "sasrec"):
+        folder = run_inline(small_config(changes | {"model.name": name, "run.name": name}))
+        metrics = json.loads((folder / "metrics.json").read_text())
+        found[name] = metrics["slices"]["training events"]
+    cold, identities = found["hybrid"][0], found["sasrec"][0]
+    assert cold["slice"] == identities["slice"] == "cold (0)"
+    assert cold["metrics"]["HR@10"]["low"] > 2 * cold["chance"]["HR@10"]
+    # A row that was never trained is small, in the middle of all scores: no better than chance.
+    assert identities["metrics"]["HR@10"]["low"] <= identities["chance"]["HR@10"]
+    warm = [rows[-1]["metrics"]["HR@10"]["value"] for rows in found.values()]
+    assert min(warm) > 0.6
