@@ -15,6 +15,7 @@ from clients.memory import Memory, joined_state, split_state
 from clients.model import fresh_model, load_sent
 from fedrec.config import Config
 from fedrec.data.partition import users_of
+from fedrec.data.scenarios import Seen
 from fedrec.data.sequences import Sequences
 from fedrec.data.splits import Stage
 from fedrec.data.store import Dataset
@@ -40,6 +41,7 @@ from fedrec.workbench import (
     open_data,
     partition_of,
     prepare_data,
+    seen_of,
 )
 
 
@@ -49,15 +51,20 @@ class Holding:
 
     Attributes:
         dataset: the prepared data.
-        training: training parts of all users; only this partition's are read.
+        seen: what models get to see of all users; only this partition's are read.
         users: (U,) global numbers of the partition's users.
         targets: (U,) training targets of one pass over each user.
     """
 
     dataset: Dataset
-    training: Sequences
+    seen: Seen
     users: np.ndarray
     targets: np.ndarray
+
+    @property
+    def training(self) -> Sequences:
+        """Training parts of all users."""
+        return self.seen.training
 
 
 @dataclass(frozen=True)
@@ -82,11 +89,11 @@ def open_holding(config: Config, partition: int) -> Holding:
 
 @lru_cache(maxsize=16384)
 def _holding(config: Config, partition: int, folder: Path) -> Holding:
-    dataset, training = open_data(folder)
+    dataset, seen = open_data(folder)[0], seen_of(config, folder)
     check_times(config, dataset)
     users = users_of(partition_of(config, folder), partition)
-    targets = num_targets(training, users, config.model.max_length, config.local.windows)
-    return Holding(dataset, training, users, targets)
+    targets = num_targets(seen.training, users, config.model.max_length, config.local.windows)
+    return Holding(dataset, seen, users, targets)
 
 
 def training_events(holding: Holding) -> np.ndarray:
@@ -201,7 +208,9 @@ def evaluate_turn(
     """
     num_items = holding.dataset.catalog.num_items
 
-    def ranked(scorer: Scorer, *, with_times: bool = False) -> HeldOut:
+    read = holding.seen.before(stage)
+
+    def ranked(scorer: Scorer, inputs: Sequences | None, *, with_times: bool = False) -> HeldOut:
         return rank_held_out(
             scorer,
             holding.dataset.sequences,
@@ -213,17 +222,19 @@ def evaluate_turn(
             seed=config.seed,
             fixed=fixed_candidates(config, holding.dataset),
             domains=holding.dataset.domains,
+            inputs=inputs,
             with_times=with_times,
         )
 
     def by_model() -> HeldOut:
         scorer = model_scorer(model, num_items, config.model.max_length)
-        return ranked(scorer, with_times=model.needs_times)
+        return ranked(scorer, read, with_times=model.needs_times)
 
     if scorer == "popularity":
-        return ranked(popularity_scorer(frequency)), None
+        return ranked(popularity_scorer(frequency), read), None
     if scorer == "best-possible":
-        return ranked(_best_possible(prepare_data(config))), None
+        # No scenario bounds what is possible: it reads the whole histories.
+        return ranked(_best_possible(prepare_data(config)), None), None
     if scorer != "model":
         raise ConfigError(f"scorer must be model, popularity or best-possible, got {scorer!r}")
     model, groups = fresh_model(config, frequency)

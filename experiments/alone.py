@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from fedrec.config import Config, names_in
+from fedrec.data.scenarios import Seen
 from fedrec.data.splits import Stage
 from fedrec.data.store import Dataset
 from fedrec.evaluation.held_out import Fixed, HeldOut, Scorer, rank_held_out
@@ -28,6 +29,7 @@ class Judge:
     Attributes:
         config: of the run.
         dataset: the prepared data.
+        seen: what models get to see of it.
         counts: (V + 1,) training events over all clients, for candidates drawn by popularity; no
             model sees them.
         fixed: candidates of "ncf-99", or none.
@@ -35,6 +37,7 @@ class Judge:
 
     config: Config
     dataset: Dataset
+    seen: Seen
     counts: np.ndarray | None
     fixed: Fixed | None
 
@@ -58,6 +61,7 @@ class Judge:
             fixed=self.fixed,
             domains=self.dataset.domains,
             with_times=bool(names_in(self.config.model.time)),
+            inputs=self.seen.before(stage),
         )
 
     def both(self, model: Recommender, users: np.ndarray) -> ByStage:

@@ -10,8 +10,11 @@ from fedrec.config import Config
 from fedrec.data.domains import Domains
 from fedrec.data.partition import genre_profiles, taste_divergence
 from fedrec.data.sequences import Sequences
+from fedrec.data.splits import targets
+from fedrec.data.store import Dataset
 from fedrec.report.plain import plain
-from fedrec.workbench import open_data, partition_of, prepare_data
+from fedrec.training.batches import MIN_TRAINING_EVENTS
+from fedrec.workbench import open_data, partition_of, prepare_data, seen_of
 
 
 def _domains(domains: Domains, sequences: Sequences) -> Table:
@@ -33,7 +36,7 @@ def describe(config: Config) -> Iterator[Table | Text | str]:
         FedrecError: the data cannot be read or not partitioned so.
     """
     folder = prepare_data(config)
-    dataset, training = open_data(folder)
+    (dataset, whole), seen = open_data(folder), seen_of(config, folder)
     sequences = dataset.sequences
     lengths = sequences.lengths()
     yield (
@@ -49,20 +52,38 @@ def describe(config: Config) -> Iterator[Table | Text | str]:
     facts = dataset.manifest.get("facts", {})
     for note in [*facts.get("notes", []), *dataset.manifest.get("notes", [])]:
         yield Text.assemble(("warning:", "yellow"), " ", plain(note))
+    if seen.before_test is not None:
+        yield _about_scenario(dataset, whole, seen.training, seen.before_test)
     assignment = partition_of(config, folder)
     table = Table(
         title=Text(f"{config.partition.count} partitions by {plain(config.partition.by)}")
     )
     for header in ("partition", "users", "training events", "events a user"):
         table.add_column(header, justify="right")
-    trained = training.lengths()
+    trained = seen.training.lengths()
     for number in range(config.partition.count):
         mine = trained[assignment == number]
         table.add_row(str(number), f"{len(mine):,}", f"{mine.sum():,}", f"{mine.mean():.1f}")
     yield table
     if dataset.catalog.genre_names():
-        profiles = genre_profiles(training, dataset.catalog.genre_matrix())
+        profiles = genre_profiles(whole, dataset.catalog.genre_matrix())
         yield (
             f"divergence of tastes: {taste_divergence(assignment, profiles):.5f} bits "
             "(mean Jensen-Shannon divergence of a partition's genres to all)"
         )
+
+
+def _about_scenario(
+    dataset: Dataset, whole: Sequences, training: Sequences, before_test: Sequences
+) -> str:
+    """What a scenario hides, in numbers."""
+    sequences, num_items = dataset.sequences, dataset.catalog.num_items
+    counts = np.bincount(training.items, minlength=num_items + 1)
+    cold = int((counts[targets(sequences, "test")] == 0).sum())
+    return (
+        f"scenario: {training.num_events:,} of {whole.num_events:,} training "
+        f"events are seen; {int((counts[1:] == 0).sum()):,} items are cold (never seen in "
+        f"training), targets of {cold:,} users in the test; "
+        f"{int((training.lengths() < MIN_TRAINING_EVENTS).sum()):,} users have nothing to train "
+        f"on, {int((before_test.lengths() == 0).sum()):,} nothing to be read before the test"
+    )

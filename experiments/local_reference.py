@@ -32,6 +32,7 @@ from fedrec.workbench import (
     open_table,
     partition_of,
     prepare_data,
+    seen_of,
 )
 from server.census import Census, take_census
 from server.folder import RunFolder
@@ -106,7 +107,7 @@ def _fill(
     )
     population = population_of(config, census)
     prepared = prepare_data(config)
-    dataset, training = open_data(prepared)
+    dataset, seen = open_data(prepared)[0], seen_of(config, prepared)
     check_cutoffs(config.evaluation.cutoffs, dataset.catalog.num_items)
     table = open_table(config, dataset.catalog)
     nothing_seen = np.zeros(dataset.catalog.num_items + 1, dtype=np.int64)
@@ -114,10 +115,10 @@ def _fill(
     facts = run_facts(config, census, dataset.catalog, dataset.manifest, table, model)
     folder.describe(**_facts(facts, plan.unit))
     references, left_out = _references(grid, config, census, dataset, model, nothing_seen)
-    judge = Judge(config, dataset, census.counts, fixed_candidates(config, dataset))
+    judge = Judge(config, dataset, seen, census.counts, fixed_candidates(config, dataset))
     if plan.unit == "user":
         work = plan_alone(config, optimizer, len(population.users))
-        trained = train_users(config, work, training, model, judge, on_wait)
+        trained = train_users(config, work, seen.training, model, judge, on_wait)
     else:
         trained = train_partitions(config, dataset, table, judge, on_wait)
     holders, lengths = partition_of(config, prepared), dataset.sequences.lengths()

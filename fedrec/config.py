@@ -64,7 +64,7 @@ class Scenario:
     cold_items: float = 0.0  # share of the items that are never seen before they are a target
     few_shot_items: float = 0.0  # share of the items that are seldom seen in training
     few_shot_events: int = 5  # how often those are, at most
-    history: int = 0  # events of each user that are seen, the newest; 0: all
+    history: int = 0  # events of a user before a target that are seen, the newest; 0: all
     keep: float = 1.0  # share of each user's training events that are seen
 
     def __post_init__(self) -> None:
@@ -73,6 +73,16 @@ class Scenario:
         count("scenario.few-shot-events", self.few_shot_events)
         count("scenario.history", self.history, 0)
         fraction("scenario.keep", self.keep)
+        if (both := self.cold_items + self.few_shot_items) > 1:
+            raise ConfigError(
+                f"scenario.cold-items and scenario.few-shot-items are shares of one catalogue and "
+                f"must be at most 1 together, got {both:g}"
+            )
+
+    @property
+    def hides_events(self) -> bool:
+        """Whether anything is taken out."""
+        return bool(self.cold_items or self.few_shot_items or self.history or self.keep < 1)
 
 
 @dataclass(frozen=True, kw_only=True)

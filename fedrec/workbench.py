@@ -11,12 +11,27 @@ import numpy as np
 import torch
 from torch import nn
 
-from fedrec.config import REFERENCES, Config, Data, Partition, Semantics, names_in
+from fedrec.config import (
+    REFERENCES,
+    Config,
+    Data,
+    Partition,
+    Scenario,
+    Semantics,
+    names_in,
+)
 from fedrec.data.catalog import Catalog
 from fedrec.data.domains import Domains
 from fedrec.data.frame import Columns
 from fedrec.data.movielens import load_movielens
 from fedrec.data.partition import assign
+from fedrec.data.scenarios import (
+    Seen,
+    cold_items,
+    few_shot_items,
+    seen_events,
+    visible_events,
+)
 from fedrec.data.sequences import Sequences
 from fedrec.data.sources import downloaded
 from fedrec.data.splits import training_part
@@ -85,13 +100,55 @@ def _prepared(data: Data, seed: int, home: Path, files: object) -> Path:
 
 @lru_cache(maxsize=4)
 def open_data(folder: Path) -> tuple[Dataset, Sequences]:
-    """A prepared dataset and its training part, once per process."""
+    """A prepared dataset and its training part, once per process; no scenario hides any of it."""
     dataset = open_dataset(folder)
     return dataset, training_part(dataset.sequences)
 
 
+def seen_of(config: Config, folder: Path) -> Seen:
+    """What the models of a run get to see of a prepared dataset, once per process.
+
+    Raises:
+        ConfigError: a share of the items that is no item.
+    """
+    if not config.scenario.hides_events:
+        return Seen(open_data(folder)[1])
+    return _seen(config.scenario, config.seed, folder)
+
+
+def cold_of(config: Config, num_items: int) -> tuple[int, ...]:
+    """Items that the scenario of a run makes cold, ascending.
+
+    Raises:
+        ConfigError: a share of the items that is no item.
+    """
+    share = config.scenario.cold_items
+    return _cold(share, config.seed, num_items) if share else ()
+
+
+@lru_cache(maxsize=4)
+def _cold(share: float, seed: int, num_items: int) -> tuple[int, ...]:
+    cold = cold_items(share, seed=seed, num_items=num_items)
+    return tuple(np.flatnonzero(cold).tolist())
+
+
+@lru_cache(maxsize=4)
+def _seen(scenario: Scenario, seed: int, folder: Path) -> Seen:
+    dataset = open_data(folder)[0]
+    cold = cold_items(scenario.cold_items, seed=seed, num_items=dataset.catalog.num_items)
+    visible = visible_events(
+        dataset.sequences,
+        cold=cold,
+        few_shot=few_shot_items(scenario.few_shot_items, cold=cold, seed=seed),
+        few_shot_events=scenario.few_shot_events,
+        keep=scenario.keep,
+        seed=seed,
+    )
+    return seen_events(dataset.sequences, visible, scenario.history)
+
+
 def partition_of(config: Config, folder: Path) -> np.ndarray:
-    """(U,) partition number of every user of a prepared dataset."""
+    """(U,) partition number of every user of a prepared dataset, the same in every scenario."""
     return _assigned(config.partition, config.seed, folder)
 
 
@@ -119,13 +176,13 @@ def check_fit(config: Config) -> None:
         ResourceError: the device is not there.
     """
     folder = prepare_data(config)
-    dataset, training = open_data(folder)
+    dataset, seen = open_data(folder)[0], seen_of(config, folder)
     check_times(config, dataset)
     device(config)
     partition_of(config, folder)
     domains, num_items = dataset.domains, dataset.catalog.num_items
     check_cutoffs(config.evaluation.cutoffs, domains.smallest if domains else num_items)
-    make_loss(config, training, num_items, domains)
+    make_loss(config, seen.training, num_items, domains)
     if domains and config.federation.unit == "user":
         raise ConfigError(
             f"federation.unit must be 'partition' where data.source joins {len(domains.names)} "
@@ -249,27 +306,29 @@ def make_loss(
     config: Config, training: Sequences, num_items: int, domains: Domains | None
 ) -> Objective:
     """The loss of a config over a catalogue of V items, or over that of each user's domain."""
-    loss = config.loss
-    least = domains.smallest if domains else num_items
+    loss, cold = config.loss, cold_of(config, num_items)
+    offered = domains.catalogues if domains else [np.arange(1, num_items + 1)]
+    catalogues = [np.setdiff1d(items, cold) for items in offered] if cold else offered
+    least = min(len(items) for items in catalogues)
     if loss.name in ("sampled-softmax", "gbce") and loss.negatives > least:
+        which = " that are not cold" if cold else ""
         raise ConfigError(
             f"loss.negatives is {loss.negatives}, but the {'smallest ' if domains else ''}"
-            f"catalogue has {least} items; lower loss.negatives or set loss.name = 'softmax'"
+            f"catalogue has {least} items{which}; lower loss.negatives or set "
+            "loss.name = 'softmax'"
         )
-
-    def over(catalogue: np.ndarray) -> Objective:
-        return make_objective(
+    objectives = [
+        make_objective(
             loss.name,
             training=training,
-            catalogue=catalogue,
+            catalogue=items,
             negatives=loss.negatives,
             log_q=loss.log_q,
             calibration=loss.calibration,
         )
-
-    if domains is None:
-        return over(np.arange(1, num_items + 1))
-    return each_in_its_domain([over(items) for items in domains.catalogues], domains.of_user)
+        for items in catalogues
+    ]
+    return each_in_its_domain(objectives, domains.of_user) if domains else objectives[0]
 
 
 def make_plan(config: Config, proximal_mu: float) -> Plan:
@@ -330,6 +389,7 @@ def make_cohort_loss(config: Config, num_items: int) -> CohortLoss:
         negatives=loss.negatives,
         log_q=loss.log_q,
         calibration=loss.calibration,
+        cold=cold_of(config, num_items),
     )
 
 

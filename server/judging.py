@@ -21,6 +21,7 @@ from fedrec.evaluation.slices import (
     by_history_length,
     by_label,
     by_popularity,
+    by_training_events,
     partition_metrics,
     slice_metrics,
 )
@@ -130,6 +131,7 @@ def final_metrics(
     *,
     view_names: Sequence[str],
     counts: np.ndarray | None,
+    few_shot_events: int,
     domains: Sequence[str] = (),
     seed: int,
     at: Sequence[int],
@@ -145,9 +147,12 @@ def final_metrics(
         kinds["item popularity"] = by_popularity(found.targets, counts)
     if domains and found.targets is not None:
         kinds["domain"] = by_label([domains[target - 1] for target in found.targets])
+    sliced = dict(kinds)
+    if counts is not None and found.targets is not None:
+        sliced["training events"] = by_training_events(found.targets, counts, few_shot_events)
     slices = {
         name: slice_metrics(kind, ranks, sizes, seed=seed, at=at, resamples=resamples)
-        for name, kind in kinds.items()
+        for name, kind in sliced.items()
     }
     gates = None
     if found.gates is not None and len(view_names) > 1:

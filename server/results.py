@@ -80,6 +80,7 @@ def write_results(
         view_names=view_names,
         counts=census.counts,
         domains=catalog.columns.get(COLUMN, ()),
+        few_shot_events=config.scenario.few_shot_events,
         seed=config.seed,
         at=config.evaluation.cutoffs,
         resamples=config.evaluation.resamples,

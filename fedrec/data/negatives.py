@@ -2,7 +2,8 @@
 
 Both samplers draw from everything but the user's *training* history, or from the whole
 catalogue. Validation and test items stay in the pool on purpose: a pool without them tells the
-model which items are held out, since those alone never appear as negatives.
+model which items are held out, since those alone never appear as negatives. Items that a scenario
+makes cold are in no pool: training never has them as targets, and would learn that they are none.
 """
 
 from collections.abc import Sequence
@@ -15,6 +16,11 @@ from fedrec.randomness import generator
 
 # Rejection passes before the few draws that are still wrong are made from the exact pool.
 _PASSES = 8
+
+
+def open_items(num_items: int, cold: Sequence[int]) -> NDArray[np.int64]:
+    """The items of 1..V that negatives may be drawn from, ascending: all but the cold ones."""
+    return np.delete(np.arange(1, num_items + 1), np.asarray(cold, dtype=np.int64) - 1)
 
 
 def shared_negatives(

@@ -75,6 +75,14 @@ class Sequences:
         return pieces(self, self.offsets[chosen], self.offsets[chosen + 1])
 
 
+def marked(sequences: Sequences, mask: NDArray[np.bool_]) -> Sequences:
+    """Copy the events that a mask (T,) marks; who has none left stays as an empty one."""
+    so_far = np.zeros(sequences.num_events + 1, dtype=np.int64)
+    np.cumsum(mask, out=so_far[1:])
+    times = None if sequences.times is None else np.asarray(sequences.times[mask])
+    return Sequences(np.asarray(sequences.items[mask]), so_far[sequences.offsets], times)
+
+
 def pieces(sequences: Sequences, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> Sequences:
     """Copy the events ``starts[i]:ends[i]`` (positions in the flat arrays) as sequence i."""
     lengths = ends - starts

@@ -37,6 +37,17 @@ def targets(sequences: Sequences, stage: Stage) -> NDArray[np.int32]:
     return np.asarray(sequences.items[sequences.offsets[1:] - _HELD_OUT[stage]])
 
 
+def before_targets(sequences: Sequences, stage: Stage) -> NDArray[np.bool_]:
+    """Which events lie before their user's target, (T,); at "validation", the training parts.
+
+    Raises:
+        DataError: a user has fewer than 3 events.
+    """
+    _check_lengths(sequences)
+    ends = np.repeat(sequences.offsets[1:], sequences.lengths())
+    return np.asarray(np.arange(sequences.num_events) < ends - _HELD_OUT[stage])
+
+
 def history(sequences: Sequences, user: int, stage: Stage) -> NDArray[np.int32]:
     """What the model sees of a user before the target, (n,) int32, a view.
 

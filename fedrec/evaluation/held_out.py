@@ -30,9 +30,11 @@ class Scores(NamedTuple):
 
 
 Fixed = Callable[[np.ndarray, np.ndarray], np.ndarray]  # users, targets -> candidates, 0 for none
-# Takes the histories of B users and, if it needs them, the times (n + 1,) of each history and of
-# the target behind it.
+# Takes the histories of B users, none empty, and, if it needs them, the times (n + 1,) of each
+# history and of the target behind it.
 Scorer = Callable[..., Scores]
+
+NOTHING_READ = np.zeros(1, dtype=np.int32)  # what a scorer gets for an empty history: padding
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,7 @@ def rank_held_out(
     seed: int,
     fixed: Fixed | None = None,
     domains: Domains | None = None,
+    inputs: Sequences | None = None,
     with_times: bool = False,
 ) -> HeldOut:
     """Score each user's history and rank the held-out item.
@@ -81,6 +84,8 @@ def rank_held_out(
         seed: of the run: it fixes the candidates.
         fixed: candidates of "ncf-99", the target first, 0 where there is none.
         domains: who is offered what, where users have catalogues of their own.
+        inputs: what the scorer reads of all users, where a scenario hides events; whole histories
+            without it. What was hidden is as little a candidate as what was read.
         with_times: whether the scorer needs to know times.
 
     Raises:
@@ -94,10 +99,12 @@ def rank_held_out(
     for start in range(0, len(users), BATCH):
         rows = order[start : start + BATCH]
         histories = [history(sequences, int(user), stage) for user in users[rows]]
+        chosen_users = users[rows]
+        read = histories if inputs is None else _inputs_of(inputs, chosen_users)
         more = []
         if with_times:
-            more = [[times_until(sequences, int(user), stage) for user in users[rows]]]
-        scored = scorer(histories, *more)
+            more = [[_times_of(sequences, inputs, int(user), stage) for user in chosen_users]]
+        scored = scorer(read, *more)
         seen = history_mask(histories, num_items)
         outside = None if domains is None else domains.outside(users[rows])
         if outside is not None:
@@ -125,6 +132,24 @@ def rank_held_out(
             ranks[name][rows] = candidate_ranks(chosen, drawn == 0)
         gates = scored.gates if start == 0 else gates + scored.gates
     return HeldOut(users, held_out, ranks, sizes, gates)
+
+
+def _inputs_of(inputs: Sequences, users: np.ndarray) -> list[np.ndarray]:
+    """What is read of each user; who has nothing visible is still evaluated."""
+    read = [inputs.of(int(user)) for user in users]
+    return [items if len(items) else NOTHING_READ for items in read]
+
+
+def _times_of(
+    sequences: Sequences, inputs: Sequences | None, user: int, stage: Stage
+) -> np.ndarray:
+    """Times (n + 1,) of what is read of a user and of the target behind it."""
+    whole = times_until(sequences, user, stage)
+    if inputs is None:
+        return whole
+    read = inputs.times_of(user)
+    # Where nothing is read, padding stands at the time of the question.
+    return np.append(read if len(read) else whole[-1:], whole[-1])
 
 
 def popularity_scorer(counts: np.ndarray) -> Scorer:

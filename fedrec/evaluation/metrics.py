@@ -129,6 +129,29 @@ def summary(
     return {name: float(v.mean()) for name, v in per_user(ranks, num_candidates, at).items()}
 
 
+def chance(num_candidates: Candidates, k: int) -> dict[str, float]:
+    """HR@k and NDCG@k of rankings in random order, in the mean over users.
+
+    Each of a user's n candidates is as likely as any other to be the held-out item: HR@k is
+    min(k, n) / n, and NDCG@k the sum over the first k ranks of 1 / log2(1 + rank), over n.
+
+    Args:
+        num_candidates: n, one number or (U,).
+        k: the cut-off.
+
+    Raises:
+        ConfigError: a cut-off that is not positive.
+    """
+    check_cutoffs((k,))
+    counts = np.atleast_1d(np.asarray(num_candidates))
+    gains = np.cumsum(1 / np.log2(1 + np.arange(1, k + 1)))
+    reached = np.minimum(counts, k)
+    return {
+        f"HR@{k}": float((reached / counts).mean()),
+        f"NDCG@{k}": float((gains[reached - 1] / counts).mean()),
+    }
+
+
 def intervals(
     values: Mapping[str, Floats], seed: int, *, name: str = "users", resamples: int = 1000
 ) -> dict[str, dict[str, float]]:
@@ -152,6 +175,29 @@ def intervals(
     if not values:
         return {}
     table = np.stack(list(values.values()), axis=1)
+    means = resampled_means(table, seed, name=name, resamples=resamples)
+    low, high = np.percentile(means, [2.5, 97.5], axis=0)
+    return {
+        metric: {"value": float(value), "low": float(a), "high": float(b)}
+        for metric, value, a, b in zip(values, table.mean(axis=0), low, high, strict=True)
+    }
+
+
+def resampled_means(table: Floats, seed: int, *, name: str, resamples: int) -> Floats:
+    """Means over users drawn with replacement, the same ones for every column.
+
+    Args:
+        table: (U, M) values of each user.
+        seed: seed of the run.
+        name: what is resampled; other names are other streams.
+        resamples: how many times U users are drawn.
+
+    Returns:
+        (resamples, M).
+
+    Raises:
+        EvaluationError: there is no user.
+    """
     users = len(table)
     _refuse_no_user(users)
     rng = generator(seed, "bootstrap", name)
@@ -162,11 +208,7 @@ def intervals(
         drawn = rng.integers(0, users, size=(rows, users)) + np.arange(rows)[:, None] * users
         times = np.bincount(drawn.ravel(), minlength=rows * users).reshape(rows, users)
         means[start : start + rows] = times.astype(np.float64) @ table / users
-    low, high = np.percentile(means, [2.5, 97.5], axis=0)
-    return {
-        metric: {"value": float(value), "low": float(a), "high": float(b)}
-        for metric, value, a, b in zip(values, table.mean(axis=0), low, high, strict=True)
-    }
+    return means
 
 
 def partition_means(

@@ -1,4 +1,4 @@
-"""Metrics of parts of the users: by history, by the target's popularity or label, by client."""
+"""Metrics of parts of the users: by history, by what the target is, by client."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fedrec.evaluation.metrics import CUTOFFS, Candidates, Floats, intervals, per_user
+from fedrec.evaluation.metrics import (
+    CUTOFFS,
+    Candidates,
+    Floats,
+    chance,
+    intervals,
+    per_user,
+)
 
 POPULARITY_LABELS = ("head 20 % of events", "middle", "tail 20 % of events", "never seen")
 
@@ -77,6 +84,27 @@ def by_label(labels: Sequence[str]) -> Slices:
     return Slices(tuple(names), member.astype(np.int64))
 
 
+def by_training_events(
+    targets: NDArray[np.integer], counts: NDArray[np.integer], few: int
+) -> Slices:
+    """Split users by how well training knew their target: not at all, hardly, or well.
+
+    Args:
+        targets: (U,) items of 1..V.
+        counts: (V+1,) training events per item.
+        few: an item with so many training events or fewer, but any, is few-shot.
+
+    Returns:
+        Slices "cold (0)", "few-shot (1-5)" and "warm (6 or more)", in words of ``few``.
+    """
+    labels = (
+        "cold (0)",
+        f"few-shot (1-{few})" if few > 1 else "few-shot (1)",
+        f"warm ({few + 1} or more)",
+    )
+    return Slices(labels, np.searchsorted([1, few + 1], counts[targets], side="right"))
+
+
 def slice_metrics(
     slices: Slices,
     ranks: Floats,
@@ -97,18 +125,21 @@ def slice_metrics(
         resamples: of the bootstrap.
 
     Returns:
-        [{"slice": label, "users": n, "metrics": {"HR@10": {"value", "low", "high"}, ...}}, ...].
+        [{"slice": label, "users": n, "metrics": {"HR@10": {"value", "low", "high"}, ...}}, ...];
+        with candidates, "chance" holds HR@10 and NDCG@10 of a random order of them.
     """
     values = per_user(ranks, num_candidates, at)
-    return [
-        {
-            "slice": label,
-            "users": int(inside.sum()),
-            "metrics": _inside(values, inside, seed, label, resamples),
-        }
-        for index, label in enumerate(slices.labels)
-        if (inside := slices.member == index).any()
-    ]
+    found = []
+    for index, label in enumerate(slices.labels):
+        inside = slices.member == index
+        if not inside.any():
+            continue
+        row = {"slice": label, "users": int(inside.sum())}
+        row["metrics"] = _inside(values, inside, seed, label, resamples)
+        if num_candidates is not None:
+            row["chance"] = chance(np.broadcast_to(num_candidates, inside.shape)[inside], 10)
+        found.append(row)
+    return found
 
 
 def partition_metrics(

@@ -96,7 +96,7 @@ def slices(run: Run) -> style.Drawing | None:
         name="slices",
         title="Slices",
         caption="Test metrics by slice, with 95 % bootstrap intervals over users; the number of "
-        "users in brackets.",
+        "users in brackets. A dotted mark is what a random order of the candidates would get.",
         figure=figure,
     )
 
@@ -117,6 +117,9 @@ def _slice_bars(axes: Axes, rows: Sequence[Mapping[str, Any]], metric: str) -> N
         capsize=2.5,
         linewidth=1.3,
     )
+    for place, row in zip(places, rows, strict=True):
+        if level := number((row.get("chance") or {}).get(metric)):
+            axes.vlines(level, place - 0.38, place + 0.38, color=style.INK, linestyle=":", zorder=4)
     right = max((high for _, high in bounds), default=0) or 1e-3
     for place, cell, value, (_, high) in zip(places, cells, values, bounds, strict=True):
         words = "none" if cell is None else f"{value:.3f}"

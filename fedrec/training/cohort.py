@@ -105,7 +105,7 @@ def train_cohort(
         for user in users[lengths >= MIN_TRAINING_EVENTS]
     ]
     shared = [
-        shared_negatives(seed, round, step, loss.num_items, loss.shared_negatives)
+        loss.known[shared_negatives(seed, round, step, len(loss.known), loss.shared_negatives) - 1]
         for step in range(plan.steps if loss.shared_negatives else 0)
     ]
     trainer = _Trainer(model, plan, loss, seed, round, shared, watch)
@@ -215,6 +215,7 @@ class _Trainer:
             batch_size=self.plan.batch_size,
             own_negatives=self.loss.own_negatives,
             num_items=self.loss.num_items,
+            cold=self.loss.cold,
             num_sites=self.model.num_dropout_sites,
             width=self.width,
             dropout=self.plan.dropout,

@@ -3,11 +3,13 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from fedrec.data.negatives import open_items
 from fedrec.models.losses import (
     binary_losses,
     gbce_beta,
@@ -18,6 +20,7 @@ from fedrec.models.recommender import ItemTable, Recommender
 from fedrec.training.cohort_plan import CohortPlan
 from fedrec.training.groups import GroupStep
 from fedrec.training.stacked import StackedSASRec, read_rows
+from fedrec.training.windows import Ints
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +33,7 @@ class CohortLoss:
         negatives: K; BCE takes 1 per position whatever K is, as SASRec does.
         log_q: correct sampled softmax for the chance of an item to be drawn.
         calibration: t of gBCE.
+        cold: items that are never a negative, as training knows nothing of them.
     """
 
     name: str
@@ -37,6 +41,12 @@ class CohortLoss:
     negatives: int = 1
     log_q: bool = True
     calibration: float = 0.75
+    cold: tuple[int, ...] = ()
+
+    @cached_property
+    def known(self) -> Ints:
+        """Items that are candidates in training, ascending."""
+        return open_items(self.num_items, self.cold)
 
     @property
     def own_negatives(self) -> int:
@@ -47,6 +57,11 @@ class CohortLoss:
     def shared_negatives(self) -> int:
         """How many negatives all users share in a step."""
         return self.negatives if self.name == "sampled-softmax" else 0
+
+    def among_known(self, vectors: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Vectors (..., V, D) of the candidates alone, and where the targets, from 0, lie there."""
+        known = torch.from_numpy(self.known - 1).to(vectors.device)
+        return vectors.index_select(-2, known), torch.searchsorted(known, targets)
 
 
 def needs_all_rows(plan: CohortPlan, loss: CohortLoss) -> bool:
@@ -107,13 +122,15 @@ def losses_of(
         first = torch.arange(sets, device=needed.device)[:, None] * (len(needed) // sets)
         targets = (step.targets.view(sets, -1) - first - 1).clamp(min=0)  # padding is item 0
         whole = vectors.view(sets, -1, width)[:, 1:]
+        if loss.cold:
+            whole, targets = loss.among_known(whole, targets)
         return softmax_losses(states.view(sets, -1, width), whole, targets, emphasis).view(
             users, -1
         )
     positives, negatives = candidates
     if step.refused is not None:
         refused = step.refused[:, None].expand(-1, states.shape[1], -1)
-        ratio = math.log(loss.num_items / loss.negatives) if loss.log_q else 0.0
+        ratio = math.log(len(loss.known) / loss.negatives) if loss.log_q else 0.0
         return sampled_softmax_losses(
             states.view(sets, -1, width),
             positives.view(sets, -1, width),
@@ -124,5 +141,5 @@ def losses_of(
         ).view(users, -1)
     beta = 1.0
     if loss.name == "gbce":
-        beta = gbce_beta(loss.num_items, loss.negatives, loss.calibration)
+        beta = gbce_beta(len(loss.known), loss.negatives, loss.calibration)
     return binary_losses(states, positives, negatives, beta=beta)

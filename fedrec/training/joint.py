@@ -89,17 +89,20 @@ def _losses(
     """The losses (M,) of the real targets, whose states are (M, D)."""
     targets, weights = step.targets.reshape(-1)[real], step.emphasis.reshape(-1)[real]
     if loss.name == "softmax":  # every row is held, item by item; row 0 is padding
-        return softmax_losses(states, vectors[1:], targets - 1, weights)
+        whole, targets = vectors[1:], targets - 1
+        if loss.cold:
+            whole, targets = loss.among_known(whole, targets)
+        return softmax_losses(states, whole, targets, weights)
     positives = vectors[targets]
     if step.negatives is None:
         raise ValueError(f"{loss.name} without negatives")
     if step.refused is not None:
-        ratio = math.log(loss.num_items / loss.negatives) if loss.log_q else 0.0
+        ratio = math.log(len(loss.known) / loss.negatives) if loss.log_q else 0.0
         refused = step.refused[real // step.is_real.shape[1]]
         negatives = vectors[step.negatives[0]]
         return sampled_softmax_losses(states, positives, negatives, refused, ratio, weights)
     beta = 1.0
     if loss.name == "gbce":
-        beta = gbce_beta(loss.num_items, loss.negatives, loss.calibration)
+        beta = gbce_beta(len(loss.known), loss.negatives, loss.calibration)
     own = step.negatives.flatten(0, 1)[real]
     return binary_losses(states, positives, vectors[own], beta=beta)

@@ -8,7 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fedrec.data.negatives import history_mask, sampled_negatives, shared_negatives
+from fedrec.data.negatives import (
+    history_mask,
+    sampled_negatives,
+    shared_negatives,
+)
 from fedrec.data.sequences import Sequences
 from fedrec.models.losses import (
     binary_loss,
@@ -57,7 +61,8 @@ def make_objective(
         name: sampled-softmax, softmax, bce or gbce.
         training: training parts; negatives are drawn from everything but a user's own.
         catalogue: (C,) the items that users may be offered, ascending: all V of them, or those of
-            the users' domain.
+            the users' domain. Cold items are left out: they would be negatives again and again
+            without ever being a target.
         negatives: K; BCE takes 1 per position whatever K is, as SASRec does.
         log_q: correct sampled softmax for the chance of an item to be drawn.
         calibration: t of gBCE.

@@ -112,6 +112,7 @@ def user_steps(
     batch_size: int,
     own_negatives: int,
     num_items: int,
+    cold: Sequence[int] = (),
     num_sites: int,
     width: int,
     dropout: float,
@@ -129,6 +130,7 @@ def user_steps(
         batch_size: windows a step; 0 for all.
         own_negatives: K drawn for each target; 0 for none.
         num_items: V.
+        cold: items that are never drawn.
         num_sites: dropout masks of one forward pass.
         width: D.
         dropout: p.
@@ -136,6 +138,8 @@ def user_steps(
         round: from 1.
     """
     seen = history_mask([windows.history], num_items) if own_negatives else None
+    if seen is not None and cold:
+        seen[:, list(cold)] = True
     made: list[UserStep] = []
     for step in range(steps):
         chosen = windows_in_step(windows, batch_size, seed=seed, round=round, step=step)

@@ -11,6 +11,7 @@ from fedrec.evaluation.slices import (
     Slices,
     by_history_length,
     by_popularity,
+    by_training_events,
     partition_metrics,
     slice_metrics,
 )
@@ -74,6 +75,23 @@ def test_head_ends_with_the_item_that_fills_20_percent():
 
 def test_popularity_without_any_event_is_never_seen():
     np.testing.assert_array_equal(by_popularity(np.array([1, 2]), np.zeros(3)).member, [3, 3])
+
+
+def test_training_events_tell_cold_from_few_shot_from_warm():
+    counts = np.array([0, 0, 1, 5, 6, 100])
+    found = by_training_events(np.array([1, 2, 3, 4, 5]), counts, few=5)
+    assert found.labels == ("cold (0)", "few-shot (1-5)", "warm (6 or more)")
+    assert found.member.tolist() == [0, 1, 1, 2, 2]
+
+
+def test_chance_of_a_slice_is_that_of_its_own_users():
+    slices = Slices(("a", "b"), np.array([0, 0, 1]))
+    found = slice_metrics(slices, np.array([1.0, 2.0, 1.0]), np.array([100, 50, 4]), seed=0)
+    # 10 of 100 and 10 of 50 candidates; with 4 of them, everybody is among the first 10
+    assert found[0]["chance"]["HR@10"] == pytest.approx((0.1 + 0.2) / 2)
+    assert found[1]["chance"]["HR@10"] == 1.0
+    every_rank = ndcg(np.arange(1.0, 5.0), 10)
+    assert found[1]["chance"]["NDCG@10"] == pytest.approx(every_rank.mean())
 
 
 def test_slice_metrics_have_the_layout_of_the_run_folder():

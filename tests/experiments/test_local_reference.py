@@ -15,6 +15,7 @@ from experiments.resume import resume, where_it_goes_on
 from experiments.verify import verify
 from fedrec.config import Config
 from fedrec.config_keys import read_config
+from fedrec.data.scenarios import Seen
 from fedrec.data.sequences import Sequences
 from fedrec.data.splits import training_part
 from fedrec.data.store import Dataset
@@ -119,7 +120,8 @@ def two_users():
 
 def judge_of(sequences, catalogue):
     data = Dataset("two", catalogue, sequences, ["a", "b", "c"], {}, "", {})
-    return Judge(read_config({"model.max-length": 10}), data, None, None)
+    seen = Seen(training_part(sequences))
+    return Judge(read_config({"model.max-length": 10}), data, seen, None, None)
 
 
 @pytest.mark.parametrize("loss", ["bce", "sampled-softmax"])

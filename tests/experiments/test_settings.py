@@ -56,7 +56,7 @@ def test_every_preset_is_a_config_and_says_what_it_is_for(name):
     source = {
         "beauty": "amazon-beauty-2014",
         "domains": "amazon-beauty-2014 + amazon-office-2018",
-    }.get(name, re.sub("-(users|private)$", "", name))
+    }.get(name, re.sub("-(users|private|cold)$", "", name))
     assert resolve(name, ()).data.source == source
     assert len(about_preset(name)) > 20
 
@@ -66,7 +66,7 @@ def test_the_presets_of_the_project_are_there():
 
 
 def test_an_unknown_preset_names_the_nearest_and_all():
-    listed = "ml-100k, ml-1m, ml-1m-private, ml-1m-users, synthetic"
+    listed = "ml-100k, ml-1m, ml-1m-cold, ml-1m-private, ml-1m-users, synthetic"
     with pytest.raises(ConfigError, match=rf"did you mean 'ml-1m'\?.*{listed}"):
         read_preset("ml1m")
 

@@ -1,0 +1,54 @@
+"""Items that training knows nothing of: no negatives under any loss, on either engine."""
+
+import numpy as np
+import pytest
+import torch
+
+from fedrec.data.negatives import open_items
+from fedrec.training.batches import collate
+from fedrec.training.cohort_loss import CohortLoss
+from fedrec.training.objective import Draws, make_objective
+from tests.training.one_by_one import LOSSES, NUM_ITEMS, cohort, histories, plan, shaken
+
+COLD = (32, 36, 39)  # nobody's history holds an item above 31
+SEED, ROUND = 7, 4  # of ``cohort``
+
+
+def gradient(model, training, users, name):
+    """Loss of a batch, its gradient left in the model's parameters."""
+    objective = make_objective(
+        name,
+        training=training,
+        catalogue=open_items(NUM_ITEMS, COLD),
+        negatives=6,
+        log_q=True,
+        calibration=0.75,
+    )
+    model.zero_grad()
+    loss = objective(model, collate(training, users, 10), Draws(SEED, ROUND, 0, None, 0.0))
+    loss.backward()
+    return loss.item()
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_what_a_cold_item_is_changes_no_loss_and_its_row_never_moves(make_tiny, name):
+    model, training = shaken(make_tiny(name="sasrec")), histories(5, 9, 11)
+    before = gradient(model, training, np.arange(3), name)
+    assert (model.rows.grad[list(COLD)] == 0).all()
+    with torch.no_grad():
+        model.rows[list(COLD)] = 100.0
+    assert gradient(model, training, np.arange(3), name) == before
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("model_name", ["sasrec", "hybrid"])
+def test_a_user_of_a_cohort_follows_the_same_gradient(make_tiny, name, model_name):
+    model, training = shaken(make_tiny(name=model_name)), histories(9)
+    gradient(model, training, np.arange(1), name)
+    loss = CohortLoss(name=name, num_items=NUM_ITEMS, negatives=6, cold=COLD)
+    jointly = cohort(model, training, [0], plan(steps=1), loss)
+    alone = cohort(model, training, [0], plan(steps=1), loss, watch=lambda now: None)
+    for key, parameter in model.named_parameters():
+        step = -0.1 * parameter.grad.numpy() * jointly.weight
+        np.testing.assert_allclose(jointly.total[key], step, atol=1e-10)
+        np.testing.assert_allclose(alone.total[key], step, atol=1e-10)
