@@ -124,7 +124,7 @@ def check_fit(config: Config) -> None:
 
 def needs_table(config: Config) -> bool:
     """Whether the model looks at meanings, as a view or to start identity rows from."""
-    if config.model.name == "sasrec":
+    if config.model.name in ("sasrec", "bpr-mf"):
         return False
     views = names_in(config.model.views)
     starts_from_text = "identity" in views and config.model.identity_start == "text"
@@ -165,10 +165,39 @@ class _ById:
         return isinstance(other, _ById) and other.catalog is self.catalog
 
 
+def has_user_rows(config: Config) -> bool:
+    """Whether the model has a row for each user, which is private to the client that holds them."""
+    return config.model.name == "bpr-mf"
+
+
+def followed(config: Config, training: Sequences) -> Sequences:
+    """Training parts as the model is trained on them: a target follows what was read before it.
+
+    A model of users reads nothing, so that a user's first event is a target, too: it follows the
+    padding, item 0.
+    """
+    if not has_user_rows(config):
+        return training
+    items = np.insert(training.items, training.offsets[:-1], 0)
+    return Sequences(items, training.offsets + np.arange(len(training.offsets)))
+
+
 def make_model(
-    config: Config, catalog: Catalog, table: SemanticTable | None, frequency: np.ndarray
+    config: Config,
+    catalog: Catalog,
+    table: SemanticTable | None,
+    frequency: np.ndarray,
+    users: np.ndarray | None = None,
 ) -> Recommender:
-    """The model of a config with its initial weights, on the device that the config names."""
+    """The model of a config with its initial weights, on the device that the config names.
+
+    Args:
+        config: of the run.
+        catalog: of the items.
+        table: the frozen meanings, or none.
+        frequency: (V + 1,) training events per item, zeros where unknown.
+        users: (U,) who is held here, for a model that has rows of users.
+    """
     model = build_model(
         config.model,
         num_items=catalog.num_items,
@@ -176,6 +205,7 @@ def make_model(
         content=catalog.content_features(),
         frequency=frequency,
         seed=config.seed,
+        users=users,
     )
     model.to(device(config))
     return model
@@ -245,7 +275,9 @@ def make_loss(config: Config, training: Sequences, num_items: int) -> Objective:
 def make_plan(config: Config, proximal_mu: float) -> Plan:
     """How much one round trains, with how much noise."""
     local, model = config.local, config.model
-    has_other_views = model.name != "sasrec" and names_in(model.views) != ("identity",)
+    has_other_views = model.name not in ("sasrec", "bpr-mf") and names_in(model.views) != (
+        "identity",
+    )
     return Plan(
         epochs=local.epochs,
         steps=local.steps,

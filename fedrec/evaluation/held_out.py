@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -28,7 +28,13 @@ class Scores(NamedTuple):
 
 
 Fixed = Callable[[np.ndarray, np.ndarray], np.ndarray]  # users, targets -> candidates, 0 for none
-Scorer = Callable[[Sequence[np.ndarray]], Scores]  # takes the histories of B users
+
+
+class Scorer(Protocol):
+    """Scores by the histories of B users; a model that knows its users takes their numbers (B,)."""
+
+    def __call__(self, histories: Sequence[np.ndarray], users: np.ndarray | None = None) -> Scores:
+        """Scores of every item as the next one of each history."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +71,7 @@ def rank_held_out(
     """Score each user's history and rank the held-out item.
 
     Args:
-        scorer: scores a list of histories.
+        scorer: scores a list of histories, of users whom it may know.
         sequences: whole sequences of all users.
         users: (U,) who is evaluated.
         stage: "validation" or "test".
@@ -83,7 +89,7 @@ def rank_held_out(
     for start in range(0, len(users), BATCH):
         rows = order[start : start + BATCH]
         histories = [history(sequences, int(user), stage) for user in users[rows]]
-        scored = scorer(histories)
+        scored = scorer(histories, users[rows])
         seen = history_mask(histories, num_items)
         sizes[rows] = num_candidates(held_out[rows], seen)
         for name in protocols:
@@ -115,7 +121,7 @@ def rank_held_out(
 def popularity_scorer(counts: np.ndarray) -> Scorer:
     """Every user is offered what was seen most often in training: counts (V + 1,)."""
 
-    def score(histories: Sequence[np.ndarray]) -> Scores:
+    def score(histories: Sequence[np.ndarray], users: np.ndarray | None = None) -> Scores:
         scores = np.broadcast_to(counts.astype(np.float64), (len(histories), len(counts)))
         return Scores(scores, np.empty((len(histories), 0), dtype=np.float32))
 

@@ -21,7 +21,7 @@ def model_scorer(model: Recommender, num_items: int, max_length: int) -> Scorer:
     with torch.inference_mode():
         catalogue = catalogue_of(model, num_items)
 
-    def score(histories: Sequence[np.ndarray]) -> Scores:
+    def score(histories: Sequence[np.ndarray], users: np.ndarray | None = None) -> Scores:
         rows = [history[-max_length:] for history in histories]
         lengths = np.array([len(row) for row in rows], dtype=np.int64)
         items = np.zeros((len(rows), int(lengths.max())), dtype=np.int64)
@@ -34,6 +34,7 @@ def model_scorer(model: Recommender, num_items: int, max_length: int) -> Scorer:
                 catalogue,
                 torch.from_numpy(items).to(device),
                 torch.from_numpy(lengths).to(device),
+                users,
             )
         return Scores(scores.cpu().numpy(), gates.cpu().numpy())
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from fedrec.config import Model, names_in
 from fedrec.dotted import import_dotted
 from fedrec.errors import ConfigError
+from fedrec.models.bpr_mf import BPRMF, initial_user_rows
 from fedrec.models.hybrid import Hybrid
 from fedrec.models.recommender import Recommender
 from fedrec.models.sasrec import SASRec
@@ -29,6 +30,7 @@ def build_model(
     content: np.ndarray,
     frequency: np.ndarray,
     seed: int,
+    users: np.ndarray | None = None,
 ) -> Recommender:
     """The recommender that a config asks for, with weights drawn from the run's seed.
 
@@ -39,10 +41,15 @@ def build_model(
         content: (V + 1, C) content features.
         frequency: (V + 1,) training events per item, zeros where unknown.
         seed: of the run.
+        users: (U,) global numbers of the users held here, for a model that has rows of users.
     """
     stream = generator(seed, "weights")
     torch_stream = torch.Generator().manual_seed(int(stream.integers(2**63)))
     rows = _identity_rows(settings, num_items, meaning, torch_stream)
+    if settings.name == "bpr-mf":
+        held = np.empty(0, dtype=np.int64) if users is None else users
+        own = initial_user_rows(held, settings.width, std=ROW_STD, seed=seed)
+        return BPRMF(rows, own, held)
     encoder = CausalTransformer(
         settings.width, settings.blocks, settings.heads, settings.max_length, settings.hidden
     )

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -41,6 +42,15 @@ class Recommender(nn.Module, ABC):
         """
         return ()
 
+    @property
+    def user_arrays(self) -> tuple[str, ...]:
+        """Parameters with a row per user held here: they stay with the client, always.
+
+        Such a model knows whom it is asked for (``encode_for``), and what a user had first is
+        something to predict like all the rest.
+        """
+        return ()
+
     @abstractmethod
     def look_up(self, items: Tensor, unknown: Tensor | None = None) -> ItemTable:
         """The table of items (K,); those marked in ``unknown`` (K,) as if never seen."""
@@ -62,6 +72,17 @@ class Recommender(nn.Module, ABC):
             keep: (sites, B, L, D) dropout factors, none at inference.
         """
 
+    def encode_for(
+        self,
+        users: np.ndarray,
+        table: ItemTable,
+        places: Tensor,
+        lengths: Tensor,
+        keep: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """What ``encode`` gives for the sequences of users (B,), whom most models do not know."""
+        return self.encode(table, places, lengths, keep)
+
 
 class Catalogue(NamedTuple):
     """The whole catalogue, looked up and folded once per model."""
@@ -77,7 +98,11 @@ def catalogue_of(model: Recommender, num_items: int) -> Catalogue:
 
 
 def score_next(
-    model: Recommender, catalogue: Catalogue, items: Tensor, lengths: Tensor
+    model: Recommender,
+    catalogue: Catalogue,
+    items: Tensor,
+    lengths: Tensor,
+    users: np.ndarray | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Scores (B, V + 1) of every item as the next one, and mean gate weights (B, N).
 
@@ -86,8 +111,12 @@ def score_next(
         catalogue: ``catalogue_of`` the same model.
         items: (B, L) item numbers, padded with 0 on the right.
         lengths: (B,) real items in each row, at least 1.
+        users: (B,) global numbers, for a model that knows its users; none for anybody.
     """
-    states, weights = model.encode(catalogue.table, items, lengths)
+    if users is None:
+        states, weights = model.encode(catalogue.table, items, lengths)
+    else:
+        states, weights = model.encode_for(users, catalogue.table, items, lengths)
     last = states[torch.arange(len(items), device=items.device), lengths - 1]
     real = torch.arange(items.shape[1], device=items.device) < lengths[:, None]
     mean_weights = (weights * real.unsqueeze(-1)).sum(dim=1) / lengths[:, None]

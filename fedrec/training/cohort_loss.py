@@ -11,6 +11,7 @@ from torch.nn import functional
 from fedrec.models.losses import (
     binary_losses,
     gbce_beta,
+    pairwise_losses,
     sampled_softmax_losses,
     softmax_losses,
 )
@@ -25,9 +26,9 @@ class CohortLoss:
     """Which loss over which candidates; the words are those of section ``loss``.
 
     Attributes:
-        name: sampled-softmax, softmax, bce or gbce.
+        name: sampled-softmax, softmax, bce, gbce or bpr.
         num_items: V.
-        negatives: K; BCE takes 1 per position whatever K is, as SASRec does.
+        negatives: K; BCE and BPR take 1 per position whatever K is, as SASRec does.
         log_q: correct sampled softmax for the chance of an item to be drawn.
         calibration: t of gBCE.
     """
@@ -41,7 +42,7 @@ class CohortLoss:
     @property
     def own_negatives(self) -> int:
         """How many negatives each target draws for itself."""
-        return {"bce": 1, "gbce": self.negatives}.get(self.name, 0)
+        return {"bce": 1, "bpr": 1, "gbce": self.negatives}.get(self.name, 0)
 
     @property
     def shared_negatives(self) -> int:
@@ -122,6 +123,8 @@ def losses_of(
             ratio,
             emphasis,
         ).view(users, -1)
+    if loss.name == "bpr":
+        return pairwise_losses(states, positives, negatives)
     beta = 1.0
     if loss.name == "gbce":
         beta = gbce_beta(loss.num_items, loss.negatives, loss.calibration)

@@ -233,7 +233,7 @@ def test_scorers_by_name(desk):
     # All counts are equal: everybody's item is in the middle of all that was not seen.
     candidates = client.evaluate("popularity")[0].num_candidates
     np.testing.assert_array_equal(popularity, (candidates + 1) / 2)
-    with pytest.raises(ConfigError, match="scorer must be model, popularity or best-possible"):
+    with pytest.raises(ConfigError, match="scorer must be model or one of popularity, item-knn"):
         client.evaluate("oracle")
 
 
