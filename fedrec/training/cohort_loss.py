@@ -49,6 +49,15 @@ class CohortLoss:
         """How many negatives all users share in a step."""
         return self.negatives if self.name == "sampled-softmax" else 0
 
+    def against_own(self, states: Tensor, positives: Tensor, negatives: Tensor) -> Tensor:
+        """The losses (..., M) of targets against negatives (..., M, K, D) of their own."""
+        if self.name == "bpr":
+            return pairwise_losses(states, positives, negatives)
+        beta = 1.0
+        if self.name == "gbce":
+            beta = gbce_beta(self.num_items, self.negatives, self.calibration)
+        return binary_losses(states, positives, negatives, beta=beta)
+
 
 def needs_all_rows(plan: CohortPlan, loss: CohortLoss) -> bool:
     """Whether training reads every item's row, or decays it."""
@@ -123,9 +132,4 @@ def losses_of(
             ratio,
             emphasis,
         ).view(users, -1)
-    if loss.name == "bpr":
-        return pairwise_losses(states, positives, negatives)
-    beta = 1.0
-    if loss.name == "gbce":
-        beta = gbce_beta(loss.num_items, loss.negatives, loss.calibration)
-    return binary_losses(states, positives, negatives, beta=beta)
+    return loss.against_own(states, positives, negatives)
