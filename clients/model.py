@@ -9,24 +9,34 @@ from fedrec.config import Config, names_in
 from fedrec.errors import MessageError
 from fedrec.models.parameters import Groups, NamedArrays, arrays_of, groups_of, load_arrays
 from fedrec.models.recommender import Recommender
-from fedrec.workbench import make_model, open_data, open_table, prepare_data
+from fedrec.workbench import has_user_rows, make_model, open_data, open_table, prepare_data
 
 
-def fresh_model(config: Config, frequency: np.ndarray) -> tuple[Recommender, Groups]:
-    """The model of a run with nothing of an earlier turn in what stays private."""
-    model, groups, private = _built(config, prepare_data(config), frequency.tobytes())
+def fresh_model(
+    config: Config, frequency: np.ndarray, users: np.ndarray
+) -> tuple[Recommender, Groups]:
+    """The model of a run with nothing of an earlier turn in what stays private.
+
+    Args:
+        config: of the run.
+        frequency: (V + 1,) int64 training events per item over all clients.
+        users: (U,) int64, who is held here; they matter to a model with rows of users only.
+    """
+    held = users.tobytes() if has_user_rows(config) else b""
+    model, groups, private = _built(config, prepare_data(config), frequency.tobytes(), held)
     load_arrays(model, private, groups.private)
     return model, groups
 
 
 @lru_cache(maxsize=1)
 def _built(
-    config: Config, folder: Path, frequency: bytes
+    config: Config, folder: Path, frequency: bytes, users: bytes
 ) -> tuple[Recommender, Groups, NamedArrays]:
     """Model, groups and initial private parameters: built once per process, loaded every turn."""
     catalog = open_data(folder)[0].catalog
     counts = np.frombuffer(frequency, dtype=np.int64)
-    model = make_model(config, catalog, open_table(config, catalog), counts)
+    held = np.frombuffer(users, dtype=np.int64)
+    model = make_model(config, catalog, open_table(config, catalog), counts, held)
     groups = groups_of(model, names_in(config.model.private))
     return model, groups, arrays_of(model, groups.private)
 

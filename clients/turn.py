@@ -13,14 +13,15 @@ import numpy as np
 
 from clients.memory import Memory, joined_state, split_state
 from clients.model import fresh_model, load_sent
+from clients.scorers import plain_scorer
 from fedrec.config import Config
 from fedrec.data.partition import users_of
 from fedrec.data.scenarios import Seen
 from fedrec.data.sequences import Sequences
 from fedrec.data.splits import Stage
 from fedrec.data.store import Dataset
-from fedrec.errors import ConfigError, TrainingError
-from fedrec.evaluation.held_out import HeldOut, Scorer, popularity_scorer, rank_held_out
+from fedrec.errors import TrainingError
+from fedrec.evaluation.held_out import HeldOut, Scorer, rank_held_out
 from fedrec.evaluation.model_scorer import model_scorer
 from fedrec.models.parameters import (
     NamedArrays,
@@ -35,6 +36,7 @@ from fedrec.training.local import Fit, fit
 from fedrec.workbench import (
     check_times,
     fixed_candidates,
+    followed,
     local_optimizer,
     make_loss,
     make_plan,
@@ -45,13 +47,14 @@ from fedrec.workbench import (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # one of a kind, so that it can be the key of a cache
 class Holding:
     """What one partition holds.
 
     Attributes:
         dataset: the prepared data.
-        seen: what models get to see of all users; only this partition's are read.
+        seen: what models get to see of all users, the training parts as the model is trained on
+            them; only this partition's are read.
         users: (U,) global numbers of the partition's users.
         targets: (U,) training targets of one pass over each user.
     """
@@ -89,7 +92,7 @@ def open_holding(config: Config, partition: int) -> Holding:
 
 @lru_cache(maxsize=16384)
 def _holding(config: Config, partition: int, folder: Path) -> Holding:
-    dataset, seen = open_data(folder)[0], seen_of(config, folder)
+    dataset, seen = open_data(folder)[0], followed(config, seen_of(config, folder))
     check_times(config, dataset)
     users = users_of(partition_of(config, folder), partition)
     targets = num_targets(seen.training, users, config.model.max_length, config.local.windows)
@@ -98,10 +101,12 @@ def _holding(config: Config, partition: int, folder: Path) -> Holding:
 
 def training_events(holding: Holding) -> np.ndarray:
     """(V + 1,) training events per item of this partition's users."""
-    return np.bincount(
+    counts = np.bincount(
         holding.training.subset(holding.users).items,
         minlength=holding.dataset.catalog.num_items + 1,
     )
+    counts[0] = 0  # padding is no event
+    return counts
 
 
 def train_turn(
@@ -138,7 +143,7 @@ def train_turn(
         ResourceError: the private file is another one or cannot be written.
         TrainingError: the loss, or what would be kept, is not finite; nothing is written.
     """
-    model, groups = fresh_model(config, frequency)
+    model, groups = fresh_model(config, frequency, holding.users)
     load_sent(model, weights, groups)
     keeps_state = config.local.optimizer_state == "keep"
     remembers = keeps_state or bool(groups.private)
@@ -196,7 +201,7 @@ def evaluate_turn(
         memory: private files.
         weights: shared weights as sent; not read unless ``scorer`` is "model".
         frequency: (V + 1,) training events per item over all clients.
-        scorer: "model", "popularity" or "best-possible" (embedded data only).
+        scorer: "model" or one of ``clients.scorers.PLAIN``.
         stage: "validation" or "test".
         protocols: how the ranks are made.
         accepted: round whose private parameters make the personalised model.
@@ -230,17 +235,16 @@ def evaluate_turn(
         scorer = model_scorer(model, num_items, config.model.max_length)
         return ranked(scorer, read, with_times=model.needs_times)
 
-    if scorer == "popularity":
-        return ranked(popularity_scorer(frequency), read), None
-    if scorer == "best-possible":
-        # No scenario bounds what is possible: it reads the whole histories.
-        return ranked(_best_possible(prepare_data(config)), None), None
     if scorer != "model":
-        raise ConfigError(f"scorer must be model, popularity or best-possible, got {scorer!r}")
-    model, groups = fresh_model(config, frequency)
+        # No scenario bounds what is possible: it reads the whole histories.
+        inputs = None if scorer == "best-possible" else read
+        return ranked(plain_scorer(scorer, config, holding, frequency), inputs), None
+    model, groups = fresh_model(config, frequency, holding.users)
     load_sent(model, weights, groups)
+    if model.user_arrays and accepted > 0:  # without its users' rows, it is no model of them
+        load_arrays(model, split_state(memory.read(accepted, private))[0], groups.private)
     result = by_model()
-    if not groups.private or accepted == 0:
+    if not groups.private or model.user_arrays or accepted == 0:
         return result, None
     parameters, _ = split_state(memory.read(accepted, private))
     load_arrays(model, parameters, groups.private)
@@ -256,10 +260,3 @@ def _check_finite(kept: NamedArrays) -> None:
                 f"its training diverged: private {name!r} holds NaN or infinity; "
                 "lower local.learning-rate or set local.clip-norm"
             )
-
-
-@lru_cache(maxsize=1)
-def _best_possible(folder: Path) -> Scorer:
-    from fedrec.data.synthetic import best_possible_scorer
-
-    return best_possible_scorer(open_data(folder)[0])

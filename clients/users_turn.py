@@ -45,7 +45,7 @@ def train_users_turn(
     place = np.searchsorted(holding.users, users).clip(max=len(holding.users) - 1)
     if not len(users) or (holding.users[place] != users).any() or (np.diff(users) <= 0).any():
         raise MessageError("the message names users twice, none, or some who are not held here")
-    model, groups = fresh_model(config, frequency)
+    model, groups = fresh_model(config, frequency, holding.users)
     load_sent(model, weights, groups)
     return train_cohort(
         model,

@@ -66,7 +66,7 @@ def _train_one(
 ) -> tuple[ByStage, int]:
     """Train a partition's model; its ranks by the best round's weights, and that round."""
     holding = open_holding(config, partition)
-    model = make_model(config, dataset.catalog, table, training_events(holding))
+    model = make_model(config, dataset.catalog, table, training_events(holding), holding.users)
     names = [name for name, _ in model.named_parameters()]
     loss = make_loss(config, holding.training, dataset.catalog.num_items, dataset.domains)
     optimizer = local_optimizer(config, model)

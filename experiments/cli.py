@@ -45,6 +45,10 @@ Workers = Annotated[
 Address = Annotated[
     str | None, typer.Option(help="Ray cluster (engine ray): auto, or host:port of its head.")
 ]
+REFERENCES = (
+    "local (each client alone), central (all data in one place), or one that trains nothing: "
+    "popularity, item-knn, recent-item-knn, nearest-text."
+)
 Out = Annotated[str | None, typer.Option("--out", help="The run folder to make.")]
 
 
@@ -186,14 +190,14 @@ def report(
 
 @app.command()
 def reference(
-    kind: Annotated[str, typer.Argument(metavar="local|central|popularity")],
+    kind: Annotated[str, typer.Argument(metavar="KIND", help=REFERENCES)],
     source: Source = None,
     sets: Sets = None,
     out: Out = None,
     seed: Annotated[int | None, typer.Option(help="seed")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run.")] = False,
 ) -> None:
-    """Train each client alone, or the model on all data in one place, or rank by popularity."""
+    """Make what a federation is compared with, with the same evaluation."""
     with ending():
         from experiments.references import check_kind
         from experiments.references import reference as make_reference

@@ -1,4 +1,4 @@
-"""What a federation is compared with: all data in one place, each client alone, popularity."""
+"""What a federation is compared with: all data in one place, each client alone, no model at all."""
 
 import dataclasses
 import os
@@ -9,7 +9,7 @@ from typing import Any
 from clients.app import app
 from experiments.local_reference import local_reference
 from experiments.run import ignore, saying_how_to_go_on
-from fedrec.config import OF_USERS, Config, Federation, Local
+from fedrec.config import OF_USERS, Config, Federation, Local, Model
 from fedrec.config_keys import flatten
 from fedrec.errors import ConfigError
 from fedrec.report.references import IN_ONE_PLACE
@@ -21,7 +21,8 @@ from server.server_adam import ServerAdam
 from server.serving import serve
 from server.strategies import make_strategy
 
-KINDS = ("local", "central", "popularity")
+PLAIN = ("popularity", "item-knn", "recent-item-knn", "nearest-text")  # they train nothing
+KINDS = ("local", "central", *PLAIN)
 NO_RESUME = (
     "a local reference is trained client by client and keeps no weights, so there is nothing to "
     "resume; make it again: fedrec reference local ... --overwrite"
@@ -31,7 +32,7 @@ NO_RESUME = (
 def check_kind(kind: str) -> None:
     """Refuse a reference that there is none of."""
     if kind not in KINDS:
-        raise ConfigError(f"a reference is 'local', 'central' or 'popularity', got {kind!r}")
+        raise ConfigError(f"a reference is one of {', '.join(KINDS)}, got {kind!r}")
 
 
 def engine_of(kind: str) -> str:
@@ -51,11 +52,11 @@ def reference(
     "central" is one client that holds everybody, with FedAvg over that one client, whole passes
     and an optimiser whose state is kept: bit for bit a plain training loop (a test), and free to
     use all cores, which clients of a federation share. Settings of the local training
-    (``local.*``, ``loss.*``) are the config's; "popularity" trains nothing. "local" is every client
-    alone (``experiments.local_reference``), a user with the optimiser of "central".
+    (``local.*``, ``loss.*``) are the config's; ``PLAIN`` ones train nothing. "local" is every
+    client alone (``experiments.local_reference``), a user with the optimiser of "central".
 
     Args:
-        kind: "local", "central" or "popularity".
+        kind: one of ``KINDS``.
         config: resolved, with absolute paths.
         folder: of the run.
         on_round: called with each line of rounds.jsonl; a round of "central" is a pass over the
@@ -85,10 +86,12 @@ def reference(
             "devices; set federation.share-counts = true"
         )
     alone = central_config(config, folder)
+    if kind == "nearest-text":  # the table of meanings is there for a model that looks at it
+        alone = dataclasses.replace(alone, model=Model(views="semantic"))
     if kind == "central":
         check_fit(alone)
     else:
-        prepare_data(alone)  # popularity draws no negatives that could be too many
+        prepare_data(alone)  # no negatives are drawn that could be too many
     grid = InlineGrid(app, 1, flatten(alone), threads=usable_cores())
     with saying_how_to_go_on(folder):
         return serve(
@@ -97,7 +100,7 @@ def reference(
             engine=engine_of(kind),
             command=f"fedrec reference {kind} {folder / 'config.toml'}",
             on_round=on_round,
-            scorer="model" if kind == "central" else "popularity",
+            scorer="model" if kind == "central" else kind,
             threads=usable_cores(),
         )
 

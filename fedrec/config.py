@@ -207,7 +207,7 @@ class Loss:
     calibration: float = 0.75  # t of gbce
 
     def __post_init__(self) -> None:
-        one_of("loss.name", self.name, ("sampled-softmax", "softmax", "bce", "gbce"))
+        one_of("loss.name", self.name, ("sampled-softmax", "softmax", "bce", "gbce", "bpr"))
         count("loss.negatives", self.negatives)
         require(0 <= self.calibration <= 1, "loss.calibration", "between 0 and 1", self.calibration)
 
@@ -409,6 +409,10 @@ class Config:
     def __post_init__(self) -> None:
         require(0 <= self.seed < 2**63, "seed", "a whole number from 0 to 2^63 - 1", self.seed)
         one_of("device", self.device, ("auto", "cpu", "cuda"))
+        if self.model.name == "bpr-mf" and self.loss.name != "bpr":
+            raise ConfigError(
+                f"model.name = 'bpr-mf' is trained with loss.name = 'bpr', got {self.loss.name!r}"
+            )
         for key, must in _misfits(self):
             section, name = key.replace("-", "_").split(".")
             raise ConfigError(
@@ -444,6 +448,8 @@ def _misfits(config: Config) -> Iterator[tuple[str, str]]:
     """Keys that do not go with who is a client, and what they must be."""
     plan, local = config.federation, config.local
     if plan.unit == "user":
+        if config.model.name == "bpr-mf":
+            yield "model.name", "another (its rows of users stay with them, who keep nothing)"
         if local.optimizer_state != "reset":
             yield "local.optimizer-state", "'reset'"
         if config.model.private:

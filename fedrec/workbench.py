@@ -4,6 +4,7 @@ Both sides of a federation and the central reference open them here, so that the
 means the same model everywhere.
 """
 
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -243,10 +244,41 @@ class _ById:
         return isinstance(other, _ById) and other.catalog is self.catalog
 
 
+def has_user_rows(config: Config) -> bool:
+    """Whether the model has a row for each user, which is private to the client that holds them."""
+    return config.model.name == "bpr-mf"
+
+
+def followed(config: Config, seen: Seen) -> Seen:
+    """What is seen, as the model is trained on it: a target follows what was read before it.
+
+    A model of users reads nothing, so that a user's first event is a target, too: it follows the
+    padding, item 0.
+    """
+    if not has_user_rows(config):
+        return seen
+    training = seen.training
+    items = np.insert(training.items, training.offsets[:-1], 0)
+    behind = Sequences(items, training.offsets + np.arange(len(training.offsets)))
+    return replace(seen, training=behind)
+
+
 def make_model(
-    config: Config, catalog: Catalog, table: SemanticTable | None, frequency: np.ndarray
+    config: Config,
+    catalog: Catalog,
+    table: SemanticTable | None,
+    frequency: np.ndarray,
+    users: np.ndarray | None = None,
 ) -> Recommender:
-    """The model of a config with its initial weights, on the device that the config names."""
+    """The model of a config with its initial weights, on the device that the config names.
+
+    Args:
+        config: of the run.
+        catalog: of the items.
+        table: the frozen meanings, or none.
+        frequency: (V + 1,) training events per item, zeros where unknown.
+        users: (U,) who is held here, for a model that has rows of users.
+    """
     model = build_model(
         config.model,
         num_items=catalog.num_items,
@@ -254,6 +286,7 @@ def make_model(
         content=catalog.content_features(),
         frequency=frequency,
         seed=config.seed,
+        users=users,
     )
     model.to(device(config))
     return model

@@ -67,7 +67,7 @@ def evaluate(
         occasion: what this evaluation is called on record.
         number: of the round.
         stage: "validation" or "test".
-        scorer: "popularity" or "best-possible" instead of the federation's own.
+        scorer: such as "popularity" instead of the federation's own.
         weights: the best ones, to evaluate instead of the current ones.
         protocols: how ranks are made.
         fraction: share of the clients that is asked.

@@ -75,7 +75,7 @@ def serve(
         command: that repeats the run, for the record.
         on_round: called with each line of rounds.jsonl.
         on_wait: called while replies are waited for, with how many came of how many.
-        scorer: "model", or "popularity" for a run that only counts.
+        scorer: "model", or one that trains nothing, such as "popularity".
         threads: that a client's torch may use; other numbers give other sums.
 
     Raises:
@@ -186,7 +186,7 @@ def _run(
     frequency = (
         np.zeros(catalog.num_items + 1, dtype=np.int64) if census.counts is None else census.counts
     )
-    model = make_model(config, catalog, table, frequency)
+    model = make_model(config, catalog, table, frequency, np.arange(census.num_users))
     folder.describe(**run_facts(config, census, catalog, manifest, table, model))
     state = State(_initial_weights(config, model))
     if resumed is not None:

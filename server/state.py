@@ -117,7 +117,7 @@ class Federation:
         token: names the clients' private files of this run.
         frequency: (V + 1,) int64 training events per item over all clients, zeros if not shared.
         num_views: of the model: so many weights come with the ranks of test items.
-        scorer: what is judged: "model", or "popularity", which trains nothing.
+        scorer: what is judged: "model", or one that trains nothing, such as "popularity".
         population: the users that can be drawn, where every user is a client.
         traffic: of one of them.
         absences: who is known beforehand not to answer.

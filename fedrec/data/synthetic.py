@@ -221,7 +221,7 @@ def best_possible_scorer(dataset: Dataset) -> Scorer:
             owners.setdefault(key, []).append(int(user_id[1:]))
     everybody = world.liked(np.arange(len(world.tastes))).mean(axis=0)
 
-    def score(histories: Sequence[NDArray[np.int32]]) -> Scores:
+    def score(histories: Sequence[NDArray[np.int32]], *_: object) -> Scores:
         scores = np.zeros((len(histories), dataset.catalog.num_items + 1))
         for row, seen in enumerate(histories):
             same = owners.get(np.asarray(seen, dtype=np.int32).tobytes())

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -30,11 +30,27 @@ class Scores(NamedTuple):
 
 
 Fixed = Callable[[np.ndarray, np.ndarray], np.ndarray]  # users, targets -> candidates, 0 for none
-# Takes the histories of B users, none empty, and, if it needs them, the times (n + 1,) of each
-# history and of the target behind it.
-Scorer = Callable[..., Scores]
 
 NOTHING_READ = np.zeros(1, dtype=np.int32)  # what a scorer gets for an empty history: padding
+
+
+class Scorer(Protocol):
+    """Scores by the histories of B users; models that need to know get users and times, too."""
+
+    def __call__(
+        self,
+        histories: Sequence[np.ndarray],
+        users: np.ndarray | None = None,
+        times: Sequence[np.ndarray] | None = None,
+        /,
+    ) -> Scores:
+        """Scores of every item as the next one of each history.
+
+        Args:
+            histories: of B users, none empty.
+            users: (B,) their numbers.
+            times: (n + 1,) of each history and of the target behind it.
+        """
 
 
 @dataclass(frozen=True)
@@ -74,7 +90,7 @@ def rank_held_out(
     """Score each user's history and rank the held-out item.
 
     Args:
-        scorer: scores a list of histories.
+        scorer: scores a list of histories, of users whom it may know.
         sequences: whole sequences of all users.
         users: (U,) who is evaluated.
         stage: "validation" or "test".
@@ -101,10 +117,10 @@ def rank_held_out(
         histories = [history(sequences, int(user), stage) for user in users[rows]]
         chosen_users = users[rows]
         read = histories if inputs is None else _inputs_of(inputs, chosen_users)
-        more = []
+        times = None
         if with_times:
-            more = [[_times_of(sequences, inputs, int(user), stage) for user in chosen_users]]
-        scored = scorer(read, *more)
+            times = [_times_of(sequences, inputs, int(user), stage) for user in chosen_users]
+        scored = scorer(read, chosen_users, times)
         seen = history_mask(histories, num_items)
         outside = None if domains is None else domains.outside(users[rows])
         if outside is not None:
@@ -155,7 +171,7 @@ def _times_of(
 def popularity_scorer(counts: np.ndarray) -> Scorer:
     """Every user is offered what was seen most often in training: counts (V + 1,)."""
 
-    def score(histories: Sequence[np.ndarray]) -> Scores:
+    def score(histories: Sequence[np.ndarray], *_: object) -> Scores:
         scores = np.broadcast_to(counts.astype(np.float64), (len(histories), len(counts)))
         return Scores(scores, no_gates())
 

@@ -28,7 +28,11 @@ def model_scorer(model: Recommender, num_items: int, max_length: int) -> Scorer:
         catalogue = catalogue_of(model, num_items)
         frequency = catalogue.table.frequency.cpu().numpy()
 
-    def score(histories: Sequence[np.ndarray], times: Sequence[np.ndarray] | None = None) -> Scores:
+    def score(
+        histories: Sequence[np.ndarray],
+        users: np.ndarray | None = None,
+        times: Sequence[np.ndarray] | None = None,
+    ) -> Scores:
         rows = [history[-longest:] for history in histories]
         lengths = np.array([len(row) for row in rows], dtype=np.int64)
         items = np.zeros((len(rows), int(lengths.max())), dtype=np.int64)
@@ -48,6 +52,7 @@ def model_scorer(model: Recommender, num_items: int, max_length: int) -> Scorer:
                 catalogue,
                 torch.from_numpy(items).to(device),
                 torch.from_numpy(lengths).to(device),
+                users,
                 None if laid is None else laid.to(device),
             )
         gates = gate_sums(

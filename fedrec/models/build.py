@@ -12,6 +12,7 @@ from fedrec.dotted import import_dotted
 from fedrec.errors import ConfigError
 from fedrec.models.bert4rec import BERT4Rec
 from fedrec.models.bidirectional import BidirectionalTransformer
+from fedrec.models.bpr_mf import BPRMF, initial_user_rows
 from fedrec.models.gru import GRUEncoder
 from fedrec.models.gru4rec import GRU4Rec
 from fedrec.models.hybrid import Hybrid
@@ -41,6 +42,7 @@ def build_model(
     content: np.ndarray,
     frequency: np.ndarray,
     seed: int,
+    users: np.ndarray | None = None,
 ) -> Recommender:
     """The recommender that a config asks for, with weights drawn from the run's seed.
 
@@ -51,9 +53,14 @@ def build_model(
         content: (V + 1, C) content features.
         frequency: (V + 1,) training events per item, zeros where unknown.
         seed: of the run.
+        users: (U,) global numbers of the users held here, for a model that has rows of users.
     """
     torch_stream = _torch_stream(seed, "weights")
     rows = _identity_rows(settings, num_items, meaning, torch_stream)
+    if settings.name == "bpr-mf":
+        held = np.empty(0, dtype=np.int64) if users is None else users
+        own = initial_user_rows(held, settings.width, std=ROW_STD, seed=seed)
+        return BPRMF(rows, own, held)
     encoder = _encoder(settings)
     model: Recommender
     if settings.name in OF_IDENTITIES:

@@ -3,7 +3,7 @@
 All take the states after an item and the output vectors of the candidates. The losses of each
 target take any leading axes, such as one of clients that each have weights of their own. Sampled
 softmax and full softmax are cross-entropies; BCE is SASRec's; gBCE is Petrov & Macdonald,
-RecSys 2023.
+RecSys 2023; BPR is Rendle et al., UAI 2009.
 """
 
 import torch
@@ -91,11 +91,32 @@ def binary_losses(
         beta: ``gbce_beta`` or 1.
     """
     positive = (states * positives).sum(dim=-1)
-    if negatives.shape[-2] == 1:  # a batch of products of 1 x D by D x 1 is slow
-        negative = (states * negatives.squeeze(-2)).sum(dim=-1, keepdim=True)
-    else:
-        negative = torch.einsum("...md,...mkd->...mk", states, negatives)
+    negative = _scores_of_own(states, negatives)
     return -beta * functional.logsigmoid(positive) - functional.logsigmoid(-negative).sum(dim=-1)
+
+
+def pairwise_loss(states: Tensor, positives: Tensor, negatives: Tensor) -> Tensor:
+    """Mean of ``pairwise_losses`` over targets."""
+    return pairwise_losses(states, positives, negatives).mean()
+
+
+def pairwise_losses(states: Tensor, positives: Tensor, negatives: Tensor) -> Tensor:
+    """BPR (..., M): minus the log-probability that the target beats its own negatives, their mean.
+
+    Args:
+        states: (..., M, D).
+        positives: (..., M, D) output vectors of the targets.
+        negatives: (..., M, K, D) output vectors of each target's negatives.
+    """
+    positive = (states * positives).sum(dim=-1, keepdim=True)
+    return -functional.logsigmoid(positive - _scores_of_own(states, negatives)).mean(dim=-1)
+
+
+def _scores_of_own(states: Tensor, negatives: Tensor) -> Tensor:
+    """Scores (..., M, K) of each target's own negatives."""
+    if negatives.shape[-2] == 1:  # a batch of products of 1 x D by D x 1 is slow
+        return (states * negatives.squeeze(-2)).sum(dim=-1, keepdim=True)
+    return torch.einsum("...md,...mkd->...mk", states, negatives)
 
 
 def gbce_beta(num_items: int, num_negatives: int, calibration: float) -> float:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from fedrec.errors import MessageError
+from fedrec.models.recommender import Recommender
 
 NamedArrays = dict[str, np.ndarray]
 
@@ -30,14 +31,15 @@ class Groups:
     frozen: tuple[str, ...]
 
 
-def groups_of(model: nn.Module, private: Iterable[str] = ()) -> Groups:
+def groups_of(model: Recommender, private: Iterable[str] = ()) -> Groups:
     """Sort the arrays of a model into shared, private and frozen.
 
     Args:
         model: the recommender.
-        private: words of ``model.private``: ``gate-bias``, ``identity``.
+        private: words of ``model.private``: ``gate-bias``, ``identity``; rows of users are private
+            without a word.
     """
-    kept = {PRIVATE_NAMES[word] for word in private}
+    kept = {PRIVATE_NAMES[word] for word in private} | set(model.user_arrays)
     trained = [name for name, _ in model.named_parameters()]
     return Groups(
         shared=tuple(name for name in trained if name not in kept),

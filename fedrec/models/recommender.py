@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from typing import Literal, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -55,6 +56,15 @@ class Recommender(nn.Module, ABC):
         """
         return ()
 
+    @property
+    def user_arrays(self) -> tuple[str, ...]:
+        """Parameters with a row per user held here: they stay with the client, always.
+
+        Such a model knows whom it is asked for (``encode_for``), and what a user had first is
+        something to predict like all the rest.
+        """
+        return ()
+
     @abstractmethod
     def look_up(self, items: Tensor, unknown: Tensor | None = None) -> ItemTable:
         """The table of items (K,); those marked in ``unknown`` (K,) as if never seen."""
@@ -84,6 +94,19 @@ class Recommender(nn.Module, ABC):
                 need them, and only to them.
         """
 
+    def encode_for(
+        self,
+        users: np.ndarray | None,
+        table: ItemTable,
+        places: Tensor,
+        lengths: Tensor,
+        keep: Tensor | None = None,
+        times: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """What ``encode`` gives for the sequences of users (B,), whom most models do not know."""
+        more = () if times is None else (times,)
+        return self.encode(table, places, lengths, keep, *more)
+
 
 class Catalogue(NamedTuple):
     """The whole catalogue, looked up and folded once per model."""
@@ -103,6 +126,7 @@ def score_next(
     catalogue: Catalogue,
     items: Tensor,
     lengths: Tensor,
+    users: np.ndarray | None = None,
     times: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Scores (B, V + 1) of every item as the next one, and weights (B, L, N) of the views.
@@ -112,13 +136,13 @@ def score_next(
         catalogue: ``catalogue_of`` the same model.
         items: (B, L) item numbers, padded with 0 on the right.
         lengths: (B,) real items in each row, at least 1.
+        users: (B,) global numbers, for a model that knows its users; none for anybody.
         times: (B, L + 2) seconds, for a model that needs them.
     """
     asked = lengths - 1
     if model.task == "cloze":  # item 0 behind the last one: the next item, hidden
         items, asked = functional.pad(items, (0, 1)), lengths
-    more = () if times is None else (times,)
-    states, weights = model.encode(catalogue.table, items, asked + 1, None, *more)
+    states, weights = model.encode_for(users, catalogue.table, items, asked + 1, None, times)
     last = states[torch.arange(len(items), device=items.device), asked]
     return last @ catalogue.vectors.T, weights[:, : int(lengths.max())]
 

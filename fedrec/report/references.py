@@ -14,7 +14,15 @@ from fedrec.evaluation.protocols import metric_label
 from fedrec.report.history import COMPLETE, Run, number, read_run
 
 IN_ONE_PLACE = "in one place ("  # how run.json names the engine of a reference
-ORDER = ("popularity", "local", "central", "best possible")
+ORDER = (
+    "popularity",
+    "nearest-text",
+    "item-knn",
+    "recent-item-knn",
+    "local",
+    "central",
+    "best possible",
+)
 MAIN = "NDCG@10"
 
 

@@ -13,6 +13,7 @@ from fedrec.data.negatives import open_items
 from fedrec.models.losses import (
     binary_losses,
     gbce_beta,
+    pairwise_losses,
     sampled_softmax_losses,
     softmax_losses,
 )
@@ -28,9 +29,9 @@ class CohortLoss:
     """Which loss over which candidates; the words are those of section ``loss``.
 
     Attributes:
-        name: sampled-softmax, softmax, bce or gbce.
+        name: sampled-softmax, softmax, bce, gbce or bpr.
         num_items: V.
-        negatives: K; BCE takes 1 per position whatever K is, as SASRec does.
+        negatives: K; BCE and BPR take 1 per position whatever K is, as SASRec does.
         log_q: correct sampled softmax for the chance of an item to be drawn.
         calibration: t of gBCE.
         cold: items that are never a negative, as training knows nothing of them.
@@ -51,7 +52,7 @@ class CohortLoss:
     @property
     def own_negatives(self) -> int:
         """How many negatives each target draws for itself."""
-        return {"bce": 1, "gbce": self.negatives}.get(self.name, 0)
+        return {"bce": 1, "bpr": 1, "gbce": self.negatives}.get(self.name, 0)
 
     @property
     def shared_negatives(self) -> int:
@@ -62,6 +63,15 @@ class CohortLoss:
         """Vectors (..., V, D) of the candidates alone, and where the targets, from 0, lie there."""
         known = torch.from_numpy(self.known - 1).to(vectors.device)
         return vectors.index_select(-2, known), torch.searchsorted(known, targets)
+
+    def against_own(self, states: Tensor, positives: Tensor, negatives: Tensor) -> Tensor:
+        """The losses (..., M) of targets against negatives (..., M, K, D) of their own."""
+        if self.name == "bpr":
+            return pairwise_losses(states, positives, negatives)
+        beta = 1.0
+        if self.name == "gbce":
+            beta = gbce_beta(len(self.known), self.negatives, self.calibration)
+        return binary_losses(states, positives, negatives, beta=beta)
 
 
 def needs_all_rows(plan: CohortPlan, loss: CohortLoss) -> bool:
@@ -139,7 +149,4 @@ def losses_of(
             ratio,
             emphasis,
         ).view(users, -1)
-    beta = 1.0
-    if loss.name == "gbce":
-        beta = gbce_beta(len(loss.known), loss.negatives, loss.calibration)
-    return binary_losses(states, positives, negatives, beta=beta)
+    return loss.against_own(states, positives, negatives)

@@ -26,6 +26,8 @@ def keep_factors(
 ) -> Tensor | None:
     """Factors (sites, B, L, D), 0 or 1 / (1 - p), for ``Hybrid.encode``; none when p = 0.
 
+    Nor are there any for a model that drops nothing.
+
     Args:
         users: (B,) global user numbers, each with a stream of its own; several rows of a user are
             cut from it one behind the other.
@@ -37,7 +39,7 @@ def keep_factors(
         seed: of the run.
     """
     threshold = min(round(dropout * LEVELS), LEVELS - 1)
-    if threshold == 0:
+    if threshold == 0 or num_sites == 0:
         return None
     drawn = np.full((num_sites, len(users), int(lengths.max()), width), LEVELS - 1, dtype=np.uint8)
     rows_of: dict[int, list[int]] = {}

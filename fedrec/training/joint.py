@@ -7,8 +7,6 @@ import torch
 from torch import Tensor
 
 from fedrec.models.losses import (
-    binary_losses,
-    gbce_beta,
     sampled_softmax_losses,
     softmax_losses,
 )
@@ -101,8 +99,5 @@ def _losses(
         refused = step.refused[real // step.is_real.shape[1]]
         negatives = vectors[step.negatives[0]]
         return sampled_softmax_losses(states, positives, negatives, refused, ratio, weights)
-    beta = 1.0
-    if loss.name == "gbce":
-        beta = gbce_beta(len(loss.known), loss.negatives, loss.calibration)
     own = step.negatives.flatten(0, 1)[real]
-    return binary_losses(states, positives, vectors[own], beta=beta)
+    return loss.against_own(states, positives, vectors[own])

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from fedrec.data.sequences import Sequences
 from fedrec.models.losses import (
     binary_loss,
     gbce_beta,
+    pairwise_loss,
     sampled_softmax_loss,
     softmax_loss,
 )
@@ -58,12 +60,12 @@ def make_objective(
     """The loss of a batch as a function of model, batch and draws.
 
     Args:
-        name: sampled-softmax, softmax, bce or gbce.
+        name: sampled-softmax, softmax, bce, gbce or bpr.
         training: training parts; negatives are drawn from everything but a user's own.
         catalogue: (C,) the items that users may be offered, ascending: all V of them, or those of
             the users' domain. Cold items are left out: they would be negatives again and again
             without ever being a target.
-        negatives: K; BCE takes 1 per position whatever K is, as SASRec does.
+        negatives: K; BCE and BPR take 1 per position whatever K is, as SASRec does.
         log_q: correct sampled softmax for the chance of an item to be drawn.
         calibration: t of gBCE.
     """
@@ -75,10 +77,14 @@ def make_objective(
         return lambda model, batch, draws: _sampled(
             model, batch, draws, training, catalogue, negatives, ratio
         )
+    if name == "bpr":
+        return lambda model, batch, draws: _against_own(
+            model, batch, draws, training, catalogue, 1, pairwise_loss
+        )
     count = 1 if name == "bce" else negatives
     beta = 1.0 if name == "bce" else gbce_beta(num_items, negatives, calibration)
-    return lambda model, batch, draws: _binary(
-        model, batch, draws, training, catalogue, count, beta
+    return lambda model, batch, draws: _against_own(
+        model, batch, draws, training, catalogue, count, partial(binary_loss, beta=beta)
     )
 
 
@@ -108,14 +114,14 @@ def _sampled(
     )
 
 
-def _binary(
+def _against_own(
     model: Recommender,
     batch: Batch,
     draws: Draws,
     training: Sequences,
     catalogue: np.ndarray,
     count: int,
-    beta: float,
+    loss: Callable[[Tensor, Tensor, Tensor], Tensor],
 ) -> Tensor:
     rows = [
         sampled_negatives(
@@ -130,7 +136,7 @@ def _binary(
     targets = batch.targets[batch.targets > 0]
     needed = np.unique(np.concatenate([batch.items.ravel(), targets, negatives.ravel()]))
     states, vectors, place = _forward(model, batch, draws, needed)
-    return binary_loss(states, vectors[place(targets)], vectors[place(negatives)], beta=beta)
+    return loss(states, vectors[place(targets)], vectors[place(negatives)])
 
 
 def _forward(
@@ -150,7 +156,7 @@ def _forward(
     table = model.look_up(torch.from_numpy(needed).to(device), unknown)
     lengths = torch.from_numpy(batch.lengths).to(device)
     keep = None if draws.keep is None else draws.keep.to(device)
-    times = () if batch.times is None else (torch.from_numpy(batch.times).to(device),)
-    states, _ = model.encode(table, place(batch.items), lengths, keep, *times)
+    times = None if batch.times is None else torch.from_numpy(batch.times).to(device)
+    states, _ = model.encode_for(batch.users, table, place(batch.items), lengths, keep, times)
     is_asked = torch.from_numpy(batch.targets > 0).to(device)
     return states[is_asked], model.output_vectors(table), place

@@ -98,6 +98,29 @@ def test_a_turn_that_is_asked_for_again_gives_the_same_bytes(desk, changes):
     assert client.private[2] == digest
 
 
+MF = {"model.name": "bpr-mf", "loss.name": "bpr", "local.learning-rate": 0.05}
+
+
+def test_rows_of_a_partitions_users_are_trained_and_asked_where_they_stay(desk):
+    first, second = desk(MF, partition=0), desk(MF, partition=1)
+    weights, done = first.train(1, accepted=0)
+    second.train(1, accepted=0)
+    assert set(weights) == {"rows", "bias"}
+    # Twelve targets of the newest window at most; a user's first event is one of them.
+    lengths = first.holding.dataset.sequences.lengths()[first.holding.users] - 2
+    assert done.targets == lengths.clip(max=12).sum()
+    for client in (first, second):
+        rows = client.memory.read(1, client.private[1])["parameter/user_rows"]
+        assert rows.shape == (len(client.holding.users), 8)
+    ranks, personal = first.evaluate(accepted=1, weights=weights)
+    assert personal is None  # with its users' rows it is the model, not one beside it
+    assert not np.array_equal(ranks.ranks["full"], first.evaluate(weights=weights)[0].ranks["full"])
+    # What is not loaded for this client's users must not be another's, whose model was built last.
+    second.evaluate(accepted=1, weights=weights)
+    again = first.evaluate(accepted=1, weights=weights)[0]
+    np.testing.assert_array_equal(again.ranks["full"], ranks.ranks["full"])
+
+
 KILLED = """
 import os, runpy, signal
 from fedrec.config_keys import read_config
@@ -233,7 +256,7 @@ def test_scorers_by_name(desk):
     # All counts are equal: everybody's item is in the middle of all that was not seen.
     candidates = client.evaluate("popularity")[0].num_candidates
     np.testing.assert_array_equal(popularity, (candidates + 1) / 2)
-    with pytest.raises(ConfigError, match="scorer must be model, popularity or best-possible"):
+    with pytest.raises(ConfigError, match="scorer must be model or one of popularity, item-knn"):
         client.evaluate("oracle")
 
 

@@ -16,7 +16,7 @@ from fedrec.training.cohort_plan import CohortPlan
 from fedrec.training.dropout import keep_factors
 
 NUM_ITEMS = 40
-LOSSES = ["bce", "gbce", "sampled-softmax", "softmax"]
+LOSSES = ["bce", "gbce", "bpr", "sampled-softmax", "softmax"]
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-10}
 
 
@@ -98,10 +98,12 @@ def loss_of_one(model, windows, history, plan, loss, user, round, step):
         ratio = np.log(NUM_ITEMS / loss.negatives)
         candidates = torch.cat([positive, scores[:, drawn] + ratio], dim=1)
         return functional.cross_entropy(candidates, torch.zeros(total, dtype=torch.long))
-    count = 1 if loss.name == "bce" else loss.negatives
+    count = 1 if loss.name in ("bce", "bpr") else loss.negatives
     stream = generator(7, "negatives", round, step, user)
     drawn = sampled_negatives(stream, history_mask([history], NUM_ITEMS), total, count)[0]
     negative = scores.gather(1, torch.from_numpy(drawn))
+    if loss.name == "bpr":
+        return functional.softplus(negative - positive).sum() / total
     beta = 1.0 if loss.name == "bce" else gbce_beta(NUM_ITEMS, loss.negatives, 0.75)
     return (
         beta * functional.softplus(-positive).sum() + functional.softplus(negative).sum()

@@ -94,7 +94,7 @@ def test_another_seed_or_partition_walks_another_path(make_tiny, twelve_training
     assert differs(one, trained(make_tiny(), twelve_training, CALM, **other)[0])
 
 
-@pytest.mark.parametrize("loss", ["sampled-softmax", "softmax", "bce", "gbce"])
+@pytest.mark.parametrize("loss", ["sampled-softmax", "softmax", "bce", "gbce", "bpr"])
 def test_fault_35_training_never_reads_the_last_two_events(make_tiny, twelve_users, loss):
     items = twelve_users.items.copy()
     ends = twelve_users.offsets[1:]

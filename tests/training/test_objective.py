@@ -9,7 +9,7 @@ from fedrec.training.batches import collate
 from fedrec.training.objective import Draws, make_objective
 
 NUM_ITEMS = 40
-LOSSES = ["sampled-softmax", "softmax", "bce", "gbce"]
+LOSSES = ["sampled-softmax", "softmax", "bce", "gbce", "bpr"]
 
 
 def made(name, training, negatives=10, log_q=True):

@@ -48,7 +48,7 @@ def test_windows_of_a_user_take_its_masks_one_behind_the_other():
     assert torch.equal(apart[:, 1:2, :2], keep_factors(np.array([5]), np.array([2]), **how))
 
 
-@pytest.mark.parametrize("name", ["sampled-softmax", "softmax", "bce", "gbce"])
+@pytest.mark.parametrize("name", ["sampled-softmax", "softmax", "bce", "gbce", "bpr"])
 @pytest.mark.parametrize("windows", [0, 1, 2])
 def test_a_batch_of_users_is_the_mean_over_a_cohort_of_them(make_tiny, windows, name):
     model, training = shaken(make_tiny()), histories(9, 35, 21, 12, 2)

@@ -1,0 +1,114 @@
+"""BPR-MF, and FedMF when it is federated: a row for each user, a row and a bias for each item.
+
+Rendle et al., UAI 2009: a user prefers what they had to what they did not have, and matrix
+factorisation scores both. A user is a set here: order and time say nothing. In a federation the
+rows of items travel and those of users stay with the client that holds them (FedMF: Chai et al.,
+IEEE Intelligent Systems 2021), so that no gradient of a user's row ever leaves.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from fedrec.errors import ConfigError, DataError
+from fedrec.models.recommender import ItemTable, Recommender
+from fedrec.randomness import generator
+
+
+class BPRMF(Recommender):
+    """Matrix factorisation of the users that are held here.
+
+    Args:
+        rows: (V + 1, D) initial item rows.
+        user_rows: (U, D) initial rows of the users held here.
+        users: (U,) their global numbers, ascending.
+    """
+
+    def __init__(self, rows: Tensor, user_rows: Tensor, users: np.ndarray) -> None:
+        super().__init__()
+        self.rows = nn.Parameter(rows.clone())
+        self.bias = nn.Parameter(torch.zeros(len(rows), 1))
+        self.user_rows = nn.Parameter(user_rows.clone())
+        self._users = users
+
+    @property
+    def view_names(self) -> tuple[str, ...]:
+        """The one view there is."""
+        return ("identity",)
+
+    @property
+    def num_dropout_sites(self) -> int:
+        """None: what regularises it is ``local.weight-decay``."""
+        return 0
+
+    @property
+    def item_arrays(self) -> tuple[str, ...]:
+        """Rows and biases."""
+        return ("rows", "bias")
+
+    @property
+    def user_arrays(self) -> tuple[str, ...]:
+        """The rows of users."""
+        return ("user_rows",)
+
+    def look_up(self, items: Tensor, unknown: Tensor | None = None) -> ItemTable:
+        """Row and bias (K, 1, D + 1) of items (K,); without another view, none can be unknown."""
+        table = torch.cat([self.rows, self.bias], dim=1).index_select(0, items)
+        return ItemTable(table.unsqueeze(1), torch.zeros_like(table[:, 0]))
+
+    def output_vectors(self, table: ItemTable) -> Tensor:
+        """Rows with their biases behind them (K, D + 1)."""
+        return table.views[:, 0]
+
+    def encode(
+        self,
+        table: ItemTable,
+        places: Tensor,
+        lengths: Tensor,
+        keep: Tensor | None = None,
+        times: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Refused: a sequence without its user says nothing here."""
+        raise ConfigError(
+            "model.name = 'bpr-mf' scores for users whose rows it was trained with, not for a "
+            "sequence of items; choose a model that reads sequences, such as 'sasrec'"
+        )
+
+    def encode_for(
+        self,
+        users: np.ndarray | None,
+        table: ItemTable,
+        places: Tensor,
+        lengths: Tensor,
+        keep: Tensor | None = None,
+        times: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """The user's row with a 1 for the items' biases (B, L, D + 1), the same at each position.
+
+        Raises:
+            DataError: a user who is not held here.
+        """
+        if users is None:
+            return self.encode(table, places, lengths)
+        place = np.searchsorted(self._users, users).clip(max=len(self._users) - 1)
+        if (self._users[place] != users).any():
+            raise DataError("model.name = 'bpr-mf' was asked for a user whose row is not here")
+        rows = self.user_rows[torch.from_numpy(place).to(self.user_rows.device)]
+        states = torch.cat([rows, torch.ones_like(rows[:, :1])], dim=1)
+        shape = (*places.shape, states.shape[1])
+        return states.unsqueeze(1).expand(shape), torch.ones_like(states[:, :1, None]).expand(
+            *places.shape, 1
+        )
+
+
+def initial_user_rows(users: np.ndarray, width: int, *, std: float, seed: int) -> Tensor:
+    """(U, D) rows of users, by the seed and the user's number alone: partitions agree on them.
+
+    Args:
+        users: (U,) global numbers.
+        width: D.
+        std: standard deviation of each component.
+        seed: of the run.
+    """
+    drawn = generator(seed, "user rows").standard_normal((int(users.max(initial=-1)) + 1, width))
+    return torch.from_numpy((drawn[users] * std).astype(np.float32))
