@@ -113,3 +113,27 @@ def sampled_negatives(
         places = columns[rows == row]
         drawn[row, places] = rng.choice(unseen, size=len(places))
     return drawn.reshape(len(seen), length, count)
+
+
+def own_negatives(
+    rng: np.random.Generator,
+    history: NDArray[np.integer],
+    catalogue: NDArray[np.int64],
+    length: int,
+    count: int,
+) -> NDArray[np.int64]:
+    """Negatives (L, K) of one user's positions, from what the user may be offered.
+
+    Args:
+        rng: stream of this user, round and step.
+        history: (n,) the training part, all of it in the catalogue; padding (item 0) is ignored.
+        catalogue: (C,) items, ascending.
+        length: L.
+        count: K.
+
+    Raises:
+        ConfigError: as ``sampled_negatives``.
+    """
+    places = np.searchsorted(catalogue, history[history > 0]) + 1
+    seen = history_mask([places], len(catalogue))
+    return np.asarray(catalogue[sampled_negatives(rng, seen, length, count)[0] - 1])

@@ -79,7 +79,9 @@ def catalogue_gates(model: Recommender, num_items: int) -> Sums:
         first = torch.ones_like(items)
         with torch.inference_mode():
             table = model.look_up(items)
-            weights = model.encode(table, (items - start)[:, None], first)[1]
+            # No time has to do with what the views weigh.
+            times = (first.new_zeros(len(items), 3),) if model.needs_times else ()
+            weights = model.encode(table, (items - start)[:, None], first, None, *times)[1]
         ones = first.cpu().numpy()
         frequency = table.frequency.cpu().numpy()[:, None]
         found = gate_sums(weights.cpu().numpy(), frequency=frequency, lengths=ones, histories=ones)

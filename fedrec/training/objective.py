@@ -9,11 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fedrec.data.negatives import (
-    history_mask,
-    sampled_negatives,
-    shared_negatives,
-)
+from fedrec.data.negatives import own_negatives, shared_negatives
 from fedrec.data.sequences import Sequences
 from fedrec.models.losses import (
     binary_loss,
@@ -124,15 +120,16 @@ def _against_own(
     loss: Callable[[Tensor, Tensor, Tensor], Tensor],
 ) -> Tensor:
     rows = [
-        sampled_negatives(
+        own_negatives(
             generator(draws.seed, "negatives", draws.round, draws.step, user),
-            history_mask([np.searchsorted(catalogue, training.of(user)) + 1], len(catalogue)),
+            training.of(user),
+            catalogue,
             total,
             count,
-        )[0]
+        )
         for user, total in batch.targets_of.items()
     ]
-    negatives = catalogue[np.concatenate(rows) - 1]
+    negatives = np.concatenate(rows)
     targets = batch.targets[batch.targets > 0]
     needed = np.unique(np.concatenate([batch.items.ravel(), targets, negatives.ravel()]))
     states, vectors, place = _forward(model, batch, draws, needed)

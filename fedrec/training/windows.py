@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fedrec.data.negatives import history_mask, sampled_negatives
+from fedrec.data.negatives import own_negatives
 from fedrec.randomness import generator
 from fedrec.training.dropout import keep_factors
 
@@ -110,9 +110,8 @@ def user_steps(
     *,
     steps: int,
     batch_size: int,
-    own_negatives: int,
-    num_items: int,
-    cold: Sequence[int] = (),
+    num_negatives: int,
+    catalogue: Ints,
     num_sites: int,
     width: int,
     dropout: float,
@@ -128,18 +127,14 @@ def user_steps(
         windows: of the user.
         steps: how many.
         batch_size: windows a step; 0 for all.
-        own_negatives: K drawn for each target; 0 for none.
-        num_items: V.
-        cold: items that are never drawn.
+        num_negatives: K drawn for each target; 0 for none.
+        catalogue: (C,) items that they are drawn from, ascending.
         num_sites: dropout masks of one forward pass.
         width: D.
         dropout: p.
         seed: of the run.
         round: from 1.
     """
-    seen = history_mask([windows.history], num_items) if own_negatives else None
-    if seen is not None and cold:
-        seen[:, list(cold)] = True
     made: list[UserStep] = []
     for step in range(steps):
         chosen = windows_in_step(windows, batch_size, seed=seed, round=round, step=step)
@@ -153,9 +148,9 @@ def user_steps(
             items = windows.history[places].astype(np.int64)
             targets = windows.history[places + 1].astype(np.int64)
         negatives = keep = None
-        if seen is not None:
+        if num_negatives:
             stream = generator(seed, "negatives", round, step, windows.user)
-            negatives = sampled_negatives(stream, seen, len(items), own_negatives)[0]
+            negatives = own_negatives(stream, windows.history, catalogue, len(items), num_negatives)
         if dropout > 0:
             factors = keep_factors(
                 np.array([windows.user]),

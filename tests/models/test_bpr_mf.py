@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from fedrec.data.scenarios import Seen
 from fedrec.data.sequences import Sequences
 from fedrec.errors import ConfigError, DataError
 from fedrec.evaluation.model_scorer import model_scorer
@@ -30,7 +31,7 @@ def test_a_score_is_the_product_of_two_rows_plus_the_items_bias(model):
     found = score([np.array([1]), np.array([2, 1])], np.array([5, 2]))
     # User 5: (0, 2).(1, 2) + .5 and (0, 2).(3, -1) - .5; user 2: (1, 1).(1, 2) + .5, ...
     np.testing.assert_array_equal(found.scores[:, 1:], [[4.5, -2.5], [3.5, 1.5]])
-    np.testing.assert_array_equal(found.gates, [[1], [1]])
+    np.testing.assert_array_equal(found.gates.sum(axis=1), [[3, 3]] * 3)  # positions, their weight
 
 
 def test_whom_it_does_not_know_it_does_not_score(model):
@@ -63,21 +64,27 @@ def test_bpr_by_hand():
 def test_a_users_first_event_is_a_target_like_all_others(small_config):
     training = Sequences(np.array([3, 1, 2], dtype=np.int32), np.array([0, 2, 3]))
     config = small_config({"model.name": "bpr-mf", "loss.name": "bpr"})
-    found = followed(config, training)
+    found = followed(config, Seen(training)).training
     np.testing.assert_array_equal(found.items, [0, 3, 1, 0, 2])
     np.testing.assert_array_equal(found.offsets, [0, 3, 5])
-    assert followed(small_config(), training) is training
+    assert followed(small_config(), Seen(training)).training is training
 
 
 def test_a_step_of_sgd_is_rendles_update(small_config):
     config = small_config({"model.name": "bpr-mf", "loss.name": "bpr"})
-    training = followed(config, Sequences(np.array([1, 2], dtype=np.int32), np.array([0, 2])))
+    whole = Sequences(np.array([1, 2], dtype=np.int32), np.array([0, 2]))
+    training = followed(config, Seen(whole)).training
     rows = torch.from_numpy(np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32))
     rows[0] = 0
     own = torch.from_numpy(np.random.default_rng(1).normal(size=(1, 3)).astype(np.float32))
     model = BPRMF(rows, own, np.array([0]))
     objective = make_objective(
-        "bpr", training=training, num_items=3, negatives=9, log_q=True, calibration=0.75
+        "bpr",
+        training=training,
+        catalogue=np.arange(1, 4),
+        negatives=9,
+        log_q=True,
+        calibration=0.75,
     )
     plan = Plan(epochs=1, steps=0, batch_size=1, max_length=5, dropout=0.5, identity_dropout=0.0)
     optimizer = make_optimizer(model, "sgd", learning_rate=0.1, beta_2=0.9, weight_decay=0.0)

@@ -115,7 +115,7 @@ def test_the_next_item_is_asked_for_behind_the_last(make_tiny, settings):
     asked = states_of(model, [[3, 9, 27, 0], [5, 0, 0, 0]], [4, 2])
     states = torch.stack([asked[0, 3], asked[1, 1]])
     torch.testing.assert_close(scores, states @ catalogue.vectors.T, rtol=1e-5, atol=1e-5)
-    torch.testing.assert_close(weights.sum(dim=1), torch.ones(2))
+    torch.testing.assert_close(weights.sum(dim=-1), torch.ones(2, 3))
 
 
 def test_only_the_mask_and_the_seen_items_are_trained_by_a_hole(make_tiny):

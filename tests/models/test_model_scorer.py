@@ -77,7 +77,7 @@ def test_times_reach_the_model_up_to_the_moment_of_the_target(make_tiny, twelve_
         catalogue_of(model, NUM_ITEMS),
         torch.from_numpy(row[-5:-1].astype(np.int64))[None],
         torch.tensor([4]),
-        torch.from_numpy(when[-6:])[None],  # the event before, four items, the target
+        times=torch.from_numpy(when[-6:])[None],  # the event before, four items, the target
     )[0][0]
     others = np.setdiff1d(np.arange(1, NUM_ITEMS + 1), row)
     assert found.ranks["full"][0] == 1 + (expected[others] > expected[row[-1]]).sum()
