@@ -88,14 +88,24 @@ def house_style() -> Iterator[None]:
         yield
 
 
-def panels(rows: int, columns: int, height: float) -> tuple[Figure, list[Axes]]:
-    """An empty figure of page width and its axes, row by row; call inside `house_style`."""
+def panels(
+    rows: int, columns: int, height: float, ratios: Sequence[float] | None = None
+) -> tuple[Figure, list[Axes]]:
+    """An empty figure of page width and its axes, row by row; call inside `house_style`.
+
+    Args:
+        rows: how many.
+        columns: how many.
+        height: of the figure, in inches.
+        ratios: of the heights of the rows; equal ones when None.
+    """
     figure = Figure(
         figsize=(PAGE_WIDTH, height),
         layout=ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08, wspace=0.04),
     )
     FigureCanvasAgg(figure)
-    return figure, list(figure.subplots(rows, columns, squeeze=False).flat)
+    grid = figure.subplots(rows, columns, squeeze=False, height_ratios=ratios)
+    return figure, list(grid.flat)
 
 
 def note(axes: Axes, text: str) -> None:
