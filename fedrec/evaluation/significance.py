@@ -57,7 +57,7 @@ def sign_flip_p(differences: Floats, seed: int, *, name: str, resamples: int = R
 def _all_signs(count: int) -> Floats:
     """(2^count, count) every way to give signs: the bits of 0, 1, 2, ..."""
     numbers = np.arange(2**count)[:, None]
-    return 2.0 * (numbers >> np.arange(count) & 1) - 1.0
+    return np.where(numbers >> np.arange(count) & 1, 1.0, -1.0)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

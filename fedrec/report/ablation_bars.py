@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from fedrec.evaluation.protocols import metric_label
 from fedrec.report import style
@@ -85,6 +86,7 @@ def _draw(axes: Axes, panel: Panel, protocol: str) -> None:
     if panel.chance is not None:
         axes.axvline(panel.chance, color=style.VERMILION, linewidth=1.2, zorder=4)
         style.note(axes, f"red: chance, {short(panel.chance)}")
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
     axes.set_xlim(0, (furthest or 1.0) * 1.22)  # room for the numbers
 
 

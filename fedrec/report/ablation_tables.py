@@ -15,6 +15,8 @@ from fedrec.report.history import Record
 from fedrec.report.plain import plain
 from fedrec.report.ranked import ALL, MAIN, OTHERS, RARE
 
+GAP = 2  # columns of a terminal between two of a table
+
 
 @dataclass(frozen=True)
 class Column:
@@ -158,11 +160,14 @@ def terminal(found: Record, console: Console) -> RenderableType:
     parts: list[RenderableType] = []
     for name, group in found["groups"].items():
         names = [name_of(cell, group) for cell in group["cells"]]
-        shown = fitting(columns(group, found["protocol"]), console.width - max(map(len, names)) - 2)
+        shown = fitting(
+            columns(group, found["protocol"]), console.width - max(map(len, names)) - GAP
+        )
         table = Table(
             title=Text(f"{name}: {group['about']}", style="bold"),
             title_justify="left",
             box=SIMPLE_HEAD,
+            show_edge=False,
             padding=(0, 1, 0, 0),
         )
         table.add_column("", no_wrap=True)
@@ -171,7 +176,7 @@ def terminal(found: Record, console: Console) -> RenderableType:
         for label, cell in zip(names, group["cells"], strict=True):
             style = None if cell["against"] else "bold"
             table.add_row(Text(plain(label)), *_row(cell, shown), style=style)
-        parts.append(table)
+        parts += [table, ""]
     parts += [Text(plain(line), style="dim") for line in notes(found)]
     return Group(*parts)
 
@@ -179,7 +184,7 @@ def terminal(found: Record, console: Console) -> RenderableType:
 def fitting(shown: Sequence[Column], width: int) -> list[Column]:
     """The columns that fit into a width, those of the highest luxury left out first."""
     kept = list(shown)
-    while sum(max(len(column.header), column.width) + 1 for column in kept) > width:
+    while sum(max(len(column.header), column.width) + GAP for column in kept) > width:
         most = max(column.luxury for column in kept)
         if not most:
             break
