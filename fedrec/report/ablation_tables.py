@@ -23,7 +23,7 @@ class Column:
     """A column of a group's table.
 
     Attributes:
-        header: its name.
+        header: its name, on one line or two.
         cell: what it shows of a cell's record; nothing where there is nothing to show.
         width: of the widest value.
         luxury: columns of the highest go first where a terminal is narrow; those of 0 stay.
@@ -33,6 +33,11 @@ class Column:
     cell: Callable[[Record], str]
     width: int
     luxury: int = 0
+
+    @property
+    def room(self) -> int:
+        """Columns of a terminal that it takes."""
+        return max(self.width, *map(len, self.header.split("\n"))) + GAP
 
 
 def short(value: float, *, signed: bool = False) -> str:
@@ -58,32 +63,41 @@ def p_value(value: float | None) -> str:
 def columns(group: Record, protocol: str) -> list[Column]:
     """The columns of a group's table, behind the names of the cells."""
     what = next((cell["held back"] for cell in group["cells"] if cell.get("held back")), "")
+    main, hits = (metric_label(name, protocol).replace(" (", "\n(") for name in (MAIN, "HR@10"))
     return [
-        Column(metric_label(MAIN, protocol), lambda cell: _value(cell, ALL, MAIN), 7),
-        Column("95 %", lambda cell: _bounds(cell, ALL, MAIN), 14),
-        Column(metric_label("HR@10", protocol), lambda cell: _value(cell, ALL, "HR@10"), 5),
-        Column("HR@10: 95 %", lambda cell: _bounds(cell, ALL, "HR@10"), 14, luxury=5),
-        Column("diff.", lambda cell: _gain(cell, ALL), 6),
-        Column("95 %", lambda cell: interval(_difference(cell, ALL), signed=True), 16),
-        Column("p", lambda cell: p_value(_p(cell, "p")), 6, luxury=4),
-        Column("Holm", lambda cell: p_value(_p(cell, "p (Holm)")), 6),
+        Column(main, lambda cell: _value(cell, ALL, MAIN), 7),
+        Column("\n95 %", lambda cell: _bounds(cell, ALL, MAIN), 14, luxury=1),
+        Column(hits, lambda cell: _value(cell, ALL, "HR@10"), 6, luxury=2),
+        Column("HR@10\n95 %", lambda cell: _bounds(cell, ALL, "HR@10"), 14, luxury=6),
+        Column("diff.", lambda cell: _gain(cell, ALL), 7),
+        Column("\n95 %", lambda cell: interval(_difference(cell, ALL), signed=True), 16, luxury=1),
+        Column("p", lambda cell: p_value(_p(cell, "p")), 6, luxury=5),
+        Column("p\nHolm", lambda cell: p_value(_p(cell, "p (Holm)")), 6),
         *(_of_held_back(what) if what else ()),
-        Column("seeds", lambda cell: str(len(cell["seeds"])), 5, luxury=1),
-        Column("seconds", lambda cell: f"{cell['seconds']:,.0f}", 7, luxury=2),
-        Column("MB", _megabytes, 6, luxury=2),
+        Column("seeds", lambda cell: str(len(cell["seeds"])), 5, luxury=2),
+        Column("seconds", lambda cell: f"{cell['seconds']:,.0f}", 7, luxury=3),
+        Column("MB", _megabytes, 6, luxury=3),
     ]
 
 
 def _of_held_back(what: str) -> list[Column]:
     """Columns of a group that holds items back: on them, and on the others."""
     return [
-        Column(f"{what}: HR@10", lambda cell: _value(cell, RARE, "HR@10"), 5),
-        Column(f"{what}: 95 %", lambda cell: _bounds(cell, RARE, "HR@10"), 14, luxury=4),
-        Column("chance", lambda cell: short(cell[RARE]["chance"]) if RARE in cell else "", 6, 1),
-        Column(f"{what}: users", lambda cell: _users(cell, RARE), 6, luxury=3),
-        Column("others: NDCG@10", lambda cell: _value(cell, OTHERS, MAIN), 5, luxury=3),
-        Column("others: diff.", lambda cell: _gain(cell, OTHERS), 6, luxury=3),
+        Column(f"{what}\nHR@10", lambda cell: _value(cell, RARE, "HR@10"), 6),
+        Column(f"{what}\n95 %", lambda cell: _bounds(cell, RARE, "HR@10"), 14, luxury=4),
+        Column(f"{what}\nchance", _chance, 6, luxury=2),
+        Column(f"{what}\nusers", _users, 6, luxury=5),
+        Column("others\nNDCG@10", lambda cell: _value(cell, OTHERS, MAIN), 6, luxury=4),
+        Column("others\ndiff.", lambda cell: _gain(cell, OTHERS), 7, luxury=4),
     ]
+
+
+def _chance(cell: Record) -> str:
+    return short(cell[RARE]["chance"]) if cell.get(RARE, {}).get("users") else ""
+
+
+def _users(cell: Record) -> str:
+    return f"{cell[RARE]['users']:,}" if RARE in cell else ""
 
 
 def _metric(cell: Record, part: str, name: str) -> Mapping[str, Any]:
@@ -110,10 +124,6 @@ def _gain(cell: Record, part: str) -> str:
 
 def _p(cell: Record, which: str) -> float | None:
     return (cell.get("difference") or {}).get(which)
-
-
-def _users(cell: Record, part: str) -> str:
-    return f"{cell[part]['users']:,}" if part in cell else ""
 
 
 def _megabytes(cell: Record) -> str:
@@ -184,7 +194,7 @@ def terminal(found: Record, console: Console) -> RenderableType:
 def fitting(shown: Sequence[Column], width: int) -> list[Column]:
     """The columns that fit into a width, those of the highest luxury left out first."""
     kept = list(shown)
-    while sum(max(len(column.header), column.width) + GAP for column in kept) > width:
+    while sum(column.room for column in kept) > width:
         most = max(column.luxury for column in kept)
         if not most:
             break
@@ -217,7 +227,7 @@ def markdown(found: Record) -> str:
     for name, group in found["groups"].items():
         shown = columns(group, found["protocol"])
         lines += ["", f"## {name}: {group['about']}", ""]
-        lines += [_line(["cell", *(column.header for column in shown)])]
+        lines += [_line(["cell", *(" ".join(column.header.split()) for column in shown)])]
         lines += [_line(["---", *["---:"] * len(shown)])]
         for cell in group["cells"]:
             lines.append(_line([name_of(cell, group), *_row(cell, shown)]))

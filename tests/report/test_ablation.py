@@ -173,7 +173,8 @@ def test_everything_is_written_and_the_tables_fit_the_terminal(write_cell, ask, 
     text = console.export_text()
     assert "…" not in text
     assert "broken-seed0: failed: one line | that says why" in " ".join(text.split())
-    assert ("few-shot: HR@10" in text, "HR@10: 95 %" in text) == (width >= 100, width == 160)
+    assert [word in text for word in ("to 1.0000", "seconds")] == [width > 60, width == 160]
+    assert "few-shot" in text
     page = (tmp_path / "ablation.md").read_text()
     assert "| New | .8155 |" in page
     assert "| Broken | failed |" in page
@@ -189,7 +190,7 @@ def test_columns_are_left_out_until_the_rest_fits():
     from fedrec.report.ablation_tables import Column
 
     shown = [Column("a", str, 5), Column("b", str, 9, 2), Column("c", str, 3, 1)]
-    assert [c.header for c in fitting(shown, 23)] == ["a", "b", "c"]
+    assert [c.header for c in fitting(shown, 7 + 11 + 5)] == ["a", "b", "c"]
     assert [c.header for c in fitting(shown, 22)] == ["a", "c"]
     assert [c.header for c in fitting(shown, 11)] == ["a"]
     assert [c.header for c in fitting(shown, 1)] == ["a"]
