@@ -182,7 +182,7 @@ def test_killed_on_ray_and_called_again_it_leaves_the_bytes_of_this_process(tmp_
         "model.max-length": 8,
         "loss.negatives": 8,
         "evaluation.resamples": 20,
-        "federation.rounds": 60,
+        "federation.rounds": 40,
     }
     words = [word for key, value in sets.items() for word in ("--set", f"{key}={value}")]
     head = [sys.executable, "-m", "experiments.cli", "ablate", "synthetic", "--only", "start"]
@@ -217,7 +217,7 @@ def test_killed_on_ray_and_called_again_it_leaves_the_bytes_of_this_process(tmp_
             assert time.monotonic() < deadline
             time.sleep(0.02)
         process.send_signal(number)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=120)
         assert process.returncode == code
         assert "Traceback" not in errors
     assert errors.splitlines()[-1] == (
@@ -229,7 +229,7 @@ def test_killed_on_ray_and_called_again_it_leaves_the_bytes_of_this_process(tmp_
         time.sleep(0.1)
     for name, workers in (("ray", 2), ("here", 1)):
         process = start(name, workers)
-        _, errors = process.communicate(timeout=120)
+        _, errors = process.communicate(timeout=240)
         assert (process.returncode, errors) == (0, "")
     for name in names:
         one, other = (tmp_path / out / f"{name}-seed0" for out in ("ray", "here"))
