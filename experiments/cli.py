@@ -222,6 +222,54 @@ def reference(
 
 
 @app.command()
+def ablate(
+    source: Source = None,
+    sets: Sets = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", metavar="GROUP[,GROUP]", help="Of the grid; by default all of it."),
+    ] = None,
+    seeds: Annotated[int, typer.Option(help="How many, from 0.")] = 1,
+    central: Annotated[
+        bool, typer.Option("--central", help="Train in one place instead of federated.")
+    ] = False,
+    workers: Annotated[
+        int | None, typer.Option(help="Runs at a time; one per usable core by default.")
+    ] = None,
+    out: Annotated[str | None, typer.Option("--out", help="The folder for all its runs.")] = None,
+    report_only: Annotated[
+        bool, typer.Option("--report-only", help="Only make tables and bars of what is there.")
+    ] = False,
+) -> None:
+    """Run a preset's variants, as many at a time as there are cores, and compare them in pairs."""
+    with ending():
+        from experiments.ablation import ablate as make_runs
+        from experiments.ablation import ablation_folder
+        from experiments.ablation_progress import progress
+        from fedrec.report.ablation import write_ablation
+
+        folder, failed = ablation_folder(source, out, central=central), {}
+        if not report_only:
+            failed = make_runs(
+                source,
+                sets or (),
+                out=folder,
+                command=typed(),
+                central=central,
+                only=only or (),
+                seeds=seeds,
+                workers=workers,
+                show=lambda tasks, there: progress(tasks, there, terminal()),
+            )
+        console = terminal()
+        console.print(write_ablation(folder, console))
+        print_path("tables", folder / "ablation.md")
+        if failed:
+            typer.echo(f"error: {len(failed)} runs failed; the last lines above say why", err=True)
+            raise typer.Exit(1)
+
+
+@app.command()
 def keys() -> None:
     """List every key of a run's config with its default, as TOML."""
     from fedrec.config import Config

@@ -79,6 +79,22 @@ def ray_grid(config: Config, workers: int | None, address: str | None) -> Iterat
                 grid.close()
 
 
+@contextlib.contextmanager
+def ray_of_our_own(config: Config, num_cpus: int) -> Iterator[Any]:
+    """The module ``ray``, with a Ray on this machine; on leaving, nothing of it is left.
+
+    Args:
+        config: of what the workers will do.
+        num_cpus: of the Ray, each for a worker with one thread.
+
+    Raises:
+        ResourceError: Ray is not installed or does not start.
+    """
+    ray = _ray()
+    with _own_ray(ray, num_cpus, _worker_environment(config)):
+        yield ray
+
+
 def _ray() -> Any:
     try:
         import ray

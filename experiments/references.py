@@ -46,6 +46,7 @@ def reference(
     folder: Path,
     on_round: Callable[[dict[str, Any]], None],
     on_wait: Callable[[int, int], None] = ignore,
+    threads: int | None = None,
 ) -> Path:
     """Make a reference and leave a run folder like any other run's.
 
@@ -62,6 +63,7 @@ def reference(
         on_round: called with each line of rounds.jsonl; a round of "central" is a pass over the
             data, one of "local" a round of the federation, or with users a local step.
         on_wait: called with how many clients of "local" are done of how many.
+        threads: that "central" may use; other numbers give other sums. All usable cores if None.
 
     Raises:
         FedrecError: as any run.
@@ -92,7 +94,8 @@ def reference(
         check_fit(alone)
     else:
         prepare_data(alone)  # no negatives are drawn that could be too many
-    grid = InlineGrid(app, 1, flatten(alone), threads=usable_cores())
+    threads = threads or usable_cores()
+    grid = InlineGrid(app, 1, flatten(alone), threads=threads)
     with saying_how_to_go_on(folder):
         return serve(
             grid,
@@ -101,7 +104,7 @@ def reference(
             command=f"fedrec reference {kind} {folder / 'config.toml'}",
             on_round=on_round,
             scorer="model" if kind == "central" else kind,
-            threads=usable_cores(),
+            threads=threads,
         )
 
 

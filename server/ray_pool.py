@@ -101,6 +101,14 @@ class RayPool:
                 ray.kill(seat.actor)
                 self._seats[place] = self._new_seat()
 
+    def forget_waiting(self) -> None:
+        """Hand out no more work; what actors are at goes on."""
+        self._queue.clear()
+
+    def num_busy(self) -> int:
+        """Actors that are at a job."""
+        return sum(seat.job is not None for seat in self._seats)
+
     def greet(self) -> None:
         """Ask idle actors whether they live: one may have died since its last turn."""
         for seat in self._seats:

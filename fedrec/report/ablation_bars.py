@@ -1,0 +1,107 @@
+"""Bars of an ablation: a panel for each group, its baseline as a line through the others."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from fedrec.evaluation.protocols import metric_label
+from fedrec.report import style
+from fedrec.report.ablation_tables import short, why_none
+from fedrec.report.history import Record
+from fedrec.report.plain import plain
+from fedrec.report.ranked import ALL, MAIN, RARE
+
+BAR = 0.27  # inches that a bar takes
+FRAME = 0.95  # inches of a panel's title and axis
+COLUMNS = 2
+LEVEL = 0.05  # of a difference that is marked, after Holm's correction
+
+
+@dataclass(frozen=True)
+class Panel:
+    """What one panel shows: a metric of a group's cells over a part of the held-out items."""
+
+    title: str
+    cells: Sequence[Record]
+    metric: str
+    part: str
+    chance: float | None = None
+
+    def found(self, cell: Record) -> Record | None:
+        """The metric of a cell with its interval, if it has any."""
+        return (cell.get(self.part) or {}).get(self.metric)
+
+
+def bars(found: Record) -> style.Drawing:
+    """The main metric of every cell with its interval, and HR@10 on what a scenario holds back."""
+    panels = list(_panels(found))
+    rows = [panels[start : start + COLUMNS] for start in range(0, len(panels), COLUMNS)]
+    heights = [FRAME + BAR * max(len(panel.cells) for panel in row) for row in rows]
+    with style.house_style():
+        figure, axes = style.panels(len(rows), COLUMNS, height=sum(heights), ratios=heights)
+        for panel, own in zip(panels, axes, strict=False):
+            _draw(own, panel, found["protocol"])
+        for own in axes[len(panels) :]:
+            own.set_visible(False)
+    return style.Drawing(
+        name="ablation",
+        title="Ablation",
+        caption="Test metrics with 95 % intervals over users. The dark bar and the dashed line are "
+        f"the group's baseline; * marks a difference with p < {LEVEL} after Holm's correction.",
+        figure=figure,
+    )
+
+
+def _panels(found: Record) -> Iterator[Panel]:
+    for name, group in found["groups"].items():
+        yield Panel(name, group["cells"], MAIN, ALL)
+        held = [cell for cell in group["cells"] if cell.get(RARE, {}).get("users")]
+        if held:
+            title = f"{name}: the items held back"
+            yield Panel(title, held, "HR@10", RARE, held[0][RARE]["chance"])
+
+
+def _draw(axes: Axes, panel: Panel, protocol: str) -> None:
+    axes.set_title(plain(panel.title))
+    axes.set_xlabel(metric_label(panel.metric, protocol))
+    axes.set_yticks(range(len(panel.cells)), [plain(cell["name"]) for cell in panel.cells])
+    axes.set_ylim(len(panel.cells) - 0.4, -0.6)
+    axes.tick_params(axis="y", length=0, labelcolor=style.INK)
+    axes.grid(visible=False, axis="y")
+    furthest = panel.chance or 0.0
+    for place, cell in enumerate(panel.cells):
+        found = panel.found(cell)
+        if found is None:
+            _say(axes, 0, place, why_none(cell), style.MUTED)
+            continue
+        _bar(axes, place, found, style.BLUE if cell["against"] else style.INK)
+        mark = " *" if panel.part == ALL and _is_sure(cell) else ""
+        _say(axes, found["high"], place, short(found["value"]) + mark, style.INK)
+        furthest = max(furthest, found["high"])
+        if not cell["against"]:
+            dashes = (0, (4, 2))
+            axes.axvline(found["value"], color=style.INK, linestyle=dashes, linewidth=1.0, zorder=4)
+    if panel.chance is not None:
+        axes.axvline(panel.chance, color=style.VERMILION, linewidth=1.2, zorder=4)
+        style.note(axes, f"red: chance, {short(panel.chance)}")
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
+    axes.set_xlim(0, (furthest or 1.0) * 1.22)  # room for the numbers
+
+
+def _bar(axes: Axes, place: int, found: Record, colour: str) -> None:
+    value = found["value"]
+    whiskers = [[value - found["low"]], [found["high"] - value]]
+    axes.barh([place], [value], height=0.66, color=colour, alpha=0.45, zorder=2)
+    axes.errorbar([value], [place], xerr=whiskers, color=colour, capsize=2.5, lw=1.3, zorder=5)
+
+
+def _say(axes: Axes, x: float, y: float, text: str, colour: str) -> None:
+    axes.annotate(
+        text, (x, y), (5, 0), textcoords="offset points", va="center", fontsize=8, color=colour
+    )
+
+
+def _is_sure(cell: Record) -> bool:
+    return float((cell.get("difference") or {}).get("p (Holm)", 1.0)) < LEVEL

@@ -1,0 +1,238 @@
+"""`fedrec ablate`: equal cells are one run, a failing one stops nobody, a second call goes on."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from experiments import grid
+from experiments.ablation import ablate
+from experiments.grid import FEDERATED, chosen_groups, placed_grid
+from fedrec.config_keys import read_config
+from fedrec.errors import ConfigError
+from fedrec.evaluation.metrics import ndcg
+from fedrec.report.ablation import found
+from fedrec.report.history import read_json
+
+ROOT = Path(__file__).parent.parent.parent
+GRID = """
+[start]
+about = "what identity rows start from"
+[start.cells]
+text = { model.identity-start = "text" }
+random = { model.identity-start = "random" }
+again = { model = { identity-start = "random" }, against = "random" }
+
+[other]
+about = "cells that fail"
+[other.cells]
+"cannot be" = { model.name = "sasrec", model.private = "gate-bias" }
+"has no counts" = { reference = "popularity", federation.share-counts = false }
+"""
+
+
+@pytest.fixture
+def small_grid(tmp_path, monkeypatch):
+    path = tmp_path / "grid.toml"
+    path.write_text(GRID)
+    monkeypatch.setattr(grid, "FILE", path)
+
+
+@pytest.fixture
+def ablated(small_home, tmp_path, small_config, monkeypatch):
+    """``ablated(out, **keywords)``: what failed, and the names of the runs that were made."""
+    import server.serving
+    from fedrec.config_keys import to_toml
+
+    monkeypatch.setattr(server.serving, "write_report", lambda path: None)
+    preset = tmp_path / "small.toml"
+    preset.write_text(to_toml(small_config({"federation.rounds": 1})))
+
+    def run(out, sets=(), **keywords):
+        ended = []
+
+        @contextlib.contextmanager
+        def show(tasks, there):
+            yield lambda task, reason: ended.append(task.folder.name)
+
+        words = {"command": "fedrec ablate small", "workers": 1, "show": show}
+        return ablate(str(preset), sets, out=out, **words | keywords), ended
+
+    return run
+
+
+def test_every_cell_of_the_grid_goes_with_the_defaults_and_has_a_baseline():
+    groups = placed_grid(read_config({}), FEDERATED)
+    assert len(groups) > 10
+    for group in groups:
+        names = [cell.name for cell in group.cells]
+        assert len(set(names)) == len(names)
+        assert [cell.refused for cell in group.cells if cell.refused] == []
+        assert [cell.name for cell in group.cells if not cell.against] == [group.baseline]
+        assert {cell.against for cell in group.cells} - {""} <= set(names)
+
+
+def test_cells_of_one_config_have_one_folder_and_others_their_own():
+    groups = placed_grid(read_config({}), FEDERATED)
+    folders = {(group.name, cell.name): cell.folder for group in groups for cell in group.cells}
+    own = [("table", "on"), ("mix", "context gate"), ("views", "all three"), ("start", "text")]
+    assert {folders[name] for name in own} == {"preset"}
+    assert folders["views", "identity, content"] == folders["table", "off"] == "table-off"
+    configs = {}
+    for group in groups:
+        for cell in group.cells:
+            configs.setdefault(cell.folder, set()).add(grid._identity(read_config({}), cell))
+    assert all(len(found) == 1 for found in configs.values())
+    assert len(set.union(*configs.values())) == len(configs)
+
+
+def test_the_cell_that_the_preset_is_becomes_the_baseline():
+    base = read_config({"model.mix": "sum", "model.views": "identity,semantic"})
+    groups = {group.name: group for group in placed_grid(base, FEDERATED)}
+    assert groups["mix"].baseline == "sum"
+    assert groups["views"].baseline == "identity, semantic"
+    # The group's own word holds, whatever the preset is.
+    assert groups["table"].baseline == "off"
+    dropout = placed_grid(read_config({"model.identity-dropout": 0.4}), FEDERATED)
+    cells = next(group for group in dropout if group.name == "identity-dropout").cells
+    assert [cell.name for cell in cells] == ["preset", "0", "0.1", "0.2"]
+
+
+def test_groups_are_chosen_by_name():
+    groups = placed_grid(read_config({}), FEDERATED)
+    assert [group.name for group in chosen_groups(groups, ["start, table"])] == ["table", "start"]
+    assert chosen_groups(groups, []) == groups
+    with pytest.raises(ConfigError, match="unknown group 'tabel'; did you mean 'table'"):
+        chosen_groups(groups, ["tabel"])
+
+
+def test_runs_are_made_once_and_what_fails_stops_nobody(ablated, small_grid, tmp_path):
+    out = tmp_path / "out"
+    failed, ended = ablated(out, seeds=2)
+    made = ["preset-seed0", "start-random-seed0", "preset-seed1", "start-random-seed1"]
+    assert [name for name in ended if name not in failed] == made
+    assert set(failed) == {f"other-{name}-seed{k}" for name in WHY for k in (0, 1)}
+    for name, why in failed.items():
+        assert WHY[name[len("other-") : -len("-seed0")]] in why
+    record = found(out)
+    text, random, again = record["groups"]["start"]["cells"]
+    assert (text["seeds"], text["against"], random["against"]) == ([0, 1], "", "text")
+    assert again["per seed"] == random["per seed"]
+    assert "difference" not in again  # it is the run that it is compared with
+    for seed, value in enumerate(random["per seed"]):
+        with np.load(out / f"start-random-seed{seed}" / "ranks.npz") as arrays:
+            assert value == pytest.approx(ndcg(arrays["rank_full"], 10).mean(), abs=1e-12)
+    difference = random["all"]["NDCG@10"]["value"] - text["all"]["NDCG@10"]["value"]
+    assert random["difference"]["all"]["value"] == pytest.approx(difference, abs=1e-12)
+    assert record["groups"]["other"]["cells"][1]["missing"]["1"].startswith("failed: model.private")
+    # Nothing of that is done again but what failed and might not any more; the rest is kept.
+    assert ablated(out, seeds=1, only=["start"]) == ({}, [])
+    assert found(out) == record
+    with pytest.raises(ConfigError, match="holds the federated ablation of "):
+        ablated(out, ["model.width=4"])
+    about = read_json(out / "preset-seed0" / "run.json")
+    (out / "preset-seed0" / "run.json").write_text(json.dumps(about | {"code": "other"}))
+    with pytest.raises(ConfigError, match="preset-seed0 holds a run of another config or other"):
+        ablated(out)
+
+
+WHY = {
+    "cannot-be": "model.private needs a gate",
+    "has-no-counts": "popularity needs training counts",
+}
+
+
+def test_a_central_cell_is_the_central_reference_with_one_thread(ablated, small_grid, tmp_path):
+    failed, _ = ablated(tmp_path / "out", central=True, only=["start"])
+    about = read_json(tmp_path / "out" / "preset-seed0" / "run.json")
+    assert (failed, about["engine"], len(about["partitions"])) == ({}, "in one place (central)", 1)
+    assert ablated(tmp_path / "out", central=True, only=["start"]) == ({}, [])
+    assert found(tmp_path / "out")["groups"]["start"]["cells"][0]["client_megabytes"] is None
+
+
+@pytest.mark.parametrize(
+    ("sets", "keywords", "message"),
+    [
+        ((), {"seeds": 0}, "--seeds must be 1 or more, got 0"),
+        ((), {"workers": 0}, "--workers must be 1 or more, got 0"),
+        (["seed=3"], {}, "--set seed=... contradicts --seeds"),
+    ],
+)
+def test_options_that_cannot_be_are_refused(ablated, tmp_path, sets, keywords, message):
+    with pytest.raises(ConfigError, match=message):
+        ablated(tmp_path / "out", sets, **keywords)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_killed_on_ray_and_called_again_it_leaves_the_bytes_of_this_process(tmp_path, scratch):
+    sets = {
+        "data.source": "synthetic:users=40,items=60",
+        "semantics.encoder": "hashed",
+        "semantics.width": 8,
+        "model.width": 8,
+        "model.hidden": 8,
+        "model.max-length": 8,
+        "loss.negatives": 8,
+        "evaluation.resamples": 20,
+        "federation.rounds": 40,
+    }
+    words = [word for key, value in sets.items() for word in ("--set", f"{key}={value}")]
+    head = [sys.executable, "-m", "experiments.cli", "ablate", "synthetic", "--only", "start"]
+    values = {
+        "FEDREC_HOME": str(tmp_path / "home"),
+        "TMPDIR": str(scratch),
+        "PYTHONPATH": str(ROOT),
+    }
+
+    def start(name: str, workers: int) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [*head, *words, "--workers", str(workers), "--out", str(tmp_path / name)],
+            cwd=tmp_path,
+            env=os.environ | values,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def rounds(name: str) -> int:
+        path = tmp_path / "ray" / f"{name}-seed0" / "rounds.jsonl"
+        return path.read_text().count("\n") if path.exists() else 0
+
+    names = ("preset", "start-random")
+    for number, code in ((signal.SIGKILL, -9), (signal.SIGINT, 130)):
+        process = start("ray", 2)
+        reached = {name: rounds(name) for name in names}
+        deadline = time.monotonic() + 120
+        while not all(rounds(name) > reached[name] + 7 for name in names):
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=120)
+        assert process.returncode == code
+        assert "Traceback" not in errors
+    assert errors.splitlines()[-1] == (
+        "error: interrupted; the same command goes on with the runs that are left"
+    )
+    deadline = time.monotonic() + 30
+    while list(scratch.glob("fedrec-*")):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    for name, workers in (("ray", 2), ("here", 1)):
+        process = start(name, workers)
+        _, errors = process.communicate(timeout=240)
+        assert (process.returncode, errors) == (0, "")
+    for name in names:
+        one, other = (tmp_path / out / f"{name}-seed0" for out in ("ray", "here"))
+        assert read_json(one / "run.json")["resumed"], "it was not killed in time"
+        for file in ("model.safetensors", "ranks.npz"):
+            assert (one / file).read_bytes() == (other / file).read_bytes()

@@ -1,0 +1,206 @@
+"""The tables and bars of an ablation: numbers by hand, from folders alone."""
+
+import io
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from fedrec.errors import DataError
+from fedrec.evaluation.significance import sign_flip_p
+from fedrec.report.ablation import CELLS_FILE, found, write_ablation
+from fedrec.report.ablation_tables import fitting, short
+from fedrec.report.history import append_round, read_json, write_csv, write_json
+
+FIRST, SECOND = 1.0, 1 / np.log2(3)  # NDCG of the first two ranks
+
+
+@pytest.fixture
+def write_cell(tmp_path):
+    """``write_cell(name, seed, {person: (target, rank)})`` leaves a complete run."""
+
+    def write(name, seed, ranks, *, source="/data/events.csv", scenario="", status="done"):
+        folder = tmp_path / f"{name}-seed{seed}"
+        folder.mkdir()
+        values = np.array([rank for _, rank in ranks.values()], dtype=np.float64)
+        columns = {
+            "original_id": list(ranks),
+            "events": np.full(len(ranks), 5),
+            "target": np.array([target for target, _ in ranks.values()]),
+            "rank": values,
+            "HR@10": (values <= 10).astype(int),
+            "NDCG@10": values,  # never read: it follows from the rank
+        }
+        write_csv(folder / "users.csv", columns)
+        items = {"item": np.arange(1, 21), "training_events": np.arange(20)}
+        write_csv(folder / "items.csv", items)
+        text = f'[data]\nsource = "{source}"\n[scenario]\n{scenario}\n'
+        (folder / "config.toml").write_text(text)
+        append_round(folder / "rounds.jsonl", {"round": 1, "client_megabytes": 3.0 + seed})
+        write_json(folder / "metrics.json", {"protocol": "full"})
+        about = {"format": 1, "status": status, "engine": "inline", "seconds": 10.0 * (seed + 1)}
+        about |= {"data": {"name": "own", "users": len(ranks), "items": 20, "events": 99}}
+        write_json(
+            folder / "run.json",
+            about | {"machine": {"cores": 2}, "versions": {"torch": "2"}, "code": "abcdef"},
+        )
+
+    return write
+
+
+@pytest.fixture
+def ask(tmp_path):
+    """``ask({cell: the one it is compared with}, seeds)`` writes what an ablation is about."""
+
+    def write(cells, seeds=1, failed=None, **groups):
+        listed = {"main": cells} | groups
+        write_json(
+            tmp_path / CELLS_FILE,
+            {
+                "preset": "own",
+                "sets": [],
+                "kind": "federated",
+                "commands": ["fedrec ablate own"],
+                "failed": failed or {},
+                "groups": {
+                    name: {
+                        "about": "which is better",
+                        "seeds": seeds,
+                        "cells": [
+                            {
+                                "name": cell,
+                                "folder": cell.lower(),
+                                "kind": "federated",
+                                "changes": {},
+                                "against": against,
+                            }
+                            for cell, against in each.items()
+                        ],
+                    }
+                    for name, each in listed.items()
+                },
+            },
+        )
+        return {cell["name"]: cell for cell in found(tmp_path)["groups"]["main"]["cells"]}
+
+    return write
+
+
+def test_a_user_counts_once_with_the_mean_of_its_seeds(write_cell, ask):
+    write_cell("base", 0, {"a": (1, 1), "b": (2, 50)})
+    write_cell("base", 1, {"a": (1, 2), "b": (2, 1)})
+    base = ask({"Base": ""}, seeds=2)["Base"]
+    assert base["all"]["users"] == 2
+    assert base["all"]["NDCG@10"]["value"] == pytest.approx((FIRST + SECOND + 0 + FIRST) / 4)
+    # Resampling two users: both the one, or both the other, or one of each.
+    low, high = sorted([(FIRST + SECOND) / 2, FIRST / 2])
+    bounds = base["all"]["NDCG@10"]["low"], base["all"]["NDCG@10"]["high"]
+    assert bounds == pytest.approx((low, high))
+    assert base["per seed"] == pytest.approx([FIRST / 2, (SECOND + FIRST) / 2])
+    assert (base["seconds"], base["client_megabytes"]) == (15.0, 3.5)
+
+
+def test_generated_users_are_others_in_every_seed(write_cell, ask):
+    for seed in (0, 1):
+        write_cell("base", seed, {"a": (1, 1), "b": (2, 50)}, source="synthetic:users=2")
+    assert ask({"Base": ""}, seeds=2)["Base"]["all"]["users"] == 4
+
+
+def test_a_difference_is_paired_by_user_and_target_over_the_seeds_of_both(write_cell, ask):
+    write_cell("base", 0, {"a": (1, 2), "b": (2, 1), "c": (3, 1), "d": (4, 50)})
+    write_cell("base", 1, {"a": (1, 1), "b": (2, 1), "c": (3, 1), "d": (4, 1)})
+    # Others first, c has another target, e is nobody there.
+    write_cell("new", 0, {"d": (4, 1), "a": (1, 1), "c": (9, 50), "e": (5, 1), "b": (2, 1)})
+    new = ask({"Base": "", "New": "Base"}, seeds=2)["New"]
+    values = np.array([1.0, FIRST - SECOND, 0.0])  # d, a, b
+    assert new["difference"]["seeds"] == [0]
+    assert new["difference"]["all"]["users"] == 3
+    assert new["difference"]["all"]["value"] == pytest.approx(values.mean())
+    assert new["difference"]["p"] == sign_flip_p(values, 0, name="New") == 2 / 4
+    assert new["missing"] == {"1": "not run yet"}
+
+
+def test_a_comparison_that_stands_twice_is_corrected_once(write_cell, ask, tmp_path):
+    people = [f"u{n}" for n in range(40)]
+    rng = np.random.default_rng(0)
+    for name, most in (("base", 30), ("new", 5), ("old", 20)):
+        write_cell(name, 0, {p: (1, int(rng.integers(1, most))) for p in people})
+    cells = {"Base": "", "New": "Base", "Old": "Base"}
+    found_here = ask(cells, again={"Base": "", "New": "Base"})
+    p = {name: found_here[name]["difference"]["p"] for name in ("New", "Old")}
+    assert p["New"] < 0.01 < p["Old"]
+    assert found_here["New"]["difference"]["p (Holm)"] == 2 * p["New"]
+    assert found_here["Old"]["difference"]["p (Holm)"] == p["Old"]
+    again = found(tmp_path)["groups"]["again"]["cells"][1]["difference"]
+    assert again["p (Holm)"] == 2 * p["New"]
+
+
+def test_items_held_back_are_told_from_the_others(write_cell, ask):
+    # Item 1 has no training event, item 2 has one, and so on.
+    cold = "cold-items = 0.1"
+    write_cell("base", 0, {"a": (1, 50), "b": (1, 60), "c": (7, 1)}, scenario=cold)
+    write_cell("new", 0, {"a": (1, 1), "b": (1, 60), "c": (7, 2)}, scenario=cold)
+    write_cell("none", 0, {"a": (1, 2), "b": (1, 1), "c": (7, 1)})
+    cells = ask({"Base": "", "New": "Base", "None": "New"})
+    new = cells["New"]
+    assert (new["held back"], new["rare"]["users"], new["others"]["users"]) == ("cold", 2, 1)
+    assert new["rare"]["HR@10"]["value"] == 0.5
+    assert new["rare"]["chance"] == 10 / 20
+    assert new["others"]["NDCG@10"]["value"] == pytest.approx(SECOND)
+    assert new["difference"]["rare"]["value"] == 0.5
+    assert new["difference"]["others"]["value"] == pytest.approx(SECOND - FIRST)
+    # A run that holds nothing back is compared on what the other holds back.
+    assert cells["None"]["difference"]["others"]["value"] == pytest.approx(FIRST - SECOND)
+    assert "rare" not in cells["None"]
+
+
+def test_few_shot_items_have_few_training_events(write_cell, ask):
+    few = "few-shot-items = 0.1\nfew-shot-events = 3"
+    write_cell("base", 0, {"a": (4, 1), "b": (5, 60)}, scenario=few)  # 3 and 4 training events
+    base = ask({"Base": ""})["Base"]
+    assert (base["held back"], base["rare"]["users"]) == ("few-shot", 1)
+
+
+@pytest.mark.parametrize("width", [60, 100, 160])
+def test_everything_is_written_and_the_tables_fit_the_terminal(write_cell, ask, tmp_path, width):
+    few = "few-shot-items = 0.1\nfew-shot-events = 3"
+    write_cell("base", 0, {"a": (4, 1), "b": (5, 60)}, scenario=few)
+    write_cell("new", 0, {"a": (4, 2), "b": (5, 1)}, scenario=few, status="degraded")
+    cells = {"Base": "", "New": "Base", "Broken": "Base", "Later": "New"}
+    ask(cells, failed={"broken-seed0": "one line | that says why"})
+    console = Console(width=width, record=True, file=io.StringIO())
+    console.print(write_ablation(tmp_path, console))
+    text = console.export_text()
+    assert "…" not in text
+    assert "broken-seed0: failed: one line | that says why" in " ".join(text.split())
+    assert [word in text for word in ("to 1.0000", "seconds")] == [width > 60, width == 160]
+    assert "few-shot" in text
+    page = (tmp_path / "ablation.md").read_text()
+    assert "| New | .8155 |" in page
+    assert "| Broken | failed |" in page
+    assert "| Later (to New) | not run |" in page
+    assert "- new-seed0: degraded" in page
+    assert "fedrec ablate own\n```" in page
+    assert read_json(tmp_path / "ablation.json") == found(tmp_path)
+    assert (tmp_path / "ablation.svg").read_bytes().startswith(b"<?xml")
+    assert (tmp_path / "ablation.png").stat().st_size > 10_000
+
+
+def test_columns_are_left_out_until_the_rest_fits():
+    from fedrec.report.ablation_tables import Column
+
+    shown = [Column("a", str, 5), Column("b", str, 9, 2), Column("c", str, 3, 1)]
+    assert [c.header for c in fitting(shown, 7 + 11 + 5)] == ["a", "b", "c"]
+    assert [c.header for c in fitting(shown, 22)] == ["a", "c"]
+    assert [c.header for c in fitting(shown, 11)] == ["a"]
+    assert [c.header for c in fitting(shown, 1)] == ["a"]
+
+
+def test_numbers_have_no_zero_before_the_point():
+    assert [short(v) for v in (0.1607, 1.0, 0.0, 0.99999)] == [".1607", "1.0000", ".0000", "1.0000"]
+    assert [short(v, signed=True) for v in (0.0012, -0.25)] == ["+.0012", "-.2500"]
+
+
+def test_another_folder_is_no_ablation(tmp_path):
+    with pytest.raises(DataError, match="is it the folder of a `fedrec ablate`"):
+        found(tmp_path)
