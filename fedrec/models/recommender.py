@@ -7,6 +7,9 @@ import torch
 from torch import Tensor, nn
 
 
+FOLD_ROWS = 1 << 16  # items whose views are held at once while a large catalogue is folded
+
+
 class ItemTable(NamedTuple):
     """Some items as a model sees them before a sequence mixes their views.
 
@@ -87,11 +90,34 @@ def score_next(
         items: (B, L) item numbers, padded with 0 on the right.
         lengths: (B,) real items in each row, at least 1.
     """
-    states, weights = model.encode(catalogue.table, items, lengths)
-    last = states[torch.arange(len(items), device=items.device), lengths - 1]
-    real = torch.arange(items.shape[1], device=items.device) < lengths[:, None]
-    mean_weights = (weights * real.unsqueeze(-1)).sum(dim=1) / lengths[:, None]
+    last, mean_weights = next_state(model, catalogue.table, items, lengths)
     return last @ catalogue.vectors.T, mean_weights
+
+
+def next_state(
+    model: Recommender, table: ItemTable, places: Tensor, lengths: Tensor
+) -> tuple[Tensor, Tensor]:
+    """States (B, D) that score the next item, and mean gate weights (B, N).
+
+    Args:
+        model: the recommender.
+        table: the items of the histories, or more, by row.
+        places: (B, L) rows of the table, padded with any row on the right.
+        lengths: (B,) real items in each row, at least 1.
+    """
+    states, weights = model.encode(table, places, lengths)
+    last = states[torch.arange(len(places), device=places.device), lengths - 1]
+    real = torch.arange(places.shape[1], device=places.device) < lengths[:, None]
+    return last, (weights * real.unsqueeze(-1)).sum(dim=1) / lengths[:, None]
+
+
+def folded(model: Recommender, items: Tensor) -> Tensor:
+    """One vector (K, D) for each of the items (K,), which are looked up a part at a time.
+
+    Their views, N times as large as what comes of them, are never held all at once.
+    """
+    parts = [model.output_vectors(model.look_up(part)) for part in torch.split(items, FOLD_ROWS)]
+    return torch.cat(parts)
 
 
 def device_of(model: Recommender) -> torch.device:
