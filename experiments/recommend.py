@@ -82,7 +82,8 @@ def _placed(ready: ReadyRecommender, whom: str | Sequence[str]) -> dict[str, Any
 def shown(answer: dict[str, Any]) -> Iterator[Table | Text]:
     """What the terminal shows of ``recommend``'s answer."""
     if "recommendations" in answer:
-        yield _table(_heading(answer), answer["recommendations"], "score", ".3f")
+        yield _heading(answer)
+        yield _table(answer["recommendations"], "score", ".3f")
         weights = (f"{plain(name)} {weight:.2f}" for name, weight in answer["views"].items())
         yield Text(f"Read from the history by {', '.join(weights)}.", style="dim")
     if "new" in answer:
@@ -90,8 +91,8 @@ def shown(answer: dict[str, Any]) -> Iterator[Table | Text]:
         title = Text("New: ").append(_title(new), style="bold")
         if "rank" in new:
             title.append(f", rank {new['rank']:,.10g} of {new['of']:,} for this history")
-        yield Text()
-        yield _table(title.append("\nNearest to it"), new["nearest"], "cosine", ".2f")
+        yield Text("\n").append_text(title).append("\nNearest to it:")
+        yield _table(new["nearest"], "cosine", ".2f")
 
 
 def _heading(answer: dict[str, Any]) -> Text:
@@ -104,10 +105,8 @@ def _heading(answer: dict[str, Any]) -> Text:
     return text.append(f"\nAfter {recent}" + (f" and {more:,} before" if more > 0 else ""))
 
 
-def _table(title: Text, rows: Sequence[dict[str, Any]], measure: str, form: str) -> Table:
-    table = Table(
-        title=title, title_justify="left", title_style="", box=SIMPLE_HEAD, padding=(0, 2, 0, 0)
-    )
+def _table(rows: Sequence[dict[str, Any]], measure: str, form: str) -> Table:
+    table = Table(box=SIMPLE_HEAD, padding=(0, 2, 0, 0))
     table.add_column("", justify="right", no_wrap=True)
     table.add_column("item", no_wrap=True, max_width=24)
     table.add_column("title", overflow="ellipsis", no_wrap=True)

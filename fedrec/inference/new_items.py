@@ -66,7 +66,7 @@ def described(
     names = set(catalog.genre_names())
     if foreign := sorted({name for each in items.genres for name in each} - names):
         log.warning(
-            "%d genres of new items are none of the catalogue's and are left out: %s",
+            "genres of new items that are none of the catalogue's and are left out: %d (%s)",
             len(foreign),
             ", ".join(map(repr, foreign)),
         )

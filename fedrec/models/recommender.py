@@ -6,7 +6,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-
 FOLD_ROWS = 1 << 16  # items whose views are held at once while a large catalogue is folded
 
 
