@@ -96,7 +96,9 @@ def timed(call: Call, batches: list[list[np.ndarray]]) -> list[tuple[float, floa
     return seconds
 
 
-def measure(num_items: int, device: str, threads: int, seconds: float) -> list[dict[str, Any]]:
+def measure(
+    num_items: int, device: str, threads: int, batches: list[int], seconds: float
+) -> list[dict[str, Any]]:
     """All rows of one catalogue, in this process: its peak of memory is theirs."""
     torch.set_num_threads(threads)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -105,7 +107,7 @@ def measure(num_items: int, device: str, threads: int, seconds: float) -> list[d
     held = search.bytes_held
     rows = []
     for length in LENGTHS:
-        for batch in BATCHES:
+        for batch in batches:
             stream = generator(0, "histories", num_items, length, batch)
             draw = [
                 [stream.integers(1, num_items + 1, length) for _ in range(batch)]
@@ -160,13 +162,15 @@ def main() -> None:
     """One process a catalogue and number of threads; a table and, with --out, all of it as JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES), help="items")
+    parser.add_argument("--users", type=int, nargs="+", default=list(BATCHES), help="at once")
     parser.add_argument("--seconds", type=float, default=10.0, help="for each case, at least")
     parser.add_argument("--out", type=Path, help="keep all rows as JSON")
     parser.add_argument("--one", nargs=3, metavar=("ITEMS", "DEVICE", "THREADS"), help="internal")
     given = parser.parse_args()
     if given.one:
         items, device, threads = given.one
-        print(json.dumps(measure(int(items), device, int(threads), given.seconds)))
+        rows = measure(int(items), device, int(threads), given.users, given.seconds)
+        print(json.dumps(rows))
         return
     places = [("cpu", 1)]
     if (cores := len(os.sched_getaffinity(0))) > 1:
@@ -174,10 +178,11 @@ def main() -> None:
     if torch.cuda.is_available():
         places.append(("cuda", 1))
     about = facts_of_machine() | {"load before": load()}
-    rows: list[dict[str, Any]] = []
+    rows = []
     for size in given.sizes:
         for device, threads in places:
             words = ["--one", str(size), device, str(threads), "--seconds", str(given.seconds)]
+            words += ["--users", *map(str, given.users)]
             done = subprocess.run(
                 [sys.executable, "-m", "benchmarks.inference", *words],
                 env={**os.environ, "OMP_NUM_THREADS": str(threads)},

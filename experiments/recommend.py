@@ -46,7 +46,8 @@ def recommend(
     whom = user if user is not None else [part for part in items or () if part]
     answer: dict[str, Any] = {"run": ready.name, "items": ready.catalog.num_items}
     if new is not None:
-        ready = ready.with_items(**{name: [value] for name, value in new.items()})
+        columns: dict[str, Any] = {name: [value] for name, value in new.items()}
+        ready = ready.with_items(**columns)
     if user is not None or items is not None:
         answer |= {"user": user, "history": _history(ready, whom)}
         answer["recommendations"] = _listed(ready.recommend(whom, k))
