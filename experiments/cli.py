@@ -270,6 +270,49 @@ def ablate(
 
 
 @app.command()
+def recommend(
+    run: RunFolder,
+    user: Annotated[str | None, typer.Option(help="Whom to recommend to: an original id.")] = None,
+    history: Annotated[
+        str | None, typer.Option(metavar="ID,ID,...", help="Items instead, the newest last.")
+    ] = None,
+    k: Annotated[int, typer.Option("-k", help="How many items.")] = 10,
+    new: Annotated[
+        str | None, typer.Option(metavar="TITLE", help="An item that no training has seen.")
+    ] = None,
+    new_genres: Annotated[str, typer.Option(metavar="A,B", help="Its genres.")] = "",
+    new_year: Annotated[int | None, typer.Option(help="Its year, if not in the title.")] = None,
+    new_description: Annotated[str, typer.Option(help="Its description.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+) -> None:
+    """Print the best next items of a user, and where a new item would stand."""
+    with ending():
+        import json
+
+        from experiments.recommend import recommend as recommended
+        from experiments.recommend import shown
+        from experiments.resume import run_folder
+        from fedrec.config import names_in
+        from fedrec.errors import ConfigError
+
+        if new is None and (new_genres or new_year is not None or new_description):
+            raise ConfigError("--new-genres, --new-year and --new-description need --new TITLE")
+        item = {
+            "titles": new,
+            "genres": names_in(new_genres),
+            "years": new_year,
+            "descriptions": new_description,
+        }
+        answer = recommended(run_folder(run), user, history, k, None if new is None else item)
+        if as_json:
+            typer.echo(json.dumps(answer, indent=1))
+            return
+        console = terminal()
+        for part in shown(answer):
+            console.print(part)
+
+
+@app.command()
 def keys() -> None:
     """List every key of a run's config with its default, as TOML."""
     from fedrec.config import Config

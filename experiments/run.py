@@ -65,9 +65,7 @@ def run(
     folder = run_path(config)
     check_room(folder, overwrite=config.run.overwrite, resume=config.run.resume)
     placed = dataclasses.replace(config, run=dataclasses.replace(config.run, dir=str(folder)))
-    # A module of the user's own, "package.module:name", lies where the command was typed.
-    if "" not in sys.path and str(Path.cwd()) not in sys.path:
-        sys.path.append(str(Path.cwd()))
+    see_own_modules()
 
     from fedrec.workbench import check_fit
 
@@ -88,6 +86,12 @@ def run(
             return serve(
                 grid, placed, engine=engine, command=command, on_round=on_round, on_wait=on_wait
             )
+
+
+def see_own_modules() -> None:
+    """A module of the user's own, "package.module:name", lies where the command was typed."""
+    if "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.append(str(Path.cwd()))
 
 
 @contextlib.contextmanager

@@ -1,20 +1,26 @@
 """Federated simulation for sequential recommendation.
 
-``fedrec.simulate(...)`` runs a federation, ``fedrec.load(folder)`` reads a finished one and
-``fedrec.Dataset.from_frame(frame)`` prepares events; all three are imported when first used.
+``fedrec.simulate(...)`` runs a federation, ``fedrec.load(folder)`` reads a finished one,
+``fedrec.open_recommender(folder)`` recommends with it and ``fedrec.Dataset.from_frame(frame)``
+prepares events; all are imported when first used.
 """
 
 import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fedrec.api import load, simulate
+    from fedrec.api import load, open_recommender, simulate
     from fedrec.data.store import Dataset
 
 __version__ = "0.1.0"
-__all__ = ["Dataset", "__version__", "load", "simulate"]
+__all__ = ["Dataset", "__version__", "load", "open_recommender", "simulate"]
 
-_HOMES = {"simulate": "fedrec.api", "load": "fedrec.api", "Dataset": "fedrec.data.store"}
+_HOMES = {
+    "simulate": "fedrec.api",
+    "load": "fedrec.api",
+    "open_recommender": "fedrec.api",
+    "Dataset": "fedrec.data.store",
+}
 
 
 def __getattr__(name: str) -> object:

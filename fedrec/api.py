@@ -1,4 +1,4 @@
-"""What notebooks use: run a federation, load a finished one, from Python.
+"""What notebooks use: run a federation, load a finished one, recommend with it, from Python.
 
 The one place where ``fedrec`` looks upward, to ``experiments``, inside functions only.
 """
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from fedrec.data.interactions import Interactions
     from fedrec.data.store import Dataset
+    from fedrec.inference.recommender import ReadyRecommender
 
 MEMORY_MIN_EVENTS = 0  # a Dataset was filtered when it was made: nothing more is dropped
 
@@ -92,6 +93,23 @@ def load(folder: str | Path) -> Run:
     path = Path(folder)
     is_name = not path.exists() and len(path.parts) == 1
     return read_run(home() / "runs" / path if is_name else path)
+
+
+def open_recommender(run: Run | str | Path, *, device: str = "auto") -> "ReadyRecommender":
+    """What a complete run has learned, ready to recommend to its users or for any history.
+
+    Args:
+        run: a run, its folder, or its name.
+        device: "auto" (a GPU where there is one), "cpu" or "cuda".
+
+    Raises:
+        ConfigError: the run is not complete, keeps no model, or keeps a part of it on its clients.
+        DataError: a file is missing or damaged; its data or meanings are others now.
+        ResourceError: the data, the encoder's weights or the device are not there.
+    """
+    from fedrec.inference.opening import open_run
+
+    return open_run(run if isinstance(run, Run) else load(run), device)
 
 
 def _check_experiments() -> None:

@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 
 from fedrec.config import Config, names_in
 from fedrec.data.catalog import Catalog
-from fedrec.data.store import open_catalog
+from fedrec.data.store import find_prepared, open_catalog
 from fedrec.errors import ConfigError, DataError, FedrecError, MessageError
 from fedrec.evaluation.metrics import check_cutoffs
 from fedrec.home import home
@@ -253,17 +253,14 @@ def population_of(config: Config, census: Census) -> Population:
 
 def _catalogue(data_hash: str) -> tuple[Catalog, dict[str, Any]]:
     """The catalogue of the data that the clients hold: never an interaction."""
-    for manifest_path in sorted((home() / "prepared").glob("*/manifest.json")):
-        try:
-            manifest = json.loads(manifest_path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            continue  # another dataset's folder, half-made or damaged, is not ours to judge
-        if manifest.get("data_hash") == data_hash:
-            return open_catalog(manifest_path.parent)[0], manifest
-    raise DataError(
-        f"the catalogue of the clients' data ({data_hash[:16]}) is not under "
-        f"{home() / 'prepared'}; copy manifest.json and catalog.json of their prepared folder there"
-    )
+    folder = find_prepared(data_hash, home())
+    if folder is None:
+        raise DataError(
+            f"the catalogue of the clients' data ({data_hash[:16]}) is not under "
+            f"{home() / 'prepared'}; copy manifest.json and catalog.json of their prepared folder "
+            "there"
+        )
+    return open_catalog(folder)[0], json.loads((folder / "manifest.json").read_bytes())
 
 
 def _initial_weights(config: Config, model: Recommender) -> dict[str, np.ndarray]:

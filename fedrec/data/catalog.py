@@ -53,10 +53,15 @@ class Catalog:
 
     def genre_matrix(self) -> NDArray[np.float32]:
         """Multi-hot genres, (V + 1, G) in the order of ``genre_names``; row 0 is zero."""
+        rows = self._multi_hot(self)
+        return np.concatenate([np.zeros_like(rows[:1]), rows])
+
+    def _multi_hot(self, items: "Catalog") -> NDArray[np.float32]:
+        """Genres (n, G) of other items; those that this catalogue does not have are left out."""
         column = {name: i for i, name in enumerate(self.genre_names())}
-        matrix = np.zeros((self.num_items + 1, len(column)), dtype=np.float32)
-        for item, names in enumerate(self.genres, start=1):
-            matrix[item, [column[name] for name in names]] = 1.0
+        matrix = np.zeros((items.num_items, len(column)), dtype=np.float32)
+        for item, names in enumerate(items.genres):
+            matrix[item, [column[name] for name in names if name in column]] = 1.0
         return matrix
 
     def content_features(self) -> NDArray[np.float32]:
@@ -65,18 +70,22 @@ class Catalog:
         Multi-hot genres, then the year (mean 0, variance 1 over the known ones, unknown is 0) if
         any is known; a single column of ones for a catalogue with neither.
         """
-        blocks = [self.genre_matrix()]
-        known = np.array([year is not None for year in self.years], dtype=bool)
-        if known.any():
-            values = np.array([year for year in self.years if year is not None], dtype=np.float64)
-            year_column = np.zeros((self.num_items + 1, 1), dtype=np.float32)
-            year_column[1:][known, 0] = (values - values.mean()) / max(values.std(), 1e-12)
-            blocks.append(year_column)
+        features = self.content_of(self)
+        return np.concatenate([np.zeros_like(features[:1]), features])
+
+    def content_of(self, items: "Catalog") -> NDArray[np.float32]:
+        """``content_features`` (n, C) of other items, by the genres and years of this catalogue.
+
+        Genres that none of its items has are left out.
+        """
+        known = np.array([year for year in self.years if year is not None], dtype=np.float64)
+        blocks = [self._multi_hot(items)]
+        if len(known):
+            mean, deviation = known.mean(), max(known.std(), 1e-12)
+            years = [0.0 if year is None else (year - mean) / deviation for year in items.years]
+            blocks.append(np.array(years, dtype=np.float32).reshape(-1, 1))
         features = np.concatenate(blocks, axis=1)
-        if features.shape[1] == 0:
-            features = np.ones((self.num_items + 1, 1), dtype=np.float32)
-            features[0] = 0.0
-        return features
+        return features if features.shape[1] else np.ones((items.num_items, 1), dtype=np.float32)
 
     def select(self, kept: NDArray[np.integer]) -> "Catalog":
         """Catalogue of the entries given (0-based positions), in that order."""

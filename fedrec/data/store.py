@@ -244,6 +244,18 @@ def open_catalog(folder: Path) -> tuple[Catalog, str]:
     return Catalog.from_json(json.loads(text)), manifest["data_hash"]
 
 
+def find_prepared(data_hash: str, home: Path) -> Path | None:
+    """The folder under ``home/prepared`` that holds the data of a hash; none if there is none."""
+    for path in sorted((home / "prepared").glob("*/manifest.json")):
+        try:
+            found = json.loads(path.read_bytes()).get("data_hash")
+        except (OSError, ValueError, AttributeError):
+            continue  # another dataset's folder, half-made or damaged, is not ours to judge
+        if found == data_hash:
+            return path.parent
+    return None
+
+
 def _is_prepared(source: str) -> bool:
     """Whether a source is itself a prepared folder: what Python hands over is stored as one."""
     return (Path(source) / "manifest.json").is_file()

@@ -11,6 +11,8 @@ from torch.nn import functional
 # What training asks of a model: at each item the next one, or hidden items from both sides.
 Task = Literal["next", "cloze"]
 
+FOLD_ROWS = 1 << 16  # items whose views are held at once while a large catalogue is folded
+
 
 class ItemTable(NamedTuple):
     """Some items as a model sees them before a sequence mixes their views.
@@ -139,12 +141,43 @@ def score_next(
         users: (B,) global numbers, for a model that knows its users; none for anybody.
         times: (B, L + 2) seconds, for a model that needs them.
     """
+    last, weights = next_state(model, catalogue.table, items, lengths, users, times)
+    return last @ catalogue.vectors.T, weights
+
+
+def next_state(
+    model: Recommender,
+    table: ItemTable,
+    places: Tensor,
+    lengths: Tensor,
+    users: np.ndarray | None = None,
+    times: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """States (B, D) that score the next item, and weights (B, L, N) of the views.
+
+    Args:
+        model: the recommender.
+        table: the items of the histories, or more, by row; row 0 is item 0.
+        places: (B, L) rows of the table, padded with 0 on the right.
+        lengths: (B,) real items in each row, at least 1.
+        users: (B,) global numbers, for a model that knows its users; none for anybody.
+        times: (B, L + 2) seconds, for a model that needs them.
+    """
     asked = lengths - 1
     if model.task == "cloze":  # item 0 behind the last one: the next item, hidden
-        items, asked = functional.pad(items, (0, 1)), lengths
-    states, weights = model.encode_for(users, catalogue.table, items, asked + 1, None, times)
-    last = states[torch.arange(len(items), device=items.device), asked]
-    return last @ catalogue.vectors.T, weights[:, : int(lengths.max())]
+        places, asked = functional.pad(places, (0, 1)), lengths
+    states, weights = model.encode_for(users, table, places, asked + 1, None, times)
+    last = states[torch.arange(len(places), device=places.device), asked]
+    return last, weights[:, : int(lengths.max())]
+
+
+def folded(model: Recommender, items: Tensor) -> Tensor:
+    """One vector (K, D) for each of the items (K,), which are looked up a part at a time.
+
+    Their views, N times as large as what comes of them, are never held all at once.
+    """
+    parts = [model.output_vectors(model.look_up(part)) for part in torch.split(items, FOLD_ROWS)]
+    return torch.cat(parts)
 
 
 def device_of(model: Recommender) -> torch.device:

@@ -138,6 +138,45 @@ def semantic_table(
     )
 
 
+def rows_of_others(
+    items: Catalog,
+    catalog: Catalog,
+    *,
+    encoder: str,
+    revision: str = "",
+    fields: Sequence[str] = ("title", "genres", "year"),
+    width: int = 128,
+    whiten: bool = True,
+    home: Path,
+) -> Vectors:
+    """The rows that items would have in the table of a catalogue which they are no part of.
+
+    Same encoder, same fields, and the mean, axes and scales of the catalogue's own items: an item
+    that is in the catalogue gets its own row back, to the rounding of float32.
+
+    Args:
+        items: n items, with the further columns of the catalogue.
+        catalog: what the table was made of; its texts are encoded again if their vectors are gone.
+        encoder: as the table was made, and all that follow.
+        revision: see `semantic_table`.
+        fields: see `semantic_table`.
+        width: S.
+        whiten: see `semantic_table`.
+        home: where the catalogue's vectors are kept.
+
+    Returns:
+        (n, S) float32.
+
+    Raises:
+        ConfigError: the catalogue or the encoder has changed.
+        ResourceError: weights, network or disk are missing.
+    """
+    opened = open_encoder(encoder, revision=revision)
+    raw = _raw_vectors(opened, describe_items(catalog, fields).texts, home / "semantics")
+    projection = reduced(raw, width, whiten=whiten).projection
+    return projection.rows(opened.encode(describe_items(items, fields).texts))
+
+
 def table_key(
     encoder: Encoder,
     items: Sequence[tuple[str, str]],

@@ -125,7 +125,7 @@ def _check_fields(catalog: Catalog, fields: Sequence[str]) -> None:
 
 
 def _sentences(catalog: Catalog, place: int, fields: Sequence[str]) -> str:
-    title, year = _title_and_year(catalog.titles[place], catalog.years[place])
+    title, year = title_and_year(catalog.titles[place], catalog.years[place])
     parts = []
     for field in fields:
         if field == "title":
@@ -144,7 +144,7 @@ def _sentences(catalog: Catalog, place: int, fields: Sequence[str]) -> str:
     return " ".join(parts)
 
 
-def _title_and_year(title: str, year: int | None) -> tuple[str, int | None]:
+def title_and_year(title: str, year: int | None) -> tuple[str, int | None]:
     """Readable title without its year, and the year from the catalogue or else from the title."""
     title = clean(title)
     match = _YEAR.search(title)

@@ -20,6 +20,37 @@ EIGENVALUE_FLOOR = 1e-9
 
 
 @dataclass(frozen=True)
+class Projection:
+    """The way from text vectors to a table's rows, as the items of a catalogue have fixed it.
+
+    Attributes:
+        mean: (S0,) of the vectors.
+        axes: (S0, C) principal axes that are kept.
+        scales: (C,) what each component is divided by, or none where rows are given norm 1.
+        width: S; columns beyond C are zero.
+    """
+
+    mean: npt.NDArray[np.float64]
+    axes: npt.NDArray[np.float64]
+    scales: npt.NDArray[np.float64] | None
+    width: int
+
+    def rows(self, vectors: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
+        """Rows (n, S) of vectors (n, S0): of the catalogue's own items, or of any others."""
+        # One thread: more would split the sums, and the table would depend on the number of cores.
+        with threadpool_limits(limits=1, user_api="blas"):
+            projected = (vectors.astype(np.float64) - self.mean) @ self.axes
+        if self.scales is not None:
+            projected /= self.scales
+        else:
+            norms = np.linalg.norm(projected, axis=1, keepdims=True)
+            np.divide(projected, norms, out=projected, where=norms > 0)
+        table = np.zeros((len(vectors), self.width), dtype=np.float32)
+        table[:, : projected.shape[1]] = projected
+        return table
+
+
+@dataclass(frozen=True)
 class Reduced:
     """Text vectors brought to the wanted width.
 
@@ -28,11 +59,13 @@ class Reduced:
         components: how many columns carry something; fewer than S when the items have fewer
             independent differences (V items have at most V - 1).
         kept_variance: share of the variance of the input that those components hold, 0 to 1.
+        projection: what takes an item that was not among them to a row of its own.
     """
 
     vectors: npt.NDArray[np.float32]
     components: int
     kept_variance: float
+    projection: Projection
 
 
 def reduced(vectors: npt.NDArray[np.floating], width: int, *, whiten: bool = True) -> Reduced:
@@ -66,24 +99,17 @@ def reduced(vectors: npt.NDArray[np.floating], width: int, *, whiten: bool = Tru
         as_bytes, return_index=True, return_inverse=True, return_counts=True
     )
     rows, weights = rows[first], counts / len(rows)
-    # One thread: more would split the sums, and the table would depend on the number of cores.
-    with threadpool_limits(limits=1, user_api="blas"):
-        centred = rows - weights @ rows
-        variances, axes = _principal_axes(centred, weights)
-        total = float(variances.sum())
-        floor = EIGENVALUE_FLOOR * max(float(variances[0]), float(np.square(rows).mean()))
-        components = min(width, int(np.count_nonzero(variances > floor)))
-        projected = centred @ axes[:, :components]
-    if whiten:
-        # Unit variance in each component makes the mean squared norm their number.
-        projected /= np.sqrt(variances[:components] * max(components, 1))
-    else:
-        norms = np.linalg.norm(projected, axis=1, keepdims=True)
-        np.divide(projected, norms, out=projected, where=norms > 0)
-    table = np.zeros((len(vectors), width), dtype=np.float32)
-    table[:, :components] = projected[inverse]
+    with threadpool_limits(limits=1, user_api="blas"):  # as in Projection.rows
+        mean = weights @ rows
+        variances, axes = _principal_axes(rows - mean, weights)
+    total = float(variances.sum())
+    floor = EIGENVALUE_FLOOR * max(float(variances[0]), float(np.square(rows).mean()))
+    components = min(width, int(np.count_nonzero(variances > floor)))
+    # Unit variance in each component makes the mean squared norm their number.
+    scales = np.sqrt(variances[:components] * max(components, 1)) if whiten else None
+    projection = Projection(mean, axes[:, :components], scales, width)
     kept = float(variances[:components].sum()) / total if components else 0.0
-    return Reduced(vectors=table, components=components, kept_variance=kept)
+    return Reduced(projection.rows(rows)[inverse], components, kept, projection)
 
 
 def _principal_axes(

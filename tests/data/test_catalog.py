@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -61,3 +62,10 @@ def test_a_short_column_is_refused_by_name(part):
 def test_a_strange_stored_catalogue_is_refused():
     with pytest.raises(DataError, match="not in the form"):
         Catalog.from_json({"item_ids": ["a"]})
+
+
+def test_other_items_are_described_by_the_genres_and_years_of_the_catalogue(catalogue):
+    features = catalogue.content_features()
+    np.testing.assert_array_equal(catalogue.content_of(catalogue.select([4, 9])), features[[5, 10]])
+    odd = replace(catalogue.select([4]), genres=[("Jazz", *catalogue.genres[4])])
+    np.testing.assert_array_equal(catalogue.content_of(odd), features[[5]])

@@ -65,7 +65,7 @@ def test_help_answers_in_a_second_and_imports_nothing_heavy():
     )
     assert time.monotonic() - start < 1.0
     assert "heavy: [] 0" in done.stdout
-    for command in ("run", "report", "reference", "keys", "presets", "data"):
+    for command in ("run", "report", "reference", "recommend", "keys", "presets", "data"):
         assert command in done.stdout
 
 

@@ -12,7 +12,7 @@ from fedrec.errors import ConfigError
 from fedrec.semantics import table as table_module
 from fedrec.semantics.cache import array_sha256
 from fedrec.semantics.encoders import open_encoder
-from fedrec.semantics.table import semantic_table, table_key
+from fedrec.semantics.table import rows_of_others, semantic_table, table_key
 
 HASHED = open_encoder("hashed")
 ITEMS = [("10", "Heat."), ("20", "Alien.")]
@@ -212,3 +212,14 @@ def test_opening_a_stored_table_takes_a_fraction_of_a_second(make_catalog, tmp_p
     start = time.perf_counter()
     semantic_table(catalog, encoder="hashed", home=tmp_path)
     assert time.perf_counter() - start < 0.5
+
+
+@pytest.mark.parametrize("encoder", ["hashed", pytest.param("minilm", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("whiten", [True, False])
+def test_an_item_of_the_catalogue_gets_its_own_row_back_as_a_new_one(
+    catalogue, tmp_path, encoder, whiten
+):
+    made = {"encoder": encoder, "width": 8, "whiten": whiten, "home": tmp_path}
+    table = semantic_table(catalogue, **made).vectors
+    again = rows_of_others(catalogue.select(np.array([12, 3])), catalogue, **made)
+    np.testing.assert_allclose(again, table[[13, 4]], atol=1e-5)

@@ -140,3 +140,15 @@ def test_identity_rows_wider_than_the_table_end_in_zeros():
     assert rows[1:, :2].std() == pytest.approx(1)
     assert not rows[:, 2:].any()
     assert not pca_rows(np.zeros((2, 3), dtype=np.float32), 2).any()
+
+
+@settings(deadline=None)
+@given(seeds, st.booleans())
+def test_the_projection_gives_an_item_its_own_row_and_stays_linear(seed, whiten):
+    vectors = cone(seed)
+    table = reduced(vectors, 5, whiten=whiten)
+    some = table.projection.rows(vectors[7:9])
+    np.testing.assert_allclose(some, table.vectors[7:9], atol=1e-6)
+    if whiten:  # between two items lies the mean of their rows
+        between = table.projection.rows(vectors[7:9].mean(axis=0, keepdims=True))
+        np.testing.assert_allclose(between[0], some.mean(axis=0), atol=1e-5)

@@ -1,0 +1,1 @@
+"""Recommendations by a finished run: its weights, its catalogue, and items added since."""

@@ -1,0 +1,144 @@
+"""Items added after training: what they are, and a model that knows them by meaning and content."""
+
+import copy
+import logging
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from fedrec.data.catalog import Catalog
+from fedrec.errors import ConfigError, DataError
+from fedrec.models.recommender import Recommender
+from fedrec.semantics.texts import title_and_year
+
+log = logging.getLogger(__name__)
+
+# View that knows an item nobody has seen -> the array that holds what it looks at.
+KNOWN_BY = {"semantic": "views.semantic.table", "content": "views.content.table"}
+
+
+def described(
+    catalog: Catalog,
+    titles: Sequence[str],
+    *,
+    ids: Sequence[str] | None = None,
+    genres: Sequence[Sequence[str]] | None = None,
+    years: Sequence[int | None] | None = None,
+    descriptions: Sequence[str] | None = None,
+    columns: Mapping[str, Sequence[str]] | None = None,
+) -> Catalog:
+    """New items as entries that could stand in a catalogue.
+
+    Args:
+        catalog: the one they are added to.
+        titles: of the n items; a year at the end of a title is its year, if ``years`` has none.
+        ids: none of them taken; "new-1", "new-2", ... if none are given.
+        genres: of each; those that the catalogue does not have say nothing but in the text.
+        years: of each, None where unknown.
+        descriptions: of each.
+        columns: further text columns, of those that the catalogue has.
+
+    Raises:
+        DataError: an id that is taken, no item, columns of different lengths or unknown ones.
+    """
+    if isinstance(titles, str) or not len(titles):
+        raise DataError(f"titles must be a list of at least one title, got {titles!r}")
+    n = len(titles)
+    if unknown := sorted(set(columns or {}) - set(catalog.columns)):
+        raise DataError(
+            f"the catalogue has no column {unknown[0]!r}; its further columns are "
+            f"{', '.join(catalog.columns) or 'none'}"
+        )
+    given = list(years or [None] * n)
+    items = Catalog(
+        item_ids=list(ids) if ids is not None else _free_ids(catalog, n),
+        titles=list(titles),
+        genres=[tuple(names) for names in genres or [()] * n],
+        years=given if len(given) != n else list(map(_year, titles, given)),
+        descriptions=list(descriptions or [""] * n),
+        columns={name: list((columns or {}).get(name, [""] * n)) for name in catalog.columns},
+    )
+    taken = set(catalog.item_ids)
+    for place, identity in enumerate(items.item_ids):
+        if identity in taken or identity in items.item_ids[:place]:
+            raise DataError(f"item id {identity!r} is taken; give the new item another")
+    names = set(catalog.genre_names())
+    if foreign := sorted({name for each in items.genres for name in each} - names):
+        log.warning(
+            "genres of new items that are none of the catalogue's and are left out: %d (%s)",
+            len(foreign),
+            ", ".join(map(repr, foreign)),
+        )
+    return items
+
+
+def _year(title: str, year: int | None) -> int | None:
+    return title_and_year(title, year)[1]
+
+
+def _free_ids(catalog: Catalog, n: int) -> list[str]:
+    taken = set(catalog.item_ids)
+    found: list[str] = []
+    number = 0
+    while len(found) < n:
+        number += 1
+        if f"new-{number}" not in taken:
+            found.append(f"new-{number}")
+    return found
+
+
+def joined(catalog: Catalog, items: Catalog) -> Catalog:
+    """A catalogue with further items at its end."""
+    return Catalog(
+        catalog.item_ids + items.item_ids,
+        catalog.titles + items.titles,
+        catalog.genres + items.genres,
+        catalog.years + items.years,
+        catalog.descriptions + items.descriptions,
+        {name: values + items.columns[name] for name, values in catalog.columns.items()},
+    )
+
+
+def known_by(model: Recommender) -> list[str]:
+    """The views by which a model knows an item that nobody has seen.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    arrays = set(model.item_arrays)
+    views = [name for name in model.view_names if KNOWN_BY.get(name) in arrays]
+    if not views:
+        raise ConfigError(
+            f"this model knows items by {', '.join(model.view_names)} alone, which an item added "
+            "after training does not have; train a hybrid with the view 'semantic' or 'content' "
+            "in model.views"
+        )
+    return views
+
+
+def grown(model: Recommender, rows: Mapping[str, Tensor], num_new: int) -> Recommender:
+    """A model that also knows new items, numbered V + 1, V + 2, ...; the old one stays as it is.
+
+    They have no identity (a row of zeros) and were never seen (frequency 0), so that a gate leans
+    on their meaning, as identity dropout has taught it. All but the arrays with a row per item is
+    copied; those are made anew, so both models together hold twice their memory.
+
+    Args:
+        model: knows items 0..V.
+        rows: view -> (num_new, width of its table), of ``known_by``.
+        num_new: how many.
+    """
+    by_array = {KNOWN_BY[view]: each for view, each in rows.items()}
+    longer: dict[int, object] = {}
+    for name in model.item_arrays:
+        owner, _, attribute = name.rpartition(".")
+        array = getattr(model.get_submodule(owner), attribute)
+        added = by_array.get(name)
+        if added is None:
+            added = array.new_zeros(num_new, *array.shape[1:])
+        together = torch.cat([array.detach(), added.to(array)])
+        is_trained = isinstance(array, torch.nn.Parameter)
+        longer[id(array)] = torch.nn.Parameter(together) if is_trained else together
+    # What the memo names is taken for a copy that is made already.
+    return copy.deepcopy(model, longer)

@@ -1,0 +1,122 @@
+"""From a run folder to a recommender: the same data, the same meanings, the weights it kept."""
+
+import csv
+import dataclasses
+import io
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load
+
+from fedrec.config import Config
+from fedrec.config_keys import flat_tables, read_config
+from fedrec.data.catalog import Catalog
+from fedrec.data.store import Dataset, find_prepared
+from fedrec.errors import ConfigError, DataError, MessageError
+from fedrec.home import home
+from fedrec.inference.recommender import ReadyRecommender
+from fedrec.inference.search import ItemSearch
+from fedrec.models.parameters import NamedArrays, groups_of, load_arrays
+from fedrec.models.recommender import Recommender
+from fedrec.report.history import COMPLETE, Run, content_of
+from fedrec.report.references import IN_ONE_PLACE
+from fedrec.workbench import make_model, open_data, open_table, prepare_data
+
+
+def open_run(run: Run, device: str) -> ReadyRecommender:
+    """Load what a run has learned.
+
+    Data and meanings are made again from their source where they are not there, and must then be
+    those of the run.
+
+    Args:
+        run: a complete one.
+        device: "auto", "cpu" or "cuda".
+
+    Raises:
+        ConfigError: the run is not complete, keeps no model, or keeps a part of it on its clients.
+        DataError: a file is missing or damaged; the data or the meanings are others.
+        ResourceError: the data, the encoder's weights or the device are not there.
+    """
+    _check_kept(run)
+    config = dataclasses.replace(read_config(flat_tables(run.config)), device=device)
+    if config.model.time:
+        raise ConfigError(
+            f"{run.folder}: model.time = {config.model.time!r} reads times, and histories of item "
+            "ids have none; recommend by a run with model.time = ''"
+        )
+    if config.model.private:
+        raise ConfigError(
+            f"{run.folder}: model.private = {config.model.private!r} stays with each client; the "
+            "run holds no whole model to recommend with"
+        )
+    dataset = _data_of(run, config)
+    model = _model_of(run, config, dataset.catalog)
+    weights = _weights_of(run.folder / "model.safetensors")
+    try:
+        load_arrays(model, weights, groups_of(model).shared)
+    except MessageError as error:
+        raise DataError(
+            f"{run.folder / 'model.safetensors'} is of another model: {error}"
+        ) from None
+    search = ItemSearch(model, dataset.catalog.num_items, config.model.max_length)
+    return ReadyRecommender(run.name, config, dataset, dataset.catalog, search)
+
+
+def _check_kept(run: Run) -> None:
+    """Refuse a run that left no trained model."""
+    if run.no_model:
+        raise ConfigError(f"{run.folder} holds no model: {run.no_model}")
+    if run.about.get("engine") == f"{IN_ONE_PLACE}popularity)":
+        raise ConfigError(f"{run.folder} only counts how popular items are: it trained no model")
+    if run.status not in COMPLETE:
+        raise ConfigError(
+            f"{run.folder} holds a run that is {run.status}: no model is kept before its end "
+            "(`fedrec resume` completes it)"
+        )
+
+
+def _data_of(run: Run, config: Config) -> Dataset:
+    """The prepared data of a run: by its hash, or prepared again."""
+    wanted = str(run.about.get("data", {}).get("hash", ""))
+    folder = find_prepared(wanted, home()) or prepare_data(config)
+    dataset, _ = open_data(folder)
+    if dataset.data_hash != wanted:
+        raise DataError(
+            f"{run.folder} was trained on data {wanted[:16]}, but {config.data.source} gives "
+            f"{dataset.data_hash[:16]}; its items may be others now"
+        )
+    return dataset
+
+
+def _model_of(run: Run, config: Config, catalog: Catalog) -> Recommender:
+    """The run's model before its weights: meanings, content and training counts."""
+    table = open_table(config, catalog)
+    wanted = (run.about.get("semantics") or {}).get("table_sha256")
+    if table is not None and table.sha256 != wanted:
+        raise DataError(
+            f"{run.folder} was trained on meanings {str(wanted)[:16]}, but {table.encoder} makes "
+            f"{table.sha256[:16]} here; copy {home() / 'semantics' / table.key} from where it ran"
+        )
+    return make_model(config, catalog, table, _counts(run.folder / "items.csv", catalog.num_items))
+
+
+def _counts(path: Path, num_items: int) -> NDArray[np.int64]:
+    """Training events (V + 1,) of every item, zeros where the clients did not share them."""
+    rows = list(csv.DictReader(io.StringIO(content_of(path).decode("utf-8", "replace"))))
+    counts = np.zeros(num_items + 1, dtype=np.int64)
+    try:
+        counts[1:] = [int(row.get("training_events", 0)) for row in rows]
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{path}: {error}; the file is damaged") from None
+    return counts
+
+
+def _weights_of(path: Path) -> NamedArrays:
+    try:
+        weights: NamedArrays = load(content_of(path, "a run that is complete has it"))
+    except (SafetensorError, ValueError) as error:
+        raise DataError(f"{path}: {error}; the file is damaged") from None
+    return weights

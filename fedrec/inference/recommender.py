@@ -1,0 +1,231 @@
+"""A finished run, ready to recommend: ids and titles in front of ``ItemSearch``'s numbers."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from fedrec.config import Config, names_in
+from fedrec.data.catalog import Catalog
+from fedrec.data.store import Dataset
+from fedrec.errors import ConfigError, DataError
+from fedrec.home import home
+from fedrec.inference.new_items import described, grown, joined, known_by
+from fedrec.inference.search import ItemSearch
+from fedrec.models.recommender import device_of, folded
+from fedrec.semantics.table import rows_of_others
+
+MIB = 1 << 20
+
+
+class Recommendation(NamedTuple):
+    """One item of a list.
+
+    Attributes:
+        item: original id.
+        title: as the source has it.
+        score: of the model; only differences within one list mean anything.
+    """
+
+    item: str
+    title: str
+    score: float
+
+
+@dataclasses.dataclass(frozen=True, repr=False, eq=False)
+class ReadyRecommender:
+    """What a run has learned, for its users and for any history of its items.
+
+    A history is a list of original item ids, the newest last, or the original id of a user of the
+    data, which stands for all events of that user, the held-out ones included.
+
+    Attributes:
+        name: of the run.
+        config: of the run.
+        dataset: it was trained on.
+        catalog: its items, and after them those that were added.
+        search: the model with the catalogue folded.
+    """
+
+    name: str
+    config: Config
+    dataset: Dataset
+    catalog: Catalog
+    search: ItemSearch
+
+    def __repr__(self) -> str:
+        """What it is and what it holds in memory, on one line."""
+        held = ", ".join(f"{what} {n / MIB:,.1f}" for what, n in self.search.bytes_held.items())
+        views = ", ".join(self.search.model.view_names)
+        return (
+            f"<{type(self).__name__} of run {self.name}: {self.catalog.num_items:,} items by "
+            f"{views} on {device_of(self.search.model)}; MiB: {held} at most>"
+        )
+
+    def recommend(
+        self, history: str | Sequence[str], k: int = 10, *, exclude: bool = True
+    ) -> list[Recommendation]:
+        """The k best next items, the best first; fewer if the catalogue has no more.
+
+        Args:
+            history: ids of items, the newest last, or a user's id.
+            k: how many.
+            exclude: leave out the items of the history.
+
+        Raises:
+            DataError: an unknown user or item, or an empty history.
+        """
+        return self.recommend_many([history], k, exclude=exclude)[0]
+
+    def recommend_many(
+        self, histories: Sequence[str | Sequence[str]], k: int = 10, *, exclude: bool = True
+    ) -> list[list[Recommendation]]:
+        """``recommend`` for several histories at once, which takes less time than one by one."""
+        if k < 1:
+            raise ConfigError(f"k must be 1 or more, got {k}")
+        if isinstance(histories, str):
+            raise DataError("recommend_many takes a list of histories; recommend takes one")
+        if not len(histories):
+            return []
+        k = min(k, self.catalog.num_items)
+        found = self.search.top([*map(self.numbers, histories)], k, exclude=exclude)
+        return [
+            [self._recommendation(item, score) for item, score in zip(*row, strict=True) if item]
+            for row in zip(found.items.tolist(), found.scores.tolist(), strict=True)
+        ]
+
+    def view_weights(self, history: str | Sequence[str]) -> dict[str, float]:
+        """How much each view says of the items of a history, on average; the weights sum to 1."""
+        weights = self.search.view_weights(self.numbers(history))
+        return dict(zip(self.search.model.view_names, weights.tolist(), strict=True))
+
+    def rank_of(self, item: str, history: str | Sequence[str], *, exclude: bool = True) -> float:
+        """Rank of an item for a history: 1 is the top, an equal rival counts half.
+
+        Args:
+            item: original id; it is ranked even if it is in the history.
+            history: as for ``recommend``.
+            exclude: the other items of the history are no candidates.
+        """
+        return self.search.rank(self.numbers(history), self._number(item), exclude=exclude)
+
+    def nearest(self, item: str, k: int = 10) -> list[Recommendation]:
+        """The k items whose vectors point most nearly the same way; the score is the cosine."""
+        items, scores = self.search.nearest(self._number(item), min(k, self.catalog.num_items - 1))
+        return [
+            self._recommendation(int(other), float(score))
+            for other, score in zip(items, scores, strict=True)
+        ]
+
+    def with_items(
+        self,
+        titles: Sequence[str],
+        *,
+        ids: Sequence[str] | None = None,
+        genres: Sequence[Sequence[str]] | None = None,
+        years: Sequence[int | None] | None = None,
+        descriptions: Sequence[str] | None = None,
+        columns: Mapping[str, Sequence[str]] | None = None,
+    ) -> "ReadyRecommender":
+        """A recommender whose catalogue also holds items that came after training.
+
+        Nothing is trained: their text goes through the encoder and the projection that made the
+        run's table, their genres and year through the rules of the run's catalogue. Scores of the
+        other items stay the same, bit for bit.
+
+        Args:
+            titles: one for each new item.
+            ids: "new-1", "new-2", ... if none are given; the catalogue holds them from now on.
+            genres: of each.
+            years: of each; else the one in parentheses at the end of a title.
+            descriptions: of each.
+            columns: further text columns of the data, by name.
+
+        Raises:
+            ConfigError: the model knows items by identity alone, or its meanings were shuffled.
+            DataError: an id that is taken, or columns that do not fit.
+        """
+        model = self.search.model
+        views = known_by(model)
+        if "semantic" in views and self.config.semantics.shuffled:
+            raise ConfigError(
+                "the run gave every item another's meaning (semantics.shuffled = true); the text "
+                "of a new item says nothing to its model"
+            )
+        items = described(
+            self.catalog,
+            titles,
+            ids=ids,
+            genres=genres,
+            years=years,
+            descriptions=descriptions,
+            columns=columns,
+        )
+        made = {"semantic": self._meanings, "content": self.dataset.catalog.content_of}
+        rows = {view: torch.from_numpy(made[view](items)) for view in views}
+        old, new = self.catalog.num_items, items.num_items
+        with torch.inference_mode():
+            larger = grown(model, rows, new)
+            numbers = torch.arange(old + 1, old + new + 1, device=device_of(model))
+            vectors = torch.cat([self.search.vectors, folded(larger, numbers)])
+        search = ItemSearch(
+            larger,
+            old + new,
+            self.search.max_length,
+            score_bytes=self.search.score_bytes,
+            vectors=vectors,
+        )
+        return dataclasses.replace(self, catalog=joined(self.catalog, items), search=search)
+
+    def numbers(self, history: str | Sequence[str]) -> NDArray[np.int64]:
+        """Item numbers (n,) of a history of ids, or of a user's."""
+        if isinstance(history, str):
+            place = self._users.get(history)
+            if place is None:
+                raise DataError(
+                    f"user {history!r} is none of the {len(self._users):,} users of "
+                    f"{self.dataset.name}; a history of item ids is given as a list"
+                )
+            return self.dataset.sequences.of(place).astype(np.int64)
+        if not len(history):
+            raise DataError("the history is empty; give the id of at least one item")
+        return np.array([self._number(item) for item in history], dtype=np.int64)
+
+    def _meanings(self, items: Catalog) -> NDArray[np.float32]:
+        semantics = self.config.semantics
+        return rows_of_others(
+            items,
+            self.dataset.catalog,
+            encoder=semantics.encoder,
+            revision=semantics.revision,
+            fields=names_in(semantics.fields),
+            width=semantics.width,
+            whiten=semantics.whiten,
+            home=home(),
+        )
+
+    def _number(self, item: str) -> int:
+        number = self._items.get(item)
+        if number is None:
+            raise DataError(
+                f"item {item!r} is none of the {len(self._items):,} items of {self.dataset.name} "
+                "that the run knows; histories hold original ids, as text"
+            )
+        return number
+
+    def _recommendation(self, number: int, score: float) -> Recommendation:
+        return Recommendation(
+            self.catalog.item_ids[number - 1], self.catalog.titles[number - 1], score
+        )
+
+    @cached_property
+    def _items(self) -> dict[str, int]:
+        return {identity: place for place, identity in enumerate(self.catalog.item_ids, start=1)}
+
+    @cached_property
+    def _users(self) -> dict[str, int]:
+        return {identity: place for place, identity in enumerate(self.dataset.user_ids)}

@@ -1,0 +1,180 @@
+"""A model with its catalogue folded once: from histories of item numbers to the best next items."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fedrec.errors import EvaluationError
+from fedrec.inference.top_k import Excluded, ScoreItems, top_k
+from fedrec.models.recommender import Recommender, device_of, folded, next_state
+
+SCORE_BYTES = 4 << 20  # of the scores that are held at once; more than a cache is slower on a CPU
+BLOCK = 1 << 15  # items scored at once on a CPU, at most
+BATCH = 256  # histories that are encoded at once
+
+
+class Found(NamedTuple):
+    """The best items for B histories.
+
+    Attributes:
+        items: (B, k) numbers, the best first; 0 where there are fewer than k.
+        scores: (B, k), -inf where there are fewer than k.
+    """
+
+    items: NDArray[np.int64]
+    scores: NDArray[np.float32]
+
+
+class ItemSearch:
+    """Exact search over a catalogue by a model's states.
+
+    The catalogue is folded here, once. After that the input side looks up no item but those of the
+    histories.
+
+    Args:
+        model: the recommender; put into evaluation mode.
+        num_items: V.
+        max_length: how much of a history it reads.
+        score_bytes: memory that the scores of a block may take.
+        vectors: (V + 1, D) of ``folded``, where they are known.
+
+    Raises:
+        EvaluationError: the model gives vectors that are not finite.
+    """
+
+    def __init__(
+        self,
+        model: Recommender,
+        num_items: int,
+        max_length: int,
+        *,
+        score_bytes: int = SCORE_BYTES,
+        vectors: Tensor | None = None,
+    ) -> None:
+        self.model, self.max_length, self.score_bytes = model.eval(), max_length, score_bytes
+        self.items = range(1, num_items + 1)
+        with torch.inference_mode():
+            if vectors is None:
+                vectors = folded(model, torch.arange(num_items + 1, device=device_of(model)))
+            if not bool(torch.isfinite(vectors).all()):
+                raise EvaluationError(
+                    "the model's item vectors hold NaN or infinity: it has diverged "
+                    "(lower local.learning-rate)"
+                )
+        self.vectors = vectors
+
+    @property
+    def bytes_held(self) -> dict[str, int]:
+        """Memory by what it is for: folded vectors, the model, scores of a block at most."""
+        arrays = [*self.model.parameters(), *self.model.buffers()]
+        return {
+            "vectors": self.vectors.nbytes,
+            "model": sum(array.nbytes for array in arrays),
+            "scores": self.score_bytes,
+        }
+
+    @torch.inference_mode()
+    def top(
+        self, histories: Sequence[NDArray[np.integer]], k: int, *, exclude: bool = True
+    ) -> Found:
+        """The k best next items for each of B histories.
+
+        Args:
+            histories: item numbers of each, the newest last; at least one each.
+            k: how many.
+            exclude: leave out the items of the whole history, also what is too old to be read.
+        """
+        parts = [
+            self._top(histories[start : start + BATCH], k, exclude)
+            for start in range(0, len(histories), BATCH)
+        ]
+        return Found(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+
+    def _top(self, histories: Sequence[NDArray[np.integer]], k: int, exclude: bool) -> Found:
+        states, _ = self._states(histories)
+        excluded = Excluded(histories, states.device) if exclude else None
+        scores, items = top_k(
+            _scorer(self.vectors, states),
+            self.items,
+            k,
+            block=self._block(len(states)),
+            excluded=excluded,
+        )
+        return Found(items.cpu().numpy(), scores.cpu().numpy())
+
+    @torch.inference_mode()
+    def view_weights(self, history: NDArray[np.integer]) -> NDArray[np.float32]:
+        """Mean weights (N,) of the views over a history."""
+        return self._states([history])[1][0].cpu().numpy()
+
+    @torch.inference_mode()
+    def rank(self, history: NDArray[np.integer], item: int, *, exclude: bool = True) -> float:
+        """Rank of an item as the next one: 1 + better items + half of the equal ones.
+
+        Args:
+            history: item numbers, the newest last.
+            item: number of the item, which is ranked even if it is in the history.
+            exclude: the other items of the history are no candidates.
+        """
+        states, _ = self._states([history])
+        score, size = _scorer(self.vectors, states), self._block(1)
+        others = history[history != item] if exclude else history[:0]
+        excluded = Excluded([others], states.device)
+        # From the same product as its rivals': another shape might round otherwise.
+        home = (item - 1) // size * size + 1
+        own = score(home, min(home + size, self.items.stop))[0, item - home]
+        better = at_least = 0
+        for first in range(1, self.items.stop, size):
+            scores = score(first, min(first + size, self.items.stop))
+            excluded.strike(scores, first)
+            better += int((scores > own).sum())
+            at_least += int((scores >= own).sum())
+        return (better + at_least + 1) / 2
+
+    @torch.inference_mode()
+    def nearest(self, item: int, k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """The k items (k,) nearest to one by the cosine (k,) of their folded vectors."""
+        query = torch.nn.functional.normalize(self.vectors[item : item + 1])
+
+        def cosines(first: int, end: int) -> Tensor:
+            return query @ torch.nn.functional.normalize(self.vectors[first:end]).T
+
+        itself = Excluded([np.array([item])], query.device)
+        scores, items = top_k(cosines, self.items, k, block=self._block(1), excluded=itself)
+        return items[0].cpu().numpy(), scores[0].cpu().numpy()
+
+    def _states(self, histories: Sequence[NDArray[np.integer]]) -> tuple[Tensor, Tensor]:
+        """States (B, D) after each history and its mean gate weights (B, N)."""
+        longest = self.max_length - (self.model.task == "cloze")  # the item asked for is read, too
+        rows = [history[-longest:] for history in histories]
+        lengths = np.array([len(row) for row in rows])
+        numbers, places = np.unique(np.concatenate([[0], *rows]), return_inverse=True)
+        padded = np.zeros((len(rows), int(lengths.max())), dtype=np.int64)
+        padded[np.arange(padded.shape[1]) < lengths[:, None]] = places[1:]
+        device = device_of(self.model)
+        table = self.model.look_up(torch.from_numpy(numbers.astype(np.int64)).to(device))
+        within = torch.from_numpy(lengths).to(device)
+        states, weights = next_state(self.model, table, torch.from_numpy(padded).to(device), within)
+        is_real = torch.arange(weights.shape[1], device=device) < within[:, None]
+        return states, (weights * is_real.unsqueeze(-1)).sum(dim=1) / within[:, None]
+
+    def _block(self, rows: int) -> int:
+        """Items that are scored at once for so many rows."""
+        fitting = max(1, self.score_bytes // (4 * rows))
+        return min(fitting, BLOCK) if self.vectors.device.type == "cpu" else fitting
+
+
+def _scorer(vectors: Tensor, states: Tensor) -> ScoreItems:
+    """Scores (B, b) of some items (V + 1, D) by states (B, D)."""
+
+    def score(first: int, end: int) -> Tensor:
+        block = vectors[first:end]
+        if len(states) == 1:
+            return torch.mv(block, states[0]).unsqueeze(0)
+        return states @ block.T
+
+    return score
