@@ -12,7 +12,7 @@ from experiments.run import ignore, saying_how_to_go_on
 from fedrec.config import OF_USERS, Config, Federation, Local, Model
 from fedrec.config_keys import flatten
 from fedrec.errors import ConfigError
-from fedrec.report.references import IN_ONE_PLACE
+from fedrec.report.references import IN_ONE_PLACE, PLAIN
 from fedrec.workbench import check_fit, prepare_data
 from server.inline import InlineGrid
 from server.place import has_run
@@ -21,7 +21,6 @@ from server.server_adam import ServerAdam
 from server.serving import serve
 from server.strategies import make_strategy
 
-PLAIN = ("popularity", "item-knn", "recent-item-knn", "nearest-text")  # they train nothing
 KINDS = ("local", "central", *PLAIN)
 NO_RESUME = (
     "a local reference is trained client by client and keeps no weights, so there is nothing to "

@@ -21,7 +21,7 @@ from fedrec.inference.search import ItemSearch
 from fedrec.models.parameters import NamedArrays, groups_of, load_arrays
 from fedrec.models.recommender import Recommender
 from fedrec.report.history import COMPLETE, Run, content_of
-from fedrec.report.references import IN_ONE_PLACE
+from fedrec.report.references import IN_ONE_PLACE, PLAIN
 from fedrec.workbench import make_model, open_data, open_table, prepare_data
 
 
@@ -69,8 +69,8 @@ def _check_kept(run: Run) -> None:
     """Refuse a run that left no trained model."""
     if run.no_model:
         raise ConfigError(f"{run.folder} holds no model: {run.no_model}")
-    if run.about.get("engine") == f"{IN_ONE_PLACE}popularity)":
-        raise ConfigError(f"{run.folder} only counts how popular items are: it trained no model")
+    if run.about.get("engine") in [f"{IN_ONE_PLACE}{kind})" for kind in PLAIN]:
+        raise ConfigError(f"{run.folder} is a reference that trains nothing: it holds no model")
     if run.status not in COMPLETE:
         raise ConfigError(
             f"{run.folder} holds a run that is {run.status}: no model is kept before its end "

@@ -13,6 +13,9 @@ from fedrec.errors import ConfigError
 from fedrec.evaluation.protocols import metric_label
 from fedrec.report.history import COMPLETE, Run, number, read_run
 
+# References that train nothing.
+PLAIN = ("popularity", "item-knn", "recent-item-knn", "nearest-text")
+
 IN_ONE_PLACE = "in one place ("  # how run.json names the engine of a reference
 ORDER = (
     "popularity",

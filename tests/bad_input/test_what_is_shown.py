@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pandas as pd
 import torch
 
+from fedrec.models.gate import ContextGate
 from fedrec.models.hybrid import Hybrid
 from fedrec.models.views import IdentityView
 
@@ -56,7 +57,13 @@ def two_views(rows, encoder):
     """A model of the user's whose views have odd names."""
     views = {TEX: IdentityView(rows), "b$": IdentityView(rows)}
     frequency = torch.zeros(len(rows))
-    return Hybrid(views, encoder, width=rows.shape[1], frequency=frequency)
+    return Hybrid(
+        views,
+        ContextGate(len(views), rows.shape[1]),
+        encoder,
+        width=rows.shape[1],
+        frequency=frequency,
+    )
 
 
 def test_fault_66_dollars_and_tex_in_labels_are_shown_as_typed(

@@ -12,6 +12,7 @@ from fedrec.data.frame import Columns, load_frame
 from fedrec.data.interactions import to_sequences
 from fedrec.data.store import open_dataset, prepare
 from fedrec.errors import ConfigError, DataError
+from fedrec.evaluation.gates import no_gates
 from fedrec.evaluation.held_out import Scores, rank_held_out
 from fedrec.evaluation.protocols import candidates, describe
 
@@ -160,11 +161,11 @@ def test_no_candidate_is_foreign_and_all_own_items_are_ranked(domains, seed):
 
     sequences = Sequences(np.concatenate(rows).astype(np.int32), np.arange(0, 3 * len(rows) + 1, 3))
 
-    def scorer(histories):
+    def scorer(histories, *_):
         scores = np.tile(np.arange(len(domains.of_item), dtype=np.float64), (len(histories), 1))
         for row, history in enumerate(histories):
             scores[row, domains.of_item != domains.of_item[history[0]]] = 1e9
-        return Scores(scores, np.empty((len(histories), 0), dtype=np.float32))
+        return Scores(scores, no_gates())
 
     found = rank_held_out(
         scorer, sequences, users, stage="test", protocols=["full"],

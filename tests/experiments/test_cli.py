@@ -134,7 +134,7 @@ def test_describe_shows_the_partitions_and_their_divergence(fedrec):
 
 
 def test_an_unknown_preset_lists_the_presets(fedrec):
-    listed = "ml-100k, ml-1m, ml-1m-private, ml-1m-users, synthetic"
+    listed = "ml-100k, ml-1m, ml-1m-cold, ml-1m-private, ml-1m-users, synthetic"
     refused(fedrec("run", "ml1m"), 2, "did you mean 'ml-1m'?", listed)
 
 
