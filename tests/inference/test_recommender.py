@@ -142,7 +142,7 @@ def test_what_is_not_the_runs_own_is_refused(small_run, tmp_path):
         ({"data": data}, "was trained on data 0000"),
         ({"status": "failed"}, "a run that is failed"),
         ({"no_model": "every client has its own"}, "holds no model: every client"),
-        ({"engine": "in one place (popularity)"}, "trained no model"),
+        ({"engine": "in one place (popularity)"}, "trains nothing"),
     ):
         write_json(folder / "run.json", about | changes)
         with pytest.raises((ConfigError, DataError), match=words):
