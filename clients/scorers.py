@@ -9,19 +9,20 @@ import numpy as np
 from fedrec.config import Config
 from fedrec.errors import ConfigError
 from fedrec.evaluation.held_out import Scorer, popularity_scorer
+from fedrec.report.references import PLAIN
 from fedrec.workbench import open_data, open_table, prepare_data
 
 if TYPE_CHECKING:
     from clients.turn import Holding
 
-PLAIN = ("popularity", "item-knn", "recent-item-knn", "nearest-text", "best-possible")
+SCORERS = (*PLAIN, "best-possible")
 
 
 def plain_scorer(name: str, config: Config, holding: "Holding", frequency: np.ndarray) -> Scorer:
     """A scorer by its name; the neighbours are those among this partition's users alone.
 
     Args:
-        name: one of ``PLAIN``; "best-possible" goes with embedded data only.
+        name: one of ``SCORERS``; "best-possible" goes with embedded data only.
         config: of the run.
         holding: the partition's data.
         frequency: (V + 1,) training events per item over all clients.
@@ -42,7 +43,7 @@ def plain_scorer(name: str, config: Config, holding: "Holding", frequency: np.nd
         return nearest_text_scorer(table.vectors)
     if name == "best-possible":
         return _best_possible(prepare_data(config))
-    raise ConfigError(f"scorer must be model or one of {', '.join(PLAIN)}, got {name!r}")
+    raise ConfigError(f"scorer must be model or one of {', '.join(SCORERS)}, got {name!r}")
 
 
 @lru_cache(maxsize=1)

@@ -201,7 +201,7 @@ def evaluate_turn(
         memory: private files.
         weights: shared weights as sent; not read unless ``scorer`` is "model".
         frequency: (V + 1,) training events per item over all clients.
-        scorer: "model" or one of ``clients.scorers.PLAIN``.
+        scorer: "model" or one of ``clients.scorers.SCORERS``.
         stage: "validation" or "test".
         protocols: how the ranks are made.
         accepted: round whose private parameters make the personalised model.
@@ -241,15 +241,12 @@ def evaluate_turn(
         return ranked(plain_scorer(scorer, config, holding, frequency), inputs), None
     model, groups = fresh_model(config, frequency, holding.users)
     load_sent(model, weights, groups)
-    if model.user_arrays and accepted > 0:  # without its users' rows, it is no model of them
-        load_arrays(model, split_state(memory.read(accepted, private))[0], groups.private)
-    result = by_model()
-    if not groups.private or model.user_arrays or accepted == 0:
-        return result, None
-    parameters, _ = split_state(memory.read(accepted, private))
-    load_arrays(model, parameters, groups.private)
-    personal = by_model()
-    return result, personal.ranks[protocols[0]]
+    if not groups.private or accepted == 0:
+        return by_model(), None
+    result = by_model() if config.model.is_personalised else None
+    load_arrays(model, split_state(memory.read(accepted, private))[0], groups.private)
+    own = by_model()
+    return (own, None) if result is None else (result, own.ranks[protocols[0]])
 
 
 def _check_finite(kept: NamedArrays) -> None:

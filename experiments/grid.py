@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments.references import central_config
+from experiments.references import reference_config
 from fedrec.config import Config
 from fedrec.config_keys import config_hash, flat_tables, read_config
 from fedrec.errors import ConfigError
@@ -138,7 +138,7 @@ def run_config(base: Config, cell: Cell, seed: int | None = None, folder: Path =
         ConfigError: the cell's changes do not go with the preset.
     """
     config = cell_config(base, cell, base.seed if seed is None else seed, folder)
-    return config if cell.kind == FEDERATED else central_config(config, folder)
+    return config if cell.kind == FEDERATED else reference_config(cell.kind, config, folder)
 
 
 def cell_config(base: Config, cell: Cell, seed: int, folder: Path) -> Config:

@@ -1,8 +1,8 @@
 """Two finished runs on the same targets, user by user: the first against the second.
 
-``python -m experiments.paired_runs RUN OTHER --targets warm`` says what a scenario costs where it
+``python -m experiments.paired_runs RUN OTHER --targets seen`` says what a scenario costs where it
 hides nothing: RUN with cold items against OTHER without them, on the users whose target RUN saw in
-training. Which targets are cold, few-shot or warm follows from RUN's training events.
+training. Which targets are cold, seen, few-shot or warm follows from RUN's training events.
 """
 
 import io
@@ -15,13 +15,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from fedrec.config import QUERY_TIME
 from fedrec.errors import ConfigError, DataError, FedrecError
 from fedrec.evaluation.metrics import hr, ndcg
 from fedrec.evaluation.paired import paired
 from fedrec.evaluation.slices import by_training_events
 from fedrec.report.history import COMPLETE, content_of, read_run
 
-PARTS = ("cold", "few-shot", "warm")
+PARTS = ("cold", "few-shot", "warm")  # and "seen": all that are not cold
 RESAMPLES = 10_000
 
 
@@ -31,7 +32,8 @@ def compare(run: Path, other: Path, targets: str = "all") -> dict[str, dict[str,
     Args:
         run: folder of a run.
         other: folder of a run on the same data, ranked by the same protocol.
-        targets: "all", or those that were "cold", "few-shot" or "warm" in ``run``.
+        targets: "all", or those that were "cold", "seen" (not cold), "few-shot" or "warm" in
+            ``run``.
 
     Returns:
         Metric to what ``fedrec.evaluation.paired.paired`` says of it.
@@ -40,8 +42,10 @@ def compare(run: Path, other: Path, targets: str = "all") -> dict[str, dict[str,
         ConfigError: no such part, or none of the targets is in it.
         DataError: a run that is not complete, names no targets, or ranked others than the other.
     """
-    if targets not in ("all", *PARTS):
-        raise ConfigError(f"--targets must be one of all, {', '.join(PARTS)}, got {targets!r}")
+    if targets not in ("all", "seen", *PARTS):
+        raise ConfigError(
+            f"--targets must be one of all, seen, {', '.join(PARTS)}, got {targets!r}"
+        )
     mine, its = _test(run), _test(other)
     for fact in ("data", "protocol", "user", "target"):
         if not np.array_equal(mine[fact], its[fact]):
@@ -50,7 +54,9 @@ def compare(run: Path, other: Path, targets: str = "all") -> dict[str, dict[str,
                 "the same data, evaluated by the same protocol, with no client left out"
             )
     chosen = np.ones(len(mine["rank"]), dtype=bool)
-    if targets != "all":
+    if targets == "seen":
+        chosen = mine["counts"][mine["target"]] > 0
+    elif targets != "all":
         chosen = by_training_events(
             mine["target"], mine["counts"], mine["few"]
         ).member == PARTS.index(targets)
@@ -74,14 +80,15 @@ def _test(folder: Path) -> dict[str, Any]:
                 f"{folder} names no targets, as federation.share-counts = false wants it; "
                 "nothing can be said of cold ones"
             )
-        ranks = {name: arrays[name] for name in ("user", "target", f"rank_{run.protocol}")}
+        protocol = run.protocol.removesuffix(QUERY_TIME)
+        ranks = {name: arrays[name] for name in ("user", "target", f"rank_{protocol}")}
     items = pd.read_csv(io.BytesIO(content_of(folder / "items.csv")), usecols=["training_events"])
     return {
         "data": run.about["data"]["hash"],
         "protocol": run.protocol,
         "user": ranks["user"],
         "target": ranks["target"],
-        "rank": ranks[f"rank_{run.protocol}"],
+        "rank": ranks[f"rank_{protocol}"],
         "counts": np.concatenate([[0], items["training_events"].to_numpy()]),
         "few": run.config["scenario"]["few-shot-events"],
     }

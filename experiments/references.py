@@ -86,9 +86,7 @@ def reference(
             "popularity needs training counts, which federation.share-counts = false keeps on the "
             "devices; set federation.share-counts = true"
         )
-    alone = central_config(config, folder)
-    if kind == "nearest-text":  # the table of meanings is there for a model that looks at it
-        alone = dataclasses.replace(alone, model=Model(views="semantic"))
+    alone = reference_config(kind, config, folder)
     if kind == "central":
         check_fit(alone)
     else:
@@ -110,6 +108,14 @@ def reference(
 def usable_cores() -> int:
     """Cores that this process may use; more threads than that make a step many times slower."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+
+
+def reference_config(kind: str, config: Config, folder: Path) -> Config:
+    """The config that the folder of a reference in one place keeps."""
+    alone = central_config(config, folder)
+    if kind == "nearest-text":  # the table of meanings is there for a model that looks at it
+        alone = dataclasses.replace(alone, model=Model(views="semantic"))
+    return alone
 
 
 def central_config(config: Config, folder: Path) -> Config:

@@ -151,14 +151,13 @@ class Model:
         share("model.dropout", self.dropout)
         share("model.identity-dropout", self.identity_dropout)
         one_of("model.identity-start", self.identity_start, ("text", "random"))
-        for name in names_in(self.private):
-            one_of("model.private", name, ("gate-bias", "identity"))
         one_of("model.mix", self.mix, MIXES)
         one_of("model.encoder", self.encoder, ENCODERS)
         for name in names_in(self.time):
             one_of("model.time", name, ("hour", "gap", "relative"))
         require(0 < self.mask_share < 1, "model.mask-share", "between 0 and 1", self.mask_share)
         for name in names_in(self.private):
+            one_of("model.private", name, ("gate-bias", "identity"))
             self._check_private(name)
         if self.name != "hybrid" and self.encoder != "causal":
             raise ConfigError(
@@ -180,6 +179,14 @@ class Model:
     def is_cloze(self) -> bool:
         """Whether it learns to name hidden items."""
         return self.name == "bert4rec" or self.encoder == "bidirectional"
+
+    @property
+    def is_personalised(self) -> bool:
+        """Whether clients keep a part without which the shared rest is still a model.
+
+        Without its identity rows it is none: then there is one ranking, by what each client has.
+        """
+        return bool(self.private) and "identity" not in names_in(self.private)
 
     def _check_private(self, name: str) -> None:
         """Refuse what cannot stay with a client because the model does not have it."""

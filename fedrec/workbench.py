@@ -25,6 +25,7 @@ from fedrec.data.catalog import Catalog
 from fedrec.data.domains import Domains
 from fedrec.data.frame import Columns
 from fedrec.data.movielens import load_movielens
+from fedrec.data.negatives import open_items
 from fedrec.data.partition import assign
 from fedrec.data.scenarios import (
     Seen,
@@ -113,8 +114,13 @@ def seen_of(config: Config, folder: Path) -> Seen:
         ConfigError: a share of the items that is no item.
     """
     if not config.scenario.hides_events:
-        return Seen(open_data(folder)[1])
+        return _whole(folder)
     return _seen(config.scenario, config.seed, folder)
+
+
+@lru_cache(maxsize=4)
+def _whole(folder: Path) -> Seen:
+    return Seen(open_data(folder)[1])
 
 
 def cold_of(config: Config, num_items: int) -> tuple[int, ...]:
@@ -179,6 +185,11 @@ def check_fit(config: Config) -> None:
     folder = prepare_data(config)
     dataset, seen = open_data(folder)[0], seen_of(config, folder)
     check_times(config, dataset)
+    if config.scenario.hides_events and "popularity-100" in config.evaluation.protocols:
+        raise ConfigError(
+            "evaluation.protocol must be another than 'popularity-100' with scenario.*: popularity "
+            "is counted in what is seen, so that the candidates would be others than without it"
+        )
     device(config)
     partition_of(config, folder)
     domains, num_items = dataset.domains, dataset.catalog.num_items
@@ -255,8 +266,11 @@ def followed(config: Config, seen: Seen) -> Seen:
     A model of users reads nothing, so that a user's first event is a target, too: it follows the
     padding, item 0.
     """
-    if not has_user_rows(config):
-        return seen
+    return _followed(seen) if has_user_rows(config) else seen
+
+
+@lru_cache(maxsize=1)
+def _followed(seen: Seen) -> Seen:
     training = seen.training
     items = np.insert(training.items, training.offsets[:-1], 0)
     behind = Sequences(items, training.offsets + np.arange(len(training.offsets)))
@@ -341,7 +355,8 @@ def make_loss(
     """The loss of a config over a catalogue of V items, or over that of each user's domain."""
     loss, cold = config.loss, cold_of(config, num_items)
     offered = domains.catalogues if domains else [np.arange(1, num_items + 1)]
-    catalogues = [np.setdiff1d(items, cold) for items in offered] if cold else offered
+    is_open = np.isin(np.arange(num_items + 1), open_items(num_items, cold))
+    catalogues = [items[is_open[items]] for items in offered]
     least = min(len(items) for items in catalogues)
     if loss.name in ("sampled-softmax", "gbce") and loss.negatives > least:
         which = " that are not cold" if cold else ""

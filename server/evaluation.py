@@ -118,7 +118,7 @@ def evaluate(
         travelled += sum(array_bytes(reply.content) for reply in replies if reply.has_content())
 
     num_views = federation.num_views if scorer == "model" else 0
-    is_private = scorer == "model" and bool(federation.config.model.private)
+    is_private = scorer == "model" and federation.config.model.is_personalised
 
     def read(reply: Message, partition: int) -> NamedArrays:
         return read_ranks(

@@ -145,14 +145,12 @@ def final_metrics(
     kinds = {"history length": by_history_length(found.events - 1)}
     if counts is not None and found.targets is not None:
         kinds["item popularity"] = by_popularity(found.targets, counts)
+        kinds["training events"] = by_training_events(found.targets, counts, few_shot_events)
     if domains and found.targets is not None:
         kinds["domain"] = by_label([domains[target - 1] for target in found.targets])
-    sliced = dict(kinds)
-    if counts is not None and found.targets is not None:
-        sliced["training events"] = by_training_events(found.targets, counts, few_shot_events)
     slices = {
         name: slice_metrics(kind, ranks, sizes, seed=seed, at=at, resamples=resamples)
-        for name, kind in sliced.items()
+        for name, kind in kinds.items()
     }
     gates = None
     if found.gates is not None and len(view_names) > 1:

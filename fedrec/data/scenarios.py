@@ -20,7 +20,7 @@ Mask = NDArray[np.bool_]
 LEAST_KEPT = 2  # training events of a user that thinning leaves: one to read, one to predict
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # one of two equal ones is not the other
 class Seen:
     """What models get to see of everybody's events; users keep their number.
 

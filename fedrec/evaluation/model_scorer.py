@@ -58,7 +58,7 @@ def model_scorer(model: Recommender, num_items: int, max_length: int) -> Scorer:
         gates = gate_sums(
             weights.cpu().numpy(),
             frequency=frequency[items],
-            lengths=lengths,
+            lengths=lengths * (items[:, 0] > 0),  # who has nothing visible read no item
             histories=np.array([len(history) for history in histories]),
         )
         return Scores(scores.cpu().numpy(), gates)

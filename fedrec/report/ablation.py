@@ -85,7 +85,6 @@ def found(out: Path) -> Record:
     complete = [run for one in runs.values() for run in one.complete.values()]
     return {
         **{key: asked[key] for key in ("preset", "sets", "kind", "commands")},
-        "protocol": complete[0].protocol if complete else "full",
         "made by": _made_by(complete),
         "groups": groups,
     }
@@ -129,11 +128,23 @@ def _group(group: Record, runs: Mapping[str, Runs]) -> Record:
         if own.complete:
             record |= _measured(own, cell["name"])
             base = folders.get(cell["against"], cell["folder"])
-            if base != cell["folder"]:
+            # Ranks of one protocol say nothing beside those of another.
+            if base != cell["folder"] and _protocols(own, runs[base]) == 1:
                 record["difference"] = _difference(own, runs[base], cell["name"])
                 record["difference"] |= {"of": [cell["folder"], base]}
         cells.append(record)
-    return {"about": group["about"], "seeds": group["seeds"], "cells": cells}
+    protocols = [run.protocol for cell in folders.values() for run in runs[cell].complete.values()]
+    return {
+        "about": group["about"],
+        "seeds": group["seeds"],
+        "protocol": protocols[0] if protocols else "full",
+        "cells": cells,
+    }
+
+
+def _protocols(*cells: Runs) -> int:
+    """How many protocols the complete runs of some cells were judged by."""
+    return len({run.protocol for cell in cells for run in cell.complete.values()})
 
 
 def _words(missing: Mapping[int, str]) -> dict[str, str]:
@@ -157,10 +168,18 @@ def _measured(own: Runs, name: str) -> Record:
         if users:
             record[part] |= intervals(metrics, 0, name=name)
     if RARE in parts:
-        # Of all items of the catalogue, any ten.
-        record[RARE]["chance"] = 10 / float(runs[0].about["data"]["items"])
+        record[RARE]["chance"] = _chance(runs[0])
     per_seed = [pooled({seed: one}, MAIN, ALL).mean() for seed, one in own.ranked.items()]
     return record | {"per seed": [float(value) for value in per_seed]}
+
+
+def _chance(run: Run) -> float | None:
+    """HR@10 of any order on what the scenario holds back, as the run's own slices say it."""
+    word = held_back(run)[0]
+    for row in (run.metrics or {}).get("slices", {}).get("training events", ()):
+        if row["slice"].startswith(word):
+            return float(row["chance"]["HR@10"])
+    return None
 
 
 def _megabytes(runs: Sequence[Run]) -> float | None:
@@ -207,6 +226,7 @@ def _made_by(runs: Sequence[Run]) -> dict[str, Any]:
     about = runs[0].about
     return {
         "data": {key: about["data"].get(key) for key in ("name", "users", "items", "events")},
+        "notes": sorted({note for run in runs for note in run.about["data"].get("notes", ())}),
         "cores": sorted({int(run.about["machine"]["cores"]) for run in runs}),
         "versions": about["versions"],
         "code": sorted({str(run.about["code"])[:12] for run in runs}),

@@ -27,6 +27,7 @@ class Panel:
     cells: Sequence[Record]
     metric: str
     part: str
+    protocol: str
     chance: float | None = None
 
     def found(self, cell: Record) -> Record | None:
@@ -42,7 +43,7 @@ def bars(found: Record) -> style.Drawing:
     with style.house_style():
         figure, axes = style.panels(len(rows), COLUMNS, height=sum(heights), ratios=heights)
         for panel, own in zip(panels, axes, strict=False):
-            _draw(own, panel, found["protocol"])
+            _draw(own, panel)
         for own in axes[len(panels) :]:
             own.set_visible(False)
     return style.Drawing(
@@ -56,16 +57,17 @@ def bars(found: Record) -> style.Drawing:
 
 def _panels(found: Record) -> Iterator[Panel]:
     for name, group in found["groups"].items():
-        yield Panel(name, group["cells"], MAIN, ALL)
+        yield Panel(name, group["cells"], MAIN, ALL, group["protocol"])
         held = [cell for cell in group["cells"] if cell.get(RARE, {}).get("users")]
         if held:
             title = f"{name}: the items held back"
-            yield Panel(title, held, "HR@10", RARE, held[0][RARE]["chance"])
+            level = held[0][RARE]["chance"]
+            yield Panel(title, held, "HR@10", RARE, group["protocol"], level)
 
 
-def _draw(axes: Axes, panel: Panel, protocol: str) -> None:
+def _draw(axes: Axes, panel: Panel) -> None:
     axes.set_title(plain(panel.title))
-    axes.set_xlabel(metric_label(panel.metric, protocol))
+    axes.set_xlabel(metric_label(panel.metric, panel.protocol))
     axes.set_yticks(range(len(panel.cells)), [plain(cell["name"]) for cell in panel.cells])
     axes.set_ylim(len(panel.cells) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0, labelcolor=style.INK)

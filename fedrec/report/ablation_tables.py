@@ -60,10 +60,11 @@ def p_value(value: float | None) -> str:
     return "< .001" if value < 0.001 else f"{value:.3f}".removeprefix("0")
 
 
-def columns(group: Record, protocol: str) -> list[Column]:
+def columns(group: Record) -> list[Column]:
     """The columns of a group's table, behind the names of the cells."""
     what = next((cell["held back"] for cell in group["cells"] if cell.get("held back")), "")
-    main, hits = (metric_label(name, protocol).replace(" (", "\n(") for name in (MAIN, "HR@10"))
+    labels = [metric_label(name, group["protocol"]) for name in (MAIN, "HR@10")]
+    main, hits = (label.replace(" (", "\n(") for label in labels)
     return [
         Column(main, lambda cell: _value(cell, ALL, MAIN), 7),
         Column("\n95 %", lambda cell: _bounds(cell, ALL, MAIN), 14, luxury=1),
@@ -93,7 +94,8 @@ def _of_held_back(what: str) -> list[Column]:
 
 
 def _chance(cell: Record) -> str:
-    return short(cell[RARE]["chance"]) if cell.get(RARE, {}).get("users") else ""
+    level = (cell.get(RARE) or {}).get("chance")
+    return "" if level is None else short(level)
 
 
 def _users(cell: Record) -> str:
@@ -170,9 +172,7 @@ def terminal(found: Record, console: Console) -> RenderableType:
     parts: list[RenderableType] = []
     for name, group in found["groups"].items():
         names = [name_of(cell, group) for cell in group["cells"]]
-        shown = fitting(
-            columns(group, found["protocol"]), console.width - max(map(len, names)) - GAP
-        )
+        shown = fitting(columns(group), console.width - max(map(len, names)) - GAP)
         table = Table(
             title=Text(f"{name}: {group['about']}", style="bold"),
             title_justify="left",
@@ -210,6 +210,7 @@ def markdown(found: Record) -> str:
         lines += [
             f"{data['name']}: {data['users']:,} users, {data['items']:,} items. {cores} cores, "
             f"torch {made['versions'].get('torch')}, code {', '.join(made['code'])}.",
+            *(plain(note) for note in made["notes"]),
             "",
         ]
     lines += [
@@ -225,7 +226,7 @@ def markdown(found: Record) -> str:
         "```",
     ]
     for name, group in found["groups"].items():
-        shown = columns(group, found["protocol"])
+        shown = columns(group)
         lines += ["", f"## {name}: {group['about']}", ""]
         lines += [_line(["cell", *(" ".join(column.header.split()) for column in shown)])]
         lines += [_line(["---", *["---:"] * len(shown)])]

@@ -61,7 +61,8 @@ def ranked(run: Run) -> Ranked:
     if has_targets and what:
         items = pd.read_csv(run.folder / "items.csv", index_col="item")
         if "training_events" in items:
-            is_rare = items["training_events"].reindex(targets).to_numpy() <= most
+            events = items["training_events"].reindex(targets).to_numpy()
+            is_rare = (events <= most) & (events >= min(1, most))  # few is not none
     source = str(run.config["data"]["source"]).partition(":")[0]
     return Ranked(
         users["original_id"].to_numpy(),

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from fedrec.data.negatives import shared_negatives
 from fedrec.data.sequences import Sequences
+from fedrec.errors import ConfigError
 from fedrec.models.recommender import Recommender, device_of
 from fedrec.randomness import generator
 from fedrec.training.batches import MIN_TRAINING_EVENTS
@@ -96,8 +97,14 @@ def train_cohort(
             of its own even where one gradient would do for all.
 
     Raises:
-        ConfigError: a user has seen every item, so that no negative is left.
+        ConfigError: a user has seen every item, so that no negative is left; or the model asks for
+            more than the items that precede.
     """
+    if model.task != "next" or model.needs_times or model.user_arrays:
+        raise ConfigError(
+            f"federation.unit must be 'partition' for {type(model).__name__}: users who train side "
+            "by side are asked for the next item of what they read, and nothing else is known"
+        )
     plan = replace(plan, learning_rate=falling(plan.learning_rate, plan.decay_rounds, round - 1))
     lengths = training.offsets[users + 1] - training.offsets[users]
     windows = [

@@ -37,7 +37,9 @@ def write_cell(tmp_path):
         text = f'[data]\nsource = "{source}"\n[scenario]\n{scenario}\n'
         (folder / "config.toml").write_text(text)
         append_round(folder / "rounds.jsonl", {"round": 1, "client_megabytes": 3.0 + seed})
-        write_json(folder / "metrics.json", {"protocol": "full"})
+        row = {"slice": "cold (0)", "chance": {"HR@10": 10 / 20}}
+        slices = {"training events": [row]}
+        write_json(folder / "metrics.json", {"protocol": "full", "slices": slices})
         about = {"format": 1, "status": status, "engine": "inline", "seconds": 10.0 * (seed + 1)}
         about |= {"data": {"name": "own", "users": len(ranks), "items": 20, "events": 99}}
         write_json(

@@ -12,7 +12,7 @@ from fedrec.data.scenarios import cold_items
 from fedrec.errors import ConfigError
 from fedrec.evaluation.held_out import NOTHING_READ
 from fedrec.evaluation.model_scorer import model_scorer
-from fedrec.workbench import open_data, prepare_data, seen_of
+from fedrec.workbench import check_fit, open_data, prepare_data, seen_of
 
 COLD = {"scenario.cold-items": 0.2, "run.name": "cold"}
 
@@ -46,7 +46,12 @@ def test_cold_items_are_ranked_but_never_counted(run_inline, small_config):
     assert warm["users"] + never.sum() <= 60
     events = counts[column(cold_run, "users.csv", "target").astype(int) - 1]
     assert warm["difference"]["value"] == pytest.approx(gain[events > 5].mean())
-    with pytest.raises(ConfigError, match="--targets must be one of all, cold, few-shot, warm"):
+    seen = compare(cold_run, plain, "seen")["NDCG@10"]
+    assert seen["users"] == 60 - never.sum()
+    assert seen["difference"]["value"] == pytest.approx(gain[events > 0].mean())
+    with pytest.raises(ConfigError, match="popularity is counted in what is seen"):
+        check_fit(small_config(COLD | {"evaluation.protocol": "full,popularity-100"}))
+    with pytest.raises(ConfigError, match="--targets must be one of all, seen, cold, few-shot"):
         compare(cold_run, plain, "lukewarm")
 
 
