@@ -16,13 +16,16 @@ from experiments.cells import CellWorker, Task, is_done, make
 from experiments.grid import (
     CENTRAL,
     FEDERATED,
+    PRESET,
     Cell,
     Group,
     cell_config,
     chosen_groups,
     placed_grid,
+    read_grid,
     run_config,
 )
+from experiments.grid_checks import check_base, check_run, checked
 from experiments.ray_engine import ray_of_our_own
 from experiments.references import usable_cores
 from experiments.settings import parse_sets, resolve
@@ -32,6 +35,7 @@ from fedrec.errors import ConfigError
 from fedrec.home import home
 from fedrec.report.ablation import CELLS_FILE, read_cells
 from fedrec.report.history import write_json
+from fedrec.workbench import open_data, prepare_data
 from server.interrupts import raise_lost, uninterrupted
 from server.ray_pool import Job, RayPool
 from server.stop_file import ask_to_stop, forget_wish
@@ -80,11 +84,13 @@ def ablate(
             it yields is called with each run that ends.
 
     Returns:
-        The runs of this call that failed, each with its reason.
+        The runs of this call that failed, each with its reason; cells that cannot be with the
+        preset are in cells.json.
 
     Raises:
         ConfigError: a mistake in the settings, or a folder that holds something else.
-        ResourceError: Ray does not start.
+        DataError: the data cannot be read.
+        ResourceError: the data cannot be fetched, or Ray does not start.
     """
     if seeds < 1:
         raise ConfigError(f"--seeds must be 1 or more, got {seeds}")
@@ -93,9 +99,9 @@ def ablate(
     if "seed" in parse_sets(sets):
         raise ConfigError("--set seed=... contradicts --seeds, which runs seeds 0, 1, ...")
     base = resolve(source, sets, {"run.resume": True, "run.name": ""}, central=central)
+    check_base(base)
     kind = CENTRAL if central else FEDERATED
-    groups = placed_grid(base, kind)
-    chosen = chosen_groups(groups, only)
+    chosen_groups(read_grid(kind), only)
     asked = {
         "preset": source or "",
         "sets": list(sets),
@@ -103,12 +109,15 @@ def ablate(
         "config_hash": config_hash(base),
     }
     cells = _asked_before(out, asked) | asked
+    check_run(base, Cell(PRESET, kind, {}))
+    groups = placed_grid(base, kind, open_data(prepare_data(base))[0].catalog)
+    chosen = checked(base, chosen_groups(groups, only))
     cells["commands"] = list(dict.fromkeys([*cells.get("commands", []), command]))
     before = cells.get("groups", {})
     listed = {group.name: _listed(group, seeds, before.get(group.name)) for group in chosen}
     together = before | listed
     cells["groups"] = {g.name: together[g.name] for g in groups if g.name in together}
-    tasks, failures = _tasks(base, chosen, seeds, out)
+    tasks, failures = _tasks(base, chosen, seeds, out), Failures()
     waiting = [task for task in tasks if not is_done(task)]
     kept = cells.get("failed", {})
     ours = {task.folder.name for task in tasks}
@@ -172,27 +181,21 @@ def _listed(group: Group, seeds: int, before: dict[str, Any] | None) -> dict[str
                 "changes": cell.changes,
                 "against": cell.against,
                 "folder": cell.folder,
+                "refused": cell.refused,
             }
             for cell in group.cells
         ],
     }
 
 
-def _tasks(
-    base: Config, groups: Sequence[Group], seeds: int, out: Path
-) -> tuple[list[Task], Failures]:
-    """Every run once, the seeds of a cell apart, and those that cannot be; seed by seed."""
-    cells = {cell.folder: cell for group in groups for cell in group.cells}
-    tasks: list[Task] = []
-    refused: Failures = {}
-    for seed in range(seeds):
-        for cell in cells.values():
-            folder = out / f"{cell.folder}-seed{seed}"
-            if cell.refused:
-                refused[folder.name] = cell.refused
-            else:
-                tasks.append(_task(base, cell, seed, folder))
-    return tasks, refused
+def _tasks(base: Config, groups: Sequence[Group], seeds: int, out: Path) -> list[Task]:
+    """Every run once, of the cells that can be, the seeds of a cell apart; seed by seed."""
+    cells = {cell.folder: cell for group in groups for cell in group.cells if not cell.refused}
+    return [
+        _task(base, cell, seed, out / f"{cell.folder}-seed{seed}")
+        for seed in range(seeds)
+        for cell in cells.values()
+    ]
 
 
 def _task(base: Config, cell: Cell, seed: int, folder: Path) -> Task:

@@ -81,16 +81,8 @@ def reference(
             on_round=on_round,
             on_wait=on_wait,
         )
-    if kind == "popularity" and not config.federation.share_counts:
-        raise ConfigError(
-            "popularity needs training counts, which federation.share-counts = false keeps on the "
-            "devices; set federation.share-counts = true"
-        )
     alone = reference_config(kind, config, folder)
-    if kind == "central":
-        check_fit(alone)
-    else:
-        prepare_data(alone)  # no negatives are drawn that could be too many
+    check_reference(kind, alone)
     threads = threads or usable_cores()
     grid = InlineGrid(app, 1, flatten(alone), threads=threads)
     with saying_how_to_go_on(folder):
@@ -103,6 +95,23 @@ def reference(
             scorer="model" if kind == "central" else kind,
             threads=threads,
         )
+
+
+def check_reference(kind: str, alone: Config) -> None:
+    """Refuse a reference in one place that its settings or its data do not allow.
+
+    Raises:
+        FedrecError: as ``check_fit``; no counts for popularity.
+    """
+    if kind == "popularity" and not alone.federation.share_counts:
+        raise ConfigError(
+            "popularity needs training counts, which federation.share-counts = false keeps on the "
+            "devices; set federation.share-counts = true"
+        )
+    if kind == "central":
+        check_fit(alone)
+    else:
+        prepare_data(alone)  # no negatives are drawn that could be too many
 
 
 def usable_cores() -> int:

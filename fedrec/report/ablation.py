@@ -2,7 +2,7 @@
 
 Every user counts once: with the mean over the seeds, where all seeds rank the same people. A
 difference is paired by user and held-out item, seed by seed, so that it is told apart from how
-hard users are.
+hard users are. One run has one interval and two runs have one comparison, wherever they stand.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,8 +15,8 @@ from rich.console import Console, RenderableType
 
 from fedrec.errors import DataError
 from fedrec.evaluation.metrics import intervals
-from fedrec.evaluation.significance import holm, sign_flip_p
 from fedrec.report.ablation_bars import bars
+from fedrec.report.ablation_pairs import Pair, comparison, correct, pair_of, seen_from
 from fedrec.report.ablation_tables import markdown, terminal
 from fedrec.report.figures import save
 from fedrec.report.history import (
@@ -36,19 +36,21 @@ from fedrec.report.ranked import (
     RARE,
     Ranked,
     held_back,
-    paired,
     pooled,
     ranked,
+    told_apart,
 )
 from fedrec.report.references import IN_ONE_PLACE
 
 CELLS_FILE = "cells.json"
+CANNOT_BE = "cannot be"  # a cell that the preset or the data do not allow; no failure
 
 
 @dataclass(frozen=True, eq=False)
 class Runs:
     """The runs of a cell: those that are complete, by seed, and why the others are not."""
 
+    folder: str
     complete: Mapping[int, Run]
     ranked: Mapping[int, Ranked]
     missing: Mapping[int, str]
@@ -79,9 +81,20 @@ def found(out: Path) -> Record:
     for group in asked["groups"].values():
         for cell in group["cells"]:
             seeds[cell["folder"]] = max(group["seeds"], seeds.get(cell["folder"], 0))
-    runs = {name: _read(out, name, range(seeds[name]), asked["failed"]) for name in seeds}
-    groups = {name: _group(group, runs) for name, group in asked["groups"].items()}
-    _correct([cell for group in groups.values() for cell in group["cells"]])
+    cells = [cell for group in asked["groups"].values() for cell in group["cells"]]
+    refused = {cell["folder"]: cell["refused"] for cell in cells if cell.get("refused")}
+    runs = {
+        name: _read(out, name, range(seeds[name]), asked["failed"], refused.get(name, ""))
+        for name in seeds
+    }
+    comparisons: dict[Pair, Record] = {}
+    groups = {name: _group(group, runs, comparisons) for name, group in asked["groups"].items()}
+    correct(list(comparisons.values()))
+    for group in groups.values():
+        for cell in group["cells"]:
+            if "difference" in cell:
+                one, other = cell["folder"], cell["difference"]["of"][1]
+                cell["difference"] |= seen_from(one, comparisons[pair_of(one, other)])
     complete = [run for one in runs.values() for run in one.complete.values()]
     return {
         **{key: asked[key] for key in ("preset", "sets", "kind", "commands")},
@@ -104,34 +117,43 @@ def write_ablation(out: Path, console: Console) -> RenderableType:
     return terminal(record, console)
 
 
-def _read(out: Path, name: str, seeds: Sequence[int], failed: Mapping[str, str]) -> Runs:
+def _read(
+    out: Path, name: str, seeds: Sequence[int], failed: Mapping[str, str], refused: str
+) -> Runs:
     complete, missing = {}, {}
     for seed in seeds:
         folder = out / f"{name}-seed{seed}"
         run = read_run(folder) if (folder / "run.json").exists() else None
         if run is not None and run.status in COMPLETE:
             complete[seed] = run
+        elif refused:
+            missing[seed] = f"{CANNOT_BE}: {refused}"
         elif folder.name in failed:
             missing[seed] = f"failed: {failed[folder.name]}"
         else:
             missing[seed] = "not run yet" if run is None else run.status
-    return Runs(complete, {seed: ranked(run) for seed, run in complete.items()}, missing)
+    return Runs(name, complete, {seed: ranked(run) for seed, run in complete.items()}, missing)
 
 
-def _group(group: Record, runs: Mapping[str, Runs]) -> Record:
+def _group(group: Record, runs: Mapping[str, Runs], comparisons: dict[Pair, Record]) -> Record:
+    """A group with what was found; further comparisons are added to those that there are."""
     folders = {cell["name"]: cell["folder"] for cell in group["cells"]}
+    first: dict[str, str] = {}
     cells = []
     for cell in group["cells"]:
         own = runs[cell["folder"]]
+        twin = first.setdefault(cell["folder"], cell["name"])
         record = cell | {"seeds": sorted(own.complete), "missing": _words(own.missing)}
         record["degraded"] = [s for s, run in own.complete.items() if run.status == "degraded"]
+        record["same as"] = "" if twin == cell["name"] else twin
         if own.complete:
-            record |= _measured(own, cell["name"])
-            base = folders.get(cell["against"], cell["folder"])
-            # Ranks of one protocol say nothing beside those of another.
-            if base != cell["folder"] and _protocols(own, runs[base]) == 1:
-                record["difference"] = _difference(own, runs[base], cell["name"])
-                record["difference"] |= {"of": [cell["folder"], base]}
+            base = runs[folders.get(cell["against"], own.folder)]
+            record |= _measured(own, base)
+            if not record["same as"] and _can_be_compared(own, base):
+                record["difference"] = {"of": [own.folder, base.folder]}
+                pair = pair_of(own.folder, base.folder)
+                if pair not in comparisons:
+                    comparisons[pair] = comparison(pair, *(runs[name].ranked for name in pair))
         cells.append(record)
     protocols = [run.protocol for cell in folders.values() for run in runs[cell].complete.values()]
     return {
@@ -142,33 +164,37 @@ def _group(group: Record, runs: Mapping[str, Runs]) -> Record:
     }
 
 
-def _protocols(*cells: Runs) -> int:
-    """How many protocols the complete runs of some cells were judged by."""
-    return len({run.protocol for cell in cells for run in cell.complete.values()})
+def _can_be_compared(own: Runs, base: Runs) -> bool:
+    """Whether two cells are two, and judged alike: other protocols' ranks say nothing here."""
+    judged = {run.protocol for cell in (own, base) for run in cell.complete.values()}
+    return own is not base and bool(base.complete) and len(judged) == 1
 
 
 def _words(missing: Mapping[int, str]) -> dict[str, str]:
     return {str(seed): reason for seed, reason in missing.items()}
 
 
-def _measured(own: Runs, name: str) -> Record:
+def _measured(own: Runs, base: Runs) -> Record:
     """Metrics over all held-out items; over rare ones and the others, where the scenario has them.
 
-    The bootstrap of a cell is that of its name, as is that of its difference.
+    A run that holds nothing back is measured on what the one it is compared with holds back. The
+    bootstrap is that of the folder.
     """
     runs = list(own.complete.values())
+    ranks = {seed: told_apart(one, base.ranked.get(seed, one)) for seed, one in own.ranked.items()}
     record: Record = {"seconds": float(np.mean([run.about["seconds"] for run in runs]))}
-    record |= {"client_megabytes": _megabytes(runs), "held back": held_back(runs[0])[0]}
-    people = own.ranked[min(own.ranked)]
-    parts = (ALL,) if people.is_rare is None else (ALL, RARE, OTHERS)
+    word, most = held_back(runs[0])
+    record |= {"client_megabytes": _megabytes(runs), "held back": word, "most": most}
+    has_rare = any(one.is_rare is not None for one in ranks.values())
+    parts = (ALL, RARE, OTHERS) if has_rare else (ALL,)
     for part in parts:
-        metrics = {metric: pooled(own.ranked, metric, part) for metric in METRICS}
+        metrics = {metric: pooled(ranks, metric, part) for metric in METRICS}
         users = len(metrics[MAIN])
         record[part] = {"users": users}
         if users:
-            record[part] |= intervals(metrics, 0, name=name)
+            record[part] |= intervals(metrics, 0, name=own.folder)
     if RARE in parts:
-        record[RARE]["chance"] = _chance(runs[0])
+        record[RARE]["chance"] = _chance(runs[0] if word else next(iter(base.complete.values())))
     per_seed = [pooled({seed: one}, MAIN, ALL).mean() for seed, one in own.ranked.items()]
     return record | {"per seed": [float(value) for value in per_seed]}
 
@@ -187,36 +213,6 @@ def _megabytes(runs: Sequence[Run]) -> float | None:
     if any(str(run.about["engine"]).startswith(IN_ONE_PLACE) for run in runs):
         return None
     return float(np.mean([run.rounds[-1]["client_megabytes"] for run in runs]))
-
-
-def _difference(own: Runs, base: Runs, name: str) -> Record:
-    """How a cell differs from its baseline in NDCG@10, over the seeds that both have."""
-    seeds = sorted({*own.ranked} & {*base.ranked})
-    record: Record = {"seeds": seeds}
-    for part in (ALL, RARE, OTHERS):
-        values = paired(own.ranked, base.ranked, seeds, part)
-        if not len(values):
-            continue
-        record[part] = {"users": len(values)} | intervals({MAIN: values}, 0, name=name)[MAIN]
-        if part == ALL:
-            record["p"] = sign_flip_p(values, 0, name=name)
-    return record
-
-
-def _correct(cells: Sequence[Record]) -> None:
-    """Add Holm's p-value over all comparisons of the table; one that stands twice counts once."""
-    tests: dict[tuple[str, ...], float] = {}
-    for cell in cells:
-        difference = cell.get("difference") or {}
-        if "p" in difference:
-            tests.setdefault(tuple(difference["of"]), difference["p"])
-    corrected = dict(zip(tests, holm(list(tests.values())), strict=True))
-    for cell in cells:
-        difference = cell.get("difference") or {}
-        if "p" in difference:
-            # One comparison has one p-value, whatever it is called.
-            difference["p"] = tests[tuple(difference["of"])]
-            difference["p (Holm)"] = corrected[tuple(difference["of"])]
 
 
 def _made_by(runs: Sequence[Run]) -> dict[str, Any]:

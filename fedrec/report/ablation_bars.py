@@ -8,7 +8,8 @@ from matplotlib.ticker import MaxNLocator
 
 from fedrec.evaluation.protocols import metric_label
 from fedrec.report import style
-from fedrec.report.ablation_tables import short, why_none
+from fedrec.report.ablation_columns import short, what_is_rare
+from fedrec.report.ablation_tables import why_none
 from fedrec.report.history import Record
 from fedrec.report.plain import plain
 from fedrec.report.ranked import ALL, MAIN, RARE
@@ -36,7 +37,7 @@ class Panel:
 
 
 def bars(found: Record) -> style.Drawing:
-    """The main metric of every cell with its interval, and HR@10 on what a scenario holds back."""
+    """The main metric of every cell with its interval, and HR@10 on the targets that are rare."""
     panels = list(_panels(found))
     rows = [panels[start : start + COLUMNS] for start in range(0, len(panels), COLUMNS)]
     heights = [FRAME + BAR * max(len(panel.cells) for panel in row) for row in rows]
@@ -57,10 +58,14 @@ def bars(found: Record) -> style.Drawing:
 
 def _panels(found: Record) -> Iterator[Panel]:
     for name, group in found["groups"].items():
-        yield Panel(name, group["cells"], MAIN, ALL, group["protocol"])
-        held = [cell for cell in group["cells"] if cell.get(RARE, {}).get("users")]
+        firsts: dict[str, Record] = {}
+        for cell in group["cells"]:  # a row for each comparison, but one bar
+            firsts.setdefault(cell["name"], cell)
+        cells = list(firsts.values())
+        yield Panel(name, cells, MAIN, ALL, group["protocol"])
+        held = [cell for cell in cells if cell.get(RARE, {}).get("users")]
         if held:
-            title = f"{name}: the items held back"
+            title = f"{name}: {what_is_rare(group)[1]}"
             level = held[0][RARE]["chance"]
             yield Panel(title, held, "HR@10", RARE, group["protocol"], level)
 
@@ -75,6 +80,9 @@ def _draw(axes: Axes, panel: Panel) -> None:
     furthest = panel.chance or 0.0
     for place, cell in enumerate(panel.cells):
         found = panel.found(cell)
+        if cell["same as"]:
+            _say(axes, 0, place, plain(f"= {cell['same as']}"), style.MUTED)
+            continue
         if found is None:
             _say(axes, 0, place, why_none(cell), style.MUTED)
             continue
@@ -106,4 +114,5 @@ def _say(axes: Axes, x: float, y: float, text: str, colour: str) -> None:
 
 
 def _is_sure(cell: Record) -> bool:
-    return float((cell.get("difference") or {}).get("p (Holm)", 1.0)) < LEVEL
+    difference = (cell.get("difference") or {}).get(ALL) or {}
+    return float(difference.get("p (Holm)", 1.0)) < LEVEL

@@ -1,7 +1,7 @@
 """The ranks of one run's test, and of several put together by who was ranked."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -83,6 +83,13 @@ def held_back(run: Run) -> tuple[str, int]:
     return "", -1
 
 
+def told_apart(own: Ranked, other: Ranked) -> Ranked:
+    """A run that holds no item back, with those items rare that another run holds back."""
+    if own.is_rare is not None or other.is_rare is None:
+        return own
+    return replace(own, is_rare=np.isin(own.targets, other.targets[other.is_rare]))
+
+
 def pooled(runs: Mapping[int, Ranked], metric: str, part: str) -> Floats:
     """(P,) a metric of every person over the seeds: the mean of each one's own.
 
@@ -99,9 +106,13 @@ def pooled(runs: Mapping[int, Ranked], metric: str, part: str) -> Floats:
 
 
 def paired(
-    runs: Mapping[int, Ranked], base: Mapping[int, Ranked], seeds: Sequence[int], part: str
+    runs: Mapping[int, Ranked],
+    base: Mapping[int, Ranked],
+    seeds: Sequence[int],
+    part: str,
+    metric: str = MAIN,
 ) -> Floats:
-    """(P,) by how much NDCG@10 of a person is above the baseline's, the mean over the seeds.
+    """(P,) by how much a person's metric is above the baseline's, the mean over the seeds.
 
     A pair is one person's same held-out item in the same seed, in both runs. What is rare is what
     either of them holds back.
@@ -116,7 +127,7 @@ def paired(
         kept = mask[here if own.is_rare is not None else there]
         here, there = here[kept], there[kept]
         people.append(_named(own, seed)[here])
-        values.append(own.values(MAIN)[here] - other.values(MAIN)[there])
+        values.append(own.values(metric)[here] - other.values(metric)[there])
     return _means(np.concatenate(people), np.concatenate(values))
 
 

@@ -14,9 +14,11 @@ import pytest
 
 from experiments import grid
 from experiments.ablation import ablate
-from experiments.grid import FEDERATED, chosen_groups, placed_grid
-from fedrec.config_keys import read_config
-from fedrec.errors import ConfigError
+from experiments.grid import CENTRAL, FEDERATED, chosen_groups, placed_grid
+from experiments.grid_checks import check_base
+from fedrec.config_keys import config_hash, read_config
+from fedrec.data.catalog import Catalog
+from fedrec.errors import ConfigError, DataError
 from fedrec.evaluation.metrics import ndcg
 from fedrec.report.ablation import found
 from fedrec.report.history import read_json
@@ -31,10 +33,12 @@ random = { model.identity-start = "random" }
 again = { model = { identity-start = "random" }, against = "random" }
 
 [other]
-about = "cells that fail"
+about = "cells that cannot be, and one that fails"
 [other.cells]
 "cannot be" = { model.name = "sasrec", model.private = "gate-bias" }
 "has no counts" = { reference = "popularity", federation.share-counts = false }
+"too many negatives" = { loss.negatives = 1000 }
+"nobody answers" = { federation.drop-out = 0.99 }
 """
 
 
@@ -72,8 +76,9 @@ def test_every_cell_of_the_grid_goes_with_the_defaults_and_has_a_baseline():
     groups = placed_grid(read_config({}), FEDERATED)
     assert len(groups) > 10
     for group in groups:
+        rows = [(cell.name, cell.against) for cell in group.cells]
         names = [cell.name for cell in group.cells]
-        assert len(set(names)) == len(names)
+        assert len(set(rows)) == len(rows)
         assert [cell.refused for cell in group.cells if cell.refused] == []
         assert [cell.name for cell in group.cells if not cell.against] == [group.baseline]
         assert {cell.against for cell in group.cells} - {""} <= set(names)
@@ -88,7 +93,8 @@ def test_cells_of_one_config_have_one_folder_and_others_their_own():
     configs = {}
     for group in groups:
         for cell in group.cells:
-            configs.setdefault(cell.folder, set()).add(grid._identity(read_config({}), cell))
+            hashed = config_hash(grid.run_config(read_config({}), cell))
+            configs.setdefault(cell.folder, set()).add((cell.kind, hashed))
     assert all(len(found) == 1 for found in configs.values())
     assert len(set.union(*configs.values())) == len(configs)
 
@@ -105,6 +111,73 @@ def test_the_cell_that_the_preset_is_becomes_the_baseline():
     assert [cell.name for cell in cells] == ["preset", "0", "0.1", "0.2"]
 
 
+def test_cells_are_what_they_are_called_whatever_the_preset_is():
+    base = read_config({"model.views": "semantic,content", "model.time": "hour"})
+    groups = {group.name: group for group in placed_grid(base, FEDERATED)}
+    cells = {(name, c.name): c for name, group in groups.items() for c in group.cells}
+    configs = {key: grid.run_config(base, c) for key, c in cells.items() if not c.refused}
+    assert [c.refused for c in cells.values() if c.refused] == []
+    assert configs["table", "off"].model.views == "content"
+    assert configs["table", "on"].model.views == "semantic,content"
+    assert configs["comparison", "SASRec"].model.time == ""
+    # Without identity rows there is nothing to start from.
+    assert {cells["start", name].folder for name in ("text", "random")} == {"preset"}
+    without = read_config({"model.views": "identity,content"})
+    groups = {group.name: group for group in placed_grid(without, FEDERATED)}
+    on = next(cell for cell in groups["table"].cells if cell.name == "on")
+    assert grid.run_config(without, on).model.views == "identity,content,semantic"
+    alone = placed_grid(read_config({"model.views": "semantic"}), FEDERATED)
+    assert "nothing but 'semantic'" in alone[0].cells[0].refused
+
+
+def test_fields_that_say_the_same_are_one_run():
+    catalog = Catalog(
+        item_ids=["1", "2"],
+        titles=["Soap", "Comb"],
+        genres=[(), ()],
+        years=[None, None],
+        descriptions=["Cleans.", ""],
+    )
+    base = read_config({"semantics.fields": "title,genres,description"})
+    group = next(g for g in placed_grid(base, FEDERATED, catalog) if g.name == "text")
+    folders = {cell.name: cell.folder for cell in group.cells}
+    assert folders["title"] == folders["+ genres"] == folders["+ year"] == "text-title"
+    assert folders["+ description"] == "preset"
+    # All of them make the run of the first one, so that its folder holds one config.
+    assert {cell.changes["semantics.fields"] for cell in group.cells[:3]} == {"title"}
+    assert group.cells[3].changes == {}
+
+
+@pytest.mark.parametrize(
+    ("changes", "shown"),
+    [
+        ({"model.name": "sasrec"}, 'model.name = "sasrec"'),
+        ({"semantics.shuffled": True}, "semantics.shuffled = true"),
+        ({"scenario.cold-items": 0.1}, "scenario.cold-items = 0.1"),
+        ({"scenario.keep": 0.5}, "scenario.keep = 0.5"),
+    ],
+)
+def test_a_preset_that_is_a_scenario_or_no_hybrid_is_refused(changes, shown):
+    with pytest.raises(ConfigError, match=f"but here is {shown}; use a preset without"):
+        check_base(read_config(changes))
+
+
+def test_what_does_not_go_with_users_can_be_in_one_place():
+    users = {"federation.unit": "user", "local.optimizer-state": "reset"}
+    refused = {}
+    for kind in (FEDERATED, CENTRAL):
+        groups = placed_grid(read_config(users), kind)
+        refused[kind] = {c.name: c.refused for g in groups for c in g.cells if c.refused}
+    assert "BERT4Rec" in refused[FEDERATED]
+    assert refused[CENTRAL] == {}
+
+
+def test_data_that_are_not_there_end_it_before_any_run(ablated, tmp_path):
+    with pytest.raises(DataError, match="nowhere"):
+        ablated(tmp_path / "out", ["data.source=/nowhere.csv"])
+    assert not (tmp_path / "out").exists()
+
+
 def test_groups_are_chosen_by_name():
     groups = placed_grid(read_config({}), FEDERATED)
     assert [group.name for group in chosen_groups(groups, ["start, table"])] == ["table", "start"]
@@ -118,10 +191,13 @@ def test_runs_are_made_once_and_what_fails_stops_nobody(ablated, small_grid, tmp
     failed, ended = ablated(out, seeds=2)
     made = ["preset-seed0", "start-random-seed0", "preset-seed1", "start-random-seed1"]
     assert [name for name in ended if name not in failed] == made
-    assert set(failed) == {f"other-{name}-seed{k}" for name in WHY for k in (0, 1)}
-    for name, why in failed.items():
-        assert WHY[name[len("other-") : -len("-seed0")]] in why
+    assert set(failed) == {f"other-nobody-answers-seed{k}" for k in (0, 1)}
     record = found(out)
+    others = {cell["name"]: cell["missing"] for cell in record["groups"]["other"]["cells"]}
+    for name, why in WHY.items():
+        assert others[name]["0"] == others[name]["1"]
+        assert others[name]["1"].startswith(f"cannot be: {why}")
+    assert others["nobody answers"]["1"].startswith("failed: ")
     text, random, again = record["groups"]["start"]["cells"]
     assert (text["seeds"], text["against"], random["against"]) == ([0, 1], "", "text")
     assert again["per seed"] == random["per seed"]
@@ -131,7 +207,6 @@ def test_runs_are_made_once_and_what_fails_stops_nobody(ablated, small_grid, tmp
             assert value == pytest.approx(ndcg(arrays["rank_full"], 10).mean(), abs=1e-12)
     difference = random["all"]["NDCG@10"]["value"] - text["all"]["NDCG@10"]["value"]
     assert random["difference"]["all"]["value"] == pytest.approx(difference, abs=1e-12)
-    assert record["groups"]["other"]["cells"][1]["missing"]["1"].startswith("failed: model.private")
     # Nothing of that is done again but what failed and might not any more; the rest is kept.
     assert ablated(out, seeds=1, only=["start"]) == ({}, [])
     assert found(out) == record
@@ -144,8 +219,9 @@ def test_runs_are_made_once_and_what_fails_stops_nobody(ablated, small_grid, tmp
 
 
 WHY = {
-    "cannot-be": "model.private needs a gate",
-    "has-no-counts": "popularity needs training counts",
+    "cannot be": "model.private needs a gate",
+    "has no counts": "popularity needs training counts",
+    "too many negatives": "loss.negatives is 1000",
 }
 
 

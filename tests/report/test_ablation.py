@@ -9,7 +9,7 @@ from rich.console import Console
 from fedrec.errors import DataError
 from fedrec.evaluation.significance import sign_flip_p
 from fedrec.report.ablation import CELLS_FILE, found, write_ablation
-from fedrec.report.ablation_tables import fitting, short
+from fedrec.report.ablation_columns import fitting, short, what_is_rare
 from fedrec.report.history import append_round, read_json, write_csv, write_json
 
 FIRST, SECOND = 1.0, 1 / np.log2(3)  # NDCG of the first two ranks
@@ -52,9 +52,9 @@ def write_cell(tmp_path):
 
 @pytest.fixture
 def ask(tmp_path):
-    """``ask({cell: the one it is compared with}, seeds)`` writes what an ablation is about."""
+    """``ask({cell: those it is compared with}, seeds)`` writes what an ablation is about."""
 
-    def write(cells, seeds=1, failed=None, **groups):
+    def write(cells, seeds=1, failed=None, folders=None, refused=None, **groups):
         listed = {"main": cells} | groups
         write_json(
             tmp_path / CELLS_FILE,
@@ -71,12 +71,14 @@ def ask(tmp_path):
                         "cells": [
                             {
                                 "name": cell,
-                                "folder": cell.lower(),
+                                "folder": (folders or {}).get(cell, cell.lower()),
                                 "kind": "federated",
                                 "changes": {},
                                 "against": against,
+                                "refused": (refused or {}).get(cell, ""),
                             }
-                            for cell, against in each.items()
+                            for cell, all_of_it in each.items()
+                            for against in all_of_it.split("; ")
                         ],
                     }
                     for name, each in listed.items()
@@ -118,7 +120,7 @@ def test_a_difference_is_paired_by_user_and_target_over_the_seeds_of_both(write_
     assert new["difference"]["seeds"] == [0]
     assert new["difference"]["all"]["users"] == 3
     assert new["difference"]["all"]["value"] == pytest.approx(values.mean())
-    assert new["difference"]["p"] == sign_flip_p(values, 0, name="New") == 2 / 4
+    assert new["difference"]["all"]["p"] == sign_flip_p(values, 0, name="any") == 2 / 4
     assert new["missing"] == {"1": "not run yet"}
 
 
@@ -128,13 +130,48 @@ def test_a_comparison_that_stands_twice_is_corrected_once(write_cell, ask, tmp_p
     for name, most in (("base", 30), ("new", 5), ("old", 20)):
         write_cell(name, 0, {p: (1, int(rng.integers(1, most))) for p in people})
     cells = {"Base": "", "New": "Base", "Old": "Base"}
-    found_here = ask(cells, again={"Base": "", "New": "Base"})
-    p = {name: found_here[name]["difference"]["p"] for name in ("New", "Old")}
+    found_here = ask(cells, again={"Base": "", "New": "Base"}, turned={"New": "", "Base": "New"})
+    p = {name: found_here[name]["difference"]["all"]["p"] for name in ("New", "Old")}
     assert p["New"] < 0.01 < p["Old"]
-    assert found_here["New"]["difference"]["p (Holm)"] == 2 * p["New"]
-    assert found_here["Old"]["difference"]["p (Holm)"] == p["Old"]
-    again = found(tmp_path)["groups"]["again"]["cells"][1]["difference"]
-    assert again["p (Holm)"] == 2 * p["New"]
+    assert found_here["New"]["difference"]["all"]["p (Holm)"] == 2 * p["New"]
+    assert found_here["Old"]["difference"]["all"]["p (Holm)"] == p["Old"]
+    groups = found(tmp_path)["groups"]
+    again, turned = (groups[name]["cells"][1] for name in ("again", "turned"))
+    assert again["difference"] == found_here["New"]["difference"]
+    # The other way round it is the same test, and a run has the same interval wherever it stands.
+    there, back = (cell["difference"]["all"] for cell in (again, turned))
+    assert (back["p"], back["p (Holm)"]) == (there["p"], there["p (Holm)"])
+    bounds = [there[key] for key in ("value", "low", "high")]
+    assert [-back[key] for key in ("value", "high", "low")] == bounds
+    assert turned["all"] == found_here["Base"]["all"]
+
+
+def test_a_row_that_is_the_run_of_another_row_says_so_and_is_no_test(write_cell, ask, tmp_path):
+    people = [f"u{n}" for n in range(40)]
+    rng = np.random.default_rng(0)
+    for name, most in (("base", 30), ("new", 5)):
+        write_cell(name, 0, {p: (1, int(rng.integers(1, most))) for p in people})
+    cells = {"Base": "", "As base": "Base", "New": "Base", "As new": "Base"}
+    rows = ask(cells, folders={"As base": "base", "As new": "new"})
+    assert [row["same as"] for row in rows.values()] == ["", "Base", "", "New"]
+    assert [name for name in rows if "difference" in rows[name]] == ["New"]
+    difference = rows["New"]["difference"]["all"]
+    assert difference["p (Holm)"] == difference["p"] < 0.01
+    write_ablation(tmp_path, Console(width=100, file=io.StringIO()))
+    page = (tmp_path / "ablation.md").read_text()
+    assert "| As base | = Base | |" in " ".join(page.split())
+    assert "| As new | = New | |" in " ".join(page.split())
+
+
+def test_what_cannot_be_is_told_apart_from_what_failed(write_cell, ask, tmp_path):
+    write_cell("base", 0, {"a": (1, 1), "b": (2, 50)})
+    cells = {"Base": "", "Never": "Base", "Broken": "Base"}
+    ask(cells, failed={"broken-seed0": "no memory"}, refused={"Never": "it has no times"})
+    write_ablation(tmp_path, Console(width=100, file=io.StringIO()))
+    page = (tmp_path / "ablation.md").read_text()
+    assert "| Never | cannot be |" in page
+    assert "| Broken | failed |" in page
+    assert "- never-seed0: cannot be: it has no times" in page
 
 
 def test_items_held_back_are_told_from_the_others(write_cell, ask):
@@ -153,7 +190,36 @@ def test_items_held_back_are_told_from_the_others(write_cell, ask):
     assert new["difference"]["others"]["value"] == pytest.approx(SECOND - FIRST)
     # A run that holds nothing back is compared on what the other holds back.
     assert cells["None"]["difference"]["others"]["value"] == pytest.approx(FIRST - SECOND)
-    assert "rare" not in cells["None"]
+    # It is measured on that, too, with the same chance.
+    assert (cells["None"]["held back"], cells["None"]["rare"]["users"]) == ("", 2)
+    assert cells["None"]["rare"]["HR@10"]["value"] == 1.0
+    assert cells["None"]["rare"]["chance"] == 10 / 20
+    assert cells["None"]["others"]["NDCG@10"]["value"] == FIRST
+
+
+def test_a_cell_is_compared_with_several_on_what_is_cold(write_cell, ask, tmp_path):
+    cold, people = "cold-items = 0.1", [f"u{n}" for n in range(6)]
+    write_cell("base", 0, dict.fromkeys(people, (1, 50)) | {"z": (7, 1)}, scenario=cold)
+    write_cell("text", 0, dict.fromkeys(people[:3], (1, 9)) | {"u4": (1, 50)}, scenario=cold)
+    write_cell("new", 0, dict.fromkeys(people, (1, 9)) | {"z": (7, 9)}, scenario=cold)
+    ask({"Base": "", "New": "Base; Text", "Text": "Base"})
+    _, first, second, text = found(tmp_path)["groups"]["main"]["cells"]
+    assert [row["same as"] for row in (first, second)] == ["", ""]
+    rare = first["difference"]["rare"]
+    # Six people gain a hit each: two of 2^6 ways to give signs reach that.
+    assert (rare["metric"], rare["value"], rare["p"]) == ("HR@10", 1.0, 2 / 64)
+    assert second["difference"]["rare"]["value"] == 1 / 4
+    assert second["difference"]["rare"]["p"] == 1.0
+    assert text["difference"]["rare"]["p"] == 2 / 8
+    # Three pairs with two tests each; that of the rare targets has the smallest p-value of them.
+    tests = [row["difference"][part] for row in (first, second, text) for part in ("all", "rare")]
+    assert min(test["p"] for test in tests) == rare["p"]
+    assert rare["p (Holm)"] == 6 * rare["p"]
+    write_ablation(tmp_path, Console(width=100, file=io.StringIO()))
+    page = (tmp_path / "ablation.md").read_text()
+    assert "cold HR diff." in page
+    assert "| New (to Text) |" in page
+    assert "cold: targets never seen in training." in page
 
 
 def test_few_shot_items_have_few_training_events(write_cell, ask):
@@ -161,6 +227,8 @@ def test_few_shot_items_have_few_training_events(write_cell, ask):
     write_cell("base", 0, {"a": (4, 1), "b": (5, 60)}, scenario=few)  # 3 and 4 training events
     base = ask({"Base": ""})["Base"]
     assert (base["held back"], base["rare"]["users"]) == ("few-shot", 1)
+    words = ("few-shot", "targets with 1 to 3 training events")
+    assert what_is_rare({"cells": [base]}) == words
 
 
 @pytest.mark.parametrize("width", [60, 100, 160])
@@ -189,7 +257,7 @@ def test_everything_is_written_and_the_tables_fit_the_terminal(write_cell, ask, 
 
 
 def test_columns_are_left_out_until_the_rest_fits():
-    from fedrec.report.ablation_tables import Column
+    from fedrec.report.ablation_columns import Column
 
     shown = [Column("a", str, 5), Column("b", str, 9, 2), Column("c", str, 3, 1)]
     assert [c.header for c in fitting(shown, 7 + 11 + 5)] == ["a", "b", "c"]
