@@ -87,7 +87,7 @@ def _draw(axes: Axes, panel: Panel) -> None:
             _say(axes, 0, place, why_none(cell), style.MUTED)
             continue
         _bar(axes, place, found, style.BLUE if cell["against"] else style.INK)
-        mark = " *" if panel.part == ALL and _is_sure(cell) else ""
+        mark = " *" if _is_sure(cell, panel.part) else ""
         _say(axes, found["high"], place, short(found["value"]) + mark, style.INK)
         furthest = max(furthest, found["high"])
         if not cell["against"]:
@@ -95,7 +95,8 @@ def _draw(axes: Axes, panel: Panel) -> None:
             axes.axvline(found["value"], color=style.INK, linestyle=dashes, linewidth=1.0, zorder=4)
     if panel.chance is not None:
         axes.axvline(panel.chance, color=style.VERMILION, linewidth=1.2, zorder=4)
-        style.note(axes, f"red: chance, {short(panel.chance)}")
+        label = metric_label(panel.metric, panel.protocol)
+        axes.set_xlabel(f"{label}; red: chance, {short(panel.chance)}")
     axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
     axes.set_xlim(0, (furthest or 1.0) * 1.22)  # room for the numbers
 
@@ -113,6 +114,6 @@ def _say(axes: Axes, x: float, y: float, text: str, colour: str) -> None:
     )
 
 
-def _is_sure(cell: Record) -> bool:
-    difference = (cell.get("difference") or {}).get(ALL) or {}
+def _is_sure(cell: Record, part: str) -> bool:
+    difference = (cell.get("difference") or {}).get(part) or {}
     return float(difference.get("p (Holm)", 1.0)) < LEVEL

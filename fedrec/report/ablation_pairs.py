@@ -58,7 +58,11 @@ def seen_from(folder: str, comparison: Record) -> Record:
             continue
         found = comparison[part]
         if comparison["of"][0] != folder:
-            turned = {"value": -found["value"], "low": -found["high"], "high": -found["low"]}
+            turned = {  # not -value: that of 0 is shown as -.0000
+                "value": 0 - found["value"],
+                "low": 0 - found["high"],
+                "high": 0 - found["low"],
+            }
             found = found | turned
         seen[part] = found
     return seen
