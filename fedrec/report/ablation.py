@@ -143,6 +143,8 @@ def _group(group: Record, runs: Mapping[str, Runs], comparisons: dict[Pair, Reco
     for cell in group["cells"]:
         own = runs[cell["folder"]]
         twin = first.setdefault(cell["folder"], cell["name"])
+        if twin != cell["name"] and cell["name"] in (one["name"] for one in cells):
+            continue  # said once, with however many it was to be compared
         record = cell | {"seeds": sorted(own.complete), "missing": _words(own.missing)}
         record["degraded"] = [s for s, run in own.complete.items() if run.status == "degraded"]
         record["same as"] = "" if twin == cell["name"] else twin

@@ -151,7 +151,7 @@ def test_a_row_that_is_the_run_of_another_row_says_so_and_is_no_test(write_cell,
     rng = np.random.default_rng(0)
     for name, most in (("base", 30), ("new", 5)):
         write_cell(name, 0, {p: (1, int(rng.integers(1, most))) for p in people})
-    cells = {"Base": "", "As base": "Base", "New": "Base", "As new": "Base"}
+    cells = {"Base": "", "As base": "Base", "New": "Base", "As new": "Base; New"}
     rows = ask(cells, folders={"As base": "base", "As new": "new"})
     assert [row["same as"] for row in rows.values()] == ["", "Base", "", "New"]
     assert [name for name in rows if "difference" in rows[name]] == ["New"]
@@ -159,6 +159,7 @@ def test_a_row_that_is_the_run_of_another_row_says_so_and_is_no_test(write_cell,
     assert difference["p (Holm)"] == difference["p"] < 0.01
     write_ablation(tmp_path, Console(width=100, file=io.StringIO()))
     page = (tmp_path / "ablation.md").read_text()
+    assert page.count("As new") == 1
     assert "| As base | = Base | |" in " ".join(page.split())
     assert "| As new | = New | |" in " ".join(page.split())
 
