@@ -8,7 +8,8 @@ stand two plain ways to the same list from the same states: all scores at once a
 argpartition, or torch.topk. Turns take place in a fixed order over all rows, so that other work on
 the machine falls on all of them; each number is a median (p50) or 99th percentile over all calls,
 "-" where there were fewer than a hundred. "CPU" is the median of processor time, which other work
-moves less than the clock.
+moves less than the clock. Peak RSS is all that the process held at once until fedrec's first
+answer: torch, the model as it is made, and the catalogue folded twice, once for the folding's time.
 """
 
 import argparse

@@ -47,8 +47,8 @@ def described(
     if isinstance(titles, str) or not isinstance(titles, Collection) or not len(titles):
         raise DataError(f"titles must be a list of at least one title, got {titles!r}")
     n = len(titles)
-    texts = {"titles": titles, "ids": ids, "descriptions": descriptions, **(columns or {})}
-    for what, values in texts.items():
+    texts = [("titles", titles), ("ids", ids), ("descriptions", descriptions)]
+    for what, values in [*texts, *(columns or {}).items()]:
         _check_column(what, values, "text", _is_text)
     _check_column("years", years, "a whole number or None", _is_year)
     _check_column("genres", genres, "a list of names", _is_list_of_texts)
@@ -57,7 +57,7 @@ def described(
             f"the catalogue has no column {unknown[0]!r}; its further columns are "
             f"{', '.join(catalog.columns) or 'none'}"
         )
-    given = [None] * n if years is None else list(years)
+    given: list[int | None] = [None] * n if years is None else list(years)
     items = Catalog(
         item_ids=list(ids) if ids is not None else _free_ids(catalog, n),
         titles=list(titles),
@@ -101,8 +101,9 @@ def _is_year(value: object) -> bool:
 
 
 def _is_list_of_texts(value: object) -> bool:
-    is_list = isinstance(value, Collection) and not isinstance(value, str)
-    return is_list and all(_is_text(each) for each in value)
+    if isinstance(value, str) or not isinstance(value, Collection):
+        return False
+    return all(map(_is_text, value))
 
 
 def _check_known(items: Catalog) -> None:

@@ -43,7 +43,7 @@ class ReadyRecommender:
 
     A history is a list of original item ids, the newest last, or the original id of a user of the
     data, which stands for all events of that user, the held-out ones included. Where several
-    sources were joined, the candidates are the items of the history's own.
+    sources were joined, the candidates are the items of the history's domain.
 
     Attributes:
         name: of the run.
