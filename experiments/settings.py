@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.presets import read_preset
+from experiments.run import see_own_modules
 from fedrec.config import Config
 from fedrec.config_keys import absolute_paths, flatten, read_config
 from fedrec.errors import ConfigError
@@ -18,7 +19,7 @@ def resolve(
     *,
     central: bool = False,
 ) -> Config:
-    """The config of a run, its paths absolute from the current folder.
+    """The config of a run, its paths absolute from the current folder; its modules are found there.
 
     Args:
         source: preset or TOML file; the defaults when none is given.
@@ -29,6 +30,7 @@ def resolve(
     Raises:
         ConfigError: an unknown key or preset, a wrong type, a value out of range.
     """
+    see_own_modules()
     values = read_preset(source, central=central) if source else {}
     values |= parse_sets(sets)
     values |= {key: value for key, value in (options or {}).items() if value is not None}

@@ -7,5 +7,6 @@ SEPARATOR = " + "
 
 
 def sources_in(source: str) -> tuple[str, ...]:
-    """The sources that a value of ``data.source`` joins, usually one."""
-    return tuple(part.strip() for part in source.split(SEPARATOR))
+    """The sources that a value of ``data.source`` joins, usually one; "" where one is missing."""
+    # A plus at either end joins, too: spaces around a value are lost on the way here.
+    return tuple(part.strip() for part in f" {source} ".split(SEPARATOR))

@@ -190,15 +190,20 @@ def _id(value: object, key: str, place: str) -> str:
 def _whole(value: object, key: str, place: str) -> int:
     number = _number(value, key, place)
     if number != int(number) or abs(number) >= 2**53:
-        raise DataError(f"{place}: {key} is {value!r}, expected a whole number")
+        raise DataError(f"{place}: {key} is {_short(value)}, expected a whole number")
     return int(number)
 
 
 def _number(value: object, key: str, place: str) -> float:
     try:
         number = math.nan if isinstance(value, bool) else float(value)  # type: ignore[arg-type]  # what is no number is refused
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number):
-        raise DataError(f"{place}: {key} is {value!r}, expected a number")
+        raise DataError(f"{place}: {key} is {_short(value)}, expected a number")
     return number
+
+
+def _short(value: object) -> str:
+    """How a value reads in a message, however many digits it has."""
+    return repr(value)[:60]

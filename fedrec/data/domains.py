@@ -40,6 +40,22 @@ class Domains:
         """The items of each domain, ascending."""
         return tuple(np.flatnonzero(self.of_item == domain) for domain in range(len(self.names)))
 
+    def span_of(self, items: NDArray[np.integer]) -> range:
+        """All items of the domain that some items are of; ``join_domains`` keeps them together.
+
+        Raises:
+            DataError: the items are of several domains.
+        """
+        present = np.unique(self.of_item[items])
+        if len(present) > 1:
+            names = " and ".join(self.names[number] for number in present)
+            raise DataError(
+                f"a history of items of {names} is nobody's: each domain has users and a "
+                "catalogue of its own; give items of one of them"
+            )
+        own = self.catalogues[present[0]]
+        return range(int(own[0]), int(own[-1]) + 1)
+
     def outside(self, users: NDArray[np.integer]) -> NDArray[np.bool_]:
         """(B, V + 1), true for the items that other domains than the user's offer.
 

@@ -79,8 +79,10 @@ def _joined(
     """Several sources as the domains of one."""
     again = [source for source in sources if sources.count(source) > 1]
     if again or "" in sources:
+        known = next(filter(None, sources), "nothing")
+        what = f"{known} with nothing" if "" in sources else f"{again[0]} twice"
         raise ConfigError(
-            f"data.source joins {again[0] + ' twice' if again else 'nothing to something'}; "
+            f"data.source joins {what}; "
             f"between two {SEPARATOR!r} stands one source, each a domain of its own"
         )
     if columns is not None and columns.items:

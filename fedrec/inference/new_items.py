@@ -2,8 +2,9 @@
 
 import copy
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -40,25 +41,32 @@ def described(
         columns: further text columns, of those that the catalogue has.
 
     Raises:
-        DataError: an id that is taken, no item, columns of different lengths or unknown ones.
+        DataError: an id that is taken, no item, one of which nothing is said, columns of different
+            lengths, unknown ones or such that hold something else.
     """
-    if isinstance(titles, str) or not len(titles):
+    if isinstance(titles, str) or not isinstance(titles, Collection) or not len(titles):
         raise DataError(f"titles must be a list of at least one title, got {titles!r}")
     n = len(titles)
+    texts = [("titles", titles), ("ids", ids), ("descriptions", descriptions)]
+    for what, values in [*texts, *(columns or {}).items()]:
+        _check_column(what, values, "text", _is_text)
+    _check_column("years", years, "a whole number or None", _is_year)
+    _check_column("genres", genres, "a list of names", _is_list_of_texts)
     if unknown := sorted(set(columns or {}) - set(catalog.columns)):
         raise DataError(
             f"the catalogue has no column {unknown[0]!r}; its further columns are "
             f"{', '.join(catalog.columns) or 'none'}"
         )
-    given = list(years or [None] * n)
+    given: list[int | None] = [None] * n if years is None else list(years)
     items = Catalog(
         item_ids=list(ids) if ids is not None else _free_ids(catalog, n),
         titles=list(titles),
-        genres=[tuple(names) for names in genres or [()] * n],
+        genres=[tuple(names) for names in ([()] * n if genres is None else genres)],
         years=given if len(given) != n else list(map(_year, titles, given)),
-        descriptions=list(descriptions or [""] * n),
+        descriptions=[""] * n if descriptions is None else list(descriptions),
         columns={name: list((columns or {}).get(name, [""] * n)) for name in catalog.columns},
     )
+    _check_known(items)
     taken = set(catalog.item_ids)
     for place, identity in enumerate(items.item_ids):
         if identity in taken or identity in items.item_ids[:place]:
@@ -71,6 +79,41 @@ def described(
             ", ".join(map(repr, foreign)),
         )
     return items
+
+
+def _check_column(what: str, values: object, must: str, holds: Callable[[object], bool]) -> None:
+    """Refuse what is no list, and an entry that is not what it must be."""
+    if values is None:
+        return
+    if isinstance(values, str) or not isinstance(values, Collection):
+        raise DataError(f"{what} must be a list, an entry for each new item, got {values!r}")
+    for value in values:
+        if not holds(value):
+            raise DataError(f"each entry of {what} must be {must}, got {value!r}")
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_year(value: object) -> bool:
+    return value is None or (isinstance(value, int | np.integer) and not isinstance(value, bool))
+
+
+def _is_list_of_texts(value: object) -> bool:
+    if isinstance(value, str) or not isinstance(value, Collection):
+        return False
+    return all(map(_is_text, value))
+
+
+def _check_known(items: Catalog) -> None:
+    """Refuse an item of which nothing is said: its vector would be that of any other such item."""
+    texts = zip(items.titles, items.descriptions, *items.columns.values(), strict=True)
+    for place, (words, names, year) in enumerate(
+        zip(texts, items.genres, items.years, strict=True), start=1
+    ):
+        if not names and year is None and not any(text.strip() for text in words):
+            raise DataError(f"new item {place} has an empty title and nothing else is said of it")
 
 
 def _year(title: str, year: int | None) -> int | None:

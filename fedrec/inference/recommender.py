@@ -1,7 +1,7 @@
 """A finished run, ready to recommend: ids and titles in front of ``ItemSearch``'s numbers."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from fedrec.checks import require
 from fedrec.config import Config, names_in
 from fedrec.data.catalog import Catalog
 from fedrec.data.store import Dataset
@@ -41,7 +42,8 @@ class ReadyRecommender:
     """What a run has learned, for its users and for any history of its items.
 
     A history is a list of original item ids, the newest last, or the original id of a user of the
-    data, which stands for all events of that user, the held-out ones included.
+    data, which stands for all events of that user, the held-out ones included. Where several
+    sources were joined, the candidates are the items of the history's domain.
 
     Attributes:
         name: of the run.
@@ -77,7 +79,7 @@ class ReadyRecommender:
             exclude: leave out the items of the history.
 
         Raises:
-            DataError: an unknown user or item, or an empty history.
+            DataError: an unknown user or item, an empty history, or one of several domains.
         """
         return self.recommend_many([history], k, exclude=exclude)[0]
 
@@ -85,18 +87,29 @@ class ReadyRecommender:
         self, histories: Sequence[str | Sequence[str]], k: int = 10, *, exclude: bool = True
     ) -> list[list[Recommendation]]:
         """``recommend`` for several histories at once, which takes less time than one by one."""
-        if k < 1:
-            raise ConfigError(f"k must be 1 or more, got {k}")
+        _check_k(k)
         if isinstance(histories, str):
             raise DataError("recommend_many takes a list of histories; recommend takes one")
-        if not len(histories):
-            return []
-        k = min(k, self.catalog.num_items)
-        found = self.search.top([*map(self.numbers, histories)], k, exclude=exclude)
-        return [
-            [self._recommendation(item, score) for item, score in zip(*row, strict=True) if item]
-            for row in zip(found.items.tolist(), found.scores.tolist(), strict=True)
-        ]
+        all_numbers = [*map(self.numbers, histories)]
+        offered = [self._offered(numbers) for numbers in all_numbers]
+        lists: list[list[Recommendation]] = [[] for _ in all_numbers]
+        for items in dict.fromkeys(offered):
+            places = [place for place, each in enumerate(offered) if each == items]
+            found = self.search.top(
+                [all_numbers[place] for place in places],
+                min(k, len(items)),
+                exclude=exclude,
+                among=items,
+            )
+            for place, *row in zip(
+                places, found.items.tolist(), found.scores.tolist(), strict=True
+            ):
+                lists[place] = [
+                    self._recommendation(item, score)
+                    for item, score in zip(*row, strict=True)
+                    if item
+                ]
+        return lists
 
     def view_weights(self, history: str | Sequence[str]) -> dict[str, float]:
         """How much each view says of the items of a history, on average; the weights sum to 1."""
@@ -110,15 +123,32 @@ class ReadyRecommender:
             item: original id; it is ranked even if it is in the history.
             history: as for ``recommend``.
             exclude: the other items of the history are no candidates.
+
+        Raises:
+            DataError: as for ``recommend``; or the item is of another domain than the history.
         """
-        return self.search.rank(self.numbers(history), self._number(item), exclude=exclude)
+        numbers, number = self.numbers(history), self._number(item)
+        items = self._offered(numbers)
+        if number not in items:
+            raise DataError(
+                f"item {item!r} is of another domain than the history and is not offered there; "
+                "it has no rank"
+            )
+        return self.search.rank(numbers, number, exclude=exclude, among=items)
 
     def nearest(self, item: str, k: int = 10) -> list[Recommendation]:
-        """The k items whose vectors point most nearly the same way; the score is the cosine."""
-        items, scores = self.search.nearest(self._number(item), min(k, self.catalog.num_items - 1))
+        """The k items whose vectors point most nearly the same way; the score is the cosine.
+
+        They are of the item's domain, where several sources were joined.
+        """
+        _check_k(k)
+        number = self._number(item)
+        offered = self._offered(np.array([number]))
+        items, scores = self.search.nearest(number, min(k, len(offered)), among=offered)
         return [
             self._recommendation(int(other), float(score))
             for other, score in zip(items, scores, strict=True)
+            if other
         ]
 
     def with_items(
@@ -146,10 +176,16 @@ class ReadyRecommender:
             columns: further text columns of the data, by name.
 
         Raises:
-            ConfigError: the model knows items by identity alone, or its meanings were shuffled.
+            ConfigError: the model knows items by identity alone, its meanings were shuffled, or its
+                data joins several sources.
             DataError: an id that is taken, or columns that do not fit.
         """
         model = self.search.model
+        if self.dataset.domains is not None:
+            raise ConfigError(
+                "items cannot be added to a run on several sources, of which each offers its own "
+                f"({', '.join(self.dataset.domains.names)}); add them to a run on one of them"
+            )
         views = known_by(model)
         if "semantic" in views and self.config.semantics.shuffled:
             raise ConfigError(
@@ -191,9 +227,18 @@ class ReadyRecommender:
                     f"{self.dataset.name}; a history of item ids is given as a list"
                 )
             return self.dataset.sequences.of(place).astype(np.int64)
+        if not isinstance(history, Collection):
+            raise DataError(
+                f"a history is a list of item ids, or a user's id as text, got {history!r}"
+            )
         if not len(history):
             raise DataError("the history is empty; give the id of at least one item")
         return np.array([self._number(item) for item in history], dtype=np.int64)
+
+    def _offered(self, numbers: NDArray[np.int64]) -> range:
+        """The candidates for whoever has had some items."""
+        domains = self.dataset.domains
+        return self.search.items if domains is None else domains.span_of(numbers)
 
     def _meanings(self, items: Catalog) -> NDArray[np.float32]:
         semantics = self.config.semantics
@@ -209,7 +254,7 @@ class ReadyRecommender:
         )
 
     def _number(self, item: str) -> int:
-        number = self._items.get(item)
+        number = self._items.get(item) if isinstance(item, str) else None
         if number is None:
             raise DataError(
                 f"item {item!r} is none of the {len(self._items):,} items of {self.dataset.name} "
@@ -229,3 +274,8 @@ class ReadyRecommender:
     @cached_property
     def _users(self) -> dict[str, int]:
         return {identity: place for place, identity in enumerate(self.dataset.user_ids)}
+
+
+def _check_k(k: int) -> None:
+    is_whole = isinstance(k, int | np.integer) and not isinstance(k, bool)
+    require(is_whole and k >= 1, "k", "a whole number of 1 or more", k)

@@ -79,7 +79,12 @@ class ItemSearch:
 
     @torch.inference_mode()
     def top(
-        self, histories: Sequence[NDArray[np.integer]], k: int, *, exclude: bool = True
+        self,
+        histories: Sequence[NDArray[np.integer]],
+        k: int,
+        *,
+        exclude: bool = True,
+        among: range | None = None,
     ) -> Found:
         """The k best next items for each of B histories.
 
@@ -87,24 +92,28 @@ class ItemSearch:
             histories: item numbers of each, the newest last; at least one each.
             k: how many.
             exclude: leave out the items of the whole history, also what is too old to be read.
+            among: the candidates; the whole catalogue by default.
         """
+        items = among or self.items
         parts = [
-            self._top(histories[start : start + BATCH], k, exclude)
+            self._top(histories[start : start + BATCH], k, exclude, items)
             for start in range(0, len(histories), BATCH)
         ]
         return Found(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
-    def _top(self, histories: Sequence[NDArray[np.integer]], k: int, exclude: bool) -> Found:
+    def _top(
+        self, histories: Sequence[NDArray[np.integer]], k: int, exclude: bool, items: range
+    ) -> Found:
         states, _ = self._states(histories)
         excluded = Excluded(histories, states.device) if exclude else None
-        scores, items = top_k(
+        scores, found = top_k(
             _scorer(self.vectors, states),
-            self.items,
+            items,
             k,
             block=self._block(len(states)),
             excluded=excluded,
         )
-        return Found(items.cpu().numpy(), scores.cpu().numpy())
+        return Found(found.cpu().numpy(), scores.cpu().numpy())
 
     @torch.inference_mode()
     def view_weights(self, history: NDArray[np.integer]) -> NDArray[np.float32]:
@@ -112,31 +121,42 @@ class ItemSearch:
         return self._states([history])[1][0].cpu().numpy()
 
     @torch.inference_mode()
-    def rank(self, history: NDArray[np.integer], item: int, *, exclude: bool = True) -> float:
+    def rank(
+        self,
+        history: NDArray[np.integer],
+        item: int,
+        *,
+        exclude: bool = True,
+        among: range | None = None,
+    ) -> float:
         """Rank of an item as the next one: 1 + better items + half of the equal ones.
 
         Args:
             history: item numbers, the newest last.
             item: number of the item, which is ranked even if it is in the history.
             exclude: the other items of the history are no candidates.
+            among: the candidates, the item itself too; the whole catalogue by default.
         """
+        items = among or self.items
         states, _ = self._states([history])
         score, size = _scorer(self.vectors, states), self._block(1)
         others = history[history != item] if exclude else history[:0]
         excluded = Excluded([others], states.device)
         # From the same product as its rivals': another shape might round otherwise.
-        home = (item - 1) // size * size + 1
-        own = score(home, min(home + size, self.items.stop))[0, item - home]
+        home = item - (item - items.start) % size
+        own = score(home, min(home + size, items.stop))[0, item - home]
         better = at_least = 0
-        for first in range(1, self.items.stop, size):
-            scores = score(first, min(first + size, self.items.stop))
+        for first in range(items.start, items.stop, size):
+            scores = score(first, min(first + size, items.stop))
             excluded.strike(scores, first)
             better += int((scores > own).sum())
             at_least += int((scores >= own).sum())
         return (better + at_least + 1) / 2
 
     @torch.inference_mode()
-    def nearest(self, item: int, k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def nearest(
+        self, item: int, k: int, *, among: range | None = None
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """The k items (k,) nearest to one by the cosine (k,) of their folded vectors."""
         query = torch.nn.functional.normalize(self.vectors[item : item + 1])
 
@@ -144,8 +164,9 @@ class ItemSearch:
             return query @ torch.nn.functional.normalize(self.vectors[first:end]).T
 
         itself = Excluded([np.array([item])], query.device)
-        scores, items = top_k(cosines, self.items, k, block=self._block(1), excluded=itself)
-        return items[0].cpu().numpy(), scores[0].cpu().numpy()
+        items = among or self.items
+        scores, found = top_k(cosines, items, k, block=self._block(1), excluded=itself)
+        return found[0].cpu().numpy(), scores[0].cpu().numpy()
 
     def _states(self, histories: Sequence[NDArray[np.integer]]) -> tuple[Tensor, Tensor]:
         """States (B, D) after each history and its mean gate weights (B, N)."""

@@ -183,6 +183,7 @@ GOOD = '{"reviewerID": "U", "asin": "B", "overall": 5.0, "unixReviewTime": 1}'
         (GOOD.replace('"reviewerID"', '"reviewer"'), "line 2: reviewerID is None"),
         (GOOD.replace("5.0", "NaN"), "line 2: overall is nan"),
         (GOOD.replace(": 1}", ": 1.5}"), "line 2: unixReviewTime is 1.5"),
+        (GOOD.replace(": 1}", f": 1{'0' * 400}}}"), r"line 2: unixReviewTime is 10{50,59}, exp"),
         (GOOD.replace(": 1}", ": -1}"), "line 2: timestamp -1 is negative"),
     ],
 )

@@ -116,9 +116,17 @@ def test_one_source_is_no_domain(fedrec_home):
     assert open_dataset(prepare("synthetic:users=40", home=fedrec_home, seed=3)).domains is None
 
 
-@pytest.mark.parametrize("source", ["synthetic + synthetic", "synthetic + "])
-def test_sources_that_cannot_be_joined_are_refused(fedrec_home, source):
-    with pytest.raises(ConfigError, match=r"data\.source joins"):
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("synthetic + synthetic", "synthetic twice"),
+        ("synthetic + ", "synthetic with nothing"),
+        ("synthetic +", "synthetic with nothing"),  # as --set and a config leave it
+        ("+ synthetic", "synthetic with nothing"),
+    ],
+)
+def test_sources_that_cannot_be_joined_are_refused(fedrec_home, source, words):
+    with pytest.raises(ConfigError, match=rf"data\.source joins {words}"):
         prepare(source, home=fedrec_home, seed=0)
 
 
@@ -138,6 +146,14 @@ def worlds(draw):
     of_item = np.array([-1, *range(len(names)), *draw(numbers)])
     of_user = np.array([*range(len(names)), *draw(numbers)])
     return Domains(names, of_user, of_item)
+
+
+def test_the_candidates_beside_some_items_are_those_of_their_domain():
+    domains = Domains(("x", "y"), np.array([0, 1]), np.array([-1, 0, 0, 0, 1, 1]))
+    assert domains.span_of(np.array([2])) == range(1, 4)
+    assert domains.span_of(np.array([5, 4, 5])) == range(4, 6)
+    with pytest.raises(DataError, match="items of x and y is nobody's"):
+        domains.span_of(np.array([3, 4]))
 
 
 @given(worlds())

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedrec.data.markup import MAX_MARKUP, plain_text
@@ -33,6 +33,7 @@ def test_what_shops_print_becomes_plain(raw, expected):
     assert plain_text(raw) == expected
 
 
+@settings(deadline=None, max_examples=40)
 @given(st.lists(st.sampled_from(PIECES), max_size=12).map("".join) | st.text(max_size=60))
 def test_cleaning_twice_is_cleaning_once(text):
     once = plain_text(text)

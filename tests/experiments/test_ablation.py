@@ -14,11 +14,18 @@ import pytest
 
 from experiments import grid
 from experiments.ablation import ablate
+<<<<<<< HEAD
 from experiments.grid import CENTRAL, FEDERATED, chosen_groups, placed_grid
 from experiments.grid_checks import check_base
 from fedrec.config_keys import config_hash, read_config
 from fedrec.data.catalog import Catalog
 from fedrec.errors import ConfigError, DataError
+=======
+from experiments.grid import FEDERATED, chosen_groups, placed_grid
+from experiments.run import ignore
+from fedrec.config_keys import read_config
+from fedrec.errors import ConfigError
+>>>>>>> mend-r
 from fedrec.evaluation.metrics import ndcg
 from fedrec.report.ablation import found
 from fedrec.report.history import read_json
@@ -248,7 +255,9 @@ def test_options_that_cannot_be_are_refused(ablated, tmp_path, sets, keywords, m
 
 
 @pytest.mark.slow
-def test_killed_on_ray_and_called_again_it_leaves_the_bytes_of_this_process(tmp_path, scratch):
+def test_killed_on_ray_and_called_again_it_leaves_the_bytes_of_this_process(
+    tmp_path, scratch, monkeypatch
+):
     sets = {
         "data.source": "synthetic:users=40,items=60",
         "semantics.encoder": "hashed",
@@ -268,9 +277,9 @@ def test_killed_on_ray_and_called_again_it_leaves_the_bytes_of_this_process(tmp_
         "PYTHONPATH": str(ROOT),
     }
 
-    def start(name: str, workers: int) -> subprocess.Popen[str]:
+    def start(workers: int) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [*head, *words, "--workers", str(workers), "--out", str(tmp_path / name)],
+            [*head, *words, "--workers", str(workers), "--out", str(tmp_path / "ray")],
             cwd=tmp_path,
             env=os.environ | values,
             stdout=subprocess.PIPE,
@@ -285,7 +294,7 @@ def test_killed_on_ray_and_called_again_it_leaves_the_bytes_of_this_process(tmp_
 
     names = ("preset", "start-random")
     for number, code in ((signal.SIGKILL, -9), (signal.SIGINT, 130)):
-        process = start("ray", 2)
+        process = start(2)
         reached = {name: rounds(name) for name in names}
         deadline = time.monotonic() + 120
         while not all(rounds(name) > reached[name] + 7 for name in names):
@@ -303,10 +312,13 @@ def test_killed_on_ray_and_called_again_it_leaves_the_bytes_of_this_process(tmp_
     while list(scratch.glob("fedrec-*")):
         assert time.monotonic() < deadline
         time.sleep(0.1)
-    for name, workers in (("ray", 2), ("here", 1)):
-        process = start(name, workers)
-        _, errors = process.communicate(timeout=240)
-        assert (process.returncode, errors) == (0, "")
+    process = start(2)
+    _, errors = process.communicate(timeout=240)
+    assert (process.returncode, errors) == (0, "")
+    monkeypatch.setenv("FEDREC_HOME", values["FEDREC_HOME"])
+    changes = [f"{key}={value}" for key, value in sets.items()]
+    here = {"command": "test", "workers": 1, "show": lambda *_: contextlib.nullcontext(ignore)}
+    assert ablate("synthetic", changes, out=tmp_path / "here", only=["start"], **here) == {}
     for name in names:
         one, other = (tmp_path / out / f"{name}-seed0" for out in ("ray", "here"))
         assert read_json(one / "run.json")["resumed"], "it was not killed in time"

@@ -249,6 +249,23 @@ def test_an_interrupted_command_ends_with_the_code_of_its_signal(
     refused(fedrec("run", "synthetic"), code)
 
 
+@pytest.mark.parametrize("words", [["data", "describe"], ["reference", "popularity"]])
+def test_a_module_is_found_where_the_command_was_typed(fedrec, tmp_path, monkeypatch, words):
+    """The entry point that is installed has its own folder on the path, not the current one."""
+    module = f"shop_{words[0]}"
+    (tmp_path / f"{module}.py").write_text(
+        "import pandas as pd\n"
+        "def events():\n"
+        "    rows = [(user, (user + n) % 30, n) for user in range(60) for n in range(5)]\n"
+        "    return pd.DataFrame(rows, columns=['user', 'item', 'time'])\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [part for part in sys.path if part not in ("", str(tmp_path))])
+    monkeypatch.setattr("server.serving.write_report", lambda path: None)
+    done = fedrec(*words, *sets(SMALL | {"data.source": f"{module}:events"}))
+    assert done.exit_code == 0, done.output
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_an_inline_run_and_is_recorded(tmp_path, number, code):

@@ -6,6 +6,7 @@ import re
 import numpy as np
 import pytest
 
+import fedrec
 from experiments.describe import describe
 from experiments.settings import resolve
 from fedrec.errors import ConfigError, ResourceError
@@ -35,6 +36,11 @@ def test_a_federation_of_silos_ranks_each_user_among_its_own_items(run_inline, s
     assert slices == dict(zip(domains.names, np.bincount(domains.of_user).tolist(), strict=True))
     ranks = np.load(folder / "ranks.npz")
     assert (ranks["rank_full"] <= np.array(sizes)[domains.of_user[ranks["user"]]]).all()
+    ready, ids = fedrec.open_recommender(folder), ["", *dataset.catalog.item_ids]
+    histories = [[ids[item] for item in dataset.sequences.of(user)[:-1]] for user in ranks["user"]]
+    targets = [ids[dataset.sequences.of(user)[-1]] for user in ranks["user"]]
+    found = [ready.rank_of(*pair) for pair in zip(targets, histories, strict=True)]
+    assert found == ranks["rank_full"].tolist()
     page = render_page(read_run(folder), [])
     assert "Every user is offered the items of one domain only" in page
 

@@ -106,11 +106,29 @@ def test_unknown_genres_are_left_out_and_counted(ready, caplog):
         (lambda r: r.recommend("nobody"), "user 'nobody' is none of the 60 users"),
         (lambda r: r.recommend(["no such"]), "item 'no such' is none of the"),
         (lambda r: r.recommend([]), "the history is empty"),
-        (lambda r: r.recommend(r.dataset.user_ids[0], k=0), "k must be 1 or more, got 0"),
+        (
+            lambda r: r.recommend(r.dataset.user_ids[0], k=0),
+            "k must be a whole number of 1 or more, got 0",
+        ),
+        (lambda r: r.recommend(r.dataset.user_ids[0], k="3"), "of 1 or more, got '3'"),
+        (lambda r: r.nearest(r.catalog.item_ids[0], k=0), "of 1 or more, got 0"),
+        (lambda r: r.recommend(17), "user's id as text, got 17"),
+        (lambda r: r.recommend([None]), "item None is none of the"),
         (lambda r: r.recommend_many("u1"), "takes a list of histories"),
         (lambda r: r.with_items("A Title"), "a list of at least one title"),
         (lambda r: r.with_items(["A"], ids=r.catalog.item_ids[:1]), "is taken"),
         (lambda r: r.with_items(["A"], columns={"brand": ["B"]}), "no column 'brand'"),
+        (lambda r: r.with_items([None]), "each entry of titles must be text, got None"),
+        (
+            lambda r: r.with_items(["A"], years=["1994"]),
+            "must be a whole number or None, got '1994'",
+        ),
+        (lambda r: r.with_items(["A"], genres=["Drama"]), "must be a list of names, got 'Drama'"),
+        (lambda r: r.with_items(["A"], ids="A"), "ids must be a list, an entry for each new item"),
+        (
+            lambda r: r.with_items(["A", " "], genres=[["Drama"], []]),
+            "new item 2 has an empty title",
+        ),
         (lambda r: r.with_items(["A", "B"], genres=[["Drama"]]), "1 entries in 'genres'"),
     ],
 )
@@ -180,9 +198,14 @@ def test_the_command_shows_lists_and_places_a_new_item(ready, monkeypatch):
     assert found == expected
     assert answer["new"]["rank"] == ready.rank_of("new-1", user)
     assert len(answer["new"]["nearest"]) == 5
-    for words in ((), ("--user", user, "--history", "i1"), ("--user", user, "--new-year", "1999")):
+    for *words, code in (
+        (2,),
+        ("--user", user, "--history", "i1", 2),
+        ("--user", user, "--new-year", "1999", 2),
+        ("--new", "", 4),
+    ):
         refused = called(*words)
-        assert refused.exit_code == 2
+        assert refused.exit_code == code
         assert refused.stderr.startswith("error: ")
         assert len(refused.stderr.splitlines()) == 1
 

@@ -9,7 +9,11 @@ from rich.console import Console
 from fedrec.errors import DataError
 from fedrec.evaluation.significance import sign_flip_p
 from fedrec.report.ablation import CELLS_FILE, found, write_ablation
+<<<<<<< HEAD
 from fedrec.report.ablation_columns import fitting, short, what_is_rare
+=======
+from fedrec.report.ablation_tables import fitting, short, terminal
+>>>>>>> mend-r
 from fedrec.report.history import append_round, read_json, write_csv, write_json
 
 FIRST, SECOND = 1.0, 1 / np.log2(3)  # NDCG of the first two ranks
@@ -232,20 +236,31 @@ def test_few_shot_items_have_few_training_events(write_cell, ask):
     assert what_is_rare({"cells": [base]}) == words
 
 
-@pytest.mark.parametrize("width", [60, 100, 160])
-def test_everything_is_written_and_the_tables_fit_the_terminal(write_cell, ask, tmp_path, width):
+@pytest.fixture
+def four_cells(write_cell, ask):
+    """The cells of an ablation: one to compare with, one worse, one that failed, one not run."""
     few = "few-shot-items = 0.1\nfew-shot-events = 3"
     write_cell("base", 0, {"a": (4, 1), "b": (5, 60)}, scenario=few)
     write_cell("new", 0, {"a": (4, 2), "b": (5, 1)}, scenario=few, status="degraded")
     cells = {"Base": "", "New": "Base", "Broken": "Base", "Later": "New"}
     ask(cells, failed={"broken-seed0": "one line | that says why"})
+
+
+@pytest.mark.parametrize("width", [60, 100, 160])
+def test_the_tables_fit_the_terminal(four_cells, tmp_path, width):
     console = Console(width=width, record=True, file=io.StringIO())
-    console.print(write_ablation(tmp_path, console))
+    console.print(terminal(found(tmp_path), console))
     text = console.export_text()
     assert "…" not in text
     assert "broken-seed0: failed: one line | that says why" in " ".join(text.split())
     assert [word in text for word in ("to 1.0000", "seconds")] == [width > 60, width == 160]
     assert "few-shot" in text
+
+
+def test_everything_is_written(four_cells, tmp_path):
+    console = Console(width=100, record=True, file=io.StringIO())
+    console.print(write_ablation(tmp_path, console))
+    assert "broken-seed0: failed" in console.export_text()
     page = (tmp_path / "ablation.md").read_text()
     assert "| New | .8155 |" in page
     assert "| Broken | failed |" in page
