@@ -139,7 +139,7 @@ def _group(group: Record, runs: Mapping[str, Runs], comparisons: dict[Pair, Reco
     """A group with what was found; further comparisons are added to those that there are."""
     folders = {cell["name"]: cell["folder"] for cell in group["cells"]}
     first: dict[str, str] = {}
-    cells = []
+    cells: list[Record] = []
     for cell in group["cells"]:
         own = runs[cell["folder"]]
         twin = first.setdefault(cell["folder"], cell["name"])

@@ -14,18 +14,12 @@ import pytest
 
 from experiments import grid
 from experiments.ablation import ablate
-<<<<<<< HEAD
 from experiments.grid import CENTRAL, FEDERATED, chosen_groups, placed_grid
 from experiments.grid_checks import check_base
+from experiments.run import ignore
 from fedrec.config_keys import config_hash, read_config
 from fedrec.data.catalog import Catalog
 from fedrec.errors import ConfigError, DataError
-=======
-from experiments.grid import FEDERATED, chosen_groups, placed_grid
-from experiments.run import ignore
-from fedrec.config_keys import read_config
-from fedrec.errors import ConfigError
->>>>>>> mend-r
 from fedrec.evaluation.metrics import ndcg
 from fedrec.report.ablation import found
 from fedrec.report.history import read_json

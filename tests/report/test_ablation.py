@@ -9,11 +9,8 @@ from rich.console import Console
 from fedrec.errors import DataError
 from fedrec.evaluation.significance import sign_flip_p
 from fedrec.report.ablation import CELLS_FILE, found, write_ablation
-<<<<<<< HEAD
 from fedrec.report.ablation_columns import fitting, short, what_is_rare
-=======
-from fedrec.report.ablation_tables import fitting, short, terminal
->>>>>>> mend-r
+from fedrec.report.ablation_tables import terminal
 from fedrec.report.history import append_round, read_json, write_csv, write_json
 
 FIRST, SECOND = 1.0, 1 / np.log2(3)  # NDCG of the first two ranks
