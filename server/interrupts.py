@@ -15,15 +15,15 @@ _came: list[int] = []
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal that ends the run.
+    """The run is to end: by a signal, or by a file where no signal arrives.
 
     Args:
-        number: of the signal; the exit code of the command is 128 more.
+        exit_code: 130 for Ctrl-C, 143 for SIGTERM.
     """
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, exit_code: int) -> None:
         super().__init__()
-        self.exit_code = 128 + number
+        self.exit_code = exit_code
 
 
 def end_by_signals() -> None:
@@ -32,7 +32,7 @@ def end_by_signals() -> None:
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         _came.append(number)
-        raise Interrupted(_came[0])
+        raise_lost()
 
     for one in SIGNALS:
         signal.signal(one, interrupt)
@@ -45,7 +45,7 @@ def raise_lost() -> None:
         Interrupted: there was one.
     """
     if _came:
-        raise Interrupted(_came[0])
+        raise Interrupted(128 + _came[0])
 
 
 def interruption_code(error: KeyboardInterrupt) -> int:

@@ -6,20 +6,9 @@ from pathlib import Path
 
 from fedrec.errors import DataError
 from fedrec.report.history import read_json, write_json
+from server.interrupts import Interrupted
 
 STOP_FILE = ".stop.json"
-
-
-class Stopped(KeyboardInterrupt):
-    """The run was asked to stop by a file.
-
-    Args:
-        exit_code: 130 for Ctrl-C, 143 for SIGTERM.
-    """
-
-    def __init__(self, exit_code: int) -> None:
-        super().__init__()
-        self.exit_code = exit_code
 
 
 def ask_to_stop(run: Path, exit_code: int) -> None:
@@ -37,7 +26,7 @@ def stop_if_asked(run: Path) -> None:
     """End the run if somebody asked for it.
 
     Raises:
-        Stopped: with the exit code that was asked for.
+        Interrupted: with the exit code that was asked for.
     """
     path = run / STOP_FILE
     if not path.exists():
@@ -47,4 +36,4 @@ def stop_if_asked(run: Path) -> None:
     except DataError:
         code = None  # somebody else's file of that name; a wish to stop all the same
     path.unlink(missing_ok=True)
-    raise Stopped(code if isinstance(code, int) else 128 + signal.SIGINT)
+    raise Interrupted(code if isinstance(code, int) else 128 + signal.SIGINT)

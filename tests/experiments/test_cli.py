@@ -235,8 +235,8 @@ def handlers():
     ("stop", "code"),
     [
         (KeyboardInterrupt(), 130),
-        (Interrupted(signal.SIGINT), 130),
-        (Interrupted(signal.SIGTERM), 143),
+        (Interrupted(130), 130),
+        (Interrupted(143), 143),
     ],
 )
 def test_an_interrupted_command_ends_with_the_code_of_its_signal(

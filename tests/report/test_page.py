@@ -181,8 +181,6 @@ def test_the_folder_alone_gives_the_same_bytes_without_torch_or_an_engine(report
     code = """
 import sys
 from pathlib import Path
-from fedrec.report import curves, style
-from fedrec.report.history import read_run
 from fedrec.report.page import write_report
 print(write_report(Path(sys.argv[1])))
 heavy = {"torch", "sentence_transformers", "flwr", "ray", "transformers", "matplotlib.pyplot"}
