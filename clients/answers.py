@@ -21,7 +21,7 @@ from clients.users_turn import train_users_turn
 from fedrec import protocol
 from fedrec.config import Config
 from fedrec.evaluation.gates import are_told
-from fedrec.workbench import open_table
+from fedrec.workbench.model import open_table
 
 
 def answer_query(message: Message, config: Config, partition: int) -> RecordDict:

@@ -10,7 +10,8 @@ from fedrec.config import Config
 from fedrec.errors import ConfigError
 from fedrec.evaluation.held_out import Scorer, popularity_scorer
 from fedrec.report.references import PLAIN
-from fedrec.workbench import open_data, open_table, prepare_data
+from fedrec.workbench.data import open_data, prepare_data
+from fedrec.workbench.model import open_table
 
 if TYPE_CHECKING:
     from clients.turn import Holding

@@ -33,18 +33,16 @@ from fedrec.models.parameters import (
 )
 from fedrec.training.batches import num_targets
 from fedrec.training.local import Fit, fit
-from fedrec.workbench import (
-    check_times,
+from fedrec.workbench.data import (
     fixed_candidates,
     followed,
-    local_optimizer,
-    make_loss,
-    make_plan,
     open_data,
     partition_of,
     prepare_data,
     seen_of,
 )
+from fedrec.workbench.fit import check_times
+from fedrec.workbench.training import local_optimizer, make_loss, make_plan
 
 
 @dataclass(frozen=True, eq=False)  # one of a kind, so that it can be the key of a cache

@@ -13,7 +13,7 @@ from fedrec.errors import MessageError
 from fedrec.models.parameters import NamedArrays
 from fedrec.training.cohort import train_cohort
 from fedrec.training.cohort_sum import CohortUpdate
-from fedrec.workbench import make_cohort_loss, make_cohort_plan
+from fedrec.workbench.training import make_cohort_loss, make_cohort_plan
 
 
 def train_users_turn(

@@ -35,7 +35,7 @@ from fedrec.errors import ConfigError
 from fedrec.home import home
 from fedrec.report.ablation import CELLS_FILE, read_cells
 from fedrec.report.history import write_json
-from fedrec.workbench import open_data, prepare_data
+from fedrec.workbench.data import open_data, prepare_data
 from server.interrupts import raise_lost, uninterrupted
 from server.ray_pool import Job, RayPool
 from server.stop_file import ask_to_stop, forget_wish
@@ -78,7 +78,7 @@ def ablate(
         command: what repeats this call, for the record.
         central: train in one place, instead of federated.
         only: names of groups; all of them when none is given.
-        seeds: how many, from 0.
+        seeds: how many, from 0; a group may ask for more.
         workers: runs at a time; one per usable core when None. One needs no Ray.
         show: what goes on: called with the runs to be made and how many are complete already; what
             it yields is called with each run that ends.
@@ -173,7 +173,7 @@ def _listed(group: Group, seeds: int, before: dict[str, Any] | None) -> dict[str
     """A group as cells.json keeps it."""
     return {
         "about": group.about,
-        "seeds": max(seeds, (before or {}).get("seeds", 0)),
+        "seeds": max(seeds, group.seeds, (before or {}).get("seeds", 0)),
         "cells": [
             {
                 "name": cell.name,
@@ -191,10 +191,16 @@ def _listed(group: Group, seeds: int, before: dict[str, Any] | None) -> dict[str
 def _tasks(base: Config, groups: Sequence[Group], seeds: int, out: Path) -> list[Task]:
     """Every run once, of the cells that can be, the seeds of a cell apart; seed by seed."""
     cells = {cell.folder: cell for group in groups for cell in group.cells if not cell.refused}
+    wanted = dict.fromkeys(cells, seeds)
+    for group in groups:
+        for cell in group.cells:
+            if cell.folder in wanted:
+                wanted[cell.folder] = max(wanted[cell.folder], group.seeds)
     return [
-        _task(base, cell, seed, out / f"{cell.folder}-seed{seed}")
-        for seed in range(seeds)
-        for cell in cells.values()
+        _task(base, cell, seed, out / f"{folder}-seed{seed}")
+        for seed in range(max(wanted.values(), default=0))
+        for folder, cell in cells.items()
+        if seed < wanted[folder]
     ]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fedrec.config import Config, names_in
+from fedrec.config import Config
 from fedrec.data.scenarios import Seen
 from fedrec.data.splits import Stage
 from fedrec.data.store import Dataset
@@ -15,6 +15,7 @@ from fedrec.evaluation.held_out import Fixed, HeldOut, Scorer, rank_held_out
 from fedrec.evaluation.metrics import ndcg
 from fedrec.evaluation.model_scorer import model_scorer
 from fedrec.models.recommender import Recommender
+from fedrec.sections.names import names_in
 
 STAGES: tuple[Stage, ...] = ("validation", "test")
 SELECTED_AT = 10  # NDCG@10 on validation items picks what is kept, as in a federation

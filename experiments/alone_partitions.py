@@ -13,7 +13,8 @@ from fedrec.evaluation.held_out import Scorer
 from fedrec.models.parameters import arrays_of, load_arrays
 from fedrec.semantics.table import SemanticTable
 from fedrec.training.local import fit
-from fedrec.workbench import local_optimizer, make_loss, make_model, make_plan
+from fedrec.workbench.model import make_model
+from fedrec.workbench.training import local_optimizer, make_loss, make_plan
 
 
 def train_partitions(

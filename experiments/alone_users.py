@@ -10,16 +10,17 @@ import numpy as np
 import torch
 
 from experiments.alone import STAGES, ByStage, Judge, Tally, Trained, joined
-from fedrec.config import Config, Local
+from fedrec.config import Config
 from fedrec.data.sequences import Sequences
 from fedrec.data.splits import Stage
 from fedrec.errors import EvaluationError, TrainingError
 from fedrec.evaluation.held_out import HeldOut
 from fedrec.models.recommender import Recommender
+from fedrec.sections.training import Local
 from fedrec.training.cohort import Progress, train_cohort
 from fedrec.training.cohort_plan import CohortPlan
 from fedrec.training.side_by_side import Weights
-from fedrec.workbench import make_cohort_loss, make_cohort_plan
+from fedrec.workbench.training import make_cohort_loss, make_cohort_plan
 
 CHECKPOINTS = 4  # step counts that are judged, beside the beginning
 FREQUENCY = "frequency"  # of the arrays with a row per item: how often each was seen in training

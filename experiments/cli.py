@@ -292,8 +292,8 @@ def recommend(
         from experiments.recommend import recommend as recommended
         from experiments.recommend import shown
         from experiments.resume import run_folder
-        from fedrec.config import names_in
         from fedrec.errors import ConfigError
+        from fedrec.sections.names import names_in
 
         if new is None and (new_genres or new_year is not None or new_description):
             raise ConfigError("--new-genres, --new-year and --new-description need --new TITLE")

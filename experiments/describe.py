@@ -14,7 +14,7 @@ from fedrec.data.splits import targets
 from fedrec.data.store import Dataset
 from fedrec.report.plain import plain
 from fedrec.training.batches import MIN_TRAINING_EVENTS
-from fedrec.workbench import open_data, partition_of, prepare_data, seen_of
+from fedrec.workbench.data import open_data, partition_of, prepare_data, seen_of
 
 
 def _domains(domains: Domains, sequences: Sequences) -> Table:

@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from experiments.references import central_config, reference_config
-from fedrec.config import Config, Semantics, names_in
+from fedrec.config import Config
 from fedrec.config_keys import config_hash, flat_tables, read_config
 from fedrec.data.catalog import Catalog
 from fedrec.errors import ConfigError
+from fedrec.sections.data import Semantics
+from fedrec.sections.model import Model
+from fedrec.sections.names import names_in
 from fedrec.semantics.texts import describe_items
-from fedrec.workbench import needs_table
+from fedrec.workbench.model import needs_table
 
 FILE = Path(__file__).parent / "grids" / "ablation.toml"
 FEDERATED, CENTRAL = "federated", "central"
@@ -55,12 +58,14 @@ class Group:
         about: the question.
         baseline: the cell that the others are compared with, unless they name another.
         cells: in the order of the table.
+        seeds: that it runs at least.
     """
 
     name: str
     about: str
     baseline: str
     cells: tuple[Cell, ...]
+    seeds: int = 1
 
 
 def read_grid(kind: str) -> list[Group]:
@@ -76,6 +81,7 @@ def read_grid(kind: str) -> list[Group]:
             table["about"],
             table.get("baseline", ""),
             tuple(c for name, values in table["cells"].items() for c in _cells(name, values, kind)),
+            table.get("seeds", 1),
         )
         for name, table in tables.items()
     ]
@@ -185,6 +191,10 @@ def _identity(base: Config, cell: Cell, texts: _Texts) -> tuple[str, str]:
         model = dataclasses.replace(model, identity_start="random")
     if views == ("identity",):
         model = dataclasses.replace(model, identity_dropout=0.0)
+    if not {"identity", "semantic"} <= set(views):
+        model = dataclasses.replace(model, neighbours=0)
+    if not model.neighbours:
+        model = dataclasses.replace(model, neighbour_events=Model().neighbour_events)
     if needs_table(config):
         said = texts.said(config.semantics.fields)
         semantics = dataclasses.replace(config.semantics, fields=said)

@@ -8,7 +8,7 @@ from experiments.references import check_reference
 from fedrec.config import Config
 from fedrec.config_keys import flatten, toml_value
 from fedrec.errors import ConfigError, DataError
-from fedrec.workbench import check_fit
+from fedrec.workbench.fit import check_fit
 
 
 def check_base(base: Config) -> None:

@@ -16,7 +16,7 @@ from clients.app import app
 from experiments.alone import Judge, Trained, joined
 from experiments.alone_partitions import train_partitions
 from experiments.alone_users import plan_alone, train_users
-from fedrec.config import Config, Local
+from fedrec.config import Config
 from fedrec.config_keys import flatten
 from fedrec.data.splits import Stage
 from fedrec.data.store import Dataset
@@ -24,16 +24,10 @@ from fedrec.evaluation.held_out import HeldOut
 from fedrec.evaluation.metrics import check_cutoffs
 from fedrec.models.recommender import Recommender
 from fedrec.report.page import write_report
-from fedrec.workbench import (
-    check_fit,
-    fixed_candidates,
-    make_model,
-    open_data,
-    open_table,
-    partition_of,
-    prepare_data,
-    seen_of,
-)
+from fedrec.sections.training import Local
+from fedrec.workbench.data import fixed_candidates, open_data, partition_of, prepare_data, seen_of
+from fedrec.workbench.fit import check_fit
+from fedrec.workbench.model import make_model, open_table
 from server.census import Census, take_census
 from server.folder import RunFolder
 from server.inline import InlineGrid

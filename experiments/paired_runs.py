@@ -15,12 +15,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from fedrec.config import QUERY_TIME
 from fedrec.errors import ConfigError, DataError, FedrecError
 from fedrec.evaluation.metrics import hr, ndcg
 from fedrec.evaluation.paired import paired
 from fedrec.evaluation.slices import by_training_events
 from fedrec.report.history import COMPLETE, content_of, read_run
+from fedrec.sections.names import QUERY_TIME
 
 PARTS = ("cold", "few-shot", "warm")  # and "seen": all that are not cold
 RESAMPLES = 10_000

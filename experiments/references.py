@@ -9,11 +9,14 @@ from typing import Any
 from clients.app import app
 from experiments.local_reference import local_reference
 from experiments.run import ignore, saying_how_to_go_on
-from fedrec.config import OF_USERS, Config, Federation, Local, Model
+from fedrec.config import OF_USERS, Config
 from fedrec.config_keys import flatten
 from fedrec.errors import ConfigError
 from fedrec.report.references import IN_ONE_PLACE, PLAIN
-from fedrec.workbench import check_fit, prepare_data
+from fedrec.sections.model import Model
+from fedrec.sections.training import Federation, Local
+from fedrec.workbench.data import prepare_data
+from fedrec.workbench.fit import check_fit
 from server.inline import InlineGrid
 from server.place import has_run
 from server.resume import finished

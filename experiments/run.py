@@ -67,7 +67,7 @@ def run(
     placed = dataclasses.replace(config, run=dataclasses.replace(config.run, dir=str(folder)))
     see_own_modules()
 
-    from fedrec.workbench import check_fit
+    from fedrec.workbench.fit import check_fit
 
     check_fit(placed)  # a faulty file ends the run here, before any engine has started
     if config.run.resume and has_run(folder):

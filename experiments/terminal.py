@@ -60,7 +60,7 @@ def show_end(console: "Console", folder: Path, *, quiet: bool) -> None:
 
 def show_fallback(config: "Config", *, quiet: bool) -> None:
     """Say before a run that it computes on the CPU though it might take a GPU."""
-    from fedrec.workbench import device_fallback
+    from fedrec.workbench.model import device_fallback
 
     if not quiet and (line := device_fallback(config)):
         typer.echo(line)

@@ -129,7 +129,7 @@ def _stored(data: "Dataset | pd.DataFrame", config: Config) -> Path:
 
     from fedrec.data.frame import load_frame
     from fedrec.data.store import Dataset, store
-    from fedrec.workbench import columns_of
+    from fedrec.workbench.data import columns_of
 
     if isinstance(data, pd.DataFrame):
         interactions, name = load_frame(data, columns_of(config.data)), "frame"

@@ -12,9 +12,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast, get_type_hints
 
-from fedrec.config import DATASETS, Config, Value
+from fedrec.config import Config, Value
 from fedrec.errors import ConfigError
 from fedrec.joined import SEPARATOR, sources_in
+from fedrec.sections.names import DATASETS
 
 # Where and how patiently a run is carried. Whom a timeout left out is on record.
 CARRYING = ("device", "federation.round-timeout")

@@ -27,7 +27,7 @@ from fedrec.report.history import (
     write_json,
 )
 from fedrec.report.redaction import hide_secrets_in_text
-from fedrec.workbench import device_fallback
+from fedrec.workbench.model import device_fallback
 from server.place import make_room, remove_drafts
 
 FORMAT = 1  # of the run folder

@@ -2,15 +2,16 @@
 
 from typing import Any
 
-from fedrec.config import Config, names_in
+from fedrec.config import Config
 from fedrec.data.catalog import Catalog
 from fedrec.data.domains import COLUMN
 from fedrec.data.splits import Stage
 from fedrec.evaluation.model_scorer import catalogue_gates
 from fedrec.models.parameters import groups_of, load_arrays
 from fedrec.models.recommender import Recommender
+from fedrec.sections.names import names_in
 from fedrec.semantics.table import SemanticTable
-from fedrec.workbench import device
+from fedrec.workbench.model import device
 from server.census import Census
 from server.evaluation import Evaluation, evaluate
 from server.folder import RunFolder

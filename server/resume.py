@@ -17,7 +17,7 @@ from fedrec.own_code import own_code
 from fedrec.report.history import COMPLETE, append_round, read_json, read_rounds
 from fedrec.report.page import write_report
 from fedrec.report.redaction import mark_secrets
-from fedrec.workbench import device
+from fedrec.workbench.model import device
 from server.checkpoints import Checkpoint, load_checkpoint, remove_after
 from server.folder import RunFolder, versions
 

@@ -18,7 +18,7 @@ from fedrec import protocol
 from fedrec.config import Config
 from fedrec.errors import FedrecError, ParticipationError
 from fedrec.models.parameters import NamedArrays
-from fedrec.workbench import make_cohort_loss, make_cohort_plan
+from fedrec.workbench.training import make_cohort_loss, make_cohort_plan
 from server.choice import Choice, choose, without_absent
 from server.evaluation import judge_round
 from server.exchange import OnlyThese, array_bytes, exchange

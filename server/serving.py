@@ -15,7 +15,7 @@ from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Strategy
 from threadpoolctl import threadpool_limits
 
-from fedrec.config import Config, names_in
+from fedrec.config import Config
 from fedrec.data.catalog import Catalog
 from fedrec.data.store import find_prepared, open_catalog
 from fedrec.errors import ConfigError, DataError, FedrecError, MessageError
@@ -24,7 +24,8 @@ from fedrec.home import home
 from fedrec.models.parameters import arrays_of, groups_of
 from fedrec.models.recommender import Recommender
 from fedrec.report.page import write_report
-from fedrec.workbench import make_model, open_table
+from fedrec.sections.names import names_in
+from fedrec.workbench.model import make_model, open_table
 from server.absences import Absences, recorded_absences
 from server.census import Census, take_census
 from server.checkpoints import Checkpoint

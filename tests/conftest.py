@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fedrec.config import Config, Model
+from fedrec.config import Config
 from fedrec.config_keys import flatten, read_config
 from fedrec.data.catalog import Catalog
 from fedrec.data.sequences import Sequences
 from fedrec.data.splits import training_part
+from fedrec.sections.model import Model
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell starts a job in the background with Ctrl-C ignored, and so do all its children.
@@ -116,7 +117,8 @@ def small_prepared(
     tmp_path_factory: pytest.TempPathFactory, small_config: Callable[..., Config]
 ) -> Path:
     """A FEDREC_HOME that holds the small federation's data and meanings, and nothing else."""
-    from fedrec.workbench import open_data, open_table, prepare_data
+    from fedrec.workbench.data import open_data, prepare_data
+    from fedrec.workbench.model import open_table
 
     home = tmp_path_factory.mktemp("small-prepared")
     with pytest.MonkeyPatch.context() as patch:

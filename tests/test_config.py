@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedrec.config import Config, names_in
+from fedrec.config import Config
 from fedrec.config_keys import (
     absolute_paths,
     config_hash,
@@ -19,6 +19,7 @@ from fedrec.config_keys import (
     to_toml,
 )
 from fedrec.errors import ConfigError
+from fedrec.sections.names import names_in
 
 ROOT = Path(__file__).parent.parent
 FLAT = flatten(Config())

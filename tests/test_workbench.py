@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from fedrec.api import load
-from fedrec.config import VIEWS
+from fedrec.sections.names import VIEWS
 from fedrec.semantics.whitening import pca_rows
-from fedrec.workbench import make_model, needs_table, open_data, open_table, prepare_data
+from fedrec.workbench.data import open_data, prepare_data
+from fedrec.workbench.model import make_model, needs_table, open_table
 
 SUBSETS = [",".join(views) for count in (1, 2, 3) for views in combinations(VIEWS, count)]
 

@@ -25,16 +25,9 @@ from fedrec.randomness import generator
 from fedrec.training.batches import trainable_users
 from fedrec.training.cohort import train_cohort
 from fedrec.training.local import Plan, fit, make_optimizer
-from fedrec.workbench import (
-    make_cohort_loss,
-    make_cohort_plan,
-    make_loss,
-    make_model,
-    make_plan,
-    open_data,
-    open_table,
-    prepare_data,
-)
+from fedrec.workbench.data import open_data, prepare_data
+from fedrec.workbench.model import make_model, open_table
+from fedrec.workbench.training import make_cohort_loss, make_cohort_plan, make_loss, make_plan
 from server.rounds import train_round
 
 COHORT = 32

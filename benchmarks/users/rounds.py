@@ -5,10 +5,12 @@ import logging
 import numpy as np
 
 from clients.app import app
-from fedrec.config import Config, names_in
+from fedrec.config import Config
 from fedrec.config_keys import flatten
 from fedrec.models.parameters import arrays_of, groups_of
-from fedrec.workbench import make_model, open_data, open_table, prepare_data
+from fedrec.sections.names import names_in
+from fedrec.workbench.data import open_data, prepare_data
+from fedrec.workbench.model import make_model, open_table
 from server.census import take_census
 from server.inline import InlineGrid
 from server.serving import population_of

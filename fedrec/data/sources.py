@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fedrec.config import AMAZON
 from fedrec.data.domains import domain_names, join_domains
 from fedrec.dotted import DOTTED_NAME, import_dotted
 from fedrec.errors import ConfigError, DataError, ResourceError
 from fedrec.joined import SEPARATOR, sources_in
+from fedrec.sections.names import AMAZON
 
 if TYPE_CHECKING:
     from fedrec.data.frame import Columns

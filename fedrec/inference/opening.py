@@ -22,7 +22,8 @@ from fedrec.models.parameters import NamedArrays, groups_of, load_arrays
 from fedrec.models.recommender import Recommender
 from fedrec.report.history import COMPLETE, Run, content_of
 from fedrec.report.references import IN_ONE_PLACE, PLAIN
-from fedrec.workbench import make_model, open_data, open_table, prepare_data
+from fedrec.workbench.data import open_data, prepare_data
+from fedrec.workbench.model import make_model, open_table
 
 
 def open_run(run: Run, device: str) -> ReadyRecommender:

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from fedrec.checks import require
-from fedrec.config import Config, names_in
+from fedrec.config import Config
 from fedrec.data.catalog import Catalog
 from fedrec.data.store import Dataset
 from fedrec.errors import ConfigError, DataError
@@ -18,6 +18,7 @@ from fedrec.home import home
 from fedrec.inference.new_items import described, grown, joined, known_by
 from fedrec.inference.search import ItemSearch
 from fedrec.models.recommender import device_of, folded
+from fedrec.sections.names import names_in
 from fedrec.semantics.table import rows_of_others
 
 MIB = 1 << 20

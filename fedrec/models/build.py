@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fedrec.config import REFERENCES, Model, names_in
 from fedrec.dotted import import_dotted
 from fedrec.errors import ConfigError
 from fedrec.models.bert4rec import BERT4Rec
@@ -17,6 +16,7 @@ from fedrec.models.gru import GRUEncoder
 from fedrec.models.gru4rec import GRU4Rec
 from fedrec.models.hybrid import Hybrid
 from fedrec.models.identity_rows import IdentityRows
+from fedrec.models.lending import Lending
 from fedrec.models.mixes import make_gate
 from fedrec.models.recommender import Recommender
 from fedrec.models.sasrec import SASRec
@@ -24,6 +24,8 @@ from fedrec.models.timed import TimedTransformer
 from fedrec.models.transformer import CausalTransformer
 from fedrec.models.views import AdaptedView, IdentityView
 from fedrec.randomness import generator
+from fedrec.sections.model import Model
+from fedrec.sections.names import REFERENCES, names_in
 from fedrec.semantics.whitening import pca_rows
 
 OF_IDENTITIES: dict[str, type[IdentityRows]] = {
@@ -87,11 +89,21 @@ def build_model(
             encoder,
             width=settings.width,
             frequency=torch.from_numpy(frequency.astype(np.float32)),
+            lending=_lending(settings),
         )
     else:
         model = _own_model(settings, rows, encoder)
     _initialize(encoder, torch_stream)
     return model
+
+
+def _lending(settings: Model) -> Lending | None:
+    """Who has no trained row has nothing to borrow; rows that stay with a client are not lent."""
+    views, private = names_in(settings.views), names_in(settings.private)
+    lends = {"identity", "semantic"} <= set(views) and "identity" not in private
+    if not lends or not settings.neighbours:
+        return None
+    return Lending(settings.neighbours, settings.neighbour_events)
 
 
 def _encoder(

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from fedrec.models.encoder import Encoder, read
 from fedrec.models.gate import item_facts, running_mean
+from fedrec.models.lending import Lending
 from fedrec.models.recommender import ItemTable, Recommender, Task
 
 
@@ -24,6 +25,8 @@ class Hybrid(Recommender):
         encoder: reads (B, L, D), returns states (B, L, D).
         width: D.
         frequency: (V + 1,) training events per item over all clients, zeros where unknown.
+        lending: how items that were hardly seen are scored after training, if not by their own
+            vector; it needs the semantic view.
     """
 
     frequency: Tensor
@@ -36,8 +39,10 @@ class Hybrid(Recommender):
         *,
         width: int,
         frequency: Tensor,
+        lending: Lending | None = None,
     ) -> None:
         super().__init__()
+        self.lending = lending
         self.views = nn.ModuleDict(views)
         self.gate = gate
         self.encoder = encoder
@@ -91,6 +96,18 @@ class Hybrid(Recommender):
         facts = item_facts(table.frequency, torch.zeros_like(table.frequency))
         vectors: Tensor = self.gate(table.views, None, facts)[0]
         return vectors
+
+    def lent(self, items: Tensor, vectors: Tensor) -> Tensor:
+        """The vectors (K, D) with what items borrow by ``lending``, if there is any."""
+        if self.lending is None:
+            return vectors
+        return self.lending(
+            items,
+            vectors,
+            meaning=self.views["semantic"].get_buffer("table"),
+            frequency=self.frequency,
+            vectors_of=lambda others: self.output_vectors(self.look_up(others)),
+        )
 
     def encode(
         self,

@@ -75,6 +75,13 @@ class Recommender(nn.Module, ABC):
     def output_vectors(self, table: ItemTable) -> Tensor:
         """One vector (K, D) per item, by which states are scored."""
 
+    def lent(self, items: Tensor, vectors: Tensor) -> Tensor:
+        """What items (K,) are scored by after training: their vectors (K, D), in most models.
+
+        A model may have an item borrow from others while the item itself was hardly ever seen.
+        """
+        return vectors
+
     @abstractmethod
     def encode(
         self,
@@ -119,8 +126,9 @@ class Catalogue(NamedTuple):
 
 def catalogue_of(model: Recommender, num_items: int) -> Catalogue:
     """Look up and fold items 0..V of a model."""
-    table = model.look_up(torch.arange(num_items + 1, device=device_of(model)))
-    return Catalogue(table, model.output_vectors(table))
+    items = torch.arange(num_items + 1, device=device_of(model))
+    table = model.look_up(items)
+    return Catalogue(table, model.lent(items, model.output_vectors(table)))
 
 
 def score_next(
@@ -177,7 +185,7 @@ def folded(model: Recommender, items: Tensor) -> Tensor:
     Their views, N times as large as what comes of them, are never held all at once.
     """
     parts = [model.output_vectors(model.look_up(part)) for part in torch.split(items, FOLD_ROWS)]
-    return torch.cat(parts)
+    return model.lent(items, torch.cat(parts))
 
 
 def device_of(model: Recommender) -> torch.device:

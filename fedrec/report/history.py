@@ -19,8 +19,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from fedrec.config import QUERY_TIME, names_in
 from fedrec.errors import DataError, FedrecError, ResourceError
+from fedrec.sections.names import QUERY_TIME, names_in
 
 FORMAT = 1
 COMPLETE = ("done", "degraded")

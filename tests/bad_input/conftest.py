@@ -16,7 +16,7 @@ import server.serving
 from clients import turn
 from experiments.cli import main
 from experiments.verify import compare
-from fedrec import workbench
+from fedrec.workbench import data, model
 
 NUM_USERS, NUM_ITEMS, NUM_STEPS = 30, 25, 6
 START = 1_000_000_000  # seconds: 2001
@@ -88,7 +88,7 @@ def fedrec(
 
 def _forget() -> None:
     """Empty the caches of a process: every command begins in a new one."""
-    for module in (workbench, turn):
+    for module in (data, model, turn):
         for function in vars(module).values():
             if hasattr(function, "cache_clear") and function.__module__ == module.__name__:
                 function.cache_clear()

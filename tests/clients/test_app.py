@@ -21,7 +21,8 @@ from clients.app import app
 from fedrec import protocol
 from fedrec.config_keys import flatten
 from fedrec.models.parameters import arrays_of, groups_of
-from fedrec.workbench import make_model, open_data, open_table, prepare_data
+from fedrec.workbench.data import open_data, prepare_data
+from fedrec.workbench.model import make_model, open_table
 from server.inline import InlineGrid
 from server.nodes import FIRST_NODE
 

@@ -12,7 +12,8 @@ from clients.turn import evaluate_turn, open_holding, train_turn, training_event
 from fedrec.config_keys import flatten
 from fedrec.errors import ConfigError, MessageError, ResourceError, TrainingError
 from fedrec.models.parameters import arrays_of, groups_of
-from fedrec.workbench import make_model, open_data, open_table, prepare_data
+from fedrec.workbench.data import open_data, prepare_data
+from fedrec.workbench.model import make_model, open_table
 
 TOKEN = "fedcba9876543210"
 

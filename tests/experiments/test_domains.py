@@ -12,7 +12,8 @@ from experiments.settings import resolve
 from fedrec.errors import ConfigError, ResourceError
 from fedrec.report.history import read_json, read_run
 from fedrec.report.page import render_page
-from fedrec.workbench import check_fit, open_data, prepare_data
+from fedrec.workbench.data import open_data, prepare_data
+from fedrec.workbench.fit import check_fit
 
 SILOS = {
     "data.source": "synthetic:users=40,items=80 + synthetic:users=30,items=60",

@@ -12,7 +12,7 @@ from experiments.verify import verify
 from fedrec.data.negatives import shared_negatives
 from fedrec.errors import ParticipationError
 from fedrec.report.history import read_json, read_rounds
-from fedrec.workbench import open_data, prepare_data
+from fedrec.workbench.data import open_data, prepare_data
 from server.absences import DROPPED_OUT, recorded_absences
 from tests.server.spiking_strategy import NAME
 

@@ -9,7 +9,8 @@ from fedrec.config_keys import read_config
 from fedrec.data.sequences import Sequences
 from fedrec.errors import DataError
 from fedrec.report.history import read_json, read_run
-from fedrec.workbench import check_times, open_data, prepare_data
+from fedrec.workbench.data import open_data, prepare_data
+from fedrec.workbench.fit import check_times
 
 PLAN = {
     "model.dropout": 0.2,

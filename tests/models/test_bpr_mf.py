@@ -14,7 +14,7 @@ from fedrec.models.parameters import groups_of
 from fedrec.models.recommender import catalogue_of, score_next
 from fedrec.training.local import Plan, fit, make_optimizer
 from fedrec.training.objective import make_objective
-from fedrec.workbench import followed
+from fedrec.workbench.data import followed
 
 
 @pytest.fixture

@@ -91,8 +91,8 @@ def test_training_leaves_the_bytes_of_the_table_file_alone(make_tiny, tmp_path):
 
 
 def test_the_semantic_view_needs_a_table(make_tiny):
-    from fedrec.config import Model
     from fedrec.models.build import build_model
+    from fedrec.sections.model import Model
 
     with pytest.raises(ConfigError, match=r"model.views has 'semantic'"):
         build_model(

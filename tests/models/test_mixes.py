@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from fedrec.config import MIXES
 from fedrec.models.mixes import ConcatMix, FixedMix, ItemGate, SumMix, ViewAttention, make_gate
+from fedrec.sections.names import MIXES
 from tests.models.test_hybrid import ALL, shaken, states_of
 
 VIEWS = torch.tensor([[[1.0, 2.0], [5.0, 6.0]]])  # one item, two views of width 2

@@ -25,13 +25,15 @@ import server.rounds
 import server.state
 from clients.app import app
 from fedrec import protocol
-from fedrec.config import Config, names_in
+from fedrec.config import Config
 from fedrec.config_keys import flatten
 from fedrec.data.sequences import Sequences
 from fedrec.data.splits import training_counts
 from fedrec.models.parameters import arrays_of, groups_of
 from fedrec.models.recommender import Recommender
-from fedrec.workbench import make_model, open_data, open_table, prepare_data
+from fedrec.sections.names import names_in
+from fedrec.workbench.data import open_data, prepare_data
+from fedrec.workbench.model import make_model, open_table
 from server.absences import Absences
 from server.census import take_census
 from server.inline import InlineGrid

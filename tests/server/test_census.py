@@ -10,7 +10,7 @@ from fedrec import protocol
 from fedrec.config_keys import flatten
 from fedrec.data.splits import training_counts
 from fedrec.errors import ConfigError, DataError, FedrecError, MessageError, ParticipationError
-from fedrec.workbench import open_data, prepare_data
+from fedrec.workbench.data import open_data, prepare_data
 from server.census import take_census, wait_for_nodes
 from server.exchange import OnlyThese
 from server.inline import InlineGrid

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from experiments.references import central_config
-from fedrec.config import Federation, Local
 from fedrec.config_keys import flatten
+from fedrec.sections.training import Federation, Local
 from server.rounds import train_round
 
 # Everybody in every round, one gradient each, so that a round is a pass in one batch.

@@ -12,7 +12,8 @@ from fedrec.data.scenarios import cold_items
 from fedrec.errors import ConfigError
 from fedrec.evaluation.held_out import NOTHING_READ
 from fedrec.evaluation.model_scorer import model_scorer
-from fedrec.workbench import check_fit, open_data, prepare_data, seen_of
+from fedrec.workbench.data import open_data, prepare_data, seen_of
+from fedrec.workbench.fit import check_fit
 
 COLD = {"scenario.cold-items": 0.2, "run.name": "cold"}
 

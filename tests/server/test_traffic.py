@@ -9,7 +9,7 @@ from fedrec.data.negatives import shared_negatives
 from fedrec.models.parameters import groups_of
 from fedrec.training.cohort_loss import CohortLoss
 from fedrec.training.cohort_plan import CohortPlan
-from fedrec.workbench import open_data, prepare_data
+from fedrec.workbench.data import open_data, prepare_data
 from server.evaluation import judge_round
 from server.reading import Trained
 from server.rounds import train_round

@@ -12,7 +12,7 @@ from fedrec.training.batches import collate
 from fedrec.training.dropout import keep_factors
 from fedrec.training.local import proximal_penalty
 from fedrec.training.objective import Draws, make_objective
-from fedrec.workbench import make_plan
+from fedrec.workbench.training import make_plan
 
 USERS = {
     "federation.unit": "user",

@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from fedrec.config import MIXES
 from fedrec.models.hybrid import Hybrid
 from fedrec.models.sasrec import SASRec
+from fedrec.sections.names import MIXES
 from fedrec.training.local import Plan, fit
 from fedrec.training.objective import make_objective
 from fedrec.training.stacked import stackable

@@ -1,0 +1,48 @@
+"""Whether the data and the machine can meet a run config, before anything starts."""
+
+from fedrec.config import Config
+from fedrec.data.store import Dataset
+from fedrec.errors import ConfigError, DataError
+from fedrec.evaluation.metrics import check_cutoffs
+from fedrec.sections.names import names_in
+from fedrec.workbench.data import open_data, partition_of, prepare_data, seen_of
+from fedrec.workbench.model import device
+from fedrec.workbench.training import make_loss
+
+
+def check_fit(config: Config) -> None:
+    """Refuse what data or machine cannot meet, before an engine starts or a run is replaced.
+
+    Raises:
+        ConfigError: partitions, cut-offs or negatives that do not fit the data.
+        DataError: the data cannot be read, or lack the times that the model needs.
+        ResourceError: the device is not there.
+    """
+    folder = prepare_data(config)
+    dataset, seen = open_data(folder)[0], seen_of(config, folder)
+    check_times(config, dataset)
+    if config.scenario.hides_events and "popularity-100" in config.evaluation.protocols:
+        raise ConfigError(
+            "evaluation.protocol must be another than 'popularity-100' with scenario.*: popularity "
+            "is counted in what is seen, so that the candidates would be others than without it"
+        )
+    device(config)
+    partition_of(config, folder)
+    domains, num_items = dataset.domains, dataset.catalog.num_items
+    check_cutoffs(config.evaluation.cutoffs, domains.smallest if domains else num_items)
+    make_loss(config, seen.training, num_items, domains)
+    if domains and config.federation.unit == "user":
+        raise ConfigError(
+            f"federation.unit must be 'partition' where data.source joins {len(domains.names)} "
+            "sources, got 'user': users who train side by side share their negatives, and those "
+            "of one domain are no negatives of another's"
+        )
+
+
+def check_times(config: Config, dataset: Dataset) -> None:
+    """Refuse a model that needs times on data that have only an order."""
+    if names_in(config.model.time) and dataset.sequences.times is None:
+        raise DataError(
+            f"model.time = {config.model.time!r} needs to know when events were, but "
+            f"{dataset.name!r} holds only their order; set model.time = ''"
+        )
