@@ -229,7 +229,7 @@ def ablate(
         list[str] | None,
         typer.Option("--only", metavar="GROUP[,GROUP]", help="Of the grid; by default all of it."),
     ] = None,
-    seeds: Annotated[int, typer.Option(help="How many, from 0.")] = 1,
+    seeds: Annotated[int, typer.Option(help="How many, from 0; group headline runs 3.")] = 1,
     central: Annotated[
         bool, typer.Option("--central", help="Train in one place instead of federated.")
     ] = False,

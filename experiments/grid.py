@@ -191,10 +191,11 @@ def _identity(base: Config, cell: Cell, texts: _Texts) -> tuple[str, str]:
         model = dataclasses.replace(model, identity_start="random")
     if views == ("identity",):
         model = dataclasses.replace(model, identity_dropout=0.0)
-    if not {"identity", "semantic"} <= set(views):
-        model = dataclasses.replace(model, neighbours=0)
-    if not model.neighbours:
-        model = dataclasses.replace(model, neighbour_events=Model().neighbour_events)
+    if not model.lends:
+        nothing = Model()
+        model = dataclasses.replace(
+            model, neighbours=nothing.neighbours, neighbour_events=nothing.neighbour_events
+        )
     if needs_table(config):
         said = texts.said(config.semantics.fields)
         semantics = dataclasses.replace(config.semantics, fields=said)

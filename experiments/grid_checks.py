@@ -54,7 +54,7 @@ def check_run(base: Config, cell: Cell) -> None:
     """Refuse a cell that data or machine do not allow.
 
     Raises:
-        FedrecError: as ``fedrec.workbench.check_fit``.
+        FedrecError: as ``fedrec.workbench.fit.check_fit``.
     """
     config = run_config(base, cell)
     if cell.kind == FEDERATED:

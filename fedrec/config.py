@@ -43,6 +43,11 @@ class Config:
             raise ConfigError(
                 f"model.name = 'bpr-mf' is trained with loss.name = 'bpr', got {self.loss.name!r}"
             )
+        if self.model.lends and not self.federation.share_counts:
+            raise ConfigError(
+                "model.neighbours must be 0 with federation.share-counts = false (which items are "
+                f"hardly seen is then known to nobody), got {self.model.neighbours}"
+            )
         for key, must in _misfits(self):
             section, name = key.replace("-", "_").split(".")
             raise ConfigError(

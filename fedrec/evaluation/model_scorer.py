@@ -69,8 +69,9 @@ def model_scorer(model: Recommender, num_items: int, max_length: int) -> Scorer:
 def catalogue_gates(model: Recommender, num_items: int) -> Sums:
     """Sums (32, 1 + N) of the views' weights in every item by itself, by its popularity.
 
-    The weights of an item at the beginning of a sequence are those by which it is scored: nothing
-    precedes it. Cold items, which nobody has read, are among them.
+    The weights of an item at the beginning of a sequence are those by which its own vector is made,
+    which it is scored by unless it borrows: nothing precedes it. Cold items, which nobody has read,
+    are among them.
     """
     model.eval()
     sums = np.zeros(())

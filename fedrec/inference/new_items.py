@@ -164,7 +164,8 @@ def grown(model: Recommender, rows: Mapping[str, Tensor], num_new: int) -> Recom
     """A model that also knows new items, numbered V + 1, V + 2, ...; the old one stays as it is.
 
     They have no identity (a row of zeros) and were never seen (frequency 0), so that a gate leans
-    on their meaning, as identity dropout has taught it. All but the arrays with a row per item is
+    on their meaning, as identity dropout has taught it, where they do not borrow
+    (``model.neighbours``). All but the arrays with a row per item is
     copied; those are made anew, so both models together hold twice their memory.
 
     Args:

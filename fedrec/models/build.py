@@ -89,21 +89,14 @@ def build_model(
             encoder,
             width=settings.width,
             frequency=torch.from_numpy(frequency.astype(np.float32)),
-            lending=_lending(settings),
+            lending=Lending(settings.neighbours, settings.neighbour_events)
+            if settings.lends
+            else None,
         )
     else:
         model = _own_model(settings, rows, encoder)
     _initialize(encoder, torch_stream)
     return model
-
-
-def _lending(settings: Model) -> Lending | None:
-    """Who has no trained row has nothing to borrow; rows that stay with a client are not lent."""
-    views, private = names_in(settings.views), names_in(settings.private)
-    lends = {"identity", "semantic"} <= set(views) and "identity" not in private
-    if not lends or not settings.neighbours:
-        return None
-    return Lending(settings.neighbours, settings.neighbour_events)
 
 
 def _encoder(

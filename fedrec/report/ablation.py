@@ -2,7 +2,8 @@
 
 Every user counts once: with the mean over the seeds, where all seeds rank the same people. A
 difference is paired by user and held-out item, seed by seed, so that it is told apart from how
-hard users are. One run has one interval and two runs have one comparison, wherever they stand.
+hard users are. A group shows the seeds that all its cells ran. One run has one interval and two
+runs have one comparison, in whichever groups of as many seeds they stand.
 """
 
 from collections.abc import Mapping, Sequence
@@ -55,6 +56,18 @@ class Runs:
     ranked: Mapping[int, Ranked]
     missing: Mapping[int, str]
 
+    def up_to(self, seeds: int) -> "Runs":
+        """The runs of the first seeds: other groups may have asked for more."""
+        return Runs(
+            self.folder,
+            {seed: run for seed, run in self.complete.items() if seed < seeds},
+            {seed: ranks for seed, ranks in self.ranked.items() if seed < seeds},
+            {seed: why for seed, why in self.missing.items() if seed < seeds},
+        )
+
+
+Comparisons = dict[tuple[Pair, int], Record]  # by the two folders and the seeds of the group
+
 
 def read_cells(out: Path) -> Record:
     """What was asked for: groups with their cells, and what failed.
@@ -87,14 +100,15 @@ def found(out: Path) -> Record:
         name: _read(out, name, range(seeds[name]), asked["failed"], refused.get(name, ""))
         for name in seeds
     }
-    comparisons: dict[Pair, Record] = {}
+    comparisons: Comparisons = {}
     groups = {name: _group(group, runs, comparisons) for name, group in asked["groups"].items()}
     correct(list(comparisons.values()))
     for group in groups.values():
         for cell in group["cells"]:
             if "difference" in cell:
                 one, other = cell["folder"], cell["difference"]["of"][1]
-                cell["difference"] |= seen_from(one, comparisons[pair_of(one, other)])
+                key = (pair_of(one, other), group["seeds"])
+                cell["difference"] |= seen_from(one, comparisons[key])
     complete = [run for one in runs.values() for run in one.complete.values()]
     return {
         **{key: asked[key] for key in ("preset", "sets", "kind", "commands")},
@@ -135,8 +149,9 @@ def _read(
     return Runs(name, complete, {seed: ranked(run) for seed, run in complete.items()}, missing)
 
 
-def _group(group: Record, runs: Mapping[str, Runs], comparisons: dict[Pair, Record]) -> Record:
+def _group(group: Record, runs: Mapping[str, Runs], comparisons: Comparisons) -> Record:
     """A group with what was found; further comparisons are added to those that there are."""
+    runs = {name: one.up_to(group["seeds"]) for name, one in runs.items()}
     folders = {cell["name"]: cell["folder"] for cell in group["cells"]}
     first: dict[str, str] = {}
     cells: list[Record] = []
@@ -154,8 +169,9 @@ def _group(group: Record, runs: Mapping[str, Runs], comparisons: dict[Pair, Reco
             if not record["same as"] and _can_be_compared(own, base):
                 record["difference"] = {"of": [own.folder, base.folder]}
                 pair = pair_of(own.folder, base.folder)
-                if pair not in comparisons:
-                    comparisons[pair] = comparison(pair, *(runs[name].ranked for name in pair))
+                key = (pair, group["seeds"])
+                if key not in comparisons:
+                    comparisons[key] = comparison(pair, *(runs[name].ranked for name in pair))
         cells.append(record)
     protocols = [run.protocol for cell in folders.values() for run in runs[cell].complete.values()]
     return {

@@ -76,6 +76,16 @@ class Model:
         return self.name == "bert4rec" or self.encoder == "bidirectional"
 
     @property
+    def lends(self) -> bool:
+        """Whether items that are hardly seen borrow vectors from those like them in meaning.
+
+        Who has no trained row has nothing to borrow; rows that stay with a client are not lent.
+        """
+        views, private = names_in(self.views), names_in(self.private)
+        has_both = {"identity", "semantic"} <= set(views) and self.name == "hybrid"
+        return bool(self.neighbours) and has_both and "identity" not in private
+
+    @property
     def is_personalised(self) -> bool:
         """Whether clients keep a part without which the shared rest is still a model.
 

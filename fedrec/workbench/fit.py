@@ -31,6 +31,12 @@ def check_fit(config: Config) -> None:
     domains, num_items = dataset.domains, dataset.catalog.num_items
     check_cutoffs(config.evaluation.cutoffs, domains.smallest if domains else num_items)
     make_loss(config, seen.training, num_items, domains)
+    if domains and config.model.lends:
+        raise ConfigError(
+            f"model.neighbours must be 0 where data.source joins {len(domains.names)} sources "
+            "(vectors of one domain's items are never compared with another's), got "
+            f"{config.model.neighbours}"
+        )
     if domains and config.federation.unit == "user":
         raise ConfigError(
             f"federation.unit must be 'partition' where data.source joins {len(domains.names)} "

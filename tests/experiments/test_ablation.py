@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from experiments import grid
-from experiments.ablation import ablate
+from experiments.ablation import _tasks, ablate
 from experiments.grid import CENTRAL, FEDERATED, chosen_groups, placed_grid
 from experiments.grid_checks import check_base
 from experiments.run import ignore
@@ -98,6 +98,34 @@ def test_cells_of_one_config_have_one_folder_and_others_their_own():
             configs.setdefault(cell.folder, set()).add((cell.kind, hashed))
     assert all(len(found) == 1 for found in configs.values())
     assert len(set.union(*configs.values())) == len(configs)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"model.neighbours": 3},
+        {"model.neighbours": 3, "model.private": "identity"},
+        {"model.neighbours": 3, "model.neighbour-events": 0.0, "model.views": "identity,content"},
+    ],
+)
+def test_cells_that_lend_alike_are_one_run(keys):
+    base = read_config(keys)
+    groups = {group.name: group for group in placed_grid(base, FEDERATED)}
+    folders = {cell.name: cell.folder for cell in groups["neighbours"].cells}
+    assert len(set(folders.values())) == (3 if base.model.lends else 1)
+    cells = [cell for cell in groups["llmseqrec"].cells if cell.changes and not cell.refused]
+    configs = [grid.run_config(base, cell).model for cell in cells]
+    assert not any(model.lends for model in configs)  # what lending is worth is another question
+
+
+def test_a_group_runs_as_many_seeds_as_it_asks_for():
+    base = read_config({})
+    groups = {group.name: group for group in placed_grid(base, FEDERATED)}
+    tasks = _tasks(base, [groups["headline"], groups["start"]], 1, Path("out"))
+    assert sorted(task.folder.name for task in tasks) == sorted(
+        [f"{name}-seed{seed}" for name in ("preset", "headline-sasrec") for seed in range(3)]
+        + ["start-random-seed0"]
+    )
 
 
 def test_the_cell_that_the_preset_is_becomes_the_baseline():

@@ -105,6 +105,23 @@ def test_a_user_counts_once_with_the_mean_of_its_seeds(write_cell, ask):
     assert (base["seconds"], base["client_megabytes"]) == (15.0, 3.5)
 
 
+def test_seeds_that_another_group_asked_for_are_not_in_this_one(write_cell, ask, tmp_path):
+    for seed in (0, 1):
+        write_cell("base", seed, {"a": (1, 1 + seed)})
+    write_cell("new", 0, {"a": (1, 2)})
+    ask({"Base": "", "New": "Base"}, seeds=1)
+    cells = read_json(tmp_path / CELLS_FILE)
+    cells["groups"]["more"] = cells["groups"]["main"] | {"seeds": 2}
+    write_json(tmp_path / CELLS_FILE, cells)
+    groups = found(tmp_path)["groups"]
+    values = {
+        name: [cell["all"]["NDCG@10"]["value"] for cell in group["cells"]]
+        for name, group in groups.items()
+    }
+    assert values["main"] == pytest.approx([FIRST, SECOND])
+    assert values["more"] == pytest.approx([(FIRST + SECOND) / 2, SECOND])
+
+
 def test_generated_users_are_others_in_every_seed(write_cell, ask):
     for seed in (0, 1):
         write_cell("base", seed, {"a": (1, 1), "b": (2, 50)}, source="synthetic:users=2")
