@@ -1,6 +1,7 @@
 """``python -m experiments.chaos`` with small counts."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -47,13 +48,17 @@ def chaos(*words):
     [
         (
             {"workers-killed": 2, "ray-servers-killed": 2},
-            ["| a Ray worker killed | 2 | 2 |", "| all Ray workers killed at once | 1 | 1 |"],
+            [
+                r"\| a Ray worker killed \| 2 \| 2 \|",
+                r"\| all Ray workers killed at once \| 1 \| 1 \|",
+            ],
         ),
         (
             {"servers-killed": 3, "checkpoints-damaged": 12},
             [
-                "| - while saving | 1 | 1 |",
-                "| a checkpoint damaged | 12 | 10, and 2 refused with a line |",
+                # One is aimed at a checkpoint in the making; the others may happen to hit one too.
+                r"\| - while saving \| ([1-9]) \| \1 \|",
+                r"\| a checkpoint damaged \| 12 \| 10, and 2 refused with a line \|",
             ],
         ),
     ],
@@ -68,4 +73,4 @@ def test_a_few_kills_and_damages_all_end_with_the_fault_free_hash(tmp_path, coun
     assert done.returncode == 0, done.stdout + done.stderr
     assert "FAILED" not in done.stdout
     for line in lines:
-        assert line in done.stdout
+        assert re.search(line, done.stdout), done.stdout
