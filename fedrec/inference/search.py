@@ -13,7 +13,7 @@ from fedrec.inference.top_k import Excluded, ScoreItems, top_k
 from fedrec.models.recommender import Recommender, device_of, folded, next_state
 
 SCORE_BYTES = 4 << 20  # of the scores that are held at once; more than a cache is slower on a CPU
-BLOCK = 1 << 15  # items scored at once on a CPU, at most
+BLOCK = 1 << 17  # items scored at once on a CPU, at most
 BATCH = 256  # histories that are encoded at once
 
 
