@@ -146,9 +146,7 @@ def clients(run: Run) -> style.Drawing | None:
         summary = spread_of(values)
         dashes: tuple[Any, ...] = ((0, (2, 2)), "-", (0, (5, 2)), (0, (1, 1)))
         for (name, value), dash in zip(summary.items(), dashes, strict=True):
-            colour = style.VERMILION if name == "worst decile" else style.INK
-            colour = style.BLUE if colour == style.METRIC_COLOURS[metric] else colour
-            axes.axvline(value, color=colour, linestyle=dash, linewidth=1.5, label=name)
+            axes.axvline(value, color=style.INK, linestyle=dash, linewidth=1.5, label=name)
         axes.set_title(style.metric_title(metric, run.protocol), pad=24)
         words = "    ".join(f"{name} {value:.3f}" for name, value in summary.items())
         axes.text(
