@@ -153,6 +153,7 @@ def clients(run: Run) -> style.Drawing | None:
             0, 1.03, words, transform=axes.transAxes, fontsize=8, color=style.MUTED, va="bottom"
         )
         axes.set_xlabel("mean over the users of a partition")
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=6))
         axes.set_ylabel("partitions")
         axes.yaxis.set_major_locator(MaxNLocator(nbins=5, integer=True, min_n_ticks=1))
         axes.grid(visible=False, axis="x")
