@@ -3,6 +3,7 @@
 ``python -m experiments.paired_runs RUN OTHER --targets seen`` says what a scenario costs where it
 hides nothing: RUN with cold items against OTHER without them, on the users whose target RUN saw in
 training. Which targets are cold, seen, few-shot or warm follows from RUN's training events.
+``--partition N`` looks at the users of one partition of RUN, such as a silo.
 """
 
 import io
@@ -26,7 +27,9 @@ PARTS = ("cold", "few-shot", "warm")  # and "seen": all that are not cold
 RESAMPLES = 10_000
 
 
-def compare(run: Path, other: Path, targets: str = "all") -> dict[str, dict[str, Any]]:
+def compare(
+    run: Path, other: Path, targets: str = "all", partition: int | None = None
+) -> dict[str, dict[str, Any]]:
     """HR@10 and NDCG@10 of ``run`` (a) and ``other`` (b) on the same test targets.
 
     Args:
@@ -34,12 +37,13 @@ def compare(run: Path, other: Path, targets: str = "all") -> dict[str, dict[str,
         other: folder of a run on the same data, ranked by the same protocol.
         targets: "all", or those that were "cold", "seen" (not cold), "few-shot" or "warm" in
             ``run``.
+        partition: of ``run``, whose users alone are looked at; all of them when None.
 
     Returns:
         Metric to what ``fedrec.evaluation.paired.paired`` says of it.
 
     Raises:
-        ConfigError: no such part, or none of the targets is in it.
+        ConfigError: no such part or partition, or none of the targets is in it.
         DataError: a run that is not complete, names no targets, or ranked others than the other.
     """
     if targets not in ("all", "seen", *PARTS):
@@ -60,8 +64,19 @@ def compare(run: Path, other: Path, targets: str = "all") -> dict[str, dict[str,
         chosen = by_training_events(
             mine["target"], mine["counts"], mine["few"]
         ).member == PARTS.index(targets)
+    if partition is not None:
+        is_there = mine["partition"] == partition
+        if not is_there.any():
+            raise ConfigError(
+                f"--partition {partition} is none of the partitions of {run}, "
+                f"0 to {mine['partition'].max()}"
+            )
+        chosen &= is_there
     if not chosen.any():
-        raise ConfigError(f"none of the targets of {run} is {targets}; choose other --targets")
+        where = "" if partition is None else f" in partition {partition}"
+        raise ConfigError(
+            f"none of the targets of {run}{where} is {targets}; choose other --targets"
+        )
     a, b = mine["rank"][chosen], its["rank"][chosen]
     return {
         name: paired(metric(a, 10), metric(b, 10), 0, RESAMPLES, name=targets)
@@ -83,10 +98,13 @@ def _test(folder: Path) -> dict[str, Any]:
         protocol = run.protocol.removesuffix(QUERY_TIME)
         ranks = {name: arrays[name] for name in ("user", "target", f"rank_{protocol}")}
     items = pd.read_csv(io.BytesIO(content_of(folder / "items.csv")), usecols=["training_events"])
+    users = pd.read_csv(io.BytesIO(content_of(folder / "users.csv")), usecols=["user", "partition"])
+    homes = users.set_index("user")["partition"]
     return {
         "data": run.about["data"]["hash"],
         "protocol": run.protocol,
         "user": ranks["user"],
+        "partition": homes.loc[ranks["user"]].to_numpy(),
         "target": ranks["target"],
         "rank": ranks[f"rank_{protocol}"],
         "counts": np.concatenate([[0], items["training_events"].to_numpy()]),
@@ -95,16 +113,20 @@ def _test(folder: Path) -> dict[str, Any]:
 
 
 def main(
-    run: Path, other: Path, targets: Annotated[str, typer.Option(metavar="PART")] = "all"
+    run: Path,
+    other: Path,
+    targets: Annotated[str, typer.Option(metavar="PART")] = "all",
+    partition: Annotated[int | None, typer.Option(metavar="N")] = None,
 ) -> None:
     """Print the comparison."""
     try:
-        found = compare(run, other, targets)
+        found = compare(run, other, targets, partition)
     except FedrecError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(error.exit_code) from None
     users = found["HR@10"]["users"]
-    table = Table(title=f"{targets} targets, {users:,} users, 95 % intervals over users")
+    of = "" if partition is None else f" of partition {partition}"
+    table = Table(title=f"{targets} targets, {users:,} users{of}, 95 % intervals over users")
     for header in ("metric", run.name, other.name, "difference", "95 %", "ratio", "95 %"):
         table.add_column(header, justify="right")
     for metric, one in found.items():

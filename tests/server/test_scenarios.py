@@ -50,6 +50,12 @@ def test_cold_items_are_ranked_but_never_counted(run_inline, small_config):
     seen = compare(cold_run, plain, "seen")["NDCG@10"]
     assert seen["users"] == 60 - never.sum()
     assert seen["difference"]["value"] == pytest.approx(gain[events > 0].mean())
+    first = column(cold_run, "users.csv", "partition") == 0
+    silo = compare(cold_run, plain, "seen", 0)["NDCG@10"]
+    assert silo["users"] == (first & (events > 0)).sum()
+    assert silo["difference"]["value"] == pytest.approx(gain[first & (events > 0)].mean())
+    with pytest.raises(ConfigError, match=r"--partition 3 is none of the partitions of .*, 0 to 2"):
+        compare(cold_run, plain, partition=3)
     with pytest.raises(ConfigError, match="popularity is counted in what is seen"):
         check_fit(small_config(COLD | {"evaluation.protocol": "full,popularity-100"}))
     with pytest.raises(ConfigError, match="--targets must be one of all, seen, cold, few-shot"):
