@@ -178,7 +178,7 @@ def main() -> None:
         places.append(("cpu", cores))
     if torch.cuda.is_available():
         places.append(("cuda", 1))
-    about = facts_of_machine() | {"load before": load()}
+    about = facts_of_machine("benchmarks.inference") | {"load before": load()}
     rows = []
     for size in given.sizes:
         for device, threads in places:

@@ -20,7 +20,7 @@ from fedrec.report.history import read_json, read_rounds
 def progress(
     tasks: Sequence[Task], there: int, console: Console
 ) -> Iterator[Callable[[Task, str], None]]:
-    """Show runs as they go, on a terminal only; yields what is to be called as one ends.
+    """Show runs as they go, elsewhere a line for each; yields what is to be called as one ends.
 
     Args:
         tasks: to be made.
@@ -43,8 +43,10 @@ def progress(
         nonlocal failed
         del left[task.folder]
         failed += bool(reason)
-        if reason and console.is_terminal:
+        if reason:
             console.print(Text(f"{task.folder.name} failed: {reason}", style="red"))
+        elif not console.is_terminal:
+            console.print(f"{task.folder.name} is complete, {len(left)} left", soft_wrap=True)
 
     if not console.is_terminal:
         yield ended

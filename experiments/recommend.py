@@ -43,7 +43,9 @@ def recommend(
     see_own_modules()
     ready = fedrec.open_recommender(folder)
     items = None if history is None else [part.strip() for part in history.split(",")]
-    whom = user if user is not None else [part for part in items or () if part]
+    if items and not all(items):
+        raise ConfigError(f"--history must be ids with a comma between, got {history!r}")
+    whom = user if user is not None else items or []
     answer: dict[str, Any] = {"run": ready.name, "items": ready.catalog.num_items}
     if new is not None:
         columns: dict[str, Any] = {name: [value] for name, value in new.items()}

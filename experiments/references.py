@@ -15,8 +15,7 @@ from fedrec.errors import ConfigError
 from fedrec.report.references import IN_ONE_PLACE, PLAIN
 from fedrec.sections.model import Model
 from fedrec.sections.training import Federation, Local
-from fedrec.workbench.data import prepare_data
-from fedrec.workbench.fit import check_fit
+from fedrec.workbench.fit import check_fit, check_ranking
 from server.inline import InlineGrid
 from server.place import has_run
 from server.resume import finished
@@ -114,7 +113,7 @@ def check_reference(kind: str, alone: Config) -> None:
     if kind == "central":
         check_fit(alone)
     else:
-        prepare_data(alone)  # no negatives are drawn that could be too many
+        check_ranking(alone)  # no negatives are drawn that could be too many
 
 
 def usable_cores() -> int:

@@ -192,6 +192,8 @@ CONTRADICTIONS = [
     ({"model.name": "sasrec", "model.private": "gate-bias"}, "needs a gate"),
     ({"model.name": "gru4rec", "model.private": "gate-bias"}, "'gru4rec' has none"),
     ({"model.name": "sasrec", "model.encoder": "gru"}, "model.encoder .* model.name = 'sasrec'"),
+    ({"model.name": "sasrec", "model.mix": "sum"}, "model.mix .* model.name = 'sasrec'"),
+    ({"scenario.history": 1}, "scenario.history must be 0 .* or 2 or more, got 1"),
     ({"model.name": "sasrec", "model.time": "hour"}, "model.time needs model.name = 'hybrid'"),
     ({"model.encoder": "gru", "model.time": "hour"}, "model.time .* model.encoder = 'causal'"),
     ({"model.name": "bert4rec", "model.max-length": 1}, "model.max-length must be 2 or more"),

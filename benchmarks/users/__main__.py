@@ -111,7 +111,7 @@ def main() -> None:
     parser.add_argument("--population", type=int, nargs="*", help="seconds a round, by population")
     parser.add_argument("--json", type=Path)
     asked = parser.parse_args()
-    about, before = facts_of_machine(), load()  # now: files may change meanwhile
+    about, before = facts_of_machine("benchmarks.users"), load()  # now: files may change meanwhile
     if asked.memory:
         found = memory.table(asked.source, asked.format, asked.clients)
     elif asked.population is not None:

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 
-def facts_of_machine() -> dict[str, Any]:
-    """Where and with what this runs."""
+def facts_of_machine(program: str) -> dict[str, Any]:
+    """Where and with what a program, such as "benchmarks.users", runs."""
     return {
-        "command": " ".join(["python -m benchmarks.users", *sys.argv[1:]]),
+        "command": " ".join([f"python -m {program}", *sys.argv[1:]]),
         "commit": commit(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "cores": os.cpu_count(),

@@ -26,6 +26,7 @@ _REVIEWS = {
     "amazon-2018": re.compile(r"(?!reviews_|meta_)(?P<category>.+?)(?:_5)?\.json(?:\.gz)?"),
     "amazon-2023": re.compile(r"(?!meta_)(?P<category>.+?)\.(?:jsonl|csv)(?:\.gz)?"),
 }
+_FIVE_CORE = re.compile(r"(?!meta_).+_5\.json(?:\.gz)?")  # of no other publisher's files
 _META = {"amazon-2014": "json", "amazon-2018": "json", "amazon-2023": "jsonl"}
 # User, item, rating, time.
 _OLD = ("reviewerID", "asin", "overall", "unixReviewTime")
@@ -58,7 +59,7 @@ def find_amazon(names: Sequence[str], only: str, place: str) -> tuple[str, dict[
             products = by_name.get(f"{meta}.gz", by_name.get(meta))
             if products is not None:
                 found.append((layout, {"events": name, "items": products}))
-            elif only or file.startswith("reviews_"):
+            elif only or file.startswith("reviews_") or _FIVE_CORE.fullmatch(file):
                 raise DataError(
                     f"{place} has {file} but no {meta}.gz beside it, which holds titles and "
                     "categories; fetch that file too, or give the events alone as a CSV table"

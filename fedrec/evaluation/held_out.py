@@ -164,8 +164,8 @@ def _times_of(
     if inputs is None:
         return whole
     read = inputs.times_of(user)
-    # Where nothing is read, padding stands at the time of the question.
-    return np.append(read if len(read) else whole[-1:], whole[-1])
+    # Where nothing is read, padding stands at no time that tells of the question's.
+    return np.append(read if len(read) else np.zeros(1, whole.dtype), whole[-1])
 
 
 def popularity_scorer(counts: np.ndarray) -> Scorer:

@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 
 # View that knows an item nobody has seen -> the array that holds what it looks at.
 KNOWN_BY = {"semantic": "views.semantic.table", "content": "views.content.table"}
+IDENTITY = "views.identity.rows"
 
 
 def described(
@@ -163,17 +164,19 @@ def known_by(model: Recommender) -> list[str]:
 def grown(model: Recommender, rows: Mapping[str, Tensor], num_new: int) -> Recommender:
     """A model that also knows new items, numbered V + 1, V + 2, ...; the old one stays as it is.
 
-    They have no identity (a row of zeros) and were never seen (frequency 0), so that a gate leans
-    on their meaning, as identity dropout has taught it, where they do not borrow
-    (``model.neighbours``). All but the arrays with a row per item is
-    copied; those are made anew, so both models together hold twice their memory.
+    They were never seen (frequency 0). Their identity is the row that training would have started
+    from, as a cold item keeps it, if that comes from the text, and else a row of zeros, which
+    identity dropout has made known to the gate. How much the gate makes of a row that nothing has
+    trained depends on the data. All but the arrays with a row per item is copied; those are made
+    anew, so both models together hold twice their memory.
 
     Args:
         model: knows items 0..V.
-        rows: view -> (num_new, width of its table), of ``known_by``.
+        rows: view -> (num_new, width of its table), of ``known_by``; and "identity" -> rows
+            (num_new, D) to start from, if there are any.
         num_new: how many.
     """
-    by_array = {KNOWN_BY[view]: each for view, each in rows.items()}
+    by_array = {(KNOWN_BY | {"identity": IDENTITY})[view]: each for view, each in rows.items()}
     longer: dict[int, object] = {}
     for name in model.item_arrays:
         owner, _, attribute = name.rpartition(".")

@@ -48,6 +48,11 @@ def open_run(run: Run, device: str) -> ReadyRecommender:
             f"{run.folder}: model.time = {config.model.time!r} reads times, and histories of item "
             "ids have none; recommend by a run with model.time = ''"
         )
+    if config.model.name == "bpr-mf":
+        raise ConfigError(
+            f"{run.folder}: model.name = 'bpr-mf' keeps a row for each user on the user's client "
+            "and reads no history; recommend by a run of another model"
+        )
     if config.model.private:
         raise ConfigError(
             f"{run.folder}: model.private = {config.model.private!r} stays with each client; the "

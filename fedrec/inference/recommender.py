@@ -17,9 +17,11 @@ from fedrec.errors import ConfigError, DataError
 from fedrec.home import home
 from fedrec.inference.new_items import described, grown, joined, known_by
 from fedrec.inference.search import ItemSearch
+from fedrec.models.build import start_rows
 from fedrec.models.recommender import device_of, folded
 from fedrec.sections.names import names_in
 from fedrec.semantics.table import rows_of_others
+from fedrec.workbench.model import open_table
 
 MIB = 1 << 20
 
@@ -203,6 +205,9 @@ class ReadyRecommender:
             columns=columns,
         )
         made = {"semantic": self._meanings, "content": self.dataset.catalog.content_of}
+        if self._starts_from_text:
+            views.append("identity")
+            made["identity"] = self._starts
         rows = {view: torch.from_numpy(made[view](items)) for view in views}
         old, new = self.catalog.num_items, items.num_items
         with torch.inference_mode():
@@ -253,6 +258,19 @@ class ReadyRecommender:
             whiten=semantics.whiten,
             home=home(),
         )
+
+    @property
+    def _starts_from_text(self) -> bool:
+        """Whether identity rows came from meanings when training began."""
+        if self.config.semantics.shuffled or "identity" not in self.search.model.view_names:
+            return False
+        return self.config.model.identity_start == "text"
+
+    def _starts(self, items: Catalog) -> NDArray[np.float32]:
+        """The identity rows (n, D) that training would have started from."""
+        table = open_table(self.config, self.dataset.catalog)
+        assert table is not None
+        return start_rows(table.vectors, self.config.model.width, self._meanings(items))
 
     def _number(self, item: str) -> int:
         number = self._items.get(item) if isinstance(item, str) else None

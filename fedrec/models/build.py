@@ -2,8 +2,10 @@
 
 import math
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -45,6 +47,7 @@ def build_model(
     frequency: np.ndarray,
     seed: int,
     users: np.ndarray | None = None,
+    cold: Sequence[int] = (),
 ) -> Recommender:
     """The recommender that a config asks for, with weights drawn from the run's seed.
 
@@ -56,6 +59,8 @@ def build_model(
         frequency: (V + 1,) training events per item, zeros where unknown.
         seed: of the run.
         users: (U,) global numbers of the users held here, for a model that has rows of users.
+        cold: items that no training sees. Beside other views, their identity is what the text
+            makes of it, or nothing: noise that nothing trains would say as much as a trained row.
     """
     torch_stream = _torch_stream(seed, "weights")
     rows = _identity_rows(settings, num_items, meaning, torch_stream)
@@ -72,6 +77,8 @@ def build_model(
         views: dict[str, nn.Module] = {}
         for name in names_in(settings.views):
             if name == "identity":
+                if settings.identity_start == "random" and settings.views != "identity":
+                    rows[np.asarray(cold, dtype=np.int64)] = 0
                 views[name] = IdentityView(rows)
                 continue
             table = content if name == "content" else meaning
@@ -135,8 +142,15 @@ def _identity_rows(
     drawn[0] = 0
     starts_from_text = settings.identity_start == "text" and settings.name not in REFERENCES
     if starts_from_text and meaning is not None:
-        return torch.from_numpy(np.array(pca_rows(meaning, settings.width, std=ROW_STD)))
+        return torch.from_numpy(start_rows(meaning, settings.width))
     return drawn
+
+
+def start_rows(
+    meaning: np.ndarray, width: int, others: np.ndarray | None = None
+) -> npt.NDArray[np.float32]:
+    """Identity rows (V + 1, D) made of meanings (V + 1, S); or (n, D), of ``others`` (n, S)."""
+    return pca_rows(meaning, width, std=ROW_STD, others=others)
 
 
 def _own_model(settings: Model, rows: Tensor, encoder: nn.Module) -> Recommender:

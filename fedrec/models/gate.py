@@ -53,7 +53,8 @@ def item_facts(frequency: Tensor, history_length: Tensor) -> Tensor:
 
     Args:
         frequency: (...) training events of the item over all clients, 0 for a cold one.
-        history_length: (...) how many items precede, 0 when the item stands alone.
+        history_length: (...) how many items precede in what the model reads, so below its
+            ``max_length``; 0 when the item stands alone.
     """
     return torch.stack(
         [torch.log1p(frequency) / 5, (frequency == 0).float(), torch.log1p(history_length) / 5],

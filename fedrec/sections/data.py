@@ -48,6 +48,11 @@ class Scenario:
         share("scenario.few-shot-items", self.few_shot_items)
         count("scenario.few-shot-events", self.few_shot_events)
         count("scenario.history", self.history, 0)
+        if self.history == 1:
+            raise ConfigError(
+                "scenario.history must be 0 (all events) or 2 or more, got 1: of a single event "
+                "nothing is learned, as none came before it"
+            )
         fraction("scenario.keep", self.keep)
         if (both := self.cold_items + self.few_shot_items) > 1:
             raise ConfigError(

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from fedrec.checks import count, one_of, rate, require, share
 from fedrec.errors import ConfigError
-from fedrec.sections.names import ENCODERS, MIXES, MODELS, VIEWS, names_in
+from fedrec.sections.names import ENCODERS, MIXES, MODELS, REFERENCES, VIEWS, names_in
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +58,11 @@ class Model:
             raise ConfigError(
                 f"model.encoder is a hybrid's, model.name = {self.name!r} has its own; leave it at "
                 f"'causal' or set model.name = 'hybrid', got {self.encoder!r}"
+            )
+        if self.name in REFERENCES and self.mix != "context":
+            raise ConfigError(
+                f"model.mix is a hybrid's, model.name = {self.name!r} has one view; leave it at "
+                f"'context' or set model.name = 'hybrid', got {self.mix!r}"
             )
         if names_in(self.time) and (self.name, self.encoder) != ("hybrid", "causal"):
             raise ConfigError(

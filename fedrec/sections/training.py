@@ -11,7 +11,7 @@ class Loss:
     """What training minimises."""
 
     name: str = "sampled-softmax"
-    negatives: int = 256
+    negatives: int = 256  # where cold items leave fewer: all that are not cold
     log_q: bool = True  # sampled-softmax: correct for how seldom an item is drawn
     calibration: float = 0.75  # t of gbce
 

@@ -124,7 +124,11 @@ def _principal_axes(
 
 
 def pca_rows(
-    table: npt.NDArray[np.float32], width: int, *, std: float = 0.02
+    table: npt.NDArray[np.float32],
+    width: int,
+    *,
+    std: float = 0.02,
+    others: npt.NDArray[np.float32] | None = None,
 ) -> npt.NDArray[np.float32]:
     """First principal components of the text, to start the identity rows from.
 
@@ -136,14 +140,20 @@ def pca_rows(
         table: (V + 1, S) semantic table, row 0 the padding.
         width: D, width of the identity rows; columns beyond S are zero.
         std: standard deviation of the entries of rows 1..V in the columns that carry something.
+        others: (n, S) rows of items that came later; theirs are returned, made as if they had been
+            in the table and the table's scale were what it is.
 
     Returns:
-        (V + 1, D) float32, row 0 zero. A table of zeros (one item) gives zeros.
+        (V + 1, D) float32, row 0 zero; or (n, D) of the others. A table of zeros (one item) gives
+        zeros.
     """
-    rows = np.zeros((len(table), width), dtype=np.float64)
     shared = min(width, table.shape[1])
-    rows[1:, :shared] = table[1:, :shared]
-    filled = np.any(rows != 0, axis=0)
-    if filled.any():
-        rows[1:, filled] *= std / rows[1:, filled].std()
+    known = table[1:, :shared].astype(np.float64)
+    filled = np.any(known != 0, axis=0)
+    scale = std / known[:, filled].std() if filled.any() else 0.0
+    wanted = table if others is None else others
+    rows = np.zeros((len(wanted), width), dtype=np.float64)
+    rows[:, :shared] = np.where(filled, wanted[:, :shared].astype(np.float64) * scale, 0.0)
+    if others is None:
+        rows[0] = 0
     return rows.astype(np.float32)

@@ -176,7 +176,7 @@ def _batches(
     if per_epoch == 0:
         raise DataError(
             f"none of the {len(users)} users of partition {partition} has two training events; "
-            "lower partition.count or raise data.min-user-events"
+            "lower partition.count, raise data.min-user-events or hide less of them (scenario.*)"
         )
     count = plan.steps or plan.epochs * per_epoch
     first = (round - 1) * count

@@ -1,5 +1,7 @@
 """Whether the data and the machine can meet a run config, before anything starts."""
 
+from pathlib import Path
+
 from fedrec.config import Config
 from fedrec.data.store import Dataset
 from fedrec.errors import ConfigError, DataError
@@ -18,18 +20,12 @@ def check_fit(config: Config) -> None:
         DataError: the data cannot be read, or lack the times that the model needs.
         ResourceError: the device is not there.
     """
-    folder = prepare_data(config)
+    folder = check_ranking(config)
     dataset, seen = open_data(folder)[0], seen_of(config, folder)
     check_times(config, dataset)
-    if config.scenario.hides_events and "popularity-100" in config.evaluation.protocols:
-        raise ConfigError(
-            "evaluation.protocol must be another than 'popularity-100' with scenario.*: popularity "
-            "is counted in what is seen, so that the candidates would be others than without it"
-        )
     device(config)
     partition_of(config, folder)
     domains, num_items = dataset.domains, dataset.catalog.num_items
-    check_cutoffs(config.evaluation.cutoffs, domains.smallest if domains else num_items)
     make_loss(config, seen.training, num_items, domains)
     if domains and config.model.lends:
         raise ConfigError(
@@ -43,6 +39,26 @@ def check_fit(config: Config) -> None:
             "sources, got 'user': users who train side by side share their negatives, and those "
             "of one domain are no negatives of another's"
         )
+
+
+def check_ranking(config: Config) -> Path:
+    """Refuse protocols and cut-offs that the data cannot meet, whatever ranks; folder of the data.
+
+    Raises:
+        ConfigError: cut-offs or protocols that do not fit the data.
+        DataError: the data cannot be read.
+        ResourceError: the data cannot be fetched.
+    """
+    folder = prepare_data(config)
+    dataset = open_data(folder)[0]
+    if config.scenario.hides_events and "popularity-100" in config.evaluation.protocols:
+        raise ConfigError(
+            "evaluation.protocol must be another than 'popularity-100' with scenario.*: popularity "
+            "is counted in what is seen, so that the candidates would be others than without it"
+        )
+    domains, num_items = dataset.domains, dataset.catalog.num_items
+    check_cutoffs(config.evaluation.cutoffs, domains.smallest if domains else num_items)
+    return folder
 
 
 def check_times(config: Config, dataset: Dataset) -> None:

@@ -15,6 +15,7 @@ from fedrec.models.recommender import Recommender
 from fedrec.sections.data import Semantics
 from fedrec.sections.names import REFERENCES, names_in
 from fedrec.semantics.table import SemanticTable, semantic_table
+from fedrec.workbench.data import cold_of
 
 
 def needs_table(config: Config) -> bool:
@@ -84,6 +85,7 @@ def make_model(
         frequency=frequency,
         seed=config.seed,
         users=users,
+        cold=cold_of(config, catalog.num_items),
     )
     model.to(device(config))
     return model

@@ -26,26 +26,29 @@ def make_loss(
     offered = domains.catalogues if domains else [np.arange(1, num_items + 1)]
     is_open = np.isin(np.arange(num_items + 1), open_items(num_items, cold))
     catalogues = [items[is_open[items]] for items in offered]
-    least = min(len(items) for items in catalogues)
+    least = min(len(items) for items in offered)
     if loss.name in ("sampled-softmax", "gbce") and loss.negatives > least:
-        which = " that are not cold" if cold else ""
         raise ConfigError(
             f"loss.negatives is {loss.negatives}, but the {'smallest ' if domains else ''}"
-            f"catalogue has {least} items{which}; lower loss.negatives or set "
-            "loss.name = 'softmax'"
+            f"catalogue has {least} items; lower loss.negatives or set loss.name = 'softmax'"
         )
     objectives = [
         make_objective(
             loss.name,
             training=training,
             catalogue=items,
-            negatives=loss.negatives,
+            negatives=_how_many(config, items),
             log_q=loss.log_q,
             calibration=loss.calibration,
         )
         for items in catalogues
     ]
     return each_in_its_domain(objectives, domains.of_user) if domains else objectives[0]
+
+
+def _how_many(config: Config, known: np.ndarray) -> int:
+    """K, or all items of which training knows, where cold ones leave fewer."""
+    return min(config.loss.negatives, len(known))
 
 
 def make_plan(config: Config, proximal_mu: float) -> Plan:
@@ -99,14 +102,14 @@ def make_cohort_plan(config: Config, proximal_mu: float) -> CohortPlan:
 
 def make_cohort_loss(config: Config, num_items: int) -> CohortLoss:
     """The loss of users who train side by side, over a catalogue of V items."""
-    loss = config.loss
+    loss, cold = config.loss, cold_of(config, num_items)
     return CohortLoss(
         name=loss.name,
         num_items=num_items,
-        negatives=loss.negatives,
+        negatives=_how_many(config, open_items(num_items, cold)),
         log_q=loss.log_q,
         calibration=loss.calibration,
-        cold=cold_of(config, num_items),
+        cold=cold,
     )
 
 

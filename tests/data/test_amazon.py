@@ -154,6 +154,12 @@ def test_reviews_without_products_are_refused(tmp_path):
             load(place)
 
 
+def test_reviews_of_2018_without_products_are_refused(tmp_path):
+    pack(tmp_path / "Office_Products_5.json.gz", old_reviews())
+    with pytest.raises(DataError, match=r"no meta_Office_Products\.json\.gz beside it"):
+        load(tmp_path)
+
+
 def test_two_categories_in_a_folder_are_refused(tmp_path):
     write(tmp_path, "amazon-2014")
     pack(tmp_path / "reviews_Toys_5.json.gz", old_reviews())

@@ -15,14 +15,16 @@ import pytest
 from experiments import grid
 from experiments.ablation import _tasks, ablate
 from experiments.grid import CENTRAL, FEDERATED, chosen_groups, placed_grid
-from experiments.grid_checks import check_base
+from experiments.grid_checks import check_base, checked
 from experiments.run import ignore
+from experiments.settings import resolve
 from fedrec.config_keys import config_hash, read_config
 from fedrec.data.catalog import Catalog
 from fedrec.errors import ConfigError, DataError
 from fedrec.evaluation.metrics import ndcg
 from fedrec.report.ablation import found
 from fedrec.report.history import read_json
+from fedrec.workbench.data import open_data, prepare_data
 
 ROOT = Path(__file__).parent.parent.parent
 GRID = """
@@ -83,6 +85,15 @@ def test_every_cell_of_the_grid_goes_with_the_defaults_and_has_a_baseline():
         assert [cell.refused for cell in group.cells if cell.refused] == []
         assert [cell.name for cell in group.cells if not cell.against] == [group.baseline]
         assert {cell.against for cell in group.cells} - {""} <= set(names)
+
+
+def test_no_cell_of_the_whole_grid_is_refused_on_the_embedded_data(tmp_path, monkeypatch):
+    """Cold items leave fewer items than ``loss.negatives`` there: then all of them are drawn."""
+    monkeypatch.setenv("FEDREC_HOME", str(tmp_path))
+    base = resolve("synthetic", ["semantics.encoder=hashed"], {})
+    groups = placed_grid(base, FEDERATED, open_data(prepare_data(base))[0].catalog)
+    cells = [cell for group in checked(base, groups) for cell in group.cells]
+    assert {cell.name: cell.refused for cell in cells if cell.refused} == {}
 
 
 def test_cells_of_one_config_have_one_folder_and_others_their_own():

@@ -3,6 +3,7 @@
 import pytest
 
 from experiments.references import reference
+from fedrec.errors import ConfigError
 from fedrec.report.history import read_run
 from fedrec.report.references import reference_name
 
@@ -18,6 +19,16 @@ def test_what_trains_nothing_leaves_a_run_folder_like_any_other(
     assert reference_name(run) == kind
     popularity = run.metrics["references"]["popularity"]["test"]["MRR"]["value"]
     assert run.metrics["test"]["MRR"]["value"] != popularity
+
+
+@pytest.mark.parametrize("kind", ["popularity", "item-knn"])
+def test_what_trains_nothing_is_held_to_the_protocols_that_models_are(
+    kind, small_home, small_config, tmp_path
+):
+    changes = {"scenario.cold-items": 0.2, "evaluation.protocol": "popularity-100"}
+    with pytest.raises(ConfigError, match=r"another than 'popularity-100' with scenario"):
+        reference(kind, small_config(changes), tmp_path / kind, lambda line: None)
+    assert not (tmp_path / kind).exists()
 
 
 MF = {"model.name": "bpr-mf", "loss.name": "bpr", "local.learning-rate": 0.02}

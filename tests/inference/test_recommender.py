@@ -16,6 +16,9 @@ from fedrec.errors import ConfigError, DataError
 from fedrec.inference.search import ItemSearch
 from fedrec.models.recommender import catalogue_of
 from fedrec.report.history import read_json, write_json
+from fedrec.workbench.data import cold_of
+
+KNOWN = ("semantic", "content")
 
 
 def as_new(ready, place):
@@ -60,7 +63,7 @@ def test_a_user_is_a_history_of_all_its_items(ready):
 def test_an_item_given_as_new_gets_its_own_meaning_and_content_back(ready):
     place = 16
     larger = ready.with_items(ids=["again"], **as_new(ready, place))
-    for view in ("semantic", "content"):
+    for view in KNOWN:
         table = larger.search.model.views[view].table
         torch.testing.assert_close(table[-1], table[place + 1], atol=1e-5, rtol=0)
 
@@ -73,15 +76,33 @@ def test_new_items_change_no_score_of_the_others(ready):
     assert ready.catalog.num_items + 2 == larger.catalog.num_items == len(after)
 
 
-def test_a_new_item_is_what_the_model_makes_of_one_that_nobody_has_seen(ready):
-    place = 16
-    larger = ready.with_items(ids=["again"], **as_new(ready, place))
-    items = torch.tensor([place + 1])
-    model = ready.search.model
-    unseen = model.output_vectors(model.look_up(items, unknown=torch.tensor([True])))
-    torch.testing.assert_close(larger.search.vectors[-1], unseen[0], atol=1e-6, rtol=0)
+@pytest.mark.parametrize("start", ["text", "random"])
+def test_a_cold_item_given_as_new_gets_its_own_vector_back(run_inline, small_config, start):
+    """So that what is measured on cold items holds for items that come after training."""
+    config = small_config({"scenario.cold-items": 0.2, "model.identity-start": start})
+    ready = fedrec.open_recommender(run_inline(config))
+    cold = cold_of(config, ready.catalog.num_items)[0]
+    larger = ready.with_items(ids=["again"], **as_new(ready, cold - 1))
+    tables = (larger.search.model.views[view].table for view in KNOWN)
+    for rows in (larger.search.vectors, *tables):
+        own, again = rows[[cold, -1]]
+        torch.testing.assert_close(again, own, atol=1e-5, rtol=0)
     # In a history, too.
-    assert larger.recommend(["again"], k=3) != ready.recommend([ready.catalog.item_ids[place]], k=3)
+    lists = [
+        [(one.item, round(one.score, 4)) for one in larger.recommend([item], k=5)]
+        for item in ("again", ready.catalog.item_ids[cold - 1])
+    ]
+    twins = {"again", ready.catalog.item_ids[cold - 1]}
+    ours, its = ([one for one in found if one[0] not in twins][:4] for found in lists)
+    assert ours == its
+
+
+def test_a_new_item_has_no_identity_where_none_came_from_the_text(run_inline, small_config):
+    ready = fedrec.open_recommender(run_inline(small_config({"model.identity-start": "random"})))
+    larger = ready.with_items(ids=["again"], **as_new(ready, 16))
+    model = ready.search.model
+    unseen = model.output_vectors(model.look_up(torch.tensor([17]), unknown=torch.tensor([True])))
+    torch.testing.assert_close(larger.search.vectors[-1], unseen[0], atol=1e-6, rtol=0)
 
 
 def test_items_can_be_added_to_items_that_were_added(ready):
@@ -192,7 +213,7 @@ def test_the_command_shows_lists_and_places_a_new_item(ready, monkeypatch):
     assert "\x1b" not in shown.stdout
     assert "New: Evil [bold]Twin (1999), rank" in shown.stdout
     answer = json.loads(called("--user", user, "-k", "3", *new, "--json").stdout)
-    ready = ready.with_items([new[1]])
+    ready = ready.with_items([new[1]], genres=[["Jazz"]])
     expected = [one._asdict() for one in ready.recommend(user, k=3)]
     found = [{k: v for k, v in one.items() if k != "rank"} for one in answer["recommendations"]]
     assert found == expected
@@ -201,6 +222,7 @@ def test_the_command_shows_lists_and_places_a_new_item(ready, monkeypatch):
     for *words, code in (
         (2,),
         ("--user", user, "--history", "i1", 2),
+        ("--history", "i1,,i2", 2),
         ("--user", user, "--new-year", "1999", 2),
         ("--new", "", 4),
     ):

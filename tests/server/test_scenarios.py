@@ -5,12 +5,14 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
 from experiments.describe import describe
 from experiments.paired_runs import compare
 from fedrec.data.scenarios import cold_items
+from fedrec.data.sequences import Sequences
 from fedrec.errors import ConfigError
-from fedrec.evaluation.held_out import NOTHING_READ
+from fedrec.evaluation.held_out import NOTHING_READ, rank_held_out
 from fedrec.evaluation.model_scorer import model_scorer
 from fedrec.workbench.data import open_data, prepare_data, seen_of
 from fedrec.workbench.fit import check_fit
@@ -114,6 +116,28 @@ def test_who_has_nothing_to_be_read_gets_finite_scores(make_tiny, name):
     scored = model_scorer(model, 40, 10)([NOTHING_READ, np.array([3, 7])])
     assert np.isfinite(scored.scores).all()
     assert np.ptp(scored.scores[0]) > 0
+
+
+def test_hours_tell_nothing_of_when_the_question_is_asked(make_tiny):
+    """Not even of those who have nothing to be read: their padding has a time, too."""
+    model = make_tiny(time="hour,gap")
+    with torch.no_grad():
+        model.encoder.hours.normal_()
+    nothing = Sequences(np.zeros(0, np.int32), np.zeros(2, np.int64), np.zeros(0, np.int64))
+    ranks = []
+    for hour in range(0, 24, 3):
+        times = np.array([0, 60, 120, hour * 3600]) + 10**6
+        whole = Sequences(np.array([3, 7, 5, 9], np.int32), np.array([0, 4]), times)
+        found = rank_held_out(
+            model_scorer(model, 40, 10),
+            whole,
+            np.array([0]),
+            **{"stage": "test", "protocols": ["full"], "num_items": 40, "counts": None, "seed": 0},
+            inputs=nothing,
+            with_times=True,
+        )
+        ranks.append(found.ranks["full"][0])
+    assert len(set(ranks)) == 1
 
 
 @pytest.mark.slow
