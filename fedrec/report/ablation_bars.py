@@ -1,5 +1,6 @@
 """Bars of an ablation: a panel for each group, its baseline as a line through the others."""
 
+import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from fedrec.report.ranked import ALL, MAIN, RARE
 BAR = 0.27  # inches that a bar takes
 FRAME = 0.95  # inches of a panel's title and axis
 COLUMNS = 2
+TITLE = 30  # letters beside the names of the cells
 LEVEL = 0.05  # of a difference that is marked, after Holm's correction
 
 
@@ -71,7 +73,7 @@ def _panels(found: Record) -> Iterator[Panel]:
 
 
 def _draw(axes: Axes, panel: Panel) -> None:
-    axes.set_title(plain(panel.title))
+    axes.set_title(textwrap.fill(plain(panel.title), TITLE))
     axes.set_xlabel(metric_label(panel.metric, panel.protocol))
     axes.set_yticks(range(len(panel.cells)), [plain(cell["name"]) for cell in panel.cells])
     axes.set_ylim(len(panel.cells) - 0.4, -0.6)
