@@ -17,6 +17,7 @@ from clients import turn
 from experiments.cli import main
 from experiments.verify import compare
 from fedrec.workbench import data, model
+from server.interrupts import end_by_signals
 
 NUM_USERS, NUM_ITEMS, NUM_STEPS = 30, 25, 6
 START = 1_000_000_000  # seconds: 2001
@@ -65,6 +66,7 @@ def fedrec(
 
     def as_in_a_new_process() -> None:
         _forget()
+        end_by_signals()  # which forgets the signals that came
         for number, handler in handlers.items():
             signal.signal(number, handler)
 
