@@ -55,6 +55,7 @@ def test_flat_and_nested_toml_say_the_same(tmp_path):
 def test_every_preset_is_a_config_and_says_what_it_is_for(name):
     source = {
         "beauty": "amazon-beauty-2014",
+        "beauty-users": "amazon-beauty-2014",
         "domains": "amazon-beauty-2014 + amazon-office-2018",
     }.get(name, re.sub("-(users|private|cold)$", "", name))
     assert resolve(name, ()).data.source == source
