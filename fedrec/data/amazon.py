@@ -151,17 +151,26 @@ def _reviews(data: bytes, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
         return
     lines = read_lines(data, name=name)
     _, first = next(lines)
-    header = first.strip().split(",")
+    header = _fields(first.strip(), f"{name}, line 1")
     lacking = [key for key in _NEW if key not in header]
     if lacking:
         raise DataError(f"{name}, line 1: no column {lacking[0]!r} in {header}")
+    if doubled := [key for key in header if header.count(key) > 1]:
+        raise DataError(f"{name}, line 1: column {doubled[0]!r} appears more than once")
     for number, text in lines:
-        fields = next(csv.reader([text]))
+        fields = _fields(text, f"{name}, line {number}")
         if len(fields) != len(header):
             raise DataError(
                 f"{name}, line {number}: {len(fields)} fields, the header has {len(header)}"
             )
         yield number, dict(zip(header, fields, strict=True))
+
+
+def _fields(text: str, place: str) -> list[str]:
+    try:
+        return next(csv.reader([text]))
+    except csv.Error as error:
+        raise DataError(f"{place} is no line of a CSV table: {error}") from None
 
 
 def _products(

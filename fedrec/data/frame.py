@@ -82,7 +82,9 @@ class _Source:
         return self.frame[standard] if standard in self.frame.columns else None
 
 
-def load_frame(frame: pd.DataFrame, columns: Columns, *, name: str = "frame") -> Interactions:
+def load_frame(
+    frame: pd.DataFrame, columns: Columns, *, name: str = "frame", place: Place | None = None
+) -> Interactions:
     """Interactions of a DataFrame; users and items are numbered as they first appear.
 
     With a table of items, items are numbered as that table lists them; events of items that it
@@ -92,11 +94,12 @@ def load_frame(frame: pd.DataFrame, columns: Columns, *, name: str = "frame") ->
         frame: one row per event.
         columns: which column holds what.
         name: for messages.
+        place: where a row stands, for messages; its number by default.
 
     Raises:
         DataError: names the row and the column that cannot be used.
     """
-    return _load(_Source(name, frame, lambda row: f"{name}, row {row}"), columns)
+    return _load(_Source(name, frame, place or (lambda row: f"{name}, row {row}")), columns)
 
 
 def load_table(path: Path, columns: Columns) -> Interactions:

@@ -60,7 +60,7 @@ def find_layout(path: Path, format: str) -> Found | None:
     elif format in MOVIELENS:
         raise DataError(f"{path} is one file; {format} needs the folder or archive around it")
     root, only = (path.parent, path.name) if is_file else (path, "")
-    found = _recognised(root, list_files(root), only)
+    found = _recognised(root, list_files(root), only, format)
     if found is not None and format in ("auto", found.layout):
         return found
     if format == "auto" and is_file:
@@ -72,13 +72,14 @@ def find_layout(path: Path, format: str) -> Found | None:
     )
 
 
-def _recognised(root: Path, names: list[str], only: str) -> Found | None:
+def _recognised(root: Path, names: list[str], only: str, format: str) -> Found | None:
     """Files of the layouts that a dataset's own name does not tell, the surest signs first."""
     if match := recbole.find_recbole(names, only, str(root)):
         layout, members = match
         name = Path(members["events"]).stem
         return _found(layout, name, root, members, recbole.load_recbole)
-    if match := ordered.find_ordered(names, only):
+    is_asked_for = format == ordered.LAYOUT
+    if match := ordered.find_ordered(names, only, str(root), is_asked_for=is_asked_for):
         layout, members = match
         name = (only or root.name).partition(".")[0]
         return _found(layout, name, root, members, ordered.load_ordered)

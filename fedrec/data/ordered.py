@@ -22,22 +22,41 @@ _EVENTS = ("user_sequence.txt", "sequences.txt")
 _NOTE = "no times: the order in the file is the order of time"
 
 
-def find_ordered(names: Sequence[str], only: str) -> tuple[str, dict[str, str]] | None:
+def find_ordered(
+    names: Sequence[str], only: str, place: str, *, is_asked_for: bool
+) -> tuple[str, dict[str, str]] | None:
     """The files of sequences and, if there are some, of items; None where there are none.
 
     Args:
         names: of all files of a folder or archive.
         only: the file of sequences that the user named, ending in .txt, "" for the known names.
+        place: of the files, for messages.
+        is_asked_for: the user says that these are sequences, whatever the file is called.
+
+    Raises:
+        DataError: a .txt that may just as well be a table of ratings; several tables of items.
     """
     by_name = {PurePosixPath(name).name: name for name in names}
     wanted = [only] if only.endswith(".txt") else [] if only else _EVENTS
-    events = [by_name[file] for file in wanted if file in by_name]
+    events = [file for file in wanted if file in by_name]
     if len(events) != 1:
         return None
-    tables = [
-        name for file, name in by_name.items() if file == "items.tsv" or file.endswith(".item.json")
-    ]
-    return LAYOUT, {"events": events[0]} | ({"items": tables[0]} if len(tables) == 1 else {})
+    if events[0] not in _EVENTS and not is_asked_for:
+        raise DataError(
+            f"{events[0]} may hold sequences or a table: set data.format = {LAYOUT!r} if each line "
+            "is a user and its items in the order of time, or save a table as .csv or .tsv"
+        )
+    own = PurePosixPath(events[0]).stem + ".item.json"
+    tables = [file for file in ("items.tsv", own) if file in by_name]
+    if not tables and events[0] in _EVENTS:  # which say nothing of the dataset's name
+        tables = [file for file in by_name if file.endswith(".item.json")]
+    if len(tables) > 1:
+        raise DataError(
+            f"{place} holds several tables of items ({', '.join(sorted(tables))}); keep the one of "
+            f"{events[0]} beside it"
+        )
+    members = {"events": events[0]} | ({"items": tables[0]} if tables else {})
+    return LAYOUT, {key: by_name[file] for key, file in members.items()}
 
 
 def load_ordered(files: dict[str, bytes], names: dict[str, str]) -> Interactions:

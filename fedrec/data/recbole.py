@@ -89,21 +89,32 @@ def load_recbole(files: dict[str, bytes], names: dict[str, str]) -> Interactions
                 frame[name] = values
                 attributes.append(name)
     columns = replace(columns, texts=tuple(texts), attributes=tuple(attributes))
-    loaded = load_frame(pd.DataFrame(frame, dtype=object), columns, name=events.name)
+    loaded = load_frame(
+        pd.DataFrame(frame, dtype=object),
+        columns,
+        name=events.name,
+        place=lambda row: f"{events.name}, line {events.lines[row]}",
+    )
     if "items" not in tables:
         return loaded
-    lacking = len(set(loaded.item_ids) - set(tables["items"].column("item_id")))
-    counts = {"items not in the catalogue": lacking} if lacking else {}
-    return replace(loaded, skipped={**loaded.skipped, **counts})
+    listed = tables["items"].column("item_id")
+    counts = {
+        "items not in the catalogue": len(set(loaded.item_ids) - set(listed)),
+        "repeated items": len(listed) - len(set(listed)),
+    }
+    return replace(
+        loaded, skipped=loaded.skipped | {what: count for what, count in counts.items() if count}
+    )
 
 
 @dataclass(frozen=True)
 class _Atomic:
-    """Columns of a file by name, and the type of each."""
+    """Columns of a file by name, the type of each, and on which line each row stands."""
 
     name: str
     fields: dict[str, list[str]]
     types: dict[str, str]
+    lines: list[int]
 
     def column(self, name: str) -> list[str]:
         if name not in self.fields:
@@ -114,13 +125,15 @@ class _Atomic:
 def _table(data: bytes, name: str) -> _Atomic:
     lines = [line.rstrip("\r").split("\t") for line in decoded(data, name=name).split("\n")]
     header = [column.rpartition(":")[::2] for column in lines[0]]
-    for column, (field, kind) in zip(lines[0], header, strict=True):
+    for place, (column, (field, kind)) in enumerate(zip(lines[0], header, strict=True)):
+        if field in (other for other, _ in header[:place]):
+            raise DataError(f"{name}, line 1: column {field!r} appears more than once")
         if not field or kind not in _TYPES:
             raise DataError(
                 f"{name}, line 1: {column[:40]!r} is no typed column such as user_id:token; the "
                 f"types are {', '.join(_TYPES)}"
             )
-    rows = []
+    rows, numbers = [], []
     for number, fields in enumerate(lines[1:], start=2):
         if fields == [""]:
             continue
@@ -129,6 +142,7 @@ def _table(data: bytes, name: str) -> _Atomic:
                 f"{name}, line {number}: {len(fields)} fields, the header has {len(header)}"
             )
         rows.append(fields)
+        numbers.append(number)
     if not rows:
         raise DataError(f"{name} has a header but no row")
     values = [list(column) for column in zip(*rows, strict=True)]
@@ -136,6 +150,7 @@ def _table(data: bytes, name: str) -> _Atomic:
         name,
         {field: column for (field, _), column in zip(header, values, strict=True)},
         dict(header),
+        numbers,
     )
 
 
@@ -152,8 +167,13 @@ def _roles(items: _Atomic) -> dict[str, str]:
 
 
 def _of_events(table: _Atomic, key: str, ids: list[str]) -> dict[str, list[str]]:
-    """The text fields of a table, one value for each event; "" where the table lacks the id."""
-    place = {identity: row for row, identity in enumerate(table.column(key))}
+    """The text fields of a table, one value for each event; "" where the table lacks the id.
+
+    Of an id that comes again the first row counts.
+    """
+    place: dict[str, int] = {}
+    for row, identity in enumerate(table.column(key)):
+        place.setdefault(identity, row)
     rows = [place.get(identity) for identity in ids]
     return {
         name: ["" if row is None else values[row] for row in rows]

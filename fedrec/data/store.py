@@ -164,24 +164,6 @@ def prepare(
     return _ensured(folder, make)
 
 
-def prepared_folder(
-    source: str,
-    *,
-    home: Path,
-    seed: int,
-    format: str = "auto",
-    min_item_events: int = 5,
-    min_user_events: int = 3,
-    columns: "Columns | None" = None,
-) -> Path:
-    """Where ``prepare`` with the same arguments puts the data; makes nothing."""
-    if _is_prepared(source):
-        return Path(source).absolute()
-    found = find_source(source, format=format, home=home, seed=seed, columns=columns)
-    options = {"min_item_events": min_item_events, "min_user_events": min_user_events}
-    return _folder(found, options, home)
-
-
 def store(
     interactions: Interactions,
     *,

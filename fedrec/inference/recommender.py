@@ -181,7 +181,8 @@ class ReadyRecommender:
         Raises:
             ConfigError: the model knows items by identity alone, its meanings were shuffled, or its
                 data joins several sources.
-            DataError: an id that is taken, or columns that do not fit.
+            DataError: an id that is taken, columns that do not fit, or nothing said of an item that
+                the model reads.
         """
         model = self.search.model
         if self.dataset.domains is not None:
@@ -209,6 +210,11 @@ class ReadyRecommender:
             views.append("identity")
             made["identity"] = self._starts
         rows = {view: torch.from_numpy(made[view](items)) for view in views}
+        if "semantic" not in views and not bool(rows["content"].any(dim=1).all()):
+            raise DataError(
+                "this model knows items by genres and year alone, and a new item has neither a "
+                "genre of the catalogue nor a year"
+            )
         old, new = self.catalog.num_items, items.num_items
         with torch.inference_mode():
             larger = grown(model, rows, new)

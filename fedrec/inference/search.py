@@ -60,11 +60,7 @@ class ItemSearch:
         with torch.inference_mode():
             if vectors is None:
                 vectors = folded(model, torch.arange(num_items + 1, device=device_of(model)))
-            if not bool(torch.isfinite(vectors).all()):
-                raise EvaluationError(
-                    "the model's item vectors hold NaN or infinity: it has diverged "
-                    "(lower local.learning-rate)"
-                )
+            _check_finite(vectors, "item vectors")
         self.vectors = vectors
 
     @property
@@ -180,6 +176,7 @@ class ItemSearch:
         table = self.model.look_up(torch.from_numpy(numbers.astype(np.int64)).to(device))
         within = torch.from_numpy(lengths).to(device)
         states, weights = next_state(self.model, table, torch.from_numpy(padded).to(device), within)
+        _check_finite(states, "states after a history")
         is_real = torch.arange(weights.shape[1], device=device) < within[:, None]
         return states, (weights * is_real.unsqueeze(-1)).sum(dim=1) / within[:, None]
 
@@ -187,6 +184,13 @@ class ItemSearch:
         """Items that are scored at once for so many rows."""
         fitting = max(1, self.score_bytes // (4 * rows))
         return min(fitting, BLOCK) if self.vectors.device.type == "cpu" else fitting
+
+
+def _check_finite(array: Tensor, what: str) -> None:
+    if not bool(torch.isfinite(array).all()):
+        raise EvaluationError(
+            f"the model's {what} hold NaN or infinity: it has diverged (lower local.learning-rate)"
+        )
 
 
 def _scorer(vectors: Tensor, states: Tensor) -> ScoreItems:

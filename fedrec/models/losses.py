@@ -123,9 +123,9 @@ def gbce_beta(num_items: int, num_negatives: int, calibration: float) -> float:
     """The power beta of gBCE: alpha * (t * (1 - 1 / alpha) + 1 / alpha).
 
     Args:
-        num_items: V.
+        num_items: V; one item has nothing to be told from, whatever beta is.
         num_negatives: K.
         calibration: t in [0, 1]; 0 is BCE, 1 is fully calibrated. gSASRec eq. (14).
     """
-    alpha = min(1.0, num_negatives / (num_items - 1))
+    alpha = min(1.0, num_negatives / max(1, num_items - 1))
     return alpha * (calibration * (1 - 1 / alpha) + 1 / alpha)

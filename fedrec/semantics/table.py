@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fedrec.data.catalog import Catalog
-from fedrec.errors import ConfigError
+from fedrec.errors import ConfigError, DataError
 from fedrec.randomness import generator
 from fedrec.semantics.cache import Manifest, cached_array
 from fedrec.semantics.encoders import Encoder, open_encoder
@@ -169,12 +169,19 @@ def rows_of_others(
 
     Raises:
         ConfigError: the catalogue or the encoder has changed.
+        DataError: an item without text in these fields, which would mean what its id looks like.
         ResourceError: weights, network or disk are missing.
     """
+    described = describe_items(items, fields)
+    if described.fallbacks:
+        raise DataError(
+            f"{described.fallbacks} of {len(items.item_ids)} items have no text in the fields that "
+            f"this model reads, semantics.fields = {','.join(fields)!r}; say one of them"
+        )
     opened = open_encoder(encoder, revision=revision)
     raw = _raw_vectors(opened, describe_items(catalog, fields).texts, home / "semantics")
     projection = reduced(raw, width, whiten=whiten).projection
-    return projection.rows(opened.encode(describe_items(items, fields).texts))
+    return projection.rows(opened.encode(described.texts))
 
 
 def table_key(

@@ -25,6 +25,14 @@ def check_fit(config: Config) -> None:
     check_times(config, dataset)
     device(config)
     partition_of(config, folder)
+    if (
+        "ncf-99" in config.evaluation.protocols
+        and dataset.manifest["facts"].get("format") != "ml-1m"
+    ):
+        raise ConfigError(
+            "evaluation.protocol = 'ncf-99' is made of the negatives that NCF published for "
+            f"MovieLens-1M; data.source = {config.data.source!r} is not its folder or archive"
+        )
     domains, num_items = dataset.domains, dataset.catalog.num_items
     make_loss(config, seen.training, num_items, domains)
     if domains and config.model.lends:

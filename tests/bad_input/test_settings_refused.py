@@ -78,6 +78,10 @@ def test_fault_40_a_value_out_of_range_names_key_and_range(toml, refused, text, 
         (["model.heads=3"], ("model.heads must divide model.width", "3 and 8")),
         (["model.name=sasrec", "model.private=gate-bias"], ("model.private needs a gate",)),
         (["evaluation.protocol=ncf-99"], ("ncf-99", "evaluation.ncf-negatives")),
+        (
+            ["evaluation.protocol=ncf-99", "evaluation.ncf-negatives=none.txt"],
+            ("evaluation.protocol = 'ncf-99'", "MovieLens-1M", "data.source"),
+        ),
         (["evaluation.at=5"], ("evaluation.at must hold 10",)),
         (
             ["strategy.name=krum", "strategy.options=num-malicious-nodes = 1"],

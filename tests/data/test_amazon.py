@@ -132,9 +132,24 @@ def test_the_table_of_the_2023_benchmark_is_read_like_the_reviews(tmp_path):
     slow = load(reviews)
     reviews.unlink()
     rows = [f"{user},{item},4.0,{time * 10**11}" for user, item, time in OLD]
-    fast = load(pack(tmp_path / "Beauty.csv.gz", ["user_id,parent_asin,rating,timestamp", *rows]))
+    fast = load(pack(tmp_path / "Beauty.csv.gz", ['"user_id",parent_asin,rating,timestamp', *rows]))
     assert fast.catalog == slow.catalog
     assert fast.times.tolist() == slow.times.tolist()
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        (["user_id,parent_asin,rating,rating,timestamp"], "line 1: column 'rating' appears more"),
+        (["user_id,parent_asin,rating,timestamp", f"u,{'x' * 200_000},4,1"], "line 2 is no line"),
+        (["user_id,parent_asin,rating,timestamp", "u,a\rb,4,1"], "line 2 is no line of a CSV"),
+    ],
+)
+def test_a_bad_table_of_the_2023_benchmark_is_named(tmp_path, lines, words):
+    reviews, _ = write(tmp_path, "amazon-2023")
+    reviews.unlink()
+    with pytest.raises(DataError, match=rf"Beauty\.csv\.gz, {words}"):
+        load(pack(tmp_path / "Beauty.csv.gz", lines))
 
 
 def test_genres_are_the_commonest_names_below_the_department():

@@ -27,7 +27,7 @@ def test_a_user_a_line_and_an_event_a_line_are_the_same_sequences(tmp_path):
     (tmp_path / "wide.txt").write_text("u b a b\nv c\n")
     (tmp_path / "long.txt").write_text("u b\r\nv c\n\nu a\nu b\n")
     for name in ("wide.txt", "long.txt"):
-        data = load(tmp_path / name)
+        data = load(tmp_path / name, "sequences")
         own = [np.array(data.item_ids)[data.items[data.users == user]].tolist() for user in (0, 1)]
         assert own == [["b", "a", "b"], ["c"]]
         assert data.times is None
@@ -52,6 +52,27 @@ def test_items_of_a_json_have_printed_lists_as_descriptions(tmp_path):
     assert data.catalog.descriptions == ["HP's Black", ""]
     assert data.catalog.columns == {"brand": ["HP", ""]}
     assert data.catalog.genres == [(), ()]
+
+
+def test_a_text_file_that_may_be_a_table_of_ratings_is_not_guessed_to_be_sequences(tmp_path):
+    (tmp_path / "ratings.txt").write_text("user_id\titem_id\trating\ttimestamp\n1\t2\t5\t99\n")
+    with pytest.raises(DataError, match=r"ratings\.txt may hold .* data\.format = 'sequences'"):
+        load(tmp_path / "ratings.txt")
+
+
+def test_a_file_of_sequences_takes_its_own_table_of_items(tmp_path):
+    for name in ("Beauty", "Office"):
+        (tmp_path / f"{name}.txt").write_text("u 1 2\n")
+        (tmp_path / f"{name}.item.json").write_text(json.dumps({"1": {"title": name}}))
+    assert load(tmp_path / "Beauty.txt", "sequences").catalog.titles == ["Beauty", ""]
+    (tmp_path / "Beauty.item.json").unlink()
+    assert load(tmp_path / "Beauty.txt", "sequences").catalog.titles == ["", ""]
+    (tmp_path / "sequences.txt").write_text("u 1 2\n")
+    (tmp_path / "items.tsv").write_text("id\ttitle\n1\tTea\n")
+    assert load(tmp_path).catalog.titles == ["Tea", ""]
+    (tmp_path / "sequences.item.json").write_text("{}")
+    with pytest.raises(DataError, match=r"several tables of items \(items\.tsv, sequences\.item"):
+        load(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -98,6 +119,13 @@ def test_atomic_files_have_typed_headers_and_no_quoting(tmp_path):
     assert data.skipped == {"items not in the catalogue": 1}
 
 
+def test_of_an_item_that_comes_again_the_first_row_counts(tmp_path):
+    rows = "3\tFirst\tA B\n3\tSecond\tC\n"
+    data = load(atomic(tmp_path, item="item_id:token\tname:token\tclass:token_seq\n" + rows))
+    assert (data.catalog.titles[0], data.catalog.genres[0]) == ("First", ("A", "B"))
+    assert data.skipped == {"items not in the catalogue": 1, "repeated items": 1}
+
+
 def test_bad_atomic_files_are_named(tmp_path):
     with pytest.raises(DataError, match=r"x\.inter, line 1: 'user_id' is no typed column"):
         load(atomic(tmp_path, inter="user_id\titem_id:token\n1\t2\n"))
@@ -105,6 +133,11 @@ def test_bad_atomic_files_are_named(tmp_path):
         load(atomic(tmp_path, inter="user_id:token\ttimestamp:float\n1\t2\n"))
     with pytest.raises(DataError, match=r"x\.item, line 2: 1 fields, the header has 2"):
         load(atomic(tmp_path, item="item_id:token\tname:token\n1\n"))
+    with pytest.raises(DataError, match=r"x\.inter, line 1: column 'item_id' appears more"):
+        load(atomic(tmp_path, inter="user_id:token\titem_id:token\titem_id:token\n1\t2\t3\n"))
+    header = "user_id:token\titem_id:token\trating:float\n"
+    with pytest.raises(DataError, match=r"x\.inter, line 4: column 'rating' holds 'x'"):
+        load(atomic(tmp_path, inter=header + "\n1\t2\t3\n1\t4\tx\n"))
     (tmp_path / "y.inter").write_text("")
     with pytest.raises(DataError, match=r"several datasets of RecBole's \(x\.inter, y\.inter\)"):
         load(tmp_path)

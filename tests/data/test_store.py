@@ -10,7 +10,7 @@ import pytest
 
 from fedrec.data import store
 from fedrec.data.frame import Columns
-from fedrec.data.store import Dataset, open_catalog, open_dataset, prepare, prepared_folder
+from fedrec.data.store import Dataset, open_catalog, open_dataset, prepare
 from fedrec.errors import ConfigError, DataError, ResourceError
 
 EVENTS = "user,item,time,title\n" + "".join(
@@ -54,18 +54,17 @@ def test_preparing_again_touches_nothing(source, home):
     before = (folder / "manifest.json").stat().st_mtime_ns
     assert prepare(source, home=home, seed=1) == folder  # the seed is of the synthetic data only
     assert (folder / "manifest.json").stat().st_mtime_ns == before
-    assert prepared_folder(source, home=home, seed=0) == folder
 
 
 def test_another_option_or_another_byte_is_another_folder(source, home):
     first = prepare(source, home=home, seed=0)
     folders = {
         first,
-        prepared_folder(source, home=home, seed=0, min_item_events=4),
-        prepared_folder(source, home=home, seed=0, columns=Columns(time="")),
+        prepare(source, home=home, seed=0, min_item_events=4),
+        prepare(source, home=home, seed=0, columns=Columns(time="")),
     }
     Path(source).write_text(EVENTS + "u0,i0,99,Title 0\n")
-    folders.add(prepared_folder(source, home=home, seed=0))
+    folders.add(prepare(source, home=home, seed=0))
     assert len(folders) == 4
 
 

@@ -151,6 +151,10 @@ def test_unknown_genres_are_left_out_and_counted(ready, caplog):
             "new item 2 has an empty title",
         ),
         (lambda r: r.with_items(["A", "B"], genres=[["Drama"]]), "1 entries in 'genres'"),
+        (
+            lambda r: r.with_items(["A", ""], descriptions=["", "About cats"]),
+            r"1 of 2 items have no text .* semantics\.fields = 'title,genres,year'",
+        ),
     ],
 )
 def test_a_mistake_is_one_line(ready, call, words):
@@ -163,6 +167,14 @@ def test_a_model_of_identities_alone_cannot_know_a_new_item(ready, make_tiny, se
     search = ItemSearch(make_tiny(**settings), 40, 10)
     with pytest.raises(ConfigError, match="knows items by identity alone"):
         dataclasses.replace(ready, search=search).with_items(["A Title"])
+
+
+def test_a_model_of_contents_alone_must_be_told_a_genre_or_a_year(ready, make_tiny, small_config):
+    search = ItemSearch(make_tiny(views="content"), 40, 10)
+    config = small_config({"model.views": "content", "model.identity-start": "random"})
+    only_contents = dataclasses.replace(ready, search=search, config=config)
+    with pytest.raises(DataError, match="knows items by genres and year alone"):
+        only_contents.with_items(["A Title"], genres=[["Opera"]])
 
 
 def test_a_run_of_shuffled_meanings_cannot_know_a_new_item(ready, small_config):

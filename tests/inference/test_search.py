@@ -84,3 +84,14 @@ def test_a_model_that_diverged_is_refused(make_tiny):
         model.views["identity"].rows[7, 0] = torch.nan
     with pytest.raises(EvaluationError, match="NaN or infinity"):
         search_of(model)
+
+
+def test_a_model_whose_states_diverged_gives_no_ranks(make_tiny):
+    model = make_tiny()
+    with torch.no_grad():
+        model.encoder.final_norm.weight[0] = torch.nan
+    search = search_of(model)
+    with pytest.raises(EvaluationError, match="states after a history hold NaN"):
+        search.top(HISTORIES, 3)
+    with pytest.raises(EvaluationError, match="states after a history hold NaN"):
+        search.rank(HISTORIES[0], 5)

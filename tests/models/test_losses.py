@@ -89,6 +89,7 @@ def test_gbce_beta_goes_from_bce_to_the_sampling_rate(calibration, expected):
 
 def test_more_negatives_than_other_items_are_all_of_them():
     assert gbce_beta(11, 50, 1.0) == 1.0
+    assert gbce_beta(1, 50, 1.0) == 1.0
 
 
 def test_gbce_without_calibration_is_bce():
