@@ -154,9 +154,14 @@ def _asked_before(out: Path, asked: dict[str, Any]) -> dict[str, Any]:
     """What earlier calls have asked for in this folder.
 
     Raises:
-        ConfigError: it was another preset, or other settings.
+        ConfigError: it was another preset, or other settings, or no ablation.
     """
     if not (out / CELLS_FILE).exists():
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise ConfigError(
+                f"{out} is not empty and holds no ablation (it has no {CELLS_FILE}); choose "
+                "another --out"
+            )
         return {}
     before = read_cells(out)
     for key in ("kind", "config_hash"):

@@ -228,10 +228,13 @@ def chosen_groups(groups: Sequence[Group], only: Iterable[str]) -> list[Group]:
     """The groups of some names, in the order of the grid; all of them where none is named.
 
     Raises:
-        ConfigError: there is no such group; the nearest is named.
+        ConfigError: there is no such group; the nearest is named. Or only blanks are given.
     """
-    wanted = [part.strip() for word in only for part in word.split(",") if part.strip()]
+    given = list(only)
+    wanted = [part.strip() for word in given for part in word.split(",") if part.strip()]
     names = [group.name for group in groups]
+    if given and not wanted:
+        raise ConfigError(f"--only names no group; groups are {', '.join(names)}")
     for name in wanted:
         if name not in names:
             near = difflib.get_close_matches(name, names, 1, cutoff=0.4)

@@ -15,7 +15,7 @@ from fedrec.config import Config
 from fedrec.config_keys import flatten
 from fedrec.errors import ConfigError, ResourceError
 from fedrec.home import home
-from server.interrupts import raise_lost, uninterrupted
+from server.interrupts import raise_lost, take_back, uninterrupted
 
 if TYPE_CHECKING:
     from server.ray_grid import RayGrid
@@ -158,6 +158,7 @@ def _init(ray: Any, what: str, **arguments: Any) -> None:
     try:
         with _our_signals(ray):
             ray.init(log_to_driver=False, logging_level="ERROR", **arguments)
+            take_back()  # Ray's C++ prints its stack and aborts at SIGTERM
             raise_lost()
     except (Exception, SystemExit) as error:
         lines = str(error).strip().splitlines() or [""]

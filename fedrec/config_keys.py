@@ -8,6 +8,7 @@ import dataclasses
 import difflib
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast, get_type_hints
@@ -129,7 +130,8 @@ def absolute_paths(config: Config, folder: Path) -> Config:
 
     def absolute(value: str) -> str:
         is_path = value and value not in DATASETS and ":" not in value
-        return str((folder / value).resolve()) if is_path and (folder / value).exists() else value
+        is_there = is_path and os.path.exists(folder / value)
+        return str((folder / value).resolve()) if is_there else value
 
     found: dict[str, Any] = {
         "source": SEPARATOR.join(absolute(part) for part in sources_in(data.source)),

@@ -80,6 +80,14 @@ def uninterrupted() -> Iterator[None]:
             signal.raise_signal(held[0])
 
 
+def take_back() -> None:
+    """Install the present handlers anew: other code may have set the system's own behind Python."""
+    if threading.current_thread() is threading.main_thread():
+        for one in SIGNALS:
+            if (handler := signal.getsignal(one)) is not None:
+                signal.signal(one, handler)
+
+
 def ignore_from_now_on() -> None:
     """Let no signal change how this process ends: it is ending."""
     if threading.current_thread() is threading.main_thread():

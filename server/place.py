@@ -147,8 +147,8 @@ def _check_empty(path: Path, *, overwrite: bool) -> None:
     if not is_used or _never_began(path):
         return
     if not overwrite:
-        hint = ", --resume to go on with it," if has_run(path) else ""
-        raise ConfigError(f"run folder {path} is not empty; {ADVICE}, or add{hint} --overwrite")
+        hint = f", go on with it by `fedrec resume {path}`" if has_run(path) else ""
+        raise ConfigError(f"run folder {path} is not empty; {ADVICE}{hint}, or add --overwrite")
     if not (path / "run.json").is_file():
         raise ConfigError(f"{path} is not empty and no run folder (it has no run.json); {ADVICE}")
 

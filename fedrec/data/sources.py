@@ -1,6 +1,7 @@
 """What the text in ``data.source`` means: where the events are, how to read them, their key."""
 
 import hashlib
+import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -58,7 +59,7 @@ def find_source(
         return _joined(sources_in(source), format=format, home=home, seed=seed, columns=columns)
     if source == "synthetic" or source.startswith("synthetic:"):
         return _synthetic(source, seed)
-    if Path(source).exists():
+    if os.path.exists(source):  # False, not an error, for a name that no file system takes
         return _path(Path(source), format, columns)
     if source in ("ml-1m", "ml-100k", "ml-latest-small"):
         return _path(downloaded(source, home), source, columns, name=source)

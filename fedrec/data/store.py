@@ -240,7 +240,7 @@ def find_prepared(data_hash: str, home: Path) -> Path | None:
 
 def _is_prepared(source: str) -> bool:
     """Whether a source is itself a prepared folder: what Python hands over is stored as one."""
-    return (Path(source) / "manifest.json").is_file()
+    return os.path.isfile(Path(source) / "manifest.json")  # False for a name that is too long
 
 
 def _folder(found: Source, options: dict[str, int], home: Path) -> Path:

@@ -75,9 +75,11 @@ def described(
     names = set(catalog.genre_names())
     if foreign := sorted({name for each in items.genres for name in each} - names):
         log.warning(
-            "genres of new items that are none of the catalogue's and are left out: %d (%s)",
+            "genres of new items that are none of the catalogue's and are left out: %d (%s); it "
+            "has %s",
             len(foreign),
             ", ".join(map(repr, foreign)),
+            ", ".join(sorted(names)[:10]) + (", ..." if len(names) > 10 else "") or "none",
         )
     return items
 

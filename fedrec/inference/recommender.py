@@ -236,7 +236,8 @@ class ReadyRecommender:
             if place is None:
                 raise DataError(
                     f"user {history!r} is none of the {len(self._users):,} users of "
-                    f"{self.dataset.name}; a history of item ids is given as a list"
+                    f"{self.dataset.name}, such as {self.dataset.user_ids[0]!r}; a history of item "
+                    "ids is a list (in the shell --history)"
                 )
             return self.dataset.sequences.of(place).astype(np.int64)
         if not isinstance(history, Collection):

@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from fedrec.evaluation.protocols import metric_label
 from fedrec.report import style
 from fedrec.report.ablation_columns import short, what_is_rare
-from fedrec.report.ablation_tables import why_none
+from fedrec.report.ablation_tables import CAPTION, LEVEL, has_seen_rare, why_none
 from fedrec.report.history import Record
 from fedrec.report.plain import plain
 from fedrec.report.ranked import ALL, MAIN, RARE
@@ -19,7 +19,6 @@ BAR = 0.27  # inches that a bar takes
 FRAME = 0.95  # inches of a panel's title and axis
 COLUMNS = 2
 TITLE = 30  # letters beside the names of the cells
-LEVEL = 0.05  # of a difference that is marked, after Holm's correction
 
 
 @dataclass(frozen=True)
@@ -52,8 +51,7 @@ def bars(found: Record) -> style.Drawing:
     return style.Drawing(
         name="ablation",
         title="Ablation",
-        caption="Test metrics with 95 % intervals over users. The dark bar and the dashed line are "
-        f"the group's baseline; * marks a difference with p < {LEVEL} after Holm's correction.",
+        caption=CAPTION,
         figure=figure,
     )
 
@@ -90,6 +88,8 @@ def _draw(axes: Axes, panel: Panel) -> None:
             continue
         _bar(axes, place, found, style.BLUE if cell["against"] else style.INK)
         mark = " *" if _is_sure(cell, panel.part) else ""
+        if panel.part == RARE and has_seen_rare(cell):
+            mark += " (had them in training)"
         _say(axes, found["high"], place, short(found["value"]) + mark, style.INK)
         furthest = max(furthest, found["high"])
         if not cell["against"]:

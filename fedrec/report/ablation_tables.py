@@ -11,6 +11,13 @@ from fedrec.evaluation.significance import RESAMPLES
 from fedrec.report.ablation_columns import GAP, Column, columns, fitting, what_is_rare
 from fedrec.report.history import Record
 from fedrec.report.plain import plain
+from fedrec.report.ranked import RARE
+
+LEVEL = 0.05  # of a difference that is marked, after Holm's correction
+CAPTION = (
+    "Test metrics with 95 % intervals over users. The dark bar and the dashed line are the group's "
+    f"baseline; * marks a difference with p < {LEVEL} after Holm's correction."
+)
 
 
 def name_of(cell: Record, group: Record) -> str:
@@ -81,7 +88,16 @@ def terminal(found: Record, console: Console) -> RenderableType:
 def _about_rare(group: Record) -> list[str]:
     """What the columns of rare targets are about, where a group has them."""
     word, which = what_is_rare(group)
-    return [f"{word}: {which}"] if word else []
+    if not word:
+        return []
+    seen = [cell["name"] for cell in group["cells"] if has_seen_rare(cell)]
+    but = f"; not so in {', '.join(dict.fromkeys(seen))}, which had them all" if seen else ""
+    return [f"{word}: {which}{but}"]
+
+
+def has_seen_rare(cell: Record) -> bool:
+    """Whether a cell is measured on targets that others hold back and that it was trained on."""
+    return bool(cell.get(RARE, {}).get("users")) and not cell["held back"]
 
 
 def markdown(found: Record) -> str:
@@ -109,6 +125,7 @@ def markdown(found: Record) -> str:
         *found["commands"],
         "```",
     ]
+    lines += ["", "![Bars of the tables below](ablation.png)", "", CAPTION]
     for name, group in found["groups"].items():
         shown = columns(group)
         lines += ["", f"## {name}: {group['about']}", ""]

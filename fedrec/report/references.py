@@ -12,6 +12,7 @@ from typing import Any
 from fedrec.errors import ConfigError
 from fedrec.evaluation.protocols import metric_label
 from fedrec.report.history import COMPLETE, Run, number, read_run
+from fedrec.sections.data import Scenario
 
 # References that train nothing.
 PLAIN = ("popularity", "item-knn", "recent-item-knn", "nearest-text")
@@ -37,8 +38,9 @@ def with_references(run: Run, folders: Iterable[Path]) -> Run:
         folders: of the others.
 
     Raises:
-        ConfigError: one of them is not complete, has other data or another protocol, comes twice,
-            or is what the run has measured itself; or the run itself has no results yet.
+        ConfigError: one of them is not complete, has other data, another protocol or scenario,
+            comes twice, or is what the run has measured itself; or the run itself has no results
+            yet.
         DataError: no run folder, or a damaged file in it.
     """
     own = (run.metrics or {}).get("references") or {}
@@ -81,6 +83,7 @@ def _check(run: Run, other: Run) -> None:
     for what, mine, theirs in (
         ("data", _data(run), _data(other)),
         ("evaluation.protocol", run.protocol, other.protocol),
+        ("scenario", _scenario(run), _scenario(other)),
     ):
         if mine != theirs:
             raise ConfigError(
@@ -92,6 +95,14 @@ def _check(run: Run, other: Run) -> None:
 def _data(run: Run) -> str:
     data: Mapping[str, Any] = run.about.get("data") or {}
     return f"{data.get('name')} ({str(data.get('hash'))[:16]})"
+
+
+def _scenario(run: Run) -> str:
+    """What of the data training may not see; runs of before there were scenarios saw all."""
+    usual = {key.replace("_", "-"): value for key, value in dataclasses.asdict(Scenario()).items()}
+    kept = run.config.get("scenario", {})
+    hidden = [f"{key} = {value}" for key, value in kept.items() if value != usual.get(key)]
+    return ", ".join(hidden) or "nothing hidden"
 
 
 def gap_closed(run: Run) -> str:

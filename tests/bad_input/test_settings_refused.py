@@ -113,6 +113,7 @@ def test_fault_42_missing_data_is_named(run, describe, refused, tmp_path):
     for command in (run, describe):
         ended = command(tmp_path / "none.csv")
         refused(ended, 4, f"data.source '{tmp_path / 'none.csv'}' does not exist")
+    refused(describe("x" * 300), 4, "data.source 'xxx", "does not exist")
 
 
 def test_fault_42_a_missing_table_of_items_is_named(describe, refused, csv, events, tmp_path):

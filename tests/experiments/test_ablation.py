@@ -219,12 +219,22 @@ def test_data_that_are_not_there_end_it_before_any_run(ablated, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_folder_with_something_else_in_it_is_not_used(ablated, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "run.json").write_text("{}")
+    with pytest.raises(ConfigError, match=r"out is not empty and holds no ablation .*--out"):
+        ablated(tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["run.json"]
+
+
 def test_groups_are_chosen_by_name():
     groups = placed_grid(read_config({}), FEDERATED)
     assert [group.name for group in chosen_groups(groups, ["start, table"])] == ["table", "start"]
     assert chosen_groups(groups, []) == groups
     with pytest.raises(ConfigError, match="unknown group 'tabel'; did you mean 'table'"):
         chosen_groups(groups, ["tabel"])
+    with pytest.raises(ConfigError, match="--only names no group; groups are headline, "):
+        chosen_groups(groups, [" ", ""])
 
 
 def test_runs_are_made_once_and_what_fails_stops_nobody(ablated, small_grid, tmp_path):
@@ -327,7 +337,7 @@ def test_killed_on_ray_and_called_again_it_leaves_the_bytes_of_this_process(
         return path.read_text().count("\n") if path.exists() else 0
 
     names = ("preset", "start-random")
-    for number, code in ((signal.SIGKILL, -9), (signal.SIGINT, 130)):
+    for number, code in ((signal.SIGKILL, -9), (signal.SIGTERM, 143)):
         process = start(2)
         reached = {name: rounds(name) for name in names}
         deadline = time.monotonic() + 120
@@ -340,7 +350,7 @@ def test_killed_on_ray_and_called_again_it_leaves_the_bytes_of_this_process(
         assert process.returncode == code
         assert "Traceback" not in errors
     assert errors.splitlines()[-1] == (
-        "error: interrupted; the same command goes on with the runs that are left"
+        "error: terminated; the same command goes on with the runs that are left"
     )
     deadline = time.monotonic() + 30
     while list(scratch.glob("fedrec-*")):

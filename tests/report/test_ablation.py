@@ -10,7 +10,7 @@ from fedrec.errors import DataError
 from fedrec.evaluation.significance import sign_flip_p
 from fedrec.report.ablation import CELLS_FILE, found, write_ablation
 from fedrec.report.ablation_columns import fitting, short, what_is_rare
-from fedrec.report.ablation_tables import terminal
+from fedrec.report.ablation_tables import markdown, terminal
 from fedrec.report.history import append_round, read_json, write_csv, write_json
 
 FIRST, SECOND = 1.0, 1 / np.log2(3)  # NDCG of the first two ranks
@@ -193,7 +193,7 @@ def test_what_cannot_be_is_told_apart_from_what_failed(write_cell, ask, tmp_path
     assert "- never-seed0: cannot be: it has no times" in page
 
 
-def test_items_held_back_are_told_from_the_others(write_cell, ask):
+def test_items_held_back_are_told_from_the_others(write_cell, ask, tmp_path):
     # Item 1 has no training event, item 2 has one, and so on.
     cold = "cold-items = 0.1"
     write_cell("base", 0, {"a": (1, 50), "b": (1, 60), "c": (7, 1)}, scenario=cold)
@@ -214,6 +214,8 @@ def test_items_held_back_are_told_from_the_others(write_cell, ask):
     assert cells["None"]["rare"]["HR@10"]["value"] == 1.0
     assert cells["None"]["rare"]["chance"] == 10 / 20
     assert cells["None"]["others"]["NDCG@10"]["value"] == FIRST
+    about = "cold: targets never seen in training; not so in None, which had them all."
+    assert about in markdown(found(tmp_path))
 
 
 def test_a_cell_is_compared_with_several_on_what_is_cold(write_cell, ask, tmp_path):
@@ -280,6 +282,8 @@ def test_everything_is_written(four_cells, tmp_path):
     assert "| Broken | failed |" in page
     assert "| Later (to New) | not run |" in page
     assert "- new-seed0: degraded" in page
+    assert "(ablation.png)" in page
+    assert "* marks a difference with p < 0.05" in page
     assert "fedrec ablate own\n```" in page
     assert read_json(tmp_path / "ablation.json") == found(tmp_path)
     assert (tmp_path / "ablation.svg").read_bytes().startswith(b"<?xml")

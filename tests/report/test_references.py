@@ -91,6 +91,15 @@ def test_a_reference_that_is_no_comparison_is_refused(three, make_run, about, me
         write_report(three[0], [odd])
 
 
+def test_a_reference_that_saw_more_of_the_data_is_refused(three, make_run):
+    odd = make_run("odd", rounds=2, users=40)
+    with (odd / "config.toml").open("a") as config:
+        config.write("\n[scenario]\ncold-items = 0.1\nkeep = 1.0\n")
+    words = r"another scenario than .*: cold-items = 0\.1, expected nothing hidden"
+    with pytest.raises(ConfigError, match=words):
+        write_report(three[0], [odd])
+
+
 def test_a_reference_that_comes_twice_is_refused(three):
     run, folders = three
     with pytest.raises(ConfigError, match="there is a reference 'local' already"):
