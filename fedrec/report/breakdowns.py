@@ -117,15 +117,19 @@ def _slice_bars(axes: Axes, rows: Sequence[Mapping[str, Any]], metric: str) -> N
         capsize=2.5,
         linewidth=1.3,
     )
-    for place, row in zip(places, rows, strict=True):
-        if level := number((row.get("chance") or {}).get(metric)):
+    levels = [number((row.get("chance") or {}).get(metric)) for row in rows]
+    for place, level in zip(places, levels, strict=True):
+        if level:
             axes.vlines(level, place - 0.38, place + 0.38, color=style.INK, linestyle=":", zorder=4)
     right = max((high for _, high in bounds), default=0) or 1e-3
-    for place, cell, value, (_, high) in zip(places, cells, values, bounds, strict=True):
+    for place, cell, value, (_, high), level in zip(
+        places, cells, values, bounds, levels, strict=True
+    ):
         words = "none" if cell is None else f"{value:.3f}"
-        axes.text(
-            high + 0.025 * right, place, words, va="center", fontsize=8, color=style.INK, zorder=4
-        )
+        level = level or 0.0
+        start = level if high <= level <= high + 0.18 * right else high  # not across the mark
+        start += 0.025 * right
+        axes.text(start, place, words, va="center", fontsize=8, color=style.INK, zorder=4)
     axes.set_xlim(0, right * 1.18)
     _rows_axis(axes, [_with_count(row, "users") for row in rows])
 

@@ -17,6 +17,7 @@ from fedrec.report import figures, style, template
 from fedrec.report.history import Record, Run, number, read_run, replace_file
 from fedrec.report.left_out import HEADERS, left_out, resumptions
 from fedrec.report.plain import plain
+from fedrec.report.ranked import hidden
 from fedrec.report.redaction import hide_secrets, hide_secrets_in_text
 from fedrec.report.references import gap_closed, with_references
 from fedrec.report.tables import interval, metric_names, round_headers, round_row, shown
@@ -162,6 +163,7 @@ def _head(run: Run) -> Record:
         "warnings": warnings,
         "tiles": _tiles(run),
         "protocol": _described(run, run.protocol),
+        "scenario": hidden(run),
     }
 
 

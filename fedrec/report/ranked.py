@@ -1,7 +1,7 @@
 """The ranks of one run's test, and of several put together by who was ranked."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -9,6 +9,7 @@ import pandas as pd
 from fedrec.errors import DataError
 from fedrec.evaluation.metrics import Floats, hr, ndcg
 from fedrec.report.history import Run
+from fedrec.sections.data import Scenario
 
 METRICS: dict[str, Callable[[Floats, int], Floats]] = {"NDCG@10": ndcg, "HR@10": hr}
 MAIN = "NDCG@10"
@@ -81,6 +82,13 @@ def held_back(run: Run) -> tuple[str, int]:
     if scenario.get("few-shot-items"):
         return "few-shot", int(scenario["few-shot-events"])
     return "", -1
+
+
+def hidden(run: Run) -> str:
+    """What of the data training may not see, by its keys; runs of before scenarios saw all."""
+    usual = {key.replace("_", "-"): value for key, value in asdict(Scenario()).items()}
+    kept = run.config.get("scenario", {})
+    return ", ".join(f"{key} = {value}" for key, value in kept.items() if value != usual.get(key))
 
 
 def told_apart(own: Ranked, other: Ranked) -> Ranked:

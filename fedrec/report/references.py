@@ -12,7 +12,7 @@ from typing import Any
 from fedrec.errors import ConfigError
 from fedrec.evaluation.protocols import metric_label
 from fedrec.report.history import COMPLETE, Run, number, read_run
-from fedrec.sections.data import Scenario
+from fedrec.report.ranked import hidden
 
 # References that train nothing.
 PLAIN = ("popularity", "item-knn", "recent-item-knn", "nearest-text")
@@ -83,7 +83,7 @@ def _check(run: Run, other: Run) -> None:
     for what, mine, theirs in (
         ("data", _data(run), _data(other)),
         ("evaluation.protocol", run.protocol, other.protocol),
-        ("scenario", _scenario(run), _scenario(other)),
+        ("scenario", hidden(run) or "nothing hidden", hidden(other) or "nothing hidden"),
     ):
         if mine != theirs:
             raise ConfigError(
@@ -95,14 +95,6 @@ def _check(run: Run, other: Run) -> None:
 def _data(run: Run) -> str:
     data: Mapping[str, Any] = run.about.get("data") or {}
     return f"{data.get('name')} ({str(data.get('hash'))[:16]})"
-
-
-def _scenario(run: Run) -> str:
-    """What of the data training may not see; runs of before there were scenarios saw all."""
-    usual = {key.replace("_", "-"): value for key, value in dataclasses.asdict(Scenario()).items()}
-    kept = run.config.get("scenario", {})
-    hidden = [f"{key} = {value}" for key, value in kept.items() if value != usual.get(key)]
-    return ", ".join(hidden) or "nothing hidden"
 
 
 def gap_closed(run: Run) -> str:

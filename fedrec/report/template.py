@@ -136,6 +136,7 @@ PAGE = """\
 
 <h2 id="results">Results</h2>
 <p>{{ protocol }}</p>
+{% if scenario %}<p>Hidden from training by its scenario: {{ scenario }}.</p>{% endif %}
 {% if results.rows %}
 <p class="muted">The test item of a user is the last event, the validation item the one before;
 small numbers are 95&nbsp;% bootstrap intervals over users.{% if results.same_recall %} With one

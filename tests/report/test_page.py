@@ -15,6 +15,7 @@ from fedrec.errors import DataError
 from fedrec.report import curves, style
 from fedrec.report.history import read_run
 from fedrec.report.page import write_report
+from tests.report.conftest import CONFIG
 
 
 class Elements(HTMLParser):
@@ -47,6 +48,12 @@ def page_of(make_run):
 @pytest.fixture
 def page(report):
     return (report / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_results_say_what_training_did_not_see(page_of, page):
+    config = CONFIG + "\n[scenario]\ncold-items = 0.1\nkeep = 1.0\n"
+    assert "Hidden from training by its scenario: cold-items = 0.1.<" in page_of(config=config)
+    assert "Hidden from training" not in page
 
 
 def test_the_page_tells_what_was_run_how_it_was_measured_and_what_came_out(page):
@@ -182,6 +189,7 @@ def test_the_folder_alone_gives_the_same_bytes_without_torch_or_an_engine(report
 import sys
 from pathlib import Path
 from fedrec.report.page import write_report
+from tests.report.conftest import CONFIG
 print(write_report(Path(sys.argv[1])))
 heavy = {"torch", "sentence_transformers", "flwr", "ray", "transformers", "matplotlib.pyplot"}
 sys.exit(str(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)
