@@ -26,7 +26,7 @@ from experiments.grid import (
     run_config,
 )
 from experiments.grid_checks import check_base, check_run, checked
-from experiments.ray_engine import ray_of_our_own
+from experiments.ray_engine import is_up, ray_of_our_own
 from experiments.references import usable_cores
 from experiments.settings import parse_sets, resolve
 from fedrec.config import Config
@@ -237,7 +237,7 @@ def _make_all(tasks: Sequence[Task], workers: int, config: Config, on_end: Ended
                 time.sleep(LOOK_EVERY)
         except KeyboardInterrupt:
             with uninterrupted():
-                _stop(pool, list(jobs.values()))
+                _stop(pool, list(jobs.values()), lambda: is_up(ray))
             raise
 
 
@@ -249,18 +249,27 @@ def _pool(ray: Any, workers: int) -> Iterator[RayPool]:
         yield pool
     finally:
         with uninterrupted(), contextlib.suppress(Exception):  # Ray may be gone before us
-            pool.close()
+            if is_up(ray):
+                pool.close()
 
 
-def _stop(pool: RayPool, tasks: Sequence[Task]) -> None:
-    """Let the runs that go on write down where they are, as far as they do it in time."""
+def _stop(pool: RayPool, tasks: Sequence[Task], lives: Callable[[], bool]) -> None:
+    """Let the runs that go on write down where they are, as far as they do it in time.
+
+    A signal to the whole process group, such as `timeout` sends, ends Ray as well: then its workers
+    have had the signal themselves.
+    """
     pool.forget_waiting()
     begun = [task.folder for task in tasks if (task.folder / "run.json").exists()]
     for folder in begun:
         ask_to_stop(folder, 128 + signal.SIGINT)
     deadline = time.monotonic() + STOP_SECONDS
-    while pool.num_busy() and time.monotonic() < deadline:
-        pool.settle()
+    while time.monotonic() < deadline:
         time.sleep(LOOK_EVERY)
+        if not lives():
+            break
+        pool.settle()
+        if not pool.num_busy():
+            break
     for folder in begun:
         forget_wish(folder)

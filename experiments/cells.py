@@ -11,6 +11,7 @@ from fedrec.config_keys import read_config
 from fedrec.errors import ConfigError, FedrecError
 from fedrec.protocol import code_fingerprint
 from fedrec.report.history import COMPLETE, read_json
+from server.interrupts import end_by_signals
 from server.place import check_room, has_run
 
 INTERRUPTED = "interrupted"
@@ -74,6 +75,10 @@ def make(task: Task) -> str:
 
 class CellWorker:
     """The Ray actor that makes runs, one after the other."""
+
+    def __init__(self) -> None:
+        """Let a signal end a run as it does in a process of its own; Ray's handlers exit."""
+        end_by_signals()
 
     def hello(self) -> None:
         """Say that this worker is up: what runs need was imported with this module."""

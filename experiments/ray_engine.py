@@ -95,6 +95,12 @@ def ray_of_our_own(config: Config, num_cpus: int) -> Iterator[Any]:
         yield ray
 
 
+def is_up(ray: Any) -> bool:
+    """Whether the processes of our own Ray live; calls to one without end this process."""
+    node = ray._private.worker._global_node
+    return node is not None and not node.dead_processes()
+
+
 def _ray() -> Any:
     try:
         import ray
