@@ -23,6 +23,9 @@ FORMATS = (
     *("amazon-2014", "amazon-2018", "amazon-2023", "sequences", "recbole"),
 )
 
+TABLES = {"csv", "parquet", "python"}  # whose columns a user names
+_COLUMN_KEYS = {"items": "items", "texts": "text-columns", "attributes": "attribute-columns"}
+
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -49,14 +52,44 @@ def find_source(
     """Find what ``fedrec.data.store.prepare`` is asked for; see there for the forms of a source.
 
     Raises:
-        ConfigError: an unknown format, or a source of no known form, or one that is joined twice.
+        ConfigError: an unknown format, a source of no known form, one that is joined twice, or
+            columns of a source that has none to choose from.
         DataError: a path that does not exist or holds something else.
         ResourceError: a known dataset that was not downloaded, or not put where it is looked for.
     """
     if format not in FORMATS:
         raise ConfigError(f"data.format {format!r} is unknown; one of {', '.join(FORMATS)}")
     if len(sources_in(source)) > 1:
-        return _joined(sources_in(source), format=format, home=home, seed=seed, columns=columns)
+        found = [
+            _single(part, format=format, home=home, seed=seed, columns=columns)
+            for part in _checked_parts(sources_in(source), columns)
+        ]
+        _refuse_columns(source, columns, {part.format for part in found})
+        return _joined(found)
+    single = _single(source, format=format, home=home, seed=seed, columns=columns)
+    _refuse_columns(source, columns, {single.format})
+    return single
+
+
+def _refuse_columns(source: str, columns: "Columns | None", formats: set[str]) -> None:
+    """Refuse what names a column where no source is a table: it would be left unread."""
+    if columns is None or formats & TABLES:
+        return
+    usual = asdict(type(columns)())
+    for name, value in asdict(columns).items():
+        if value != usual[name]:
+            key = _COLUMN_KEYS.get(name, f"{name}-column")
+            shown = ",".join(value) if isinstance(value, tuple) else value
+            raise ConfigError(
+                f"data.{key} = {shown!r} speaks of a table of events, but {source} is "
+                f"{' and '.join(sorted(formats))}, which says itself what it holds; leave it out"
+            )
+
+
+def _single(
+    source: str, *, format: str, home: Path, seed: int, columns: "Columns | None"
+) -> Source:
+    """One source that is not joined with others."""
     if source == "synthetic" or source.startswith("synthetic:"):
         return _synthetic(source, seed)
     if os.path.exists(source):  # False, not an error, for a name that no file system takes
@@ -74,10 +107,8 @@ def find_source(
     )
 
 
-def _joined(
-    sources: Sequence[str], *, format: str, home: Path, seed: int, columns: "Columns | None"
-) -> Source:
-    """Several sources as the domains of one."""
+def _checked_parts(sources: Sequence[str], columns: "Columns | None") -> Sequence[str]:
+    """Sources that can be joined: each once, none of them empty."""
     again = [source for source in sources if sources.count(source) > 1]
     if again or "" in sources:
         known = next(filter(None, sources), "nothing")
@@ -91,10 +122,11 @@ def _joined(
             "data.items names the items of one table of events; with several sources, put what is "
             "known of the items into the tables themselves"
         )
-    found = [
-        find_source(source, format=format, home=home, seed=seed, columns=columns)
-        for source in sources
-    ]
+    return sources
+
+
+def _joined(found: Sequence[Source]) -> Source:
+    """Several sources as the domains of one."""
     names = domain_names([source.name for source in found])
 
     def load() -> "Interactions":

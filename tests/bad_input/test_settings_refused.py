@@ -121,6 +121,20 @@ def test_fault_42_a_missing_table_of_items_is_named(describe, refused, csv, even
     refused(ended, 4, f"{tmp_path / 'none.csv'} does not exist", "data.items")
 
 
+@pytest.mark.parametrize(
+    "setting", ["data.title-column=name", "data.items=items.csv", "data.text-columns=brand,plot"]
+)
+def test_columns_of_a_source_that_has_none_to_choose_are_refused(
+    describe, refused, csv, events, movielens, setting
+):
+    key, value = setting.split("=")
+    folder = movielens.folder()
+    ended = describe(folder, setting)
+    refused(ended, 2, f"{key} = '{value}'", "ml-1m, which says itself what it holds; leave it out")
+    joined = f"{folder} + {csv(events)}"  # one of them is a table
+    assert describe(joined, "data.title-column=title").code == 0
+
+
 def test_fault_42_a_run_folder_that_cannot_be_made_is_refused(run, refused, csv, events, tmp_path):
     (tmp_path / "file").write_text("")
     ended = run(csv(events), f"run.dir={tmp_path / 'file' / 'run'}")
