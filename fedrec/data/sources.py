@@ -23,7 +23,6 @@ FORMATS = (
     *("amazon-2014", "amazon-2018", "amazon-2023", "sequences", "recbole"),
 )
 
-TABLES = {"csv", "parquet", "python"}  # whose columns a user names
 _COLUMN_KEYS = {"items": "items", "texts": "text-columns", "attributes": "attribute-columns"}
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
@@ -38,12 +37,14 @@ class Source:
         format: the one found, or "synthetic" or "python".
         key: everything but the thresholds that the prepared data depends on.
         load: reads the events.
+        is_table: whether a user names its columns.
     """
 
     name: str
     format: str
     key: dict[str, Any]
     load: Callable[[], "Interactions"]
+    is_table: bool = False
 
 
 def find_source(
@@ -59,30 +60,26 @@ def find_source(
     """
     if format not in FORMATS:
         raise ConfigError(f"data.format {format!r} is unknown; one of {', '.join(FORMATS)}")
-    if len(sources_in(source)) > 1:
-        found = [
-            _single(part, format=format, home=home, seed=seed, columns=columns)
-            for part in _checked_parts(sources_in(source), columns)
-        ]
-        _refuse_columns(source, columns, {part.format for part in found})
-        return _joined(found)
-    single = _single(source, format=format, home=home, seed=seed, columns=columns)
-    _refuse_columns(source, columns, {single.format})
-    return single
+    parts = sources_in(source)
+    if len(parts) > 1:
+        _check_parts(parts, columns)
+    found = [_single(part, format=format, home=home, seed=seed, columns=columns) for part in parts]
+    if columns is not None and not any(part.is_table for part in found):
+        _refuse_columns(source, columns, found)
+    return _joined(found) if len(found) > 1 else found[0]
 
 
-def _refuse_columns(source: str, columns: "Columns | None", formats: set[str]) -> None:
-    """Refuse what names a column where no source is a table: it would be left unread."""
-    if columns is None or formats & TABLES:
-        return
+def _refuse_columns(source: str, columns: "Columns", found: Sequence[Source]) -> None:
+    """Refuse any name of a column: no source is a table, so that it would be left unread."""
+    formats = " and ".join(sorted({part.format for part in found}))
     usual = asdict(type(columns)())
     for name, value in asdict(columns).items():
         if value != usual[name]:
             key = _COLUMN_KEYS.get(name, f"{name}-column")
             shown = ",".join(value) if isinstance(value, tuple) else value
             raise ConfigError(
-                f"data.{key} = {shown!r} speaks of a table of events, but {source} is "
-                f"{' and '.join(sorted(formats))}, which says itself what it holds; leave it out"
+                f"data.{key} = {shown!r} speaks of a table of events, but {source} is {formats}, "
+                "which says itself what it holds; leave it out"
             )
 
 
@@ -107,8 +104,8 @@ def _single(
     )
 
 
-def _checked_parts(sources: Sequence[str], columns: "Columns | None") -> Sequence[str]:
-    """Sources that can be joined: each once, none of them empty."""
+def _check_parts(sources: Sequence[str], columns: "Columns | None") -> None:
+    """Refuse sources that cannot be joined: one twice, an empty one, a table of items."""
     again = [source for source in sources if sources.count(source) > 1]
     if again or "" in sources:
         known = next(filter(None, sources), "nothing")
@@ -122,7 +119,6 @@ def _checked_parts(sources: Sequence[str], columns: "Columns | None") -> Sequenc
             "data.items names the items of one table of events; with several sources, put what is "
             "known of the items into the tables themselves"
         )
-    return sources
 
 
 def _joined(found: Sequence[Source]) -> Source:
@@ -209,7 +205,9 @@ def _table(path: Path, format: str, columns: "Columns | None") -> Source:
             raise DataError(f"{file} does not exist; set {named} to a file that does")
     names = {**asdict(chosen), "items": ""}
     key = {"source_sha256": _sha256(*(file.read_bytes() for file in files)), "columns": names}
-    return Source(_safe(path.stem) or "table", format, key, lambda: load_table(path, chosen))
+    return Source(
+        _safe(path.stem) or "table", format, key, lambda: load_table(path, chosen), is_table=True
+    )
 
 
 def _python(source: str, columns: "Columns | None") -> Source:
@@ -233,7 +231,8 @@ def _python(source: str, columns: "Columns | None") -> Source:
             "expected a pandas DataFrame or fedrec.data.interactions.Interactions"
         )
     key = {"source_sha256": fingerprint(interactions), "python": source}
-    return Source(_UNSAFE.sub("-", source.partition(":")[2]), "python", key, lambda: interactions)
+    name = _UNSAFE.sub("-", source.partition(":")[2])
+    return Source(name, "python", key, lambda: interactions, is_table=True)
 
 
 def _sha256(*contents: bytes) -> str:

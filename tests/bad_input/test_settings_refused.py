@@ -125,13 +125,15 @@ def test_fault_42_a_missing_table_of_items_is_named(describe, refused, csv, even
     "setting", ["data.title-column=name", "data.items=items.csv", "data.text-columns=brand,plot"]
 )
 def test_columns_of_a_source_that_has_none_to_choose_are_refused(
-    describe, refused, csv, events, movielens, setting
+    describe, refused, movielens, setting
 ):
     key, value = setting.split("=")
-    folder = movielens.folder()
-    ended = describe(folder, setting)
+    ended = describe(movielens.folder(), setting)
     refused(ended, 2, f"{key} = '{value}'", "ml-1m, which says itself what it holds; leave it out")
-    joined = f"{folder} + {csv(events)}"  # one of them is a table
+
+
+def test_columns_are_taken_where_one_of_the_sources_is_a_table(describe, csv, events, movielens):
+    joined = f"{movielens.folder()} + {csv(events)}"
     assert describe(joined, "data.title-column=title").code == 0
 
 
