@@ -29,10 +29,10 @@ import torch
 
 from benchmarks.users.about import facts_of_machine, load
 from benchmarks.users.table import markdown
+from fedrec.config.sections.model import Model
+from fedrec.factory.build_model import build_model
 from fedrec.inference.search import ItemSearch
-from fedrec.models.build import build_model
 from fedrec.randomness import generator
-from fedrec.sections.model import Model
 
 SIZES = (3_416, 100_000, 1_000_000)  # the first is MovieLens-1M's
 BATCHES = (1, 32, 256)

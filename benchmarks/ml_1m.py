@@ -102,7 +102,7 @@ def main() -> None:
     given = parser.parse_args()
     out = given.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
-    fedrec = [sys.executable, "-c", "from experiments.cli import main; main()"]
+    fedrec = [sys.executable, "-c", "from experiments.cli.main import main; main()"]
     for name in given.only:
         folder = out / name
         if not (folder / "metrics.json").is_file():

@@ -6,14 +6,14 @@ import torch
 from flwr.app import ConfigRecord, Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 
-from clients.answers import answer_evaluate, answer_query, answer_train
-from clients.failure import failure_facts
+from clients.errors import failure_facts
+from clients.handlers import answer_evaluate, answer_query, answer_train
 from clients.request import Record, config_of
 from fedrec import protocol
-from fedrec.config import Config
-from fedrec.config_keys import read_config
+from fedrec.config.config import Config
+from fedrec.config.keys import read_config
+from fedrec.config.user_code import client_code, client_fingerprint
 from fedrec.errors import ConfigError, MessageError
-from fedrec.own_code import client_code, client_fingerprint
 
 app = ClientApp()
 

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
-from fedrec.config import Config
+from fedrec.config.choices import names_in
+from fedrec.config.config import Config
 from fedrec.errors import MessageError
+from fedrec.factory.data import has_user_rows, open_data, prepare_data
+from fedrec.factory.model import make_model, open_table
 from fedrec.models.parameters import Groups, NamedArrays, arrays_of, groups_of, load_arrays
 from fedrec.models.recommender import Recommender
-from fedrec.sections.names import names_in
-from fedrec.workbench.data import has_user_rows, open_data, prepare_data
-from fedrec.workbench.model import make_model, open_table
 
 
 def fresh_model(

@@ -13,7 +13,7 @@ from typing import cast
 import numpy as np
 from flwr.app import Message
 
-from clients import scorers
+from clients import baselines
 from fedrec import protocol
 from fedrec.data.splits import Stage
 from fedrec.errors import MessageError
@@ -22,7 +22,7 @@ from fedrec.models.parameters import NamedArrays
 Record = Mapping[str, object]
 
 STAGES = ("validation", "test")
-SCORERS = ("model", *scorers.SCORERS)
+SCORERS = ("model", *baselines.SCORERS)
 DIGEST = re.compile(r"([0-9a-f]{64})?")  # of a private file, empty if there is none
 ROUNDS = re.compile(r"(\d{1,9}(,\d{1,9})*)?")
 
@@ -67,7 +67,7 @@ class EvaluateRequest:
         round: number of the round whose weights are judged.
         past: whose private parameters make the personalised model.
         stage: which held-out items.
-        scorer: "model" or one of ``clients.scorers.SCORERS``.
+        scorer: "model" or one of ``clients.baselines.SCORERS``.
         protocols: how the ranks are made.
     """
 

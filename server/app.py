@@ -7,16 +7,16 @@ from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 from rich.console import Console
 
-from fedrec.config import Config
-from fedrec.config_keys import read_config
+from fedrec.config.choices import DATASETS
+from fedrec.config.config import Config
+from fedrec.config.keys import read_config
+from fedrec.config.source_names import sources_in
 from fedrec.errors import ConfigError
-from fedrec.joined import sources_in
-from fedrec.report.history import read_run
 from fedrec.report.live import LiveRounds
 from fedrec.report.tables import final_table
-from fedrec.sections.names import DATASETS
-from server.place import run_path
-from server.serving import serve
+from fedrec.runs.record import read_run
+from server.lifecycle.run_directory import run_path
+from server.run import serve
 
 app = ServerApp()
 

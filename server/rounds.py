@@ -15,16 +15,15 @@ import numpy as np
 from flwr.app import ConfigRecord, Message, MessageType, MetricRecord, RecordDict
 
 from fedrec import protocol
-from fedrec.config import Config
+from fedrec.config.config import Config
 from fedrec.errors import FedrecError, ParticipationError
+from fedrec.factory.training import make_cohort_loss, make_cohort_plan
 from fedrec.models.parameters import NamedArrays
-from fedrec.workbench.training import make_cohort_loss, make_cohort_plan
-from server.choice import Choice, choose, without_absent
-from server.evaluation import judge_round
-from server.exchange import OnlyThese, array_bytes, exchange
-from server.reading import Trained, outliers, read_training
-from server.reading_users import read_users
-from server.replies import (
+from server.aggregation.sparse_rows import row_scales, scaled
+from server.aggregation.strategies import least_replies
+from server.evaluation.evaluate import judge_round
+from server.messages.exchange import OnlyThese, array_bytes, exchange
+from server.replies.outcome import (
     USERS_OWN,
     Sorted,
     error_of,
@@ -34,10 +33,11 @@ from server.replies import (
     shared_exit_code,
     sort_replies,
 )
-from server.row_means import row_scales, scaled
-from server.selection import enough
+from server.replies.train import Trained, outliers, read_training
+from server.replies.train_users import read_users
+from server.sampling.cohort import Choice, choose, without_absent
+from server.sampling.population import enough
 from server.state import Accepted, Federation, State, array_record, as_sent, empty_line
-from server.strategies import least_replies
 from server.traffic import Counted, count_users, most_rows, repliers
 
 ATTEMPTS = 2  # a round that fails is tried once more; the model stays as it was

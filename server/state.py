@@ -10,15 +10,15 @@ from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Strategy
 
 from fedrec import protocol
-from fedrec.config import Config
+from fedrec.config.config import Config
+from fedrec.config.user_code import client_fingerprint
 from fedrec.errors import FedrecError
 from fedrec.models.parameters import NamedArrays
-from fedrec.own_code import client_fingerprint
-from server.absences import Absences
-from server.census import Census
-from server.exchange import Watch, nothing
-from server.replies import Dropped
-from server.selection import NOBODY, Population
+from server.messages.exchange import Watch, nothing
+from server.messages.registration import Census
+from server.replies.outcome import Dropped
+from server.sampling.population import NOBODY, Population
+from server.sampling.unavailable import Absences
 from server.traffic import NOTHING, UserTraffic
 
 TOO_LARGE = {

@@ -18,12 +18,12 @@ import numpy as np
 from flwr.app import Message
 
 from fedrec.models.recommender import Recommender
-from fedrec.training.cohort_loss import CohortLoss, needs_all_rows
-from fedrec.training.cohort_plan import CohortPlan
-from fedrec.training.rounding import BYTES
-from server.reading import Trained
-from server.replies import failure
-from server.selection import Population
+from fedrec.training.cohort.loss import CohortLoss, needs_all_rows
+from fedrec.training.cohort.plan import CohortPlan
+from fedrec.training.quantization import BYTES
+from server.replies.outcome import failure
+from server.replies.train import Trained
+from server.sampling.population import Population
 
 ROW_NUMBER = 4  # bytes of an item's number, where rows are named one by one
 NUMBER = 8  # bytes of a rank, and of each number that comes with it

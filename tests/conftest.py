@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fedrec.config import Config
-from fedrec.config_keys import flatten, read_config
+from fedrec.config.config import Config
+from fedrec.config.keys import flatten, read_config
+from fedrec.config.sections.model import Model
 from fedrec.data.catalog import Catalog
 from fedrec.data.sequences import Sequences
 from fedrec.data.splits import training_part
-from fedrec.sections.model import Model
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell starts a job in the background with Ctrl-C ignored, and so do all its children.
@@ -84,7 +84,7 @@ def make_tiny(catalogue: Catalog) -> Callable[..., Any]:
         meaning: np.ndarray | None = None,
         **settings: Any,
     ) -> Any:
-        from fedrec.models.build import build_model
+        from fedrec.factory.build_model import build_model
 
         if meaning is None:
             meaning = np.random.default_rng(5).normal(size=(NUM_ITEMS + 1, 6)).astype(np.float32)
@@ -117,8 +117,8 @@ def small_prepared(
     tmp_path_factory: pytest.TempPathFactory, small_config: Callable[..., Config]
 ) -> Path:
     """A FEDREC_HOME that holds the small federation's data and meanings, and nothing else."""
-    from fedrec.workbench.data import open_data, prepare_data
-    from fedrec.workbench.model import open_table
+    from fedrec.factory.data import open_data, prepare_data
+    from fedrec.factory.model import open_table
 
     home = tmp_path_factory.mktemp("small-prepared")
     with pytest.MonkeyPatch.context() as patch:
@@ -139,12 +139,12 @@ def run_inline(small_home: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..
 
     Keywords: ``folder`` for the run, ``client`` instead of the ClientApp, ``wrap`` for the Grid.
     """
-    import server.serving
+    import server.run
     from clients.app import app
-    from server.inline import InlineGrid
+    from server.engines.inline import InlineGrid
 
     # Drawing takes ten times as long as training; test_run_folder draws once.
-    monkeypatch.setattr(server.serving, "write_report", lambda path: None)
+    monkeypatch.setattr(server.run, "write_report", lambda path: None)
 
     def run(
         config: Config,
@@ -156,6 +156,6 @@ def run_inline(small_home: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..
         if folder is not None:
             config = read_config({"run.dir": str(folder)}, config)
         grid = wrap(InlineGrid(client, config.partition.count, flatten(config)))
-        return server.serving.serve(grid, config, engine="inline", command="test", **keywords)
+        return server.run.serve(grid, config, engine="inline", command="test", **keywords)
 
     return run

@@ -15,11 +15,11 @@ from typing import Any
 from benchmarks.users import memory, one_step, parts, population
 from benchmarks.users.about import facts_of_machine, load
 from benchmarks.users.compare import System, measure, say
-from benchmarks.users.pfl_environment import UnavailableError, python_with_pfl
+from benchmarks.users.systems.pfl_environment import UnavailableError, python_with_pfl
 from benchmarks.users.table import Measured, as_json, judged, markdown, row_of
 from benchmarks.users.work import Facts
 from fedrec.data.store import prepare
-from fedrec.home import home
+from fedrec.files.home import home
 
 LOOPS = ("engine", "loop")
 KINDS = (*LOOPS, "central", "flower", "pfl")

@@ -49,7 +49,7 @@ def measured(name: str, source: str, format: str, clients: int) -> dict[str, Any
             [
                 sys.executable,
                 "-m",
-                "experiments.cli",
+                "experiments.cli.main",
                 *command,
                 "--out",
                 str(Path(scratch) / "run"),

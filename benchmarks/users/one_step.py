@@ -17,17 +17,17 @@ import torch
 from benchmarks.users.rounds import federation_of
 from benchmarks.users.table import markdown
 from experiments.presets import read_preset
-from fedrec.config import Config
-from fedrec.config_keys import read_config
+from fedrec.config.config import Config
+from fedrec.config.keys import read_config
 from fedrec.data.splits import training_counts
+from fedrec.factory.data import open_data, prepare_data
+from fedrec.factory.model import make_model, open_table
+from fedrec.factory.training import make_cohort_loss, make_cohort_plan, make_loss, make_plan
 from fedrec.models.recommender import Recommender
 from fedrec.randomness import generator
 from fedrec.training.batches import trainable_users
-from fedrec.training.cohort import train_cohort
+from fedrec.training.cohort.train import train_cohort
 from fedrec.training.local import Plan, fit, make_optimizer
-from fedrec.workbench.data import open_data, prepare_data
-from fedrec.workbench.model import make_model, open_table
-from fedrec.workbench.training import make_cohort_loss, make_cohort_plan, make_loss, make_plan
 from server.rounds import train_round
 
 COHORT = 32

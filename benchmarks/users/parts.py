@@ -14,26 +14,26 @@ from unittest.mock import patch
 
 import torch
 
-from benchmarks.users.systems import central, engine
+from benchmarks.users.systems.list import central, engine
 from benchmarks.users.table import markdown
 from benchmarks.users.work import Facts, Work
-from fedrec.training import cohort, group_fit
+from fedrec.training.cohort import local_steps, train
 
 Clock = defaultdict[str, float]  # part -> CPU seconds
 
 # Who holds the name that is called, the name, what the table calls it.
 PARTS: tuple[tuple[Any, str, str], ...] = (
-    (cohort, "windows_of", "cut windows"),
-    (cohort, "groups_by_length", "group users"),
-    (cohort, "user_steps", "draw"),
-    (cohort, "rows_read", "list rows"),
-    (cohort, "touched_rows", "place rows"),
-    (cohort, "group_step", "lay out"),
-    (cohort, "redrawn", "lay out"),
-    (cohort, "copied_weights", "copy rows"),
+    (train, "windows_of", "cut windows"),
+    (train, "groups_by_length", "group users"),
+    (train, "user_steps", "draw"),
+    (train, "rows_read", "list rows"),
+    (train, "touched_rows", "place rows"),
+    (train, "group_step", "lay out"),
+    (train, "redrawn", "lay out"),
+    (train, "copied_weights", "copy rows"),
     (torch.autograd, "grad", "backward"),
-    (group_fit, "_descend", "SGD step"),
-    (cohort.CohortSum, "add_own", "sum updates"),
+    (local_steps, "_descend", "SGD step"),
+    (train.CohortSum, "add_own", "sum updates"),
 )
 
 

@@ -20,8 +20,8 @@ import torch
 from benchmarks.users.rounds import SASREC, federation_of
 from benchmarks.users.table import markdown
 from benchmarks.users.watch import own_peak_mib
-from fedrec.config import Config
-from fedrec.config_keys import read_config
+from fedrec.config.config import Config
+from fedrec.config.keys import read_config
 from fedrec.data.catalog import Catalog
 from fedrec.data.interactions import Interactions
 from fedrec.data.store import store

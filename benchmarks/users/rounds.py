@@ -5,17 +5,17 @@ import logging
 import numpy as np
 
 from clients.app import app
-from fedrec.config import Config
-from fedrec.config_keys import flatten
+from fedrec.config.choices import names_in
+from fedrec.config.config import Config
+from fedrec.config.keys import flatten
+from fedrec.factory.data import open_data, prepare_data
+from fedrec.factory.model import make_model, open_table
 from fedrec.models.parameters import arrays_of, groups_of
-from fedrec.sections.names import names_in
-from fedrec.workbench.data import open_data, prepare_data
-from fedrec.workbench.model import make_model, open_table
-from server.census import take_census
-from server.inline import InlineGrid
-from server.serving import population_of
+from server.aggregation.strategies import make_strategy
+from server.engines.inline import InlineGrid
+from server.messages.registration import take_census
+from server.run import population_of
 from server.state import Federation, State
-from server.strategies import make_strategy
 from server.traffic import traffic_of
 
 # The work of the comparison as a run config; each user's newest window only, which is what the

@@ -12,7 +12,7 @@ from multiprocessing import get_context
 import torch
 
 from benchmarks.users.answers import Answers, turns
-from benchmarks.users.systems import SYSTEMS
+from benchmarks.users.systems.list import SYSTEMS
 from benchmarks.users.work import Totals, norm_of, opened
 
 

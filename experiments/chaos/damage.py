@@ -9,7 +9,7 @@ from experiments.chaos.running import Running, run_to_end
 from experiments.chaos.tries import Outcome, Tries, run_words
 from fedrec.errors import FedrecError
 from fedrec.randomness import generator
-from fedrec.report.history import read_rounds
+from fedrec.runs.record import read_rounds
 
 FAULT = "a checkpoint damaged"
 ROUNDS_BEFORE = 5  # so that two checkpoints are there

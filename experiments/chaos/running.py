@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 
-from experiments import watchdog
-from experiments.service import THREADS
+from experiments.engines import watchdog
+from experiments.engines.flower_service import THREADS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 LONGEST = 600.0  # seconds that a command may take on a busy machine
@@ -39,7 +39,7 @@ class Running:
         own |= {"FEDREC_HOME": str(home), "PYTHONPATH": str(ROOT), watchdog.MARK: self._mark}
         with self._said.open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "experiments.cli", *words],
+                [sys.executable, "-m", "experiments.cli.main", *words],
                 cwd=place,
                 env=own,
                 stdin=subprocess.DEVNULL,

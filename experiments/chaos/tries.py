@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from experiments.chaos.running import Running, run_to_end
-from experiments.same_bytes import DATASETS, NOTHING_EASY, SMALL, STRATEGIES
-from experiments.verify import compare
+from experiments.reproducibility.same_bytes import DATASETS, NOTHING_EASY, SMALL, STRATEGIES
+from experiments.reproducibility.verify import compare
 from fedrec.errors import DataError, FedrecError
-from fedrec.report.history import read_json, read_rounds
+from fedrec.runs.record import read_json, read_rounds
 
 ROUNDS = 12
 # Dropout, a private gate bias, half of the clients of whom a fifth drop out, kept optimiser state,

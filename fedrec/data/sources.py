@@ -8,15 +8,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fedrec.config.choices import AMAZON
+from fedrec.config.import_strings import DOTTED_NAME, import_dotted
+from fedrec.config.source_names import SEPARATOR, sources_in
 from fedrec.data.domains import domain_names, join_domains
-from fedrec.dotted import DOTTED_NAME, import_dotted
 from fedrec.errors import ConfigError, DataError, ResourceError
-from fedrec.joined import SEPARATOR, sources_in
-from fedrec.sections.names import AMAZON
 
 if TYPE_CHECKING:
-    from fedrec.data.frame import Columns
     from fedrec.data.interactions import Interactions
+    from fedrec.data.readers.tables import Columns
 
 FORMATS = (
     *("auto", "ml-1m", "ml-100k", "ml-latest-small", "csv", "parquet"),
@@ -135,7 +135,7 @@ def _joined(found: Sequence[Source]) -> Source:
 
 
 def _synthetic(source: str, seed: int) -> Source:
-    from fedrec.data import synthetic
+    from fedrec.data.synthetic import generator as synthetic
 
     spec = synthetic.read_spec(source)
     key = {"synthetic": asdict(spec), "seed": seed, "generator": synthetic.VERSION}
@@ -165,9 +165,9 @@ def placed(name: str, home: Path) -> Path:
 
 
 def _path(path: Path, format: str, columns: "Columns | None", name: str = "") -> Source:
-    from fedrec.data.archives import read_files
-    from fedrec.data.layouts import find_layout
-    from fedrec.data.movielens import DESCRIPTIONS
+    from fedrec.data.readers.archives import read_files
+    from fedrec.data.readers.detect import find_layout
+    from fedrec.data.readers.movielens import DESCRIPTIONS
 
     files = find_layout(path, format)
     if files is not None:
@@ -196,7 +196,7 @@ def _safe(name: str, longest: int = 40) -> str:
 
 
 def _table(path: Path, format: str, columns: "Columns | None") -> Source:
-    from fedrec.data.frame import Columns, load_table
+    from fedrec.data.readers.tables import Columns, load_table
 
     chosen = columns or Columns()
     files = [path] + ([Path(chosen.items)] if chosen.items else [])
@@ -214,8 +214,8 @@ def _python(source: str, columns: "Columns | None") -> Source:
     """Call the user's function now: only what it returns can say whether anything changed."""
     import pandas as pd
 
-    from fedrec.data.frame import Columns, load_frame
     from fedrec.data.interactions import Interactions, fingerprint
+    from fedrec.data.readers.tables import Columns, load_frame
 
     function = import_dotted("data.source", source)
     if not callable(function):

@@ -31,7 +31,7 @@ from fedrec.errors import DataError, ResourceError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from fedrec.data.frame import Columns
+    from fedrec.data.readers.tables import Columns
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +95,7 @@ class Dataset:
         Raises:
             DataError: names the row and the column that cannot be used.
         """
-        from fedrec.data.frame import Columns, load_frame
+        from fedrec.data.readers.tables import Columns, load_frame
 
         interactions = load_frame(frame, columns or Columns(), name=name)
         options = {"min_item_events": min_item_events, "min_user_events": min_user_events}

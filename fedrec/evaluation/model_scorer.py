@@ -7,7 +7,7 @@ import torch
 
 from fedrec.data.times import pad_times, times_around
 from fedrec.evaluation.gates import KINDS, POPULARITY, Sums, gate_sums
-from fedrec.evaluation.held_out import Scorer, Scores
+from fedrec.evaluation.leave_one_out import Scorer, Scores
 from fedrec.models.recommender import Recommender, catalogue_of, device_of, score_next
 
 BLOCK = 1 << 14  # items that are looked at together

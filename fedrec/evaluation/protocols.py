@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from fedrec.config.choices import QUERY_TIME
 from fedrec.data.splits import Stage
 from fedrec.errors import ConfigError
 from fedrec.randomness import generator
-from fedrec.sections.names import QUERY_TIME
 
 PROTOCOLS = ("full", "uniform-100", "uniform-99", "popularity-100", "ncf-99")
 

@@ -10,37 +10,39 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load
 
-from fedrec.config import Config
-from fedrec.config_keys import flat_tables, read_config
+from fedrec.config.config import Config
+from fedrec.config.keys import flat_tables, read_config
 from fedrec.data.catalog import Catalog
 from fedrec.data.store import Dataset, find_prepared
 from fedrec.errors import ConfigError, DataError, MessageError
-from fedrec.home import home
+from fedrec.factory.data import open_data, prepare_data
+from fedrec.factory.model import make_model, open_table
+from fedrec.files.home import home
 from fedrec.inference.recommender import ReadyRecommender
 from fedrec.inference.search import ItemSearch
 from fedrec.models.parameters import NamedArrays, groups_of, load_arrays
 from fedrec.models.recommender import Recommender
-from fedrec.report.history import COMPLETE, Run, content_of
 from fedrec.report.references import IN_ONE_PLACE, PLAIN
-from fedrec.workbench.data import open_data, prepare_data
-from fedrec.workbench.model import make_model, open_table
+from fedrec.runs.record import COMPLETE, Run, content_of
+from fedrec.runs.record import load as load_run
 
 
-def open_run(run: Run, device: str) -> ReadyRecommender:
-    """Load what a run has learned.
+def open_recommender(run: Run | str | Path, *, device: str = "auto") -> ReadyRecommender:
+    """What a complete run has learned, ready to recommend to its users or for any history.
 
     Data and meanings are made again from their source where they are not there, and must then be
     those of the run.
 
     Args:
-        run: a complete one.
-        device: "auto", "cpu" or "cuda".
+        run: a run, its folder, or its name.
+        device: "auto" (a GPU where there is one), "cpu" or "cuda".
 
     Raises:
         ConfigError: the run is not complete, keeps no model, or keeps a part of it on its clients.
-        DataError: a file is missing or damaged; the data or the meanings are others.
+        DataError: a file is missing or damaged; its data or meanings are others now.
         ResourceError: the data, the encoder's weights or the device are not there.
     """
+    run = run if isinstance(run, Run) else load_run(run)
     _check_kept(run)
     config = dataclasses.replace(read_config(flat_tables(run.config)), device=device)
     if config.model.time:

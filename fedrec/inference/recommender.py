@@ -9,19 +9,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fedrec.checks import require
-from fedrec.config import Config
+from fedrec.config.checks import require
+from fedrec.config.choices import names_in
+from fedrec.config.config import Config
 from fedrec.data.catalog import Catalog
 from fedrec.data.store import Dataset
 from fedrec.errors import ConfigError, DataError
-from fedrec.home import home
+from fedrec.factory.build_model import start_rows
+from fedrec.factory.model import open_table
+from fedrec.files.home import home
 from fedrec.inference.new_items import described, grown, joined, known_by
 from fedrec.inference.search import ItemSearch
-from fedrec.models.build import start_rows
 from fedrec.models.recommender import device_of, folded
-from fedrec.sections.names import names_in
 from fedrec.semantics.table import rows_of_others
-from fedrec.workbench.model import open_table
 
 MIB = 1 << 20
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from fedrec.models.encoder import Encoder, read
-from fedrec.models.gate import item_facts, running_mean
-from fedrec.models.lending import Lending
+from fedrec.models.layers.encoder import Encoder, read
+from fedrec.models.layers.gate import item_facts, running_mean
+from fedrec.models.layers.neighbour_smoothing import Lending
 from fedrec.models.recommender import ItemTable, Recommender, Task
 
 

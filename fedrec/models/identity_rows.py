@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from fedrec.models.encoder import Encoder, read
+from fedrec.models.layers.encoder import Encoder, read
 from fedrec.models.recommender import ItemTable, Recommender, Task
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from fedrec.models.logsumexp import logsumexp_of_scores
+from fedrec.models.layers.logsumexp import logsumexp_of_scores
 
 
 def softmax_loss(states: Tensor, vectors: Tensor, targets: Tensor) -> Tensor:

@@ -13,14 +13,15 @@ from markupsafe import Markup
 
 from fedrec.errors import ResourceError
 from fedrec.evaluation.protocols import describe, metric_label
-from fedrec.report import figures, style, template
-from fedrec.report.history import Record, Run, number, read_run, replace_file
-from fedrec.report.left_out import HEADERS, left_out, resumptions
-from fedrec.report.plain import plain
-from fedrec.report.ranked import hidden
-from fedrec.report.redaction import hide_secrets, hide_secrets_in_text
+from fedrec.report import template
+from fedrec.report.ablation.ranks import hidden
+from fedrec.report.excluded import HEADERS, left_out, resumptions
+from fedrec.report.figures import draw, style
 from fedrec.report.references import gap_closed, with_references
 from fedrec.report.tables import interval, metric_names, round_headers, round_row, shown
+from fedrec.runs.plain_text import plain
+from fedrec.runs.record import Record, Run, number, read_run, replace_file
+from fedrec.runs.redaction import hide_secrets, hide_secrets_in_text
 
 BANNERS = {
     "degraded": "The run reached its end, but some replies are missing.",
@@ -48,14 +49,14 @@ def write_report(run_dir: Path, references: Sequence[Path] = ()) -> Path:
         ResourceError: the folder cannot be written.
     """
     run = with_references(read_run(run_dir), references)
-    drawings = figures.draw(run)
+    drawings = draw.draw(run)
     folder, page = run_dir / "figures", run_dir / "report.html"
     try:
         folder.mkdir(exist_ok=True)
     except OSError as error:
         raise ResourceError(f"{folder} cannot be made: {error.strerror}") from None
     for drawing in drawings:
-        figures.save(drawing, folder)
+        draw.save(drawing, folder)
     replace_file(page, render_page(run, drawings).encode())
     return page
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from fedrec.errors import ConfigError
 from fedrec.evaluation.protocols import metric_label
-from fedrec.report.history import COMPLETE, Run, number, read_run
-from fedrec.report.ranked import hidden
+from fedrec.report.ablation.ranks import hidden
+from fedrec.runs.record import COMPLETE, Run, number, read_run
 
 # References that train nothing.
 PLAIN = ("popularity", "item-knn", "recent-item-knn", "nearest-text")

@@ -8,8 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from fedrec.evaluation.protocols import metric_label
-from fedrec.report.history import Run, number
-from fedrec.report.plain import plain
+from fedrec.runs.plain_text import plain
+from fedrec.runs.record import Run, number
 
 ROUND_HEADERS = [
     "round",

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from fedrec.dotted import DOTTED_NAME, import_dotted
+from fedrec.config.import_strings import DOTTED_NAME, import_dotted
 from fedrec.errors import ConfigError
 from fedrec.semantics import hashing, weights
 

@@ -14,9 +14,9 @@ from fedrec.models.recommender import Recommender, device_of
 from fedrec.randomness import generator
 from fedrec.training.batches import Batch, collate, epoch_order
 from fedrec.training.cloze import cloze
-from fedrec.training.decay import let_fall
 from fedrec.training.dropout import keep_factors
 from fedrec.training.objective import Draws, Objective
+from fedrec.training.schedule import let_fall
 
 
 @dataclass(frozen=True, kw_only=True)

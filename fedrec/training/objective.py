@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fedrec.data.negatives import own_negatives, shared_negatives
 from fedrec.data.sequences import Sequences
 from fedrec.models.losses import (
     binary_loss,
@@ -21,6 +20,7 @@ from fedrec.models.losses import (
 from fedrec.models.recommender import Recommender, device_of
 from fedrec.randomness import generator
 from fedrec.training.batches import Batch
+from fedrec.training.negatives import own_negatives, shared_negatives
 
 Objective = Callable[[Recommender, Batch, "Draws"], Tensor]
 

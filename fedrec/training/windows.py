@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fedrec.data.negatives import own_negatives
 from fedrec.randomness import generator
 from fedrec.training.dropout import keep_factors
+from fedrec.training.negatives import own_negatives
 
 Ints = NDArray[np.int64]
 

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-import server.serving
-from clients import turn
-from experiments.cli import main
-from experiments.verify import compare
-from fedrec.workbench import data, model
-from server.interrupts import end_by_signals
+import server.run
+from clients import train_partition
+from experiments.cli.main import main
+from experiments.reproducibility.verify import compare
+from fedrec.factory import data, model
+from server.lifecycle.signals import end_by_signals
 
 NUM_USERS, NUM_ITEMS, NUM_STEPS = 30, 25, 6
 START = 1_000_000_000  # seconds: 2001
@@ -90,7 +90,7 @@ def fedrec(
 
 def _forget() -> None:
     """Empty the caches of a process: every command begins in a new one."""
-    for module in (data, model, turn):
+    for module in (data, model, train_partition):
         for function in vars(module).values():
             if hasattr(function, "cache_clear") and function.__module__ == module.__name__:
                 function.cache_clear()
@@ -123,7 +123,7 @@ def run(fedrec: Callable[..., Ended], small: Path) -> Callable[..., Ended]:
     def call(path: Path, *sets: str, draw: bool = False) -> Ended:
         with pytest.MonkeyPatch.context() as patch:
             if not draw:
-                patch.setattr(server.serving, "write_report", lambda path: None)
+                patch.setattr(server.run, "write_report", lambda path: None)
             return fedrec(*words, *_sets(f"data.source={path}", *sets))
 
     return call
@@ -203,7 +203,7 @@ def stoppable() -> tuple[str, ...]:
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """No figures of a run that is resumed either."""
-    monkeypatch.setattr(server.serving, "write_report", lambda path: None)
+    monkeypatch.setattr(server.run, "write_report", lambda path: None)
 
 
 @pytest.fixture
@@ -215,7 +215,7 @@ def stopped(
     stoppable: tuple[str, ...],
 ) -> Path:
     """The folder of a run of 4 rounds that Ctrl-C stopped in the last, with two checkpoints."""
-    real, calls = turn.train_turn, []
+    real, calls = train_partition.train_turn, []
 
     def counted(*args: Any, **keywords: Any) -> Any:
         calls.append(keywords["round"])
@@ -224,7 +224,7 @@ def stopped(
         return real(*args, **keywords)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(turn, "train_turn", counted)
+        patch.setattr(train_partition, "train_turn", counted)
         ended = run(csv(events), *stoppable)
     assert ended.code == 130, ended.errors
     folder = fedrec_home / "runs" / "small"

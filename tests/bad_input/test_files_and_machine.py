@@ -218,7 +218,7 @@ def test_fault_62_a_port_that_another_program_holds_is_no_ray_cluster(
     fedrec, refused, small, csv, events, taken_port, monkeypatch
 ):
     pytest.importorskip("ray")
-    monkeypatch.setattr("experiments.ray_engine.CONNECT_SECONDS", 0.2)
+    monkeypatch.setattr("experiments.engines.ray.CONNECT_SECONDS", 0.2)
     where = f"127.0.0.1:{taken_port}"
     ended = on_ray(fedrec, small, csv(events), "--address", where)
     refused(ended, 5, f"no Ray cluster answers at {where}", "`ray start --head`")
@@ -239,7 +239,7 @@ def test_fault_62_a_ray_that_does_not_start_is_a_resource(small, csv, events, fe
     code = (
         "import ray; init = ray.init; "
         "ray.init = lambda **given: init(**given | {'object_store_memory': 1}); "
-        "from experiments.cli import main; main()"
+        "from experiments.cli.main import main; main()"
     )
     words = ["run", str(small), "--engine", "ray", "--set", f"data.source={csv(events)}"]
     done = subprocess.run(
@@ -276,7 +276,7 @@ def test_fault_62_device_auto_falls_back_and_says_so(run, csv, events, fedrec_ho
 def test_fault_62_a_quiet_run_keeps_the_fallback_to_its_log(
     fedrec, small, csv, events, fedrec_home, monkeypatch
 ):
-    monkeypatch.setattr("server.serving.write_report", lambda path: None)
+    monkeypatch.setattr("server.run.write_report", lambda path: None)
     sets = ("--set", f"data.source={csv(events)}", "--set", "device=auto")
     ended = fedrec("run", small, "--engine", "inline", "--quiet", *sets)
     assert ended.code == 0, ended.errors
@@ -306,7 +306,16 @@ def test_fault_63_no_network_for_an_encoder_names_the_cache_and_the_offline_extr
 ):
     sets = ["--set", f"data.source={csv(events)}", "--set", "semantics.encoder=BAAI/bge-small-en"]
     done = subprocess.run(
-        [sys.executable, "-m", "experiments.cli", "run", str(small), "--engine", "inline", *sets],
+        [
+            sys.executable,
+            "-m",
+            "experiments.cli.main",
+            "run",
+            str(small),
+            "--engine",
+            "inline",
+            *sets,
+        ],
         env=os.environ | {"HF_HOME": str(tmp_path), "HF_ENDPOINT": "http://127.0.0.1:9"},
         capture_output=True,
         text=True,

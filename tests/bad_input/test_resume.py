@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-import server.folder
-import server.resume
-import server.serving
-from experiments.verify import compare
+import server.checkpoints.resume
+import server.lifecycle.run_folder
+import server.run
+from experiments.reproducibility.verify import compare
 from fedrec import protocol
 
 ROOT = Path(__file__).parent.parent.parent
@@ -102,12 +102,12 @@ def other_code(monkeypatch):
     files = dict(protocol.code_files())
     files["server/rounds.py"] = "0" * 64
     files["server/new.py"] = "1" * 64
-    del files["clients/memory.py"]
+    del files["clients/private_state.py"]
     monkeypatch.setattr(protocol, "code_files", lambda: files)
     return (
         "code: server/rounds.py changed",
         "code: server/new.py was added",
-        "code: clients/memory.py was removed",
+        "code: clients/private_state.py was removed",
     )
 
 
@@ -129,8 +129,8 @@ def test_fault_46_other_code_goes_on_when_told_to_and_that_is_recorded(
 
 
 def test_fault_46_other_versions_are_refused(fedrec, refused, stopped, monkeypatch):
-    own = server.resume.versions()
-    monkeypatch.setattr(server.resume, "versions", lambda: own | {"torch": "9.9"})
+    own = server.checkpoints.resume.versions()
+    monkeypatch.setattr(server.checkpoints.resume, "versions", lambda: own | {"torch": "9.9"})
     refused(fedrec("resume", stopped), 2, f"versions: torch was '{own['torch']}', is '9.9'")
 
 
@@ -154,7 +154,15 @@ def test_fault_46_a_checkout_that_was_edited_since_is_refused_and_may_be_accepte
 
     def resume(*words):
         return subprocess.run(
-            [sys.executable, "-m", "experiments.cli", "resume", "--quiet", str(stopped), *words],
+            [
+                sys.executable,
+                "-m",
+                "experiments.cli.main",
+                "resume",
+                "--quiet",
+                str(stopped),
+                *words,
+            ],
             cwd=tmp_path / "checkout",
             env=os.environ | {"PYTHONPATH": str(tmp_path / "checkout")},
             capture_output=True,
@@ -189,9 +197,9 @@ def test_a_run_that_is_done_is_left_as_it_is(fedrec, run, stoppable, csv, events
 BEGINS_AND_IS_KILLED = """
 import os, signal, sys
 from pathlib import Path
-from experiments.settings import resolve
-from server.folder import RunFolder
-from server.place import locked
+from experiments.cli.settings import resolve
+from server.lifecycle.run_folder import RunFolder
+from server.lifecycle.run_directory import locked
 file, source, *cases = sys.argv[1:]
 def kill(*_):
     os.kill(os.getpid(), signal.SIGKILL)
@@ -280,7 +288,7 @@ def test_a_full_disk_at_the_first_file_leaves_nothing_in_the_way(
 @pytest.fixture
 def strike_run_json():
     """From the moment at which run.json is first written, no file may have a byte."""
-    before, real = resource.getrlimit(resource.RLIMIT_FSIZE), server.folder.write_json
+    before, real = resource.getrlimit(resource.RLIMIT_FSIZE), server.lifecycle.run_folder.write_json
 
     def write_json(path, content):
         resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
@@ -290,7 +298,7 @@ def strike_run_json():
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(server.folder, "write_json", write_json)
+        patch.setattr(server.lifecycle.run_folder, "write_json", write_json)
         yield patch
 
 
@@ -330,16 +338,16 @@ def test_a_reference_that_was_stopped_goes_on_as_the_reference_it_was(
 ):
     sets = (f"data.source={csv(events)}", "federation.rounds=3", "run.checkpoint-every=1")
     words = ("reference", kind, small, *(word for text in sets for word in ("--set", text)))
-    real = server.serving.finish
+    real = server.run.finish
 
     def stop(*args, **keywords):
         signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(server.serving, "finish", stop)
+    monkeypatch.setattr(server.run, "finish", stop)
     ended = fedrec(*words)
     assert ended.code == 130, ended.errors
     folder = fedrec_home / "runs" / f"small-{kind}"
-    monkeypatch.setattr(server.serving, "finish", real)
+    monkeypatch.setattr(server.run, "finish", real)
     ended = fedrec("resume", folder)
     assert ended.code == 0, ended.errors
     assert json.loads((folder / "run.json").read_text())["status"] == "done"

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 from flwr.serverapp.strategy import FedAvg
 
-import server.serving
+import server.run
 
 
 @pytest.fixture
@@ -255,9 +255,9 @@ def test_fault_47_a_run_goes_on_with_its_secret_and_not_with_another(
     run, fedrec, refused, csv, events, fedrec_home, monkeypatch
 ):
     monkeypatch.setitem(sys.modules, "own_strategy", SimpleNamespace(Cloudy=Cloudy))
-    monkeypatch.setattr(server.serving, "write_report", lambda path: None)
+    monkeypatch.setattr(server.run, "write_report", lambda path: None)
     with monkeypatch.context() as patch:
-        patch.setattr(server.serving, "finish", lambda *_: signal.raise_signal(signal.SIGINT))
+        patch.setattr(server.run, "finish", lambda *_: signal.raise_signal(signal.SIGINT))
         ended = run(csv(events), *CLOUDY, "federation.rounds=2", "run.checkpoint-every=1")
     assert ended.code == 130, ended.errors
     folder = fedrec_home / "runs" / "small"

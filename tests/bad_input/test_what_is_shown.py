@@ -7,9 +7,9 @@ from types import SimpleNamespace
 import pandas as pd
 import torch
 
-from fedrec.models.gate import ContextGate
 from fedrec.models.hybrid import Hybrid
-from fedrec.models.views import IdentityView
+from fedrec.models.layers.gate import ContextGate
+from fedrec.models.layers.views import IdentityView
 
 HTML = "<img src=x onerror=alert(1)>"
 TEX = r"$\undefined{$_x^"

@@ -9,7 +9,7 @@ import torch
 
 from benchmarks.users.compare import System, measure
 from benchmarks.users.population import NUM_ITEMS, drawn
-from benchmarks.users.systems import central, engine, loop
+from benchmarks.users.systems.list import central, engine, loop
 from benchmarks.users.table import difference
 from benchmarks.users.watch import Peak, cpu_seconds, tree
 from benchmarks.users.work import Facts, Work, norm_of

@@ -5,12 +5,12 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, RecordD
 
 from clients.app import app
 from fedrec import protocol
-from fedrec.config_keys import flatten
+from fedrec.config.keys import flatten
+from fedrec.factory.data import open_data, prepare_data
+from fedrec.factory.model import make_model, open_table
 from fedrec.models.parameters import arrays_of, groups_of
-from fedrec.workbench.data import open_data, prepare_data
-from fedrec.workbench.model import make_model, open_table
-from server.inline import InlineGrid
-from server.nodes import FIRST_NODE
+from server.engines.inline import InlineGrid
+from server.engines.nodes import FIRST_NODE
 
 TOKEN = "0123456789abcdef"
 

@@ -7,9 +7,9 @@ from flwr.app import Array, ArrayRecord, Context, Message, MessageType, RecordDi
 
 from clients.app import app
 from fedrec import protocol
-from fedrec.config_keys import flatten
-from server.inline import InlineGrid
-from server.nodes import FIRST_NODE
+from fedrec.config.keys import flatten
+from server.engines.inline import InlineGrid
+from server.engines.nodes import FIRST_NODE
 from tests.clients.asking import asked, facts_of, record_of, sound_records
 
 

@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedrec.config_keys import absolute_paths, computed_keys, read_config
+from fedrec.config.keys import absolute_paths, computed_keys, read_config
 from fedrec.data.domains import Domains, domain_names, join_domains
-from fedrec.data.frame import Columns, load_frame
 from fedrec.data.interactions import to_sequences
+from fedrec.data.readers.tables import Columns, load_frame
 from fedrec.data.store import open_dataset, prepare
 from fedrec.errors import ConfigError, DataError
 from fedrec.evaluation.gates import no_gates
-from fedrec.evaluation.held_out import Scores, rank_held_out
+from fedrec.evaluation.leave_one_out import Scores, rank_held_out
 from fedrec.evaluation.protocols import candidates, describe
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from fedrec.data import store
-from fedrec.data.frame import Columns
+from fedrec.data.readers.tables import Columns
 from fedrec.data.store import Dataset, open_catalog, open_dataset, prepare
 from fedrec.errors import ConfigError, DataError, ResourceError
 

@@ -1,11 +1,14 @@
-"""One seed gives one hash on every engine; ``python -m experiments.same_bytes`` runs all pairs."""
+"""One seed gives one hash on every engine.
+
+``python -m experiments.reproducibility.same_bytes`` runs all pairs.
+"""
 
 import os
 from functools import cache
 
 import pytest
 
-from experiments.same_bytes import DATASETS, ENGINES, STRATEGIES, run_case, settings
+from experiments.reproducibility.same_bytes import DATASETS, ENGINES, STRATEGIES, run_case, settings
 
 pytestmark = pytest.mark.slow
 needs_data = pytest.mark.skipif(

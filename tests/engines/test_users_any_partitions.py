@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from fedrec.report.history import read_rounds
-from tests.server.users_one_by_one import USERS
+from fedrec.runs.record import read_rounds
+from tests.server.rounds.users_one_by_one import USERS
 
 ABSENT = USERS | {
     "federation.drop-out": 0.3,

@@ -6,9 +6,9 @@ import pytest
 
 from experiments.chaos.running import Running, run_to_end
 from experiments.chaos.tries import num_lines
-from experiments.same_bytes import ENGINES, read_left, run_case, settings
-from experiments.verify import compare
-from fedrec.report.history import read_json
+from experiments.reproducibility.same_bytes import ENGINES, read_left, run_case, settings
+from experiments.reproducibility.verify import compare
+from fedrec.runs.record import read_json
 
 pytestmark = pytest.mark.slow
 

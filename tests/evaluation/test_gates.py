@@ -6,11 +6,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fedrec.config.choices import MIXES
 from fedrec.evaluation.gates import BUCKETS, KINDS, are_told, bucket_of, gate_sums, gate_table
-from fedrec.evaluation.held_out import rank_held_out
+from fedrec.evaluation.leave_one_out import rank_held_out
 from fedrec.evaluation.model_scorer import catalogue_gates, model_scorer
-from fedrec.models.gate import item_facts
-from fedrec.sections.names import MIXES
+from fedrec.models.layers.gate import item_facts
 from tests.models.test_hybrid import shaken
 
 VIEWS = ("identity", "semantic")

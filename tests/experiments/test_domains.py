@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 import fedrec
-from experiments.describe import describe
-from experiments.settings import resolve
+from experiments.cli.describe import describe
+from experiments.cli.settings import resolve
 from fedrec.errors import ConfigError, ResourceError
-from fedrec.report.history import read_json, read_run
+from fedrec.factory.checks import check_fit
+from fedrec.factory.data import open_data, prepare_data
 from fedrec.report.page import render_page
-from fedrec.workbench.data import open_data, prepare_data
-from fedrec.workbench.fit import check_fit
+from fedrec.runs.record import read_json, read_run
 
 SILOS = {
     "data.source": "synthetic:users=40,items=80 + synthetic:users=30,items=60",

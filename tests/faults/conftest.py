@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fedrec.report.history import read_json, read_rounds
+from fedrec.runs.record import read_json, read_rounds
 
 NOT_EASY = {
     "model.private": "gate-bias",

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-import clients.turn
+import clients.train_partition
 from fedrec import protocol
 from fedrec.errors import MessageError, ParticipationError
-from server.exchange import OnlyThese
+from server.messages.exchange import OnlyThese
 
 ROOT = Path(__file__).parent.parent.parent
 BROKEN = 1  # of six partitions
@@ -21,7 +21,7 @@ def broken(monkeypatch):
     """``broken("train_turn", partitions)``: a turn of those clients raises."""
 
     def spoil(name, partitions=(BROKEN,)):
-        real = getattr(clients.turn, name)
+        real = getattr(clients.train_partition, name)
 
         def turn(config, holding, *args, **keywords):
             number = int(args[0].folder.name.removeprefix("partition-"))
@@ -29,7 +29,7 @@ def broken(monkeypatch):
                 raise ZeroDivisionError(f"a bug of client {number}")
             return real(config, holding, *args, **keywords)
 
-        monkeypatch.setattr(clients.turn, name, turn)
+        monkeypatch.setattr(clients.train_partition, name, turn)
 
     return spoil
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-import server.exchange
+import server.messages.exchange
 from experiments.chaos.tries import ENGINES
-from experiments.verify import compare
-from fedrec.config_keys import to_toml
-from server.exchange import OnlyThese
+from experiments.reproducibility.verify import compare
+from fedrec.config.keys import to_toml
+from server.messages.exchange import OnlyThese
 
 YEAR = 365 * 86400.0
 ROOT = Path(__file__).parent.parent.parent
@@ -22,7 +22,7 @@ JUMPING = """
 import itertools, sys, time
 real, jumps = time.time, itertools.cycle([31536000.0, -31536000.0])
 time.time = lambda: real() + next(jumps)
-from experiments.cli import main
+from experiments.cli.main import main
 main()
 """
 
@@ -88,7 +88,7 @@ def clock(monkeypatch):
 @pytest.mark.parametrize("jump", [YEAR, -YEAR])
 def test_a_clock_that_jumps_one_way_cuts_no_wait_short(clock, jump):
     grid = Late(clock, at_look=5, jump=jump)
-    assert len(server.exchange.exchange(grid, [None], timeout=30.0)) == 1
+    assert len(server.messages.exchange.exchange(grid, [None], timeout=30.0)) == 1
     assert grid.looks == 5
 
 
@@ -96,7 +96,8 @@ def test_a_clock_that_jumps_one_way_cuts_no_wait_short(clock, jump):
 def test_a_clock_that_jumps_one_way_draws_no_wait_out(clock, jump):
     grid = Late(clock, at_look=10**9, jump=jump)
     start = time.monotonic()
-    assert server.exchange.exchange(grid, [None], timeout=0.3, watch=within(start + 10)) == []
+    watch = within(start + 10)
+    assert server.messages.exchange.exchange(grid, [None], timeout=0.3, watch=watch) == []
     assert 0.3 <= time.monotonic() - start < 2
     assert grid.looks < 100  # it slept between them
 

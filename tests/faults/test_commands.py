@@ -8,8 +8,8 @@ import pytest
 
 from experiments.chaos.running import Running, run_to_end
 from experiments.chaos.tries import Tries, fault_free, phase, run_words
-from experiments.verify import compare
-from fedrec.report.history import read_json, read_rounds
+from experiments.reproducibility.verify import compare
+from fedrec.runs.record import read_json, read_rounds
 
 pytestmark = pytest.mark.slow
 

@@ -6,10 +6,10 @@ from flwr.app import RecordDict
 
 from fedrec import protocol
 from fedrec.errors import ParticipationError
-from server.absences import DROPPED_OUT, Absences
-from server.checkpoints import load_checkpoint
-from server.exchange import OnlyThese
-from server.selection import enough
+from server.checkpoints.folder import load_checkpoint
+from server.messages.exchange import OnlyThese
+from server.sampling.population import enough
+from server.sampling.unavailable import DROPPED_OUT, Absences
 
 MANY = {"partition.count": 6, "federation.rounds": 4, "federation.min-participation": 0.1}
 

@@ -5,12 +5,12 @@ import dataclasses
 import pytest
 
 import server.rounds
-from fedrec.config_keys import read_config
+from fedrec.config.keys import read_config
 from fedrec.data.sequences import Sequences
 from fedrec.errors import DataError
-from fedrec.report.history import read_json, read_run
-from fedrec.workbench.data import open_data, prepare_data
-from fedrec.workbench.fit import check_times
+from fedrec.factory.checks import check_times
+from fedrec.factory.data import open_data, prepare_data
+from fedrec.runs.record import read_json, read_run
 
 PLAN = {
     "model.dropout": 0.2,

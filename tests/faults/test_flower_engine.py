@@ -10,11 +10,11 @@ from flwr.common.constant import ErrorCode
 from clients.app import app
 from experiments.chaos.running import Running
 from experiments.chaos.tries import num_lines, run_words
-from experiments.flower import _keep_log
+from experiments.engines.flower import _keep_log
 from fedrec import protocol
-from fedrec.config_keys import read_config
+from fedrec.config.keys import read_config
 from fedrec.errors import ParticipationError
-from fedrec.report.history import read_json
+from fedrec.runs.record import read_json
 
 WORKER = b"ray::ClientAppActor"  # how the title of a worker of Flower's begins
 # As Flower writes it, of what Ray says of an actor that was killed.
@@ -59,11 +59,11 @@ def test_a_worker_that_died_ends_the_run_with_3(run_inline, small_config, tmp_pa
 def test_a_worker_that_died_while_private_files_are_looked_for_loses_no_checkpoint(
     run_inline, not_easy, tmp_path, strike, ctrl_c
 ):
-    import clients.turn
+    import clients.train_partition
 
     changes = {"run.checkpoint-every": 1, "partition.count": 3, "federation.fraction": 1.0}
     config, folder = not_easy(changes), tmp_path / "run"
-    strike(clients.turn, "train_turn", 8, ctrl_c)
+    strike(clients.train_partition, "train_turn", 8, ctrl_c)
     with pytest.raises(KeyboardInterrupt):
         run_inline(config, folder)
     before = sorted(path.name for path in (folder / "checkpoints").iterdir())

@@ -5,10 +5,10 @@ import resource
 import numpy as np
 import pytest
 
-from experiments.verify import compare
-from fedrec.config_keys import read_config
+from experiments.reproducibility.verify import compare
+from fedrec.config.keys import read_config
 from fedrec.errors import ResourceError
-from server.checkpoints import load_checkpoint
+from server.checkpoints.folder import load_checkpoint
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ import pytest
 
 from experiments.chaos.running import Running
 from experiments.chaos.tries import num_lines, run_words
-from fedrec.report.history import read_json
-from server.interrupts import (
+from fedrec.runs.record import read_json
+from server.lifecycle.signals import (
     SIGNALS,
     Interrupted,
     end_by_signals,

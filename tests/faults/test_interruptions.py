@@ -4,29 +4,29 @@ import json
 
 import pytest
 
-import clients.turn
-import server.outcome
-import server.recorder
-import server.results
-import server.resume
-import server.serving
-from experiments.verify import compare
-from fedrec.config_keys import read_config
+import clients.train_partition
+import server.checkpoints.recorder
+import server.checkpoints.resume
+import server.evaluation.final
+import server.evaluation.results
+import server.run
+from experiments.reproducibility.verify import compare
+from fedrec.config.keys import read_config
 from fedrec.errors import ConfigError
-from server.checkpoints import load_checkpoint
+from server.checkpoints.folder import load_checkpoint
 
 # Which call of what: 3 clients train in each of 4 rounds, 6 are judged in each evaluation, after
 # two references of two stages each.
 STAGES = {
-    "the census": (clients.turn, "open_holding", 2),
-    "a reference": (clients.turn, "evaluate_turn", 3),
-    "the judgement of round 0": (clients.turn, "evaluate_turn", 26),
-    "round 1": (clients.turn, "train_turn", 2),
-    "round 3": (clients.turn, "train_turn", 8),
-    "the first checkpoint": (server.recorder, "save_checkpoint", 1),
-    "a checkpoint": (server.recorder, "save_checkpoint", 2),
-    "the final evaluation": (server.outcome, "evaluate", 6),
-    "the tables": (server.results, "_write_tables", 1),
+    "the census": (clients.train_partition, "open_holding", 2),
+    "a reference": (clients.train_partition, "evaluate_turn", 3),
+    "the judgement of round 0": (clients.train_partition, "evaluate_turn", 26),
+    "round 1": (clients.train_partition, "train_turn", 2),
+    "round 3": (clients.train_partition, "train_turn", 8),
+    "the first checkpoint": (server.checkpoints.recorder, "save_checkpoint", 1),
+    "a checkpoint": (server.checkpoints.recorder, "save_checkpoint", 2),
+    "the final evaluation": (server.evaluation.final, "evaluate", 6),
+    "the tables": (server.evaluation.results, "_write_tables", 1),
 }
 
 
@@ -52,7 +52,7 @@ def test_a_stop_leaves_a_checkpoint_of_the_last_round_though_none_was_due(
     run_inline, not_easy, tmp_path, strike, ctrl_c, about
 ):
     config, folder = not_easy({"run.checkpoint-every": 100}), tmp_path / "run"
-    strike(clients.turn, "train_turn", 8, ctrl_c)  # of the third round
+    strike(clients.train_partition, "train_turn", 8, ctrl_c)  # of the third round
     with pytest.raises(KeyboardInterrupt):
         run_inline(config, folder)
     assert load_checkpoint(folder)[0].round == 2
@@ -65,7 +65,9 @@ def test_a_signal_while_a_checkpoint_is_written_waits_until_all_of_it_is_there(
     run_inline, not_easy, tmp_path, strike, ctrl_c, left_by
 ):
     config, folder = not_easy({"run.checkpoint-every": 1}), tmp_path / "run"
-    strike(server.recorder, "save_checkpoint", 3, ctrl_c)  # of round 2, after those of 0 and 1
+    strike(
+        server.checkpoints.recorder, "save_checkpoint", 3, ctrl_c
+    )  # of round 2, after those of 0 and 1
     with pytest.raises(KeyboardInterrupt):
         run_inline(config, folder)
     assert load_checkpoint(folder)[0].round == 2
@@ -76,7 +78,7 @@ def test_a_file_that_was_being_written_when_its_process_was_killed_leaves_nothin
     run_inline, not_easy, tmp_path, strike, ctrl_c
 ):
     config, folder = not_easy({"run.checkpoint-every": 1}), tmp_path / "run"
-    strike(server.recorder, "save_checkpoint", 3, ctrl_c)
+    strike(server.checkpoints.recorder, "save_checkpoint", 3, ctrl_c)
     with pytest.raises(KeyboardInterrupt):
         run_inline(config, folder)
     for name in (".model.safetensors.4711.tmp", ".run.json.4711.tmp"):  # as replace_file names them
@@ -130,12 +132,12 @@ def test_the_report_that_a_killed_process_did_not_draw_is_drawn_by_a_resume(
     run_inline, not_easy, tmp_path, monkeypatch, strike, ctrl_c, about
 ):
     config, folder = not_easy(), tmp_path / "run"
-    strike(server.serving, "write_report", 1, ctrl_c)
+    strike(server.run, "write_report", 1, ctrl_c)
     with pytest.raises(KeyboardInterrupt):
         run_inline(config, folder)
     assert about(folder)["status"] == "done"
     drawn = []
-    monkeypatch.setattr(server.resume, "write_report", drawn.append)
+    monkeypatch.setattr(server.checkpoints.resume, "write_report", drawn.append)
     run_inline(read_config({"run.resume": True}, config), folder)
     assert drawn == [folder]
     other = read_config({"run.resume": True, "seed": 8}, config)

@@ -3,9 +3,9 @@
 import pytest
 
 from experiments.chaos.running import Running, run_to_end
-from experiments.same_bytes import SMALL
-from fedrec.report.history import read_json, read_rounds
-from server.absences import is_simulated
+from experiments.reproducibility.same_bytes import SMALL
+from fedrec.runs.record import read_json, read_rounds
+from server.sampling.unavailable import is_simulated
 
 TIMEOUT = 8.0  # seconds; a turn takes a fraction of one
 SETTINGS = SMALL | {

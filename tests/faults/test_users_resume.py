@@ -5,16 +5,16 @@ import shutil
 import numpy as np
 import pytest
 
-import clients.answers
-import server.outcome
-import server.recorder
+import clients.handlers
+import server.checkpoints.recorder
+import server.evaluation.final
 import server.rounds
-from experiments.verify import compare, verify
-from fedrec.config_keys import read_config
-from fedrec.report.history import read_rounds
-from server.absences import DROPPED_OUT
-from server.checkpoints import load_checkpoint, save_checkpoint
-from tests.server.users_one_by_one import USERS
+from experiments.reproducibility.verify import compare, verify
+from fedrec.config.keys import read_config
+from fedrec.runs.record import read_rounds
+from server.checkpoints.folder import load_checkpoint, save_checkpoint
+from server.sampling.unavailable import DROPPED_OUT
+from tests.server.rounds.users_one_by_one import USERS
 
 ADAM = USERS | {
     "federation.cohort": 10,
@@ -39,13 +39,13 @@ TOUCHED = ADAM | {
 
 # Which call of what. A try of a round is one exchange: round 4 has the fourth and the fifth.
 STAGES = {
-    "a client's turn": (clients.answers, "train_users_turn", 3),
+    "a client's turn": (clients.handlers, "train_users_turn", 3),
     "round 2": (server.rounds, "exchange", 2),
     "the first try of round 4": (server.rounds, "exchange", 4),
     "the second try of round 4": (server.rounds, "exchange", 5),
     "the mean of round 4": (server.rounds, "_aggregate", 4),
-    "a checkpoint": (server.recorder, "save_checkpoint", 2),
-    "the final evaluation": (server.outcome, "evaluate", 6),
+    "a checkpoint": (server.checkpoints.recorder, "save_checkpoint", 2),
+    "the final evaluation": (server.evaluation.final, "evaluate", 6),
 }
 
 

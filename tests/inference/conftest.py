@@ -10,19 +10,19 @@ import fedrec
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory, small_prepared, small_config):
     """A FEDREC_HOME with the run "small" in it; nobody writes to it."""
-    import server.serving
+    import server.run
     from clients.app import app
-    from fedrec.config_keys import flatten
-    from server.inline import InlineGrid
+    from fedrec.config.keys import flatten
+    from server.engines.inline import InlineGrid
 
     home = tmp_path_factory.mktemp("finished") / "home"
     shutil.copytree(small_prepared, home)
     config = small_config()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FEDREC_HOME", str(home))
-        patch.setattr(server.serving, "write_report", lambda path: None)
+        patch.setattr(server.run, "write_report", lambda path: None)
         grid = InlineGrid(app, config.partition.count, flatten(config))
-        server.serving.serve(grid, config, engine="inline", command="test")
+        server.run.serve(grid, config, engine="inline", command="test")
     return home
 
 

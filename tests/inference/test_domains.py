@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from fedrec.config import Config
+from fedrec.config.config import Config
 from fedrec.data.sequences import Sequences
 from fedrec.data.store import Dataset
 from fedrec.errors import ConfigError, DataError

@@ -11,12 +11,12 @@ import torch
 from typer.testing import CliRunner
 
 import fedrec
-from experiments.cli import app
+from experiments.cli.main import app
 from fedrec.errors import ConfigError, DataError
+from fedrec.factory.data import cold_of
 from fedrec.inference.search import ItemSearch
 from fedrec.models.recommender import catalogue_of
-from fedrec.report.history import read_json, write_json
-from fedrec.workbench.data import cold_of
+from fedrec.runs.record import read_json, write_json
 
 KNOWN = ("semantic", "content")
 

@@ -8,13 +8,13 @@ from fedrec.data.scenarios import Seen
 from fedrec.data.sequences import Sequences
 from fedrec.errors import ConfigError, DataError
 from fedrec.evaluation.model_scorer import model_scorer
+from fedrec.factory.data import followed
 from fedrec.models.bpr_mf import BPRMF, initial_user_rows
 from fedrec.models.losses import pairwise_loss, pairwise_losses
 from fedrec.models.parameters import groups_of
 from fedrec.models.recommender import catalogue_of, score_next
 from fedrec.training.local import Plan, fit, make_optimizer
 from fedrec.training.objective import make_objective
-from fedrec.workbench.data import followed
 
 
 @pytest.fixture

@@ -3,11 +3,11 @@ import math
 import numpy as np
 import torch
 
-from fedrec.models.gate import ContextGate, item_facts
 from fedrec.models.hybrid import Hybrid
+from fedrec.models.layers.gate import ContextGate, item_facts
+from fedrec.models.layers.transformer import CausalTransformer
+from fedrec.models.layers.views import IdentityView
 from fedrec.models.recommender import ItemTable, catalogue_of, score_next
-from fedrec.models.transformer import CausalTransformer
-from fedrec.models.views import IdentityView
 
 NUM_ITEMS = 40
 ALL = torch.arange(NUM_ITEMS + 1)

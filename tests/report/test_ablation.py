@@ -8,10 +8,10 @@ from rich.console import Console
 
 from fedrec.errors import DataError
 from fedrec.evaluation.significance import sign_flip_p
-from fedrec.report.ablation import CELLS_FILE, found, write_ablation
-from fedrec.report.ablation_columns import fitting, short, what_is_rare
-from fedrec.report.ablation_tables import markdown, terminal
-from fedrec.report.history import append_round, read_json, write_csv, write_json
+from fedrec.report.ablation.columns import fitting, short, what_is_rare
+from fedrec.report.ablation.summary import CELLS_FILE, found, write_ablation
+from fedrec.report.ablation.tables import markdown, terminal
+from fedrec.runs.record import append_round, read_json, write_csv, write_json
 
 FIRST, SECOND = 1.0, 1 / np.log2(3)  # NDCG of the first two ranks
 
@@ -291,7 +291,7 @@ def test_everything_is_written(four_cells, tmp_path):
 
 
 def test_columns_are_left_out_until_the_rest_fits():
-    from fedrec.report.ablation_columns import Column
+    from fedrec.report.ablation.columns import Column
 
     shown = [Column("a", str, 5), Column("b", str, 9, 2), Column("c", str, 3, 1)]
     assert [c.header for c in fitting(shown, 7 + 11 + 5)] == ["a", "b", "c"]

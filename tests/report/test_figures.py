@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from fedrec.report import breakdowns, curves, figures, style
-from fedrec.report.history import read_run
+from fedrec.report.figures import curves, draw, final, style
+from fedrec.runs.record import read_run
 
 NAMES = [
     "convergence-rounds", "convergence-megabytes", "clients", "clients-rounds", "slices",
@@ -55,14 +55,14 @@ def test_a_whole_run_has_every_figure_and_none_is_blank(report):
     ],
 )  # fmt: skip
 def test_few_rounds_and_missing_parts_draw_what_there_is(make_run, changes, expected):
-    drawings = figures.draw(read_run(make_run(**changes)))
+    drawings = draw.draw(read_run(make_run(**changes)))
     assert [d.name for d in drawings] == expected
     for drawing in drawings:
         assert drawing.svg  # renders without a warning
 
 
 def test_svg_bytes_are_the_same_each_time_and_hold_no_date(report):
-    for drawing in figures.draw(read_run(report)):
+    for drawing in draw.draw(read_run(report)):
         first = (report / "figures" / f"{drawing.name}.svg").read_bytes()
         assert drawing.svg == first
         assert b"dc:date" not in first
@@ -71,9 +71,9 @@ def test_svg_bytes_are_the_same_each_time_and_hold_no_date(report):
 
 def test_the_users_own_settings_change_nothing(make_run):
     run = read_run(make_run(rounds=1, finished=False, about={"status": "running"}))
-    expected = figures.draw(run)[0].svg
+    expected = draw.draw(run)[0].svg
     with matplotlib.rc_context({"axes.grid": False, "font.size": 20, "lines.linewidth": 9}):
-        assert figures.draw(run)[0].svg == expected
+        assert draw.draw(run)[0].svg == expected
 
 
 def test_references_are_labelled_and_the_best_round_is_marked(make_run):
@@ -86,7 +86,7 @@ def test_references_are_labelled_and_the_best_round_is_marked(make_run):
 
 def test_a_sampled_protocol_is_part_of_every_title(make_run):
     run = read_run(make_run(rounds=2, users=60, metrics={"protocol": "uniform-99"}))
-    for drawing in figures.draw(run):
+    for drawing in draw.draw(run):
         if drawing.name != "gates":
             assert "(99 sampled)" in texts(drawing)
 
@@ -97,7 +97,7 @@ def test_fault_66_dollars_and_tex_in_labels_are_shown_as_typed(make_run):
     slices = {name: [{"slice": name, "users": 3, "metrics": {"HR@10": 0.5, "NDCG@10": 0.25}}]}
     references = {name: {"validation": {"HR@10": 0.1, "NDCG@10": 0.05}}}
     metrics = {"slices": slices, "references": references, "gates": {"views": [name], name: rows}}
-    drawings = figures.draw(read_run(make_run(rounds=2, users=60, metrics=metrics)))
+    drawings = draw.draw(read_run(make_run(rounds=2, users=60, metrics=metrics)))
     by_name = {d.name: d for d in drawings}
     for which in ("convergence-rounds", "slices", "gates"):
         drawing = by_name[which]
@@ -115,8 +115,8 @@ def test_worst_decile_and_percentiles_by_hand():
 
 def test_wilson_interval_by_hand():
     # 5 of 10 with z^2 = 3.8415: centre 0.5, half 1.96/1.38415 * sqrt(.025 + .0096) = 0.2634
-    assert breakdowns.wilson(5, 10) == pytest.approx((0.2366, 0.7634), abs=1e-4)
-    assert breakdowns.wilson(0, 10) == pytest.approx((0.0, 0.2775), abs=1e-4)
+    assert final.wilson(5, 10) == pytest.approx((0.2366, 0.7634), abs=1e-4)
+    assert final.wilson(0, 10) == pytest.approx((0.0, 0.2775), abs=1e-4)
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=8).map(sorted))

@@ -12,10 +12,10 @@ from html.parser import HTMLParser
 import pytest
 
 from fedrec.errors import DataError
-from fedrec.report import curves, style
-from fedrec.report.history import read_run
+from fedrec.report.figures import curves, style
 from fedrec.report.page import write_report
-from tests.report.conftest import CONFIG
+from fedrec.runs.record import read_run
+from tests.run_folders import CONFIG
 
 
 class Elements(HTMLParser):
@@ -189,7 +189,7 @@ def test_the_folder_alone_gives_the_same_bytes_without_torch_or_an_engine(report
 import sys
 from pathlib import Path
 from fedrec.report.page import write_report
-from tests.report.conftest import CONFIG
+from tests.run_folders import CONFIG
 print(write_report(Path(sys.argv[1])))
 heavy = {"torch", "sentence_transformers", "flwr", "ray", "transformers", "matplotlib.pyplot"}
 sys.exit(str(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)

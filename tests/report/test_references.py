@@ -5,12 +5,12 @@ from itertools import pairwise
 import pytest
 
 from fedrec.errors import ConfigError
-from fedrec.report import curves, style
-from fedrec.report.history import read_run
+from fedrec.report.figures import curves, style
 from fedrec.report.page import render_page, write_report
 from fedrec.report.references import gap_closed, reference_name, with_references
-from tests.report.conftest import metric_cells
+from fedrec.runs.record import read_run
 from tests.report.test_figures import texts
+from tests.run_folders import metric_cells
 
 
 def other(make_run, kind, level, **about):

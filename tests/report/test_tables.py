@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from fedrec.report.history import read_run
 from fedrec.report.tables import ROUND_HEADERS, final_table, plain, round_headers, round_row
+from fedrec.runs.record import read_run
 
 RECORD = {
     "round": 3,

@@ -20,27 +20,27 @@ from flwr.app import (
 )
 
 import clients.model
-import server.evaluation
+import server.evaluation.evaluate
 import server.rounds
 import server.state
 from clients.app import app
 from fedrec import protocol
-from fedrec.config import Config
-from fedrec.config_keys import flatten
+from fedrec.config.choices import names_in
+from fedrec.config.config import Config
+from fedrec.config.keys import flatten
 from fedrec.data.sequences import Sequences
 from fedrec.data.splits import training_counts
+from fedrec.factory.data import open_data, prepare_data
+from fedrec.factory.model import make_model, open_table
 from fedrec.models.parameters import arrays_of, groups_of
 from fedrec.models.recommender import Recommender
-from fedrec.sections.names import names_in
-from fedrec.workbench.data import open_data, prepare_data
-from fedrec.workbench.model import make_model, open_table
-from server.absences import Absences
-from server.census import take_census
-from server.inline import InlineGrid
-from server.nodes import FIRST_NODE
-from server.serving import population_of
+from server.aggregation.strategies import make_strategy
+from server.engines.inline import InlineGrid
+from server.engines.nodes import FIRST_NODE
+from server.messages.registration import take_census
+from server.run import population_of
+from server.sampling.unavailable import Absences
 from server.state import Federation, State, array_record
-from server.strategies import make_strategy
 from server.traffic import traffic_of
 
 TOKEN = "0123456789abcdef"
@@ -125,7 +125,7 @@ def precision(
         def doubled(*args: Any) -> Recommender:
             return make_model(*args).double()
 
-        for module in (server.state, server.rounds, server.evaluation):
+        for module in (server.state, server.rounds, server.evaluation.evaluate):
             monkeypatch.setattr(module, "as_sent", copied)
         monkeypatch.setattr(clients.model, "make_model", doubled)
     yield Precision(request.param, {"float32": 1e-6, "float64": 1e-12}[request.param])

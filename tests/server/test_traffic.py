@@ -5,15 +5,15 @@ import pytest
 from flwr.app import Error, Message, MessageType
 
 from fedrec import protocol
-from fedrec.data.negatives import shared_negatives
+from fedrec.factory.data import open_data, prepare_data
 from fedrec.models.parameters import groups_of
-from fedrec.training.cohort_loss import CohortLoss
-from fedrec.training.cohort_plan import CohortPlan
-from fedrec.workbench.data import open_data, prepare_data
-from server.evaluation import judge_round
-from server.reading import Trained
+from fedrec.training.cohort.loss import CohortLoss
+from fedrec.training.cohort.plan import CohortPlan
+from fedrec.training.negatives import shared_negatives
+from server.evaluation.evaluate import judge_round
+from server.replies.train import Trained
 from server.rounds import train_round
-from server.selection import Population
+from server.sampling.population import Population
 from server.state import empty_line
 from server.traffic import UserTraffic, count_users, most_rows, traffic_of
 

@@ -7,7 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedrec.training.bounds import LARGEST_NORM, largest_norm, norm_of
-from tests.training.one_by_one import by_the_loop, cohort, histories, loss_named, plan, shaken
+from tests.training.cohort.one_by_one import (
+    by_the_loop,
+    cohort,
+    histories,
+    loss_named,
+    plan,
+    shaken,
+)
 
 LENGTHS = (2, 3, 5, 9, 10, 11, 12, 21, 31, 47)
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from fedrec.data.negatives import open_items
 from fedrec.training.batches import collate
-from fedrec.training.cohort_loss import CohortLoss
+from fedrec.training.cohort.loss import CohortLoss
+from fedrec.training.negatives import open_items
 from fedrec.training.objective import Draws, make_objective
-from tests.training.one_by_one import LOSSES, NUM_ITEMS, cohort, histories, plan, shaken
+from tests.training.cohort.one_by_one import LOSSES, NUM_ITEMS, cohort, histories, plan, shaken
 
 COLD = (32, 36, 39)  # nobody's history holds an item above 31
 SEED, ROUND = 7, 4  # of ``cohort``

@@ -3,9 +3,9 @@ import pytest
 import torch
 
 import fedrec.training.objective as objective_module
-from fedrec.data.negatives import shared_negatives
 from fedrec.models.losses import softmax_loss
 from fedrec.training.batches import collate
+from fedrec.training.negatives import shared_negatives
 from fedrec.training.objective import Draws, make_objective
 
 NUM_ITEMS = 40

@@ -11,7 +11,7 @@ from fedrec.training.dropout import keep_factors
 from fedrec.training.local import Plan, fit
 from fedrec.training.objective import make_objective
 from tests.conftest import NUM_ITEMS
-from tests.training.one_by_one import cohort, histories, loss_named, plan, shaken
+from tests.training.cohort.one_by_one import cohort, histories, loss_named, plan, shaken
 
 
 def test_windows_of_a_batch_by_hand():

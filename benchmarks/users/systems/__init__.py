@@ -1,0 +1,1 @@
+"""Other systems that train the same users: Flower, pfl."""

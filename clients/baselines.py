@@ -1,0 +1,64 @@
+"""Scorers that train nothing by gradients: what a model is compared with."""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fedrec.config.config import Config
+from fedrec.errors import ConfigError
+from fedrec.evaluation.leave_one_out import Scorer, popularity_scorer
+from fedrec.factory.data import open_data, prepare_data
+from fedrec.factory.model import open_table
+from fedrec.report.references import PLAIN
+
+if TYPE_CHECKING:
+    from clients.train_partition import Holding
+
+SCORERS = (*PLAIN, "best-possible")
+
+
+def plain_scorer(name: str, config: Config, holding: "Holding", frequency: np.ndarray) -> Scorer:
+    """A scorer by its name; the neighbours are those among this partition's users alone.
+
+    Args:
+        name: one of ``SCORERS``; "best-possible" goes with embedded data only.
+        config: of the run.
+        holding: the partition's data.
+        frequency: (V + 1,) training events per item over all clients.
+
+    Raises:
+        ConfigError: there is no such scorer.
+    """
+    if name == "popularity":
+        return popularity_scorer(frequency)
+    if name in ("item-knn", "recent-item-knn"):
+        return _neighbours(holding, is_recent=name == "recent-item-knn")
+    if name == "nearest-text":
+        from fedrec.baselines.nearest_text import nearest_text_scorer
+
+        table = open_table(config, holding.dataset.catalog)
+        if table is None:
+            raise ConfigError("nearest-text needs model.views = 'semantic'")
+        return nearest_text_scorer(table.vectors)
+    if name == "best-possible":
+        return _best_possible(prepare_data(config))
+    raise ConfigError(f"scorer must be model or one of {', '.join(SCORERS)}, got {name!r}")
+
+
+@lru_cache(maxsize=1)
+def _neighbours(holding: "Holding", *, is_recent: bool) -> Scorer:
+    # scipy is imported where it is used: most clients never need it.
+    from fedrec.baselines.item_knn import RECENT, item_neighbours, neighbours_scorer
+
+    own = holding.training.subset(holding.users)
+    similarity = item_neighbours(own, holding.dataset.catalog.num_items)
+    return neighbours_scorer(similarity, RECENT if is_recent else None)
+
+
+@lru_cache(maxsize=1)
+def _best_possible(folder: Path) -> Scorer:
+    from fedrec.data.synthetic.generator import best_possible_scorer
+
+    return best_possible_scorer(open_data(folder)[0])

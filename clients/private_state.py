@@ -1,0 +1,157 @@
+"""What stays on the device between rounds: private parameters and the optimiser's state.
+
+One file per trained round. A message names the round whose reply the server used last and the
+digest of the file that belongs to it, and the client goes on from that very file: a reply that was
+lost, a turn that is asked for again or a run that is resumed changes nothing. Files that the server
+may come back to are kept. (Flower's ``context.state`` dies with the simulation.)
+"""
+
+import contextlib
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import load, save
+
+from fedrec.errors import MessageError, ResourceError
+from fedrec.files.home import home
+from fedrec.models.parameters import NamedArrays
+
+TOKEN = re.compile(r"[0-9a-f]{8,64}")
+FILE = re.compile(r"round-(\d{5,})\.safetensors")
+DRAFT = re.compile(r"\.round-(\d{5,})\..*")  # of a write that is under way, or was killed
+
+
+class Memory:
+    """Private files of one partition in one run.
+
+    Args:
+        token: names the run; hexadecimal.
+        partition: number of the client.
+
+    Raises:
+        MessageError: a token that is no such name.
+    """
+
+    def __init__(self, token: str, partition: int) -> None:
+        if not TOKEN.fullmatch(token):
+            raise MessageError(f"run token must be 8 to 64 hexadecimal digits, got {token!r}")
+        self.folder = home() / "clients" / token / f"partition-{partition:05d}"
+
+    def read(self, round: int, sha256: str) -> NamedArrays:
+        """Arrays kept after ``round``; none before the first accepted one.
+
+        Args:
+            round: whose reply the server used last, 0 for none.
+            sha256: of the file, as ``write`` returned it then.
+
+        Raises:
+            ResourceError: the file is gone or another one, so the client cannot go on as it was.
+        """
+        if round == 0:
+            return {}
+        path = self._path(round)
+        with _reported(f"private file {path} cannot be read"):
+            if not path.exists():
+                raise ResourceError(
+                    f"the private file of round {round} is missing in {self.folder}; the client's "
+                    "folder was emptied since"
+                )
+            content = path.read_bytes()
+        found = _digest(content)
+        if found != sha256:
+            raise ResourceError(
+                f"private file {path} is not the one the server accepted (sha256 {found[:16]}, "
+                f"expected {sha256[:16]}); the run cannot go on from here"
+            )
+        return dict(load(content))
+
+    def write(self, round: int, arrays: NamedArrays, keep: Iterable[int] = ()) -> str:
+        """Keep ``arrays`` as the state after ``round``; return the sha256 of their file.
+
+        Equal arrays make equal bytes. Nothing is flushed to the disk: a file that is torn when the
+        machine fails is found by its digest.
+
+        Args:
+            round: that was just trained.
+            arrays: what stays on the device.
+            keep: earlier rounds whose files the server may come back to; others are removed.
+
+        Raises:
+            ResourceError: the disk is full or refuses; earlier files are as they were.
+        """
+        content = save({name: np.asarray(array, order="C") for name, array in arrays.items()})
+        path = self._path(round)
+        with _reported(f"private file {path} cannot be written"):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            # A name of its own: a turn that came too late may still write the same round.
+            descriptor, draft = tempfile.mkstemp(dir=self.folder, prefix=f".round-{round:05d}.")
+            try:
+                with open(descriptor, "wb") as file:
+                    file.write(content)
+                os.replace(draft, path)
+            except BaseException:
+                Path(draft).unlink(missing_ok=True)
+                raise
+        with _reported(f"old private files in {self.folder} cannot be removed"):
+            self._tidy(round, set(keep))
+        return _digest(content)
+
+    def forget(self) -> None:
+        """Remove the files of this partition; the last one removes the run's folder too."""
+        with (
+            _reported(f"private files in {self.folder} cannot be removed"),
+            contextlib.suppress(FileNotFoundError),
+        ):
+            shutil.rmtree(self.folder)
+        with contextlib.suppress(OSError):  # other partitions of the run are still there
+            self.folder.parent.rmdir()
+
+    def _tidy(self, round: int, keep: set[int]) -> None:
+        """Remove files and drafts of rounds before ``round`` that nobody needs.
+
+        Later ones stay: a turn that ends after its round is over, in another process, must not
+        take away what a newer turn has written or is writing.
+        """
+        for path in list(self.folder.iterdir()):
+            file, draft = FILE.fullmatch(path.name), DRAFT.fullmatch(path.name)
+            if (file and int(file[1]) < round and int(file[1]) not in keep) or (
+                draft and int(draft[1]) < round
+            ):
+                path.unlink(missing_ok=True)
+
+    def _path(self, round: int) -> Path:
+        return self.folder / f"round-{round:05d}.safetensors"
+
+
+@contextlib.contextmanager
+def _reported(what: str) -> Iterator[None]:
+    """Turn what the file system refuses into one line."""
+    try:
+        yield
+    except OSError as error:
+        raise ResourceError(f"{what}: {error.strerror or error}") from error
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def split_state(arrays: NamedArrays) -> tuple[NamedArrays, NamedArrays]:
+    """Private parameters and optimiser state of what ``joined_state`` put together."""
+    parts: dict[str, NamedArrays] = {"parameter": {}, "optimizer": {}}
+    for key, array in arrays.items():
+        kind, _, name = key.partition("/")
+        parts[kind][name] = array
+    return parts["parameter"], parts["optimizer"]
+
+
+def joined_state(parameters: NamedArrays, optimizer: NamedArrays) -> NamedArrays:
+    """One set of arrays to keep from private parameters and optimiser state."""
+    kept = {f"parameter/{name}": array for name, array in parameters.items()}
+    return kept | {f"optimizer/{name}": array for name, array in optimizer.items()}

@@ -1,0 +1,1 @@
+"""Ablation studies: the grid, its tasks on Ray, their progress."""

@@ -1,0 +1,275 @@
+"""`fedrec ablate`: the runs of a grid, as many at a time as there are workers.
+
+What is asked for is kept in cells.json of the folder, together with what failed; all else is in the
+folders of the runs. So a second call goes on where the first one ended, and a table can be made
+from the folder alone.
+"""
+
+import contextlib
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from experiments.ablation.grid import (
+    CENTRAL,
+    FEDERATED,
+    PRESET,
+    Cell,
+    Group,
+    cell_config,
+    chosen_groups,
+    placed_grid,
+    read_grid,
+    run_config,
+)
+from experiments.ablation.grid_checks import check_base, check_run, checked
+from experiments.ablation.tasks import CellWorker, Task, is_done, make
+from experiments.cli.settings import parse_sets, resolve
+from experiments.engines.ray import is_up, ray_of_our_own
+from experiments.references.references import usable_cores
+from fedrec.config.config import Config
+from fedrec.config.keys import config_hash, flatten
+from fedrec.errors import ConfigError
+from fedrec.factory.data import open_data, prepare_data
+from fedrec.files.home import home
+from fedrec.report.ablation.summary import CELLS_FILE, read_cells
+from fedrec.runs.record import write_json
+from server.engines.ray_pool import Job, RayPool
+from server.lifecycle.signals import raise_lost, uninterrupted
+from server.lifecycle.stop_file import ask_to_stop, forget_wish
+
+ATTEMPTS = 3  # workers that may die of one run; it goes on from its checkpoint each time
+LOOK_EVERY = 0.2  # seconds
+STOP_SECONDS = 15.0  # that runs have to write a checkpoint before their workers are killed
+
+Failures = dict[str, str]  # name of a run's folder -> why it failed
+Ended = Callable[[Task, str], None]  # a run, and why it failed; nothing if it did not
+Show = Callable[[Sequence[Task], int], contextlib.AbstractContextManager[Ended]]
+
+
+def ablation_folder(source: str | None, out: str | None, *, central: bool) -> Path:
+    """Where an ablation lies: always the same place for a preset, so that it can go on."""
+    if out:
+        return Path(out).resolve()
+    name = Path(source or "defaults").stem + ("-central" if central else "")
+    return home() / "runs" / f"ablate-{name}"
+
+
+def ablate(
+    source: str | None,
+    sets: Sequence[str],
+    *,
+    out: Path,
+    command: str,
+    central: bool = False,
+    only: Sequence[str] = (),
+    seeds: int = 1,
+    workers: int | None = None,
+    show: Show,
+) -> Failures:
+    """Make every run of the grid that is not there yet.
+
+    Args:
+        source: preset or TOML file; the defaults when none is given.
+        sets: further ``key=value`` settings; a cell's own changes win over them.
+        out: folder of the ablation, absolute.
+        command: what repeats this call, for the record.
+        central: train in one place, instead of federated.
+        only: names of groups; all of them when none is given.
+        seeds: how many, from 0; a group may ask for more.
+        workers: runs at a time; one per usable core when None. One needs no Ray.
+        show: what goes on: called with the runs to be made and how many are complete already; what
+            it yields is called with each run that ends.
+
+    Returns:
+        The runs of this call that failed, each with its reason; cells that cannot be with the
+        preset are in cells.json.
+
+    Raises:
+        ConfigError: a mistake in the settings, or a folder that holds something else.
+        DataError: the data cannot be read.
+        ResourceError: the data cannot be fetched, or Ray does not start.
+    """
+    if seeds < 1:
+        raise ConfigError(f"--seeds must be 1 or more, got {seeds}")
+    if workers is not None and workers < 1:
+        raise ConfigError(f"--workers must be 1 or more, got {workers}")
+    if "seed" in parse_sets(sets):
+        raise ConfigError("--set seed=... contradicts --seeds, which runs seeds 0, 1, ...")
+    base = resolve(source, sets, {"run.resume": True, "run.name": ""}, central=central)
+    check_base(base)
+    kind = CENTRAL if central else FEDERATED
+    chosen_groups(read_grid(kind), only)
+    asked = {
+        "preset": source or "",
+        "sets": list(sets),
+        "kind": kind,
+        "config_hash": config_hash(base),
+    }
+    cells = _asked_before(out, asked) | asked
+    check_run(base, Cell(PRESET, kind, {}))
+    groups = placed_grid(base, kind, open_data(prepare_data(base))[0].catalog)
+    chosen = checked(base, chosen_groups(groups, only))
+    cells["commands"] = list(dict.fromkeys([*cells.get("commands", []), command]))
+    before = cells.get("groups", {})
+    listed = {group.name: _listed(group, seeds, before.get(group.name)) for group in chosen}
+    together = before | listed
+    cells["groups"] = {g.name: together[g.name] for g in groups if g.name in together}
+    tasks, failures = _tasks(base, chosen, seeds, out), Failures()
+    waiting = [task for task in tasks if not is_done(task)]
+    kept = cells.get("failed", {})
+    ours = {task.folder.name for task in tasks}
+    out.mkdir(parents=True, exist_ok=True)
+
+    def keep() -> None:
+        others = {name: why for name, why in kept.items() if name not in ours}
+        write_json(out / CELLS_FILE, cells | {"failed": others | failures})
+
+    keep()
+    with _saying_how_to_go_on(), show(waiting, len(tasks) - len(waiting)) as shown:
+
+        def on_end(task: Task, reason: str) -> None:
+            if reason:
+                failures[task.folder.name] = reason
+                keep()
+            shown(task, reason)
+
+        _make_all(waiting, min(workers or usable_cores(), len(waiting)), base, on_end)
+    return failures
+
+
+@contextlib.contextmanager
+def _saying_how_to_go_on() -> Iterator[None]:
+    """Add to an interruption that nothing is lost, whatever single runs have said of themselves."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        error.__notes__ = ["the same command goes on with the runs that are left"]
+        raise
+
+
+def _asked_before(out: Path, asked: dict[str, Any]) -> dict[str, Any]:
+    """What earlier calls have asked for in this folder.
+
+    Raises:
+        ConfigError: it was another preset, or other settings, or no ablation.
+    """
+    if not (out / CELLS_FILE).exists():
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise ConfigError(
+                f"{out} is not empty and holds no ablation (it has no {CELLS_FILE}); choose "
+                "another --out"
+            )
+        return {}
+    before = read_cells(out)
+    for key in ("kind", "config_hash"):
+        if before.get(key) != asked[key]:
+            sets = " ".join(f"--set {one}" for one in before.get("sets", []))
+            was = f"{before.get('preset') or 'the defaults'} {sets}".strip()
+            raise ConfigError(
+                f"{out} holds the {before.get('kind')} ablation of {was}; choose another --out"
+            )
+    return before
+
+
+def _listed(group: Group, seeds: int, before: dict[str, Any] | None) -> dict[str, Any]:
+    """A group as cells.json keeps it."""
+    return {
+        "about": group.about,
+        "seeds": max(seeds, group.seeds, (before or {}).get("seeds", 0)),
+        "cells": [
+            {
+                "name": cell.name,
+                "kind": cell.kind,
+                "changes": cell.changes,
+                "against": cell.against,
+                "folder": cell.folder,
+                "refused": cell.refused,
+            }
+            for cell in group.cells
+        ],
+    }
+
+
+def _tasks(base: Config, groups: Sequence[Group], seeds: int, out: Path) -> list[Task]:
+    """Every run once, of the cells that can be, the seeds of a cell apart; seed by seed."""
+    cells = {cell.folder: cell for group in groups for cell in group.cells if not cell.refused}
+    wanted = dict.fromkeys(cells, seeds)
+    for group in groups:
+        for cell in group.cells:
+            if cell.folder in wanted:
+                wanted[cell.folder] = max(wanted[cell.folder], group.seeds)
+    return [
+        _task(base, cell, seed, out / f"{folder}-seed{seed}")
+        for seed in range(max(wanted.values(), default=0))
+        for folder, cell in cells.items()
+        if seed < wanted[folder]
+    ]
+
+
+def _task(base: Config, cell: Cell, seed: int, folder: Path) -> Task:
+    kept = run_config(base, cell, seed, folder)
+    return Task(
+        folder,
+        cell.kind,
+        dict(flatten(cell_config(base, cell, seed, folder))),
+        config_hash(kept),
+        kept.federation.rounds,
+    )
+
+
+def _make_all(tasks: Sequence[Task], workers: int, config: Config, on_end: Ended) -> None:
+    """Make runs in this process, or as turns of Ray actors with a CPU each."""
+    if workers <= 1:
+        for task in tasks:
+            on_end(task, make(task))
+        return
+    with ray_of_our_own(config, workers) as ray, _pool(ray, workers) as pool:
+        jobs = {Job(task, ATTEMPTS): task for task in tasks}
+        pool.submit(list(jobs))
+        try:
+            while jobs:
+                for job in pool.settle():
+                    on_end(jobs.pop(job), job.error or job.value)
+                raise_lost()
+                time.sleep(LOOK_EVERY)
+        except KeyboardInterrupt:
+            with uninterrupted():
+                _stop(pool, list(jobs.values()), lambda: is_up(ray))
+            raise
+
+
+@contextlib.contextmanager
+def _pool(ray: Any, workers: int) -> Iterator[RayPool]:
+    actor = ray.remote(num_cpus=1, max_restarts=0, max_task_retries=0)(CellWorker)
+    pool = RayPool(actor.remote, workers)
+    try:
+        yield pool
+    finally:
+        with uninterrupted(), contextlib.suppress(Exception):  # Ray may be gone before us
+            if is_up(ray):
+                pool.close()
+
+
+def _stop(pool: RayPool, tasks: Sequence[Task], lives: Callable[[], bool]) -> None:
+    """Let the runs that go on write down where they are, as far as they do it in time.
+
+    A signal to the whole process group, such as `timeout` sends, ends Ray as well: then its workers
+    have had the signal themselves.
+    """
+    pool.forget_waiting()
+    begun = [task.folder for task in tasks if (task.folder / "run.json").exists()]
+    for folder in begun:
+        ask_to_stop(folder, 128 + signal.SIGINT)
+    deadline = time.monotonic() + STOP_SECONDS
+    while time.monotonic() < deadline:
+        time.sleep(LOOK_EVERY)
+        if not lives():
+            break
+        pool.settle()
+        if not pool.num_busy():
+            break
+    for folder in begun:
+        forget_wish(folder)

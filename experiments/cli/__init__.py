@@ -1,0 +1,1 @@
+"""The ``fedrec`` command: one file for each group of commands."""

@@ -1,0 +1,67 @@
+"""Commands that show what there is: keys, presets, data get, data describe."""
+
+from typing import Annotated
+
+import typer
+
+from experiments.cli.options import Sets, Source
+from experiments.cli.terminal import (
+    ending,
+    terminal,
+)
+
+app = typer.Typer()
+data = typer.Typer(help="Get a dataset, or look at one.", no_args_is_help=True)
+
+
+@app.command()
+def keys() -> None:
+    """List every key of a run's config with its default, as TOML."""
+    from fedrec.config.config import Config
+    from fedrec.config.keys import to_toml
+
+    typer.echo(to_toml(Config(), with_run=True), nl=False)
+
+
+@app.command()
+def presets() -> None:
+    """List the presets."""
+    from experiments.presets import about_preset, preset_names
+
+    for name in preset_names():
+        typer.echo(f"{name:<15} {about_preset(name)}")
+
+
+@data.command()
+def get(name: Annotated[str, typer.Argument(help="ml-1m, ml-100k or ml-latest-small")]) -> None:
+    """Download a dataset from its official address and check its sha256."""
+    with ending():
+        from rich.console import Console
+        from rich.progress import Progress
+
+        from fedrec.data.download import get as get_dataset
+        from fedrec.files.home import home
+
+        console = Console(stderr=True)
+        with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+            task = bar.add_task(name, total=None)
+            got = get_dataset(
+                name,
+                home(),
+                progress=lambda so_far, total: bar.update(task, completed=so_far, total=total),
+            )
+        typer.echo(f"{got.path}: {got.bytes:,} bytes, sha256 {got.sha256}")
+        typer.echo(f"from {got.address}" + (" (was already there)" if got.was_there else ""))
+        typer.echo(f"licence: {got.licence}")
+
+
+@data.command()
+def describe(source: Source = None, sets: Sets = None) -> None:
+    """Print sizes, the partition and how far apart the tastes of its clients are."""
+    with ending():
+        from experiments.cli.describe import describe as described
+        from experiments.cli.settings import resolve
+
+        console = terminal()
+        for part in described(resolve(source, sets or ())):
+            console.print(part)

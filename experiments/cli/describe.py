@@ -1,0 +1,89 @@
+"""What a dataset and its partition look like, for ``fedrec data describe``."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from rich.table import Table
+from rich.text import Text
+
+from fedrec.config.config import Config
+from fedrec.data.domains import Domains
+from fedrec.data.partition import genre_profiles, taste_divergence
+from fedrec.data.sequences import Sequences
+from fedrec.data.splits import targets
+from fedrec.data.store import Dataset
+from fedrec.factory.data import open_data, partition_of, prepare_data, seen_of
+from fedrec.runs.plain_text import plain
+from fedrec.training.batches import MIN_TRAINING_EVENTS
+
+
+def _domains(domains: Domains, sequences: Sequences) -> Table:
+    """Users, items and events of each domain."""
+    table = Table(title=Text("catalogues of their own"))
+    for header in ("domain", "users", "items", "events"):
+        table.add_column(header, justify="left" if header == "domain" else "right")
+    events = np.bincount(domains.of_user, weights=sequences.lengths())
+    for number, name in enumerate(domains.names):
+        users, items = int(np.sum(domains.of_user == number)), len(domains.catalogues[number])
+        table.add_row(plain(name), f"{users:,}", f"{items:,}", f"{events[number]:,.0f}")
+    return table
+
+
+def describe(config: Config) -> Iterator[Table | Text | str]:
+    """Sizes, notes of the loader, and the users, events and tastes of each partition.
+
+    Raises:
+        FedrecError: the data cannot be read or not partitioned so.
+    """
+    folder = prepare_data(config)
+    (dataset, whole), seen = open_data(folder), seen_of(config, folder)
+    sequences = dataset.sequences
+    lengths = sequences.lengths()
+    yield (
+        f"{plain(dataset.name)}: {sequences.num_users:,} users, "
+        f"{dataset.catalog.num_items:,} items, {sequences.num_events:,} events; "
+        f"{lengths.min()} to {lengths.max():,} a user, median {np.median(lengths):.0f}"
+    )
+    if dataset.domains is not None:
+        yield _domains(dataset.domains, sequences)
+    for what, count in dataset.manifest.get("skipped", {}).items():
+        if count:
+            yield f"left out or repaired: {count:,} {what}"
+    facts = dataset.manifest.get("facts", {})
+    for note in [*facts.get("notes", []), *dataset.manifest.get("notes", [])]:
+        yield Text.assemble(("warning:", "yellow"), " ", plain(note))
+    if seen.before_test is not None:
+        yield _about_scenario(dataset, whole, seen.training, seen.before_test)
+    assignment = partition_of(config, folder)
+    table = Table(
+        title=Text(f"{config.partition.count} partitions by {plain(config.partition.by)}")
+    )
+    for header in ("partition", "users", "training events", "events a user"):
+        table.add_column(header, justify="right")
+    trained = seen.training.lengths()
+    for number in range(config.partition.count):
+        mine = trained[assignment == number]
+        table.add_row(str(number), f"{len(mine):,}", f"{mine.sum():,}", f"{mine.mean():.1f}")
+    yield table
+    if dataset.catalog.genre_names():
+        profiles = genre_profiles(whole, dataset.catalog.genre_matrix())
+        yield (
+            f"divergence of tastes: {taste_divergence(assignment, profiles):.5f} bits "
+            "(mean Jensen-Shannon divergence of a partition's genres to all)"
+        )
+
+
+def _about_scenario(
+    dataset: Dataset, whole: Sequences, training: Sequences, before_test: Sequences
+) -> str:
+    """What a scenario hides, in numbers."""
+    sequences, num_items = dataset.sequences, dataset.catalog.num_items
+    counts = np.bincount(training.items, minlength=num_items + 1)
+    cold = int((counts[targets(sequences, "test")] == 0).sum())
+    return (
+        f"scenario: {training.num_events:,} of {whole.num_events:,} training "
+        f"events are seen; {int((counts[1:] == 0).sum()):,} items are cold (never seen in "
+        f"training), targets of {cold:,} users in the test; "
+        f"{int((training.lengths() < MIN_TRAINING_EVENTS).sum()):,} users have nothing to train "
+        f"on, {int((before_test.lengths() == 0).sum()):,} nothing to be read before the test"
+    )

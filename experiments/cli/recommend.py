@@ -1,0 +1,129 @@
+"""`fedrec recommend RUN`: the best next items of a user, and where a new item would stand."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from rich.text import Text
+
+import fedrec
+from experiments.engines.run import see_own_modules
+from fedrec.errors import ConfigError
+from fedrec.inference.recommender import ReadyRecommender, Recommendation
+from fedrec.runs.plain_text import plain
+
+NEAREST = 5  # items that a new one is shown beside
+RECENT = 3  # titles by which a history is shown
+
+
+def recommend(
+    folder: Path, user: str | None, history: str | None, k: int, new: dict[str, Any] | None
+) -> dict[str, Any]:
+    """What a run says of a user or a history, and of a new item.
+
+    Args:
+        folder: of the run.
+        user: original id.
+        history: original ids of items, comma-separated, the newest last; instead of a user.
+        k: how many items.
+        new: title, genres, year and description of an item added after training, if any.
+
+    Returns:
+        As JSON has it: run, memory, history, recommendations, views, new.
+
+    Raises:
+        FedrecError: nobody to recommend to, an unknown id, or a run that cannot be opened.
+    """
+    if (user is None) == (history is None) and not (new and user is None):
+        raise ConfigError("give one of --user ID and --history ID,ID,..., the newest last")
+    if k < 1:
+        raise ConfigError(f"-k must be 1 or more, got {k}")
+    see_own_modules()
+    ready = fedrec.open_recommender(folder)
+    items = None if history is None else [part.strip() for part in history.split(",")]
+    if items and not all(items):
+        raise ConfigError(f"--history must be ids with a comma between, got {history!r}")
+    whom = user if user is not None else items or []
+    answer: dict[str, Any] = {"run": ready.name, "items": ready.catalog.num_items}
+    if new is not None:
+        columns: dict[str, Any] = {name: [value] for name, value in new.items()}
+        ready = ready.with_items(**columns)
+    if user is not None or items is not None:
+        answer |= {"user": user, "history": _history(ready, whom)}
+        answer["recommendations"] = _listed(ready.recommend(whom, k))
+        answer["views"] = ready.view_weights(whom)
+    if new is not None:
+        answer["new"] = _placed(ready, whom)
+    return answer | {"bytes": ready.search.bytes_held}
+
+
+def _history(ready: ReadyRecommender, whom: str | Sequence[str]) -> list[dict[str, str]]:
+    catalog = ready.catalog
+    return [
+        {"item": catalog.item_ids[number - 1], "title": catalog.titles[number - 1]}
+        for number in ready.numbers(whom)
+    ]
+
+
+def _listed(found: Sequence[Recommendation]) -> list[dict[str, Any]]:
+    return [{"rank": rank, **one._asdict()} for rank, one in enumerate(found, start=1)]
+
+
+def _placed(ready: ReadyRecommender, whom: str | Sequence[str]) -> dict[str, Any]:
+    """Where the newest item stands among all, and beside which."""
+    catalog = ready.catalog
+    item = catalog.item_ids[-1]
+    placed: dict[str, Any] = {"item": item, "title": catalog.titles[-1]}
+    if len(whom):
+        seen = {int(number) for number in ready.numbers(whom)}
+        placed |= {"rank": ready.rank_of(item, whom), "of": catalog.num_items - len(seen)}
+    return placed | {"nearest": _listed(ready.nearest(item, NEAREST))}
+
+
+def shown(answer: dict[str, Any]) -> Iterator[Table | Text]:
+    """What the terminal shows of ``recommend``'s answer."""
+    if "recommendations" in answer:
+        yield _heading(answer)
+        yield _table(answer["recommendations"], "score", ".3f")
+        weights = (f"{plain(name)} {weight:.2f}" for name, weight in answer["views"].items())
+        yield Text(f"Read from the history by {', '.join(weights)}.", style="dim")
+    if "new" in answer:
+        new = answer["new"]
+        title = Text("New: ").append(_title(new), style="bold")
+        if "rank" in new:
+            title.append(f", rank {new['rank']:,.10g} of {new['of']:,} for this history")
+        yield Text("\n").append_text(title).append("\nNearest to it:")
+        yield _table(new["nearest"], "cosine", ".2f")
+
+
+def _heading(answer: dict[str, Any]) -> Text:
+    history = answer["history"]
+    user = answer["user"]
+    text = Text(f"{plain(answer['run'])}: next for ")
+    text.append("this history" if user is None else f"user {plain(user)}", style="bold")
+    recent = "; ".join(_title(one) for one in history[: -RECENT - 1 : -1])
+    more = len(history) - RECENT
+    return text.append(f"\nAfter {recent}" + (f" and {more:,} before" if more > 0 else ""))
+
+
+def _table(rows: Sequence[dict[str, Any]], measure: str, form: str) -> Table:
+    table = Table(box=SIMPLE_HEAD, padding=(0, 2, 0, 0))
+    table.add_column("", justify="right", no_wrap=True)
+    table.add_column("item", no_wrap=True, max_width=24)
+    table.add_column("title", overflow="ellipsis", no_wrap=True)
+    table.add_column(measure, justify="right", no_wrap=True)
+    for row in rows:
+        cells = (
+            str(row["rank"]),
+            plain(row["item"]),
+            plain(row["title"]),
+            f"{row['score']:{form}}",
+        )
+        table.add_row(*map(Text, cells))
+    return table
+
+
+def _title(one: dict[str, Any]) -> str:
+    return plain(one["title"]) or plain(one["item"])

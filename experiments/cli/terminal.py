@@ -1,0 +1,84 @@
+"""What the ``fedrec`` command shows and how it ends: one line, an exit code, never a traceback."""
+
+import contextlib
+import os
+import shlex
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from fedrec.errors import FedrecError
+from server.lifecycle.signals import ignore_from_now_on, interruption_code
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from fedrec.config.config import Config
+
+
+@contextlib.contextmanager
+def ending() -> Iterator[None]:
+    """End the command by the exit codes of fedrec.errors: one line, and no traceback.
+
+    FEDREC_DEBUG=1 shows the traceback instead. A bug of ours shows one always.
+    """
+    try:
+        yield
+    except FedrecError as error:
+        if os.environ.get("FEDREC_DEBUG") == "1":
+            raise
+        from fedrec.runs.plain_text import plain
+
+        say_end(plain(error), error)
+        raise typer.Exit(error.exit_code) from None
+    except KeyboardInterrupt as end:
+        ignore_from_now_on()  # another Ctrl-C would change the exit code, or leave a traceback
+        code = interruption_code(end)
+        say_end("terminated" if code == 128 + signal.SIGTERM else "interrupted", end)
+        raise typer.Exit(code) from None
+
+
+def say_end(reason: str, error: BaseException) -> None:
+    """The reason in one line, with how to go on where that is known."""
+    told = "; ".join([reason, *getattr(error, "__notes__", [])])
+    typer.echo(f"error: {' '.join(told.split())}", err=True)
+
+
+def show_end(console: "Console", folder: Path, *, quiet: bool) -> None:
+    """The table of a run that is over, and where its report is."""
+    if not quiet:
+        from fedrec.report.tables import final_table
+        from fedrec.runs.record import read_run
+
+        console.print(final_table(read_run(folder)))
+    print_path("report", folder / "report.html", quiet=quiet)
+
+
+def show_fallback(config: "Config", *, quiet: bool) -> None:
+    """Say before a run that it computes on the CPU though it might take a GPU."""
+    from fedrec.factory.model import device_fallback
+
+    if not quiet and (line := device_fallback(config)):
+        typer.echo(line)
+
+
+def terminal() -> "Console":
+    """Where tables go; wide where no terminal says how wide it is."""
+    from rich.console import Console
+
+    console = Console()
+    return console if console.is_terminal else Console(width=120)
+
+
+def typed() -> str:
+    """The command as it was typed, quoted for a shell."""
+    return shlex.join(["fedrec", *sys.argv[1:]])
+
+
+def print_path(label: str, path: Path, *, quiet: bool = False) -> None:
+    """A path on a line of its own, never wrapped or coloured: other programs read it."""
+    typer.echo(str(path) if quiet else f"{label}: {path}")

@@ -1,0 +1,1 @@
+"""One run on one engine: inline, Flower's simulation or Ray; and resuming it."""

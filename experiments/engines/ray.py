@@ -1,0 +1,276 @@
+"""Engine "ray": a Ray of our own for one run, or workers on a cluster that is there already."""
+
+import contextlib
+import os
+import secrets
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import fedrec
+from experiments.engines import watchdog
+from experiments.engines.flower_service import LOCAL_ENCODERS, SOCKET_PATH_ROOM, THREADS
+from fedrec.config.config import Config
+from fedrec.config.keys import flatten
+from fedrec.errors import ConfigError, ResourceError
+from fedrec.files.home import home
+from server.lifecycle.signals import raise_lost, take_back, uninterrupted
+
+if TYPE_CHECKING:
+    from server.engines.ray_grid import RayGrid
+
+CONNECT_SECONDS = 5.0
+QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+
+
+def check_options(engine: str, workers: int | None, address: str | None) -> None:
+    """Refuse options that the engine does not have.
+
+    Raises:
+        ConfigError: one is given to another engine than "ray", or cannot be.
+    """
+    for name, value in (("--workers", workers), ("--address", address)):
+        if value is not None and engine != "ray":
+            raise ConfigError(f"{name} needs --engine ray, got --engine {engine}")
+    if workers is not None and workers < 1:
+        raise ConfigError(f"--workers must be 1 or more, got {workers}")
+    if address is not None and address != "auto" and _host_and_port(address) is None:
+        raise ConfigError(f"--address must be auto or host:port, got {address!r}")
+
+
+@contextlib.contextmanager
+def ray_grid(config: Config, workers: int | None, address: str | None) -> Iterator["RayGrid"]:
+    """A Grid whose clients are turns of Ray actors; on leaving, nothing of ours is left.
+
+    Args:
+        config: of the run.
+        workers: how many actors; by default one per usable core, or per CPU of the cluster. Never
+            more than there are partitions.
+        address: of a cluster to attach to, "auto" or host:port; None starts a Ray of our own. The
+            cluster stays as it was.
+
+    Raises:
+        ResourceError: Ray is not installed, does not start, or there is no cluster.
+    """
+    from experiments.references.references import usable_cores
+
+    ray = _ray()
+    most = config.partition.count
+    if address is None:
+        size = min(workers or usable_cores(), most)
+        entered = _own_ray(ray, size, _worker_environment(config))
+    else:
+        entered = _attached(ray, address, _worker_environment(config))
+    with entered as num_cpus:
+        from server.engines.ray_grid import RayGrid
+
+        size = min(workers or num_cpus, most)
+        if size > num_cpus:
+            raise ResourceError(
+                f"--workers {size} needs as many CPUs, the Ray cluster has {num_cpus}; "
+                "lower it, or leave it out to use them all"
+            )
+        grid = RayGrid("clients.app:app", most, flatten(config), size)
+        try:
+            yield grid
+        finally:
+            with uninterrupted():
+                grid.close()
+
+
+@contextlib.contextmanager
+def ray_of_our_own(config: Config, num_cpus: int) -> Iterator[Any]:
+    """The module ``ray``, with a Ray on this machine; on leaving, nothing of it is left.
+
+    Args:
+        config: of what the workers will do.
+        num_cpus: of the Ray, each for a worker with one thread.
+
+    Raises:
+        ResourceError: Ray is not installed or does not start.
+    """
+    ray = _ray()
+    with _own_ray(ray, num_cpus, _worker_environment(config)):
+        yield ray
+
+
+def is_up(ray: Any) -> bool:
+    """Whether the processes of our own Ray live; calls to one without end this process."""
+    node = ray._private.worker._global_node
+    return node is not None and not node.dead_processes()
+
+
+def _ray() -> Any:
+    try:
+        import ray
+    except ImportError as error:
+        raise ResourceError(
+            f"Ray cannot be imported ({error}); `pip install 'flwr[simulation]'`, or use "
+            "--engine inline"
+        ) from None
+    if ray.is_initialized():
+        raise ResourceError(
+            "this process is connected to a Ray already; call ray.shutdown() first, or use "
+            'engine="inline"'
+        )
+    return ray
+
+
+@contextlib.contextmanager
+def _own_ray(ray: Any, num_cpus: int, worker_environment: dict[str, str]) -> Iterator[int]:
+    mark = secrets.token_hex(8)
+    short = len(tempfile.gettempdir()) + len("/fedrec-12345678/ray") <= SOCKET_PATH_ROOM
+    with tempfile.TemporaryDirectory(
+        prefix="fedrec-", dir=None if short else "/tmp", ignore_cleanup_errors=True
+    ) as scratch:
+        folder = Path(scratch) / "ray"
+        folder.mkdir()
+        with watchdog.watched(mark, folder, lambda: _shut_down(ray)):
+            with _variables(QUIET | {watchdog.MARK: mark}):
+                _init(
+                    ray,
+                    "Ray does not start",
+                    address="local",
+                    num_cpus=num_cpus,
+                    include_dashboard=False,
+                    _temp_dir=str(folder),
+                    runtime_env={"env_vars": worker_environment},
+                )
+            yield num_cpus
+
+
+@contextlib.contextmanager
+def _attached(ray: Any, address: str, worker_environment: dict[str, str]) -> Iterator[int]:
+    where = _cluster_address(address)
+    try:
+        with _variables(QUIET):
+            _init(
+                ray,
+                f"no Ray cluster can be used at {where}",
+                address=where,
+                runtime_env={"env_vars": worker_environment},
+            )
+        num_cpus = int(ray.cluster_resources().get("CPU", 0))
+        if num_cpus < 1:
+            raise ResourceError(f"the Ray cluster at {where} has no CPU")
+        yield num_cpus
+    finally:
+        _shut_down(ray)  # the cluster is not ours
+
+
+def _init(ray: Any, what: str, **arguments: Any) -> None:
+    """Call ``ray.init`` as a guest in this process: no handler of signals, no prints."""
+    try:
+        with _our_signals(ray):
+            ray.init(log_to_driver=False, logging_level="ERROR", **arguments)
+            take_back()  # Ray's C++ prints its stack and aborts at SIGTERM
+            raise_lost()
+    except (Exception, SystemExit) as error:
+        lines = str(error).strip().splitlines() or [""]
+        raise ResourceError(f"{what}: {type(error).__name__}: {lines[0]}") from None
+    # A line on stdout for each dead worker, which no option of Ray's turns off; the pool logs it.
+    ray._private.worker.print_to_stdstream = _do_nothing
+
+
+def _shut_down(ray: Any) -> None:
+    """End our part of a Ray, or all of it if it is ours; no Ctrl-C breaks that off.
+
+    While it does, Ray's C++ gives SIGTERM back to the system: a second one kills us, who have
+    written down how the run ended by then, and the watcher ends the rest.
+    """
+    with uninterrupted():  # which puts our handler of SIGTERM back
+        ray.shutdown()
+
+
+@contextlib.contextmanager
+def _our_signals(ray: Any) -> Iterator[None]:
+    """Keep what SIGTERM does: Ray's handlers exit, and that looks like a start that failed."""
+    utils = ray._private.utils
+    set_handler, utils.set_sigterm_handler = utils.set_sigterm_handler, _do_nothing
+    try:
+        yield
+    finally:
+        utils.set_sigterm_handler = set_handler
+
+
+def _do_nothing(*_: object, **__: object) -> None:
+    pass
+
+
+def _cluster_address(address: str) -> str:
+    """host:port of a cluster that answers; Ray itself would try for minutes, then end us.
+
+    Raises:
+        ResourceError: there is none.
+    """
+    where: str | None = address
+    if address == "auto":
+        from ray._private.services import get_ray_address_from_environment
+
+        try:
+            where = get_ray_address_from_environment("auto", None)
+        except ConnectionError:
+            where = None
+        if not where:
+            raise ResourceError(
+                "--address auto finds no Ray cluster on this machine; start one with "
+                "`ray start --head`, or give host:port"
+            )
+    if where is None or _host_and_port(where) is None:
+        raise ResourceError(f"--address auto finds {where!r}, which is not host:port")
+    import grpc
+
+    channel = grpc.insecure_channel(where)
+    try:
+        grpc.channel_ready_future(channel).result(timeout=CONNECT_SECONDS)
+        is_up = True
+    except grpc.FutureTimeoutError:
+        is_up = False
+    finally:
+        channel.close()
+    if not is_up:
+        raise ResourceError(
+            f"no Ray cluster answers at {where}; start one there with `ray start --head`, or "
+            "leave --address out to use this machine alone"
+        )
+    return where
+
+
+def _host_and_port(address: str) -> tuple[str, int] | None:
+    host, colon, port = address.rpartition(":")
+    is_plain = bool(host and colon) and "/" not in host
+    return (host, int(port)) if is_plain and port.isdecimal() else None
+
+
+def _worker_environment(config: Config) -> dict[str, str]:
+    """What a worker's environment must hold, on this machine and on others."""
+    root = Path(fedrec.__file__).resolve().parent.parent
+    path = [str(root), str(Path.cwd())]  # ours first; a module of the user's lies in the second
+    path += [part for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part]
+    offline = os.environ.get("HF_HUB_OFFLINE")
+    if config.semantics.encoder in LOCAL_ENCODERS:
+        offline = "1"
+    return {
+        "PYTHONPATH": os.pathsep.join(dict.fromkeys(path)),
+        "FEDREC_HOME": str(home()),
+        # One thread a worker: sums in one order, and speed comes from workers.
+        **dict.fromkeys(THREADS, "1"),
+        **({"HF_HUB_OFFLINE": offline} if offline else {}),
+        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # a worker sees the GPU that we see
+    }
+
+
+@contextlib.contextmanager
+def _variables(values: Mapping[str, str]) -> Iterator[None]:
+    """Environment variables for a while, for processes that are started in it."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

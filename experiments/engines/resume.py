@@ -1,0 +1,108 @@
+"""`fedrec resume RUN`: go on with a run that was killed, stopped, or failed, on any engine."""
+
+import dataclasses
+from pathlib import Path
+from typing import Unpack
+
+from experiments.engines.run import How, ignore, run
+from experiments.presets import read_preset
+from experiments.references.references import NO_RESUME, engine_of, reference
+from fedrec.config.config import Config
+from fedrec.config.keys import read_config
+from fedrec.errors import ConfigError, DataError
+from fedrec.files.home import home
+from fedrec.report.references import IN_ONE_PLACE
+from fedrec.runs.record import COMPLETE, read_json
+from server.checkpoints.folder import load_checkpoint
+from server.checkpoints.resume import refuse_to_discard
+from server.lifecycle.run_directory import is_locked
+
+
+def run_folder(given: str) -> Path:
+    """The folder of a run: a path, or a name under $FEDREC_HOME/runs."""
+    path = Path(given)
+    is_name = not path.exists() and len(path.parts) == 1
+    return (home() / "runs" / given if is_name else path).resolve()
+
+
+def config_of(folder: Path) -> Config:
+    """The config that a run's folder holds, to be run in that folder.
+
+    Raises:
+        DataError: it is no run folder.
+        ConfigError: its config.toml cannot be read by this version.
+    """
+    about = read_json(folder / "run.json")
+    if not (folder / "config.toml").is_file():
+        raise DataError(f"{folder} has no config.toml; is it the folder of a run?")
+    config = read_config(read_preset(str(folder / "config.toml")))
+    every = about.get("checkpoint_every", config.run.checkpoint_every)
+    placed = dataclasses.replace(config.run, dir=str(folder), checkpoint_every=every)
+    return dataclasses.replace(config, run=placed)
+
+
+def last_engine(folder: Path) -> str:
+    """The engine that carried a run when it ended."""
+    about = read_json(folder / "run.json")
+    resumed = about.get("resumed") or [{}]
+    return str(resumed[-1].get("engine") or about.get("engine"))
+
+
+def where_it_goes_on(folder: Path) -> list[str]:
+    """What is said before a run goes on: after which round, and why not after a later one.
+
+    Raises:
+        DataError: the checkpoints are gone or damaged, or run.json is.
+    """
+    status = read_json(folder / "run.json").get("status")
+    if status in COMPLETE:
+        return [f"the run is {status} already: nothing to go on with"]
+    if is_locked(folder) or last_engine(folder) == engine_of("local"):
+        return []  # it will be refused
+    checkpoint, damages = load_checkpoint(folder)
+    if checkpoint is None:
+        refuse_to_discard(folder)
+        return ["no checkpoint was written yet: starting from the beginning"]
+    return [*damages, f"the newest good checkpoint is that of round {checkpoint.round}"]
+
+
+def start(config: Config, engine: str, **how: Unpack[How]) -> Path:
+    """Run a config on the engine of a name as run.json has it, a reference's included.
+
+    Raises:
+        ConfigError: a reference would have workers or a cluster.
+        FedrecError: as any run.
+    """
+    if engine.startswith(IN_ONE_PLACE):
+        kind = engine.removeprefix(IN_ONE_PLACE).rstrip(")")
+        for name, value in (("--workers", how.get("workers")), ("--address", how.get("address"))):
+            if value is not None:
+                raise ConfigError(
+                    f"{name} is for --engine ray; a {kind} reference is made in one process, "
+                    "leave it out"
+                )
+        on_round, on_wait = how.get("on_round", ignore), how.get("on_wait", ignore)
+        return reference(kind, config, Path(config.run.dir), on_round, on_wait)
+    return run(config, engine=engine, **how)
+
+
+def resume(
+    folder: Path, *, engine: str | None, accept_code_change: bool = False, **how: Unpack[How]
+) -> Path:
+    """Go on with a run from its last good checkpoint, to the bytes of an uninterrupted run.
+
+    Args:
+        folder: of the run.
+        engine: to go on with; the one it had when it ended, if none is named.
+        accept_code_change: go on under other code or versions, and record it.
+        how: it is carried and shown, as ``run`` takes it.
+
+    Raises:
+        FedrecError: the run is complete, is another one, or cannot go on.
+    """
+    own = last_engine(folder)
+    if own == engine_of("local") and engine not in (None, own):
+        raise ConfigError(f"{folder}: {NO_RESUME}")
+    config = config_of(folder)
+    going_on = dataclasses.replace(config.run, resume=True, accept_code_change=accept_code_change)
+    return start(dataclasses.replace(config, run=going_on), engine or own, **how)

@@ -1,0 +1,67 @@
+"""Named run configs: the TOML files of ``experiments/presets``, and those of the user."""
+
+import difflib
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from fedrec.config.keys import flat_tables
+from fedrec.errors import ConfigError
+
+FOLDER = Path(__file__).parent
+
+
+def preset_names() -> list[str]:
+    """The presets there are, sorted."""
+    return sorted(path.stem for path in FOLDER.glob("*.toml"))
+
+
+def about_preset(name: str) -> str:
+    """What a preset is for: the comment on its first line."""
+    return (FOLDER / f"{name}.toml").read_text(encoding="utf-8").split("\n", 1)[0].lstrip("# ")
+
+
+def read_preset(source: str, *, central: bool = False) -> dict[str, Any]:
+    """The dotted keys of a preset, or of a TOML file of the user's.
+
+    ``presets/central`` holds what the central reference changes: one place with all the data wants
+    another batch size and rate than ten clients, and a comparison is fair when each is tuned in
+    its own right.
+
+    Args:
+        source: a preset's name, or a path: whatever ends in .toml or holds a slash.
+        central: change a preset to what is best for one place with all the data.
+
+    Raises:
+        ConfigError: no such preset (the nearest is named), no such file, or no TOML in it.
+    """
+    values = _read_source(source)
+    if central and source in preset_names():
+        values |= _read_toml(FOLDER / "central" / f"{source}.toml")
+    return values
+
+
+def _read_source(source: str) -> dict[str, Any]:
+    if source in preset_names():
+        return _read_toml(FOLDER / f"{source}.toml")
+    if source.endswith((".yaml", ".yml", ".json")):
+        raise ConfigError(f"{source}: a run config is a TOML file, as in `fedrec keys > my.toml`")
+    if source.endswith(".toml") or "/" in source:
+        return _read_toml(Path(source))
+    near = difflib.get_close_matches(source, preset_names(), 1, cutoff=0.4)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    raise ConfigError(
+        f"unknown preset {source!r}; {hint}presets are {', '.join(preset_names())}, "
+        "and a file of yours ends in .toml"
+    )
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return flat_tables(tomllib.loads(path.read_text(encoding="utf-8-sig")))
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}; name a TOML file or a preset") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: byte {error.start} is no UTF-8; save it as UTF-8") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is no TOML: {error}") from None

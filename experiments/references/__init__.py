@@ -1,0 +1,1 @@
+"""Baselines of a federation: centralised training and local-only training."""

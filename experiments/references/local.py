@@ -1,0 +1,225 @@
+"""`fedrec reference local`: every client alone, never a mean; what a federation must beat.
+
+Nothing is sent and nothing is shared: a client, be it a partition or a user, trains its own model
+on its own sequences from the weights that a federation begins with, and its users' held-out items
+are ranked by that model. There is no model of the run, only one for each client: none is kept.
+"""
+
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from clients.app import app
+from experiments.references.local_common import Judge, Trained, joined
+from experiments.references.local_partitions import train_partitions
+from experiments.references.local_users import plan_alone, train_users
+from fedrec.config.config import Config
+from fedrec.config.keys import flatten
+from fedrec.config.sections.training import Local
+from fedrec.data.splits import Stage
+from fedrec.data.store import Dataset
+from fedrec.evaluation.leave_one_out import HeldOut
+from fedrec.evaluation.metrics import check_cutoffs
+from fedrec.factory.checks import check_fit
+from fedrec.factory.data import fixed_candidates, open_data, partition_of, prepare_data, seen_of
+from fedrec.factory.model import make_model, open_table
+from fedrec.models.recommender import Recommender
+from fedrec.report.page import write_report
+from server.aggregation.strategies import make_strategy
+from server.engines.inline import InlineGrid
+from server.evaluation.final import reference_metrics, run_facts
+from server.evaluation.metrics import Judged, round_metrics
+from server.evaluation.results import write_results
+from server.lifecycle.run_directory import locked
+from server.lifecycle.run_folder import RunFolder
+from server.lifecycle.signals import uninterrupted
+from server.messages.registration import Census, take_census
+from server.run import exit_code_of, one_thread, population_of
+from server.state import Federation, State, empty_line
+
+NO_MODEL = (
+    "every client trained weights of its own, which are not kept: there is no model.safetensors"
+)
+
+OnRound = Callable[[dict[str, Any]], None]
+OnWait = Callable[[int, int], None]
+
+
+def local_reference(
+    config: Config,
+    folder: Path,
+    *,
+    engine: str,
+    optimizer: Local,
+    on_round: OnRound,
+    on_wait: OnWait,
+) -> Path:
+    """Train each client alone and leave a run folder like any other run's, but for the weights.
+
+    One thread computes, so that the number of cores changes no byte.
+
+    Args:
+        config: of the federation to compare with, resolved, with absolute paths.
+        folder: of the run.
+        engine: its name in run.json.
+        optimizer: whose settings train a user alone, with ``federation.unit = "user"``.
+        on_round: called with each line of rounds.jsonl, all of them at the end: one client is
+            trained after the other.
+        on_wait: called with how many clients are done of how many.
+
+    Raises:
+        FedrecError: after run.json says that the run failed, and why.
+    """
+    check_fit(config)
+    command = f"fedrec reference local {folder / 'config.toml'}"
+    with one_thread(), locked(folder):
+        kept = RunFolder.create(folder, config, engine=engine, command=command)
+        try:
+            _fill(kept, config, optimizer, on_round, on_wait)
+        except BaseException as error:
+            with uninterrupted():
+                kept.fail(error, exit_code_of(error))
+            raise
+        write_report(folder)
+    return folder
+
+
+def _fill(
+    folder: RunFolder, config: Config, optimizer: Local, on_round: OnRound, on_wait: OnWait
+) -> None:
+    """Census, references, training, results."""
+    grid = InlineGrid(app, config.partition.count, flatten(config))
+    plan = config.federation
+    census = take_census(
+        grid,
+        config.partition.count,
+        config.most_targets,
+        plan.round_timeout,
+    )
+    population = population_of(config, census)
+    prepared = prepare_data(config)
+    dataset, seen = open_data(prepared)[0], seen_of(config, prepared)
+    check_cutoffs(config.evaluation.cutoffs, dataset.catalog.num_items)
+    table = open_table(config, dataset.catalog)
+    nothing_seen = np.zeros(dataset.catalog.num_items + 1, dtype=np.int64)
+    everybody = np.arange(census.num_users)
+    model = make_model(config, dataset.catalog, table, nothing_seen, everybody)
+    facts = run_facts(config, census, dataset.catalog, dataset.manifest, table, model)
+    folder.describe(**_facts(facts, plan.unit))
+    references, left_out = _references(grid, config, census, dataset, model, nothing_seen)
+    judge = Judge(config, dataset, seen, census.counts, fixed_candidates(config, dataset))
+    if plan.unit == "user":
+        work = plan_alone(config, optimizer, len(population.users))
+        trained = train_users(config, work, seen.training, model, judge, on_wait)
+    else:
+        trained = train_partitions(config, dataset, table, judge, on_wait)
+    holders, lengths = partition_of(config, prepared), dataset.sequences.lengths()
+
+    def judged(found: HeldOut) -> Judged:
+        return Judged(
+            users=found.users,
+            partitions=holders[found.users],
+            targets=found.targets,
+            events=lengths[found.users],
+            ranks=found.ranks,
+            personal=None,
+            candidates=found.num_candidates,
+            gates=found.gates,
+        )
+
+    lines = _lines(config, census, trained, judged)
+    for line in lines:
+        folder.add_round(line)
+        on_round(line)
+    final: dict[Stage, Judged] = {stage: judged(found) for stage, found in trained.final.items()}
+    write_results(
+        folder,
+        final,
+        config=config,
+        census=census,
+        catalog=dataset.catalog,
+        view_names=model.view_names,
+        references=references,
+        left_out=left_out,
+        kept=trained.kept,
+        seconds=lines[-1]["elapsed"],
+    )
+
+
+def _facts(facts: dict[str, Any], unit: str) -> dict[str, Any]:
+    """What run.json says, where nothing travels and no model is kept."""
+    sizes = facts["parameters"]
+    own = {
+        "own": sizes["shared"] + sizes["private"],
+        "frozen": sizes["frozen"],
+        "identity starts from": sizes["identity starts from"],
+    }
+    word = "local step" if unit == "user" else "round"
+    return facts | {"parameters": own, "no_model": NO_MODEL, "round_is": word}
+
+
+def _references(
+    grid: InlineGrid,
+    config: Config,
+    census: Census,
+    dataset: Dataset,
+    model: Recommender,
+    nothing_seen: np.ndarray,
+) -> tuple[dict[str, Any], dict[str, list[dict[str, Any]]]]:
+    """Popularity and, where it is known, the best there is, as in any run."""
+    everybody = Federation(
+        grid,
+        make_strategy("fedavg", ""),
+        config,
+        census,
+        uuid.uuid4().hex,
+        nothing_seen if census.counts is None else census.counts,
+        len(model.view_names),
+    )
+    return reference_metrics(everybody, State({}), dataset.manifest)
+
+
+def _lines(
+    config: Config, census: Census, trained: Trained, judged: Callable[[HeldOut], Judged]
+) -> list[dict[str, Any]]:
+    """Lines of rounds.jsonl; with users alone, a round is a local step."""
+    elapsed, targets, best = 0.0, 0, -1.0
+    lines = []
+    for number, tally in trained.tallies.items():
+        elapsed += sum(tally.seconds.values())
+        targets += tally.targets
+        line = empty_line(number) | {
+            "train_loss": tally.loss,
+            "targets": tally.targets,
+            "passes": targets / census.total_targets,
+            "elapsed": elapsed,
+        }
+        line["seconds"] |= tally.seconds | {"total": sum(tally.seconds.values())}
+        if number:
+            line |= _who(config, census)
+        if tally.ranks:
+            line |= _validation(config, judged(joined(tally.ranks)))
+            value = line["validation"]["NDCG@10"]
+            # Partitions have best rounds of their own: none is the best of all.
+            line["best"] = trained.kept["best_round"] is not None and value > best
+            best = max(best, value)
+        lines.append(line)
+    return lines
+
+
+def _who(config: Config, census: Census) -> dict[str, Any]:
+    """Everybody trains, always."""
+    found: dict[str, Any] = {"chosen": census.partitions, "used": census.partitions}
+    if config.federation.unit == "user":
+        found["users"] = {"chosen": census.num_users, "used": census.num_users}
+    return found
+
+
+def _validation(config: Config, found: Judged) -> dict[str, Any]:
+    evaluation = config.evaluation
+    return round_metrics(
+        found, evaluation.main_protocol, evaluation.cutoffs, config.federation.unit
+    )

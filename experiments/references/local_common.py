@@ -1,0 +1,129 @@
+"""What training alone comes to, whoever is alone: how it is judged, and what is kept of it."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from fedrec.config.choices import names_in
+from fedrec.config.config import Config
+from fedrec.data.scenarios import Seen
+from fedrec.data.splits import Stage
+from fedrec.data.store import Dataset
+from fedrec.evaluation.leave_one_out import Fixed, HeldOut, Scorer, rank_held_out
+from fedrec.evaluation.metrics import ndcg
+from fedrec.evaluation.model_scorer import model_scorer
+from fedrec.models.recommender import Recommender
+
+STAGES: tuple[Stage, ...] = ("validation", "test")
+SELECTED_AT = 10  # NDCG@10 on validation items picks what is kept, as in a federation
+
+ByStage = dict[Stage, HeldOut]
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Ranks held-out items exactly as the federation's evaluation does.
+
+    Attributes:
+        config: of the run.
+        dataset: the prepared data.
+        seen: what models get to see of it.
+        counts: (V + 1,) training events over all clients, for candidates drawn by popularity; no
+            model sees them.
+        fixed: candidates of "ncf-99", or none.
+    """
+
+    config: Config
+    dataset: Dataset
+    seen: Seen
+    counts: np.ndarray | None
+    fixed: Fixed | None
+
+    def scorer(self, model: Recommender) -> Scorer:
+        """A model with its catalogue folded once."""
+        return model_scorer(model, self.dataset.catalog.num_items, self.config.model.max_length)
+
+    def ranks(
+        self, scorer: Scorer, users: np.ndarray, stage: Stage, protocols: Sequence[str] = ()
+    ) -> HeldOut:
+        """Ranks of users (n,) by a model, by all protocols unless some are named."""
+        return rank_held_out(
+            scorer,
+            self.dataset.sequences,
+            users,
+            stage=stage,
+            protocols=protocols or self.config.evaluation.protocols,
+            num_items=self.dataset.catalog.num_items,
+            counts=self.counts,
+            seed=self.config.seed,
+            fixed=self.fixed,
+            domains=self.dataset.domains,
+            with_times=bool(names_in(self.config.model.time)),
+            inputs=self.seen.before(stage),
+        )
+
+    def both(self, model: Recommender, users: np.ndarray) -> ByStage:
+        """Validation and test ranks of users (n,), by all protocols."""
+        scorer = self.scorer(model)
+        return {stage: self.ranks(scorer, users, stage) for stage in STAGES}
+
+    def value(self, found: HeldOut) -> float:
+        """What picks the weights to keep: mean NDCG@10 under the main protocol."""
+        return float(ndcg(found.ranks[self.config.evaluation.main_protocol], SELECTED_AT).mean())
+
+
+@dataclass
+class Tally:
+    """All clients after the same amount of training; each adds its part.
+
+    Attributes:
+        losses: sums over targets since the tally before, one of each client.
+        targets: trained on since then.
+        seconds: spent on training and on evaluation.
+        ranks: of validation items, one of each client, or none where nothing was judged.
+    """
+
+    losses: list[float] = field(default_factory=list)
+    targets: int = 0
+    seconds: dict[str, float] = field(default_factory=lambda: {"train": 0.0, "evaluate": 0.0})
+    ranks: list[HeldOut] = field(default_factory=list)
+
+    @property
+    def loss(self) -> float | None:
+        """Mean over all targets; exact, so that the order of the clients changes no bit."""
+        return math.fsum(self.losses) / self.targets if self.targets else None
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What training alone left.
+
+    Attributes:
+        tallies: number of the round, or of steps, -> the clients after it; 0 is the beginning.
+        final: ranks by the kept weights.
+        kept: which weights those are, for metrics.json: ``best_round``, one for all, or
+            ``best_rounds``, one for each partition.
+    """
+
+    tallies: dict[int, Tally]
+    final: ByStage
+    kept: dict[str, Any]
+
+
+def joined(parts: Sequence[HeldOut]) -> HeldOut:
+    """Ranks of several clients' users as one, in order of users."""
+    users = np.concatenate([part.users for part in parts])
+    order = np.argsort(users, kind="stable")
+    return HeldOut(
+        users[order],
+        np.concatenate([part.targets for part in parts])[order],
+        {
+            name: np.concatenate([part.ranks[name] for part in parts])[order]
+            for name in parts[0].ranks
+        },
+        np.concatenate([part.num_candidates for part in parts])[order],
+        np.sum([part.gates for part in parts], axis=0),
+    )

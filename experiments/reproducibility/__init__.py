@@ -1,0 +1,1 @@
+"""Reproducibility: verify a run, compare engines byte by byte, pair two runs."""

@@ -1,0 +1,156 @@
+"""`fedrec verify RUN`: run a folder's config again and compare, byte by byte.
+
+Timeouts and faults are not deterministic: clients that were left out are left out again, as the
+run's record says. Wall times are not compared, nor is traffic where a client was left out, since
+nothing is sent to it now.
+"""
+
+import dataclasses
+import io
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Unpack
+
+import numpy as np
+
+from experiments.engines.resume import config_of, last_engine, start
+from experiments.engines.run import How
+from experiments.references.references import engine_of
+from fedrec.errors import ConfigError, DataError
+from fedrec.protocol import code_fingerprint
+from fedrec.runs.record import COMPLETE, content_of, read_json, read_rounds
+from server.sampling.unavailable import costs_a_reply, is_simulated
+
+WALL_TIMES = ("seconds", "elapsed")
+TRAFFIC = ("bytes_down", "bytes_up", "bytes_evaluate", "megabytes", "client_megabytes")
+MODEL = "model.safetensors"
+SAME_BYTES = (MODEL, "metrics.json", "users.csv", "items.csv")
+LEFT_OUT = ("dropped", "retried")
+
+
+def verify(folder: Path, *, engine: str | None, **how: Unpack[How]) -> list[str]:
+    """What differs between a run and its repetition, a line each; nothing if they are equal.
+
+    Args:
+        folder: of the run.
+        engine: to repeat it on; the run's own, if none is named.
+        how: the repetition is carried and shown, as ``run`` takes it.
+
+    Raises:
+        ConfigError: the run is not complete.
+        DataError: a file of the run is missing or damaged; nothing is run then.
+        FedrecError: as any run.
+    """
+    about = read_json(folder / "run.json")
+    if about.get("status") not in COMPLETE:
+        raise ConfigError(
+            f"{folder} holds a run that is {about.get('status')}; only a complete one can be "
+            "verified (`fedrec resume` completes it)"
+        )
+    own = last_engine(folder)
+    if own == engine_of("local") and engine not in (None, own):
+        raise ConfigError(
+            f"{folder} holds a local reference, which is no federation: leave --engine {engine} out"
+        )
+    config, left = config_of(folder), read_left(folder)
+    with tempfile.TemporaryDirectory(prefix="fedrec-verify-") as scratch:
+        again = Path(scratch) / folder.name
+        placed = dataclasses.replace(
+            config.run, dir=str(again), replay=str(folder), checkpoint_every=0
+        )
+        start(dataclasses.replace(config, run=placed), engine or own, **how)
+        found = differences(left, read_left(again))
+    if found and about.get("code") != code_fingerprint():
+        found.append("the code is not the one of the run: run.json names another fingerprint")
+    return found
+
+
+@dataclasses.dataclass(frozen=True)
+class Left:
+    """What must be equal of two complete runs.
+
+    Attributes:
+        files: name -> content, of ``SAME_BYTES``; no weights where a run keeps none.
+        ranks: what ranks.npz holds: how it is packed may differ.
+        lines: of rounds.jsonl.
+    """
+
+    files: dict[str, bytes]
+    ranks: dict[str, np.ndarray]
+    lines: list[dict[str, Any]]
+
+
+def read_left(folder: Path) -> Left:
+    """What a complete run left, to be compared.
+
+    Raises:
+        DataError: a file is missing or damaged.
+    """
+    names = [*SAME_BYTES, "ranks.npz"]
+    if read_json(folder / "run.json").get("no_model"):
+        names.remove(MODEL)
+    contents = {name: content_of(folder / name, "a run that is complete has it") for name in names}
+    path = folder / "ranks.npz"
+    try:
+        with np.load(io.BytesIO(contents.pop("ranks.npz"))) as packed:
+            ranks = {name: packed[name] for name in packed.files}
+    except Exception as error:  # zipfile, zlib and numpy each have errors of their own for it
+        raise DataError(f"{path} is damaged: {type(error).__name__}: {error}") from None
+    return Left(contents, ranks, read_rounds(folder / "rounds.jsonl")[0])
+
+
+def compare(first: Path, second: Path) -> list[str]:
+    """What differs between two complete runs but for wall times, a line each.
+
+    Raises:
+        DataError: a file of one of them is missing or damaged.
+    """
+    return differences(read_left(first), read_left(second))
+
+
+def differences(first: Left, second: Left) -> list[str]:
+    """What differs between what two complete runs left, a line each."""
+    found = [
+        f"{name}: other bytes"
+        for name in SAME_BYTES
+        if first.files.get(name) != second.files.get(name)
+    ]
+    same = set(first.ranks) == set(second.ranks) and all(
+        np.array_equal(first.ranks[name], second.ranks[name], equal_nan=True)
+        for name in first.ranks
+    )
+    found += [] if same else ["ranks.npz: other ranks"]
+    if len(first.lines) != len(second.lines):
+        found.append(f"rounds.jsonl: {len(first.lines)} rounds, then {len(second.lines)}")
+    ignored = WALL_TIMES + (TRAFFIC if any(map(_lost_somebody, first.lines)) else ())
+    for line, other in zip(first.lines, second.lines, strict=False):
+        keys = sorted(key for key in {*line, *other} if key not in ignored)
+        for key in keys:
+            one, two = line.get(key), other.get(key)
+            if key in LEFT_OUT:
+                one, two = _lost(one or ()), _lost(two or ())
+            if one != two:
+                found.append(f"rounds.jsonl: {key} of round {line.get('round')} differs")
+    return found
+
+
+def _lost(left_out: Sequence[Mapping[str, Any]]) -> dict[tuple[str, int, int | None], str]:
+    """Whose reply a round lost in what, and why: what a repetition can leave out again.
+
+    A reply that came twice, or that nobody had asked for, comes once or not at all there.
+    """
+    return {
+        (one["while"], one["partition"], one.get("user")): one["reason"]
+        for one in left_out
+        if costs_a_reply(one)
+    }
+
+
+def _lost_somebody(line: Mapping[str, Any]) -> bool:
+    """Whether a reply was left out in a round, which no repetition makes by itself.
+
+    A simulated drop-out repeats by the seed, and a single user breaks by its own training.
+    """
+    dropped = [*(line.get("dropped") or ()), *(line.get("retried") or ())]
+    return not all(is_simulated(one) or "user" in one for one in dropped)

@@ -1,0 +1,1 @@
+"""Baselines that need no gradients: popularity, item-kNN, nearest text, the oracle."""

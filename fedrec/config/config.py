@@ -1,0 +1,122 @@
+"""The run config: all sections together, and what of one does not go with another.
+
+A run thus fails before its first round. The defaults live in the sections; a test keeps
+``[tool.flwr.app.config]`` in pyproject.toml equal to them. Keys are read in ``config_keys``.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from fedrec.config.checks import one_of, require
+from fedrec.config.choices import QUERY_TIME, names_in
+from fedrec.config.sections.data import Data, Partition, Scenario, Semantics
+from fedrec.config.sections.model import Model
+from fedrec.config.sections.outcome import Evaluation, Run
+from fedrec.config.sections.training import Federation, Local, Loss, Strategy
+from fedrec.errors import ConfigError
+
+Value = int | float | bool | str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Everything a run is told."""
+
+    seed: int = 0
+    device: str = "auto"
+    data: Data = field(default_factory=Data)
+    scenario: Scenario = field(default_factory=Scenario)
+    partition: Partition = field(default_factory=Partition)
+    semantics: Semantics = field(default_factory=Semantics)
+    model: Model = field(default_factory=Model)
+    loss: Loss = field(default_factory=Loss)
+    local: Local = field(default_factory=Local)
+    federation: Federation = field(default_factory=Federation)
+    strategy: Strategy = field(default_factory=Strategy)
+    evaluation: Evaluation = field(default_factory=Evaluation)
+    run: Run = field(default_factory=Run)
+
+    def __post_init__(self) -> None:
+        require(0 <= self.seed < 2**63, "seed", "a whole number from 0 to 2^63 - 1", self.seed)
+        one_of("device", self.device, ("auto", "cpu", "cuda"))
+        if self.model.name == "bpr-mf" and self.loss.name != "bpr":
+            raise ConfigError(
+                f"model.name = 'bpr-mf' is trained with loss.name = 'bpr', got {self.loss.name!r}"
+            )
+        if self.model.lends and not self.federation.share_counts:
+            raise ConfigError(
+                "model.neighbours must be 0 with federation.share-counts = false (which items are "
+                f"hardly seen is then known to nobody), got {self.model.neighbours}"
+            )
+        for key, must in _misfits(self):
+            section, name = key.replace("-", "_").split(".")
+            raise ConfigError(
+                f"{key} must be {must} with federation.unit = {self.federation.unit!r}, "
+                f"got {getattr(getattr(self, section), name)!r}"
+            )
+
+    @property
+    def protocol_names(self) -> tuple[str, ...]:
+        """The protocols as results name them: what is told when it is asked, says so."""
+        knows = "relative" in names_in(self.model.time)
+        return tuple(name + QUERY_TIME * knows for name in self.evaluation.protocols)
+
+    @property
+    def most_targets(self) -> int | None:
+        """Training targets of a user in one pass, at most; none if whole histories are read."""
+        return self.local.windows * self.model.max_length or None
+
+
+# Keys of section ``federation`` that say nothing of partitions, and what to use there.
+OF_USERS = {
+    "weighting": "",
+    "clip_norm": "",
+    "row_mean": "",
+    "download": "",
+    "upload": "",
+    "sampling": "",
+    "cohort": ", its default (federation.fraction says how many partitions take part)",
+}
+
+
+def _misfits(config: Config) -> Iterator[tuple[str, str]]:
+    """Keys that do not go with who is a client, and what they must be."""
+    plan, local = config.federation, config.local
+    if plan.unit == "user":
+        if config.model.name == "bpr-mf":
+            yield "model.name", "another (its rows of users stay with them, who keep nothing)"
+        if local.optimizer_state != "reset":
+            yield "local.optimizer-state", "'reset'"
+        if config.model.private:
+            yield "model.private", "'' (a user keeps nothing between rounds)"
+        if config.model.is_cloze:
+            why = " (what is hidden is drawn for a partition's batches only)"
+            if config.model.name == "bert4rec":
+                yield "model.name", "'hybrid', 'sasrec' or 'gru4rec'" + why
+            yield "model.encoder", "'causal' or 'gru'" + why
+        if names_in(config.model.time):
+            yield "model.time", "'' (times are read in a partition's batches only)"
+        if local.clip_norm:
+            yield "local.clip-norm", "0 (federation.clip-norm bounds a user's update)"
+        if plan.row_mean == "touched" and config.strategy.name not in ("fedavg", "fedprox"):
+            yield "federation.row-mean", "'all' (a server's optimiser scales rows by itself)"
+        if plan.fraction != 1:
+            yield "federation.fraction", "1 (federation.cohort says how many users take part)"
+        if not local.steps and local.batch_size != Local().batch_size:
+            yield (
+                "local.batch-size",
+                f"{Local().batch_size}, its default (without local.steps, a step is over all of a "
+                "user's windows)",
+            )
+    else:
+        for name, why in OF_USERS.items():
+            default = getattr(Federation(), name)
+            if getattr(plan, name) != default:
+                shown = f"{default:g}" if isinstance(default, float) else repr(default)
+                yield f"federation.{name.replace('_', '-')}", shown + why
+        if local.group_tokens != Local().group_tokens:
+            yield (
+                "local.group-tokens",
+                f"{Local().group_tokens}, its default (a partition's batches are "
+                "local.batch-size users)",
+            )

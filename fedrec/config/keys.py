@@ -1,0 +1,151 @@
+"""The run config as flat dotted keys such as ``local.batch-size``, and as TOML.
+
+Flower hands a run's config over as one flat table of int, float, bool and str; files and the
+command line speak the same keys.
+"""
+
+import dataclasses
+import difflib
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast, get_type_hints
+
+from fedrec.config.choices import DATASETS
+from fedrec.config.config import Config, Value
+from fedrec.config.source_names import SEPARATOR, sources_in
+from fedrec.errors import ConfigError
+
+# Where and how patiently a run is carried. Whom a timeout left out is on record.
+CARRYING = ("device", "federation.round-timeout")
+
+
+def flatten(config: Config) -> dict[str, Value]:
+    """Every key with its value, dotted: the shape of Flower's run config."""
+    flat: dict[str, Value] = {}
+    for part in dataclasses.fields(config):
+        value: Any = getattr(config, part.name)
+        if not dataclasses.is_dataclass(value):
+            flat[part.name] = value
+            continue
+        for key in dataclasses.fields(value):
+            flat[f"{part.name}.{key.name.replace('_', '-')}"] = getattr(value, key.name)
+    return flat
+
+
+def read_config(values: Mapping[str, Any], base: Config | None = None) -> Config:
+    """The config with the keys of ``values`` changed.
+
+    Args:
+        values: dotted keys, as Flower passes them.
+        base: what the other keys are taken from; the defaults when none is given.
+
+    Raises:
+        ConfigError: an unknown key (the nearest is named), a wrong type, a value out of range.
+    """
+    flat = flatten(base or Config())
+    for key, value in values.items():
+        if key not in flat:
+            near = difflib.get_close_matches(key, flat, 1, cutoff=0.5)
+            hint = (
+                f"did you mean {near[0]!r}?" if near else "`fedrec keys` lists the keys there are"
+            )
+            raise ConfigError(f"unknown key {key!r}; {hint}")
+        flat[key] = _typed(key, value, type(flat[key]))
+    sections: dict[str, dict[str, Value]] = {}
+    top: dict[str, Any] = {}
+    for key, value in flat.items():
+        section, _, name = key.rpartition(".")
+        if section:
+            sections.setdefault(section, {})[name.replace("-", "_")] = value
+        else:
+            top[key] = value
+    kinds = get_type_hints(Config)
+    return Config(**top, **{name: kinds[name](**given) for name, given in sections.items()})
+
+
+def _typed(key: str, value: Any, kind: type) -> Value:
+    if kind is float and type(value) is int:
+        value = float(value)
+    if type(value) is not kind:
+        names = {int: "a whole number", float: "a number", bool: "true or false", str: "a string"}
+        raise ConfigError(f"{key} must be {names[kind]}, got {value!r} ({type(value).__name__})")
+    return cast(Value, value)
+
+
+def flat_tables(tables: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested TOML tables as dotted keys."""
+    flat: dict[str, Any] = {}
+    for key, value in tables.items():
+        if isinstance(value, Mapping):
+            flat.update(flat_tables(value, f"{prefix}{key}."))
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def toml_value(value: Value) -> str:
+    """A value as TOML writes it: JSON, but for surrogate pairs and the delete character."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def to_toml(config: Config, *, with_run: bool = False) -> str:
+    """The config as TOML sections, without ``run.*`` unless asked: the text of config.toml."""
+    lines: list[str] = []
+    section = ""
+    for key, value in flatten(config).items():
+        head, _, name = key.rpartition(".")
+        if head == "run" and not with_run:
+            continue
+        if head != section:
+            lines += ["", f"[{head}]"]
+            section = head
+        lines.append(f"{name} = {toml_value(value)}")
+    return "\n".join(lines) + "\n"
+
+
+def computed_keys(config: Config) -> dict[str, Value]:
+    """Every key that what is computed depends on: all but ``run.*`` and those of ``CARRYING``."""
+    flat = flatten(config)
+    kept = {k: v for k, v in flat.items() if k not in CARRYING and not k.startswith("run.")}
+    for key in ("data.source", "data.items", "evaluation.ncf-negatives"):
+        # Where a file lies changes nothing; what is in it is the data's own hash.
+        kept[key] = SEPARATOR.join(Path(part).name for part in sources_in(str(kept[key])))
+    return kept
+
+
+def config_hash(config: Config) -> str:
+    """sha256 of what is computed: the keys of ``computed_keys`` with their values."""
+    return hashlib.sha256(json.dumps(computed_keys(config), sort_keys=True).encode()).hexdigest()
+
+
+def absolute_paths(config: Config, folder: Path) -> Config:
+    """The config with the relative paths of ``data`` and ``run.dir`` made absolute from ``folder``.
+
+    Only what looks like a path and exists there is touched: names such as "ml-1m" stay names.
+    """
+    data, run = config.data, config.run
+
+    def absolute(value: str) -> str:
+        is_path = value and value not in DATASETS and ":" not in value
+        is_there = is_path and os.path.exists(folder / value)
+        return str((folder / value).resolve()) if is_there else value
+
+    found: dict[str, Any] = {
+        "source": SEPARATOR.join(absolute(part) for part in sources_in(data.source)),
+        "items": absolute(data.items),
+    }
+    negatives = config.evaluation.ncf_negatives
+    evaluation = config.evaluation
+    if negatives:
+        evaluation = dataclasses.replace(
+            evaluation, ncf_negatives=str((folder / negatives).resolve())
+        )
+    if run.dir:
+        run = dataclasses.replace(run, dir=str((folder / run.dir).resolve()))
+    if run.replay:
+        run = dataclasses.replace(run, replay=str((folder / run.replay).resolve()))
+    data = dataclasses.replace(data, **found)
+    return dataclasses.replace(config, data=data, evaluation=evaluation, run=run)

@@ -1,0 +1,1 @@
+"""The embedded synthetic data: generating process and the words of its catalogue."""

@@ -1,0 +1,178 @@
+"""Rank the held-out items of some users by any scorer, under any protocols at once."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from fedrec.data.domains import Domains
+from fedrec.data.sequences import Sequences
+from fedrec.data.splits import Stage, history, targets, times_until
+from fedrec.evaluation.gates import no_gates
+from fedrec.evaluation.protocols import candidates
+from fedrec.evaluation.ranking import candidate_ranks, num_candidates, ranks_of
+from fedrec.training.negatives import history_mask
+
+BATCH = 128  # users scored together
+
+
+class Scores(NamedTuple):
+    """What a scorer says of B users.
+
+    Attributes:
+        scores: (B, V + 1) of every item as the next one.
+        gates: (3, 32, 1 + N) sums of the views' weights, see ``gates``; N is 0 without a gate.
+    """
+
+    scores: np.ndarray
+    gates: np.ndarray
+
+
+Fixed = Callable[[np.ndarray, np.ndarray], np.ndarray]  # users, targets -> candidates, 0 for none
+
+NOTHING_READ = np.zeros(1, dtype=np.int32)  # what a scorer gets for an empty history: padding
+
+
+class Scorer(Protocol):
+    """Scores by the histories of B users; models that need to know get users and times, too."""
+
+    def __call__(
+        self,
+        histories: Sequence[np.ndarray],
+        users: np.ndarray | None = None,
+        times: Sequence[np.ndarray] | None = None,
+        /,
+    ) -> Scores:
+        """Scores of every item as the next one of each history.
+
+        Args:
+            histories: of B users, none empty.
+            users: (B,) their numbers.
+            times: (n + 1,) of each history and of the target behind it.
+        """
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Ranks of U users' held-out items.
+
+    Attributes:
+        users: (U,) global numbers.
+        targets: (U,) held-out items.
+        ranks: protocol -> (U,) ranks.
+        num_candidates: (U,) items ranked under "full".
+        gates: (3, 32, 1 + N) sums of the views' weights over all that was read, see ``gates``.
+    """
+
+    users: np.ndarray
+    targets: np.ndarray
+    ranks: dict[str, np.ndarray]
+    num_candidates: np.ndarray
+    gates: np.ndarray
+
+
+def rank_held_out(
+    scorer: Scorer,
+    sequences: Sequences,
+    users: np.ndarray,
+    *,
+    stage: Stage,
+    protocols: Sequence[str],
+    num_items: int,
+    counts: np.ndarray | None,
+    seed: int,
+    fixed: Fixed | None = None,
+    domains: Domains | None = None,
+    inputs: Sequences | None = None,
+    with_times: bool = False,
+) -> HeldOut:
+    """Score each user's history and rank the held-out item.
+
+    Args:
+        scorer: scores a list of histories, of users whom it may know.
+        sequences: whole sequences of all users.
+        users: (U,) who is evaluated.
+        stage: "validation" or "test".
+        protocols: names such as "full" and "uniform-99".
+        num_items: V.
+        counts: (V + 1,) training events per item, for "popularity-100".
+        seed: of the run: it fixes the candidates.
+        fixed: candidates of "ncf-99", the target first, 0 where there is none.
+        domains: who is offered what, where users have catalogues of their own.
+        inputs: what the scorer reads of all users, where a scenario hides events; whole histories
+            without it. What was hidden is as little a candidate as what was read.
+        with_times: whether the scorer needs to know times.
+
+    Raises:
+        DataError: times are needed and only the order of the events is known.
+    """
+    held_out = targets(sequences, stage)[users].astype(np.int64)
+    order = np.argsort(sequences.lengths()[users], kind="stable")  # little padding in a batch
+    ranks = {name: np.empty(len(users)) for name in protocols}
+    sizes = np.empty(len(users), dtype=np.int64)
+    gates = no_gates()
+    for start in range(0, len(users), BATCH):
+        rows = order[start : start + BATCH]
+        histories = [history(sequences, int(user), stage) for user in users[rows]]
+        chosen_users = users[rows]
+        read = histories if inputs is None else _inputs_of(inputs, chosen_users)
+        times = None
+        if with_times:
+            times = [_times_of(sequences, inputs, int(user), stage) for user in chosen_users]
+        scored = scorer(read, chosen_users, times)
+        seen = history_mask(histories, num_items)
+        outside = None if domains is None else domains.outside(users[rows])
+        if outside is not None:
+            seen |= outside  # what another domain sells is as little a candidate
+        sizes[rows] = num_candidates(held_out[rows], seen)
+        for name in protocols:
+            if name == "full":
+                ranks[name][rows] = ranks_of(scored.scores, held_out[rows], seen)
+                continue
+            if name == "ncf-99" and fixed is not None:
+                drawn = fixed(users[rows], held_out[rows])
+            else:
+                drawn = candidates(
+                    name,
+                    users=users[rows],
+                    histories=histories,
+                    targets=held_out[rows],
+                    num_items=num_items,
+                    counts=counts,
+                    seed=seed,
+                    stage=stage,
+                    outside=outside,
+                )
+            chosen = np.take_along_axis(scored.scores, drawn, axis=1)
+            ranks[name][rows] = candidate_ranks(chosen, drawn == 0)
+        gates = scored.gates if start == 0 else gates + scored.gates
+    return HeldOut(users, held_out, ranks, sizes, gates)
+
+
+def _inputs_of(inputs: Sequences, users: np.ndarray) -> list[np.ndarray]:
+    """What is read of each user; who has nothing visible is still evaluated."""
+    read = [inputs.of(int(user)) for user in users]
+    return [items if len(items) else NOTHING_READ for items in read]
+
+
+def _times_of(
+    sequences: Sequences, inputs: Sequences | None, user: int, stage: Stage
+) -> np.ndarray:
+    """Times (n + 1,) of what is read of a user and of the target behind it."""
+    whole = times_until(sequences, user, stage)
+    if inputs is None:
+        return whole
+    read = inputs.times_of(user)
+    # Where nothing is read, padding stands at no time that tells of the question's.
+    return np.append(read if len(read) else np.zeros(1, whole.dtype), whole[-1])
+
+
+def popularity_scorer(counts: np.ndarray) -> Scorer:
+    """Every user is offered what was seen most often in training: counts (V + 1,)."""
+
+    def score(histories: Sequence[np.ndarray], *_: object) -> Scores:
+        scores = np.broadcast_to(counts.astype(np.float64), (len(histories), len(counts)))
+        return Scores(scores, no_gates())
+
+    return score

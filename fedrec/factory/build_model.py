@@ -1,0 +1,174 @@
+"""From a run config to a model: the one place of this package that reads one."""
+
+import math
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from fedrec.config.choices import REFERENCES, names_in
+from fedrec.config.import_strings import import_dotted
+from fedrec.config.sections.model import Model
+from fedrec.errors import ConfigError
+from fedrec.models.bert4rec import BERT4Rec
+from fedrec.models.bpr_mf import BPRMF, initial_user_rows
+from fedrec.models.gru4rec import GRU4Rec
+from fedrec.models.hybrid import Hybrid
+from fedrec.models.identity_rows import IdentityRows
+from fedrec.models.layers.bidirectional import BidirectionalTransformer
+from fedrec.models.layers.fusion import make_gate
+from fedrec.models.layers.gru import GRUEncoder
+from fedrec.models.layers.neighbour_smoothing import Lending
+from fedrec.models.layers.time_aware import TimedTransformer
+from fedrec.models.layers.transformer import CausalTransformer
+from fedrec.models.layers.views import AdaptedView, IdentityView
+from fedrec.models.recommender import Recommender
+from fedrec.models.sasrec import SASRec
+from fedrec.randomness import generator
+from fedrec.semantics.whitening import pca_rows
+
+OF_IDENTITIES: dict[str, type[IdentityRows]] = {
+    "sasrec": SASRec,
+    "bert4rec": BERT4Rec,
+    "gru4rec": GRU4Rec,
+}
+ROW_STD = 0.02  # of an identity row's components at the start; other views start at its norm
+
+
+def build_model(
+    settings: Model,
+    *,
+    num_items: int,
+    meaning: np.ndarray | None,
+    content: np.ndarray,
+    frequency: np.ndarray,
+    seed: int,
+    users: np.ndarray | None = None,
+    cold: Sequence[int] = (),
+) -> Recommender:
+    """The recommender that a config asks for, with weights drawn from the run's seed.
+
+    Args:
+        settings: section ``model``.
+        num_items: V.
+        meaning: (V + 1, S) frozen semantic table, or none without that view.
+        content: (V + 1, C) content features.
+        frequency: (V + 1,) training events per item, zeros where unknown.
+        seed: of the run.
+        users: (U,) global numbers of the users held here, for a model that has rows of users.
+        cold: items that no training sees. Beside other views, their identity is what the text
+            makes of it, or nothing: noise that nothing trains would say as much as a trained row.
+    """
+    torch_stream = _torch_stream(seed, "weights")
+    rows = _identity_rows(settings, num_items, meaning, torch_stream)
+    if settings.name == "bpr-mf":
+        held = np.empty(0, dtype=np.int64) if users is None else users
+        own = initial_user_rows(held, settings.width, std=ROW_STD, seed=seed)
+        return BPRMF(rows, own, held)
+    encoder = _encoder(settings)
+    model: Recommender
+    if settings.name in OF_IDENTITIES:
+        model = OF_IDENTITIES[settings.name](rows, encoder)
+    elif settings.name == "hybrid":
+        norm = ROW_STD * math.sqrt(settings.width)
+        views: dict[str, nn.Module] = {}
+        for name in names_in(settings.views):
+            if name == "identity":
+                if settings.identity_start == "random" and settings.views != "identity":
+                    rows[np.asarray(cold, dtype=np.int64)] = 0
+                views[name] = IdentityView(rows)
+                continue
+            table = content if name == "content" else meaning
+            if table is None:
+                raise ConfigError("model.views has 'semantic' but semantics.encoder made no table")
+            views[name] = AdaptedView(
+                frozen_tensor(table), settings.width, norm=norm, generator=torch_stream
+            )
+        model = Hybrid(
+            views,
+            # A stream of its own: another mix leaves the other weights as they are.
+            make_gate(
+                settings.mix, len(views), settings.width, _torch_stream(seed, "weights", "gate")
+            ),
+            encoder,
+            width=settings.width,
+            frequency=torch.from_numpy(frequency.astype(np.float32)),
+            lending=Lending(settings.neighbours, settings.neighbour_events)
+            if settings.lends
+            else None,
+        )
+    else:
+        model = _own_model(settings, rows, encoder)
+    _initialize(encoder, torch_stream)
+    return model
+
+
+def _encoder(
+    settings: Model,
+) -> CausalTransformer | BidirectionalTransformer | TimedTransformer | GRUEncoder:
+    kind = {"bert4rec": "bidirectional", "gru4rec": "gru"}.get(settings.name, settings.encoder)
+    width, blocks, hidden = settings.width, settings.blocks, settings.hidden
+    if kind == "gru":
+        return GRUEncoder(width, blocks, hidden)
+    shape = (width, blocks, settings.heads, settings.max_length, hidden)
+    if kind == "bidirectional":
+        return BidirectionalTransformer(*shape)
+    if clues := names_in(settings.time):
+        return TimedTransformer(*shape, clues=clues)
+    return CausalTransformer(*shape)
+
+
+def frozen_tensor(table: np.ndarray) -> Tensor:
+    """A tensor over the same memory as a read-only array: shared, never written.
+
+    torch warns that writing to it would be undefined; nothing does, and a test watches the bytes.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writ")
+        return torch.from_numpy(table)
+
+
+def _torch_stream(seed: int, *path: str) -> torch.Generator:
+    return torch.Generator().manual_seed(int(generator(seed, *path).integers(2**63)))
+
+
+def _identity_rows(
+    settings: Model, num_items: int, meaning: np.ndarray | None, stream: torch.Generator
+) -> Tensor:
+    drawn = torch.randn(num_items + 1, settings.width, generator=stream) * ROW_STD
+    drawn[0] = 0
+    starts_from_text = settings.identity_start == "text" and settings.name not in REFERENCES
+    if starts_from_text and meaning is not None:
+        return torch.from_numpy(start_rows(meaning, settings.width))
+    return drawn
+
+
+def start_rows(
+    meaning: np.ndarray, width: int, others: np.ndarray | None = None
+) -> npt.NDArray[np.float32]:
+    """Identity rows (V + 1, D) made of meanings (V + 1, S); or (n, D), of ``others`` (n, S)."""
+    return pca_rows(meaning, width, std=ROW_STD, others=others)
+
+
+def _own_model(settings: Model, rows: Tensor, encoder: nn.Module) -> Recommender:
+    model = import_dotted("model.name", settings.name)(rows, encoder)
+    if not isinstance(model, Recommender):
+        raise ConfigError(
+            f"model.name {settings.name!r} must make a fedrec.models.recommender.Recommender, "
+            f"got {type(model).__name__}"
+        )
+    return model
+
+
+def _initialize(encoder: nn.Module, stream: torch.Generator) -> None:
+    """Draw the encoder's weights from our own stream, never from the global one."""
+    for module in encoder.modules():
+        if isinstance(module, nn.Linear):
+            nn.init.xavier_uniform_(module.weight, generator=stream)
+            nn.init.zeros_(module.bias)
+    for name, parameter in encoder.named_parameters():
+        if name in ("positions", "mask"):
+            nn.init.normal_(parameter, std=ROW_STD, generator=stream)

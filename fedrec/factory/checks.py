@@ -1,0 +1,78 @@
+"""Whether the data and the machine can meet a run config, before anything starts."""
+
+from pathlib import Path
+
+from fedrec.config.choices import names_in
+from fedrec.config.config import Config
+from fedrec.data.store import Dataset
+from fedrec.errors import ConfigError, DataError
+from fedrec.evaluation.metrics import check_cutoffs
+from fedrec.factory.data import open_data, partition_of, prepare_data, seen_of
+from fedrec.factory.model import device
+from fedrec.factory.training import make_loss
+
+
+def check_fit(config: Config) -> None:
+    """Refuse what data or machine cannot meet, before an engine starts or a run is replaced.
+
+    Raises:
+        ConfigError: partitions, cut-offs or negatives that do not fit the data.
+        DataError: the data cannot be read, or lack the times that the model needs.
+        ResourceError: the device is not there.
+    """
+    folder = check_ranking(config)
+    dataset, seen = open_data(folder)[0], seen_of(config, folder)
+    check_times(config, dataset)
+    device(config)
+    partition_of(config, folder)
+    if (
+        "ncf-99" in config.evaluation.protocols
+        and dataset.manifest["facts"].get("format") != "ml-1m"
+    ):
+        raise ConfigError(
+            "evaluation.protocol = 'ncf-99' is made of the negatives that NCF published for "
+            f"MovieLens-1M; data.source = {config.data.source!r} is not its folder or archive"
+        )
+    domains, num_items = dataset.domains, dataset.catalog.num_items
+    make_loss(config, seen.training, num_items, domains)
+    if domains and config.model.lends:
+        raise ConfigError(
+            f"model.neighbours must be 0 where data.source joins {len(domains.names)} sources "
+            "(vectors of one domain's items are never compared with another's), got "
+            f"{config.model.neighbours}"
+        )
+    if domains and config.federation.unit == "user":
+        raise ConfigError(
+            f"federation.unit must be 'partition' where data.source joins {len(domains.names)} "
+            "sources, got 'user': users who train side by side share their negatives, and those "
+            "of one domain are no negatives of another's"
+        )
+
+
+def check_ranking(config: Config) -> Path:
+    """Refuse protocols and cut-offs that the data cannot meet, whatever ranks; folder of the data.
+
+    Raises:
+        ConfigError: cut-offs or protocols that do not fit the data.
+        DataError: the data cannot be read.
+        ResourceError: the data cannot be fetched.
+    """
+    folder = prepare_data(config)
+    dataset = open_data(folder)[0]
+    if config.scenario.hides_events and "popularity-100" in config.evaluation.protocols:
+        raise ConfigError(
+            "evaluation.protocol must be another than 'popularity-100' with scenario.*: popularity "
+            "is counted in what is seen, so that the candidates would be others than without it"
+        )
+    domains, num_items = dataset.domains, dataset.catalog.num_items
+    check_cutoffs(config.evaluation.cutoffs, domains.smallest if domains else num_items)
+    return folder
+
+
+def check_times(config: Config, dataset: Dataset) -> None:
+    """Refuse a model that needs times on data that have only an order."""
+    if names_in(config.model.time) and dataset.sequences.times is None:
+        raise DataError(
+            f"model.time = {config.model.time!r} needs to know when events were, but "
+            f"{dataset.name!r} holds only their order; set model.time = ''"
+        )

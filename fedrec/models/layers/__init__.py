@@ -1,0 +1,1 @@
+"""Layers that models are built of: gate, fusion, views, sequence encoders."""

@@ -1,0 +1,41 @@
+"""The transformer of BERT4Rec (Sun et al., CIKM 2019): every position looks at both sides.
+
+It cannot learn to name the next item of each position, which lies in plain sight. It learns to
+name items that are hidden from it (the cloze task), and at inference one is hidden behind the
+last.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from fedrec.models.layers.transformer import Transformer
+from fedrec.models.recommender import Task
+
+
+class BidirectionalTransformer(Transformer):
+    """Pre-norm blocks without a causal mask; what is hidden becomes one learned vector.
+
+    Positions are counted from the last item, as in the causal transformer, so that the place
+    where the next item is asked for is the same in every history.
+    """
+
+    task: Task = "cloze"
+
+    def __init__(
+        self, width: int, num_blocks: int, num_heads: int, max_length: int, hidden: int
+    ) -> None:
+        super().__init__(width, num_blocks, num_heads, max_length, hidden)
+        self.mask = nn.Parameter(torch.zeros(width))
+
+    def forward(self, x: Tensor, lengths: Tensor, keep: Tensor | None, hidden: Tensor) -> Tensor:
+        """Return the state (B, L, D) at each position, from all that is real and not hidden.
+
+        Args:
+            x: (B, L, D) item vectors, padded on the right.
+            lengths: (B,) real positions of each row, hidden ones among them, at least 1.
+            keep: (num_dropout_sites, B, L, D) dropout factors, or none.
+            hidden: (B, L) true where the item must not be seen; what it is at padding is no matter.
+        """
+        shown = torch.where(hidden.unsqueeze(-1), self.mask, x)
+        is_real = torch.arange(x.shape[1], device=x.device) < lengths[:, None]
+        return self.through(shown, lengths, keep, [is_real[:, None, None]] * len(self.blocks))

@@ -1,0 +1,1 @@
+"""Tables and figures of an ablation study, from its run folders alone."""

@@ -1,0 +1,247 @@
+"""What an ablation found, from its folder alone: each cell, and how it differs from its baseline.
+
+Every user counts once: with the mean over the seeds, where all seeds rank the same people. A
+difference is paired by user and held-out item, seed by seed, so that it is told apart from how
+hard users are. A group shows the seeds that all its cells ran. One run has one interval and two
+runs have one comparison, in whichever groups of as many seeds they stand.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console, RenderableType
+
+from fedrec.errors import DataError
+from fedrec.evaluation.metrics import intervals
+from fedrec.report.ablation.bars import bars
+from fedrec.report.ablation.comparisons import Pair, comparison, correct, pair_of, seen_from
+from fedrec.report.ablation.ranks import (
+    ALL,
+    MAIN,
+    METRICS,
+    OTHERS,
+    RARE,
+    Ranked,
+    held_back,
+    pooled,
+    ranked,
+    told_apart,
+)
+from fedrec.report.ablation.tables import markdown, terminal
+from fedrec.report.figures.draw import save
+from fedrec.report.references import IN_ONE_PLACE
+from fedrec.runs.record import (
+    COMPLETE,
+    Record,
+    Run,
+    read_json,
+    read_run,
+    replace_file,
+    write_json,
+)
+
+CELLS_FILE = "cells.json"
+CANNOT_BE = "cannot be"  # a cell that the preset or the data do not allow; no failure
+
+
+@dataclass(frozen=True, eq=False)
+class Runs:
+    """The runs of a cell: those that are complete, by seed, and why the others are not."""
+
+    folder: str
+    complete: Mapping[int, Run]
+    ranked: Mapping[int, Ranked]
+    missing: Mapping[int, str]
+
+    def up_to(self, seeds: int) -> "Runs":
+        """The runs of the first seeds: other groups may have asked for more."""
+        return Runs(
+            self.folder,
+            {seed: run for seed, run in self.complete.items() if seed < seeds},
+            {seed: ranks for seed, ranks in self.ranked.items() if seed < seeds},
+            {seed: why for seed, why in self.missing.items() if seed < seeds},
+        )
+
+
+Comparisons = dict[tuple[Pair, int], Record]  # by the two folders and the seeds of the group
+
+
+def read_cells(out: Path) -> Record:
+    """What was asked for: groups with their cells, and what failed.
+
+    Raises:
+        DataError: the folder is not that of an ablation.
+    """
+    if not (out / CELLS_FILE).exists():
+        raise DataError(f"{out} has no {CELLS_FILE}; is it the folder of a `fedrec ablate`?")
+    return read_json(out / CELLS_FILE)
+
+
+def found(out: Path) -> Record:
+    """Everything that tables and figures show: what ablation.json holds.
+
+    Args:
+        out: folder of the ablation.
+
+    Raises:
+        DataError: no ablation, or a damaged run in it.
+    """
+    asked = read_cells(out)
+    seeds: dict[str, int] = {}
+    for group in asked["groups"].values():
+        for cell in group["cells"]:
+            seeds[cell["folder"]] = max(group["seeds"], seeds.get(cell["folder"], 0))
+    cells = [cell for group in asked["groups"].values() for cell in group["cells"]]
+    refused = {cell["folder"]: cell["refused"] for cell in cells if cell.get("refused")}
+    runs = {
+        name: _read(out, name, range(seeds[name]), asked["failed"], refused.get(name, ""))
+        for name in seeds
+    }
+    comparisons: Comparisons = {}
+    groups = {name: _group(group, runs, comparisons) for name, group in asked["groups"].items()}
+    correct(list(comparisons.values()))
+    for group in groups.values():
+        for cell in group["cells"]:
+            if "difference" in cell:
+                one, other = cell["folder"], cell["difference"]["of"][1]
+                key = (pair_of(one, other), group["seeds"])
+                cell["difference"] |= seen_from(one, comparisons[key])
+    complete = [run for one in runs.values() for run in one.complete.values()]
+    return {
+        **{key: asked[key] for key in ("preset", "sets", "kind", "commands")},
+        "made by": _made_by(complete),
+        "groups": groups,
+    }
+
+
+def write_ablation(out: Path, console: Console) -> RenderableType:
+    """Write ablation.json, ablation.md and the bars; return the tables for a terminal.
+
+    Args:
+        out: folder of the ablation.
+        console: whose width the tables take.
+    """
+    record = found(out)
+    write_json(out / "ablation.json", record)
+    replace_file(out / "ablation.md", markdown(record).encode())
+    save(bars(record), out)
+    return terminal(record, console)
+
+
+def _read(
+    out: Path, name: str, seeds: Sequence[int], failed: Mapping[str, str], refused: str
+) -> Runs:
+    complete, missing = {}, {}
+    for seed in seeds:
+        folder = out / f"{name}-seed{seed}"
+        run = read_run(folder) if (folder / "run.json").exists() else None
+        if run is not None and run.status in COMPLETE:
+            complete[seed] = run
+        elif refused:
+            missing[seed] = f"{CANNOT_BE}: {refused}"
+        elif folder.name in failed:
+            missing[seed] = f"failed: {failed[folder.name]}"
+        else:
+            missing[seed] = "not run yet" if run is None else run.status
+    return Runs(name, complete, {seed: ranked(run) for seed, run in complete.items()}, missing)
+
+
+def _group(group: Record, runs: Mapping[str, Runs], comparisons: Comparisons) -> Record:
+    """A group with what was found; further comparisons are added to those that there are."""
+    runs = {name: one.up_to(group["seeds"]) for name, one in runs.items()}
+    folders = {cell["name"]: cell["folder"] for cell in group["cells"]}
+    first: dict[str, str] = {}
+    cells: list[Record] = []
+    for cell in group["cells"]:
+        own = runs[cell["folder"]]
+        twin = first.setdefault(cell["folder"], cell["name"])
+        if twin != cell["name"] and cell["name"] in (one["name"] for one in cells):
+            continue  # said once, with however many it was to be compared
+        record = cell | {"seeds": sorted(own.complete), "missing": _words(own.missing)}
+        record["degraded"] = [s for s, run in own.complete.items() if run.status == "degraded"]
+        record["same as"] = "" if twin == cell["name"] else twin
+        if own.complete:
+            base = runs[folders.get(cell["against"], own.folder)]
+            record |= _measured(own, base)
+            if not record["same as"] and _can_be_compared(own, base):
+                record["difference"] = {"of": [own.folder, base.folder]}
+                pair = pair_of(own.folder, base.folder)
+                key = (pair, group["seeds"])
+                if key not in comparisons:
+                    comparisons[key] = comparison(pair, *(runs[name].ranked for name in pair))
+        cells.append(record)
+    protocols = [run.protocol for cell in folders.values() for run in runs[cell].complete.values()]
+    return {
+        "about": group["about"],
+        "seeds": group["seeds"],
+        "protocol": protocols[0] if protocols else "full",
+        "cells": cells,
+    }
+
+
+def _can_be_compared(own: Runs, base: Runs) -> bool:
+    """Whether two cells are two, and judged alike: other protocols' ranks say nothing here."""
+    judged = {run.protocol for cell in (own, base) for run in cell.complete.values()}
+    return own is not base and bool(base.complete) and len(judged) == 1
+
+
+def _words(missing: Mapping[int, str]) -> dict[str, str]:
+    return {str(seed): reason for seed, reason in missing.items()}
+
+
+def _measured(own: Runs, base: Runs) -> Record:
+    """Metrics over all held-out items; over rare ones and the others, where the scenario has them.
+
+    A run that holds nothing back is measured on what the one it is compared with holds back. The
+    bootstrap is that of the folder.
+    """
+    runs = list(own.complete.values())
+    ranks = {seed: told_apart(one, base.ranked.get(seed, one)) for seed, one in own.ranked.items()}
+    record: Record = {"seconds": float(np.mean([run.about["seconds"] for run in runs]))}
+    word, most = held_back(runs[0])
+    record |= {"client_megabytes": _megabytes(runs), "held back": word, "most": most}
+    has_rare = any(one.is_rare is not None for one in ranks.values())
+    parts = (ALL, RARE, OTHERS) if has_rare else (ALL,)
+    for part in parts:
+        metrics = {metric: pooled(ranks, metric, part) for metric in METRICS}
+        users = len(metrics[MAIN])
+        record[part] = {"users": users}
+        if users:
+            record[part] |= intervals(metrics, 0, name=own.folder)
+    if RARE in parts:
+        record[RARE]["chance"] = _chance(runs[0] if word else next(iter(base.complete.values())))
+    per_seed = [pooled({seed: one}, MAIN, ALL).mean() for seed, one in own.ranked.items()]
+    return record | {"per seed": [float(value) for value in per_seed]}
+
+
+def _chance(run: Run) -> float | None:
+    """HR@10 of any order on what the scenario holds back, as the run's own slices say it."""
+    word = held_back(run)[0]
+    for row in (run.metrics or {}).get("slices", {}).get("training events", ()):
+        if row["slice"].startswith(word):
+            return float(row["chance"]["HR@10"])
+    return None
+
+
+def _megabytes(runs: Sequence[Run]) -> float | None:
+    """What a client moved while training, the mean over seeds; nothing in one place."""
+    if any(str(run.about["engine"]).startswith(IN_ONE_PLACE) for run in runs):
+        return None
+    return float(np.mean([run.rounds[-1]["client_megabytes"] for run in runs]))
+
+
+def _made_by(runs: Sequence[Run]) -> dict[str, Any]:
+    """Data, machine and versions, as far as the runs agree."""
+    if not runs:
+        return {}
+    about = runs[0].about
+    return {
+        "data": {key: about["data"].get(key) for key in ("name", "users", "items", "events")},
+        "notes": sorted({note for run in runs for note in run.about["data"].get("notes", ())}),
+        "cores": sorted({int(run.about["machine"]["cores"]) for run in runs}),
+        "versions": about["versions"],
+        "code": sorted({str(run.about["code"])[:12] for run in runs}),
+    }

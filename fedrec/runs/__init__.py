@@ -1,0 +1,1 @@
+"""The run folder: read, written, and shown without secrets."""

@@ -1,0 +1,352 @@
+"""The run folder: written line by line while a run lives, read back as one record.
+
+Everything here is plain JSON, TOML and CSV, so that a folder can be copied to another machine
+and read there without torch, without an engine and without the data.
+"""
+
+import csv
+import io
+import json
+import math
+import os
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from fedrec.config.choices import QUERY_TIME, names_in
+from fedrec.errors import DataError, FedrecError, ResourceError
+from fedrec.files.home import home
+
+FORMAT = 1
+COMPLETE = ("done", "degraded")
+STATUSES = (*COMPLETE, "failed", "interrupted", "running")
+
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True, repr=False)
+class Run:
+    """One run folder as it is on the disk; `rounds`, `metrics` and `users` may be missing parts.
+
+    Attributes:
+        folder: where it was read from.
+        about: run.json: status, reason, versions, data, semantics, machine.
+        config: config.toml, sections as nested dictionaries.
+        rounds: rounds.jsonl, one record per round, oldest first; empty before the first.
+        metrics: metrics.json, or None for a run that did not reach its end.
+        users: users.csv, one row per user, or None for a run that did not reach its end.
+        torn_line: a killed run left half a last line in rounds.jsonl; it was left out.
+    """
+
+    folder: Path
+    about: Record
+    config: Record
+    rounds: list[Record]
+    metrics: Record | None
+    users: pd.DataFrame | None
+    torn_line: bool
+
+    def __repr__(self) -> str:
+        """One line, as a notebook shows it."""
+        test = ((self.metrics or {}).get("test") or {}).get("NDCG@10")
+        score = f", test NDCG@10 {test['value']:.4f}" if test else ""
+        score += f"; {self.no_model}" if self.no_model else ""
+        return f"<Run {self.name}: {self.status}, {len(self.rounds)} records{score}>"
+
+    @property
+    def name(self) -> str:
+        """Name of the run, or of its folder."""
+        return str(self.about.get("name") or self.folder.name)
+
+    @property
+    def status(self) -> str:
+        """One of `STATUSES`."""
+        return str(self.about["status"])
+
+    @property
+    def no_model(self) -> str:
+        """Why the folder holds no model.safetensors; empty for a run that keeps its weights."""
+        return str(self.about.get("no_model", ""))
+
+    @property
+    def round_word(self) -> str:
+        """What the rounds of this run are: "round", or "local step" of users alone."""
+        return str(self.about.get("round_is", "round"))
+
+    @property
+    def protocol(self) -> str:
+        """Evaluation protocol of the curves and, unless said otherwise, of every metric."""
+        configured = self.config.get("evaluation", {}).get("protocol", "full")
+        # A config may name several; the first selects the best round and is the one of the curves.
+        main = configured.split(",")[0].strip()
+        if "relative" in names_in(self.config.get("model", {}).get("time", "")):
+            main += QUERY_TIME
+        return str((self.metrics or {}).get("protocol", main))
+
+    @property
+    def best_round(self) -> int | None:
+        """Round whose weights were kept, or None before the first evaluation."""
+        named = (self.metrics or {}).get("best_round", self.about.get("best_round"))
+        marked = [r["round"] for r in self.rounds if r.get("best")]
+        return int(named) if named is not None else marked[-1] if marked else None
+
+    @property
+    def validation(self) -> Record:
+        """Validation metrics of the kept weights; of the last evaluated round if none is marked."""
+        evaluated = {r["round"]: r["validation"] for r in self.rounds if r.get("validation")}
+        last: Record = next(reversed(evaluated.values()), {})
+        final: Record = (self.metrics or {}).get("validation") or {}
+        return final or evaluated.get(self.best_round, last)
+
+
+# ---------------------------------------------------------------------------------- reading
+
+
+def read_run(folder: Path) -> Run:
+    """Read a run folder, also one of a run that was killed or still goes on.
+
+    Raises:
+        DataError: no run folder, a file that its status promises is missing, or a broken file.
+    """
+    about = read_json(folder / "run.json")
+    if about.get("format") != FORMAT or about.get("status") not in STATUSES:
+        raise DataError(
+            f"{folder / 'run.json'}: format {about.get('format')!r}, status "
+            f"{about.get('status')!r}; this version reads format {FORMAT} with a status "
+            f"among {', '.join(STATUSES)}"
+        )
+    must_exist = about["status"] in COMPLETE
+    rounds, torn_line = read_rounds(folder / "rounds.jsonl", must_exist=must_exist)
+    metrics, users = folder / "metrics.json", folder / "users.csv"
+    return Run(
+        folder=folder,
+        about=about,
+        config=_read_toml(folder / "config.toml"),
+        rounds=rounds,
+        metrics=read_json(metrics) if must_exist or metrics.exists() else None,
+        users=_read_users(users) if must_exist or users.exists() else None,
+        torn_line=torn_line,
+    )
+
+
+def load(folder: str | Path) -> Run:
+    """A run folder: its rounds, metrics and users; a bare name is one under $FEDREC_HOME/runs.
+
+    Raises:
+        DataError: no run folder, or a broken file in it.
+    """
+    path = Path(folder)
+    is_name = not path.exists() and len(path.parts) == 1
+    return read_run(home() / "runs" / path if is_name else path)
+
+
+def read_json(path: Path) -> Record:
+    """Read one JSON object; NaN and infinity, which JSON does not know, are refused."""
+    return _parse(content_of(path), str(path))
+
+
+def read_rounds(path: Path, *, must_exist: bool = True) -> tuple[list[Record], bool]:
+    """Read rounds.jsonl, leaving out the half line that a killed run may end with.
+
+    Returns:
+        The records in order, and whether a torn last line was left out.
+
+    Raises:
+        DataError: a broken line before the last one, or no file though `must_exist`.
+    """
+    if not must_exist and not path.exists():
+        return [], False
+    # Every whole line ends in a newline, so what follows the last one was being written.
+    *lines, tail = content_of(path).split(b"\n")
+    records = [_parse(line, f"{path} line {n}") for n, line in enumerate(lines, start=1)]
+    return records, bool(tail)
+
+
+def content_of(path: Path, hint: str = "") -> bytes:
+    """The bytes of a file of a run.
+
+    Args:
+        path: of the file.
+        hint: what a user may look at if it is missing; whether the folder is right, if none.
+
+    Raises:
+        DataError: there is no such file, or it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        hint = hint or f"is {path.parent} the folder of a run?"
+        raise DataError(f"{path} is missing; {hint}") from None
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def _parse(text: bytes, where: str) -> Record:
+    def refuse(constant: str) -> None:
+        raise ValueError(f"{constant} is no JSON number")
+
+    try:
+        record = json.loads(text.decode(), parse_constant=refuse)
+    except ValueError as error:
+        raise DataError(f"{where}: {error}; the file is damaged") from None
+    if not isinstance(record, dict):
+        raise DataError(f"{where}: a {type(record).__name__} instead of a JSON object")
+    return record
+
+
+def _read_toml(path: Path) -> Record:
+    try:
+        return tomllib.loads(content_of(path).decode())
+    except ValueError as error:
+        raise DataError(f"{path}: {error}; the file is damaged") from None
+
+
+def _read_users(path: Path) -> pd.DataFrame:
+    needed = {"events", "rank", "HR@10", "NDCG@10"}
+    try:
+        # Ids stay text: 007 and 7 are two users, and NA may be a name.
+        table = pd.read_csv(
+            io.BytesIO(content_of(path)), dtype={"original_id": str}, na_filter=False
+        )
+    except ValueError as error:
+        raise DataError(f"{path}: {str(error).splitlines()[0]}; the file is damaged") from None
+    if missing := needed - set(table.columns):
+        raise DataError(f"{path}: no column {sorted(missing)}; the file is damaged")
+    for column in needed:
+        if not pd.api.types.is_numeric_dtype(table[column]):
+            raise DataError(f"{path}: column {column} is not all numbers; the file is damaged")
+    return table
+
+
+def number(cell: Any) -> float | None:
+    """The value of a metric that is a number or a {"value", "low", "high"} record."""
+    value = cell.get("value") if isinstance(cell, Mapping) else cell
+    return None if value is None else float(value)
+
+
+# ---------------------------------------------------------------------------------- writing
+
+
+def append_round(path: Path, record: Mapping[str, Any]) -> None:
+    """Append one round to rounds.jsonl and wait until it is on the disk.
+
+    A missing value is None, never NaN. The folder's own entry is not synced: the file exists
+    from the first round on, and a torn end is what `read_rounds` expects.
+
+    Raises:
+        FedrecError: a NaN, an infinity or an object that JSON does not know, named by its key.
+        ResourceError: the disk is full or the file cannot be written.
+    """
+    line = _dumps(record, f"round {record.get('round')}", indent=None) + "\n"
+    try:
+        with path.open("a", encoding="utf-8", newline="\n") as file:
+            file.write(line)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise ResourceError(f"{path} cannot be written: {error.strerror}") from None
+
+
+def cut_rounds(path: Path, last: int) -> None:
+    """Keep the rounds up to `last`, as a resume from the checkpoint of that round must."""
+    records, _ = read_rounds(path, must_exist=False)
+    kept = [r for r in records if r["round"] <= last]
+    replace_file(path, "".join(_dumps(r, "round", indent=None) + "\n" for r in kept).encode())
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a JSON object so that a reader sees the old file or the new one, never half of it.
+
+    Raises:
+        FedrecError: a NaN, an infinity or an object that JSON does not know, named by its key.
+        ResourceError: the disk is full or the file cannot be written.
+    """
+    replace_file(path, (_dumps(content, path.name, indent=2) + "\n").encode())
+
+
+def write_csv(path: Path, columns: Mapping[str, Sequence[Any] | npt.NDArray[Any]]) -> None:
+    """Write users.csv or items.csv, whole or not at all, with no cell a spreadsheet would run.
+
+    Args:
+        path: the file.
+        columns: name -> one value per row. Text that starts like a formula gets an apostrophe
+            in front; numbers are left as they are.
+
+    Raises:
+        DataError: columns of different lengths.
+        ResourceError: the disk is full or the file cannot be written.
+    """
+    lengths = {name: len(values) for name, values in columns.items()}
+    if len(set(lengths.values())) > 1:
+        raise DataError(f"{path.name}: columns of different lengths {lengths}")
+    table = pd.DataFrame({name: _harmless_cells(values) for name, values in columns.items()})
+    table.columns = pd.Index([_harmless(name) for name in columns])
+    # Text is always quoted: the csv module leaves a lone carriage return bare, which ends a row.
+    text = table.to_csv(index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
+    replace_file(path, text.encode())
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file under a temporary name, sync it, and rename it into place."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with draft.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise ResourceError(f"{path} cannot be written: {error.strerror}") from None
+
+
+def _harmless(cell: object) -> object:
+    is_formula = isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r"))
+    return f"'{cell}" if is_formula else cell
+
+
+def _harmless_cells(values: Sequence[Any] | npt.NDArray[Any]) -> Any:
+    is_numeric = isinstance(values, np.ndarray) and values.dtype.kind in "biuf"
+    return values if is_numeric else [_harmless(cell) for cell in values]
+
+
+def _dumps(content: Mapping[str, Any], where: str, indent: int | None) -> str:
+    plain = _plain(content)
+    for key, number in _numbers(plain):
+        if not math.isfinite(number):
+            raise FedrecError(f"{where}: {key} is {number}; a missing value is None, never NaN")
+    try:
+        return json.dumps(plain, indent=indent, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise FedrecError(f"{where}: {error}") from None
+
+
+def _plain(value: Any) -> Any:
+    """Turn numpy's numbers and arrays, at any depth, into Python's."""
+    match value:
+        case np.ndarray() | np.generic():
+            return value.tolist()
+        case Mapping():
+            return {str(key): _plain(inner) for key, inner in value.items()}
+        case list() | tuple():
+            return [_plain(inner) for inner in value]
+    return value
+
+
+def _numbers(value: Any, key: str = "") -> Iterator[tuple[str, float]]:
+    """Every float with the path to it, such as ("validation.HR@10", 0.2)."""
+    if isinstance(value, float):
+        yield key, value
+    children: Iterable[tuple[Any, Any]] = ()
+    if isinstance(value, dict):
+        children = value.items()
+    elif isinstance(value, list):
+        children = enumerate(value)
+    for name, inner in children:
+        yield from _numbers(inner, f"{key}.{name}" if key else str(name))

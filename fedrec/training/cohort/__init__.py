@@ -1,0 +1,1 @@
+"""Local training of many one-user clients side by side, equal to a loop over them."""

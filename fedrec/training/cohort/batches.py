@@ -1,0 +1,200 @@
+"""The users of a group side by side: padded tensors of one step.
+
+A group's windows lie in two rectangles, one of full windows and one of the users' short windows:
+cut that way, users alike in length need next to no padding.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fedrec.training.cohort.item_rows import Rows
+from fedrec.training.windows import Ints, UserStep
+
+
+@dataclass(frozen=True)
+class Rectangle:
+    """B windows of L columns of each of U users, padded on the right.
+
+    Attributes:
+        first: column where the first window begins.
+        count: B.
+        length: L.
+        lengths: (U * B,) real positions, sorted by user; 1 for a window that is all padding.
+    """
+
+    first: int
+    count: int
+    length: int
+    lengths: Tensor
+
+    def cut(self, array: Tensor, axis: int = 0) -> Tensor:
+        """Windows (..., U * B, L, ...) of an array (..., U, M, ...) whose U is at ``axis``."""
+        own = array.narrow(axis + 1, self.first, self.count * self.length)
+        shape = (*array.shape[:axis], len(self.lengths), self.length, *array.shape[axis + 2 :])
+        return own.reshape(shape)
+
+
+@dataclass(frozen=True)
+class GroupStep:
+    """One step of a group of U users; M columns each, those of the first rectangle first.
+
+    Attributes:
+        rectangles: where the windows lie, one or two.
+        places: (U, M) rows of the item table that are read.
+        from_end: (U, M) how many positions follow in the window, 0 at padding.
+        keep: (sites, U, M, D) dropout factors or none.
+        targets: (U, M) rows of the item table that followed.
+        negatives: (U, M, K) rows drawn for each target, (U, K) shared by a user's targets, none.
+        refused: (U, K) shared negatives in a user's history, none.
+        is_real: (U, M) 1 where there is a target, 0 at padding.
+        counts: (U,) targets of each user.
+        emphasis: (U, M) weight of each target in what is differentiated, 0 at padding.
+    """
+
+    rectangles: Sequence[Rectangle]
+    places: Tensor
+    from_end: Tensor
+    keep: Tensor | None
+    targets: Tensor
+    negatives: Tensor | None
+    refused: Tensor | None
+    is_real: Tensor
+    counts: Tensor
+    emphasis: Tensor
+
+
+def group_step(
+    steps: Sequence[UserStep],
+    rows: Rows,
+    *,
+    max_length: int,
+    shared: Ints | None,
+    histories: Sequence[NDArray[np.integer]],
+    shares: Sequence[float],
+    device: torch.device,
+    dtype: torch.dtype,
+) -> GroupStep:
+    """Lay one step of U users into tensors.
+
+    Args:
+        steps: of each user.
+        rows: where items lie.
+        max_length: L, of a full window.
+        shared: (K,) negatives that all users share, or none.
+        histories: of each user, for what to refuse among the shared negatives.
+        shares: of each user's mean loss in what is differentiated.
+        device: of the tensors.
+        dtype: of weights and factors.
+    """
+    users = len(steps)
+    full = [int((step.lengths == max_length).sum()) for step in steps]
+    rest = [
+        int(step.lengths.sum()) - max_length * count
+        for step, count in zip(steps, full, strict=True)
+    ]
+    wide, narrow = max(full) * max_length, max(rest)  # columns of full and of short windows
+    filled = np.zeros((users, max(full)), dtype=np.int64)
+    filled[np.arange(max(full)) < np.array(full)[:, None]] = max_length
+    real_lengths = [filled, np.array(rest)[:, None]]
+    shapes = [(max(full), max_length), (int(narrow > 0), narrow)]
+    is_real = np.concatenate(
+        [
+            (np.arange(length) < real[:, :count, None]).reshape(users, -1)
+            for (count, length), real in zip(shapes, real_lengths, strict=True)
+        ],
+        axis=1,
+    )
+    from_end = np.concatenate(
+        [
+            (real[:, :count, None] - 1 - np.arange(length)).clip(min=0).reshape(users, -1)
+            for (count, length), real in zip(shapes, real_lengths, strict=True)
+        ],
+        axis=1,
+    )
+
+    counts = is_real.sum(axis=1)
+    laid = GroupStep(
+        rectangles=[
+            Rectangle(
+                first,
+                count,
+                length,
+                torch.from_numpy(real[:, :count].reshape(-1).clip(min=1)).to(device),
+            )
+            for first, (count, length), real in zip((0, wide), shapes, real_lengths, strict=True)
+            if count * length
+        ],
+        places=_sent(rows.of(_spread([step.items for step in steps], is_real)), device),
+        from_end=_sent(from_end, device),
+        keep=None,
+        targets=_sent(rows.of(_spread([step.targets for step in steps], is_real)), device),
+        negatives=None,
+        refused=None,
+        is_real=torch.from_numpy(is_real).to(device, dtype),
+        counts=torch.from_numpy(counts).to(device, dtype),
+        emphasis=torch.from_numpy(is_real * (np.array(shares) / counts)[:, None]).to(device, dtype),
+    )
+    return redrawn(laid, steps, rows, shared=shared, histories=histories)
+
+
+def redrawn(
+    laid: GroupStep,
+    steps: Sequence[UserStep],
+    rows: Rows,
+    *,
+    shared: Ints | None,
+    histories: Sequence[NDArray[np.integer]],
+) -> GroupStep:
+    """A step over windows that are laid out already, with its own negatives and factors.
+
+    Args:
+        laid: a step over the same windows.
+        steps: of each user.
+        rows: where items lie.
+        shared: (K,) negatives that all users share, or none.
+        histories: of each user, for what to refuse among the shared negatives.
+    """
+    is_real = laid.is_real.cpu().numpy() > 0
+    device, dtype = laid.is_real.device, laid.is_real.dtype
+    negatives = refused = None
+    if steps[0].negatives is not None:
+        own = [step.negatives for step in steps if step.negatives is not None]
+        negatives = _sent(rows.of(_spread(own, is_real)), device)
+    if shared is not None:
+        negatives = _sent(rows.of(np.broadcast_to(shared, (len(steps), len(shared)))), device)
+        refused = _sent(np.stack([np.isin(shared, history) for history in histories]), device)
+    keep = _joined_factors(steps, is_real)
+    return replace(
+        laid,
+        keep=None if keep is None else keep.to(device, dtype),
+        negatives=negatives,
+        refused=refused,
+    )
+
+
+def _spread(arrays: Sequence[Ints], is_real: NDArray[np.bool_]) -> Ints:
+    """(U, M, ...) from each user's (m, ...), which are in the order of the columns."""
+    joined = np.concatenate(arrays)
+    out = np.zeros((*is_real.shape, *joined.shape[1:]), dtype=np.int64)
+    out[is_real] = joined
+    return out
+
+
+def _sent(array: NDArray[np.generic], device: torch.device) -> Tensor:
+    return torch.from_numpy(array).to(device)
+
+
+def _joined_factors(steps: Sequence[UserStep], is_real: NDArray[np.bool_]) -> Tensor | None:
+    """(sites, U, M, D) from each user's factors; 1 at padding."""
+    drawn = [step.keep for step in steps if step.keep is not None]
+    if not drawn:
+        return None
+    sites, _, width = drawn[0].shape
+    joined = torch.ones(sites, *is_real.shape, width, dtype=drawn[0].dtype)
+    joined[:, torch.from_numpy(is_real)] = torch.cat(drawn, dim=1)
+    return joined

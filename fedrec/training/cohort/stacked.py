@@ -1,0 +1,195 @@
+"""Several copies of a model side by side, each with weights of its own, in one forward pass.
+
+Users are independent, so one backward pass over the sum of their losses gives each user's own
+gradient: nothing but batched matrix products is needed to train many clients at once. A stacked
+model is the model itself with every trained array given a leading axis S of weight sets; rows of
+its inputs are sorted by set, so that any axis they were flattened into can be split again.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from fedrec.models.layers.gate import ContextGate
+from fedrec.models.layers.transformer import Block, CausalTransformer
+from fedrec.models.recommender import ItemTable, Recommender
+from fedrec.models.sasrec import SASRec
+from fedrec.training.cohort.batches import GroupStep, Rectangle
+from fedrec.training.cohort.stacked_encoder import BlockWeights, Layout, encoded
+from fedrec.training.cohort.stacked_layers import StackedLayerNorm, StackedLinear
+
+
+class StackedBlock(Block):
+    """Holds a block's arrays; ``stacked_encoder`` computes with them."""
+
+    def __init__(self, plain: Block) -> None:
+        nn.Module.__init__(self)
+        self.num_heads = plain.num_heads
+        for name, child in plain.named_children():
+            setattr(self, name, stacked(child))
+
+    @property
+    def weights(self) -> BlockWeights:
+        """The arrays."""
+        return BlockWeights(*self.parameters())
+
+
+class StackedTransformer(CausalTransformer):
+    """The transformer with positions (S, P, D) and stacked blocks."""
+
+    def __init__(self, plain: CausalTransformer) -> None:
+        nn.Module.__init__(self)
+        self.positions = nn.Parameter(plain.positions[None])
+        self.blocks = nn.ModuleList(stacked(block) for block in plain.blocks)
+        self.final_norm = stacked(plain.final_norm)
+
+    def forward(self, x: Tensor, lengths: Tensor, keep: Tensor | None = None) -> Tensor:
+        """Return the state (U * B, L, D) after each item; see ``CausalTransformer``."""
+        from_end = lengths[:, None] - 1 - torch.arange(x.shape[1], device=x.device)
+        whole = Rectangle(0, 1, x.shape[1], lengths)
+        return self.over(x, from_end.clamp(min=0), [whole], keep)
+
+    def over(
+        self, x: Tensor, from_end: Tensor, parts: Sequence[Rectangle], keep: Tensor | None
+    ) -> Tensor:
+        """Return states (U, M, D) of positions that lie in rectangles.
+
+        Args:
+            x: (U, M, D) item vectors.
+            from_end: (U, M) how many positions follow in the window.
+            parts: where windows lie among the M columns.
+            keep: (sites, U, M, D) dropout factors or none.
+        """
+        sets, longest, _ = self.positions.shape
+        first = torch.arange(sets, device=x.device).repeat_interleave(len(x) // sets) * longest
+        blocks = list(cast(Sequence[StackedBlock], self.blocks))
+        layout = Layout(
+            (from_end + first[:, None]).view(-1),
+            parts,
+            keep,
+            blocks[0].num_heads if blocks else 1,
+            self.final_norm.eps,
+        )
+        final = self.final_norm
+        weights = [block.weights for block in blocks]
+        return encoded(x, layout, self.positions, weights, final.weight, final.bias)
+
+
+class StackedGate(ContextGate):
+    """The gate with a bias (S, N) and stacked layers."""
+
+    def __init__(self, plain: ContextGate) -> None:
+        nn.Module.__init__(self)
+        self.from_context = stacked(plain.from_context)
+        self.from_facts = stacked(plain.from_facts)
+        self.bias = nn.Parameter(plain.bias[None])
+
+    def weights(self, context: Tensor | None, facts: Tensor) -> Tensor:
+        """The weights (..., N); see ``ContextGate``."""
+        scores: Tensor = self.from_facts(facts)
+        if context is not None:
+            scores = scores + self.from_context(context)
+        sets, views = self.bias.shape
+        scores = scores.view(sets, -1, views) + self.bias.unsqueeze(1)
+        return scores.softmax(dim=-1).view(*facts.shape[:-1], views)
+
+
+class StackedSASRec(SASRec):
+    """SASRec whose rows (S * R, D) take their gradient only where they are read.
+
+    A table of touched rows is several times as large as what one step reads of it; a dense
+    gradient for every reading of it would cost as much as half a block.
+    """
+
+    def __init__(self, plain: SASRec) -> None:
+        nn.Module.__init__(self)
+        self.rows = plain.rows
+        self.encoder = stacked(cast(nn.Module, plain.encoder))
+        self.scale = plain.scale
+
+    def look_up(self, items: Tensor, unknown: Tensor | None = None) -> ItemTable:
+        """The rows as they lie: ``items`` are their numbers in order."""
+        return ItemTable(self.rows.unsqueeze(1), self.rows.detach()[:, 0])
+
+    def output_vectors(self, table: ItemTable) -> Tensor:
+        """The rows (S * R, D) themselves, a leaf."""
+        return self.rows
+
+    def states(self, rows: Tensor, step: GroupStep) -> Tensor:
+        """The states (U, M, D) of all windows, whatever their lengths, from the rows they read."""
+        encoder = cast(StackedTransformer, self.encoder)
+        return encoder.over(rows * self.scale, step.from_end, step.rectangles, step.keep)
+
+
+class _ReadRows(torch.autograd.Function):
+    """Rows of a table at several sets of places; a single sparse gradient for all of them."""
+
+    @staticmethod
+    def forward(ctx: Any, table: Tensor, *places: Tensor) -> tuple[Tensor, ...]:
+        ctx.save_for_backward(*places)
+        ctx.shape = table.shape
+        return tuple(functional.embedding(some, table) for some in places)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        where = torch.cat([some.reshape(-1) for some in ctx.saved_tensors])
+        values = torch.cat([one.reshape(-1, ctx.shape[1]) for one in gradients])
+        to_table = torch.sparse_coo_tensor(
+            where.unsqueeze(0), values, ctx.shape, check_invariants=False
+        )
+        return to_table, *[None] * len(gradients)
+
+
+def read_rows(table: Tensor, places: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """Rows (..., D) of a table (R, D) at each of some places (...)."""
+    # torch leaves ``apply`` unannotated
+    out: tuple[Tensor, ...] = _ReadRows.apply(table, *places)  # type: ignore[no-untyped-call]
+    return out
+
+
+_KINDS: dict[type[nn.Module], Callable[..., nn.Module]] = {
+    nn.Linear: StackedLinear,
+    nn.LayerNorm: StackedLayerNorm,
+    Block: StackedBlock,
+    CausalTransformer: StackedTransformer,
+    ContextGate: StackedGate,
+    SASRec: StackedSASRec,
+}
+
+
+def stackable(model: Recommender) -> bool:
+    """Whether every trained array lies in a module that can be stacked or has a row per item."""
+    items = set(model.item_arrays)
+
+    def holds(module: nn.Module, place: str) -> bool:
+        own = {name for name, _ in module.named_parameters(place, recurse=False)}
+        parts = ((child, f"{place}.{name}".lstrip(".")) for name, child in module.named_children())
+        return (type(module) in _KINDS or own <= items) and all(holds(*part) for part in parts)
+
+    return holds(model, "")
+
+
+def stacked(module: nn.Module) -> Any:
+    """A stacked twin with one weight set; ``assign`` gives it others. The original is untouched."""
+    if type(module) in _KINDS:
+        return _KINDS[type(module)](module)
+    twin = module.__new__(type(module))
+    state = dict(module.__dict__)
+    for registry in ("_parameters", "_buffers"):
+        state[registry] = dict(state[registry])
+    twin.__dict__ = state
+    twin._modules = {name: stacked(child) for name, child in module.named_children()}
+    return twin
+
+
+def assign(module: nn.Module, arrays: Mapping[str, Tensor]) -> None:
+    """Put other tensors, of any shape, in the place of named parameters and buffers."""
+    for name, array in arrays.items():
+        owner, _, leaf = name.rpartition(".")
+        holder = module.get_submodule(owner)
+        registry = holder._parameters if leaf in holder._parameters else holder._buffers
+        # The registry takes any tensor; setattr would insist on a Parameter, made anew each time.
+        registry[leaf] = array  # type: ignore[assignment]

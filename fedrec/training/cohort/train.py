@@ -1,0 +1,283 @@
+"""Many one-user clients trained in one call: the weighted sum of their updates.
+
+Each user is a client of its own: it starts from the global weights, takes a few local steps over
+its windows and sends the difference. Here the users of a cohort go side by side, in groups alike
+in length. One plain gradient step needs no weights of its own: the weighted sum of the users'
+updates is the gradient of the weighted sum of their mean losses. Several steps train a copy of
+the weights per user, where item rows are copied only if the user's training reads them.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fedrec.data.sequences import Sequences
+from fedrec.errors import ConfigError
+from fedrec.models.recommender import Recommender, device_of
+from fedrec.randomness import generator
+from fedrec.training.batches import MIN_TRAINING_EVENTS
+from fedrec.training.cohort.batches import GroupStep, group_step, redrawn
+from fedrec.training.cohort.item_rows import Rows, all_rows, most_sets, rows_read, touched_rows
+from fedrec.training.cohort.local_steps import AfterStep, own_updates
+from fedrec.training.cohort.loss import CohortLoss, needs_all_rows
+from fedrec.training.cohort.plan import CohortPlan
+from fedrec.training.cohort.summed_gradient import JointGradient
+from fedrec.training.cohort.update import CohortSum, CohortUpdate, Group
+from fedrec.training.cohort.user_weights import Forward, Weights, copied_weights, make_forward
+from fedrec.training.negatives import shared_negatives
+from fedrec.training.schedule import falling
+from fedrec.training.windows import (
+    GROUP_COST,
+    JOINT_COST,
+    JOINT_GROUPS,
+    MAX_GROUP,
+    Ints,
+    UserStep,
+    UserWindows,
+    batched_groups,
+    groups_by_length,
+    user_steps,
+    windows_of,
+)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a group's users are.
+
+    Attributes:
+        group: U users.
+        weights: a set for each of them, as it is now; what follows overwrites it.
+        steps: that each has behind it.
+        losses: (U,) sum of each user's losses so far.
+        targets: (U,) targets of each user so far.
+    """
+
+    group: Group
+    weights: Weights
+    steps: int
+    losses: Tensor
+    targets: Tensor
+
+
+Watch = Callable[[Progress], None]
+
+
+def train_cohort(
+    model: Recommender,
+    training: Sequences,
+    users: Ints,
+    *,
+    plan: CohortPlan,
+    loss: CohortLoss,
+    seed: int,
+    round: int,
+    watch: Watch | None = None,
+) -> CohortUpdate:
+    """Train each user from the model's weights, which stay as they are; sum up the updates.
+
+    A pure function of weights, users, seed and round: neither the order of ``users`` nor who is
+    in another call changes a user's update; the order changes no bit of the sum.
+
+    Args:
+        model: holds the global weights.
+        training: training parts of all users; only ``users`` are read.
+        users: (U,) distinct global numbers.
+        plan: what each does.
+        loss: what each minimises.
+        seed: of the run.
+        round: from 1.
+        watch: called for each group before its first step, when it may still write into the
+            frozen arrays, which are the group's own, and after each; every user then has weights
+            of its own even where one gradient would do for all.
+
+    Raises:
+        ConfigError: a user has seen every item, so that no negative is left; or the model asks for
+            more than the items that precede.
+    """
+    if model.task != "next" or model.needs_times or model.user_arrays:
+        raise ConfigError(
+            f"federation.unit must be 'partition' for {type(model).__name__}: users who train side "
+            "by side are asked for the next item of what they read, and nothing else is known"
+        )
+    plan = replace(plan, learning_rate=falling(plan.learning_rate, plan.decay_rounds, round - 1))
+    lengths = training.offsets[users + 1] - training.offsets[users]
+    windows = [
+        windows_of(int(user), training.of(int(user)), plan.max_length, plan.newest_windows)
+        for user in users[lengths >= MIN_TRAINING_EVENTS]
+    ]
+    shared = [
+        loss.known[shared_negatives(seed, round, step, len(loss.known), loss.shared_negatives) - 1]
+        for step in range(plan.steps if loss.shared_negatives else 0)
+    ]
+    trainer = _Trainer(model, plan, loss, seed, round, shared, watch)
+    total = CohortSum(model, plan, loss.num_items, seed=seed, round=round)
+    is_joint = plan.is_one_gradient and watch is None
+    cost = JOINT_COST if is_joint else GROUP_COST
+    most = MAX_GROUP if is_joint else trainer.most_users
+    groups = groups_by_length(windows, plan.max_length, plan.group_tokens, cost, most)
+    if is_joint:
+        for some in batched_groups(groups, JOINT_GROUPS * plan.group_tokens):
+            trainer.train_jointly(some, total)
+    else:
+        for group in groups:
+            trainer.train(group, [trainer.drawn(one) for one in group], total)
+    return total.update(users[lengths < MIN_TRAINING_EVENTS])
+
+
+class _Trainer:
+    """What all groups of a call have in common."""
+
+    def __init__(
+        self,
+        model: Recommender,
+        plan: CohortPlan,
+        loss: CohortLoss,
+        seed: int,
+        round: int,
+        shared: Sequence[Ints],
+        watch: Watch | None,
+    ) -> None:
+        self.model, self.plan, self.loss = model, plan, loss
+        self.seed, self.round, self.shared, self.watch = seed, round, shared, watch
+        self.needs_all = needs_all_rows(plan, loss)
+        self.device = device_of(model)
+        self.dtype = next(model.parameters()).dtype
+        with torch.no_grad():  # D is the width of an item's views, whichever parameter comes first
+            one = model.look_up(torch.zeros(1, dtype=torch.long, device=self.device))
+        self.width = one.views.shape[-1]
+
+    @cached_property
+    def most_users(self) -> int:
+        """Users of a group with weights of their own."""
+        rows = self.loss.num_items + 1 if self.needs_all else self.loss.shared_negatives
+        return min(MAX_GROUP, most_sets(self.model, rows))
+
+    @cached_property
+    def _forward(self) -> Forward:
+        return make_forward(self.model, self.loss)
+
+    def train_jointly(self, groups: Sequence[Group], total: CohortSum) -> None:
+        """Add the users of some groups to the sum by one gradient."""
+        drawn = [[self.drawn(one) for one in group] for group in groups]
+        rows = self._rows([steps for some in drawn for steps in some], together=True)
+        needed = torch.from_numpy(rows.needed).to(self.device)
+        joint = JointGradient(self.model, needed[0], self._unknown(needed, 0), self.loss)
+        losses = []
+        for group, some in zip(groups, drawn, strict=True):
+            own = Rows(rows.needed, np.zeros(len(group), dtype=np.int64), rows.place)
+            [step] = self._laid(group, some, own, together=True)
+            losses.append(joint.add(step))
+        finite = [
+            (group, means) for group, means in zip(groups, losses, strict=True) if means is not None
+        ]
+        is_fine = bool(finite) and total.add_gradient(finite, joint.total())
+        for group, some, means in zip(groups, drawn, losses, strict=True):
+            if is_fine and means is not None:
+                total.note(group, means, _trained(some), [self._read(steps) for steps in some])
+            else:  # one by one, only the broken user goes
+                for first in range(0, len(group), self.most_users):
+                    part = slice(first, first + self.most_users)
+                    self.train(group[part], some[part], total)
+
+    def train(self, group: Group, drawn: Sequence[Sequence[UserStep]], total: CohortSum) -> None:
+        """Train each user of a group on weights of its own and add their updates to the sum."""
+        rows = self._rows(drawn, together=False)
+        steps = self._laid(group, drawn, rows, together=False)
+        needed = torch.from_numpy(rows.needed).to(self.device)
+        own = copied_weights(self.model, needed)
+        updates, losses = own_updates(
+            self._forward,
+            own,
+            steps,
+            lambda step: self._unknown(needed, step),
+            plan=self.plan,
+            after=self._watching(group, own),
+        )
+        read = [self._read(steps) for steps in drawn]
+        total.add_own(group, own, updates, losses, _trained(drawn), read)
+
+    def _read(self, steps: Sequence[UserStep]) -> Ints:
+        """(R,) the items whose rows a user's steps read, or decay, ascending."""
+        if self.needs_all:
+            return np.arange(1, self.loss.num_items + 1)
+        return rows_read(steps, self.shared, self.loss.num_items)
+
+    def _watching(self, group: Group, own: Weights) -> AfterStep | None:
+        if self.watch is None:
+            return None
+        watch = self.watch
+        return lambda steps, losses, targets: watch(Progress(group, own, steps, losses, targets))
+
+    def drawn(self, one: UserWindows) -> Sequence[UserStep]:
+        """All steps of a user."""
+        return user_steps(
+            one,
+            steps=self.plan.steps,
+            batch_size=self.plan.batch_size,
+            num_negatives=self.loss.own_negatives,
+            catalogue=self.loss.known,
+            num_sites=self.model.num_dropout_sites,
+            width=self.width,
+            dropout=self.plan.dropout,
+            seed=self.seed,
+            round=self.round,
+        )
+
+    def _rows(self, drawn: Sequence[Sequence[UserStep]], *, together: bool) -> Rows:
+        if self.needs_all:
+            return all_rows(len(drawn), self.loss.num_items, together=together)
+        return touched_rows(drawn, self.shared, self.loss.num_items, together=together)
+
+    def _laid(
+        self,
+        group: Group,
+        drawn: Sequence[Sequence[UserStep]],
+        rows: Rows,
+        *,
+        together: bool,
+    ) -> list[GroupStep]:
+        """Tensors of all steps, with one weight set for all users or one each."""
+        shares = self.plan.shares([one.num_targets for one in group]) if together else None
+        steps: list[GroupStep] = []
+        for number in range(self.plan.steps):
+            own = [steps[number] for steps in drawn]
+            facts: dict[str, Any] = {
+                "shared": self.shared[number] if self.shared else None,
+                "histories": [one.history for one in group],
+            }
+            if steps and all(
+                now.items is first[0].items for now, first in zip(own, drawn, strict=True)
+            ):
+                steps.append(redrawn(steps[0], own, rows, **facts))
+                continue
+            steps.append(
+                group_step(
+                    own,
+                    rows,
+                    max_length=self.plan.max_length,
+                    shares=shares or [1.0] * len(group),
+                    device=self.device,
+                    dtype=self.dtype,
+                    **facts,
+                )
+            )
+        return steps
+
+    def _unknown(self, needed: Tensor, step: int) -> Tensor | None:
+        """(S * R,) items without their identity in a step, the same for all users."""
+        if self.plan.identity_dropout == 0:
+            return None
+        stream = generator(self.seed, "identity", self.round, step)
+        dropped = stream.random(self.loss.num_items + 1) < self.plan.identity_dropout
+        return torch.from_numpy(dropped).to(self.device)[needed.reshape(-1)]
+
+
+def _trained(drawn: Sequence[Sequence[UserStep]]) -> list[int]:
+    """Targets of each user, in all steps."""
+    return [sum(len(step.targets) for step in steps) for steps in drawn]

@@ -1,0 +1,1 @@
+"""Aggregation: strategies, their state, Adam on the server, sparse row averaging."""

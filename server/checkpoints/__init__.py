@@ -1,0 +1,1 @@
+"""Checkpoints: written after a round, read back when a run is resumed."""

@@ -1,0 +1,99 @@
+"""What is kept of each round: a line of history, the best weights, a checkpoint when due."""
+
+import contextlib
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from flwr.serverapp.strategy import Strategy
+
+from fedrec.errors import FedrecError
+from server.aggregation.strategy_state import snapshot
+from server.checkpoints.folder import KEPT, Checkpoint, save_checkpoint
+from server.lifecycle.run_folder import RunFolder
+from server.lifecycle.signals import uninterrupted
+from server.state import State
+
+OnRound = Callable[[dict[str, Any]], None]
+
+
+class Recorder:
+    """Writes rounds down in an order that a kill at any time leaves resumable.
+
+    The checkpoint comes first and holds the round's line: a history that ends before its newest
+    checkpoint is made whole from it, and lines after the checkpoint are cut off.
+
+    Args:
+        folder: of the run.
+        strategy: whose state goes into a checkpoint.
+        every: rounds between checkpoints; 0 for none.
+        about: what a resumed run must have in common with this one, as far as it is known.
+        on_round: called with each line.
+        secrets: texts that no checkpoint may hold.
+    """
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        strategy: Strategy,
+        every: int,
+        about: dict[str, Any],
+        on_round: OnRound | None,
+        secrets: Mapping[str, str],
+    ) -> None:
+        self.folder, self._strategy, self._every = folder, strategy, every
+        self._about, self._on_round, self.secrets = about, on_round, secrets
+        self._saved = -1
+        self._last: Checkpoint | None = None
+        self._has_told = False
+
+    def begin(self, about: dict[str, Any], saved: int) -> None:
+        """Learn the rest of what the run is, before its first round.
+
+        Args:
+            about: goes into every checkpoint too.
+            saved: round of the checkpoint that the run goes on from, -1 for a new run.
+        """
+        self._about |= about
+        self._saved = saved
+
+    def __call__(self, line: dict[str, Any], state: State, is_last: bool) -> None:
+        """Keep a round."""
+        with uninterrupted():
+            start = time.monotonic()
+            if self._every:
+                checkpoints = [*state.checkpoints, state.needed()][-KEPT:]
+                kept = state.copy()
+                kept.checkpoints = checkpoints
+                remembered = snapshot(self._strategy, self.secrets)
+                self._last = Checkpoint(line, kept, remembered, self._about)
+                if is_last or line["round"] % self._every == 0:
+                    self.save()
+                    state.checkpoints = checkpoints
+            line["seconds"]["checkpoint"] = time.monotonic() - start
+            line["seconds"]["total"] += line["seconds"]["checkpoint"]
+            if line["best"]:
+                self.folder.save_weights(state.best)
+            self.folder.add_round(line)
+            self.tell_traceback(state)
+        if self._on_round is not None:
+            self._on_round(line)
+
+    def tell_traceback(self, state: State) -> None:
+        """Put the first traceback of a client into run.json and the log, once."""
+        if state.traceback and not self._has_told:
+            self._has_told = True
+            with contextlib.suppress(FedrecError):  # a full disk ends the run elsewhere
+                self.folder.describe(client_traceback=state.traceback)
+                self.folder.log(f"the first traceback of a client:\n{state.traceback}")
+
+    def save(self) -> None:
+        """Write a checkpoint of the last recorded round, unless there is one."""
+        if self._last is not None and self._last.line["round"] != self._saved:
+            save_checkpoint(self.folder.path, self._last)
+            self._saved = self._last.line["round"]
+
+    def save_if_possible(self) -> None:
+        """The same when the run ends early: its end must not hide behind a full disk."""
+        with uninterrupted(), contextlib.suppress(FedrecError):
+            self.save()

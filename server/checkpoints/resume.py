@@ -1,0 +1,192 @@
+"""Going on with a run: from which checkpoint, and whether it is still the same run.
+
+Another engine or number of workers may go on with a run. Another config, other data, code or
+versions would make a model that no uninterrupted run makes: that is refused, with what differs.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fedrec import protocol
+from fedrec.config.config import Config
+from fedrec.config.keys import computed_keys, config_hash
+from fedrec.config.user_code import own_code
+from fedrec.errors import ConfigError, DataError
+from fedrec.factory.model import device
+from fedrec.report.page import write_report
+from fedrec.runs.record import COMPLETE, append_round, read_json, read_rounds
+from fedrec.runs.redaction import mark_secrets
+from server.checkpoints.folder import Checkpoint, load_checkpoint, remove_after
+from server.lifecycle.run_folder import RunFolder, versions
+
+SHOWN = 8  # differences in a message
+# What changes sums; the others only change how a run is carried or shown.
+VERSIONS = ("torch", "numpy", "flwr")
+
+Lost = Callable[[Checkpoint], Mapping[int, str]]
+
+
+def identity(config: Config, threads: int, scorer: str) -> dict[str, Any]:
+    """What a run and its continuation must have in common, but for the data.
+
+    Args:
+        config: of the run.
+        threads: that a client's torch may use.
+        scorer: what is judged.
+    """
+    own = versions()
+    return {
+        "config": mark_secrets(computed_keys(config)),  # it goes into every checkpoint
+        "code": protocol.code_files() | own_code(config),
+        "versions": {name: own[name] for name in VERSIONS if name in own},
+        "machine": {"device": str(device(config)), "threads of a client": threads},
+        "what is judged": {"scorer": scorer},
+    }
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """A checkpoint to go on from.
+
+    Attributes:
+        checkpoint: the newest good one.
+        notes: why newer ones were not taken, and which differences were accepted.
+    """
+
+    checkpoint: Checkpoint
+    notes: list[str]
+
+
+def finished(path: Path, config: Config) -> bool:
+    """Whether a folder holds this very run, complete; it then gets its report, if it lacks that.
+
+    Raises:
+        ConfigError: another run is complete there.
+    """
+    about = read_json(path / "run.json")
+    if about.get("status") not in COMPLETE:
+        return False
+    if about.get("config_hash") != config_hash(config):
+        raise ConfigError(
+            f"{path} holds a run with another config that is {about['status']}; use --overwrite, "
+            "or another folder"
+        )
+    if not (path / "report.html").exists():  # it was killed while that was drawn
+        write_report(path)
+    return True
+
+
+def checkpoint_to_resume(path: Path, config: Config, now: Mapping[str, Any]) -> Resumed | None:
+    """The newest good checkpoint of the run in a folder, or nothing if it never wrote one.
+
+    Args:
+        path: the run's folder.
+        config: of the run that goes on.
+        now: its ``identity``.
+
+    Raises:
+        ConfigError: it is another run; all differences are listed.
+        DataError: the checkpoints are damaged, or the history is.
+    """
+    about = read_json(path / "run.json")
+    checkpoint, notes = load_checkpoint(path)
+    if checkpoint is None:
+        if about.get("config_hash") != config_hash(config):
+            raise ConfigError(
+                f"the run in {path} has another config and left no checkpoint to compare with; "
+                "use --overwrite, or another folder"
+            )
+        refuse_to_discard(path)
+        return None
+    found = differences(checkpoint.about, now)
+    of_code = [one for one in found if one.startswith(("code:", "versions:"))]
+    others = [one for one in found if one not in of_code]
+    if others or (of_code and not config.run.accept_code_change):
+        shown = "; ".join(found[:SHOWN]) + (
+            f"; and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+        )
+        hint = "" if others else " (--accept-code-change goes on all the same, and records it)"
+        raise ConfigError(f"{path} holds another run: {shown}{hint}")
+    _check_history(path / "rounds.jsonl", checkpoint)
+    return Resumed(checkpoint, [*notes, *of_code])
+
+
+def refuse_to_discard(path: Path) -> None:
+    """Refuse to begin again what left a history and wrote checkpoints, which all are gone.
+
+    Raises:
+        DataError: says what would be lost.
+    """
+    rounds, _ = read_rounds(path / "rounds.jsonl", must_exist=False)
+    # A checkpoint is written before the first line of history.
+    if rounds and read_json(path / "run.json").get("checkpoint_every"):
+        raise DataError(
+            f"{path / 'checkpoints'} holds no checkpoint, though the run wrote some; starting from "
+            f"the beginning would discard its history, rounds 0 to {rounds[-1].get('round')}; put "
+            "the folder back, or start again with --overwrite"
+        )
+
+
+def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What differs between two runs, one line each: "config: local.epochs was 1, is 2"."""
+    found = []
+    for part, values in now.items():
+        old = then.get(part, {})
+        for key in sorted({*old, *values}):
+            if old.get(key) == values.get(key):
+                continue
+            if part == "code":
+                what = "changed" if key in old and key in values else "was added"
+                found.append(f"code: {key} {what if key in values else 'was removed'}")
+            else:
+                found.append(f"{part}: {key} was {old.get(key)!r}, is {values.get(key)!r}")
+    return found
+
+
+def _check_history(path: Path, checkpoint: Checkpoint) -> None:
+    """Make sure that rounds.jsonl holds every round up to the checkpoint; its own may be added."""
+    rounds, _ = read_rounds(path, must_exist=False)
+    numbers = [line["round"] for line in rounds if line["round"] < checkpoint.round]
+    if numbers != list(range(checkpoint.round)):
+        missing = sorted(set(range(checkpoint.round)) - set(numbers))
+        raise DataError(
+            f"{path} lacks rounds {missing[:5]} of {checkpoint.round}; it was changed since the "
+            "checkpoint, so the run's history cannot be continued"
+        )
+
+
+def with_private_files(path: Path, resumed: Resumed, lost: Lost) -> Resumed:
+    """The newest checkpoint whose private files are all there: they belong to it.
+
+    Args:
+        path: the run's folder.
+        resumed: the checkpoint that would be taken.
+        lost: says which clients cannot go on from a state, and why.
+
+    Raises:
+        DataError: there is no such checkpoint.
+    """
+    while found := lost(resumed.checkpoint):
+        partition, reason = next(iter(sorted(found.items())))
+        number = resumed.checkpoint.round
+        note = f"checkpoint round-{number:05d} cannot be used: partition {partition}: {reason}"
+        older, damages = load_checkpoint(path, before=number)
+        if older is None:
+            raise DataError(f"{note}; there is no older one. Start again with --overwrite")
+        resumed = Resumed(older, [*resumed.notes, note, *damages])
+    return resumed
+
+
+def go_on(folder: RunFolder, resumed: Resumed, engine: str) -> None:
+    """Make the run's folder what it was after the checkpoint's round."""
+    checkpoint = resumed.checkpoint
+    remove_after(folder.path, checkpoint.round)
+    folder.go_on(checkpoint.round, engine, resumed.notes)
+    rounds, _ = read_rounds(folder.path / "rounds.jsonl", must_exist=False)
+    if not rounds or rounds[-1]["round"] != checkpoint.round:
+        # The run was killed after the checkpoint and before its line.
+        append_round(folder.path / "rounds.jsonl", checkpoint.line)
+    if checkpoint.state.best:
+        folder.save_weights(checkpoint.state.best)

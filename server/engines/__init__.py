@@ -1,0 +1,1 @@
+"""Engines of our own behind Flower's Grid: in this process, and on Ray."""

@@ -1,0 +1,1 @@
+"""Evaluation over clients: ranks collected, metrics of a round, final results."""

@@ -1,0 +1,169 @@
+"""The ends of a run: what it is compared with, the final evaluation, facts for run.json."""
+
+from typing import Any
+
+from fedrec.config.choices import names_in
+from fedrec.config.config import Config
+from fedrec.data.catalog import Catalog
+from fedrec.data.domains import COLUMN
+from fedrec.data.splits import Stage
+from fedrec.evaluation.model_scorer import catalogue_gates
+from fedrec.factory.model import device
+from fedrec.models.parameters import groups_of, load_arrays
+from fedrec.models.recommender import Recommender
+from fedrec.semantics.table import SemanticTable
+from server.evaluation.evaluate import Evaluation, evaluate
+from server.evaluation.metrics import Judged
+from server.evaluation.results import LeftOut, summed_up, write_results
+from server.lifecycle.run_folder import RunFolder
+from server.messages.registration import Census
+from server.state import Federation, State
+
+STAGES: tuple[Stage, ...] = ("validation", "test")
+
+
+def reference_metrics(
+    federation: Federation, state: State, manifest: dict[str, Any]
+) -> tuple[dict[str, Any], LeftOut]:
+    """What anybody gets without learning: popularity; and the best there is, where it is known.
+
+    Returns:
+        Metrics of each reference, and who was left out of its evaluations.
+    """
+    config = federation.config
+    scorers = ["popularity"] if config.federation.share_counts else []
+    if manifest["facts"].get("format") == "synthetic":
+        scorers.append("best-possible")
+    metrics: dict[str, Any] = {}
+    left_out: LeftOut = {}
+    for scorer in scorers:
+        stages = {}
+        for stage in STAGES:
+            found = evaluate(
+                federation,
+                state,
+                occasion=f"{scorer} {stage}",
+                number=0,
+                stage=stage,
+                scorer=scorer,
+                # All of them, so that one that the data cannot meet ends the run before training.
+                protocols=config.evaluation.protocols,
+            )
+            note(left_out, f"{scorer} {stage}", found)
+            stages[stage] = summed_up(found.judged, config.evaluation.main_protocol, stage, config)
+        metrics[scorer.replace("-", " ")] = stages
+    return metrics, left_out
+
+
+def note(left_out: LeftOut, occasion: str, found: Evaluation) -> None:
+    """Note who sent no ranks."""
+    if found.dropped:
+        left_out[occasion] = [one.record("evaluate") for one in found.dropped]
+
+
+def finish(
+    federation: Federation,
+    state: State,
+    folder: RunFolder,
+    catalog: Catalog,
+    model: Recommender,
+    references: dict[str, Any],
+    left_out: LeftOut,
+) -> None:
+    """Evaluate the best round's weights on test items and write everything a run leaves."""
+    found: dict[Stage, Judged] = {}
+    for stage in STAGES:
+        evaluation = evaluate(
+            federation,
+            state,
+            occasion=f"final {stage}",
+            number=state.best_round,
+            stage=stage,
+            weights=state.best,
+            protocols=federation.config.evaluation.protocols,
+        )
+        note(left_out, f"final {stage}", evaluation)
+        found[stage] = evaluation.judged
+    folder.save_weights(state.best)
+    gates_alone = None
+    if len(model.view_names) > 1:
+        load_arrays(model, state.best, state.best)
+        gates_alone = catalogue_gates(model, catalog.num_items)
+    write_results(
+        folder,
+        found,
+        config=federation.config,
+        census=federation.census,
+        catalog=catalog,
+        view_names=model.view_names,
+        references=references,
+        left_out=left_out,
+        kept={"best_round": state.best_round},
+        seconds=state.elapsed,
+        gates_alone=gates_alone,
+    )
+
+
+def _domain_facts(catalog: Catalog, manifest: dict[str, Any]) -> dict[str, Any]:
+    """How many items each domain has, where several sources were joined; else nothing."""
+    if not (names := manifest["facts"].get("domains")):
+        return {}
+    return {"domains": {name: catalog.columns[COLUMN].count(name) for name in names}}
+
+
+def run_facts(
+    config: Config,
+    census: Census,
+    catalog: Catalog,
+    manifest: dict[str, Any],
+    table: SemanticTable | None,
+    model: Recommender,
+) -> dict[str, Any]:
+    """What run.json says of data, meanings, parameters and partitions."""
+    groups = groups_of(model, names_in(config.model.private))
+    sizes = {name: parameter.numel() for name, parameter in model.named_parameters()}
+    meanings = None
+    if table is not None:
+        meanings = {
+            "encoder": table.encoder,
+            "sha256": table.encoder_sha256,
+            "key": table.key,
+            "table_sha256": table.sha256,
+            "width": table.width,
+            "fallback_texts": table.fallback_texts,
+            "shuffled": config.semantics.shuffled,
+        }
+    return {
+        "device": str(device(config)),
+        "data": {
+            "name": manifest["name"],
+            "hash": census.data_hash,
+            "source": config.data.source,
+            "users": census.num_users,
+            "items": catalog.num_items,
+            **_domain_facts(catalog, manifest),
+            "events": manifest.get("events"),
+            "skipped": manifest.get("skipped", {}),
+            "notes": manifest["facts"].get("notes", []),
+        },
+        "semantics": meanings,
+        "parameters": {
+            "shared": sum(sizes[name] for name in groups.shared),
+            "private": sum(sizes[name] for name in groups.private),
+            "frozen": sum(buffer.numel() for buffer in model.buffers()),
+            "identity starts from": None
+            if not any("rows" in name for name in sizes)
+            else "text"
+            if table is not None and config.model.identity_start == "text"
+            else "random",
+            "identity travels": any("rows" in name for name in groups.shared),
+        },
+        "partitions": [
+            {
+                "partition": partition,
+                "users": len(census.users[partition]),
+                "targets": census.targets[partition],
+            }
+            for partition in census.partitions
+        ],
+    }

@@ -1,0 +1,145 @@
+"""What a complete run writes: metrics, tables of users and items, ranks."""
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fedrec.config.config import Config
+from fedrec.data.catalog import Catalog
+from fedrec.data.domains import COLUMN
+from fedrec.data.splits import Stage
+from fedrec.evaluation.metrics import hr, ndcg
+from fedrec.runs.record import read_rounds, replace_file, write_csv, write_json
+from server.evaluation.metrics import Judged, final_metrics, with_intervals
+from server.lifecycle.run_folder import RunFolder
+from server.messages.registration import Census
+from server.sampling.unavailable import is_simulated
+
+LeftOut = dict[str, list[dict[str, Any]]]  # name of an evaluation -> who sent no ranks, and why
+
+
+def summed_up(
+    found: Judged, protocol: str, stage: Stage, config: Config
+) -> dict[str, dict[str, float]]:
+    """Every metric of an evaluation with its interval."""
+    return with_intervals(
+        found,
+        protocol,
+        seed=config.seed,
+        at=config.evaluation.cutoffs,
+        resamples=config.evaluation.resamples,
+        label=stage,
+    )
+
+
+def write_results(
+    folder: RunFolder,
+    found: Mapping[Stage, Judged],
+    *,
+    config: Config,
+    census: Census,
+    catalog: Catalog,
+    view_names: Sequence[str],
+    references: Mapping[str, Any],
+    left_out: LeftOut,
+    kept: Mapping[str, Any],
+    seconds: float,
+    gates_alone: np.ndarray | None = None,
+) -> None:
+    """Write metrics.json, the tables and the ranks, and close the run.
+
+    Args:
+        folder: of the run, with its rounds.
+        found: ranks of the kept weights on validation and on test items.
+        config: of the run.
+        census: who is there.
+        catalog: the items.
+        view_names: of the model.
+        references: what anybody gets without this run.
+        left_out: who sent no ranks.
+        kept: which weights were kept: ``best_round``, for metrics.json.
+        seconds: spent in rounds.
+        gates_alone: sums of gate weights over the catalogue, where there is one model of the run.
+    """
+    protocols, shown = config.evaluation.protocols, config.protocol_names
+
+    def stages(name: str) -> dict[str, dict[str, dict[str, float]]]:
+        return {str(s): summed_up(ranks, name, s, config) for s, ranks in found.items()}
+
+    metrics: dict[str, Any] = {"protocol": shown[0], **kept}
+    metrics |= stages(protocols[0])
+    others = zip(shown[1:], protocols[1:], strict=True)
+    metrics["other protocols"] = {label: stages(name) for label, name in others}
+    metrics["references"] = references
+    metrics |= final_metrics(
+        found["test"],
+        protocols[0],
+        view_names=view_names,
+        counts=census.counts,
+        domains=catalog.columns.get(COLUMN, ()),
+        few_shot_events=config.scenario.few_shot_events,
+        seed=config.seed,
+        at=config.evaluation.cutoffs,
+        resamples=config.evaluation.resamples,
+        unit=config.federation.unit,
+        gates_alone=gates_alone,
+    )
+    write_json(folder.path / "metrics.json", metrics)
+    _write_tables(folder.path, found, census, catalog, protocols)
+    lines, _ = read_rounds(folder.path / "rounds.jsonl")
+    dropped = [one for line in lines for one in line["dropped"]]
+    dropped += [one for ones in left_out.values() for one in ones]
+    folder.finish(
+        "done" if all(is_simulated(one) for one in dropped) else "degraded",
+        best_round=kept["best_round"],
+        rounds=len(lines) - 1,
+        seconds=round(seconds, 3),
+        left_out=left_out,
+    )
+
+
+def _write_tables(
+    path: Path,
+    found: Mapping[Stage, Judged],
+    census: Census,
+    catalog: Catalog,
+    protocols: Sequence[str],
+) -> None:
+    test = found["test"]
+    original = {
+        int(user): identity
+        for partition, users in census.users.items()
+        for user, identity in zip(users, census.user_ids[partition], strict=True)
+    }
+    ranks = test.ranks[protocols[0]]
+    columns: dict[str, Any] = {
+        "user": test.users,
+        "original_id": [original[int(user)] for user in test.users],
+        "partition": test.partitions,
+        "events": test.events,
+        **({} if test.targets is None else {"target": test.targets}),
+        "rank": ranks,
+        "HR@10": hr(ranks, 10).astype(np.int64),
+        "NDCG@10": ndcg(ranks, 10),
+    }
+    if test.personal is not None:
+        columns["personal_rank"] = test.personal
+    write_csv(path / "users.csv", columns)
+    items: dict[str, Any] = {
+        "item": np.arange(1, catalog.num_items + 1),
+        "original_id": catalog.item_ids,
+        "title": catalog.titles,
+    }
+    if census.counts is not None:
+        items["training_events"] = census.counts[1:]
+    write_csv(path / "items.csv", items)
+    arrays: dict[str, Any] = {f"rank_{name}": each for name, each in test.ranks.items()}
+    arrays |= {f"validation_rank_{n}": each for n, each in found["validation"].ranks.items()}
+    if test.targets is not None:
+        arrays["target"] = test.targets
+    packed = io.BytesIO()
+    np.savez_compressed(packed, user=test.users, **arrays)
+    replace_file(path / "ranks.npz", packed.getvalue())

@@ -1,0 +1,1 @@
+"""The lifecycle of a run: its directory, signals, the stop file."""

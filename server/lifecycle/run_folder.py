@@ -1,0 +1,199 @@
+"""The run folder: what a run leaves, written so that a reader never sees half a file."""
+
+import contextlib
+import datetime
+import importlib.metadata
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import save
+
+import fedrec
+from fedrec import protocol
+from fedrec.config.config import Config
+from fedrec.config.keys import config_hash, flatten, to_toml
+from fedrec.errors import FedrecError, ResourceError
+from fedrec.factory.model import device_fallback
+from fedrec.models.parameters import NamedArrays
+from fedrec.runs.record import (
+    COMPLETE,
+    append_round,
+    cut_rounds,
+    read_json,
+    replace_file,
+    write_json,
+)
+from fedrec.runs.redaction import hide_secrets_in_text
+from server.lifecycle.run_directory import make_room, remove_drafts
+
+FORMAT = 1  # of the run folder
+INTERRUPTS = {130: "Ctrl-C", 143: "SIGTERM"}
+PACKAGES = ("flwr", "ray", "torch", "sentence-transformers", "numpy", "pandas")
+
+
+class RunFolder:
+    """One run's folder, which this process has locked, and what run.json says of it.
+
+    Args:
+        path: the folder, absolute.
+        about: what run.json holds.
+    """
+
+    def __init__(self, path: Path, about: dict[str, Any]) -> None:
+        self.path, self.about = path, about
+        self._has_begun = False  # until then nothing in the folder is changed
+
+    @classmethod
+    def create(cls, path: Path, config: Config, *, engine: str, command: str) -> "RunFolder":
+        """Begin a run in a folder that is new, empty, or left by one that never began a round.
+
+        Args:
+            path: an absolute folder.
+            config: of the run.
+            engine: what carries the messages.
+            command: that repeats the run.
+
+        Raises:
+            ConfigError: the folder holds something and ``run.overwrite`` is off.
+            ResourceError: it cannot be written.
+        """
+        make_room(path, overwrite=config.run.overwrite or config.run.resume)
+        command = hide_secrets_in_text(command, flatten(config))
+        about = {"format": FORMAT, "status": "running", "reason": "", "exit_code": None}
+        about |= {"name": path.name, "command": command, "engine": engine, "seed": config.seed}
+        about |= {"checkpoint_every": config.run.checkpoint_every}
+        about |= {"config_hash": config_hash(config), "code": protocol.code_fingerprint()}
+        about |= {"versions": versions(), "machine": _machine(), "started": _now(), "resumed": []}
+        folder = cls(path, about)
+        # Who finds run.json finds the config too: from then on a killed run can be gone on with.
+        replace_file(path / "config.toml", to_toml(config).encode())
+        try:
+            folder.describe()
+        except BaseException:
+            (path / "config.toml").unlink(missing_ok=True)
+            raise
+        folder.log(f"started: {command}")
+        if fell_back := device_fallback(config):
+            folder.log(fell_back)
+        return folder
+
+    @classmethod
+    def found(cls, path: Path) -> "RunFolder":
+        """The folder of a run that may go on; nothing in it is changed yet.
+
+        Raises:
+            DataError: run.json is damaged.
+        """
+        return cls(path, read_json(path / "run.json"))
+
+    def go_on(self, after: int, engine: str, notes: Sequence[str]) -> None:
+        """Go on with the run after one of its rounds; run.json keeps count of that.
+
+        Args:
+            after: round of the checkpoint.
+            engine: what carries the messages from now on.
+            notes: what is worth knowing of this resume.
+        """
+        # First: who follows the run reads from here on.
+        cut_rounds(self.path / "rounds.jsonl", after)
+        remove_drafts(self.path)
+        once = {"after": after, "engine": engine, "at": _now(), "notes": list(notes)}
+        self.about["resumed"] = [*self.about.get("resumed", []), once]
+        self.describe(status="running", reason="", exit_code=None, finished=None)
+        self.log(f"resumed after round {after} on engine {engine}")
+        for note in notes:
+            self.log(note)
+
+    def describe(self, **facts: Any) -> None:
+        """Add facts to run.json."""
+        self._has_begun = True
+        self.about |= facts
+        write_json(self.path / "run.json", self.about)
+
+    def add_round(self, line: dict[str, Any]) -> None:
+        """Append a line to rounds.jsonl and say so in the log."""
+        append_round(self.path / "rounds.jsonl", line)
+        loss = "-" if line["train_loss"] is None else f"{line['train_loss']:.4f}"
+        judged = line["validation"]
+        shown = "" if judged is None else f", validation NDCG@10 {judged['NDCG@10']:.4f}"
+        self.log(f"round {line['round']}: loss {loss}{shown}")
+        for one in line["dropped"]:
+            self.log(f"round {line['round']}: left out {_who(one)}: {one['reason']}")
+
+    def save_weights(self, weights: NamedArrays) -> None:
+        """Write model.safetensors in float32."""
+        arrays = {name: np.asarray(a, dtype=np.float32, order="C") for name, a in weights.items()}
+        replace_file(self.path / "model.safetensors", save(arrays))
+
+    def finish(self, status: str, **facts: Any) -> None:
+        """Close the run as done or degraded."""
+        self.describe(status=status, exit_code=0, finished=_now(), **facts)
+        self.log(status)
+
+    def fail(self, error: BaseException, exit_code: int) -> None:
+        """Close the run as failed or interrupted, with the reason; not one that never went on."""
+        if not self._has_begun or self.about.get("status") in COMPLETE:
+            return
+        status = "interrupted" if exit_code in INTERRUPTS else "failed"
+        reason = INTERRUPTS.get(exit_code) or (
+            str(error) if isinstance(error, FedrecError) else f"{type(error).__name__}: {error}"
+        )
+        # On a full disk not even this can be written; the error itself must come through.
+        with contextlib.suppress(FedrecError, OSError):
+            left_out = dict(error.left_out) if isinstance(error, FedrecError) else {}
+            facts = {"left_out": left_out} if left_out else {}
+            self.describe(
+                status=status, reason=reason, exit_code=exit_code, finished=_now(), **facts
+            )
+            for occasion, ones in left_out.items():
+                for one in ones:
+                    self.log(f"{occasion}: left out {_who(one)}: {one['reason']}")
+            self.log(f"{status}: {reason}")
+
+    def log(self, text: str) -> None:
+        """Append a line to log.txt.
+
+        Raises:
+            ResourceError: the disk is full.
+        """
+        try:
+            with (self.path / "log.txt").open("a", encoding="utf-8") as file:
+                file.write(f"{_now()} {text}\n")
+        except OSError as error:
+            raise ResourceError(
+                f"{self.path / 'log.txt'} cannot be written: {error.strerror}"
+            ) from None
+
+
+def versions() -> dict[str, str]:
+    """Package -> version, of those that can change what is computed."""
+    found = {"fedrec": fedrec.__version__, "python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _who(one: Mapping[str, Any]) -> str:
+    """Who was left out, as rounds.jsonl records it."""
+    who = f"partition {one['partition']}"
+    return f"user {one['user']} of {who}" if "user" in one else who
+
+
+def _machine() -> dict[str, Any]:
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return {
+        "cores": os.cpu_count(),
+        "memory_gib": round(memory, 1),
+        "platform": platform.platform(),
+    }
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

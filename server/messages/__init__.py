@@ -1,0 +1,1 @@
+"""Messages to clients: exchange over a Grid, registration, private client state."""

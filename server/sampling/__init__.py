@@ -1,0 +1,1 @@
+"""Client sampling: the population, the cohort of a round, unavailable clients."""

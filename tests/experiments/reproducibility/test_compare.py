@@ -1,0 +1,61 @@
+"""References that train nothing, and matrix factorisation in one place: run folders like any."""
+
+import pytest
+
+from experiments.references.references import reference
+from fedrec.errors import ConfigError
+from fedrec.report.references import reference_name
+from fedrec.runs.record import read_run
+
+
+@pytest.mark.parametrize("kind", ["item-knn", "recent-item-knn", "nearest-text"])
+def test_what_trains_nothing_leaves_a_run_folder_like_any_other(
+    kind, small_home, small_config, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("server.run.write_report", lambda path: None)
+    config = small_config({"model.name": "sasrec"})  # whatever the model, the meanings are found
+    run = read_run(reference(kind, config, tmp_path / kind, lambda line: None))
+    assert [line["round"] for line in run.rounds] == [0]
+    assert reference_name(run) == kind
+    popularity = run.metrics["references"]["popularity"]["test"]["MRR"]["value"]
+    assert run.metrics["test"]["MRR"]["value"] != popularity
+
+
+@pytest.mark.parametrize("kind", ["popularity", "item-knn"])
+def test_what_trains_nothing_is_held_to_the_protocols_that_models_are(
+    kind, small_home, small_config, tmp_path
+):
+    changes = {"scenario.cold-items": 0.2, "evaluation.protocol": "popularity-100"}
+    with pytest.raises(ConfigError, match=r"another than 'popularity-100' with scenario"):
+        reference(kind, small_config(changes), tmp_path / kind, lambda line: None)
+    assert not (tmp_path / kind).exists()
+
+
+MF = {"model.name": "bpr-mf", "loss.name": "bpr", "local.learning-rate": 0.02}
+
+
+def test_users_rows_stay_with_their_partitions_and_the_federation_learns(
+    small_home, small_config, run_inline, tmp_path
+):
+    from safetensors.numpy import load_file
+
+    config = small_config(MF | {"local.learning-rate": 0.1})
+    found = read_run(run_inline(config, tmp_path / "run"))
+    assert set(load_file(tmp_path / "run" / "model.safetensors")) == {"rows", "bias"}
+    sizes = found.about["parameters"]
+    assert sizes["private"] == 8 * found.about["data"]["users"]
+    losses = [line["train_loss"] for line in found.rounds[1:]]
+    assert losses == sorted(losses, reverse=True)
+
+
+def test_one_partition_with_everybody_is_matrix_factorisation_in_one_place(
+    small_home, small_config, run_inline, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("server.run.write_report", lambda path: None)
+    config = small_config(MF | {"partition.count": 1, "local.windows": 0})
+    alone = read_run(run_inline(config, tmp_path / "alone"))
+    central = read_run(reference("central", config, tmp_path / "central", lambda line: None))
+    assert central.metrics["test"] == alone.metrics["test"]
+    # Every event of the training parts is a target of a pass, a user's first one, too.
+    events = central.about["data"]["events"] - 2 * central.about["data"]["users"]
+    assert central.rounds[1]["targets"] == events

@@ -1,0 +1,248 @@
+"""`fedrec verify` where every user is a client: broken, absent and lost users come out the same."""
+
+import json
+from collections import Counter
+
+import pytest
+from flwr.app import Error, Message
+
+import server.run
+from clients.app import app
+from experiments.reproducibility.verify import verify
+from fedrec.errors import ParticipationError
+from fedrec.factory.data import open_data, prepare_data
+from fedrec.runs.record import read_json, read_rounds
+from fedrec.training.negatives import shared_negatives
+from server.sampling.unavailable import DROPPED_OUT, recorded_absences
+from tests.server.aggregation.spiking_strategy import NAME
+
+USERS = {
+    "federation.unit": "user",
+    "federation.cohort": 20,
+    "federation.rounds": 3,
+    "federation.min-participation": 0.05,
+    "local.optimizer-state": "reset",
+    "local.optimizer": "sgd",
+    "local.learning-rate": 0.5,
+    "local.steps": 2,
+    "model.dropout": 0.2,
+    "loss.name": "sampled-softmax",
+}
+
+
+@pytest.fixture
+def verified(monkeypatch):
+    """``verified(folder)``: what verify finds, without figures."""
+    monkeypatch.setattr(server.run, "write_report", lambda path: None)
+    return lambda folder: verify(folder, engine="inline", command="test")
+
+
+class Losing:
+    """A ClientApp that fails when it is asked for the nth time.
+
+    Args:
+        lost: (kind of message, round, partition) -> n.
+
+    Attributes:
+        asked: how often each of them was asked.
+    """
+
+    def __init__(self, lost=()):
+        self.lost, self.asked = dict(lost), Counter()
+
+    def __call__(self, message, context):
+        sent = message.content.config_records["config"]
+        asked = (message.metadata.message_type, sent.get("server-round"), sent.get("partition"))
+        self.asked[asked] += 1
+        if self.lost.get(asked) == self.asked[asked]:
+            return Message(Error(code=0, reason="went away"), reply_to=message)
+        return app(message, context)
+
+
+def lines_of(folder):
+    return read_rounds(folder / "rounds.jsonl")[0]
+
+
+def own(left_out):
+    """Partition -> its users among those left out."""
+    found = {}
+    for one in left_out:
+        if "user" in one:
+            found.setdefault(one["partition"], set()).add(one["user"])
+    return found
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"federation.sampling": "poisson", "federation.upload": "int8"},
+        {"federation.row-mean": "touched", "federation.weighting": "uniform"},
+        {
+            "strategy.name": "server-adam",
+            "federation.clip-norm": 0.05,
+            "federation.download": "float16",
+        },
+    ],
+)
+def test_a_run_over_users_is_verified_its_traffic_included(run_inline, small_config, verified, how):
+    folder = run_inline(small_config(USERS | {"federation.drop-out": 0.3} | how))
+    assert read_json(folder / "run.json")["status"] == "done"
+    assert all(own(line["dropped"]) for line in lines_of(folder)[1:])
+    assert verified(folder) == []
+    lines = lines_of(folder)
+    lines[2]["client_megabytes"] += 1e-9
+    (folder / "rounds.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert verified(folder) == ["rounds.jsonl: client_megabytes of round 2 differs"]
+
+
+@pytest.fixture
+def breaking(small_home, small_config):
+    """``breaking(changes)``: a config in whose round 2 some users break, and who they are.
+
+    All 59 who have something to train on are in the cohort.
+    """
+
+    def make(changes=None):
+        few = {"federation.cohort": 59, "loss.negatives": 4, "federation.evaluate-every": 3}
+        plan = (
+            USERS | few | {"model.identity-dropout": 0.0, "strategy.name": NAME} | (changes or {})
+        )
+        dataset, training = open_data(prepare_data(small_config()))
+        num_items = dataset.catalog.num_items
+        drawn = {int(i) for step in range(2) for i in shared_negatives(0, 2, step, num_items, 4)}
+        # Its row breaks whoever reads it; as the last target alone it might well be foretold.
+        read = [set(training.of(user)[-13:-1].tolist()) for user in range(training.num_users)]
+        last = {int(training.of(user)[-1]) for user in range(training.num_users)}
+        readers = {
+            item: {user for user, items in enumerate(read) if item in items}
+            for item in set(range(1, num_items + 1)) - drawn - last
+        }
+        item = min((one for one in readers if len(readers[one]) > 3), key=lambda i: len(readers[i]))
+        return small_config(plan | {"strategy.options": f"item = {item}"}), readers[item]
+
+    return make
+
+
+@pytest.mark.parametrize("changes", [{}, {"federation.drop-out": 0.3}])
+def test_a_run_with_broken_users_is_verified(run_inline, breaking, verified, changes):
+    config, broken = breaking(changes)
+    folder = run_inline(config)
+    lines = lines_of(folder)
+    nan = [one for one in lines[2]["dropped"] if one["reason"] != DROPPED_OUT]
+    away = {one["user"] for one in lines[2]["dropped"] if one["reason"] == DROPPED_OUT}
+    assert {one["user"] for one in nan} == broken - away
+    assert nan
+    assert all(one["reason"].startswith("its update or loss is NaN") for one in nan)
+    assert lines[2]["used"] == [0, 1, 2]
+    assert not any(one["reason"] != DROPPED_OUT for one in lines[3]["dropped"])
+    # They break by themselves again: nobody has to be left out for that.
+    assert not any(recorded_absences(folder).values())
+    assert verified(folder) == []
+
+
+def test_a_run_with_partitions_all_of_whose_users_broke_is_verified(run_inline, breaking, verified):
+    config, broken = breaking({"partition.by": "each", "partition.count": 60})
+    folder = run_inline(config)
+    lines = lines_of(folder)
+    assert (
+        len(lines[2]["dropped"]) == len(lines[2]["chosen"]) - len(lines[2]["used"]) == len(broken)
+    )
+    assert lines[3]["used"] == lines[3]["chosen"] == lines[2]["chosen"]
+    assert verified(folder) == []
+
+
+def test_broken_users_do_not_hide_other_traffic(run_inline, breaking, verified):
+    folder = run_inline(breaking()[0])
+    lines = lines_of(folder)
+    lines[3]["bytes_up"] += 1
+    (folder / "rounds.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert verified(folder) == ["rounds.jsonl: bytes_up of round 3 differs"]
+
+
+def test_a_lost_user_is_told_from_another_of_its_partition(run_inline, breaking, verified):
+    folder = run_inline(breaking({"partition.count": 1})[0])
+    lines = lines_of(folder)
+    first, *others = lines[2]["dropped"]
+    assert len(others) >= 3  # of one partition, for one reason
+    used = sorted(set(range(60)) - {one["user"] for one in lines[2]["dropped"]})
+    first["user"] = used[0]
+    (folder / "rounds.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert verified(folder) == ["rounds.jsonl: dropped of round 2 differs"]
+
+
+def test_a_partition_that_is_lost_keeps_its_users_drop_outs(run_inline, small_config, verified):
+    lost = {("train", 2, 1): 1, ("train", 3, 0): 1, ("evaluate", 2, 2): 1}
+    config = small_config(USERS | {"federation.drop-out": 0.3})
+    folder = run_inline(config, client=Losing(lost))
+    lines = lines_of(folder)
+    assert (lines[2]["used"], lines[3]["used"]) == ([0, 2], [1, 2])
+    assert own(lines[2]["dropped"])[1]  # of the partition that was lost
+    assert recorded_absences(folder) == {
+        "train 2": {1: "failed: went away"},
+        "train 3": {0: "failed: went away"},
+        "evaluate 2": {2: "failed: went away"},
+    }
+    assert verified(folder) == []
+
+
+def test_a_partition_all_of_whose_users_are_away_is_not_asked(run_inline, small_config, verified):
+    few = {"federation.drop-out": 0.6, "federation.cohort": 9}
+    client = Losing()
+    folder = run_inline(small_config(USERS | few), client=client)
+    silent = 0
+    for line in lines_of(folder)[1:]:
+        assert not line["retried"]
+        assert {one["reason"] for one in line["dropped"]} == {DROPPED_OUT}
+        asked = [p for kind, round, p in client.asked if (kind, round) == ("train", line["round"])]
+        assert sorted(asked) == line["used"]
+        away = own(line["dropped"])
+        assert set(line["chosen"]) - set(line["used"]) <= set(away)
+        assert line["users"] == {"chosen": 9, "used": 9 - len(line["dropped"])}
+        silent += len(line["chosen"]) - len(line["used"])
+    assert silent
+    assert verified(folder) == []
+
+
+FEW = USERS | {"federation.drop-out": 0.7, "federation.cohort": 3, "federation.rounds": 4}
+
+
+def test_a_cohort_that_is_all_away_is_asked_once_more(run_inline, small_config, verified):
+    folder = run_inline(small_config(FEW | {"seed": 3}))
+    lines = lines_of(folder)
+    [twice] = [line for line in lines if line["retried"]]  # with this seed
+    assert [one["reason"] for one in twice["retried"]] == [DROPPED_OUT] * 3
+    assert len({one["user"] for one in twice["retried"]}) == 3
+    assert twice["users"]["used"] == 3 - len(twice["dropped"]) > 0
+    assert read_json(folder / "run.json")["status"] == "done"
+    assert verified(folder) == []
+
+
+def test_a_partition_lost_at_the_second_try_alone_is_lost_there_again(
+    run_inline, small_config, tmp_path, verified
+):
+    half = {"federation.drop-out": 0.5, "federation.min-participation": 0.4}
+    config = small_config(USERS | half | {"federation.cohort": 12, "seed": 30})
+    client = Losing()
+    whole = lines_of(run_inline(config, tmp_path / "whole", client=client))
+    [twice] = [line for line in whole if line["retried"]]  # with this seed
+    assert {one["reason"] for one in twice["retried"]} == {DROPPED_OUT}
+    # A partition that was asked both times: only the second time it is lost.
+    [lost, *_] = [p for p in twice["used"] if client.asked["train", twice["round"], p] == 2]
+    client = Losing({("train", twice["round"], lost): 2})
+    folder = run_inline(config, tmp_path / "run", client=client)
+    line = lines_of(folder)[twice["round"]]
+    assert line["retried"] == twice["retried"]
+    assert set(line["used"]) == set(twice["used"]) - {lost}
+    assert verified(folder) == []
+
+
+def test_a_cohort_that_is_all_away_twice_ends_the_run(run_inline, small_config, tmp_path):
+    config = small_config(FEW | {"federation.drop-out": 0.99})
+    said = r"round 1: 0 of 3 clients .* 1 are needed .* dropped out \(federation.drop-out\)"
+    with pytest.raises(ParticipationError, match=said) as end:
+        run_inline(config, tmp_path / "run")
+    assert end.value.exit_code == 3
+    left_out = read_json(tmp_path / "run" / "run.json")["left_out"]
+    for tried in ("round 1, try 1", "round 1, try 2"):
+        assert len({one["user"] for one in left_out[tried]}) == 3
+    assert [line["round"] for line in lines_of(tmp_path / "run")] == [0]

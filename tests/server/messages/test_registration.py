@@ -1,0 +1,276 @@
+import dataclasses
+import re
+
+import numpy as np
+import pytest
+from flwr.app import Array
+
+from clients.app import app
+from fedrec import protocol
+from fedrec.config.keys import flatten
+from fedrec.data.splits import training_counts
+from fedrec.errors import ConfigError, DataError, FedrecError, MessageError, ParticipationError
+from fedrec.factory.data import open_data, prepare_data
+from server.engines.inline import InlineGrid
+from server.messages.exchange import OnlyThese
+from server.messages.private_state import dismiss
+from server.messages.registration import take_census, wait_for_nodes
+
+
+def grid_of(config, count=None, client=app):
+    return InlineGrid(client, count or config.partition.count, flatten(config))
+
+
+def census_of(config, client=app):
+    return take_census(
+        grid_of(config, client=client), config.partition.count, config.model.max_length, 60.0
+    )
+
+
+def changed_census(change, partition=1):
+    def client(message, context):
+        reply = app(message, context)
+        if context.node_config["partition-id"] == partition:
+            change(reply.content)
+        return reply
+
+    return client
+
+
+def test_the_census_adds_up(small_home, small_config):
+    config = small_config()
+    census = census_of(config)
+    dataset, training = open_data(prepare_data(config))
+    assert census.partitions == [0, 1, 2]
+    everyone = np.concatenate([census.users[partition] for partition in census.partitions])
+    assert sorted(everyone) == list(range(60))
+    assert census.num_users == 60
+    # one target less than training events, at most model.max-length
+    assert census.total_targets == np.minimum(training.lengths() - 1, 12).sum()
+    np.testing.assert_array_equal(
+        census.counts, training_counts(dataset.sequences, dataset.catalog.num_items)
+    )
+    for partition, users in census.users.items():
+        assert census.user_ids[partition] == [dataset.user_ids[user] for user in users]
+    assert census.data_hash == dataset.data_hash
+
+
+def test_counts_stay_on_the_clients_if_they_are_not_shared(small_home, small_config):
+    assert census_of(small_config({"federation.share-counts": False})).counts is None
+
+
+def test_fault_41_too_many_nodes_are_a_mistake_in_the_config(small_home, small_config):
+    config = small_config()
+    with pytest.raises(ConfigError, match=r"4 SuperNodes but partition.count is 3; set") as raised:
+        take_census(grid_of(config, count=4), 3, 12, 60.0)
+    assert raised.value.exit_code == 2
+
+
+def test_too_few_nodes_are_waited_for_and_then_named(small_home, small_config):
+    with pytest.raises(ConfigError, match=r"2 of partition.count = 3 SuperNodes came up"):
+        wait_for_nodes(grid_of(small_config(), count=2), 3, patience=0.0)
+
+
+def test_a_clients_error_keeps_its_kind(small_home, small_config):
+    config = small_config({"data.source": "nothing-here"})
+    with pytest.raises(DataError, match="nothing-here") as raised:
+        census_of(config)
+    assert raised.value.exit_code == 4
+    assert "\n" not in str(raised.value)
+
+
+def test_fault_28_more_partitions_than_users_are_refused(small_home, small_config):
+    with pytest.raises(ConfigError, match=r"partition.count is 61, but 60 users") as raised:
+        census_of(small_config({"partition.count": 61}))
+    assert raised.value.exit_code == 2
+
+
+def test_nodes_with_different_data_are_refused(small_home, small_config):
+    def change(content):
+        content.config_records[protocol.FACTS][protocol.DATA_HASH] = "0" * 64
+
+    with pytest.raises(DataError, match="hold different data"):
+        census_of(small_config(), changed_census(change))
+
+
+def test_a_user_in_two_partitions_is_refused(small_home, small_config):
+    def change(content):
+        users = content.array_records[protocol.CENSUS]["users"].numpy().copy()
+        other = 1 - min(users[0], 1) if users[0] in (0, 1) else 0
+        users[0] = other if other not in users else users[1]
+        content.array_records[protocol.CENSUS]["users"] = Array(users)
+
+    with pytest.raises(DataError, match="two partitions hold the same user"):
+        census_of(small_config(), changed_census(change))
+
+
+def test_nodes_with_other_meanings_are_refused(small_home, small_config):
+    def change(content):
+        content.config_records[protocol.FACTS][protocol.TABLE_HASH] = "0" * 64
+
+    with pytest.raises(DataError, match="hold different data or meanings"):
+        census_of(small_config(), changed_census(change))
+
+
+@pytest.mark.parametrize("length", [0, 1, 57, None])
+def test_counts_of_another_catalogue_are_refused_also_those_that_broadcast(
+    small_home, small_config, length
+):
+    def change(content):
+        arrays = content.array_records[protocol.CENSUS]
+        counts = arrays.pop("counts").numpy()
+        if length is not None:
+            arrays["counts"] = Array(counts[:length])
+
+    with pytest.raises(DataError, match="hold different data"):
+        census_of(small_config(), changed_census(change))
+
+
+@pytest.mark.parametrize("targets", [10**12, 12 * 20 + 1])
+def test_fault_51_more_targets_than_the_users_can_have_are_refused(
+    small_home, small_config, targets
+):
+    def change(content):
+        content.metric_records[protocol.METRICS][protocol.NUM_EXAMPLES] = targets
+
+    with pytest.raises(MessageError, match="its training targets are not what they should be"):
+        census_of(small_config(), changed_census(change))
+
+
+def test_fault_51_more_targets_than_events_are_refused(small_home, small_config):
+    def change(content):
+        record = content.array_records[protocol.CENSUS]
+        record["counts"] = Array(np.minimum(record["counts"].numpy(), 1))
+
+    with pytest.raises(MessageError, match="training targets, fewer events in its counts"):
+        census_of(small_config(), changed_census(change))
+
+
+def put_array(name, change):
+    def tamper(content):
+        arrays = content.array_records[protocol.CENSUS]
+        arrays[name] = Array(np.asarray(change(arrays[name].numpy())))
+
+    return tamper
+
+
+def put_fact(key, value):
+    def tamper(content):
+        content.config_records[protocol.FACTS][key] = value
+
+    return tamper
+
+
+def put_targets(value):
+    def tamper(content):
+        content.metric_records[protocol.METRICS][protocol.NUM_EXAMPLES] = value
+
+    return tamper
+
+
+def without(*path):
+    def tamper(content):
+        *outer, last = path
+        (content[outer[0]] if outer else content).pop(last)
+
+    return tamper
+
+
+NOT_USABLE = "the answer of a SuperNode to the first query cannot be used: "
+MALFORMED = {
+    "no_census": (without(protocol.CENSUS), "KeyError: 'census'"),
+    "no_metrics": (without(protocol.METRICS), "KeyError: 'metrics'"),
+    "no_users": (without(protocol.CENSUS, "users"), "KeyError: 'users'"),
+    "no_ids": (without(protocol.FACTS, "user-ids"), "KeyError: 'user-ids'"),
+    "no_partition": (without(protocol.FACTS, protocol.PARTITION), "KeyError: 'partition'"),
+    "no_hash": (without(protocol.FACTS, protocol.DATA_HASH), "KeyError: 'data-hash'"),
+    "no_targets": (without(protocol.METRICS, protocol.NUM_EXAMPLES), "KeyError: 'num-examples'"),
+    "a_word_for_a_partition": (put_fact(protocol.PARTITION, "1"), "its partition"),
+    "true_for_a_partition": (put_fact(protocol.PARTITION, True), "its partition"),
+    "half_a_user": (put_array("users", lambda a: a + 0.5), "its users are not"),
+    "users_in_a_square": (put_array("users", lambda a: a[:, None]), "its users are not"),
+    "a_negative_user": (put_array("users", lambda a: a - 60), "its users are not"),
+    "a_user_without_an_id": (put_array("users", lambda a: a[1:]), "its users' ids"),
+    "one_word_for_ids": (put_fact("user-ids", "u" * 20), "its users' ids"),
+    "numbers_for_ids": (put_fact("user-ids", list(range(20))), "its users' ids"),
+    "negative_targets": (put_targets(-3), "its training targets"),
+    "half_a_target": (put_targets(2.5), "its training targets"),
+    "nan_targets": (put_targets(float("nan")), "its training targets"),
+    "negative_counts": (put_array("counts", lambda a: a - 10**6), "its counts"),
+    "counts_that_are_none": (put_array("counts", lambda a: a / 3), "its counts"),
+}
+
+
+@pytest.mark.parametrize(("change", "words"), MALFORMED.values(), ids=MALFORMED)
+def test_an_answer_that_is_none_is_refused_in_one_line(small_home, small_config, change, words):
+    with pytest.raises(MessageError, match=re.escape(NOT_USABLE + words)) as raised:
+        census_of(small_config(), changed_census(change))
+    assert "\n" not in str(raised.value)
+
+
+def test_a_clients_words_are_one_line(small_home, small_config):
+    def change(content):
+        content.config_records[protocol.FACTS]["error"] = "first\nsecond\x1b[31m" + "x" * 10**5
+
+    with pytest.raises(FedrecError) as raised:
+        census_of(small_config(), changed_census(change))
+    assert str(raised.value).isprintable()
+    assert len(str(raised.value)) == 604
+
+
+def test_a_partition_that_is_missing_is_named(small_home, small_config):
+    with pytest.raises(ConfigError, match=re.escape("partitions 0..2 are expected, got [0, 1, 7]")):
+        census_of(small_config(), changed_census(put_fact(protocol.PARTITION, 7), partition=2))
+
+
+def test_nodes_that_do_not_answer_are_too_few(small_home, small_config):
+    config = small_config()
+
+    class Losing(OnlyThese):
+        def pull_messages(self, message_ids):
+            return list(self._grid.pull_messages(message_ids))[1:]
+
+    grid = grid_of(config)
+    with pytest.raises(
+        ParticipationError, match="2 of 3 SuperNodes answered the first query within 0 s; raise fed"
+    ):
+        take_census(Losing(grid, grid.get_node_ids()), 3, 12, 0.05)
+
+
+def test_dismissed_nodes_are_told_the_run(small_home, small_config):
+    config, told = small_config(), []
+
+    def client(message, context):
+        sent = message.content.config_records[protocol.CONFIG]
+        told.append((sent.get(protocol.FORGET), sent.get(protocol.TOKEN)))
+        return app(message, context)
+
+    grid = grid_of(config, client=client)
+    dismiss(grid, take_census(grid, 3, 12, 60.0), "0123456789abcdef")
+    assert told == [(None, None)] * 3 + [(True, "0123456789abcdef")] * 3
+
+
+def test_two_nodes_of_one_partition_are_refused(small_home, small_config):
+    def change(content):
+        content.config_records[protocol.FACTS][protocol.PARTITION] = 0
+
+    with pytest.raises(ConfigError, match="two SuperNodes say that they are partition 0"):
+        census_of(small_config(), changed_census(change))
+
+
+def test_other_code_on_a_client_is_refused(small_home, small_config, monkeypatch):
+    import clients.app
+
+    @dataclasses.dataclass
+    class Other:
+        """``fedrec.protocol`` of another checkout."""
+
+        def __getattr__(self, name):
+            return getattr(protocol, name)
+
+        def code_fingerprint(self):
+            return "0" * 64
+
+    monkeypatch.setattr(clients.app, "protocol", Other())
+    with pytest.raises(MessageError, match="runs other code than this client"):
+        census_of(small_config())

@@ -1,0 +1,307 @@
+"""Rounds in which clients fail, keep silent, answer twice, late or in any order."""
+
+import random
+
+import numpy as np
+import pytest
+from flwr.app import Array, ConfigRecord, Error, Message, RecordDict
+
+import clients.train_partition
+from fedrec import protocol
+from fedrec.errors import ConfigError, ParticipationError, ResourceError
+from server.messages.exchange import OnlyThese
+from server.replies.outcome import sort_replies
+from server.rounds import train_round
+from server.state import Accepted
+
+TAMPERED = 1  # of three partitions
+
+
+def facts_of(reply):
+    return reply.content.config_records[protocol.FACTS]
+
+
+def left_out(partition, reason):
+    return {"partition": partition, "reason": reason, "while": "train"}
+
+
+def broken(reply, message):
+    return Message(Error(code=0, reason="the node went away"), reply_to=message)
+
+
+def says(**facts):
+    def change(reply, message):
+        record = ConfigRecord({key.replace("_", "-"): value for key, value in facts.items()})
+        return Message(RecordDict({protocol.FACTS: record}), reply_to=message)
+
+    return change
+
+
+def assert_equal_weights(one, other):
+    for name, array in one.weights.items():
+        np.testing.assert_array_equal(array, other.weights[name], err_msg=name)
+
+
+class Between(OnlyThese):
+    """A grid whose replies to train messages are rearranged on their way."""
+
+    def __init__(self, grid, rearrange):
+        super().__init__(grid, grid.get_node_ids())
+        self._rearrange = rearrange
+
+    def pull_messages(self, message_ids):
+        replies = list(self._grid.pull_messages(message_ids))
+        if replies and replies[0].metadata.message_type == "train":
+            return self._rearrange(replies)
+        return replies
+
+
+def between(rearrange):
+    return lambda grid: Between(grid, rearrange)
+
+
+def test_honest_replies_are_all_averaged(small_federation, tampered):
+    federation, state = small_federation()
+    line = train_round(federation, state, 1)
+    assert (line["used"], line["dropped"], line["retried"]) == ([0, 1, 2], [], [])
+    assert sorted(state.accepted) == [0, 1, 2]
+    for accepted in state.accepted.values():
+        assert accepted.round == 1
+        assert len(accepted.private) == 64  # the optimiser's state stays on the client
+
+
+def test_a_client_that_keeps_nothing_names_no_private_file(small_federation):
+    federation, state = small_federation({"local.optimizer-state": "reset"})
+    train_round(federation, state, 1)
+    assert state.accepted == {p: Accepted(1, "") for p in range(3)}
+
+
+def test_an_exception_in_a_client_costs_that_client_its_round_only(
+    small_federation, monkeypatch, tampered
+):
+    plain = clients.train_partition.fit
+
+    def fit(*args, partition, **keywords):
+        if partition == TAMPERED:
+            raise RuntimeError("out of luck")
+        return plain(*args, partition=partition, **keywords)
+
+    monkeypatch.setattr(clients.train_partition, "fit", fit)
+    federation, state = small_federation()
+    line = train_round(federation, state, 1)
+    assert line["dropped"] == [left_out(1, "RuntimeError: out of luck")]
+    assert line["used"] == [0, 2]
+    assert "in fit" in state.traceback
+    monkeypatch.undo()
+
+
+def test_a_client_that_does_not_reply_is_left_out_when_the_time_is_over(small_federation):
+    def lose(replies):
+        return [one for one in replies if facts_of(one)[protocol.PARTITION] != TAMPERED]
+
+    changes = {"federation.round-timeout": 0.05}
+    federation, state = small_federation(changes, wrap=between(lose))
+    line = train_round(federation, state, 1)
+    assert line["used"] == [0, 2]
+    assert line["dropped"] == [left_out(1, "did not reply in time")]
+
+
+def test_fault_53_a_reply_that_comes_twice_counts_once(small_federation):
+    federation, state = small_federation()
+    once = train_round(federation, state, 1)
+    doubled, other = small_federation(wrap=between(lambda replies: 2 * replies))
+    twice = train_round(doubled, other, 1)
+    assert twice["dropped"] == [left_out(p, "replied twice") for p in range(3)]
+    assert twice["used"] == once["used"] == [0, 1, 2]
+    assert_equal_weights(state, other)
+
+
+def other_weights(content):
+    weights = content[protocol.ARRAYS]
+    weights["gate.bias"] = Array(weights["gate.bias"].numpy() + 1)
+
+
+def other_words(content):
+    content[protocol.FACTS]["more"] = "words"
+
+
+def one_record_more(content):
+    content["more"] = type(content[protocol.ARRAYS])()
+
+
+def another_kind_of_bytes(content):
+    array = content[protocol.ARRAYS]["gate.bias"]
+    content[protocol.ARRAYS]["gate.bias"] = Array(array.dtype, array.shape, "torch", array.data)
+
+
+def another_kind_of_record(content):
+    content[protocol.METRICS] = ConfigRecord(dict(content.pop(protocol.METRICS)))
+
+
+@pytest.mark.parametrize("comes", ["before", "after"])
+@pytest.mark.parametrize(
+    "change",
+    [other_weights, other_words, one_record_more, another_kind_of_bytes, another_kind_of_record],
+    ids=lambda change: change.__name__,
+)
+def test_fault_53_two_replies_that_differ_are_both_left_out_whichever_comes_first(
+    small_federation, change, comes
+):
+    def add_another(replies):
+        one = next(one for one in replies if facts_of(one)[protocol.PARTITION] == TAMPERED)
+        content = RecordDict({k: type(r)(dict(r)) for k, r in one.content.items()})
+        change(content)
+        other = Message(content, metadata=one.metadata)
+        return [other, *replies] if comes == "before" else [*replies, other]
+
+    federation, state = small_federation(wrap=between(add_another))
+    line = train_round(federation, state, 1)
+    assert line["used"] == [0, 2]
+    assert line["dropped"] == [left_out(1, "replied more than once, each time something else")]
+
+
+def test_fault_53_a_node_that_nobody_asked_is_left_out(small_federation):
+    federation, _ = small_federation()
+    node_of = federation.census.node_of
+    question = Message(RecordDict(), node_of[1], "train")
+    question.metadata.__dict__["_message_id"] = "x"
+    answer = says(partition=1)(None, question)
+    asked = sort_replies([answer], federation.census.partition_of, [0], lambda reply, p: None)
+    assert not asked.accepted
+    assert [(one.partition, one.reason) for one in asked.dropped] == [
+        (0, "did not reply in time"),
+        (1, "was not asked in this round"),
+    ]
+    stranger = sort_replies([answer, answer], {}, [], lambda reply, partition: None)
+    assert [(one.partition, one.reason) for one in stranger.dropped] == [
+        (-1, "was not asked in this round")
+    ] * 2
+
+
+@pytest.mark.parametrize("kind", [AttributeError, KeyError, TypeError, ValueError, OverflowError])
+def test_what_no_reader_foresaw_is_a_reason(small_federation, kind):
+    federation, _ = small_federation()
+    question = Message(RecordDict(), federation.census.node_of[1], "train")
+    question.metadata.__dict__["_message_id"] = "x"
+
+    def read(reply, partition):
+        raise kind("odd")
+
+    answer = says(partition=1)(None, question)
+    [one] = sort_replies([answer], federation.census.partition_of, [1], read).dropped
+    assert one.reason.startswith(f"cannot be read: {kind.__name__}: ")
+
+
+def test_fault_53_a_reply_of_somebody_who_was_absent_is_not_used(small_federation):
+    federation, _ = small_federation()
+    question = Message(RecordDict(), federation.census.node_of[1], "train")
+    question.metadata.__dict__["_message_id"] = "x"
+    answer = says(partition=1)(None, question)
+    found = sort_replies(
+        [answer], federation.census.partition_of, [1], lambda reply, p: None, {1: "dropped out"}
+    )
+    assert not found.accepted
+    assert {one.reason for one in found.dropped} == {"dropped out", "was not asked in this round"}
+
+
+def test_the_order_of_replies_changes_no_byte(small_federation):
+    def shuffled(replies):
+        random.Random(5).shuffle(replies)
+        return replies[::-1]
+
+    sixes = {"partition.count": 6}
+    plain, one = small_federation(sixes)
+    mixed, other = small_federation(sixes, wrap=between(shuffled))
+    for number in (1, 2):
+        train_round(plain, one, number)
+        train_round(mixed, other, number)
+    assert_equal_weights(one, other)
+
+
+def test_too_few_usable_replies_end_the_run_and_leave_the_model_as_it_was(
+    small_federation, tampered
+):
+    client = tampered(broken, partitions=(0, 1))
+    federation, state = small_federation(client=client)
+    before = {name: array.copy() for name, array in state.weights.items()}
+    with pytest.raises(
+        ParticipationError,
+        match=r"round 1: 1 of 3 clients sent a usable reply, 2 are needed "
+        r"\(federation.min-participation = 0.5\); first reason: partition 0 failed: the node went",
+    ) as raised:
+        train_round(federation, state, 1)
+    assert raised.value.exit_code == 3
+    assert sorted(client.asked) == [0, 0, 1, 1, 2, 2]  # the round was tried once more
+    assert state.accepted == {}
+    for name, array in before.items():
+        np.testing.assert_array_equal(state.weights[name], array)
+
+
+def test_a_round_that_succeeds_at_the_second_try_is_as_if_nothing_had_happened(
+    small_federation, tampered
+):
+    failing = [3]  # replies to lose: the whole first try
+
+    def change(reply, message):
+        if failing[0] > 0:
+            failing[0] -= 1
+            return broken(reply, message)
+        return None
+
+    federation, state = small_federation(client=tampered(change, partitions=(0, 1, 2)))
+    plain, expected = small_federation()
+    for number in (1, 2):
+        line = train_round(federation, state, number)
+        once = train_round(plain, expected, number)
+        assert line["dropped"] == []
+        lost = [left_out(p, "failed: the node went away") for p in range(3)]
+        assert line["retried"] == (lost if number == 1 else [])
+        assert line["bytes_down"] == (2 if number == 1 else 1) * once["bytes_down"]
+    assert_equal_weights(expected, state)
+
+
+@pytest.mark.parametrize(("code", "kind"), [(2, ConfigError), (5, ResourceError)])
+def test_what_all_clients_report_keeps_its_kind(small_federation, tampered, code, kind):
+    client = tampered(says(error="no such thing", exit_code=code), partitions=(0, 1, 2))
+    federation, state = small_federation(client=client)
+    with pytest.raises(kind, match=r"^partition 0 no such thing$"):
+        train_round(federation, state, 1)
+    # What the user must change is not asked for again; a full disk may have room the next time.
+    assert len(client.asked) == (3 if code == 2 else 6)
+
+
+def test_clients_that_disagree_on_what_is_wrong_are_too_few(small_federation, tampered):
+    each = {p: says(error="no", exit_code=code) for p, code in enumerate([2, 5, 4])}
+    federation, state = small_federation(client=tampered(each))
+    with pytest.raises(ParticipationError, match="0 of 3 clients"):
+        train_round(federation, state, 1)
+
+
+def test_one_client_cannot_end_the_run_with_an_error_of_its_choice(small_federation, tampered):
+    each = {0: says(error="no", exit_code=2), 1: says(error="no", exit_code=2)}
+    client = tampered(each)
+    federation, state = small_federation(client=client)
+    with pytest.raises(ParticipationError, match="1 of 3 clients"):
+        train_round(federation, state, 1)
+    assert len(client.asked) == 6
+
+
+def test_a_clients_words_are_short_and_without_controls(small_federation, tampered):
+    words = "first\nsecond\x1b[31m\u202ered" + "x" * 10**6
+    client = tampered(says(error=words, exit_code=1, traceback=words))
+    federation, state = small_federation(client=client)
+    [one] = train_round(federation, state, 1)["dropped"]
+    assert one["reason"].startswith("first second [31m redxxx")
+    assert one["reason"].isprintable()
+    assert len(one["reason"]) == 604  # 600 and an ellipsis
+    assert state.traceback.startswith("first\nsecond [31m redxxx")
+    assert len(state.traceback) == 20_004
+
+
+@pytest.mark.parametrize("code", ["5", [5], 2**62, b"5", 1.5, 0])
+def test_an_exit_code_of_no_meaning_is_none(small_federation, tampered, code):
+    client = tampered(says(error="no", exit_code=code), partitions=(0, 1, 2))
+    federation, state = small_federation(client=client)
+    with pytest.raises(Exception, match="partition 0 no") as raised:
+        train_round(federation, state, 1)
+    assert raised.value.exit_code in (1, 3)
