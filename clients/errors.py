@@ -9,6 +9,7 @@ import traceback
 
 import torch
 
+from fedrec import protocol
 from fedrec.errors import FedrecError, ResourceError
 
 LONGEST = 400  # characters of a reason that is not ours; torch runs over many lines
@@ -27,14 +28,14 @@ LACKING = {
 def failure_facts(error: Exception) -> dict[str, str | int]:
     """Reason, exit code and, where it is not the user's or the machine's fault, the traceback."""
     if isinstance(error, FedrecError):
-        return {"error": _sendable(str(error)), "exit-code": error.exit_code}
+        return {protocol.ERROR: _sendable(str(error)), protocol.EXIT_CODE: error.exit_code}
     lack = _lack(error)
     if lack is not None:
-        return {"error": _one_line(lack), "exit-code": ResourceError.exit_code}
+        return {protocol.ERROR: _one_line(lack), protocol.EXIT_CODE: ResourceError.exit_code}
     return {
-        "error": _one_line(f"{type(error).__name__}: {error}"),
-        "exit-code": FedrecError.exit_code,
-        "traceback": _sendable("".join(traceback.format_exception(error))),
+        protocol.ERROR: _one_line(f"{type(error).__name__}: {error}"),
+        protocol.EXIT_CODE: FedrecError.exit_code,
+        protocol.TRACEBACK: _sendable("".join(traceback.format_exception(error))),
     }
 
 

@@ -1,7 +1,6 @@
 """What a client answers to a message: from its records to a turn, and from the turn to records."""
 
-import numpy as np
-from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
+from flwr.app import ConfigRecord, Message, MetricRecord, RecordDict
 
 from clients import train_partition
 from clients.private_state import Memory
@@ -22,6 +21,7 @@ from fedrec import protocol
 from fedrec.config.config import Config
 from fedrec.evaluation.gates import are_told
 from fedrec.factory.model import open_table
+from fedrec.records import array_record
 
 
 def answer_query(message: Message, config: Config, partition: int) -> RecordDict:
@@ -40,22 +40,22 @@ def answer_query(message: Message, config: Config, partition: int) -> RecordDict
 def _census(config: Config, partition: int) -> RecordDict:
     holding = train_partition.open_holding(config, partition)
     table = open_table(config, holding.dataset.catalog)
-    arrays = {"users": holding.users}
+    arrays = {protocol.USER_NUMBERS: holding.users}
     if config.federation.unit == "user":
-        arrays["targets"] = holding.targets
+        arrays[protocol.USER_TARGETS] = holding.targets
     if config.federation.share_counts:
-        arrays["counts"] = train_partition.training_events(holding)
+        arrays[protocol.ITEM_COUNTS] = train_partition.training_events(holding)
     facts = ConfigRecord(
         {
             protocol.PARTITION: partition,
             protocol.DATA_HASH: holding.dataset.data_hash,
             protocol.TABLE_HASH: "" if table is None else table.sha256,
-            "user-ids": [holding.dataset.user_ids[user] for user in holding.users],
+            protocol.USER_IDS: [holding.dataset.user_ids[user] for user in holding.users],
         }
     )
     return RecordDict(
         {
-            protocol.CENSUS: _array_record(arrays),
+            protocol.REGISTRATION: array_record(arrays),
             protocol.METRICS: MetricRecord({protocol.NUM_EXAMPLES: int(holding.targets.sum())}),
             protocol.FACTS: facts,
         }
@@ -98,7 +98,7 @@ def answer_train(message: Message, config: Config, partition: int) -> RecordDict
     )
     return RecordDict(
         {
-            protocol.ARRAYS: _array_record(done.weights),
+            protocol.ARRAYS: array_record(done.weights),
             protocol.METRICS: metrics,
             protocol.FACTS: facts,
         }
@@ -122,22 +122,22 @@ def _train_users(
         proximal_mu=asked.proximal_mu,
     )
     each = {
-        "users": done.users,
-        "losses": done.losses.clip(min=0),
-        "norms": done.norms,
-        "rows": done.rows,
-        "trained": done.trained,
-        "left-out": done.left_out,
-        "too-large": done.too_large,
-        "left-out-rows": done.left_out_rows,
+        protocol.USER_NUMBERS: done.users,
+        protocol.LOSSES: done.losses.clip(min=0),
+        protocol.NORMS: done.norms,
+        protocol.ROWS_READ: done.rows,
+        protocol.TRAINED: done.trained,
+        protocol.EXCLUDED: done.left_out,
+        protocol.TOO_LARGE: done.too_large,
+        protocol.EXCLUDED_ROWS: done.left_out_rows,
     }
     if config.federation.row_mean == "touched":
-        each["touched"] = done.touched
+        each[protocol.ROW_WEIGHTS] = done.touched
     facts = ConfigRecord({protocol.PARTITION: partition, protocol.ROUND: asked.round})
     return RecordDict(
         {
-            protocol.ARRAYS: _array_record(done.total),
-            protocol.USERS: _array_record(each),
+            protocol.ARRAYS: array_record(done.total),
+            protocol.USERS: array_record(each),
             protocol.METRICS: MetricRecord({protocol.NUM_EXAMPLES: done.weight}),
             protocol.FACTS: facts,
         }
@@ -161,28 +161,24 @@ def answer_evaluate(message: Message, config: Config, partition: int) -> RecordD
         private=asked.past.private,
         counts_are_shared=config.federation.share_counts,
     )
-    arrays = {f"rank/{name}": ranks for name, ranks in held_out.ranks.items()}
+    arrays = {protocol.rank_array(name): ranks for name, ranks in held_out.ranks.items()}
     arrays |= {
-        "users": held_out.users,
-        "candidates": held_out.num_candidates,
-        "events": holding.dataset.sequences.lengths()[held_out.users],
+        protocol.USER_NUMBERS: held_out.users,
+        protocol.CANDIDATES: held_out.num_candidates,
+        protocol.EVENTS: holding.dataset.sequences.lengths()[held_out.users],
     }
     if are_told(asked.stage, held_out.gates.shape[-1] - 1):
-        arrays["gates"] = held_out.gates
+        arrays[protocol.GATES] = held_out.gates
     if config.federation.share_counts:
-        arrays["targets"] = held_out.targets
+        arrays[protocol.HELD_OUT_ITEMS] = held_out.targets
     if personal is not None:
-        arrays["personal"] = personal
+        arrays[protocol.PERSONAL_RANKS] = personal
     return RecordDict(
         {
-            protocol.RANKS: _array_record(arrays),
+            protocol.RANKS: array_record(arrays),
             protocol.METRICS: MetricRecord({protocol.NUM_EXAMPLES: len(held_out.users)}),
             protocol.FACTS: ConfigRecord(
                 {protocol.PARTITION: partition, protocol.ROUND: asked.round}
             ),
         }
     )
-
-
-def _array_record(arrays: dict[str, np.ndarray]) -> ArrayRecord:
-    return ArrayRecord({key: Array(np.asarray(value, order="C")) for key, value in arrays.items()})

@@ -18,6 +18,7 @@ from fedrec import protocol
 from fedrec.data.splits import Stage
 from fedrec.errors import MessageError
 from fedrec.models.parameters import NamedArrays
+from fedrec.records import array_in
 
 Record = Mapping[str, object]
 
@@ -116,9 +117,9 @@ def evaluate_request(sent: Record) -> EvaluateRequest:
 
 def forgotten_token(sent: Record) -> str | None:
     """The run whose private files a query asks to remove; none if it asks who is there."""
-    asked = sent.get(protocol.FORGET, False)
+    asked = sent.get(protocol.DELETE_STATE, False)
     if type(asked) is not bool:
-        raise MessageError(f"{protocol.FORGET} must be true or false, got {asked!r}")
+        raise MessageError(f"{protocol.DELETE_STATE} must be true or false, got {asked!r}")
     return token_of(sent) if asked else None
 
 
@@ -143,10 +144,10 @@ def arrays_in(message: Message, record: str) -> NamedArrays:
         raise MessageError(f"the message has no record {record!r}")
     arrays = {}
     for name, array in found.items():
-        try:
-            arrays[name] = array.numpy()
-        except (TypeError, ValueError, EOFError, OSError) as error:
-            raise MessageError(f"{record} {name!r} cannot be read as an array") from error
+        read = array_in(array)
+        if read is None:
+            raise MessageError(f"{record} {name!r} cannot be read as an array")
+        arrays[name] = read
     return arrays
 
 

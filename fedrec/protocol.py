@@ -1,9 +1,9 @@
-"""What travels between server and clients: names of records and values, and who may talk.
+"""Names of all records, arrays and values in messages between server and clients.
 
 Train message     arrays (shared weights, float32), frequency, config -> weights, metrics, facts
   of users        the same and which users                            -> their sum, metrics, facts
 Evaluate message  arrays, frequency, config                           -> ranks, metrics, facts
-Query message     config                                              -> census, metrics, facts
+Query message     config                                     -> registration, metrics, facts
 
 A reply carries the client's float32 weights. Its update, ``weights - sent``, is taken in float64
 by the server: that difference is exact, so a single client with everybody's data walks the very
@@ -18,22 +18,48 @@ from pathlib import Path
 
 import fedrec
 
-FORMAT = 3  # of messages; both sides refuse another
+FORMAT = 4  # of messages; both sides refuse another
 PACKAGES = ("fedrec", "clients", "server")  # one release: both sides must run the same
 
-ARRAYS = "arrays"  # the record of weights, as Flower's strategies call it
+# Records of a message.
+ARRAYS = "arrays"  # weights, as Flower's strategies call them
 FREQUENCY = "frequency"  # array (V + 1,): training events per item over all clients
 CONFIG = "config"
 METRICS = "metrics"
 FACTS = "facts"  # who replied: partition, round, hashes
-CENSUS = "census"  # arrays of the query's reply
+REGISTRATION = "registration"  # arrays of the reply to the first query
 USERS = "users"  # arrays of a train message and its reply, where every user is a client
 RANKS = "ranks"  # arrays of an evaluate reply
 
-NUM_EXAMPLES = "num-examples"  # training targets of the client, as declared in the census
+# Arrays of a registration; the ids are a value of the facts.
+USER_NUMBERS = "users"  # (n,) also in replies about users
+USER_IDS = "user-ids"
+USER_TARGETS = "targets"  # (n,) training targets of one pass, where every user is a client
+ITEM_COUNTS = "counts"  # (V + 1,) training events per item of this client
+
+# Arrays about the users of a train reply, where every user is a client.
+LOSSES = "losses"  # (n,) mean over the training targets of each user in the sum
+NORMS = "norms"  # (n,) Euclidean lengths of their updates
+ROWS_READ = "rows"  # (n,) item rows that their training reads
+TRAINED = "trained"  # (n,) targets that they trained on
+EXCLUDED = "excluded"  # (m,) users that are not in the sum
+TOO_LARGE = "too-large"  # (m,) whether for a finite update or loss that is out of bounds
+EXCLUDED_ROWS = "excluded-rows"  # (m,)
+ROW_WEIGHTS = "row-weights"  # (V + 1,) summed weights of those who read each row (sparse averaging)
+
+# Arrays of an evaluate reply; USER_NUMBERS is another.
+CANDIDATES = "candidates"  # (n,) items ranked under "full"
+EVENTS = "events"  # (n,) length of each whole sequence
+GATES = "gates"  # sums of gate weights
+PERSONAL_RANKS = "personal"  # (n,) ranks by the personalised models
+HELD_OUT_ITEMS = "targets"  # (n,) the items that are ranked
+
+# Metrics.
+NUM_EXAMPLES = "num-examples"  # training targets of the client, as declared in its registration
 TRAIN_LOSS = "train-loss"
 TRAINED_TARGETS = "trained-targets"
 
+# Values of config and facts.
 ROUND = "server-round"  # Flower's strategies set this one
 PROXIMAL_MU = "proximal-mu"  # and FedProx this one
 LAST_ACCEPTED = "last-accepted"  # round whose reply of this client was used last, 0 for none
@@ -41,11 +67,11 @@ PRIVATE = (
     "private-sha256"  # of the private file of that round; in a reply, of the file just written
 )
 KEEP = "keep"  # rounds whose private files a checkpoint or the best model needs, as in "3,5"
-FORGET = "forget"  # in a query: the run is over, its private files may go
+DELETE_STATE = "delete-state"  # in a query: the run is over, its private files may go
 CHECK = "check"  # in a query: private files that must be there, as in "3:sha256,5:sha256"
 TOKEN = "run-token"  # names the client's private files of this run
 STAGE = "stage"
-SCORER = "scorer"  # model, or what it is compared with: clients.baselines
+SCORER = "scorer"  # "model", or the name of a baseline
 PROTOCOLS = "protocols"
 PARTITION = "partition"
 CODE = "code"
@@ -53,6 +79,14 @@ OWN_CODE = "own-code"  # of the modules that the user names in the config
 DATA_HASH = "data-hash"
 TABLE_HASH = "table-hash"
 FORMAT_KEY = "format"
+ERROR = "error"  # why a client could not answer, instead of its reply
+EXIT_CODE = "exit-code"
+TRACEBACK = "traceback"
+
+
+def rank_array(protocol_name: str) -> str:
+    """Name of the array (n,) of ranks under an evaluation protocol, in an evaluate reply."""
+    return f"rank/{protocol_name}"
 
 
 @lru_cache(maxsize=1)

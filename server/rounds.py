@@ -19,6 +19,7 @@ from fedrec.config.config import Config
 from fedrec.errors import FedrecError, ParticipationError
 from fedrec.factory.training import make_cohort_loss, make_cohort_plan
 from fedrec.models.parameters import NamedArrays
+from fedrec.records import array_record
 from server.aggregation.sparse_rows import row_scales, scaled
 from server.aggregation.strategies import least_replies
 from server.evaluation.evaluate import judge_round
@@ -37,7 +38,7 @@ from server.replies.train import Trained, outliers, read_training
 from server.replies.train_users import read_users
 from server.sampling.cohort import Choice, choose, without_absent
 from server.sampling.population import enough
-from server.state import Accepted, Federation, State, array_record, as_sent, empty_line
+from server.state import Accepted, Federation, State, as_sent, empty_line
 from server.traffic import Counted, count_users, most_rows, repliers
 
 ATTEMPTS = 2  # a round that fails is tried once more; the model stays as it was

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from flwr.app import Array, ArrayRecord
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Strategy
 
@@ -189,11 +188,6 @@ def as_sent(weights: NamedArrays, kind: str = "float32") -> NamedArrays:
                 f"numbers up to {np.finfo(kind).max:.5g}; {TOO_LARGE[kind]}"
             )
     return sent
-
-
-def array_record(arrays: Mapping[str, np.ndarray]) -> ArrayRecord:
-    """Named arrays as Flower carries them."""
-    return ArrayRecord({name: Array(np.asarray(array)) for name, array in arrays.items()})
 
 
 def empty_line(number: int) -> dict[str, Any]:

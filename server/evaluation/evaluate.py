@@ -12,6 +12,7 @@ from fedrec.data.splits import Stage
 from fedrec.errors import ParticipationError
 from fedrec.evaluation.gates import are_told
 from fedrec.models.parameters import NamedArrays
+from fedrec.records import array_record
 from server.evaluation.metrics import Judged, judged, round_metrics
 from server.messages.exchange import array_bytes, exchange
 from server.replies.outcome import (
@@ -24,7 +25,7 @@ from server.replies.outcome import (
 )
 from server.replies.ranks import read_ranks
 from server.sampling.population import chosen_partitions, enough
-from server.state import Federation, State, array_record, as_sent
+from server.state import Federation, State, as_sent
 from server.traffic import repliers
 
 SELECTING = "NDCG@10"  # the validation metric that picks the best round
@@ -147,7 +148,7 @@ def evaluate(
             f"ranks, {needed} are needed; first reason: {reason}",
             left_out,
         )
-    return Evaluation(judged(found.accepted), travelled, found.dropped)
+    return Evaluation(judged(found.accepted, protocols), travelled, found.dropped)
 
 
 def judge_round(federation: Federation, state: State, line: dict[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from fedrec import protocol
 from fedrec.evaluation.gates import gate_table
 from fedrec.evaluation.metrics import (
     hr,
@@ -62,31 +63,36 @@ def candidates_of(protocol_name: str, full: np.ndarray) -> np.ndarray | int:
     return full if protocol_name == "full" else int(protocol_name.rpartition("-")[2]) + 1
 
 
-def judged(ranks: Mapping[int, NamedArrays]) -> Judged:
-    """Put the evaluate replies of some partitions together: partition -> arrays of its reply."""
+def judged(ranks: Mapping[int, NamedArrays], protocols: Sequence[str]) -> Judged:
+    """Put the evaluate replies of some partitions together.
+
+    Args:
+        ranks: partition -> arrays of its reply.
+        protocols: under which ranks were asked for.
+    """
     records = dict(sorted(ranks.items()))
-    held_by = np.concatenate([np.full(len(r["users"]), p) for p, r in records.items()])
+    users = [record[protocol.USER_NUMBERS] for record in records.values()]
+    order = np.argsort(np.concatenate(users), kind="stable")
 
-    def joined(name: str) -> np.ndarray:
-        return np.concatenate([record[name] for record in records.values()])
+    def joined(name: str) -> np.ndarray | None:
+        """(U,) in order of users; none unless every reply has it."""
+        if not all(name in record for record in records.values()):
+            return None
+        return np.concatenate([record[name] for record in records.values()])[order]
 
-    order = np.argsort(joined("users"), kind="stable")
-    first = next(iter(records.values()))
+    def known(name: str) -> np.ndarray:
+        return np.concatenate([record[name] for record in records.values()])[order]
+
+    gates = [record[protocol.GATES] for record in records.values() if protocol.GATES in record]
     return Judged(
-        users=joined("users")[order],
-        partitions=held_by[order],
-        targets=joined("targets")[order] if "targets" in first else None,
-        events=joined("events")[order],
-        ranks={
-            name.removeprefix("rank/"): joined(name)[order]
-            for name in first
-            if name.startswith("rank/")
-        },
-        personal=joined("personal")[order]
-        if all("personal" in record for record in records.values())
-        else None,
-        candidates=joined("candidates")[order],
-        gates=np.sum([r["gates"] for r in records.values()], axis=0) if "gates" in first else None,
+        users=known(protocol.USER_NUMBERS),
+        partitions=np.repeat(list(records), [len(each) for each in users])[order],
+        targets=joined(protocol.HELD_OUT_ITEMS),
+        events=known(protocol.EVENTS),
+        ranks={name: known(protocol.rank_array(name)) for name in protocols},
+        personal=joined(protocol.PERSONAL_RANKS),
+        candidates=known(protocol.CANDIDATES),
+        gates=np.sum(gates, axis=0) if gates else None,
     )
 
 

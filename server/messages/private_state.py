@@ -19,7 +19,8 @@ FAREWELL = 10.0  # seconds until nobody waits any more for a node that is told t
 def dismiss(grid: Grid, census: Census, token: str) -> None:
     """Tell all nodes that the run is over: its private files may go. Nobody waits long for it."""
     wishes: dict[int, dict[str, Any]] = {
-        partition: {protocol.TOKEN: token, protocol.FORGET: True} for partition in census.partitions
+        partition: {protocol.TOKEN: token, protocol.DELETE_STATE: True}
+        for partition in census.partitions
     }
     exchange(grid, _queries(census, wishes), FAREWELL)
 

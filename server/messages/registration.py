@@ -19,9 +19,9 @@ from fedrec.errors import (
     MessageError,
     ParticipationError,
 )
+from fedrec.records import array_in
 from server.messages.exchange import Watch, exchange, nothing
 from server.replies.outcome import raise_failure, refuse_dead_workers
-from server.replies.train import array_in
 
 NODE_WAIT = 120.0  # seconds until all nodes must have come up
 LOOK_EVERY = 0.2  # seconds
@@ -180,15 +180,15 @@ def _census(replies: list[Message], count: int, most_targets: int | None) -> Cen
 def _said(reply: Message, most_targets: int | None) -> _Said:
     try:
         facts = reply.content.config_records[protocol.FACTS]
-        arrays = reply.content.array_records[protocol.CENSUS]
+        arrays = reply.content.array_records[protocol.REGISTRATION]
         metrics = reply.content.metric_records[protocol.METRICS]
         one = _Said(
             facts[protocol.PARTITION],  # type: ignore[arg-type]  # checked below
-            _array(arrays["users"]),
-            facts["user-ids"],  # type: ignore[arg-type]  # as above
+            _array(arrays[protocol.USER_NUMBERS]),
+            facts[protocol.USER_IDS],  # type: ignore[arg-type]  # as above
             metrics[protocol.NUM_EXAMPLES],  # type: ignore[arg-type]  # as above
-            _array(arrays["targets"]) if "targets" in arrays else None,
-            _array(arrays["counts"]) if "counts" in arrays else None,
+            _array(arrays[protocol.USER_TARGETS]) if protocol.USER_TARGETS in arrays else None,
+            _array(arrays[protocol.ITEM_COUNTS]) if protocol.ITEM_COUNTS in arrays else None,
             (str(facts[protocol.DATA_HASH]), str(facts[protocol.TABLE_HASH])),
         )
     except (KeyError, TypeError) as error:

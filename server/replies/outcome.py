@@ -149,7 +149,7 @@ def failure(reply: Message) -> str | None:
     facts = reply.content.config_records.get(protocol.FACTS)
     if facts is None:
         return "sent no facts about itself"
-    return str(facts["error"]) if "error" in facts else None
+    return str(facts[protocol.ERROR]) if protocol.ERROR in facts else None
 
 
 def refuse_dead_workers(replies: Sequence[Message]) -> None:
@@ -220,12 +220,12 @@ def _facts(reply: Message) -> Mapping[str, Any]:
 
 def exit_code_of(reply: Message) -> int:
     """Exit code of the error that a client reports; 1 if it reports none."""
-    code = _facts(reply).get("exit-code", 1)
+    code = _facts(reply).get(protocol.EXIT_CODE, 1)
     return code if isinstance(code, int) else 1
 
 
 def _traceback(reply: Message) -> str:
-    return _printable(str(_facts(reply).get("traceback", "")), LONGEST_TRACEBACK, keep="\n")
+    return _printable(str(_facts(reply).get(protocol.TRACEBACK, "")), LONGEST_TRACEBACK, keep="\n")
 
 
 def _printable(text: str, longest: int, keep: str = "") -> str:

@@ -9,9 +9,10 @@ from flwr.app import Array, Message
 from fedrec import protocol
 from fedrec.evaluation.gates import BUCKETS, KINDS
 from fedrec.models.parameters import NamedArrays
+from fedrec.records import array_in
 from server.evaluation.metrics import candidates_of
 from server.replies.outcome import RefusedError
-from server.replies.train import array_in, check_origin
+from server.replies.train import check_origin
 
 LARGEST = 2**31 - 1  # of a whole number that nothing else bounds
 ROUNDING = 1e-3  # a mean of float32 weights may exceed 1 by a little
@@ -60,7 +61,7 @@ def read_ranks(
     if record is None:
         raise RefusedError("lacks the record of ranks")
     fields = _fields(protocols, num_items, personal, names_items)
-    expected = set(fields) | ({"gates"} if num_gates else set())
+    expected = set(fields) | ({protocol.GATES} if num_gates else set())
     if set(record) != expected:
         raise RefusedError(f"its arrays {sorted(set(record) ^ expected)} are on one side only")
     found: NamedArrays = {}
@@ -78,8 +79,10 @@ def read_ranks(
             raise RefusedError(f"its array {name!r} holds numbers that cannot be")
         found[name] = array.astype(field.dtype)
     if num_gates:
-        found["gates"] = _read_gates(record["gates"], num_gates, int(found["events"].sum()))
-    if not np.array_equal(found["users"], users):
+        found[protocol.GATES] = _read_gates(
+            record[protocol.GATES], num_gates, int(found[protocol.EVENTS].sum())
+        )
+    if not np.array_equal(found[protocol.USER_NUMBERS], users):
         raise RefusedError("its 'users' are not those that it declared")
     _check_ranks(found, protocols)
     return found
@@ -91,14 +94,14 @@ def _fields(
     """The arrays that a reply must hold."""
     rank = _Field("iuf", np.float64, 1, num_items)
     fields = {
-        "users": _Field("iu", np.int64, 0, LARGEST),
-        "candidates": _Field("iu", np.int64, 1, num_items),
-        "events": _Field("iu", np.int64, 1, LARGEST),
+        protocol.USER_NUMBERS: _Field("iu", np.int64, 0, LARGEST),
+        protocol.CANDIDATES: _Field("iu", np.int64, 1, num_items),
+        protocol.EVENTS: _Field("iu", np.int64, 1, LARGEST),
     }
-    fields |= {f"rank/{name}": rank for name in protocols}
+    fields |= {protocol.rank_array(name): rank for name in protocols}
     if names_items:
-        fields["targets"] = _Field("iu", np.int64, 1, num_items)
-    return fields | ({"personal": rank} if personal else {})
+        fields[protocol.HELD_OUT_ITEMS] = _Field("iu", np.int64, 1, num_items)
+    return fields | ({protocol.PERSONAL_RANKS: rank} if personal else {})
 
 
 def _read_gates(sent: Array, num_gates: int, events: int) -> np.ndarray:
@@ -120,8 +123,8 @@ def _read_gates(sent: Array, num_gates: int, events: int) -> np.ndarray:
 
 def _check_ranks(found: NamedArrays, protocols: Sequence[str]) -> None:
     """No rank lies beyond the candidates: the metrics would refuse all ranks for one."""
-    named = [(f"rank/{name}", name) for name in protocols]
-    named += [("personal", protocols[0])] if "personal" in found else []
+    named = [(protocol.rank_array(name), name) for name in protocols]
+    named += [(protocol.PERSONAL_RANKS, protocols[0])] if protocol.PERSONAL_RANKS in found else []
     for key, name in named:
-        if (found[key] > candidates_of(name, found["candidates"])).any():
+        if (found[key] > candidates_of(name, found[protocol.CANDIDATES])).any():
             raise RefusedError(f"its array {key!r} holds ranks beyond the candidates")

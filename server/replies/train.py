@@ -15,6 +15,7 @@ from flwr.app import Array, Message
 
 from fedrec import protocol
 from fedrec.models.parameters import NamedArrays
+from fedrec.records import array_in
 from fedrec.training.bounds import LARGEST_LOSS, norm_of
 from server.replies.outcome import Dropped, RefusedError
 
@@ -194,12 +195,3 @@ def check_origin(facts: Mapping[str, object], round: int, partition: int) -> Non
     said = facts.get(protocol.PARTITION)
     if type(said) is not int or said != partition:
         raise RefusedError(f"says it is partition {said!r}")
-
-
-def array_in(array: Array) -> np.ndarray | None:
-    """The array in a message, or nothing where its bytes are not one; nothing is unpickled."""
-    try:
-        found = array.numpy()
-    except Exception:  # foreign bytes make numpy fail in many ways, a MemoryError among them
-        return None
-    return found if isinstance(found, np.ndarray) else None

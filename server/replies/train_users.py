@@ -14,22 +14,27 @@ from flwr.app import Array, Message
 
 from fedrec import protocol
 from fedrec.models.parameters import NamedArrays
+from fedrec.records import array_in
 from fedrec.training.bounds import LARGEST_LOSS, largest_norm, norm_of
 from fedrec.training.cohort.plan import CohortPlan
 from fedrec.training.quantization import LEVELS
 from server.replies.outcome import Dropped, RefusedError
-from server.replies.train import Trained, array_in, check_origin, checked_loss, read_weights
+from server.replies.train import Trained, check_origin, checked_loss, read_weights
 
 NOT_FINITE = "its update or loss is NaN or infinite"
 OF_USED = {
-    "users": np.int64,
-    "losses": np.float64,
-    "norms": np.float64,
-    "rows": np.int64,
-    "trained": np.int64,
+    protocol.USER_NUMBERS: np.int64,
+    protocol.LOSSES: np.float64,
+    protocol.NORMS: np.float64,
+    protocol.ROWS_READ: np.int64,
+    protocol.TRAINED: np.int64,
 }
-OF_LEFT_OUT = {"left-out": np.int64, "too-large": np.bool_, "left-out-rows": np.int64}
-TOUCHED = {"touched": np.float64}
+OF_LEFT_OUT = {
+    protocol.EXCLUDED: np.int64,
+    protocol.TOO_LARGE: np.bool_,
+    protocol.EXCLUDED_ROWS: np.int64,
+}
+TOUCHED = {protocol.ROW_WEIGHTS: np.float64}
 
 SLACK = 1.01  # of norms and sums that are made in float32, and of rounding to float16
 NOTHING = 1e-12  # times a weight: the squares of what is below are 0 in float32
@@ -73,33 +78,33 @@ def read_users(
     if names != ({protocol.ARRAYS, protocol.USERS}, {protocol.METRICS}):
         raise RefusedError("lacks the record of updates, users or metrics, or has more")
     each = _each(content.array_records[protocol.USERS], by_row)
-    used, left_out = each["users"], each["left-out"]
+    used, left_out = each[protocol.USER_NUMBERS], each[protocol.EXCLUDED]
     if not np.array_equal(np.sort(np.concatenate([used, left_out])), asked):
         raise RefusedError("answers for other users than those who were asked")
-    read = np.concatenate([each["rows"], each["left-out-rows"]])
+    read = np.concatenate([each[protocol.ROWS_READ], each[protocol.EXCLUDED_ROWS]])
     if not ((read >= 1) & (read <= num_items)).all():
         raise RefusedError(f"its users read fewer than 1 or more than {num_items} items")
     targets = targets_of(used)
-    _check_trained(each["trained"], targets, plan)
+    _check_trained(each[protocol.TRAINED], targets, plan)
     weights = np.array(plan.shares(targets.tolist()))
     weight = int(weights.sum())
     examples = content.metric_records[protocol.METRICS].get(protocol.NUM_EXAMPLES)
     if examples != weight:
         raise RefusedError(f"the weight of its users is {examples!r}, declared were {weight}")
-    losses = [checked_loss(loss) for loss in each["losses"].tolist()]
+    losses = [checked_loss(loss) for loss in each[protocol.LOSSES].tolist()]
     total = read_weights(content.array_records[protocol.ARRAYS], sent, np.dtype(np.float64))
-    reach = _reach(each["norms"], sent, plan)
+    reach = _reach(each[protocol.NORMS], sent, plan)
     _check_length(total, weights, reach)
-    touched = each.get("touched", np.zeros(0))
+    touched = each.get(protocol.ROW_WEIGHTS, np.zeros(0))
     if by_row:
-        _check_touched(touched, weights, each["rows"], num_items)
+        _check_touched(touched, weights, each[protocol.ROWS_READ], num_items)
         longest = float(reach.max(initial=0.0))
         _check_rows({name: total[name] for name in rows}, touched, longest)
     return Trained(
         reply,
         {name: array / max(weight, 1) for name, array in total.items()},
-        float(np.average(losses, weights=each["trained"])) if losses else 0.0,
-        int(each["trained"].sum()),
+        float(np.average(losses, weights=each[protocol.TRAINED])) if losses else 0.0,
+        int(each[protocol.TRAINED].sum()),
         "",
         weight,
         len(used),
@@ -182,12 +187,14 @@ def _check_touched(
         and touched[0] == 0
     ):
         raise RefusedError(
-            f"its users' 'touched' are not {num_items + 1} weights up to {weights.sum():g}, 0 first"
+            f"its users' {protocol.ROW_WEIGHTS!r} are not {num_items + 1} weights "
+            f"up to {weights.sum():g}, 0 first"
         )
     read = float(weights @ rows)
     if not math.isclose(touched.sum(), read, rel_tol=1e-9):
         raise RefusedError(
-            f"its users' 'touched' add up to {touched.sum():g}, they read rows of weight {read:g}"
+            f"its users' {protocol.ROW_WEIGHTS!r} add up to {touched.sum():g}, they read "
+            f"rows of weight {read:g}"
         )
 
 
@@ -212,6 +219,6 @@ def _reasons(each: NamedArrays, partition: int, plan: CohortPlan) -> list[Droppe
     return [
         Dropped(partition, too_large if is_finite else NOT_FINITE, user=user)
         for user, is_finite in zip(
-            each["left-out"].tolist(), each["too-large"].tolist(), strict=True
+            each[protocol.EXCLUDED].tolist(), each[protocol.TOO_LARGE].tolist(), strict=True
         )
     ]

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from fedrec import protocol
+from fedrec.records import array_record
 from server.replies.outcome import Dropped
 from server.sampling.population import chosen_partitions
-from server.state import Federation, array_record
+from server.state import Federation
 
 
 @dataclass(frozen=True)

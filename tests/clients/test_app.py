@@ -17,7 +17,7 @@ from tests.clients.asking import asked, facts_of, sound_records
 def test_a_query_tells_what_the_partition_holds(small_home, small_config):
     reply = asked(small_config(), MessageType.QUERY, partition=2)
     facts = facts_of(reply)
-    census = reply.content.array_records[protocol.CENSUS]
+    census = reply.content.array_records[protocol.REGISTRATION]
     assert facts[protocol.PARTITION] == 2
     assert len(facts["user-ids"]) == len(census["users"].numpy()) == 20
     assert set(census) == {"users", "counts"}
@@ -35,7 +35,7 @@ def test_other_code_is_refused_with_one_line_and_a_code(small_home, small_config
 
 def test_another_message_format_is_refused(small_home, small_config):
     facts = facts_of(asked(small_config(), MessageType.QUERY, sent={protocol.FORMAT_KEY: 99}))
-    assert facts["error"].startswith("the server speaks message format 99, this client 3;")
+    assert facts["error"].startswith("the server speaks message format 99, this client 4;")
 
 
 @pytest.mark.parametrize("nodes", [2, 4])

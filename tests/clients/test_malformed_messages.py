@@ -74,7 +74,7 @@ MALFORMED = [
     (EVALUATE, protocol.STAGE, "training", "stage must be one of validation, test, got 'training'"),
     (EVALUATE, protocol.SCORER, "oracle", "scorer must be one of model, popularity, item-knn"),
     (EVALUATE, protocol.PROTOCOLS, None, "the message lacks 'protocols'"),
-    (QUERY, protocol.FORGET, 1, "forget must be true or false, got 1"),
+    (QUERY, protocol.DELETE_STATE, 1, "delete-state must be true or false, got 1"),
 ]
 
 
@@ -90,7 +90,7 @@ def test_a_malformed_message_is_refused_with_one_line(
 
 
 def test_to_forget_a_run_it_must_be_named(small_home, small_config):
-    sent = {protocol.FORGET: True, protocol.TOKEN: None}
+    sent = {protocol.DELETE_STATE: True, protocol.TOKEN: None}
     facts = facts_of(asked(small_config(), MessageType.QUERY, sent=sent))
     assert facts["error"] == "the message lacks 'run-token'"
 

@@ -70,7 +70,7 @@ def test_private_files_outlive_the_last_evaluation_and_go_when_it_is_said(small_
         asked(config, MessageType.TRAIN, partition=partition, records=records)
     asked(config, MessageType.EVALUATE, sent={protocol.STAGE: "test"}, records=records)
     assert len(files_of(small_home)) == 2
-    forget = {protocol.FORGET: True}
+    forget = {protocol.DELETE_STATE: True}
     reply = asked(config, MessageType.QUERY, sent=forget)
     assert facts_of(reply) == {protocol.PARTITION: 0}
     assert not reply.content.array_records

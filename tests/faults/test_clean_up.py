@@ -38,7 +38,7 @@ def test_an_engine_that_fails_at_the_farewell_does_not_undo_the_run(
     class Dying(InlineGrid):
         def push_messages(self, messages):
             messages = list(messages)
-            if any(protocol.FORGET in m.content.config_records["config"] for m in messages):
+            if any(protocol.DELETE_STATE in m.content.config_records["config"] for m in messages):
                 raise RuntimeError("the engine is gone")
             return super().push_messages(messages)
 

@@ -34,13 +34,14 @@ from fedrec.factory.data import open_data, prepare_data
 from fedrec.factory.model import make_model, open_table
 from fedrec.models.parameters import arrays_of, groups_of
 from fedrec.models.recommender import Recommender
+from fedrec.records import array_record
 from server.aggregation.strategies import make_strategy
 from server.engines.inline import InlineGrid
 from server.engines.nodes import FIRST_NODE
 from server.messages.registration import take_census
 from server.run import population_of
 from server.sampling.unavailable import Absences
-from server.state import Federation, State, array_record
+from server.state import Federation, State
 from server.traffic import traffic_of
 
 TOKEN = "0123456789abcdef"

@@ -8,6 +8,7 @@ from flwr.clientapp import ClientApp
 from flwr.serverapp import strategy as flower
 
 from fedrec.errors import ConfigError
+from fedrec.records import array_record
 from server.aggregation.strategies import (
     STRATEGIES,
     ServerAdam,
@@ -17,7 +18,6 @@ from server.aggregation.strategies import (
 )
 from server.engines.inline import InlineGrid
 from server.rounds import train_round
-from server.state import array_record
 
 
 def mean_of(one, count=1):

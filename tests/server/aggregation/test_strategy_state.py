@@ -13,11 +13,12 @@ from hypothesis.extra import numpy as st_numpy
 
 from fedrec import protocol
 from fedrec.errors import ConfigError, DataError
+from fedrec.records import array_record
 from server.aggregation.strategies import STRATEGIES, make_strategy
 from server.aggregation.strategy_state import restore, snapshot
 from server.checkpoints.content import Checkpoint, from_files, to_files
 from server.engines.inline import InlineGrid
-from server.state import State, array_record
+from server.state import State
 
 CLIENTS = 7
 ROUNDS = 6

@@ -95,10 +95,10 @@ def test_nodes_with_different_data_are_refused(small_home, small_config):
 
 def test_a_user_in_two_partitions_is_refused(small_home, small_config):
     def change(content):
-        users = content.array_records[protocol.CENSUS]["users"].numpy().copy()
+        users = content.array_records[protocol.REGISTRATION]["users"].numpy().copy()
         other = 1 - min(users[0], 1) if users[0] in (0, 1) else 0
         users[0] = other if other not in users else users[1]
-        content.array_records[protocol.CENSUS]["users"] = Array(users)
+        content.array_records[protocol.REGISTRATION]["users"] = Array(users)
 
     with pytest.raises(DataError, match="two partitions hold the same user"):
         census_of(small_config(), changed_census(change))
@@ -117,7 +117,7 @@ def test_counts_of_another_catalogue_are_refused_also_those_that_broadcast(
     small_home, small_config, length
 ):
     def change(content):
-        arrays = content.array_records[protocol.CENSUS]
+        arrays = content.array_records[protocol.REGISTRATION]
         counts = arrays.pop("counts").numpy()
         if length is not None:
             arrays["counts"] = Array(counts[:length])
@@ -139,7 +139,7 @@ def test_fault_51_more_targets_than_the_users_can_have_are_refused(
 
 def test_fault_51_more_targets_than_events_are_refused(small_home, small_config):
     def change(content):
-        record = content.array_records[protocol.CENSUS]
+        record = content.array_records[protocol.REGISTRATION]
         record["counts"] = Array(np.minimum(record["counts"].numpy(), 1))
 
     with pytest.raises(MessageError, match="training targets, fewer events in its counts"):
@@ -148,7 +148,7 @@ def test_fault_51_more_targets_than_events_are_refused(small_home, small_config)
 
 def put_array(name, change):
     def tamper(content):
-        arrays = content.array_records[protocol.CENSUS]
+        arrays = content.array_records[protocol.REGISTRATION]
         arrays[name] = Array(np.asarray(change(arrays[name].numpy())))
 
     return tamper
@@ -178,9 +178,9 @@ def without(*path):
 
 NOT_USABLE = "the answer of a SuperNode to the first query cannot be used: "
 MALFORMED = {
-    "no_census": (without(protocol.CENSUS), "KeyError: 'census'"),
+    "no_census": (without(protocol.REGISTRATION), "KeyError: 'registration'"),
     "no_metrics": (without(protocol.METRICS), "KeyError: 'metrics'"),
-    "no_users": (without(protocol.CENSUS, "users"), "KeyError: 'users'"),
+    "no_users": (without(protocol.REGISTRATION, "users"), "KeyError: 'users'"),
     "no_ids": (without(protocol.FACTS, "user-ids"), "KeyError: 'user-ids'"),
     "no_partition": (without(protocol.FACTS, protocol.PARTITION), "KeyError: 'partition'"),
     "no_hash": (without(protocol.FACTS, protocol.DATA_HASH), "KeyError: 'data-hash'"),
@@ -242,7 +242,7 @@ def test_dismissed_nodes_are_told_the_run(small_home, small_config):
 
     def client(message, context):
         sent = message.content.config_records[protocol.CONFIG]
-        told.append((sent.get(protocol.FORGET), sent.get(protocol.TOKEN)))
+        told.append((sent.get(protocol.DELETE_STATE), sent.get(protocol.TOKEN)))
         return app(message, context)
 
     grid = grid_of(config, client=client)

@@ -56,7 +56,9 @@ def without_losses(reply, message):
 
 
 def moving_an_untouched_row(reply, message):
-    untouched = np.flatnonzero(reply.content.array_records[protocol.USERS]["touched"].numpy() == 0)
+    untouched = np.flatnonzero(
+        reply.content.array_records[protocol.USERS][protocol.ROW_WEIGHTS].numpy() == 0
+    )
     assert len(untouched) > 1
 
     def make(name, array):
@@ -80,7 +82,10 @@ def missing_all_but_one(reply, message):
     users, rows = record["users"].numpy(), record["rows"].numpy()
     for name in ("users", "losses", "norms", "rows", "trained"):
         record[name] = Array(record[name].numpy()[:1].copy())
-    record["left-out"], record["left-out-rows"] = Array(users[1:].copy()), Array(rows[1:].copy())
+    record[protocol.EXCLUDED], record[protocol.EXCLUDED_ROWS] = (
+        Array(users[1:].copy()),
+        Array(rows[1:].copy()),
+    )
     record["too-large"] = Array(np.zeros(len(users) - 1, dtype=bool))
     weighing(1)(reply, message)
 
@@ -95,7 +100,7 @@ ODD = {
     "a reason too many": (
         of_users(too_large=lambda a: np.ones(1, dtype=bool)),
         {},
-        "'left-out' and 'too-large' are not equally many",
+        "'excluded' and 'too-large' are not equally many",
     ),
     "reasons of int": (
         of_users(too_large=lambda a: a.astype(np.int64)),
@@ -139,20 +144,28 @@ ODD = {
         "its sum of updates has norm",
     ),
     "touched by others": (
-        of_users(touched=lambda t: 2 * t),
+        of_users(row_weights=lambda t: 2 * t),
         TOUCHED,
-        "its users' 'touched' are not",
+        "its users' 'row-weights' are not",
     ),
     "touched by more": (
-        of_users(touched=lambda t: np.where(np.arange(len(t)), t.max(), 0)),
+        of_users(row_weights=lambda t: np.where(np.arange(len(t)), t.max(), 0)),
         TOUCHED,
-        "its users' 'touched' add up to",
+        "its users' 'row-weights' add up to",
     ),
-    "touched by fewer": (of_users(touched=lambda t: 0 * t), TOUCHED, "'touched' add up to 0, they"),
-    "touched padding": (of_users(touched=with_first(1.0)), TOUCHED, "'touched' are not"),
-    "touched a NaN": (of_users(touched=lambda t: t * np.nan), TOUCHED, "'touched' are not"),
-    "read more than touched": (of_users(rows=lambda r: r + 1), TOUCHED, "'touched' add up to"),
-    "touched elsewhere": (of_users(touched=moved), TOUCHED | SEVERAL, "but weight 0 touched it"),
+    "touched by fewer": (
+        of_users(row_weights=lambda t: 0 * t),
+        TOUCHED,
+        "'row-weights' add up to 0, they",
+    ),
+    "touched padding": (of_users(row_weights=with_first(1.0)), TOUCHED, "'row-weights' are not"),
+    "touched a NaN": (of_users(row_weights=lambda t: t * np.nan), TOUCHED, "'row-weights' are not"),
+    "read more than touched": (of_users(rows=lambda r: r + 1), TOUCHED, "'row-weights' add up to"),
+    "touched elsewhere": (
+        of_users(row_weights=moved),
+        TOUCHED | SEVERAL,
+        "but weight 0 touched it",
+    ),
     "an untouched row": (moving_an_untouched_row, TOUCHED, "but weight 0 touched it"),
 }
 
@@ -178,7 +191,7 @@ def test_a_sum_of_nobody_must_be_zero(small_federation, tampered):
         users, rows = record["users"].numpy().copy(), record["rows"].numpy().copy()
         for name in ("users", "losses", "norms", "rows", "trained"):
             record[name] = Array(record[name].numpy()[:0].copy())
-        record["left-out"], record["left-out-rows"] = Array(users), Array(rows)
+        record[protocol.EXCLUDED], record[protocol.EXCLUDED_ROWS] = Array(users), Array(rows)
         record["too-large"] = Array(np.zeros(len(users), dtype=bool))
         weighing(0)(reply, message)
 
