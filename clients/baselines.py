@@ -1,11 +1,11 @@
-"""Scorers that train nothing by gradients: what a model is compared with."""
+"""Baseline scorers that train nothing by gradients."""
 
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from clients.local_data import LocalData
 from fedrec.config.config import Config
 from fedrec.errors import ConfigError
 from fedrec.evaluation.leave_one_out import Scorer, popularity_scorer
@@ -13,19 +13,16 @@ from fedrec.factory.data import open_data, prepare_data
 from fedrec.factory.model import open_table
 from fedrec.report.references import PLAIN
 
-if TYPE_CHECKING:
-    from clients.train_partition import Holding
-
 SCORERS = (*PLAIN, "best-possible")
 
 
-def plain_scorer(name: str, config: Config, holding: "Holding", frequency: np.ndarray) -> Scorer:
-    """A scorer by its name; the neighbours are those among this partition's users alone.
+def plain_scorer(name: str, config: Config, data: LocalData, frequency: np.ndarray) -> Scorer:
+    """Make a baseline scorer; item neighbours come from this partition's users alone.
 
     Args:
         name: one of ``SCORERS``; "best-possible" goes with embedded data only.
-        config: of the run.
-        holding: the partition's data.
+        config: Config of the run.
+        data: Training data of the partition.
         frequency: (V + 1,) training events per item over all clients.
 
     Raises:
@@ -34,11 +31,11 @@ def plain_scorer(name: str, config: Config, holding: "Holding", frequency: np.nd
     if name == "popularity":
         return popularity_scorer(frequency)
     if name in ("item-knn", "recent-item-knn"):
-        return _neighbours(holding, is_recent=name == "recent-item-knn")
+        return _neighbours(data, is_recent=name == "recent-item-knn")
     if name == "nearest-text":
         from fedrec.baselines.nearest_text import nearest_text_scorer
 
-        table = open_table(config, holding.dataset.catalog)
+        table = open_table(config, data.dataset.catalog)
         if table is None:
             raise ConfigError("nearest-text needs model.views = 'semantic'")
         return nearest_text_scorer(table.vectors)
@@ -48,12 +45,12 @@ def plain_scorer(name: str, config: Config, holding: "Holding", frequency: np.nd
 
 
 @lru_cache(maxsize=1)
-def _neighbours(holding: "Holding", *, is_recent: bool) -> Scorer:
+def _neighbours(data: LocalData, *, is_recent: bool) -> Scorer:
     # scipy is imported where it is used: most clients never need it.
     from fedrec.baselines.item_knn import RECENT, item_neighbours, neighbours_scorer
 
-    own = holding.training.subset(holding.users)
-    similarity = item_neighbours(own, holding.dataset.catalog.num_items)
+    own = data.training.subset(data.users)
+    similarity = item_neighbours(own, data.dataset.catalog.num_items)
     return neighbours_scorer(similarity, RECENT if is_recent else None)
 
 

@@ -1,4 +1,4 @@
-"""The model of a run on a client: built once per process, loaded afresh every turn."""
+"""The model of a run on a client: built once per process, loaded afresh for every message."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -17,12 +17,12 @@ from fedrec.models.recommender import Recommender
 def fresh_model(
     config: Config, frequency: np.ndarray, users: np.ndarray
 ) -> tuple[Recommender, Groups]:
-    """The model of a run with nothing of an earlier turn in what stays private.
+    """The model of a run; its private parameters have their initial values again.
 
     Args:
-        config: of the run.
+        config: Config of the run.
         frequency: (V + 1,) int64 training events per item over all clients.
-        users: (U,) int64, who is held here; they matter to a model with rows of users only.
+        users: (U,) int64 users held by this client; they matter to a model with rows of users only.
     """
     held = users.tobytes() if has_user_rows(config) else b""
     model, groups, private = _built(config, prepare_data(config), frequency.tobytes(), held)
@@ -34,7 +34,7 @@ def fresh_model(
 def _built(
     config: Config, folder: Path, frequency: bytes, users: bytes
 ) -> tuple[Recommender, Groups, NamedArrays]:
-    """Model, groups and initial private parameters: built once per process, loaded every turn."""
+    """Model, groups and initial private parameters."""
     catalog = open_data(folder)[0].catalog
     counts = np.frombuffer(frequency, dtype=np.int64)
     held = np.frombuffer(users, dtype=np.int64)
