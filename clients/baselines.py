@@ -1,27 +1,23 @@
 """Baseline scorers that train nothing by gradients."""
 
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 
 from clients.local_data import LocalData
-from fedrec.config.config import Config
 from fedrec.errors import ConfigError
 from fedrec.evaluation.leave_one_out import Scorer, popularity_scorer
-from fedrec.factory.data import open_data, prepare_data
-from fedrec.factory.model import open_table
+from fedrec.factory.data import PreparedData
 from fedrec.report.references import PLAIN
 
 SCORERS = (*PLAIN, "best-possible")
 
 
-def plain_scorer(name: str, config: Config, data: LocalData, frequency: np.ndarray) -> Scorer:
+def plain_scorer(name: str, data: LocalData, frequency: np.ndarray) -> Scorer:
     """Make a baseline scorer; item neighbours come from this partition's users alone.
 
     Args:
         name: one of ``SCORERS``; "best-possible" goes with embedded data only.
-        config: Config of the run.
         data: Training data of the partition.
         frequency: (V + 1,) training events per item over all clients.
 
@@ -35,12 +31,11 @@ def plain_scorer(name: str, config: Config, data: LocalData, frequency: np.ndarr
     if name == "nearest-text":
         from fedrec.baselines.nearest_text import nearest_text_scorer
 
-        table = open_table(config, data.dataset.catalog)
-        if table is None:
+        if data.prepared.table is None:
             raise ConfigError("nearest-text needs model.views = 'semantic'")
-        return nearest_text_scorer(table.vectors)
+        return nearest_text_scorer(data.prepared.table.vectors)
     if name == "best-possible":
-        return _best_possible(prepare_data(config))
+        return _best_possible(data.prepared)
     raise ConfigError(f"scorer must be model or one of {', '.join(SCORERS)}, got {name!r}")
 
 
@@ -55,7 +50,7 @@ def _neighbours(data: LocalData, *, is_recent: bool) -> Scorer:
 
 
 @lru_cache(maxsize=1)
-def _best_possible(folder: Path) -> Scorer:
+def _best_possible(prepared: PreparedData) -> Scorer:
     from fedrec.data.synthetic.generator import best_possible_scorer
 
-    return best_possible_scorer(open_data(folder)[0])
+    return best_possible_scorer(prepared.dataset)

@@ -15,7 +15,6 @@ from fedrec.data.sequences import Sequences
 from fedrec.data.splits import Stage
 from fedrec.evaluation.leave_one_out import HeldOut, Scorer, rank_held_out
 from fedrec.evaluation.model_scorer import model_scorer
-from fedrec.factory.data import fixed_candidates
 from fedrec.models.parameters import NamedArrays, load_arrays
 
 
@@ -53,7 +52,7 @@ def evaluate(
     """
     num_items = data.dataset.catalog.num_items
 
-    read = data.seen.before(stage)
+    read = data.view.before(stage)
 
     def ranked(scorer: Scorer, inputs: Sequences | None, *, with_times: bool = False) -> HeldOut:
         return rank_held_out(
@@ -65,7 +64,7 @@ def evaluate(
             num_items=num_items,
             counts=frequency if counts_are_shared else None,
             seed=config.seed,
-            fixed=fixed_candidates(config, data.dataset),
+            fixed=data.prepared.fixed_candidates,
             domains=data.dataset.domains,
             inputs=inputs,
             with_times=with_times,
@@ -78,8 +77,8 @@ def evaluate(
     if scorer != "model":
         # No scenario bounds what is possible: it reads the whole histories.
         inputs = None if scorer == "best-possible" else read
-        return ranked(plain_scorer(scorer, config, data, frequency), inputs), None
-    model, groups = fresh_model(config, frequency, data.users)
+        return ranked(plain_scorer(scorer, data, frequency), inputs), None
+    model, groups = fresh_model(config, data, frequency)
     load_sent(model, weights, groups)
     if not groups.private or accepted == 0:
         return by_model(), None

@@ -22,7 +22,6 @@ from clients.train_users import train_users
 from fedrec import protocol
 from fedrec.config.config import Config
 from fedrec.evaluation.gates import are_told
-from fedrec.factory.model import open_table
 from fedrec.records import array_record
 
 
@@ -41,7 +40,7 @@ def handle_query(message: Message, config: Config, partition: int) -> RecordDict
 
 def _registration(config: Config, partition: int) -> RecordDict:
     data = open_local_data(config, partition)
-    table = open_table(config, data.dataset.catalog)
+    table = data.prepared.table
     arrays = {protocol.USER_NUMBERS: data.users}
     if config.federation.unit == "user":
         arrays[protocol.USER_TARGETS] = data.targets

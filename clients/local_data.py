@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 
@@ -12,51 +11,56 @@ from fedrec.data.scenarios import Seen
 from fedrec.data.sequences import Sequences
 from fedrec.data.store import Dataset
 from fedrec.factory.checks import check_times
-from fedrec.factory.data import (
-    followed,
-    open_data,
-    partition_of,
-    prepare_data,
-    seen_of,
-)
+from fedrec.factory.data import PreparedData, open_prepared
 from fedrec.training.batches import num_targets
 
 
-@dataclass(frozen=True, eq=False)  # one of a kind, so that it can be the key of a cache
+@dataclass(frozen=True, eq=False, kw_only=True)  # never equal, so that it can be a cache's key
 class LocalData:
-    """What one partition holds.
+    """The data of one partition.
 
     Attributes:
-        dataset: the prepared data.
-        seen: what models get to see of all users, the training parts as the model is trained on
-            them; only this partition's are read.
+        prepared: Prepared data of the run; only this partition's users are read.
         users: (U,) global numbers of the partition's users.
         targets: (U,) training targets of one pass over each user.
     """
 
-    dataset: Dataset
-    seen: Seen
+    prepared: PreparedData
     users: np.ndarray
     targets: np.ndarray
 
     @property
+    def dataset(self) -> Dataset:
+        """The prepared dataset of all users."""
+        return self.prepared.dataset
+
+    @property
+    def view(self) -> Seen:
+        """The training view as the model is trained on it, of all users."""
+        return self.prepared.model_view
+
+    @property
     def training(self) -> Sequences:
         """Training parts of all users."""
-        return self.seen.training
+        return self.view.training
 
 
 def open_local_data(config: Config, partition: int) -> LocalData:
-    """Open the data and find the users of a partition, once per process."""
-    return _opened(config, partition, prepare_data(config))
+    """Open the data and find the users of a partition, once per process.
+
+    Raises:
+        DataError: the data cannot be read, or lack the times that the model needs.
+    """
+    prepared = open_prepared(config)
+    check_times(config.model.time, prepared.dataset)
+    return _opened(prepared, partition, config.model.max_length, config.local.windows)
 
 
 @lru_cache(maxsize=16384)
-def _opened(config: Config, partition: int, folder: Path) -> LocalData:
-    dataset, seen = open_data(folder)[0], followed(config, seen_of(config, folder))
-    check_times(config, dataset)
-    users = users_of(partition_of(config, folder), partition)
-    targets = num_targets(seen.training, users, config.model.max_length, config.local.windows)
-    return LocalData(dataset, seen, users, targets)
+def _opened(prepared: PreparedData, partition: int, max_length: int, windows: int) -> LocalData:
+    users = users_of(prepared.assignment, partition)
+    targets = num_targets(prepared.model_view.training, users, max_length, windows)
+    return LocalData(prepared=prepared, users=users, targets=targets)
 
 
 def training_events(data: LocalData) -> np.ndarray:

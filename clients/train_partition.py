@@ -75,7 +75,7 @@ def train_partition(
         ResourceError: the private file is another one or cannot be written.
         TrainingError: the loss, or what would be kept, is not finite; nothing is written.
     """
-    model, groups = fresh_model(config, frequency, data.users)
+    model, groups = fresh_model(config, data, frequency)
     load_sent(model, weights, groups)
     keeps_optimizer = config.local.optimizer_state == "keep"
     is_stateful = keeps_optimizer or bool(groups.private)

@@ -45,7 +45,7 @@ def train_users(
     place = np.searchsorted(data.users, users).clip(max=len(data.users) - 1)
     if not len(users) or (data.users[place] != users).any() or (np.diff(users) <= 0).any():
         raise MessageError("the message names users twice, none, or some who are not held here")
-    model, groups = fresh_model(config, frequency, data.users)
+    model, groups = fresh_model(config, data, frequency)
     load_sent(model, weights, groups)
     return train_cohort(
         model,

@@ -8,8 +8,9 @@ from clients.app import app
 from fedrec.config.choices import names_in
 from fedrec.config.config import Config
 from fedrec.config.keys import flatten
-from fedrec.factory.data import open_data, prepare_data
-from fedrec.factory.model import make_model, open_table
+from fedrec.factory.data import open_prepared
+from fedrec.factory.model import make_model
+from fedrec.factory.table import open_table
 from fedrec.models.parameters import arrays_of, groups_of
 from server.aggregation.strategies import make_strategy
 from server.engines.inline import InlineGrid
@@ -41,7 +42,7 @@ def federation_of(config: Config) -> tuple[Federation, State]:
     logging.getLogger("flwr").setLevel(logging.WARNING)  # a line or two a round
     grid = InlineGrid(app, config.partition.count, flatten(config))
     census = take_census(grid, config.partition.count, config.model.max_length, 600.0)
-    catalog = open_data(prepare_data(config))[0].catalog
+    catalog = open_prepared(config).dataset.catalog
     zeros = np.zeros(catalog.num_items + 1, dtype=np.int64)
     frequency = zeros if census.counts is None else census.counts
     model = make_model(config, catalog, open_table(config, catalog), frequency)

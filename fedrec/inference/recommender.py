@@ -16,7 +16,7 @@ from fedrec.data.catalog import Catalog
 from fedrec.data.store import Dataset
 from fedrec.errors import ConfigError, DataError
 from fedrec.factory.build_model import start_rows
-from fedrec.factory.model import open_table
+from fedrec.factory.table import open_table
 from fedrec.files.home import home
 from fedrec.inference.new_items import described, grown, joined, known_by
 from fedrec.inference.search import ItemSearch

@@ -13,8 +13,9 @@ from clients.private_state import PrivateState
 from clients.train_partition import train_partition
 from fedrec.config.keys import flatten
 from fedrec.errors import ConfigError, MessageError, ResourceError, TrainingError
-from fedrec.factory.data import open_data, prepare_data
-from fedrec.factory.model import make_model, open_table
+from fedrec.factory.data import open_prepared
+from fedrec.factory.model import make_model
+from fedrec.factory.table import open_table
 from fedrec.models.parameters import arrays_of, groups_of
 
 TOKEN = "fedcba9876543210"
@@ -26,7 +27,7 @@ class Desk:
     def __init__(self, config, partition=0):
         self.config, self.partition = config, partition
         self.data = open_local_data(config, partition)
-        dataset = open_data(prepare_data(config))[0]
+        dataset = open_prepared(config).dataset
         self.num_items = dataset.catalog.num_items
         self.frequency = np.ones(self.num_items + 1, dtype=np.int64)
         model = make_model(
@@ -279,7 +280,7 @@ def test_the_data_is_opened_once_per_process(desk, small_config, monkeypatch):
     def refuse(*args, **keywords):
         raise AssertionError("opened again")
 
-    monkeypatch.setattr(clients.local_data, "open_data", refuse)
+    monkeypatch.setattr(clients.local_data, "users_of", refuse)
     assert open_local_data(small_config(), 0) is held
 
 

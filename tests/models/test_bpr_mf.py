@@ -8,7 +8,7 @@ from fedrec.data.scenarios import Seen
 from fedrec.data.sequences import Sequences
 from fedrec.errors import ConfigError, DataError
 from fedrec.evaluation.model_scorer import model_scorer
-from fedrec.factory.data import followed
+from fedrec.factory.data import has_user_rows, padded_first
 from fedrec.models.bpr_mf import BPRMF, initial_user_rows
 from fedrec.models.losses import pairwise_loss, pairwise_losses
 from fedrec.models.parameters import groups_of
@@ -63,17 +63,16 @@ def test_bpr_by_hand():
 
 def test_a_users_first_event_is_a_target_like_all_others(small_config):
     training = Sequences(np.array([3, 1, 2], dtype=np.int32), np.array([0, 2, 3]))
-    config = small_config({"model.name": "bpr-mf", "loss.name": "bpr"})
-    found = followed(config, Seen(training)).training
+    found = padded_first(Seen(training)).training
     np.testing.assert_array_equal(found.items, [0, 3, 1, 0, 2])
     np.testing.assert_array_equal(found.offsets, [0, 3, 5])
-    assert followed(small_config(), Seen(training)).training is training
+    assert has_user_rows(small_config({"model.name": "bpr-mf", "loss.name": "bpr"}))
+    assert not has_user_rows(small_config())
 
 
-def test_a_step_of_sgd_is_rendles_update(small_config):
-    config = small_config({"model.name": "bpr-mf", "loss.name": "bpr"})
+def test_a_step_of_sgd_is_rendles_update():
     whole = Sequences(np.array([1, 2], dtype=np.int32), np.array([0, 2]))
-    training = followed(config, Seen(whole)).training
+    training = padded_first(Seen(whole)).training
     rows = torch.from_numpy(np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32))
     rows[0] = 0
     own = torch.from_numpy(np.random.default_rng(1).normal(size=(1, 3)).astype(np.float32))
