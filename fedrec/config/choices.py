@@ -7,6 +7,7 @@ REFERENCES = ("sasrec", "bert4rec", "gru4rec", "bpr-mf")  # of item identities a
 MODELS = ("hybrid", *REFERENCES)
 MIXES = ("context", "fixed", "sum", "concat", "item", "attention")
 ENCODERS = ("causal", "bidirectional", "gru")
+LOSSES = ("sampled-softmax", "softmax", "bce", "gbce", "bpr")
 QUERY_TIME = "+query-time"  # behind the name of a protocol: the model knows when it is asked
 
 

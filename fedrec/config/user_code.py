@@ -15,7 +15,13 @@ from fedrec.config.import_strings import DOTTED_NAME
 
 def own_names(config: Config) -> tuple[str, ...]:
     """What the config names of the user's own; the clients' part first, the strategy last."""
-    names = (config.data.source, config.semantics.encoder, config.model.name, config.strategy.name)
+    names = (
+        config.data.source,
+        config.semantics.encoder,
+        config.model.name,
+        config.loss.name,
+        config.strategy.name,
+    )
     return tuple(name for name in names if DOTTED_NAME.fullmatch(name))
 
 
@@ -25,7 +31,7 @@ def own_code(config: Config) -> dict[str, str]:
 
 
 def client_code(config: Config) -> dict[str, str]:
-    """The same of those that clients import: data, encoder and model."""
+    """The same of those that clients import: data, encoder, model and loss."""
     names = [name for name in own_names(config) if name != config.strategy.name]
     return {file: digest for name in names for file, digest in _files(name).items()}
 

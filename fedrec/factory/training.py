@@ -10,12 +10,14 @@ from fedrec.data.domains import Domains
 from fedrec.data.sequences import Sequences
 from fedrec.errors import ConfigError
 from fedrec.factory.data import cold_items_of
+from fedrec.models.losses import LossOptions
 from fedrec.training.cohort.loss import CohortLoss
 from fedrec.training.cohort.plan import CohortPlan
 from fedrec.training.domains import each_in_its_domain
 from fedrec.training.local import Plan, make_optimizer
 from fedrec.training.negatives import open_items
 from fedrec.training.objective import Objective, make_objective
+from fedrec.training.user_loss import find_loss
 
 
 def make_loss(
@@ -27,7 +29,8 @@ def make_loss(
     is_open = np.isin(np.arange(num_items + 1), open_items(num_items, cold))
     catalogues = [items[is_open[items]] for items in offered]
     least = min(len(items) for items in offered)
-    if loss.name in ("sampled-softmax", "gbce") and loss.negatives > least:
+    options = LossOptions(num_candidates=least, negatives=loss.negatives)
+    if find_loss(loss.name)(options).negatives > least:
         raise ConfigError(
             f"loss.negatives is {loss.negatives}, but the {'smallest ' if domains else ''}"
             f"catalogue has {least} items; lower loss.negatives or set loss.name = 'softmax'"

@@ -1,26 +1,19 @@
 """From a batch to a loss: which candidates each target is compared with."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from fedrec.data.sequences import Sequences
-from fedrec.models.losses import (
-    binary_loss,
-    gbce_beta,
-    pairwise_loss,
-    sampled_softmax_loss,
-    softmax_loss,
-)
+from fedrec.models.losses import LossFunction, LossOptions
 from fedrec.models.recommender import Recommender, device_of
 from fedrec.randomness import generator
 from fedrec.training.batches import Batch
 from fedrec.training.negatives import own_negatives, shared_negatives
+from fedrec.training.user_loss import find_loss
 
 Objective = Callable[[Recommender, Batch, "Draws"], Tensor]
 
@@ -56,7 +49,7 @@ def make_objective(
     """The loss of a batch as a function of model, batch and draws.
 
     Args:
-        name: sampled-softmax, softmax, bce, gbce or bpr.
+        name: Of the loss; see ``fedrec.training.user_loss``.
         training: training parts; negatives are drawn from everything but a user's own.
         catalogue: (C,) the items that users may be offered, ascending: all V of them, or those of
             the users' domain. Cold items are left out: they would be negatives again and again
@@ -65,59 +58,61 @@ def make_objective(
         log_q: correct sampled softmax for the chance of an item to be drawn.
         calibration: t of gBCE.
     """
-    num_items = len(catalogue)
-    if name == "softmax":
-        return lambda model, batch, draws: _full(model, batch, draws, catalogue)
-    if name == "sampled-softmax":
-        ratio = math.log(num_items / negatives) if log_q else 0.0
-        return lambda model, batch, draws: _sampled(
-            model, batch, draws, training, catalogue, negatives, ratio
-        )
-    if name == "bpr":
-        return lambda model, batch, draws: _against_own(
-            model, batch, draws, training, catalogue, 1, pairwise_loss
-        )
-    count = 1 if name == "bce" else negatives
-    beta = 1.0 if name == "bce" else gbce_beta(num_items, negatives, calibration)
-    return lambda model, batch, draws: _against_own(
-        model, batch, draws, training, catalogue, count, partial(binary_loss, beta=beta)
+    options = LossOptions(
+        num_candidates=len(catalogue), negatives=negatives, log_q=log_q, calibration=calibration
     )
+    return objective_of(find_loss(name)(options), training, catalogue)
 
 
-def _full(model: Recommender, batch: Batch, draws: Draws, catalogue: np.ndarray) -> Tensor:
+def objective_of(loss: LossFunction, training: Sequences, catalogue: np.ndarray) -> Objective:
+    """The mean of a loss over the targets of a batch.
+
+    Args:
+        loss: What targets are compared with, and how.
+        training: Training parts; own negatives are drawn from everything but a user's own.
+        catalogue: (C,) items that users may be offered, ascending.
+    """
+    if loss.candidates == "all":
+        return lambda model, batch, draws: _against_all(model, batch, draws, loss, catalogue)
+    against = _against_shared if loss.candidates == "shared" else _against_own
+    return lambda model, batch, draws: against(model, batch, draws, loss, training, catalogue)
+
+
+def _against_all(
+    model: Recommender, batch: Batch, draws: Draws, loss: LossFunction, catalogue: np.ndarray
+) -> Tensor:
     states, vectors, place = _forward(model, batch, draws, np.append(0, catalogue))
-    return softmax_loss(states, vectors[1:], place(batch.targets[batch.targets > 0]) - 1)
+    targets = place(batch.targets[batch.targets > 0]) - 1
+    return loss.of_targets(states, vectors[1:], targets, weights=_equal(states)).mean()
 
 
-def _sampled(
+def _against_shared(
     model: Recommender,
     batch: Batch,
     draws: Draws,
+    loss: LossFunction,
     training: Sequences,
     catalogue: np.ndarray,
-    count: int,
-    log_ratio: float,
 ) -> Tensor:
-    drawn = shared_negatives(draws.seed, draws.round, draws.step, len(catalogue), count)
+    drawn = shared_negatives(draws.seed, draws.round, draws.step, len(catalogue), loss.negatives)
     negatives = catalogue[drawn - 1]
     targets = batch.targets[batch.targets > 0]
     needed = np.unique(np.concatenate([batch.items.ravel(), targets, negatives]))
     states, vectors, place = _forward(model, batch, draws, needed)
     seen = np.stack([np.isin(negatives, training.of(int(user))) for user in batch.users])
     refused = torch.from_numpy(np.repeat(seen, batch.counts, axis=0)).to(vectors.device)
-    return sampled_softmax_loss(
-        states, vectors[place(targets)], vectors[place(negatives)], refused, log_ratio
-    )
+    positives, others = vectors[place(targets)], vectors[place(negatives)]
+    weights = _equal(states)
+    return loss.of_targets(states, positives, others, refused=refused, weights=weights).mean()
 
 
 def _against_own(
     model: Recommender,
     batch: Batch,
     draws: Draws,
+    loss: LossFunction,
     training: Sequences,
     catalogue: np.ndarray,
-    count: int,
-    loss: Callable[[Tensor, Tensor, Tensor], Tensor],
 ) -> Tensor:
     rows = [
         own_negatives(
@@ -125,7 +120,7 @@ def _against_own(
             training.of(user),
             catalogue,
             total,
-            count,
+            loss.negatives,
         )
         for user, total in batch.targets_of.items()
     ]
@@ -133,7 +128,12 @@ def _against_own(
     targets = batch.targets[batch.targets > 0]
     needed = np.unique(np.concatenate([batch.items.ravel(), targets, negatives.ravel()]))
     states, vectors, place = _forward(model, batch, draws, needed)
-    return loss(states, vectors[place(targets)], vectors[place(negatives)])
+    return loss.of_targets(states, vectors[place(targets)], vectors[place(negatives)]).mean()
+
+
+def _equal(states: Tensor) -> Tensor:
+    """The same weight (M,) for all targets, which lets log sum exp make its gradient at once."""
+    return torch.ones_like(states[..., 0])
 
 
 def _forward(

@@ -2,11 +2,10 @@ import numpy as np
 import pytest
 import torch
 
-import fedrec.training.objective as objective_module
-from fedrec.models.losses import softmax_loss
+from fedrec.models.losses import LossFunction, softmax_losses
 from fedrec.training.batches import collate
 from fedrec.training.negatives import shared_negatives
-from fedrec.training.objective import Draws, make_objective
+from fedrec.training.objective import Draws, make_objective, objective_of
 
 NUM_ITEMS = 40
 LOSSES = ["sampled-softmax", "softmax", "bce", "gbce", "bpr"]
@@ -66,28 +65,32 @@ def test_softmax_by_the_slow_way(make_tiny, twelve_training):
     table = model.look_up(torch.arange(NUM_ITEMS + 1))
     items = torch.from_numpy(row[:-1].astype(np.int64))[None]
     states = model.encode(table, items, torch.tensor([len(row) - 1]))[0][0]
-    expected = softmax_loss(
+    expected = softmax_losses(
         states, model.output_vectors(table)[1:], torch.from_numpy(row[1:].astype(np.int64)) - 1
-    )
+    ).mean()
     loss = made("softmax", twelve_training)(
         model, collate(twelve_training, np.array([5]), 12), draws()
     )
     torch.testing.assert_close(loss, expected)
 
 
-def test_sampled_softmax_refuses_the_training_history_and_nothing_else(
-    make_tiny, twelve_training, monkeypatch
+def spied(candidates, negatives, training, seen):
+    """An objective that notes what its loss is given."""
+
+    def spy(states, positives, negatives, refused=None, weights=None):
+        seen.update(negatives=negatives, refused=refused)
+        return states.sum(dim=-1)
+
+    loss = LossFunction(candidates=candidates, negatives=negatives, of_targets=spy)
+    return objective_of(loss, training, np.arange(1, NUM_ITEMS + 1))
+
+
+def test_shared_negatives_in_the_training_history_are_refused_and_nothing_else(
+    make_tiny, twelve_training
 ):
-    seen = {}
-
-    def spy(states, positives, negatives, refused, log_ratio):
-        seen["refused"] = refused
-        return states.sum()
-
-    monkeypatch.setattr(objective_module, "sampled_softmax_loss", spy)
-    users = np.array([3, 8])
+    seen, users = {}, np.array([3, 8])
     batch = collate(twelve_training, users, 10)
-    made("sampled-softmax", twelve_training)(make_tiny(), batch, draws())
+    spied("shared", 10, twelve_training, seen)(make_tiny(), batch, draws())
     negatives = shared_negatives(0, 1, 0, NUM_ITEMS, 10)
     rows = [
         [item in twelve_training.of(user) for item in negatives]
@@ -98,20 +101,12 @@ def test_sampled_softmax_refuses_the_training_history_and_nothing_else(
     assert np.any(rows)
 
 
-@pytest.mark.parametrize(("name", "count"), [("bce", 1), ("gbce", 10)])
-def test_binary_negatives_are_never_in_the_training_history(
-    make_tiny, twelve_training, monkeypatch, name, count
-):
+@pytest.mark.parametrize("count", [1, 10])
+def test_own_negatives_are_never_in_the_training_history(make_tiny, twelve_training, count):
     seen = {}
-
-    def spy(states, positives, negatives, *, beta):
-        seen["negatives"] = negatives
-        return states.sum()
-
-    monkeypatch.setattr(objective_module, "binary_loss", spy)
     model, users = shaken(make_tiny()), np.array([3, 8, 11])
     batch = collate(twelve_training, users, 10)
-    made(name, twelve_training)(model, batch, draws())
+    spied("own", count, twelve_training, seen)(model, batch, draws())
     vectors = model.output_vectors(model.look_up(torch.arange(NUM_ITEMS + 1)))
     assert seen["negatives"].shape[1] == count
     row = 0

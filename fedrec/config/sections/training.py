@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 from fedrec.config.checks import count, fraction, one_of, rate, require, share
+from fedrec.config.choices import LOSSES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,7 +17,7 @@ class Loss:
     calibration: float = 0.75  # t of gbce
 
     def __post_init__(self) -> None:
-        one_of("loss.name", self.name, ("sampled-softmax", "softmax", "bce", "gbce", "bpr"))
+        one_of("loss.name", self.name, LOSSES, dotted=True)
         count("loss.negatives", self.negatives)
         require(0 <= self.calibration <= 1, "loss.calibration", "between 0 and 1", self.calibration)
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
-from fedrec.models.losses import softmax_loss
+from fedrec.models.losses import softmax_losses
 from fedrec.randomness import generator
 from fedrec.training.batches import collate, epoch_order
 from fedrec.training.cloze import cloze
@@ -109,9 +109,9 @@ def test_one_full_step_of_every_client_is_the_central_gradient_step(
     table = model.look_up(torch.arange(num_items + 1))
     states, _ = model.encode(table, torch.from_numpy(batch.items), torch.from_numpy(batch.lengths))
     targets = torch.from_numpy(batch.targets)
-    softmax_loss(
+    softmax_losses(
         states[targets > 0], model.output_vectors(table)[1:], targets[targets > 0] - 1
-    ).backward()
+    ).mean().backward()
     for name, parameter in model.named_parameters():
         expected = before[name] - 0.5 * parameter.grad.numpy()
         np.testing.assert_allclose(

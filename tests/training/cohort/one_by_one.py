@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from fedrec.config.import_strings import import_dotted
 from fedrec.data.sequences import Sequences
 from fedrec.models.losses import gbce_beta
 from fedrec.randomness import generator
@@ -102,6 +103,8 @@ def loss_of_one(model, windows, history, plan, loss, user, round, step):
     stream = generator(7, "negatives", round, step, user)
     drawn = sampled_negatives(stream, history_mask([history], NUM_ITEMS), total, count)[0]
     negative = scores.gather(1, torch.from_numpy(drawn))
+    if ":" in loss.name:  # a user's own
+        return import_dotted("loss.name", loss.name)(positive[:, 0], negative).mean()
     if loss.name == "bpr":
         return functional.softplus(negative - positive).sum() / total
     beta = 1.0 if loss.name == "bce" else gbce_beta(NUM_ITEMS, loss.negatives, 0.75)
