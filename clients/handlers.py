@@ -128,12 +128,12 @@ def _train_users(
         protocol.NORMS: done.norms,
         protocol.ROWS_READ: done.rows,
         protocol.TRAINED: done.trained,
-        protocol.EXCLUDED: done.left_out,
+        protocol.EXCLUDED: done.excluded,
         protocol.TOO_LARGE: done.too_large,
-        protocol.EXCLUDED_ROWS: done.left_out_rows,
+        protocol.EXCLUDED_ROWS: done.excluded_rows,
     }
     if config.federation.row_mean == "touched":
-        each[protocol.ROW_WEIGHTS] = done.touched
+        each[protocol.ROW_WEIGHTS] = done.row_weights
     facts = ConfigRecord({protocol.PARTITION: partition, protocol.ROUND: request.round})
     return RecordDict(
         {

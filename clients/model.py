@@ -10,13 +10,13 @@ from fedrec.config.config import Config
 from fedrec.errors import MessageError
 from fedrec.factory.data import PreparedData
 from fedrec.factory.model import make_model
-from fedrec.models.parameters import Groups, NamedArrays, arrays_of, groups_of, load_arrays
+from fedrec.models.parameters import NamedArrays, ParameterGroups, arrays_of, groups_of, load_arrays
 from fedrec.models.recommender import Recommender
 
 
 def fresh_model(
     config: Config, data: LocalData, frequency: np.ndarray
-) -> tuple[Recommender, Groups]:
+) -> tuple[Recommender, ParameterGroups]:
     """The model of a run; its private parameters have their initial values again.
 
     Args:
@@ -33,7 +33,7 @@ def fresh_model(
 @lru_cache(maxsize=1)
 def _built(
     config: Config, prepared: PreparedData, frequency: bytes, users: bytes
-) -> tuple[Recommender, Groups, NamedArrays]:
+) -> tuple[Recommender, ParameterGroups, NamedArrays]:
     """Model, groups and initial private parameters."""
     counts = np.frombuffer(frequency, dtype=np.int64)
     held = np.frombuffer(users, dtype=np.int64)
@@ -42,7 +42,7 @@ def _built(
     return model, groups, arrays_of(model, groups.private)
 
 
-def load_sent(model: Recommender, weights: NamedArrays, groups: Groups) -> None:
+def load_sent(model: Recommender, weights: NamedArrays, groups: ParameterGroups) -> None:
     """Load the server's weights; a copy into the model would cast another dtype in silence."""
     load_arrays(model, weights, groups.shared)
     for name, now in arrays_of(model, groups.shared).items():

@@ -23,7 +23,7 @@ from fedrec.models.parameters import (
     load_optimizer_arrays,
     optimizer_arrays,
 )
-from fedrec.training.local import Fit, fit
+from fedrec.training.local import FitResult, fit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +37,7 @@ class PartitionTraining:
     """
 
     weights: NamedArrays
-    fit: Fit
+    fit: FitResult
     private_digest: str
 
 

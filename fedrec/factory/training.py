@@ -74,7 +74,7 @@ def make_plan(config: Config, proximal_mu: float) -> Plan:
         mask_share=model.mask_share,
         proximal_mu=proximal_mu,
         clip_norm=local.clip_norm,
-        decay_rounds=local.decay_rounds,
+        schedule_rounds=local.decay_rounds,
     )
 
 
@@ -87,7 +87,7 @@ def make_cohort_plan(config: Config, proximal_mu: float) -> CohortPlan:
     return CohortPlan(
         steps=local.steps or local.epochs,
         learning_rate=local.learning_rate,
-        decay_rounds=local.decay_rounds,
+        schedule_rounds=local.decay_rounds,
         optimizer=local.optimizer,
         beta_1=local.beta_1,
         beta_2=local.beta_2,

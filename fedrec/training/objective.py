@@ -15,25 +15,25 @@ from fedrec.training.batches import Batch
 from fedrec.training.negatives import own_negatives, shared_negatives
 from fedrec.training.user_loss import find_loss
 
-Objective = Callable[[Recommender, Batch, "Draws"], Tensor]
+Objective = Callable[[Recommender, Batch, "StepSeeds"], Tensor]
 
 
 @dataclass(frozen=True)
-class Draws:
+class StepSeeds:
     """Names the streams of one local step.
 
     Attributes:
         seed: of the run.
         round: number of the round, from 1.
         step: number of the step in the round, from 0.
-        keep: (sites, B, L, D) dropout factors or none.
+        dropout_masks: (num_masks, B, L, D) dropout masks or none.
         identity_dropout: share of items shown without their identity.
     """
 
     seed: int
     round: int
     step: int
-    keep: Tensor | None
+    dropout_masks: Tensor | None
     identity_dropout: float
 
 
@@ -46,7 +46,7 @@ def make_objective(
     log_q: bool,
     calibration: float,
 ) -> Objective:
-    """The loss of a batch as a function of model, batch and draws.
+    """The loss of a batch as a function of model, batch and seeds.
 
     Args:
         name: Of the loss; see ``fedrec.training.user_loss``.
@@ -73,35 +73,35 @@ def objective_of(loss: LossFunction, training: Sequences, catalogue: np.ndarray)
         catalogue: (C,) items that users may be offered, ascending.
     """
     if loss.candidates == "all":
-        return lambda model, batch, draws: _against_all(model, batch, draws, loss, catalogue)
+        return lambda model, batch, seeds: _against_all(model, batch, seeds, loss, catalogue)
     against = _against_shared if loss.candidates == "shared" else _against_own
-    return lambda model, batch, draws: against(model, batch, draws, loss, training, catalogue)
+    return lambda model, batch, seeds: against(model, batch, seeds, loss, training, catalogue)
 
 
 def _against_all(
-    model: Recommender, batch: Batch, draws: Draws, loss: LossFunction, catalogue: np.ndarray
+    model: Recommender, batch: Batch, seeds: StepSeeds, loss: LossFunction, catalogue: np.ndarray
 ) -> Tensor:
-    states, vectors, place = _forward(model, batch, draws, np.append(0, catalogue))
-    targets = place(batch.targets[batch.targets > 0]) - 1
+    states, vectors, index_of = _forward(model, batch, seeds, np.append(0, catalogue))
+    targets = index_of(batch.targets[batch.targets > 0]) - 1
     return loss.of_targets(states, vectors[1:], targets, weights=_equal(states)).mean()
 
 
 def _against_shared(
     model: Recommender,
     batch: Batch,
-    draws: Draws,
+    seeds: StepSeeds,
     loss: LossFunction,
     training: Sequences,
     catalogue: np.ndarray,
 ) -> Tensor:
-    drawn = shared_negatives(draws.seed, draws.round, draws.step, len(catalogue), loss.negatives)
+    drawn = shared_negatives(seeds.seed, seeds.round, seeds.step, len(catalogue), loss.negatives)
     negatives = catalogue[drawn - 1]
     targets = batch.targets[batch.targets > 0]
     needed = np.unique(np.concatenate([batch.items.ravel(), targets, negatives]))
-    states, vectors, place = _forward(model, batch, draws, needed)
+    states, vectors, index_of = _forward(model, batch, seeds, needed)
     seen = np.stack([np.isin(negatives, training.of(int(user))) for user in batch.users])
     refused = torch.from_numpy(np.repeat(seen, batch.counts, axis=0)).to(vectors.device)
-    positives, others = vectors[place(targets)], vectors[place(negatives)]
+    positives, others = vectors[index_of(targets)], vectors[index_of(negatives)]
     weights = _equal(states)
     return loss.of_targets(states, positives, others, refused=refused, weights=weights).mean()
 
@@ -109,14 +109,14 @@ def _against_shared(
 def _against_own(
     model: Recommender,
     batch: Batch,
-    draws: Draws,
+    seeds: StepSeeds,
     loss: LossFunction,
     training: Sequences,
     catalogue: np.ndarray,
 ) -> Tensor:
     rows = [
         own_negatives(
-            generator(draws.seed, "negatives", draws.round, draws.step, user),
+            generator(seeds.seed, "negatives", seeds.round, seeds.step, user),
             training.of(user),
             catalogue,
             total,
@@ -127,8 +127,8 @@ def _against_own(
     negatives = np.concatenate(rows)
     targets = batch.targets[batch.targets > 0]
     needed = np.unique(np.concatenate([batch.items.ravel(), targets, negatives.ravel()]))
-    states, vectors, place = _forward(model, batch, draws, needed)
-    return loss.of_targets(states, vectors[place(targets)], vectors[place(negatives)]).mean()
+    states, vectors, index_of = _forward(model, batch, seeds, needed)
+    return loss.of_targets(states, vectors[index_of(targets)], vectors[index_of(negatives)]).mean()
 
 
 def _equal(states: Tensor) -> Tensor:
@@ -137,23 +137,25 @@ def _equal(states: Tensor) -> Tensor:
 
 
 def _forward(
-    model: Recommender, batch: Batch, draws: Draws, needed: np.ndarray
+    model: Recommender, batch: Batch, seeds: StepSeeds, needed: np.ndarray
 ) -> tuple[Tensor, Tensor, Callable[[np.ndarray], Tensor]]:
     """States (M, D) where there is a target, vectors (K, D) of the needed items, item -> row."""
     device = device_of(model)
 
-    def place(items: np.ndarray) -> Tensor:
+    def index_of(items: np.ndarray) -> Tensor:
         return torch.from_numpy(np.searchsorted(needed, items)).to(device)
 
     unknown = None
-    if draws.identity_dropout > 0:
-        stream = generator(draws.seed, "identity", draws.round, draws.step)
-        dropped = stream.random(int(needed[-1]) + 1) < draws.identity_dropout
+    if seeds.identity_dropout > 0:
+        stream = generator(seeds.seed, "identity", seeds.round, seeds.step)
+        dropped = stream.random(int(needed[-1]) + 1) < seeds.identity_dropout
         unknown = torch.from_numpy(dropped[needed]).to(device)
     table = model.look_up(torch.from_numpy(needed).to(device), unknown)
     lengths = torch.from_numpy(batch.lengths).to(device)
-    keep = None if draws.keep is None else draws.keep.to(device)
+    dropout_masks = None if seeds.dropout_masks is None else seeds.dropout_masks.to(device)
     times = None if batch.times is None else torch.from_numpy(batch.times).to(device)
-    states, _ = model.encode_for(batch.users, table, place(batch.items), lengths, keep, times)
+    states, _ = model.encode_for(
+        batch.users, table, index_of(batch.items), lengths, dropout_masks, times
+    )
     is_asked = torch.from_numpy(batch.targets > 0).to(device)
-    return states[is_asked], model.output_vectors(table), place
+    return states[is_asked], model.output_vectors(table), index_of

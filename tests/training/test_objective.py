@@ -5,7 +5,7 @@ import torch
 from fedrec.models.losses import LossFunction, softmax_losses
 from fedrec.training.batches import collate
 from fedrec.training.negatives import shared_negatives
-from fedrec.training.objective import Draws, make_objective, objective_of
+from fedrec.training.objective import StepSeeds, make_objective, objective_of
 
 NUM_ITEMS = 40
 LOSSES = ["sampled-softmax", "softmax", "bce", "gbce", "bpr"]
@@ -22,8 +22,10 @@ def made(name, training, negatives=10, log_q=True):
     )
 
 
-def draws(identity_dropout=0.0, step=0):
-    return Draws(seed=0, round=1, step=step, keep=None, identity_dropout=identity_dropout)
+def seeds(identity_dropout=0.0, step=0):
+    return StepSeeds(
+        seed=0, round=1, step=step, dropout_masks=None, identity_dropout=identity_dropout
+    )
 
 
 def shaken(model):
@@ -41,7 +43,7 @@ def test_each_loss_gives_finite_gradients_to_every_parameter(
 ):
     model = shaken(make_tiny(name=model_name))
     batch = collate(twelve_training, np.arange(1, 12), 10)
-    loss = made(name, twelve_training)(model, batch, draws(identity_dropout=0.2))
+    loss = made(name, twelve_training)(model, batch, seeds(identity_dropout=0.2))
     loss.backward()
     assert torch.isfinite(loss)
     for name, parameter in model.named_parameters():
@@ -52,9 +54,9 @@ def test_each_loss_gives_finite_gradients_to_every_parameter(
 def test_softmax_of_a_batch_equals_users_one_by_one(make_tiny, twelve_training):
     model, objective = shaken(make_tiny()), made("softmax", twelve_training)
     users = np.arange(1, 12)
-    together = objective(model, collate(twelve_training, users, 10), draws())
+    together = objective(model, collate(twelve_training, users, 10), seeds())
     one_by_one = [collate(twelve_training, np.array([user]), 10) for user in users]
-    total = sum(objective(model, batch, draws()) * batch.num_targets for batch in one_by_one)
+    total = sum(objective(model, batch, seeds()) * batch.num_targets for batch in one_by_one)
     targets = sum(batch.num_targets for batch in one_by_one)
     torch.testing.assert_close(together, total / targets, rtol=1e-5, atol=1e-6)
 
@@ -69,7 +71,7 @@ def test_softmax_by_the_slow_way(make_tiny, twelve_training):
         states, model.output_vectors(table)[1:], torch.from_numpy(row[1:].astype(np.int64)) - 1
     ).mean()
     loss = made("softmax", twelve_training)(
-        model, collate(twelve_training, np.array([5]), 12), draws()
+        model, collate(twelve_training, np.array([5]), 12), seeds()
     )
     torch.testing.assert_close(loss, expected)
 
@@ -90,7 +92,7 @@ def test_shared_negatives_in_the_training_history_are_refused_and_nothing_else(
 ):
     seen, users = {}, np.array([3, 8])
     batch = collate(twelve_training, users, 10)
-    spied("shared", 10, twelve_training, seen)(make_tiny(), batch, draws())
+    spied("shared", 10, twelve_training, seen)(make_tiny(), batch, seeds())
     negatives = shared_negatives(0, 1, 0, NUM_ITEMS, 10)
     rows = [
         [item in twelve_training.of(user) for item in negatives]
@@ -106,7 +108,7 @@ def test_own_negatives_are_never_in_the_training_history(make_tiny, twelve_train
     seen = {}
     model, users = shaken(make_tiny()), np.array([3, 8, 11])
     batch = collate(twelve_training, users, 10)
-    spied("own", count, twelve_training, seen)(model, batch, draws())
+    spied("own", count, twelve_training, seen)(model, batch, seeds())
     vectors = model.output_vectors(model.look_up(torch.arange(NUM_ITEMS + 1)))
     assert seen["negatives"].shape[1] == count
     row = 0
@@ -121,9 +123,9 @@ def test_own_negatives_are_never_in_the_training_history(make_tiny, twelve_train
 def test_negatives_of_a_user_do_not_depend_on_batch_mates(make_tiny, twelve_training):
     model, objective = shaken(make_tiny()), made("bce", twelve_training)
     users = np.array([3, 8])
-    together = objective(model, collate(twelve_training, users, 10), draws())
+    together = objective(model, collate(twelve_training, users, 10), seeds())
     batches = [collate(twelve_training, np.array([user]), 10) for user in users]
-    parts = [objective(model, batch, draws()) * batch.num_targets for batch in batches]
+    parts = [objective(model, batch, seeds()) * batch.num_targets for batch in batches]
     targets = sum(batch.num_targets for batch in batches)
     torch.testing.assert_close(together, sum(parts) / targets, rtol=1e-5, atol=1e-6)
 
@@ -132,7 +134,7 @@ def test_another_step_draws_other_negatives(make_tiny, twelve_training):
     model, batch = shaken(make_tiny()), collate(twelve_training, np.arange(1, 12), 10)
     for name in ("sampled-softmax", "bce", "gbce"):
         objective = made(name, twelve_training)
-        assert objective(model, batch, draws(step=0)) != objective(model, batch, draws(step=1))
+        assert objective(model, batch, seeds(step=0)) != objective(model, batch, seeds(step=1))
 
 
 def test_identity_dropout_hides_the_same_items_from_every_user_of_a_step(
@@ -149,7 +151,7 @@ def test_identity_dropout_hides_the_same_items_from_every_user_of_a_step(
     model.look_up = spy
     objective = made("sampled-softmax", twelve_training)
     for user in (4, 9):
-        objective(model, collate(twelve_training, np.array([user]), 10), draws(0.3))
+        objective(model, collate(twelve_training, np.array([user]), 10), seeds(0.3))
     hidden = [dict(zip(items, unknown, strict=True)) for items, unknown in asked]
     both = hidden[0].keys() & hidden[1].keys()
     assert all(hidden[0][item] == hidden[1][item] for item in both)

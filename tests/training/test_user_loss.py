@@ -13,7 +13,7 @@ from fedrec.models.sasrec import SASRec
 from fedrec.runs.record import read_json, read_rounds
 from fedrec.training.batches import collate
 from fedrec.training.cohort.stacked import stackable
-from fedrec.training.objective import Draws, make_objective
+from fedrec.training.objective import StepSeeds, make_objective
 from fedrec.training.user_loss import find_loss
 from tests.training.cohort.one_by_one import (
     assert_equal_to_the_loop,
@@ -48,7 +48,7 @@ def test_a_loss_of_scores_equals_ours_over_states_and_vectors():
 def test_a_partition_trains_with_the_loss_of_a_user(make_tiny, twelve_training, model_name):
     model = shaken(make_tiny(name=model_name), torch.float32)
     batch = collate(twelve_training, np.arange(1, 12), 10)
-    draws = Draws(seed=0, round=1, step=0, keep=None, identity_dropout=0.0)
+    seeds = StepSeeds(seed=0, round=1, step=0, dropout_masks=None, identity_dropout=0.0)
 
     def gradients(name):
         model.zero_grad()
@@ -59,7 +59,7 @@ def test_a_partition_trains_with_the_loss_of_a_user(make_tiny, twelve_training, 
             negatives=10,
             log_q=True,
             calibration=0.0,
-        )(model, batch, draws).backward()
+        )(model, batch, seeds).backward()
         return [parameter.grad.clone() for parameter in model.parameters()]
 
     for ours, own in zip(gradients("gbce"), gradients(OWN + "binary"), strict=True):
@@ -82,8 +82,8 @@ class Scaled(SASRec):
         super().__init__(rows, encoder)
         self.sharpness = torch.nn.Parameter(torch.ones(()))
 
-    def encode(self, table, places, lengths, keep=None, times=None):
-        states, weights = super().encode(table, places, lengths, keep)
+    def encode(self, table, places, lengths, dropout_masks=None, times=None):
+        states, weights = super().encode(table, places, lengths, dropout_masks)
         return states * self.sharpness, weights
 
 

@@ -96,13 +96,13 @@ def states_of(model: Recommender, table: ItemTable, step: GroupStep) -> Tensor:
     parts = [
         model.encode(
             table,
-            part.cut(step.places),
+            part.cut(step.indices),
             part.lengths,
-            None if step.keep is None else part.cut(step.keep, axis=1),
+            None if step.dropout_masks is None else part.cut(step.dropout_masks, axis=1),
         )[0]
         for part in step.rectangles
     ]
-    return torch.cat([part.reshape(len(step.places), -1, part.shape[-1]) for part in parts], dim=1)
+    return torch.cat([part.reshape(len(step.indices), -1, part.shape[-1]) for part in parts], dim=1)
 
 
 def losses_of(
@@ -128,15 +128,15 @@ def losses_of(
     vectors = model.output_vectors(table)
     users, width = len(step.targets), vectors.shape[-1]
     kind, of_targets = loss.function.candidates, loss.function.of_targets
-    places = [] if kind == "all" else [step.targets]
+    indices = [] if kind == "all" else [step.targets]
     if step.negatives is not None:
-        places.append(step.negatives[:sets] if kind == "shared" else step.negatives)
+        indices.append(step.negatives[:sets] if kind == "shared" else step.negatives)
     candidates: Sequence[Tensor]
     if isinstance(model, StackedSASRec):
-        read, *candidates = read_rows(vectors, [step.places, *places])
+        read, *candidates = read_rows(vectors, [step.indices, *indices])
         states = model.states(read, step)
     else:
-        candidates = [functional.embedding(some, vectors) for some in places]
+        candidates = [functional.embedding(some, vectors) for some in indices]
         states = states_of(model, table, step)
 
     if kind == "own":

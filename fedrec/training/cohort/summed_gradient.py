@@ -10,7 +10,7 @@ from fedrec.training.cohort.batches import GroupStep
 from fedrec.training.cohort.loss import CohortLoss, states_of
 
 
-class JointGradient:
+class SummedGradient:
     """The gradient of users' weighted mean losses while it grows, group by group.
 
     The items are looked up once for all groups, and once the gradient goes back through that:
