@@ -21,7 +21,7 @@ from server.aggregation.strategies import make_strategy
 from server.checkpoints.resume import finished
 from server.engines.inline import InlineGrid
 from server.lifecycle.run_directory import has_run
-from server.run import serve
+from server.run import run_server
 
 KINDS = ("local", "central", *PLAIN)
 NO_RESUME = (
@@ -88,7 +88,7 @@ def reference(
     threads = threads or usable_cores()
     grid = InlineGrid(app, 1, flatten(alone), threads=threads)
     with saying_how_to_go_on(folder):
-        return serve(
+        return run_server(
             grid,
             alone,
             engine=engine_of(kind),

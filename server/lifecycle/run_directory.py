@@ -170,7 +170,7 @@ def _is_written_by_us(path: Path) -> bool:
         return False
 
 
-def make_room(path: Path, *, overwrite: bool) -> None:
+def prepare_run_dir(path: Path, *, overwrite: bool) -> None:
     """Make the folder of a run, which this process has locked, without the files of an earlier one.
 
     Raises:

@@ -18,7 +18,7 @@ from server.checkpoints.folder import load_checkpoint
 # Which call of what: 3 clients train in each of 4 rounds, 6 are judged in each evaluation, after
 # two references of two stages each.
 STAGES = {
-    "the census": (clients.train_partition, "open_holding", 2),
+    "the registration": (clients.train_partition, "open_holding", 2),
     "a reference": (clients.train_partition, "evaluate_turn", 3),
     "the judgement of round 0": (clients.train_partition, "evaluate_turn", 26),
     "round 1": (clients.train_partition, "train_turn", 2),

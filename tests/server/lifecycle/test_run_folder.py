@@ -180,7 +180,7 @@ def test_frozen_arrays_never_travel(run_inline, small_config):
     def client(message, context):
         reply = app(message, context)
         for content in (message.content, reply.content):
-            for key in ("arrays", "ranks", "census"):
+            for key in ("arrays", "ranks", "registration"):
                 names.update(content.array_records.get(key, {}))
         return reply
 
@@ -207,7 +207,7 @@ def test_training_leaves_the_bytes_of_the_frozen_table_alone(run_inline, small_c
 
 
 def test_the_server_needs_no_interaction(run_inline, small_config, small_home, monkeypatch):
-    """After the census the events are gone; the clients hold them open, memory-mapped."""
+    """After the registration the events are gone; the clients hold them open, memory-mapped."""
     deleted = []
 
     def client(message, context):
@@ -286,7 +286,7 @@ def test_fault_28_wrong_number_of_nodes_exits_with_2(small_home, small_config):
 
     config = small_config()
     with pytest.raises(ConfigError, match=r"4 SuperNodes but partition.count is 3"):
-        server.run.serve(
+        server.run.run_server(
             InlineGrid(app, 4, flatten(config)), config, engine="inline", command="test"
         )
     assert read(small_home / "runs" / "small", "run.json")["exit_code"] == 2
@@ -409,7 +409,7 @@ def test_the_report_is_drawn_at_the_end(small_home, small_config):
     from fedrec.config.keys import flatten
 
     config = small_config()
-    folder = server.run.serve(
+    folder = server.run.run_server(
         InlineGrid(app, 3, flatten(config)), config, engine="inline", command="test"
     )
     assert (folder / "report.html").stat().st_size > 10_000

@@ -180,8 +180,8 @@ def test_an_odd_sum_is_left_out_and_the_others_are_used(small_federation, tamper
     assert dropped["partition"] == 1
     assert "user" not in dropped
     assert reason in dropped["reason"]
-    chosen = federation.population.draw(20, is_poisson=False, seed=0, round=1)
-    held = federation.population.by_partition(chosen)
+    chosen = federation.clients.population.sample(20, is_poisson=False, seed=0, round=1)
+    held = federation.clients.population.by_partition(chosen)
     assert line["users"]["used"] == len(held[0]) + len(held[2])
 
 
@@ -249,7 +249,7 @@ def test_passes_count_the_targets_of_all_steps(small_federation):
     for steps in (1, 4):
         federation, state = small_federation(USERS | {"local.steps": steps})
         lines[steps] = train_round(federation, state, 1)
-        chosen = federation.population.draw(20, is_poisson=False, seed=0, round=1)
-        targets = int(federation.population.targets_of(chosen).sum())
+        chosen = federation.clients.population.sample(20, is_poisson=False, seed=0, round=1)
+        targets = int(federation.clients.population.targets_of(chosen).sum())
         assert lines[steps]["targets"] == steps * targets
     assert lines[4]["passes"] == pytest.approx(4 * lines[1]["passes"])

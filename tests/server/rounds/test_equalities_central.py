@@ -5,7 +5,7 @@ import pytest
 
 from experiments.references.references import central_config
 from fedrec.config.keys import flatten
-from fedrec.config.sections.training import Federation, Local
+from fedrec.config.sections.training import Local, ServerContext
 from server.rounds import train_round
 
 # Everybody in every round, one gradient each, so that a round is a pass in one batch.
@@ -52,7 +52,7 @@ def test_a_partition_reads_whole_histories_in_a_few_steps_too(small_federation):
     line = train_round(federation, state, 1)
     assert line["used"] == [0, 1, 2]
     assert line["targets"] > 3 * 2 * 4 * 3  # more than a window each
-    assert line["targets"] <= sum(federation.census.targets.values())
+    assert line["targets"] <= sum(federation.registration.targets.values())
 
 
 def test_the_central_reference_keeps_what_computes_and_drops_what_sends(small_config, tmp_path):
@@ -72,7 +72,7 @@ def test_the_central_reference_keeps_what_computes_and_drops_what_sends(small_co
     assert adam == ("adam", 0.03, 0.6, 0.8, 0.002)
     assert (local.windows, local.batch_size, local.steps, local.epochs) == (3, 59, 0, 1)
     assert local.group_tokens == Local().group_tokens
-    assert found.federation == Federation(rounds=2)
+    assert found.federation == ServerContext(rounds=2)
     assert (found.partition.count, found.strategy.name, found.strategy.options) == (1, "fedavg", "")
     assert central_config(found, tmp_path) == found
 
