@@ -9,10 +9,11 @@ from typing import Any
 from clients.app import app
 from experiments.engines.run import ignore, saying_how_to_go_on
 from experiments.references.local import local_reference
-from fedrec.config.config import OF_USERS, Config
+from fedrec.config.config import USER_KEYS, Config
 from fedrec.config.keys import flatten
+from fedrec.config.sections.federation import Federation
+from fedrec.config.sections.local import Local
 from fedrec.config.sections.model import Model
-from fedrec.config.sections.training import Federation, Local
 from fedrec.errors import ConfigError
 from fedrec.factory.checks import check_fit, check_ranking
 from fedrec.report.references import IN_ONE_PLACE, PLAIN
@@ -135,7 +136,7 @@ def central_config(config: Config, folder: Path) -> Config:
     Where every user is a client and the server steps with Adam, a round is a batch of
     ``federation.cohort`` users, and the central run takes the steps of the same Adam on such
     batches, of the same windows. Nothing is sent, so nothing is clipped or rounded on its way. A
-    rate that falls does so over passes here: ``local.decay-rounds``, not the server's.
+    rate that falls does so over passes here: ``local.schedule-rounds``, not the server's.
     """
     change, federation, local = dataclasses.replace, config.federation, config.local
     if federation.unit == "user":
@@ -152,7 +153,7 @@ def central_config(config: Config, folder: Path) -> Config:
                 epsilon=server.epsilon,
             )
         federation = change(
-            federation, **{key: getattr(Federation(), key) for key in ("unit", *OF_USERS)}
+            federation, **{key: getattr(Federation(), key) for key in ("unit", *USER_KEYS)}
         )
     return change(
         config,

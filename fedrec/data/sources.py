@@ -8,9 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fedrec.config.choices import AMAZON
-from fedrec.config.import_strings import DOTTED_NAME, import_dotted
-from fedrec.config.source_names import SEPARATOR, sources_in
+from fedrec.config.choices import AMAZON, SOURCE_SEPARATOR, sources_in
+from fedrec.config.import_strings import IMPORT_STRING, import_string
 from fedrec.data.domains import domain_names, join_domains
 from fedrec.errors import ConfigError, DataError, ResourceError
 
@@ -95,12 +94,12 @@ def _single(
         return _path(downloaded(source, home), source, columns, name=source)
     if source in AMAZON:
         return _path(placed(source, home), format, columns, name=source)
-    if DOTTED_NAME.fullmatch(source):
+    if IMPORT_STRING.fullmatch(source):
         return _python(source, columns)
     raise DataError(
         f"data.source {source!r} does not exist; expected a file or folder, synthetic, ml-1m, "
         "ml-100k, ml-latest-small or package.module:name, or several of them, joined by "
-        f"{SEPARATOR!r}"
+        f"{SOURCE_SEPARATOR!r}"
     )
 
 
@@ -112,7 +111,7 @@ def _check_parts(sources: Sequence[str], columns: "Columns | None") -> None:
         what = f"{known} with nothing" if "" in sources else f"{again[0]} twice"
         raise ConfigError(
             f"data.source joins {what}; "
-            f"between two {SEPARATOR!r} stands one source, each a domain of its own"
+            f"between two {SOURCE_SEPARATOR!r} stands one source, each a domain of its own"
         )
     if columns is not None and columns.items:
         raise ConfigError(
@@ -217,7 +216,7 @@ def _python(source: str, columns: "Columns | None") -> Source:
     from fedrec.data.interactions import Interactions, fingerprint
     from fedrec.data.readers.tables import Columns, load_frame
 
-    function = import_dotted("data.source", source)
+    function = import_string("data.source", source)
     if not callable(function):
         raise ConfigError(f"data.source {source!r} is no function; it must return a DataFrame")
     returned = function()
