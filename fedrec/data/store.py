@@ -137,7 +137,7 @@ def prepare(
             Several, joined by " + ", are domains: each with users and a catalogue of its own.
         home: the data goes to ``home/prepared/<name>-<key>``.
         seed: of the synthetic data; other sources do not depend on it.
-        format: auto or one of ``fedrec.data.sources.FORMATS``, for all sources.
+        format: auto or one of ``fedrec.data.readers.detect.FORMATS``, for all sources.
         min_item_events: items with fewer events are dropped, in one pass.
         min_user_events: users with fewer remaining events are dropped.
         columns: which column holds what, for CSV, parquet and DataFrames.
