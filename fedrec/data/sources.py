@@ -131,11 +131,12 @@ def _joined(found: Sequence[Source]) -> Source:
 
 
 def _synthetic(source: str, seed: int) -> Source:
-    from fedrec.data.synthetic import generator as synthetic
+    from fedrec.data.synthetic.generator import generate
+    from fedrec.data.synthetic.world import VERSION, read_spec
 
-    spec = synthetic.read_spec(source)
-    key = {"synthetic": asdict(spec), "seed": seed, "generator": synthetic.VERSION}
-    return Source("synthetic", "synthetic", key, lambda: synthetic.generate(spec, seed=seed))
+    spec = read_spec(source)
+    key = {"synthetic": asdict(spec), "seed": seed, "generator": VERSION}
+    return Source("synthetic", "synthetic", key, lambda: generate(spec, seed=seed))
 
 
 def downloaded(name: str, home: Path) -> Path:
