@@ -6,24 +6,30 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fedrec.baselines.names import (
+    ITEM_KNN,
+    NEAREST_TEXT,
+    ORACLE,
+    POPULARITY,
+    RECENT_ITEM_KNN,
+    SCORERS,
+)
+from fedrec.baselines.popularity import popularity_scorer
 from fedrec.config.config import Config
 from fedrec.errors import ConfigError
-from fedrec.evaluation.leave_one_out import Scorer, popularity_scorer
+from fedrec.evaluation.leave_one_out import Scorer
 from fedrec.factory.data import open_data, prepare_data
 from fedrec.factory.model import open_table
-from fedrec.report.references import PLAIN
 
 if TYPE_CHECKING:
     from clients.train_partition import Holding
-
-SCORERS = (*PLAIN, "best-possible")
 
 
 def plain_scorer(name: str, config: Config, holding: "Holding", frequency: np.ndarray) -> Scorer:
     """A scorer by its name; the neighbours are those among this partition's users alone.
 
     Args:
-        name: one of ``SCORERS``; "best-possible" goes with embedded data only.
+        name: one of ``SCORERS``; "oracle" goes with synthetic data only.
         config: of the run.
         holding: the partition's data.
         frequency: (V + 1,) training events per item over all clients.
@@ -31,19 +37,19 @@ def plain_scorer(name: str, config: Config, holding: "Holding", frequency: np.nd
     Raises:
         ConfigError: there is no such scorer.
     """
-    if name == "popularity":
+    if name == POPULARITY:
         return popularity_scorer(frequency)
-    if name in ("item-knn", "recent-item-knn"):
-        return _neighbours(holding, is_recent=name == "recent-item-knn")
-    if name == "nearest-text":
+    if name in (ITEM_KNN, RECENT_ITEM_KNN):
+        return _neighbours(holding, is_recent=name == RECENT_ITEM_KNN)
+    if name == NEAREST_TEXT:
         from fedrec.baselines.nearest_text import nearest_text_scorer
 
         table = open_table(config, holding.dataset.catalog)
         if table is None:
             raise ConfigError("nearest-text needs model.views = 'semantic'")
         return nearest_text_scorer(table.vectors)
-    if name == "best-possible":
-        return _best_possible(prepare_data(config))
+    if name == ORACLE:
+        return _oracle(prepare_data(config))
     raise ConfigError(f"scorer must be model or one of {', '.join(SCORERS)}, got {name!r}")
 
 
@@ -58,7 +64,7 @@ def _neighbours(holding: "Holding", *, is_recent: bool) -> Scorer:
 
 
 @lru_cache(maxsize=1)
-def _best_possible(folder: Path) -> Scorer:
-    from fedrec.data.synthetic.generator import best_possible_scorer
+def _oracle(folder: Path) -> Scorer:
+    from fedrec.baselines.oracle import oracle_scorer
 
-    return best_possible_scorer(open_data(folder)[0])
+    return oracle_scorer(open_data(folder)[0])

@@ -131,7 +131,7 @@ def _train_users(
         protocol.TOO_LARGE: done.too_large,
         protocol.EXCLUDED_ROWS: done.left_out_rows,
     }
-    if config.federation.row_mean == "touched":
+    if config.federation.row_averaging == "sparse":
         each[protocol.ROW_WEIGHTS] = done.touched
     facts = ConfigRecord({protocol.PARTITION: partition, protocol.ROUND: asked.round})
     return RecordDict(

@@ -14,6 +14,7 @@ import numpy as np
 from clients.baselines import plain_scorer
 from clients.model import fresh_model, load_sent
 from clients.private_state import Memory, joined_state, split_state
+from fedrec.baselines.names import ORACLE
 from fedrec.config.config import Config
 from fedrec.data.partition import users_of
 from fedrec.data.scenarios import Seen
@@ -199,7 +200,7 @@ def evaluate_turn(
         memory: private files.
         weights: shared weights as sent; not read unless ``scorer`` is "model".
         frequency: (V + 1,) training events per item over all clients.
-        scorer: "model" or one of ``clients.baselines.SCORERS``.
+        scorer: "model" or one of ``fedrec.baselines.names.SCORERS``.
         stage: "validation" or "test".
         protocols: how the ranks are made.
         accepted: round whose private parameters make the personalised model.
@@ -235,7 +236,7 @@ def evaluate_turn(
 
     if scorer != "model":
         # No scenario bounds what is possible: it reads the whole histories.
-        inputs = None if scorer == "best-possible" else read
+        inputs = None if scorer == ORACLE else read
         return ranked(plain_scorer(scorer, config, holding, frequency), inputs), None
     model, groups = fresh_model(config, frequency, holding.users)
     load_sent(model, weights, groups)

@@ -26,7 +26,7 @@ from experiments.engines.flower_service import (
 )
 from fedrec.config.config import Config
 from fedrec.config.keys import flatten, toml_value
-from fedrec.config.user_code import own_names
+from fedrec.config.user_code import user_code_names
 from fedrec.errors import FedrecError, ResourceError
 from fedrec.runs.record import COMPLETE, read_json, replace_file, write_json
 from server.lifecycle.signals import interruption_code
@@ -110,7 +110,7 @@ def _settings(config: Config, command: str) -> dict[str, str]:
     settings = {"FEDREC_COMMAND": command}
     if config.semantics.encoder in LOCAL_ENCODERS:
         settings["HF_HUB_OFFLINE"] = "1"
-    if own_names(config):
+    if user_code_names(config):
         # The user's own module lies where the command was typed.
         settings["PYTHONPATH"] = str(Path.cwd())
     return settings

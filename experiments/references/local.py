@@ -18,7 +18,7 @@ from experiments.references.local_partitions import train_partitions
 from experiments.references.local_users import plan_alone, train_users
 from fedrec.config.config import Config
 from fedrec.config.keys import flatten
-from fedrec.config.sections.training import Local
+from fedrec.config.sections.local import Local
 from fedrec.data.splits import Stage
 from fedrec.data.store import Dataset
 from fedrec.evaluation.leave_one_out import HeldOut

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from fedrec.config.choices import REFERENCES, names_in
+from fedrec.config.choices import BASELINE_MODELS, names_in
 from fedrec.config.config import Config
-from fedrec.config.sections.data import Semantics
+from fedrec.config.sections.semantics import Semantics
 from fedrec.data.catalog import Catalog
 from fedrec.errors import ResourceError
 from fedrec.factory.build_model import build_model
@@ -20,7 +20,7 @@ from fedrec.semantics.table import SemanticTable, semantic_table
 
 def needs_table(config: Config) -> bool:
     """Whether the model looks at meanings, as a view or to start identity rows from."""
-    if config.model.name in REFERENCES:
+    if config.model.name in BASELINE_MODELS:
         return False
     views = names_in(config.model.views)
     starts_from_text = "identity" in views and config.model.identity_start == "text"

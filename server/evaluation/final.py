@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from fedrec.baselines.names import ORACLE, POPULARITY
 from fedrec.config.choices import names_in
 from fedrec.config.config import Config
 from fedrec.data.catalog import Catalog
@@ -31,9 +32,9 @@ def baseline_metrics(
         Metrics of each reference, and who was left out of its evaluations.
     """
     config = context.config
-    scorers = ["popularity"] if config.federation.share_counts else []
+    scorers = [POPULARITY] if config.federation.share_counts else []
     if manifest["facts"].get("format") == "synthetic":
-        scorers.append("best-possible")
+        scorers.append(ORACLE)
     metrics: dict[str, Any] = {}
     left_out: LeftOut = {}
     for scorer in scorers:

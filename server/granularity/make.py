@@ -68,7 +68,7 @@ def make_clients(
         cohort_size=plan.cohort,
         is_poisson=plan.sampling == "poisson",
         num_items=num_items,
-        is_sparse=plan.row_mean == "touched",
+        is_sparse=plan.row_averaging == "sparse",
         names_items=plan.share_counts,
     )
 

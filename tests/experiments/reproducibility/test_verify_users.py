@@ -76,7 +76,7 @@ def own(left_out):
     "how",
     [
         {"federation.sampling": "poisson", "federation.upload": "int8"},
-        {"federation.row-mean": "touched", "federation.weighting": "uniform"},
+        {"federation.row-averaging": "sparse", "federation.weighting": "uniform"},
         {
             "strategy.name": "server-adam",
             "federation.clip-norm": 0.05,

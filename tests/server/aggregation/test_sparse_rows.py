@@ -38,7 +38,7 @@ def test_a_single_number_per_item_is_averaged_over_those_who_touched_it(
 ):
     changes = {
         "model.name": "tests.server.rounds.biased_model:Biased",
-        "federation.row-mean": "touched",
+        "federation.row-averaging": "sparse",
         "loss.negatives": 4,
         "local.steps": steps,
         "model.identity-dropout": 0.0,

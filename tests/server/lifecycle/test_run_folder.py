@@ -106,7 +106,7 @@ def test_a_run_leaves_every_file_and_all_of_them_agree(run_inline, small_config,
     events = sum(int(row["events"]) for row in users)
     assert sum(int(row["training_events"]) for row in items) == events - 2 * 60
 
-    assert set(metrics["references"]) == {"popularity", "best possible"}
+    assert set(metrics["references"]) == {"popularity", "oracle"}
     gates = metrics["gates"]
     assert gates.pop("views") == ["identity", "semantic", "content"]
     positions = sum(min(int(row["events"]) - 1, 12) for row in users)  # of model.max-length
@@ -387,7 +387,7 @@ def test_a_parameter_that_is_a_single_number_travels_as_one(
 def test_without_shared_counts_there_is_no_popularity(run_inline, small_config):
     folder = run_inline(small_config({"federation.share-counts": False}))
     metrics = read(folder, "metrics.json")
-    assert set(metrics["references"]) == {"best possible"}
+    assert set(metrics["references"]) == {"oracle"}
     assert "item popularity" not in metrics["slices"]
     assert "training_events" not in (folder / "items.csv").read_text().splitlines()[0]
     # Nor does anybody say which item was held out.

@@ -9,7 +9,7 @@ from fedrec.training.bounds import norm_of
 from server.rounds import train_round
 from tests.server.rounds.users_one_by_one import USERS
 
-TOUCHED = {"federation.row-mean": "touched", "loss.negatives": 20}
+TOUCHED = {"federation.row-averaging": "sparse", "loss.negatives": 20}
 SEVERAL = {"local.steps": 2}  # the norm of each user is known
 
 
@@ -232,10 +232,10 @@ HONEST = {
 }
 
 
-@pytest.mark.parametrize("rows", ["all", "touched"])
+@pytest.mark.parametrize("rows", ["all", "sparse"])
 @pytest.mark.parametrize("name", HONEST)
 def test_an_honest_sum_is_never_left_out(small_federation, name, rows):
-    changes = USERS | {"loss.negatives": 10, "federation.row-mean": rows} | HONEST[name]
+    changes = USERS | {"loss.negatives": 10, "federation.row-averaging": rows} | HONEST[name]
     federation, state = small_federation(changes)
     for number in (1, 2):
         line = train_round(federation, state, number)

@@ -127,7 +127,7 @@ def test_a_partition_whose_users_all_broke_is_no_loss_of_a_reply(small_federatio
     assert apart(state.weights, start) > 1e-3
 
 
-@pytest.mark.parametrize("how", [{}, {"federation.row-mean": "touched", "local.steps": 2}])
+@pytest.mark.parametrize("how", [{}, {"federation.row-averaging": "sparse", "local.steps": 2}])
 def test_a_round_whose_users_all_broke_fails_by_their_number(small_federation, how):
     federation, state = small_federation(WILD | how)
     state.weights["rows"][:] = 1e38

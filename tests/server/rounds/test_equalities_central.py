@@ -5,7 +5,8 @@ import pytest
 
 from experiments.references.references import central_config
 from fedrec.config.keys import flatten
-from fedrec.config.sections.training import Local, ServerContext
+from fedrec.config.sections.federation import Federation
+from fedrec.config.sections.local import Local
 from server.rounds import train_round
 
 # Everybody in every round, one gradient each, so that a round is a pass in one batch.
@@ -72,7 +73,7 @@ def test_the_central_reference_keeps_what_computes_and_drops_what_sends(small_co
     assert adam == ("adam", 0.03, 0.6, 0.8, 0.002)
     assert (local.windows, local.batch_size, local.steps, local.epochs) == (3, 59, 0, 1)
     assert local.group_tokens == Local().group_tokens
-    assert found.federation == ServerContext(rounds=2)
+    assert found.federation == Federation(rounds=2)
     assert (found.partition.count, found.strategy.name, found.strategy.options) == (1, "fedavg", "")
     assert central_config(found, tmp_path) == found
 

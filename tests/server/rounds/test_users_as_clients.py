@@ -69,7 +69,7 @@ def test_the_round_is_the_mean_over_users_of_a_plain_loop(
 
 
 def test_a_row_can_be_the_mean_over_those_who_touched_it(small_federation, opened, precision):
-    changes = THREE_STEPS | {"federation.row-mean": "touched", "loss.negatives": 20}
+    changes = THREE_STEPS | {"federation.row-averaging": "sparse", "loss.negatives": 20}
     federation, state = small_federation(USERS | changes)
     start = dict(state.weights)
     train_round(federation, state, 1)

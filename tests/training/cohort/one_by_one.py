@@ -6,14 +6,14 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from fedrec.data.sequences import Sequences
+from fedrec.data.sequences import Sequences, history_mask
 from fedrec.models.losses import gbce_beta
 from fedrec.randomness import generator
 from fedrec.training.cohort.loss import CohortLoss
 from fedrec.training.cohort.plan import CohortPlan
 from fedrec.training.cohort.train import train_cohort
 from fedrec.training.dropout import keep_factors
-from fedrec.training.negatives import history_mask, sampled_negatives, shared_negatives
+from fedrec.training.negatives import sampled_negatives, shared_negatives
 
 NUM_ITEMS = 40
 LOSSES = ["bce", "gbce", "bpr", "sampled-softmax", "softmax"]
