@@ -5,37 +5,43 @@ from functools import lru_cache
 import numpy as np
 
 from clients.local_data import LocalData
+from fedrec.baselines.names import (
+    ITEM_KNN,
+    NEAREST_TEXT,
+    ORACLE,
+    POPULARITY,
+    RECENT_ITEM_KNN,
+    SCORERS,
+)
+from fedrec.baselines.popularity import popularity_scorer
 from fedrec.errors import ConfigError
-from fedrec.evaluation.leave_one_out import Scorer, popularity_scorer
+from fedrec.evaluation.leave_one_out import Scorer
 from fedrec.factory.data import PreparedData
-from fedrec.report.references import PLAIN
-
-SCORERS = (*PLAIN, "best-possible")
 
 
 def plain_scorer(name: str, data: LocalData, frequency: np.ndarray) -> Scorer:
     """Make a baseline scorer; item neighbours come from this partition's users alone.
 
     Args:
-        name: one of ``SCORERS``; "best-possible" goes with embedded data only.
+        name: one of ``SCORERS``; "oracle" goes with synthetic data only.
         data: Training data of the partition.
         frequency: (V + 1,) training events per item over all clients.
 
     Raises:
         ConfigError: there is no such scorer.
     """
-    if name == "popularity":
+    if name == POPULARITY:
         return popularity_scorer(frequency)
-    if name in ("item-knn", "recent-item-knn"):
-        return _neighbours(data, is_recent=name == "recent-item-knn")
-    if name == "nearest-text":
+    if name in (ITEM_KNN, RECENT_ITEM_KNN):
+        return _neighbours(data, is_recent=name == RECENT_ITEM_KNN)
+    if name == NEAREST_TEXT:
         from fedrec.baselines.nearest_text import nearest_text_scorer
 
         if data.prepared.table is None:
             raise ConfigError("nearest-text needs model.views = 'semantic'")
         return nearest_text_scorer(data.prepared.table.vectors)
-    if name == "best-possible":
-        return _best_possible(data.prepared)
+    if name == ORACLE:
+        return _oracle(data.prepared)
     raise ConfigError(f"scorer must be model or one of {', '.join(SCORERS)}, got {name!r}")
 
 
@@ -50,7 +56,7 @@ def _neighbours(data: LocalData, *, is_recent: bool) -> Scorer:
 
 
 @lru_cache(maxsize=1)
-def _best_possible(prepared: PreparedData) -> Scorer:
-    from fedrec.data.synthetic.generator import best_possible_scorer
+def _oracle(prepared: PreparedData) -> Scorer:
+    from fedrec.baselines.oracle import oracle_scorer
 
-    return best_possible_scorer(prepared.dataset)
+    return oracle_scorer(prepared.dataset)

@@ -10,6 +10,7 @@ from clients.baselines import plain_scorer
 from clients.local_data import LocalData
 from clients.model import fresh_model, load_sent
 from clients.private_state import PrivateState, split_state
+from fedrec.baselines.names import ORACLE
 from fedrec.config.config import Config
 from fedrec.data.sequences import Sequences
 from fedrec.data.splits import Stage
@@ -40,7 +41,7 @@ def evaluate(
         state: store of the client's private files.
         weights: shared weights as sent; not read unless ``scorer`` is "model".
         frequency: (V + 1,) training events per item over all clients.
-        scorer: "model" or one of ``clients.baselines.SCORERS``.
+        scorer: "model" or one of ``fedrec.baselines.names.SCORERS``.
         stage: "validation" or "test".
         protocols: how the ranks are made.
         accepted: round whose private parameters make the personalised model.
@@ -76,7 +77,7 @@ def evaluate(
 
     if scorer != "model":
         # No scenario bounds what is possible: it reads the whole histories.
-        inputs = None if scorer == "best-possible" else read
+        inputs = None if scorer == ORACLE else read
         return ranked(plain_scorer(scorer, data, frequency), inputs), None
     model, groups = fresh_model(config, data, frequency)
     load_sent(model, weights, groups)

@@ -132,7 +132,7 @@ def _train_users(
         protocol.TOO_LARGE: done.too_large,
         protocol.EXCLUDED_ROWS: done.excluded_rows,
     }
-    if config.federation.row_mean == "touched":
+    if config.federation.row_averaging == "sparse":
         each[protocol.ROW_WEIGHTS] = done.row_weights
     facts = ConfigRecord({protocol.PARTITION: partition, protocol.ROUND: request.round})
     return RecordDict(

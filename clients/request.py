@@ -13,8 +13,8 @@ from typing import cast
 import numpy as np
 from flwr.app import Message
 
-from clients import baselines
 from fedrec import protocol
+from fedrec.baselines import names
 from fedrec.data.splits import Stage
 from fedrec.errors import MessageError
 from fedrec.models.parameters import NamedArrays
@@ -23,7 +23,7 @@ from fedrec.records import array_in
 Record = Mapping[str, object]
 
 STAGES = ("validation", "test")
-SCORERS = ("model", *baselines.SCORERS)
+SCORERS = ("model", *names.SCORERS)
 DIGEST = re.compile(r"([0-9a-f]{64})?")  # of a private file, empty if there is none
 ROUNDS = re.compile(r"(\d{1,9}(,\d{1,9})*)?")
 
@@ -68,7 +68,7 @@ class EvaluateRequest:
         round: number of the round whose weights are judged.
         past: whose private parameters make the personalised model.
         stage: which held-out items.
-        scorer: "model" or one of ``clients.baselines.SCORERS``.
+        scorer: "model" or one of ``fedrec.baselines.names.SCORERS``.
         protocols: how the ranks are made.
     """
 

@@ -27,9 +27,21 @@ class FedrecError(Exception):
 
 
 class ConfigError(FedrecError):
-    """A key or an option is unknown, of the wrong type, out of range or contradicts another."""
+    """A key or an option is unknown, of the wrong type, out of range or contradicts another.
+
+    Args:
+        problems: One line each; the text of the error is that line, or a list of several.
+
+    Attributes:
+        problems: the lines.
+    """
 
     exit_code = 2
+
+    def __init__(self, *problems: str) -> None:
+        self.problems = problems
+        listed = [f"{len(problems)} problems:", *(f"- {problem}" for problem in problems)]
+        super().__init__("\n".join(listed) if len(problems) > 1 else "".join(problems))
 
 
 class ParticipationError(FedrecError):

@@ -7,16 +7,15 @@ from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 from rich.console import Console
 
-from fedrec.config.choices import DATASETS
+from fedrec.config.choices import DATASETS, sources_in
 from fedrec.config.config import Config
 from fedrec.config.keys import read_config
-from fedrec.config.source_names import sources_in
 from fedrec.errors import ConfigError
 from fedrec.report.live import LiveRounds
 from fedrec.report.tables import final_table
 from fedrec.runs.record import read_run
 from server.lifecycle.run_directory import run_path
-from server.run import serve
+from server.run import run_server
 
 app = ServerApp()
 
@@ -30,7 +29,7 @@ def main(grid: Grid, context: Context) -> None:
     _refuse_relative_paths(config)
     console = Console(width=SHOWN_WIDTH)
     with LiveRounds(console, config.evaluation.main_protocol) as rounds:
-        folder = serve(
+        folder = run_server(
             grid,
             config,
             engine="flower",

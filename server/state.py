@@ -1,4 +1,4 @@
-"""What a federation is made of: what stays over all rounds and what a round changes."""
+"""State of the server: what stays the same over all rounds, and what a round changes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,23 +11,16 @@ from flwr.serverapp.strategy import Strategy
 from fedrec import protocol
 from fedrec.config.config import Config
 from fedrec.config.user_code import client_fingerprint
-from fedrec.errors import FedrecError
 from fedrec.models.parameters import NamedArrays
-from server.messages.exchange import Watch, nothing
-from server.messages.registration import Census
-from server.replies.outcome import Dropped
-from server.sampling.population import NOBODY, Population
-from server.sampling.unavailable import Absences
-from server.traffic import NOTHING, UserTraffic
-
-TOO_LARGE = {
-    "float16": "set federation.download = 'float32'",
-    "float32": "training diverged: look at strategy.options and local.learning-rate",
-}
+from server.granularity.base import ClientGranularity
+from server.messages.exchange import Watch, watch_nothing
+from server.messages.registration import Registration
+from server.replies.outcome import Excluded
+from server.sampling.unavailable import Unavailability
 
 
 @dataclass(frozen=True)
-class Accepted:
+class AcceptedReply:
     """A reply that was used.
 
     Attributes:
@@ -40,7 +33,7 @@ class Accepted:
 
 
 @dataclass
-class State:
+class ServerState:
     """What a round changes.
 
     Attributes:
@@ -50,7 +43,7 @@ class State:
         best_accepted: ``accepted`` at that time: whose private files belong to these weights.
         best_round: its number.
         best_value: its validation NDCG@10.
-        stale: evaluations since then.
+        evals_without_improvement: evaluations since then (early stopping).
         elapsed: seconds spent in rounds.
         targets: training targets used so far.
         megabytes: training traffic so far; evaluation is counted apart, round by round.
@@ -60,12 +53,12 @@ class State:
     """
 
     weights: NamedArrays
-    accepted: dict[int, Accepted] = field(default_factory=dict)
+    accepted: dict[int, AcceptedReply] = field(default_factory=dict)
     best: NamedArrays = field(default_factory=dict)
-    best_accepted: dict[int, Accepted] = field(default_factory=dict)
+    best_accepted: dict[int, AcceptedReply] = field(default_factory=dict)
     best_round: int = 0
     best_value: float = -1.0
-    stale: int = 0
+    evals_without_improvement: int = 0
     elapsed: float = 0.0
     targets: int = 0
     megabytes: float = 0.0
@@ -73,11 +66,26 @@ class State:
     checkpoints: list[dict[int, set[int]]] = field(default_factory=list)
     traceback: str = ""
 
-    def note_traceback(self, dropped: Sequence[Dropped]) -> None:
-        """Keep the first traceback of all."""
-        self.traceback = self.traceback or next((d.traceback for d in dropped if d.traceback), "")
+    def add_round(self, seconds: float, targets: int, num_bytes: int) -> None:
+        """Add a round of training to the totals."""
+        self.elapsed += seconds
+        self.targets += targets
+        self.megabytes += num_bytes / 1e6
 
-    def copy(self) -> "State":
+    def note_traceback(self, excluded: Sequence[Excluded]) -> None:
+        """Keep the first traceback of all."""
+        self.traceback = self.traceback or next((e.traceback for e in excluded if e.traceback), "")
+
+    def keep_if_best(self, value: float, round: int) -> bool:
+        """Keep the current weights if their validation metric is the best so far."""
+        is_best = value > self.best_value
+        if is_best:
+            self.best_value, self.best_round = value, round
+            self.best, self.best_accepted = dict(self.weights), dict(self.accepted)
+        self.evals_without_improvement = 0 if is_best else self.evals_without_improvement + 1
+        return is_best
+
+    def copy(self) -> "ServerState":
         """A state that later rounds do not change: they replace arrays, never write into them."""
         return replace(
             self,
@@ -104,45 +112,40 @@ class State:
         return rounds
 
 
-@dataclass(frozen=True)
-class Federation:
+@dataclass(frozen=True, kw_only=True)
+class ServerContext:
     """What stays the same over all rounds.
 
     Attributes:
-        grid: carries the messages.
-        strategy: aggregates.
-        config: of the run.
-        census: who is there.
-        token: names the clients' private files of this run.
+        grid: Carries the messages.
+        strategy: Aggregates.
+        config: Config of the run.
+        registration: What each partition holds.
+        clients: Granularity of the clients: partitions or users.
+        unavailability: Who is known beforehand not to answer.
+        token: Name of the clients' private files of this run.
         frequency: (V + 1,) int64 training events per item over all clients, zeros if not shared.
-        num_views: of the model: so many weights come with the ranks of test items.
-        scorer: what is judged: "model", or one that trains nothing, such as "popularity".
-        population: the users that can be drawn, where every user is a client.
-        traffic: of one of them.
-        absences: who is known beforehand not to answer.
-        watch: looks on while the server waits.
+        num_views: Views of the model: so many gate weights come with the ranks of test items.
+        item_rows: Names of the shared parameters with a row per item.
+        scorer: What is evaluated: "model", or a baseline such as "popularity".
+        watch: Called while the server waits for replies.
     """
 
     grid: Grid
     strategy: Strategy
     config: Config
-    census: Census
+    registration: Registration
+    clients: ClientGranularity
+    unavailability: Unavailability
     token: str
     frequency: np.ndarray
     num_views: int
+    item_rows: frozenset[str] = frozenset()
     scorer: str = "model"
-    population: Population = NOBODY
-    traffic: UserTraffic = NOTHING
-    absences: Absences = field(default_factory=Absences)
-    watch: Watch = nothing
-
-    @property
-    def num_clients(self) -> int:
-        """Partitions, or users where each is a client."""
-        return len(self.population.users) or len(self.census.partitions)
+    watch: Watch = watch_nothing
 
     def message_config(
-        self, round: int, partition: int, state: State, accepted: Mapping[int, Accepted]
+        self, round: int, partition: int, state: ServerState, accepted: Mapping[int, AcceptedReply]
     ) -> dict[str, Any]:
         """What every message to a partition says beside its arrays.
 
@@ -152,7 +155,7 @@ class Federation:
             state: for the private files that must be kept.
             accepted: whose private files are to be used: ``state.accepted`` or the best ones.
         """
-        last = accepted.get(partition, Accepted(0))
+        last = accepted.get(partition, AcceptedReply(0))
         kept = set().union(*(one.get(partition, set()) for one in state.checkpoints))
         if partition in state.best_accepted:
             kept.add(state.best_accepted[partition].round)
@@ -167,51 +170,3 @@ class Federation:
             protocol.PRIVATE: last.private,
             protocol.KEEP: ",".join(str(number) for number in sorted(kept)),
         }
-
-
-def as_sent(weights: NamedArrays, kind: str = "float32") -> NamedArrays:
-    """The weights in float32: the one cast of a round, as clients receive them.
-
-    Args:
-        weights: float64, finite.
-        kind: "float16" for weights that travel in half the bytes.
-
-    Raises:
-        FedrecError: weights beyond what ``kind`` holds, which would arrive as infinity.
-    """
-    with np.errstate(over="ignore"):  # looked for below
-        sent = {name: array.astype(kind).astype(np.float32) for name, array in weights.items()}
-    for name, array in sent.items():
-        if not np.isfinite(array).all():
-            raise FedrecError(
-                f"weights {name!r} reach {np.abs(weights[name]).max():.3g}, but {kind} holds "
-                f"numbers up to {np.finfo(kind).max:.5g}; {TOO_LARGE[kind]}"
-            )
-    return sent
-
-
-def empty_line(number: int) -> dict[str, Any]:
-    """A line of rounds.jsonl before anything happened in its round."""
-    phases = ("train", "check", "aggregate", "evaluate", "checkpoint", "total")
-    return {
-        "round": number,
-        "seconds": dict.fromkeys(phases, 0.0),
-        "elapsed": 0.0,
-        "chosen": [],
-        "used": [],
-        "dropped": [],
-        "retried": [],
-        "users": None,
-        "train_loss": None,
-        "targets": 0,
-        "passes": 0.0,
-        "bytes_down": 0,
-        "bytes_up": 0,
-        "bytes_evaluate": 0,  # both ways, in none of the other four, which are of training
-        "megabytes": 0.0,  # so far
-        "client_megabytes": 0.0,  # so far, the mean over all clients
-        "validation": None,
-        "clients": None,
-        "client_values": None,
-        "best": False,
-    }

@@ -15,14 +15,12 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from flwr.app import Message
 
 from fedrec.models.recommender import Recommender
 from fedrec.training.cohort.loss import CohortLoss, needs_all_rows
 from fedrec.training.cohort.plan import CohortPlan
 from fedrec.training.quantization import BYTES
-from server.replies.outcome import failure
-from server.replies.train import Trained
+from server.replies.train import TrainReply
 from server.sampling.population import Population
 
 ROW_NUMBER = 4  # bytes of an item's number, where rows are named one by one
@@ -97,7 +95,10 @@ class UserTraffic:
         return asked * down + replied * up
 
 
-NOTHING = UserTraffic()  # where partitions are the clients
+def item_rows(model: Recommender, shared: Collection[str]) -> frozenset[str]:
+    """Names of the shared parameters with a row per item."""
+    items = set(model.item_arrays) & set(shared)
+    return frozenset(name for name, _ in model.named_parameters() if name in items)
 
 
 def traffic_of(
@@ -153,17 +154,8 @@ def most_rows(plan: CohortPlan, loss: CohortLoss, targets: np.ndarray) -> np.nda
     return np.asarray(np.minimum(targets + 1 + negatives, loss.num_items))
 
 
-def repliers(replies: Iterable[Message], partition_of_node: Mapping[int, int]) -> set[int]:
-    """Partitions whose reply came, whatever is in it but a failure of their own."""
-    return {
-        partition_of_node.get(reply.metadata.src_node_id, -1)
-        for reply in replies
-        if not failure(reply)
-    }
-
-
 @dataclass(frozen=True)
-class Counted:
+class Traffic:
     """Bytes of a try.
 
     Attributes:
@@ -184,9 +176,9 @@ def count_users(
     *,
     asked: Mapping[int, np.ndarray],
     replied: Collection[int],
-    read: Mapping[int, Trained],
+    read: Mapping[int, TrainReply],
     most: Callable[[np.ndarray], np.ndarray],
-) -> Counted:
+) -> Traffic:
     """Bytes that the users of a round move in one try.
 
     Args:
@@ -208,14 +200,14 @@ def count_users(
         if partition in replied:
             up.append(rows)
     num_new, seen = _newcomers(population, seen, _joined(asked.values()))
-    return Counted(traffic.down(_joined(down), num_new), traffic.up(_joined(up)), seen)
+    return Traffic(traffic.down(_joined(down), num_new), traffic.up(_joined(up)), seen)
 
 
 def _newcomers(population: Population, seen: str, users: np.ndarray) -> tuple[int, str]:
     """How many of ``users`` take part for the first time, and who has by then."""
     packed = bytes.fromhex(seen) if seen else bytes(-(-len(population.users) // 8))
     bits = np.frombuffer(packed, dtype=np.uint8).copy()
-    places = population.places(users)
+    places = population.indices(users)
     byte, mask = places // 8, (128 >> (places % 8)).astype(np.uint8)
     num_new = int(((bits[byte] & mask) == 0).sum())
     np.bitwise_or.at(bits, byte, mask)

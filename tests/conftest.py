@@ -156,6 +156,6 @@ def run_inline(small_home: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..
         if folder is not None:
             config = read_config({"run.dir": str(folder)}, config)
         grid = wrap(InlineGrid(client, config.partition.count, flatten(config)))
-        return server.run.serve(grid, config, engine="inline", command="test", **keywords)
+        return server.run.run_server(grid, config, engine="inline", command="test", **keywords)
 
     return run

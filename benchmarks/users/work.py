@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from fedrec.config.sections.model import Model
+from fedrec.data.sequences import history_mask
 from fedrec.data.splits import training_part
 from fedrec.data.store import open_dataset
 from fedrec.factory.build_model import build_model
@@ -25,7 +26,7 @@ from fedrec.models.losses import binary_losses
 from fedrec.models.recommender import Recommender
 from fedrec.randomness import generator
 from fedrec.training.batches import MIN_TRAINING_EVENTS, pad_rows
-from fedrec.training.negatives import history_mask, sampled_negatives
+from fedrec.training.negatives import sampled_negatives
 from fedrec.training.windows import windows_of
 
 RATE = 0.05  # of the local steps

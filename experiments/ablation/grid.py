@@ -15,8 +15,8 @@ from experiments.references.references import central_config, reference_config
 from fedrec.config.choices import names_in
 from fedrec.config.config import Config
 from fedrec.config.keys import config_hash, flat_tables, read_config
-from fedrec.config.sections.data import Semantics
 from fedrec.config.sections.model import Model
+from fedrec.config.sections.semantics import Semantics
 from fedrec.data.catalog import Catalog
 from fedrec.errors import ConfigError
 from fedrec.factory.table import needs_table
@@ -191,7 +191,7 @@ def _identity(base: Config, cell: Cell, texts: _Texts) -> tuple[str, str]:
         model = dataclasses.replace(model, identity_start="random")
     if views == ("identity",):
         model = dataclasses.replace(model, identity_dropout=0.0)
-    if not model.lends:
+    if not model.smooths:
         nothing = Model()
         model = dataclasses.replace(
             model, neighbours=nothing.neighbours, neighbour_events=nothing.neighbour_events

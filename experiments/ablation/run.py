@@ -37,8 +37,8 @@ from fedrec.files.home import home
 from fedrec.report.ablation.summary import CELLS_FILE, read_cells
 from fedrec.runs.record import write_json
 from server.engines.ray_pool import Job, RayPool
-from server.lifecycle.signals import raise_lost, uninterrupted
-from server.lifecycle.stop_file import ask_to_stop, forget_wish
+from server.lifecycle.signals import raise_pending_signal, uninterrupted
+from server.lifecycle.stop_file import clear_stop_request, request_stop
 
 ATTEMPTS = 3  # workers that may die of one run; it goes on from its checkpoint each time
 LOOK_EVERY = 0.2  # seconds
@@ -233,7 +233,7 @@ def _make_all(tasks: Sequence[Task], workers: int, config: Config, on_end: Ended
             while jobs:
                 for job in pool.settle():
                     on_end(jobs.pop(job), job.error or job.value)
-                raise_lost()
+                raise_pending_signal()
                 time.sleep(LOOK_EVERY)
         except KeyboardInterrupt:
             with uninterrupted():
@@ -262,7 +262,7 @@ def _stop(pool: RayPool, tasks: Sequence[Task], lives: Callable[[], bool]) -> No
     pool.forget_waiting()
     begun = [task.folder for task in tasks if (task.folder / "run.json").exists()]
     for folder in begun:
-        ask_to_stop(folder, 128 + signal.SIGINT)
+        request_stop(folder, 128 + signal.SIGINT)
     deadline = time.monotonic() + STOP_SECONDS
     while time.monotonic() < deadline:
         time.sleep(LOOK_EVERY)
@@ -272,4 +272,4 @@ def _stop(pool: RayPool, tasks: Sequence[Task], lives: Callable[[], bool]) -> No
         if not pool.num_busy():
             break
     for folder in begun:
-        forget_wish(folder)
+        clear_stop_request(folder)

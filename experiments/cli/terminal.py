@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from fedrec.errors import FedrecError
+from fedrec.errors import ConfigError, FedrecError
 from server.lifecycle.signals import ignore_from_now_on, interruption_code
 
 if TYPE_CHECKING:
@@ -33,6 +33,11 @@ def ending() -> Iterator[None]:
             raise
         from fedrec.runs.plain_text import plain
 
+        problems = error.problems if isinstance(error, ConfigError) else ()
+        if len(problems) > 1:
+            for problem in problems:
+                typer.echo(f"error: {plain(problem)}", err=True)
+            raise typer.Exit(error.exit_code) from None
         say_end(plain(error), error)
         raise typer.Exit(error.exit_code) from None
     except KeyboardInterrupt as end:

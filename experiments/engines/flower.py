@@ -26,11 +26,11 @@ from experiments.engines.flower_service import (
 )
 from fedrec.config.config import Config
 from fedrec.config.keys import flatten, toml_value
-from fedrec.config.user_code import own_names
+from fedrec.config.user_code import user_code_names
 from fedrec.errors import FedrecError, ResourceError
 from fedrec.runs.record import COMPLETE, read_json, replace_file, write_json
 from server.lifecycle.signals import interruption_code
-from server.lifecycle.stop_file import ask_to_stop, forget_wish
+from server.lifecycle.stop_file import clear_stop_request, request_stop
 from server.replies.outcome import KINDS, error_of
 
 SAVE_SECONDS = 15.0  # for a checkpoint after Ctrl-C, from a server that looks 10 times a second
@@ -110,7 +110,7 @@ def _settings(config: Config, command: str) -> dict[str, str]:
     settings = {"FEDREC_COMMAND": command}
     if config.semantics.encoder in LOCAL_ENCODERS:
         settings["HF_HUB_OFFLINE"] = "1"
-    if own_names(config):
+    if user_code_names(config):
         # The user's own module lies where the command was typed.
         settings["PYTHONPATH"] = str(Path.cwd())
     return settings
@@ -227,13 +227,13 @@ def _let_it_save(folder: Path, before: tuple[int, int] | None, exit_code: int) -
     """Ask the server to write a checkpoint and end; no signal reaches it inside Flower."""
     if _about(folder, before).get("status") != "running":
         return
-    ask_to_stop(folder, exit_code)
+    request_stop(folder, exit_code)
     deadline = time.monotonic() + SAVE_SECONDS
     try:
         while time.monotonic() < deadline and _about(folder, before).get("status") == "running":
             time.sleep(POLL_SECONDS)
     finally:
-        forget_wish(folder)  # if it has not looked: it is ended now, and no other is meant
+        clear_stop_request(folder)  # if it has not looked: it is ended now, and no other is meant
 
 
 def _outcome(

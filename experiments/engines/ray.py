@@ -15,7 +15,7 @@ from fedrec.config.config import Config
 from fedrec.config.keys import flatten
 from fedrec.errors import ConfigError, ResourceError
 from fedrec.files.home import home
-from server.lifecycle.signals import raise_lost, take_back, uninterrupted
+from server.lifecycle.signals import raise_pending_signal, take_back, uninterrupted
 
 if TYPE_CHECKING:
     from server.engines.ray_grid import RayGrid
@@ -165,7 +165,7 @@ def _init(ray: Any, what: str, **arguments: Any) -> None:
         with _our_signals(ray):
             ray.init(log_to_driver=False, logging_level="ERROR", **arguments)
             take_back()  # Ray's C++ prints its stack and aborts at SIGTERM
-            raise_lost()
+            raise_pending_signal()
     except (Exception, SystemExit) as error:
         lines = str(error).strip().splitlines() or [""]
         raise ResourceError(f"{what}: {type(error).__name__}: {lines[0]}") from None

@@ -81,9 +81,9 @@ def run(
 
             return run_on_flower(placed, folder, command=command, on_round=on_round)
         with _grid(placed, engine, workers, address) as grid:
-            from server.run import serve
+            from server.run import run_server
 
-            return serve(
+            return run_server(
                 grid, placed, engine=engine, command=command, on_round=on_round, on_wait=on_wait
             )
 

@@ -18,7 +18,7 @@ from experiments.references.local_partitions import train_partitions
 from experiments.references.local_users import plan_alone, train_users
 from fedrec.config.config import Config
 from fedrec.config.keys import flatten
-from fedrec.config.sections.training import Local
+from fedrec.config.sections.local import Local
 from fedrec.data.splits import Stage
 from fedrec.data.store import Dataset
 from fedrec.evaluation.leave_one_out import HeldOut
@@ -30,15 +30,18 @@ from fedrec.models.recommender import Recommender
 from fedrec.report.page import write_report
 from server.aggregation.strategies import make_strategy
 from server.engines.inline import InlineGrid
-from server.evaluation.final import reference_metrics, run_facts
-from server.evaluation.metrics import Judged, round_metrics
+from server.evaluation.final import baseline_metrics, run_facts
+from server.evaluation.metrics import RankTable, round_metrics
 from server.evaluation.results import write_results
+from server.granularity.make import granularity_class, population_of
 from server.lifecycle.run_directory import locked
 from server.lifecycle.run_folder import RunFolder
 from server.lifecycle.signals import uninterrupted
-from server.messages.registration import Census, take_census
-from server.run import exit_code_of, one_thread, population_of
-from server.state import Federation, State, empty_line
+from server.messages.registration import Registration, register_clients
+from server.round_line import empty_round
+from server.run import exit_code_of, one_thread
+from server.setup import make_context
+from server.state import ServerState
 
 NO_MODEL = (
     "every client trained weights of its own, which are not kept: there is no model.safetensors"
@@ -90,35 +93,35 @@ def local_reference(
 def _fill(
     folder: RunFolder, config: Config, optimizer: Local, on_round: OnRound, on_wait: OnWait
 ) -> None:
-    """Census, references, training, results."""
+    """Registration, references, training, results."""
     grid = InlineGrid(app, config.partition.count, flatten(config))
     plan = config.federation
-    census = take_census(
+    registration = register_clients(
         grid,
         config.partition.count,
         config.most_targets,
         plan.round_timeout,
     )
-    population = population_of(config, census)
     prepared = open_prepared(config)
     dataset, table = prepared.dataset, prepared.table
     check_cutoffs(config.evaluation.cutoffs, dataset.catalog.num_items)
     nothing_seen = np.zeros(dataset.catalog.num_items + 1, dtype=np.int64)
-    everybody = np.arange(census.num_users)
+    everybody = np.arange(registration.num_users)
     model = make_model(config, dataset.catalog, table, nothing_seen, everybody)
-    facts = run_facts(config, census, dataset.catalog, dataset.manifest, table, model)
+    facts = run_facts(config, registration, dataset.catalog, dataset.manifest, table, model)
     folder.describe(**_facts(facts, plan.unit))
-    references, left_out = _references(grid, config, census, dataset, model, nothing_seen)
-    judge = Judge(config, dataset, prepared.view, census.counts, prepared.fixed_candidates)
+    references, left_out = _references(grid, config, registration, dataset, model)
+    judge = Judge(config, dataset, prepared.view, registration.counts, prepared.fixed_candidates)
     if plan.unit == "user":
+        population = population_of(registration, plan.cohort)
         work = plan_alone(config, optimizer, len(population.users))
         trained = train_users(config, work, prepared.view.training, model, judge, on_wait)
     else:
         trained = train_partitions(config, dataset, table, judge, on_wait)
     holders, lengths = prepared.assignment, dataset.sequences.lengths()
 
-    def judged(found: HeldOut) -> Judged:
-        return Judged(
+    def judged(found: HeldOut) -> RankTable:
+        return RankTable(
             users=found.users,
             partitions=holders[found.users],
             targets=found.targets,
@@ -129,16 +132,17 @@ def _fill(
             gates=found.gates,
         )
 
-    lines = _lines(config, census, trained, judged)
+    lines = _lines(config, registration, trained, judged)
     for line in lines:
         folder.add_round(line)
         on_round(line)
-    final: dict[Stage, Judged] = {stage: judged(found) for stage, found in trained.final.items()}
+    final: dict[Stage, RankTable] = {stage: judged(found) for stage, found in trained.final.items()}
     write_results(
         folder,
         final,
         config=config,
-        census=census,
+        clients=granularity_class(config),
+        registration=registration,
         catalog=dataset.catalog,
         view_names=model.view_names,
         references=references,
@@ -163,26 +167,28 @@ def _facts(facts: dict[str, Any], unit: str) -> dict[str, Any]:
 def _references(
     grid: InlineGrid,
     config: Config,
-    census: Census,
+    registration: Registration,
     dataset: Dataset,
     model: Recommender,
-    nothing_seen: np.ndarray,
 ) -> tuple[dict[str, Any], dict[str, list[dict[str, Any]]]]:
     """Popularity and, where it is known, the best there is, as in any run."""
-    everybody = Federation(
+    context = make_context(
         grid,
-        make_strategy("fedavg", ""),
         config,
-        census,
-        uuid.uuid4().hex,
-        nothing_seen if census.counts is None else census.counts,
-        len(model.view_names),
+        make_strategy("fedavg", ""),
+        registration,
+        model,
+        num_items=dataset.catalog.num_items,
+        token=uuid.uuid4().hex,
     )
-    return reference_metrics(everybody, State({}), dataset.manifest)
+    return baseline_metrics(context, ServerState({}), dataset.manifest)
 
 
 def _lines(
-    config: Config, census: Census, trained: Trained, judged: Callable[[HeldOut], Judged]
+    config: Config,
+    registration: Registration,
+    trained: Trained,
+    judged: Callable[[HeldOut], RankTable],
 ) -> list[dict[str, Any]]:
     """Lines of rounds.jsonl; with users alone, a round is a local step."""
     elapsed, targets, best = 0.0, 0, -1.0
@@ -190,15 +196,15 @@ def _lines(
     for number, tally in trained.tallies.items():
         elapsed += sum(tally.seconds.values())
         targets += tally.targets
-        line = empty_line(number) | {
+        line = empty_round(number) | {
             "train_loss": tally.loss,
             "targets": tally.targets,
-            "passes": targets / census.total_targets,
+            "passes": targets / registration.total_targets,
             "elapsed": elapsed,
         }
         line["seconds"] |= tally.seconds | {"total": sum(tally.seconds.values())}
         if number:
-            line |= _who(config, census)
+            line |= _who(config, registration)
         if tally.ranks:
             line |= _validation(config, judged(joined(tally.ranks)))
             value = line["validation"]["NDCG@10"]
@@ -209,16 +215,16 @@ def _lines(
     return lines
 
 
-def _who(config: Config, census: Census) -> dict[str, Any]:
+def _who(config: Config, registration: Registration) -> dict[str, Any]:
     """Everybody trains, always."""
-    found: dict[str, Any] = {"chosen": census.partitions, "used": census.partitions}
+    found: dict[str, Any] = {"chosen": registration.partitions, "used": registration.partitions}
     if config.federation.unit == "user":
-        found["users"] = {"chosen": census.num_users, "used": census.num_users}
+        found["users"] = {"chosen": registration.num_users, "used": registration.num_users}
     return found
 
 
-def _validation(config: Config, found: Judged) -> dict[str, Any]:
+def _validation(config: Config, found: RankTable) -> dict[str, Any]:
     evaluation = config.evaluation
     return round_metrics(
-        found, evaluation.main_protocol, evaluation.cutoffs, config.federation.unit
+        found, evaluation.main_protocol, evaluation.cutoffs, granularity_class(config)
     )

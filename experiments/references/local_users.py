@@ -11,7 +11,7 @@ import torch
 
 from experiments.references.local_common import STAGES, ByStage, Judge, Tally, Trained, joined
 from fedrec.config.config import Config
-from fedrec.config.sections.training import Local
+from fedrec.config.sections.local import Local
 from fedrec.data.sequences import Sequences
 from fedrec.data.splits import Stage
 from fedrec.errors import EvaluationError, TrainingError
@@ -33,7 +33,7 @@ def plan_alone(config: Config, optimizer: Local, num_users: int) -> CohortPlan:
     steps (or ``local.epochs`` passes) each time: so many steps, at least one, are done here in one
     go. They are the steps of the central reference's optimiser, whose state is kept: a rate that
     makes sense for one step between two averages makes none for a training. The rate stays what it
-    is (no ``decay-rounds``). Nothing is clipped, rounded or pulled, since nothing is sent.
+    is (no ``schedule-rounds``). Nothing is clipped, rounded or pulled, since nothing is sent.
 
     Args:
         config: of the run.

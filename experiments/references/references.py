@@ -9,21 +9,23 @@ from typing import Any
 from clients.app import app
 from experiments.engines.run import ignore, saying_how_to_go_on
 from experiments.references.local import local_reference
-from fedrec.config.config import OF_USERS, Config
+from fedrec.baselines.names import BASELINES
+from fedrec.config.config import USER_KEYS, Config
 from fedrec.config.keys import flatten
+from fedrec.config.sections.federation import Federation
+from fedrec.config.sections.local import Local
 from fedrec.config.sections.model import Model
-from fedrec.config.sections.training import Federation, Local
 from fedrec.errors import ConfigError
 from fedrec.factory.checks import check_fit, check_ranking
-from fedrec.report.references import IN_ONE_PLACE, PLAIN
+from fedrec.report.references import IN_ONE_PLACE
 from server.aggregation.server_adam import ServerAdam
 from server.aggregation.strategies import make_strategy
 from server.checkpoints.resume import finished
 from server.engines.inline import InlineGrid
 from server.lifecycle.run_directory import has_run
-from server.run import serve
+from server.run import run_server
 
-KINDS = ("local", "central", *PLAIN)
+KINDS = ("local", "central", *BASELINES)
 NO_RESUME = (
     "a local reference is trained client by client and keeps no weights, so there is nothing to "
     "resume; make it again: fedrec reference local ... --overwrite"
@@ -54,7 +56,7 @@ def reference(
     "central" is one client that holds everybody, with FedAvg over that one client, whole passes
     and an optimiser whose state is kept: bit for bit a plain training loop (a test), and free to
     use all cores, which clients of a federation share. Settings of the local training
-    (``local.*``, ``loss.*``) are the config's; ``PLAIN`` ones train nothing. "local" is every
+    (``local.*``, ``loss.*``) are the config's; ``BASELINES`` train nothing. "local" is every
     client alone (``experiments.references.local``), a user with the optimiser of "central".
 
     Args:
@@ -88,7 +90,7 @@ def reference(
     threads = threads or usable_cores()
     grid = InlineGrid(app, 1, flatten(alone), threads=threads)
     with saying_how_to_go_on(folder):
-        return serve(
+        return run_server(
             grid,
             alone,
             engine=engine_of(kind),
@@ -135,7 +137,7 @@ def central_config(config: Config, folder: Path) -> Config:
     Where every user is a client and the server steps with Adam, a round is a batch of
     ``federation.cohort`` users, and the central run takes the steps of the same Adam on such
     batches, of the same windows. Nothing is sent, so nothing is clipped or rounded on its way. A
-    rate that falls does so over passes here: ``local.decay-rounds``, not the server's.
+    rate that falls does so over passes here: ``local.schedule-rounds``, not the server's.
     """
     change, federation, local = dataclasses.replace, config.federation, config.local
     if federation.unit == "user":
@@ -152,7 +154,7 @@ def central_config(config: Config, folder: Path) -> Config:
                 epsilon=server.epsilon,
             )
         federation = change(
-            federation, **{key: getattr(Federation(), key) for key in ("unit", *OF_USERS)}
+            federation, **{key: getattr(Federation(), key) for key in ("unit", *USER_KEYS)}
         )
     return change(
         config,

@@ -1,19 +1,25 @@
 """The run config: all sections together, and what of one does not go with another.
 
 A run thus fails before its first round. The defaults live in the sections; a test keeps
-``[tool.flwr.app.config]`` in pyproject.toml equal to them. Keys are read in ``config_keys``.
+``[tool.flwr.app.config]`` in pyproject.toml equal to them. Keys are read in ``fedrec.config.keys``.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from fedrec.config.checks import one_of, require
-from fedrec.config.choices import QUERY_TIME, names_in
-from fedrec.config.sections.data import Data, Partition, Scenario, Semantics
+from fedrec.config.checks import one_of, refuse, require
+from fedrec.config.choices import DEVICES, QUERY_TIME, names_in
+from fedrec.config.sections.data import Data
+from fedrec.config.sections.evaluation import Evaluation
+from fedrec.config.sections.federation import Federation
+from fedrec.config.sections.local import Local
+from fedrec.config.sections.loss import Loss
 from fedrec.config.sections.model import Model
-from fedrec.config.sections.outcome import Evaluation, Run
-from fedrec.config.sections.training import Federation, Local, Loss, Strategy
-from fedrec.errors import ConfigError
+from fedrec.config.sections.partition import Partition
+from fedrec.config.sections.run import Run
+from fedrec.config.sections.scenario import Scenario
+from fedrec.config.sections.semantics import Semantics
+from fedrec.config.sections.strategy import Strategy
 
 Value = int | float | bool | str
 
@@ -37,20 +43,24 @@ class Config:
     run: Run = field(default_factory=Run)
 
     def __post_init__(self) -> None:
-        require(0 <= self.seed < 2**63, "seed", "a whole number from 0 to 2^63 - 1", self.seed)
-        one_of("device", self.device, ("auto", "cpu", "cuda"))
+        refuse(self.problems())
+
+    def problems(self) -> Iterator[str]:
+        """Check the keys of no section and what of one section does not go with another."""
+        yield require(
+            0 <= self.seed < 2**63, "seed", "a whole number from 0 to 2^63 - 1", self.seed
+        )
+        yield one_of("device", self.device, DEVICES)
         if self.model.name == "bpr-mf" and self.loss.name != "bpr":
-            raise ConfigError(
-                f"model.name = 'bpr-mf' is trained with loss.name = 'bpr', got {self.loss.name!r}"
-            )
-        if self.model.lends and not self.federation.share_counts:
-            raise ConfigError(
+            yield f"model.name = 'bpr-mf' is trained with loss.name = 'bpr', got {self.loss.name!r}"
+        if self.model.smooths and not self.federation.share_counts:
+            yield (
                 "model.neighbours must be 0 with federation.share-counts = false (which items are "
                 f"hardly seen is then known to nobody), got {self.model.neighbours}"
             )
         for key, must in _misfits(self):
             section, name = key.replace("-", "_").split(".")
-            raise ConfigError(
+            yield (
                 f"{key} must be {must} with federation.unit = {self.federation.unit!r}, "
                 f"got {getattr(getattr(self, section), name)!r}"
             )
@@ -68,10 +78,10 @@ class Config:
 
 
 # Keys of section ``federation`` that say nothing of partitions, and what to use there.
-OF_USERS = {
+USER_KEYS = {
     "weighting": "",
     "clip_norm": "",
-    "row_mean": "",
+    "row_averaging": "",
     "download": "",
     "upload": "",
     "sampling": "",
@@ -98,8 +108,8 @@ def _misfits(config: Config) -> Iterator[tuple[str, str]]:
             yield "model.time", "'' (times are read in a partition's batches only)"
         if local.clip_norm:
             yield "local.clip-norm", "0 (federation.clip-norm bounds a user's update)"
-        if plan.row_mean == "touched" and config.strategy.name not in ("fedavg", "fedprox"):
-            yield "federation.row-mean", "'all' (a server's optimiser scales rows by itself)"
+        if plan.row_averaging == "sparse" and config.strategy.name not in ("fedavg", "fedprox"):
+            yield "federation.row-averaging", "'all' (a server's optimiser scales rows by itself)"
         if plan.fraction != 1:
             yield "federation.fraction", "1 (federation.cohort says how many users take part)"
         if not local.steps and local.batch_size != Local().batch_size:
@@ -109,7 +119,7 @@ def _misfits(config: Config) -> Iterator[tuple[str, str]]:
                 "user's windows)",
             )
     else:
-        for name, why in OF_USERS.items():
+        for name, why in USER_KEYS.items():
             default = getattr(Federation(), name)
             if getattr(plan, name) != default:
                 shown = f"{default:g}" if isinstance(default, float) else repr(default)

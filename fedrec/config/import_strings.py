@@ -1,20 +1,21 @@
-"""Names such as ``"package.module:name"``, by which a user brings code of their own."""
+"""Import strings such as ``"package.module:name"``, by which a user brings code of their own."""
 
 import importlib
 import re
+from collections.abc import Callable
 from typing import Any
 
 from fedrec.errors import ConfigError
 
-DOTTED_NAME = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+IMPORT_STRING = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 
-def import_dotted(key: str, name: str) -> Any:
-    """What ``"package.module:name"`` names.
+def import_string(key: str, name: str) -> Any:
+    """Import what ``"package.module:name"`` names.
 
     Args:
-        key: of the config that holds the name, for the message.
-        name: as the user wrote it.
+        key: Config key that holds the import string, for the message.
+        name: Import string as the user wrote it.
 
     Raises:
         ConfigError: no such module, or nothing of that name in it.
@@ -24,3 +25,19 @@ def import_dotted(key: str, name: str) -> Any:
         return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
         raise ConfigError(f"{key} {name!r} cannot be imported: {error}") from error
+
+
+def import_callable(key: str, name: str) -> Callable[..., Any]:
+    """Import a function or another callable by its import string.
+
+    Args:
+        key: Config key that holds the import string, for the message.
+        name: Import string as the user wrote it.
+
+    Raises:
+        ConfigError: it cannot be imported, or it is no callable.
+    """
+    found = import_string(key, name)
+    if not callable(found):
+        raise ConfigError(f"{key} {name!r} must name a callable, got {type(found).__name__}")
+    return found  # type: ignore[no-any-return]  # any callable of the user's

@@ -11,15 +11,24 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast, get_type_hints
+from typing import Any, get_type_hints
 
-from fedrec.config.choices import DATASETS
+from fedrec.config.checks import Section, refuse
+from fedrec.config.choices import DATASETS, SOURCE_SEPARATOR, sources_in
 from fedrec.config.config import Config, Value
-from fedrec.config.source_names import SEPARATOR, sources_in
-from fedrec.errors import ConfigError
 
 # Where and how patiently a run is carried. Whom a timeout left out is on record.
 CARRYING = ("device", "federation.round-timeout")
+
+# Keys and values of earlier versions -> what they are called now. An old one is refused.
+RENAMED: dict[str, str] = {
+    "local.decay-rounds": "local.schedule-rounds",
+    "federation.row-mean": "federation.row-averaging",
+    "federation.row-averaging = 'touched'": "federation.row-averaging = 'sparse'",
+    "federation.weighting = 'targets'": "federation.weighting = 'num-examples'",
+    "model.mix": "model.fusion",
+    "strategy.options: decay-rounds": "strategy.options: schedule-rounds",
+}
 
 
 def flatten(config: Config) -> dict[str, Value]:
@@ -39,40 +48,73 @@ def read_config(values: Mapping[str, Any], base: Config | None = None) -> Config
     """The config with the keys of ``values`` changed.
 
     Args:
-        values: dotted keys, as Flower passes them.
-        base: what the other keys are taken from; the defaults when none is given.
+        values: Dotted keys, as Flower passes them.
+        base: Config that the other keys are taken from; the defaults when none is given.
 
     Raises:
-        ConfigError: an unknown key (the nearest is named), a wrong type, a value out of range.
+        ConfigError: unknown keys (the nearest is named), renamed ones, wrong types, values out of
+            range or that contradict each other; all of them at once, one line each.
     """
     flat = flatten(base or Config())
+    wrong = []
     for key, value in values.items():
-        if key not in flat:
-            near = difflib.get_close_matches(key, flat, 1, cutoff=0.5)
-            hint = (
-                f"did you mean {near[0]!r}?" if near else "`fedrec keys` lists the keys there are"
-            )
-            raise ConfigError(f"unknown key {key!r}; {hint}")
-        flat[key] = _typed(key, value, type(flat[key]))
-    sections: dict[str, dict[str, Value]] = {}
-    top: dict[str, Any] = {}
+        if problem := _key_problem(key, value, flat):
+            wrong.append(problem)
+        else:
+            flat[key] = float(value) if type(flat[key]) is float else value
+    config = _unchecked(flat)
+    sections = [getattr(config, name) for name in _SECTIONS]
+    refuse(
+        [
+            *wrong,
+            *(problem for section in sections for problem in section.problems()),
+            *config.problems(),
+        ]
+    )
+    return config
+
+
+_SECTIONS: dict[str, type[Section]] = {
+    name: kind for name, kind in get_type_hints(Config).items() if issubclass(kind, Section)
+}
+
+
+def _unchecked(flat: Mapping[str, Value]) -> Config:
+    """The config of all keys, made without the checks that would stop at its first section."""
+    top: dict[str, Any] = {name: object.__new__(kind) for name, kind in _SECTIONS.items()}
     for key, value in flat.items():
         section, _, name = key.rpartition(".")
-        if section:
-            sections.setdefault(section, {})[name.replace("-", "_")] = value
-        else:
-            top[key] = value
-    kinds = get_type_hints(Config)
-    return Config(**top, **{name: kinds[name](**given) for name, given in sections.items()})
+        fields = vars(top[section]) if section else top
+        fields[name.replace("-", "_")] = value
+    config = object.__new__(Config)
+    vars(config).update(top)
+    return config
 
 
-def _typed(key: str, value: Any, kind: type) -> Value:
-    if kind is float and type(value) is int:
-        value = float(value)
-    if type(value) is not kind:
-        names = {int: "a whole number", float: "a number", bool: "true or false", str: "a string"}
-        raise ConfigError(f"{key} must be {names[kind]}, got {value!r} ({type(value).__name__})")
-    return cast(Value, value)
+def _key_problem(key: str, value: Any, flat: Mapping[str, Value]) -> str:
+    """Why a key cannot be set to a value whatever the other keys are; "" where it can."""
+    if renamed := _renamed(key, value):
+        return renamed
+    if key not in flat:
+        near = difflib.get_close_matches(key, flat, 1, cutoff=0.5)
+        hint = f"did you mean {near[0]!r}?" if near else "`fedrec keys` lists the keys there are"
+        return f"unknown key {key!r}; {hint}"
+    kind = type(flat[key])
+    if type(value) is kind or (kind is float and type(value) is int):
+        return ""
+    names = {int: "a whole number", float: "a number", bool: "true or false", str: "a string"}
+    return f"{key} must be {names[kind]}, got {value!r} ({type(value).__name__})"
+
+
+def _renamed(key: str, value: Any) -> str:
+    """Which key or value an old one is now; "" for one that is not old."""
+    new = RENAMED.get(key, key)
+    setting = RENAMED.get(f"{new} = {value!r}", f"{new} = {value!r}")
+    if new != key:
+        return f"{key} was renamed to {new}; set {setting}"
+    if setting != f"{key} = {value!r}":
+        return f"{key} = {value!r} was renamed; set {setting}"
+    return ""
 
 
 def flat_tables(tables: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -112,7 +154,7 @@ def computed_keys(config: Config) -> dict[str, Value]:
     kept = {k: v for k, v in flat.items() if k not in CARRYING and not k.startswith("run.")}
     for key in ("data.source", "data.items", "evaluation.ncf-negatives"):
         # Where a file lies changes nothing; what is in it is the data's own hash.
-        kept[key] = SEPARATOR.join(Path(part).name for part in sources_in(str(kept[key])))
+        kept[key] = SOURCE_SEPARATOR.join(Path(part).name for part in sources_in(str(kept[key])))
     return kept
 
 
@@ -134,7 +176,7 @@ def absolute_paths(config: Config, folder: Path) -> Config:
         return str((folder / value).resolve()) if is_there else value
 
     found: dict[str, Any] = {
-        "source": SEPARATOR.join(absolute(part) for part in sources_in(data.source)),
+        "source": SOURCE_SEPARATOR.join(absolute(part) for part in sources_in(data.source)),
         "items": absolute(data.items),
     }
     negatives = config.evaluation.ncf_negatives

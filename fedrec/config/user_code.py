@@ -1,4 +1,4 @@
-"""A user's own code that a config names as ``"package.module:name"``, as sha256 of its files.
+"""User code that a config names as ``"package.module:name"``, as sha256 of its files.
 
 It decides what is computed as much as ours does: a run is not resumed under another, and clients
 refuse a server that has another.
@@ -9,37 +9,50 @@ import importlib.util
 from functools import lru_cache
 from pathlib import Path
 
+from fedrec.config.choices import names_in, sources_in
 from fedrec.config.config import Config
-from fedrec.config.import_strings import DOTTED_NAME
+from fedrec.config.import_strings import IMPORT_STRING
 
 
-def own_names(config: Config) -> tuple[str, ...]:
-    """What the config names of the user's own; the clients' part first, the strategy last."""
-    names = (
-        config.data.source,
-        config.semantics.encoder,
-        config.model.name,
-        config.loss.name,
-        config.strategy.name,
-    )
-    return tuple(name for name in names if DOTTED_NAME.fullmatch(name))
+def user_code_names(config: Config) -> tuple[str, ...]:
+    """Import strings of a config; the clients' part first, then what the server alone imports."""
+    return (*_client_names(config), *_imported(config.strategy.name))
 
 
-def own_code(config: Config) -> dict[str, str]:
-    """File -> sha256 of all modules that the config names, the server's strategy included."""
-    return {file: digest for name in own_names(config) for file, digest in _files(name).items()}
+def user_code(config: Config) -> dict[str, str]:
+    """File -> sha256 of all modules that the config names, the server's part included."""
+    return _digests(user_code_names(config))
 
 
 def client_code(config: Config) -> dict[str, str]:
-    """The same of those that clients import: data, encoder, model and loss."""
-    names = [name for name in own_names(config) if name != config.strategy.name]
-    return {file: digest for name in names for file, digest in _files(name).items()}
+    """File -> sha256 of the modules that clients import: data, partition rule, encoder, model."""
+    return _digests(_client_names(config))
 
 
 def client_fingerprint(config: Config) -> str:
-    """What names the clients' part of it in a message; empty where there is none."""
+    """The clients' part of the user code as one hash for a message; empty where there is none."""
     listed = "".join(f"{name} {digest}\n" for name, digest in sorted(client_code(config).items()))
     return hashlib.sha256(listed.encode()).hexdigest() if listed else ""
+
+
+def _client_names(config: Config) -> tuple[str, ...]:
+    model = config.model
+    return _imported(
+        *sources_in(config.data.source),
+        config.partition.by,
+        config.semantics.encoder,
+        model.name,
+        *names_in(model.views),
+        config.loss.name,
+    )
+
+
+def _imported(*values: str) -> tuple[str, ...]:
+    return tuple(value for value in values if IMPORT_STRING.fullmatch(value))
+
+
+def _digests(names: tuple[str, ...]) -> dict[str, str]:
+    return {file: digest for name in names for file, digest in _files(name).items()}
 
 
 @lru_cache(maxsize=16)

@@ -1,5 +1,6 @@
 """Everybody's events in two flat arrays: which items, and where each user's part begins."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -92,3 +93,21 @@ def pieces(sequences: Sequences, starts: NDArray[np.int64], ends: NDArray[np.int
     where = np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], lengths)
     times = None if sequences.times is None else np.asarray(sequences.times[where])
     return Sequences(np.asarray(sequences.items[where]), offsets, times)
+
+
+def history_mask(histories: Sequence[NDArray[np.integer]], num_items: int) -> NDArray[np.bool_]:
+    """Which items each history holds.
+
+    Args:
+        histories: B arrays of items, of any length; padding (item 0) is ignored.
+        num_items: V.
+
+    Returns:
+        (B, V+1), true where the user has the item; column 0 is false.
+    """
+    mask = np.zeros((len(histories), num_items + 1), dtype=bool)
+    if histories:
+        rows = np.repeat(np.arange(len(histories)), [len(history) for history in histories])
+        mask[rows, np.concatenate(histories)] = True
+    mask[:, 0] = False
+    return mask

@@ -8,20 +8,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fedrec.config.choices import AMAZON
-from fedrec.config.import_strings import DOTTED_NAME, import_dotted
-from fedrec.config.source_names import SEPARATOR, sources_in
+from fedrec.config.choices import AMAZON, MOVIELENS, SOURCE_SEPARATOR, sources_in
+from fedrec.config.import_strings import IMPORT_STRING, import_string
 from fedrec.data.domains import domain_names, join_domains
 from fedrec.errors import ConfigError, DataError, ResourceError
 
 if TYPE_CHECKING:
     from fedrec.data.interactions import Interactions
     from fedrec.data.readers.tables import Columns
-
-FORMATS = (
-    *("auto", "ml-1m", "ml-100k", "ml-latest-small", "csv", "parquet"),
-    *("amazon-2014", "amazon-2018", "amazon-2023", "sequences", "recbole"),
-)
 
 _COLUMN_KEYS = {"items": "items", "texts": "text-columns", "attributes": "attribute-columns"}
 
@@ -58,6 +52,8 @@ def find_source(
         DataError: a path that does not exist or holds something else.
         ResourceError: a known dataset that was not downloaded, or not put where it is looked for.
     """
+    from fedrec.data.readers.detect import FORMATS
+
     if format not in FORMATS:
         raise ConfigError(f"data.format {format!r} is unknown; one of {', '.join(FORMATS)}")
     parts = sources_in(source)
@@ -91,16 +87,16 @@ def _single(
         return _synthetic(source, seed)
     if os.path.exists(source):  # False, not an error, for a name that no file system takes
         return _path(Path(source), format, columns)
-    if source in ("ml-1m", "ml-100k", "ml-latest-small"):
+    if source in MOVIELENS:
         return _path(downloaded(source, home), source, columns, name=source)
     if source in AMAZON:
         return _path(placed(source, home), format, columns, name=source)
-    if DOTTED_NAME.fullmatch(source):
+    if IMPORT_STRING.fullmatch(source):
         return _python(source, columns)
     raise DataError(
-        f"data.source {source!r} does not exist; expected a file or folder, synthetic, ml-1m, "
-        "ml-100k, ml-latest-small or package.module:name, or several of them, joined by "
-        f"{SEPARATOR!r}"
+        f"data.source {source!r} does not exist; expected a file or folder, synthetic, "
+        f"{', '.join(MOVIELENS)} or package.module:name, or several of them, joined by "
+        f"{SOURCE_SEPARATOR!r}"
     )
 
 
@@ -112,7 +108,7 @@ def _check_parts(sources: Sequence[str], columns: "Columns | None") -> None:
         what = f"{known} with nothing" if "" in sources else f"{again[0]} twice"
         raise ConfigError(
             f"data.source joins {what}; "
-            f"between two {SEPARATOR!r} stands one source, each a domain of its own"
+            f"between two {SOURCE_SEPARATOR!r} stands one source, each a domain of its own"
         )
     if columns is not None and columns.items:
         raise ConfigError(
@@ -135,11 +131,12 @@ def _joined(found: Sequence[Source]) -> Source:
 
 
 def _synthetic(source: str, seed: int) -> Source:
-    from fedrec.data.synthetic import generator as synthetic
+    from fedrec.data.synthetic.generator import generate
+    from fedrec.data.synthetic.world import VERSION, read_spec
 
-    spec = synthetic.read_spec(source)
-    key = {"synthetic": asdict(spec), "seed": seed, "generator": synthetic.VERSION}
-    return Source("synthetic", "synthetic", key, lambda: synthetic.generate(spec, seed=seed))
+    spec = read_spec(source)
+    key = {"synthetic": asdict(spec), "seed": seed, "generator": VERSION}
+    return Source("synthetic", "synthetic", key, lambda: generate(spec, seed=seed))
 
 
 def downloaded(name: str, home: Path) -> Path:
@@ -166,22 +163,18 @@ def placed(name: str, home: Path) -> Path:
 
 def _path(path: Path, format: str, columns: "Columns | None", name: str = "") -> Source:
     from fedrec.data.readers.archives import read_files
-    from fedrec.data.readers.detect import find_layout
-    from fedrec.data.readers.movielens import DESCRIPTIONS
+    from fedrec.data.readers.detect import TABLES, find_layout, load_layout
 
     files = find_layout(path, format)
     if files is not None:
         # An archive is hashed as it is, else the files that are read.
         is_archive = path.is_file() and path == files.root
-        parts = {} if is_archive else read_files(files.root, files.members)
+        parts = {} if is_archive else read_files(files.root, files.members.values())
         contents = [path.read_bytes()] if is_archive else [parts[file] for file in sorted(parts)]
-        key = {"source_sha256": _sha256(*contents), "layout": files.layout}
-        described = {Path(member).name for member in files.members} & set(DESCRIPTIONS.values())
-        if described:  # of the same archive, once left out
-            key["descriptions"] = min(described)
-        return Source(name or _safe(files.name) or files.layout, files.layout, key, files.load)
-    suffix = path.suffix.lower().removeprefix(".")
-    found = {"csv": "csv", "tsv": "csv", "parquet": "parquet"}.get(suffix)
+        key = {"source_sha256": _sha256(*contents), "layout": files.layout, **files.key}
+        safe = name or _safe(files.name) or files.layout
+        return Source(safe, files.layout, key, lambda: load_layout(files))
+    found = TABLES.get(path.suffix.lower())
     if found is None or (format != "auto" and format != found):
         raise DataError(
             f"{path} is no {'CSV or parquet' if format == 'auto' else format} file by its name; "
@@ -217,7 +210,7 @@ def _python(source: str, columns: "Columns | None") -> Source:
     from fedrec.data.interactions import Interactions, fingerprint
     from fedrec.data.readers.tables import Columns, load_frame
 
-    function = import_dotted("data.source", source)
+    function = import_string("data.source", source)
     if not callable(function):
         raise ConfigError(f"data.source {source!r} is no function; it must return a DataFrame")
     returned = function()

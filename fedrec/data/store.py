@@ -1,29 +1,33 @@
-"""Prepared data on disk: memory-mapped arrays, a JSON catalogue and a manifest that proves both.
+"""Datasets: prepared once per source, options and format version, opened memory-mapped.
 
-One folder per source, options and format version, under ``<home>/prepared``. It appears whole or
-not at all, and its bytes are checked whenever it is opened. Nothing in it is ever unpickled.
+They lie under ``<home>/prepared`` (see ``fedrec.data.prepared_folder``), and their bytes are
+checked whenever they are opened.
 """
 
-import fcntl
 import hashlib
 import json
 import logging
 import os
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from fedrec.data.catalog import Catalog
 from fedrec.data.domains import COLUMN, Domains, domains_of
 from fedrec.data.interactions import Interactions, Prepared, to_sequences
+from fedrec.data.prepared_folder import (
+    FORMAT,
+    damaged,
+    json_bytes,
+    locked,
+    make_manifest,
+    read_arrays,
+    read_document,
+    read_manifest,
+    write_folder,
+)
 from fedrec.data.sequences import Sequences
 from fedrec.data.sources import Source, find_source
 from fedrec.errors import DataError, ResourceError
@@ -34,11 +38,6 @@ if TYPE_CHECKING:
     from fedrec.data.readers.tables import Columns
 
 log = logging.getLogger(__name__)
-
-# Raise when what is stored, or the rule that makes it, changes: old folders are then made anew.
-FORMAT = 1
-
-_ARRAYS = ("items", "offsets", "times")
 
 
 @dataclass(frozen=True)
@@ -103,7 +102,7 @@ class Dataset:
             return open_dataset(store(interactions, name=name, home=home, **options))
         prepared = to_sequences(interactions, **options)
         facts = {"source": name, **options, "notes": list(interactions.notes)}
-        manifest = _manifest(prepared, name=name, facts=facts)
+        manifest = make_manifest(prepared, name=name, facts=facts)
         return cls(
             name,
             prepared.catalog,
@@ -137,7 +136,7 @@ def prepare(
             Several, joined by " + ", are domains: each with users and a catalogue of its own.
         home: the data goes to ``home/prepared/<name>-<key>``.
         seed: of the synthetic data; other sources do not depend on it.
-        format: auto or one of ``fedrec.data.sources.FORMATS``, for all sources.
+        format: auto or one of ``fedrec.data.readers.detect.FORMATS``, for all sources.
         min_item_events: items with fewer events are dropped, in one pass.
         min_user_events: users with fewer remaining events are dropped.
         columns: which column holds what, for CSV, parquet and DataFrames.
@@ -157,7 +156,7 @@ def prepare(
         interactions = found.load()
         facts = {"source": source, "format": found.format, **found.key, **options}
         prepared = to_sequences(interactions, **options)
-        return prepared, _manifest(
+        return prepared, make_manifest(
             prepared, name=found.name, facts={**facts, "notes": list(interactions.notes)}
         )
 
@@ -181,7 +180,7 @@ def store(
     options = {"min_item_events": min_item_events, "min_user_events": min_user_events}
     prepared = to_sequences(interactions, **options)
     facts = {"source": name, **options, "notes": list(interactions.notes)}
-    manifest = _manifest(prepared, name=name, facts=facts)
+    manifest = make_manifest(prepared, name=name, facts=facts)
     folder = home / "prepared" / f"{name}-{manifest['data_hash'][:16]}"
     return _ensured(folder, lambda: (prepared, manifest))
 
@@ -193,23 +192,16 @@ def open_dataset(folder: Path) -> Dataset:
         DataError: the folder is missing, of another format version or damaged.
     """
     catalog, data_hash = open_catalog(folder)
-    manifest = _read_manifest(folder)
+    manifest = read_manifest(folder)
     parts = manifest["parts"]
-    users = _read_part(folder, "users.json", parts["users"])
-    arrays: dict[str, NDArray[Any]] = {}
+    users = read_document(folder, "users.json", parts["users"])
+    arrays = read_arrays(folder, parts)
     try:
-        for name in _ARRAYS:
-            if name not in parts:  # data without times
-                continue
-            array = np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
-            if _array_sha256(array) != parts[name]:
-                raise ValueError(f"{name}.npy holds other bytes than were written")
-            arrays[name] = array
         sequences = Sequences(arrays["items"], arrays["offsets"], arrays.get("times"))
         decoded = json.loads(users)
         user_ids, attributes = decoded["user_ids"], decoded["attributes"]
-    except (OSError, ValueError, KeyError, EOFError) as error:
-        raise _damaged(folder, str(error)) from error
+    except (ValueError, KeyError) as error:
+        raise damaged(folder, str(error)) from error
     return Dataset(
         manifest["name"], catalog, sequences, user_ids, attributes, data_hash, manifest, folder
     )
@@ -221,8 +213,8 @@ def open_catalog(folder: Path) -> tuple[Catalog, str]:
     Raises:
         DataError: the folder is missing, of another format version or damaged.
     """
-    manifest = _read_manifest(folder)
-    text = _read_part(folder, "catalog.json", manifest["parts"]["catalog"])
+    manifest = read_manifest(folder)
+    text = read_document(folder, "catalog.json", manifest["parts"]["catalog"])
     return Catalog.from_json(json.loads(text)), manifest["data_hash"]
 
 
@@ -245,16 +237,16 @@ def _is_prepared(source: str) -> bool:
 
 def _folder(found: Source, options: dict[str, int], home: Path) -> Path:
     facts = {"format version": FORMAT, **found.key, **options}
-    key = hashlib.sha256(_json_bytes(facts)).hexdigest()
+    key = hashlib.sha256(json_bytes(facts)).hexdigest()
     return home / "prepared" / f"{found.name}-{key[:16]}"
 
 
 def _ensured(folder: Path, make: Callable[[], tuple[Prepared, dict[str, Any]]]) -> Path:
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with _lock(folder.with_name(f".{folder.name}.lock")):
+        with locked(folder.with_name(f".{folder.name}.lock")):
             if not _is_sound(folder):
-                _write(folder, *make())
+                write_folder(folder, *make())
     except OSError as error:
         raise ResourceError(
             f"cannot write prepared data to {folder.parent} ({error.strerror or error}); "
@@ -272,119 +264,3 @@ def _is_sound(folder: Path) -> bool:
         log.warning("%s; it is made again", error)
         return False
     return True
-
-
-@contextmanager
-def _lock(path: Path) -> Iterator[None]:
-    """Hold the file's lock; the system releases it when the process ends, however it ends."""
-    with path.open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-def _write(folder: Path, prepared: Prepared, manifest: dict[str, Any]) -> None:
-    temporary = Path(tempfile.mkdtemp(prefix=".preparing-", dir=folder.parent))
-    try:
-        for name in _ARRAYS:
-            array = getattr(prepared.sequences, name)
-            if array is not None:
-                with _flushed(temporary / f"{name}.npy") as file:
-                    np.save(file, array, allow_pickle=False)
-        documents = {**_documents(prepared), "manifest.json": _json_bytes(manifest)}
-        for name, data in documents.items():
-            with _flushed(temporary / name) as file:
-                file.write(data)
-        if folder.exists():
-            shutil.rmtree(folder)
-        temporary.chmod(0o755)  # mkdtemp's is 0700; others may read a shared home
-        temporary.rename(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-@contextmanager
-def _flushed(path: Path) -> Iterator[BinaryIO]:
-    with path.open("wb") as file:
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _documents(prepared: Prepared) -> dict[str, bytes]:
-    users = {"user_ids": prepared.user_ids, "attributes": prepared.attributes}
-    return {
-        "catalog.json": _json_bytes(prepared.catalog.to_json()),
-        "users.json": _json_bytes(users),
-    }
-
-
-def _manifest(prepared: Prepared, *, name: str, facts: dict[str, Any]) -> dict[str, Any]:
-    """Facts, counts and the hash of every part; their hash together is the data hash."""
-    documents = _documents(prepared)
-    parts = {
-        "catalog": hashlib.sha256(documents["catalog.json"]).hexdigest(),
-        "users": hashlib.sha256(documents["users.json"]).hexdigest(),
-    }
-    for array_name in _ARRAYS:
-        array = getattr(prepared.sequences, array_name)
-        if array is not None:
-            parts[array_name] = _array_sha256(array)
-    return {
-        "format": FORMAT,
-        "name": name,
-        "facts": facts,
-        "users": prepared.sequences.num_users,
-        "items": prepared.catalog.num_items,
-        "events": prepared.sequences.num_events,
-        "skipped": prepared.skipped,
-        "parts": parts,
-        "data_hash": _parts_sha256(parts),
-    }
-
-
-def _read_manifest(folder: Path) -> dict[str, Any]:
-    if not folder.is_dir():
-        raise DataError(f"{folder} does not exist; prepare the data first")
-    try:
-        manifest = json.loads((folder / "manifest.json").read_bytes())
-        version = manifest["format"]
-        if version != FORMAT:
-            raise DataError(
-                f"{folder} has format version {version}, this fedrec reads {FORMAT}; "
-                "delete the folder and prepare the data again"
-            )
-        if not isinstance(manifest["name"], str) or "catalog" not in manifest["parts"]:
-            raise ValueError("manifest.json lacks a part")
-        if manifest["data_hash"] != _parts_sha256(manifest["parts"]):
-            raise ValueError("manifest.json contradicts itself")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise _damaged(folder, str(error)) from error
-    return cast(dict[str, Any], manifest)
-
-
-def _read_part(folder: Path, file: str, sha256: str) -> bytes:
-    try:
-        data = (folder / file).read_bytes()
-    except OSError as error:
-        raise _damaged(folder, str(error)) from error
-    if hashlib.sha256(data).hexdigest() != sha256:
-        raise _damaged(folder, f"{file} holds other bytes than were written")
-    return data
-
-
-def _damaged(folder: Path, reason: str) -> DataError:
-    return DataError(f"prepared data {folder} is damaged ({reason}); delete it and prepare again")
-
-
-def _array_sha256(array: NDArray[Any]) -> str:
-    digest = hashlib.sha256(f"{array.dtype.str} {array.shape} ".encode())
-    digest.update(np.ascontiguousarray(array).view(np.uint8).data)
-    return digest.hexdigest()
-
-
-def _parts_sha256(parts: dict[str, str]) -> str:
-    return hashlib.sha256(_json_bytes(parts)).hexdigest()
-
-
-def _json_bytes(value: Any) -> bytes:
-    return json.dumps(value, sort_keys=True, allow_nan=False).encode()

@@ -7,12 +7,11 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from fedrec.data.domains import Domains
-from fedrec.data.sequences import Sequences
+from fedrec.data.sequences import Sequences, history_mask
 from fedrec.data.splits import Stage, history, targets, times_until
 from fedrec.evaluation.gates import no_gates
 from fedrec.evaluation.protocols import candidates
 from fedrec.evaluation.ranking import candidate_ranks, num_candidates, ranks_of
-from fedrec.training.negatives import history_mask
 
 BATCH = 128  # users scored together
 
@@ -166,13 +165,3 @@ def _times_of(
     read = inputs.times_of(user)
     # Where nothing is read, padding stands at no time that tells of the question's.
     return np.append(read if len(read) else np.zeros(1, whole.dtype), whole[-1])
-
-
-def popularity_scorer(counts: np.ndarray) -> Scorer:
-    """Every user is offered what was seen most often in training: counts (V + 1,)."""
-
-    def score(histories: Sequence[np.ndarray], *_: object) -> Scores:
-        scores = np.broadcast_to(counts.astype(np.float64), (len(histories), len(counts)))
-        return Scores(scores, no_gates())
-
-    return score

@@ -9,8 +9,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from fedrec.config.choices import REFERENCES, names_in
-from fedrec.config.import_strings import import_dotted
+from fedrec.config.choices import BASELINE_MODELS, names_in
+from fedrec.config.import_strings import import_string
 from fedrec.config.sections.model import Model
 from fedrec.errors import ConfigError
 from fedrec.models.bert4rec import BERT4Rec
@@ -91,13 +91,13 @@ def build_model(
             views,
             # A stream of its own: another mix leaves the other weights as they are.
             make_fusion(
-                settings.mix, len(views), settings.width, _torch_stream(seed, "weights", "gate")
+                settings.fusion, len(views), settings.width, _torch_stream(seed, "weights", "gate")
             ),
             encoder,
             width=settings.width,
             frequency=torch.from_numpy(frequency.astype(np.float32)),
             smoothing=NeighbourSmoothing(settings.neighbours, settings.neighbour_events)
-            if settings.lends
+            if settings.smooths
             else None,
         )
     else:
@@ -140,7 +140,7 @@ def _identity_rows(
 ) -> Tensor:
     drawn = torch.randn(num_items + 1, settings.width, generator=stream) * ROW_STD
     drawn[0] = 0
-    starts_from_text = settings.identity_start == "text" and settings.name not in REFERENCES
+    starts_from_text = settings.identity_start == "text" and settings.name not in BASELINE_MODELS
     if starts_from_text and meaning is not None:
         return torch.from_numpy(start_rows(meaning, settings.width))
     return drawn
@@ -154,7 +154,7 @@ def start_rows(
 
 
 def _own_model(settings: Model, rows: Tensor, encoder: nn.Module) -> Recommender:
-    model = import_dotted("model.name", settings.name)(rows, encoder)
+    model = import_string("model.name", settings.name)(rows, encoder)
     if not isinstance(model, Recommender):
         raise ConfigError(
             f"model.name {settings.name!r} must make a fedrec.models.recommender.Recommender, "

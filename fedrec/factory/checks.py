@@ -33,7 +33,7 @@ def check_fit(config: Config) -> None:
         )
     domains, num_items = dataset.domains, dataset.catalog.num_items
     make_loss(config, training, num_items, domains)
-    if domains and config.model.lends:
+    if domains and config.model.smooths:
         raise ConfigError(
             f"model.neighbours must be 0 where data.source joins {len(domains.names)} sources "
             "(vectors of one domain's items are never compared with another's), got "

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from fedrec.config.choices import names_in
+from fedrec.config.choices import names_in, sources_in
 from fedrec.config.config import Config
-from fedrec.config.sections.data import Data, Partition, Scenario, Semantics
-from fedrec.config.source_names import sources_in
+from fedrec.config.sections.data import Data
+from fedrec.config.sections.partition import Partition
+from fedrec.config.sections.scenario import Scenario
+from fedrec.config.sections.semantics import Semantics
 from fedrec.data.partition import assign
 from fedrec.data.readers.movielens import load_movielens
 from fedrec.data.readers.tables import Columns

@@ -1,8 +1,8 @@
 """From a run config to its frozen embedding table."""
 
-from fedrec.config.choices import REFERENCES, names_in
+from fedrec.config.choices import BASELINE_MODELS, names_in
 from fedrec.config.config import Config
-from fedrec.config.sections.data import Semantics
+from fedrec.config.sections.semantics import Semantics
 from fedrec.data.catalog import Catalog
 from fedrec.files.home import home
 from fedrec.semantics.table import SemanticTable, semantic_table
@@ -10,7 +10,7 @@ from fedrec.semantics.table import SemanticTable, semantic_table
 
 def needs_table(config: Config) -> bool:
     """Whether the model reads semantic embeddings, as a view or to initialise ID embeddings."""
-    if config.model.name in REFERENCES:
+    if config.model.name in BASELINE_MODELS:
         return False
     views = names_in(config.model.views)
     starts_from_text = "identity" in views and config.model.identity_start == "text"

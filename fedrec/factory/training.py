@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from fedrec.config.choices import REFERENCES, names_in
+from fedrec.config.choices import BASELINE_MODELS, names_in
 from fedrec.config.config import Config
 from fedrec.data.domains import Domains
 from fedrec.data.sequences import Sequences
@@ -61,7 +61,7 @@ def _how_many(config: Config, known: np.ndarray) -> int:
 def make_plan(config: Config, proximal_mu: float) -> Plan:
     """How much one round trains, with how much noise."""
     local, model = config.local, config.model
-    has_other_views = model.name not in REFERENCES and names_in(model.views) != ("identity",)
+    has_other_views = model.name not in BASELINE_MODELS and names_in(model.views) != ("identity",)
     return Plan(
         epochs=local.epochs,
         steps=local.steps,
@@ -74,7 +74,7 @@ def make_plan(config: Config, proximal_mu: float) -> Plan:
         mask_share=model.mask_share,
         proximal_mu=proximal_mu,
         clip_norm=local.clip_norm,
-        schedule_rounds=local.decay_rounds,
+        schedule_rounds=local.schedule_rounds,
     )
 
 
@@ -87,7 +87,7 @@ def make_cohort_plan(config: Config, proximal_mu: float) -> CohortPlan:
     return CohortPlan(
         steps=local.steps or local.epochs,
         learning_rate=local.learning_rate,
-        schedule_rounds=local.decay_rounds,
+        schedule_rounds=local.schedule_rounds,
         optimizer=local.optimizer,
         beta_1=local.beta_1,
         beta_2=local.beta_2,

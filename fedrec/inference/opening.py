@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load
 
+from fedrec.baselines.names import BASELINES
 from fedrec.config.config import Config
 from fedrec.config.keys import flat_tables, read_config
 from fedrec.data.catalog import Catalog
@@ -23,7 +24,7 @@ from fedrec.inference.recommender import ReadyRecommender
 from fedrec.inference.search import ItemSearch
 from fedrec.models.parameters import NamedArrays, groups_of, load_arrays
 from fedrec.models.recommender import Recommender
-from fedrec.report.references import IN_ONE_PLACE, PLAIN
+from fedrec.report.references import IN_ONE_PLACE
 from fedrec.runs.record import COMPLETE, Run, content_of
 from fedrec.runs.record import load as load_run
 
@@ -78,7 +79,7 @@ def _check_kept(run: Run) -> None:
     """Refuse a run that left no trained model."""
     if run.no_model:
         raise ConfigError(f"{run.folder} holds no model: {run.no_model}")
-    if run.about.get("engine") in [f"{IN_ONE_PLACE}{kind})" for kind in PLAIN]:
+    if run.about.get("engine") in [f"{IN_ONE_PLACE}{kind})" for kind in BASELINES]:
         raise ConfigError(f"{run.folder} is a reference that trains nothing: it holds no model")
     if run.status not in COMPLETE:
         raise ConfigError(

@@ -9,13 +9,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from fedrec.baselines.names import ORACLE
 from fedrec.errors import ConfigError
 from fedrec.evaluation.protocols import metric_label
 from fedrec.report.ablation.ranks import hidden
 from fedrec.runs.record import COMPLETE, Run, number, read_run
-
-# References that train nothing.
-PLAIN = ("popularity", "item-knn", "recent-item-knn", "nearest-text")
 
 IN_ONE_PLACE = "in one place ("  # how run.json names the engine of a reference
 ORDER = (
@@ -25,7 +23,7 @@ ORDER = (
     "recent-item-knn",
     "local",
     "central",
-    "best possible",
+    ORACLE,
 )
 MAIN = "NDCG@10"
 

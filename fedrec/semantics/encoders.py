@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from fedrec.config.import_strings import DOTTED_NAME, import_dotted
+from fedrec.config.import_strings import IMPORT_STRING, import_string
 from fedrec.errors import ConfigError
 from fedrec.semantics import hashing, weights
 
@@ -95,7 +95,7 @@ def open_encoder(name: str, *, revision: str = "") -> Encoder:
         ResourceError: the hub cannot be reached and its cache does not hold the model.
     """
     folder = Path(name).expanduser()
-    if name in ("minilm", "hashed") or DOTTED_NAME.fullmatch(name) or folder.is_dir():
+    if name in ("minilm", "hashed") or IMPORT_STRING.fullmatch(name) or folder.is_dir():
         if revision:
             raise ConfigError(
                 f"semantics.revision = {revision!r} needs a hub name in semantics.encoder, which "
@@ -119,7 +119,7 @@ def open_encoder(name: str, *, revision: str = "") -> Encoder:
 
 
 def _own_encoder(name: str) -> Encoder:
-    own = import_dotted("semantics.encoder", name)
+    own = import_string("semantics.encoder", name)
     if isinstance(own, Encoder):
         return own
     own = own() if inspect.isclass(own) else own

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from fedrec.data.sequences import history_mask
 from fedrec.errors import ConfigError
 from fedrec.randomness import generator
 
@@ -48,24 +49,6 @@ def shared_negatives(
         )
     rng = generator(seed, "negatives", round, step)
     return rng.choice(num_items, size=count, replace=False).astype(np.int64) + 1
-
-
-def history_mask(histories: Sequence[NDArray[np.integer]], num_items: int) -> NDArray[np.bool_]:
-    """Which items each history holds.
-
-    Args:
-        histories: B arrays of items, of any length; padding (item 0) is ignored.
-        num_items: V.
-
-    Returns:
-        (B, V+1), true where the user has the item; column 0 is false.
-    """
-    mask = np.zeros((len(histories), num_items + 1), dtype=bool)
-    if histories:
-        rows = np.repeat(np.arange(len(histories)), [len(history) for history in histories])
-        mask[rows, np.concatenate(histories)] = True
-    mask[:, 0] = False
-    return mask
 
 
 def sampled_negatives(

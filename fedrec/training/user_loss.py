@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fedrec.config.import_strings import import_dotted
+from fedrec.config.import_callables import import_callable
 from fedrec.errors import ConfigError
 from fedrec.models.losses import LOSSES, LossFunction, LossOptions, loss_from_scores
 
@@ -43,12 +43,12 @@ def find_loss(name: str) -> Callable[[LossOptions], LossFunction]:
 @lru_cache(maxsize=16)
 def _own_loss(name: str) -> Callable[[Tensor, Tensor], Tensor]:
     """A user's own function, imported and tried once per process."""
-    found: Callable[[Tensor, Tensor], Tensor] = import_dotted("loss.name", name)
+    found: Callable[[Tensor, Tensor], Tensor] = import_callable("loss.name", name)
     check_loss(name, found)
     return found
 
 
-def check_loss(name: str, loss: Any) -> None:
+def check_loss(name: str, loss: Callable[[Tensor, Tensor], Any]) -> None:
     """Try a user's own loss on a few scores.
 
     Args:
@@ -56,11 +56,9 @@ def check_loss(name: str, loss: Any) -> None:
         loss: From scores of targets (N,) and of their negatives (N, K) to losses (N,).
 
     Raises:
-        ConfigError: it is no function, fails, or returns no tensor (N,) of finite numbers; has no
+        ConfigError: it fails or returns no tensor (N,) of finite numbers; has no
             finite gradient; or the loss of a target depends on another target's scores.
     """
-    if not callable(loss):
-        raise ConfigError(f"loss.name {name!r} must be a function, got {type(loss).__name__}")
     # Padding scores 0 against 0: the first row.
     rows = torch.arange(NUM_TARGETS, dtype=torch.float32)
     columns = torch.arange(NUM_NEGATIVES, dtype=torch.float32)

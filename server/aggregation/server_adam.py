@@ -25,7 +25,7 @@ class ServerAdam(FedAvg):
         beta_1: decay of the mean of updates.
         beta_2: decay of the mean of their squares.
         epsilon: added to the root of the corrected second moment.
-        decay_rounds: accepted rounds over which the rate falls in a straight line to 0, where it
+        schedule_rounds: accepted rounds over which the rate falls linearly to 0, where it
             stays; 0 keeps it.
         **options: of Flower's FedAvg.
     """
@@ -36,13 +36,13 @@ class ServerAdam(FedAvg):
         beta_1: float = 0.9,
         beta_2: float = 0.98,
         epsilon: float = 1e-8,
-        decay_rounds: int = 0,
+        schedule_rounds: int = 0,
         **options: Any,
     ) -> None:
         super().__init__(**options)
         self.learning_rate, self.epsilon = learning_rate, epsilon
         self.beta_1, self.beta_2 = beta_1, beta_2
-        self.decay_rounds = decay_rounds
+        self.schedule_rounds = schedule_rounds
         self.accepted_rounds = 0
         self.current: NamedArrays = {}
         self.first: NamedArrays = {}
@@ -62,7 +62,7 @@ class ServerAdam(FedAvg):
         mean, metrics = super().aggregate_train(server_round, replies)
         if mean is None:
             return None, metrics
-        rate = scheduled_rate(self.learning_rate, self.decay_rounds, self.accepted_rounds)
+        rate = scheduled_rate(self.learning_rate, self.schedule_rounds, self.accepted_rounds)
         self.accepted_rounds += 1
         rate /= 1 - self.beta_1**self.accepted_rounds
         correction = 1 - self.beta_2**self.accepted_rounds

@@ -9,10 +9,10 @@ from collections.abc import Collection, Sequence
 import numpy as np
 
 from fedrec.models.parameters import NamedArrays
-from server.replies.train import Trained
+from server.replies.train import TrainReply
 
 
-def row_scales(replies: Sequence[Trained]) -> np.ndarray | None:
+def row_scales(replies: Sequence[TrainReply]) -> np.ndarray | None:
     """(V + 1,) weight of all users over that of those who touched the row; 1 where nobody did.
 
     None where nobody was asked who touched what, and the mean is over all.

@@ -10,7 +10,8 @@ from flwr.serverapp import strategy as flower
 from flwr.serverapp.strategy import Strategy
 
 from fedrec import protocol
-from fedrec.config.import_strings import DOTTED_NAME, import_dotted
+from fedrec.config.import_strings import IMPORT_STRING, import_string
+from fedrec.config.keys import RENAMED
 from fedrec.errors import ConfigError
 from fedrec.runs.redaction import secret_texts
 from server.aggregation.server_adam import ServerAdam
@@ -75,6 +76,9 @@ def make_strategy(name: str, options: str) -> Strategy:
     for key in given:
         if key not in known:
             shown = ", ".join(option.replace("_", "-") for option in known) or "none"
+            old = f"strategy.options: {key.replace('_', '-')}"
+            if old in RENAMED:
+                raise ConfigError(f"{old} was renamed; set {RENAMED[old]}")
             raise ConfigError(
                 f"strategy.options has {key.replace('_', '-')!r}, which {name} does not take; "
                 f"it takes: {shown}"
@@ -194,14 +198,14 @@ def secret_options(text: str) -> dict[str, str]:
 def _strategy_class(name: str) -> type[Strategy]:
     if name in STRATEGIES:
         return STRATEGIES[name]
-    if not DOTTED_NAME.fullmatch(name):
+    if not IMPORT_STRING.fullmatch(name):
         near = difflib.get_close_matches(name, STRATEGIES, 1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise ConfigError(
             f'strategy.name must be one of {", ".join(STRATEGIES)} or "package.module:Class", '
             f"got {name!r}{hint}"
         )
-    kind = import_dotted("strategy.name", name)
+    kind = import_string("strategy.name", name)
     if not (isinstance(kind, type) and issubclass(kind, Strategy)):
         raise ConfigError(f"strategy.name {name!r} is no subclass of flwr.serverapp.Strategy")
     return kind

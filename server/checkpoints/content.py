@@ -17,9 +17,9 @@ from safetensors.numpy import load, save
 
 from fedrec.models.parameters import NamedArrays
 from server.aggregation.strategy_state import Snapshot
-from server.state import Accepted, State
+from server.state import AcceptedReply, ServerState
 
-FORMAT = 2
+FORMAT = 3
 
 _STATE = "state.json"
 _SEAL = ',\n  "self": "{}"\n}}\n'
@@ -38,7 +38,7 @@ class Checkpoint:
     """
 
     line: dict[str, Any]
-    state: State
+    state: ServerState
     strategy: Snapshot
     about: dict[str, Any] = field(default_factory=dict)
 
@@ -54,7 +54,9 @@ class DamagedError(Exception):
 
 def to_files(checkpoint: Checkpoint) -> dict[str, bytes]:
     """Names and contents of a checkpoint's files."""
-    state = {key.name: getattr(checkpoint.state, key.name) for key in dataclasses.fields(State)}
+    state = {
+        key.name: getattr(checkpoint.state, key.name) for key in dataclasses.fields(ServerState)
+    }
     arrays = {
         "weights": state.pop("weights"),
         "best": state.pop("best"),
@@ -109,15 +111,15 @@ def from_files(read: Callable[[str], bytes]) -> Checkpoint:
         raise DamagedError(f"{_STATE} is not what format {FORMAT} says ({error!r})") from None
 
 
-def _state(facts: dict[str, Any], weights: NamedArrays, best: NamedArrays) -> State:
+def _state(facts: dict[str, Any], weights: NamedArrays, best: NamedArrays) -> ServerState:
     """The state; in JSON the numbers of partitions became texts, and sets became lists."""
     read = dict(facts)
     for key in ("accepted", "best_accepted"):
-        read[key] = {int(p): Accepted(**reply) for p, reply in facts[key].items()}
+        read[key] = {int(p): AcceptedReply(**reply) for p, reply in facts[key].items()}
     read["checkpoints"] = [
         {int(p): set(rounds) for p, rounds in one.items()} for one in facts["checkpoints"]
     ]
-    return State(weights=weights, best=best, **read)
+    return ServerState(weights=weights, best=best, **read)
 
 
 def _arrays(file: str, facts: dict[str, Any], read: Callable[[str], bytes]) -> NamedArrays:

@@ -12,7 +12,7 @@ from server.aggregation.strategy_state import snapshot
 from server.checkpoints.folder import KEPT, Checkpoint, save_checkpoint
 from server.lifecycle.run_folder import RunFolder
 from server.lifecycle.signals import uninterrupted
-from server.state import State
+from server.state import ServerState
 
 OnRound = Callable[[dict[str, Any]], None]
 
@@ -57,7 +57,7 @@ class Recorder:
         self._about |= about
         self._saved = saved
 
-    def __call__(self, line: dict[str, Any], state: State, is_last: bool) -> None:
+    def __call__(self, line: dict[str, Any], state: ServerState, is_last: bool) -> None:
         """Keep a round."""
         with uninterrupted():
             start = time.monotonic()
@@ -79,7 +79,7 @@ class Recorder:
         if self._on_round is not None:
             self._on_round(line)
 
-    def tell_traceback(self, state: State) -> None:
+    def tell_traceback(self, state: ServerState) -> None:
         """Put the first traceback of a client into run.json and the log, once."""
         if state.traceback and not self._has_told:
             self._has_told = True

@@ -12,7 +12,7 @@ from typing import Any
 from fedrec import protocol
 from fedrec.config.config import Config
 from fedrec.config.keys import computed_keys, config_hash
-from fedrec.config.user_code import own_code
+from fedrec.config.user_code import user_code
 from fedrec.errors import ConfigError, DataError
 from fedrec.factory.model import device
 from fedrec.report.page import write_report
@@ -39,7 +39,7 @@ def identity(config: Config, threads: int, scorer: str) -> dict[str, Any]:
     own = versions()
     return {
         "config": mark_secrets(computed_keys(config)),  # it goes into every checkpoint
-        "code": protocol.code_files() | own_code(config),
+        "code": protocol.code_files() | user_code(config),
         "versions": {name: own[name] for name in VERSIONS if name in own},
         "machine": {"device": str(device(config)), "threads of a client": threads},
         "what is judged": {"scorer": scorer},

@@ -68,7 +68,7 @@ class RayGrid(OwnGrid):
         return list(self._nodes)
 
     def push_messages(self, messages: Iterable[Message]) -> list[str]:
-        """Hand messages to the workers, once enough of these are up.
+        """Hand messages to the workers, once required_replies of these are up.
 
         What an earlier push still works on is over: its workers are replaced.
 

@@ -12,7 +12,7 @@ import ray
 from flwr.app import ArrayRecord, Message, RecordDict
 
 from fedrec.config.config import Value
-from fedrec.config.import_strings import import_dotted
+from fedrec.config.import_strings import import_string
 from server.engines.nodes import client_context
 
 
@@ -61,7 +61,7 @@ class RayWorker:
 
     def hello(self) -> None:
         """Say that this worker is up: all that a first message would import is imported."""
-        import_dotted("the ClientApp", self._app_name)
+        import_string("the ClientApp", self._app_name)
 
     def answer(self, task: Task) -> Message:
         """The ClientApp's reply to a message."""
@@ -72,7 +72,7 @@ class RayWorker:
         )
         node = message.metadata.dst_node_id
         context = client_context(node, self._num_partitions, self._run_config)
-        reply: Message = import_dotted("the ClientApp", self._app_name)(message, context)
+        reply: Message = import_string("the ClientApp", self._app_name)(message, context)
         return reply
 
     def _fetch(self, broadcast: Broadcast) -> Sequence[ArrayRecord]:

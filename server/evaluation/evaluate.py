@@ -1,182 +1,175 @@
-"""Evaluate: ask clients for ranks, put them together, keep the best round's weights."""
+"""Evaluation over clients: ask them for ranks, pool them, keep the best round's weights."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from flwr.app import ConfigRecord, Message, MessageType, RecordDict
+from flwr.app import Message
 
-from fedrec import protocol
 from fedrec.data.splits import Stage
 from fedrec.errors import ParticipationError
 from fedrec.evaluation.gates import are_told
 from fedrec.models.parameters import NamedArrays
-from fedrec.records import array_record
-from server.evaluation.metrics import Judged, judged, round_metrics
-from server.messages.exchange import array_bytes, exchange
+from server.evaluation.metrics import RankTable, pool_ranks, round_metrics
+from server.messages.evaluate import EvaluationRequest, evaluate_messages
+from server.messages.exchange import exchange
 from server.replies.outcome import (
-    Dropped,
+    Excluded,
+    SortedReplies,
     error_of,
     first_reason,
     refuse_dead_workers,
+    repliers,
     shared_exit_code,
     sort_replies,
 )
-from server.replies.ranks import read_ranks
-from server.sampling.population import chosen_partitions, enough
-from server.state import Federation, State, as_sent
-from server.traffic import repliers
+from server.replies.ranks import validate_ranks_reply
+from server.sampling.population import required_replies, sample_partitions
+from server.state import ServerContext, ServerState
 
 SELECTING = "NDCG@10"  # the validation metric that picks the best round
 
 
-@dataclass(frozen=True)
-class Evaluation:
+@dataclass(frozen=True, kw_only=True)
+class EvaluationOutcome:
     """What came of an evaluation.
 
     Attributes:
-        judged: the ranks.
-        travelled: bytes of all messages, both ways; where every user is a client, as a deployment
+        ranks: Ranks of all evaluated users.
+        bytes: Bytes of all messages, both ways; where every user is a client, as a deployment
             would send them: the model to each user of the partitions that are asked, its ranks
             back. Sums of gate weights, which come once, at the end, are no part of it.
-        dropped: who gave no ranks, and why.
+        excluded: Clients that gave no ranks, and why.
     """
 
-    judged: Judged
-    travelled: int
-    dropped: list[Dropped]
+    ranks: RankTable
+    bytes: int
+    excluded: list[Excluded]
 
 
 def evaluate(
-    federation: Federation,
-    state: State,
+    context: ServerContext,
+    state: ServerState,
     *,
     occasion: str,
-    number: int,
+    round: int,
     stage: Stage,
     scorer: str | None = None,
     weights: NamedArrays | None = None,
     protocols: Sequence[str],
     fraction: float = 1.0,
-) -> Evaluation:
+) -> EvaluationOutcome:
     """Ask clients for ranks.
 
     Args:
-        federation: who, how and with what.
-        state: for the weights, unless others are given.
-        occasion: what this evaluation is called on record.
-        number: of the round.
+        context: What stays the same over all rounds.
+        state: State of the server, for the weights unless others are given.
+        occasion: Name of this evaluation on record.
+        round: Number of the round.
         stage: "validation" or "test".
-        scorer: such as "popularity" instead of the federation's own.
-        weights: the best ones, to evaluate instead of the current ones.
-        protocols: how ranks are made.
-        fraction: share of the clients that is asked.
+        scorer: A baseline such as "popularity", instead of the run's own scorer.
+        weights: The best weights, to evaluate instead of the current ones.
+        protocols: Evaluation protocols.
+        fraction: Share of the partitions that is asked.
 
     Raises:
-        ParticipationError: too few sent ranks that can be used.
-        FedrecError: the clients' own, where all report the same kind.
+        ParticipationError: Too few sent ranks that can be used.
+        FedrecError: The clients' own, where all report the same kind.
     """
-    census, plan = federation.census, federation.config.federation
-    # The same clients every time: rounds judged on different users could not be compared.
-    chosen = chosen_partitions(
-        census.partitions, fraction, seed=federation.config.seed, round=0, purpose="evaluate"
+    registration, plan = context.registration, context.config.federation
+    # The same clients every time: rounds evaluated on different users could not be compared.
+    sampled = sample_partitions(
+        registration.partitions, fraction, seed=context.config.seed, round=0, purpose="evaluate"
     )
-    absent = federation.absences.of_evaluation(occasion, chosen)
-    records: dict[str, Any] = {
-        protocol.FREQUENCY: array_record({protocol.FREQUENCY: federation.frequency})
-    }
-    scorer = scorer or federation.scorer
-    if scorer == "model":
-        shared = state.weights if weights is None else weights
-        records[protocol.ARRAYS] = array_record(as_sent(shared))
+    absent = context.unavailability.of_evaluation(occasion, sampled)
+    asked = [partition for partition in sampled if partition not in absent]
+    scorer = scorer or context.scorer
     # The best weights go with the private files of their time.
     accepted = state.accepted if weights is None else state.best_accepted
-    messages = []
-    for partition in chosen:
-        if partition in absent:
-            continue
-        config = federation.message_config(number, partition, state, accepted) | {
-            protocol.STAGE: stage,
-            protocol.SCORER: scorer,
-            protocol.PROTOCOLS: ",".join(protocols),
-        }
-        content = RecordDict(records | {protocol.CONFIG: ConfigRecord(config)})
-        messages.append(Message(content, census.node_of[partition], MessageType.EVALUATE))
-    replies = exchange(federation.grid, messages, plan.round_timeout, federation.watch)
+    request = EvaluationRequest(round=round, stage=stage, scorer=scorer, protocols=protocols)
+    messages = evaluate_messages(
+        context, state, request, asked, state.weights if weights is None else weights, accepted
+    )
+    replies = exchange(context.grid, messages, plan.round_timeout, context.watch)
     refuse_dead_workers(replies)
-    if plan.unit == "user" and scorer == "model":
-        replied = repliers(replies, census.partition_of) & set(chosen)
-        travelled = federation.traffic.evaluation(
-            sum(len(census.users[p]) for p in chosen if p not in absent),
-            sum(len(census.users[p]) for p in replied),
-            ranks=len(protocols),
-            is_first=number == 0,
-            names_items=plan.share_counts,
-        )
-    else:
-        travelled = sum(array_bytes(message.content) for message in messages)
-        travelled += sum(array_bytes(reply.content) for reply in replies if reply.has_content())
+    of_model = scorer == "model"
+    num_bytes = context.clients.evaluation_traffic(
+        messages=messages,
+        replies=replies,
+        asked=asked,
+        replied=repliers(replies, registration.partition_of) & set(sampled),
+        num_protocols=len(protocols),
+        is_first=round == 0,
+        of_model=of_model,
+    )
+    num_views = context.num_views if of_model else 0
+    is_private = of_model and context.config.model.is_personalised
 
-    num_views = federation.num_views if scorer == "model" else 0
-    is_private = scorer == "model" and federation.config.model.is_personalised
-
-    def read(reply: Message, partition: int) -> NamedArrays:
-        return read_ranks(
+    def validate(reply: Message, partition: int) -> NamedArrays:
+        return validate_ranks_reply(
             reply,
-            round=number,
+            round=round,
             partition=partition,
-            users=census.users[partition],
+            users=registration.users[partition],
             protocols=protocols,
-            num_items=len(federation.frequency) - 1,
+            num_items=len(context.frequency) - 1,
             num_gates=num_views if are_told(stage, num_views) else 0,
             personal=is_private and partition in accepted,
             names_items=plan.share_counts,
         )
 
-    found = sort_replies(replies, census.partition_of, chosen, read, absent)
-    state.note_traceback(found.dropped)
-    needed = enough(plan.min_participation, len(chosen))
-    if len(found.accepted) < needed:
-        code, reason = shared_exit_code(found.dropped), first_reason(found.dropped)
-        left_out = {occasion: [one.record("evaluate") for one in found.dropped]}
-        if code != 1 and not found.accepted:
-            raise error_of(code, reason, left_out)
-        raise error_of(
-            ParticipationError.exit_code,
-            f"evaluation in round {number}: {len(found.accepted)} of {len(chosen)} clients sent "
-            f"ranks, {needed} are needed; first reason: {reason}",
-            left_out,
-        )
-    return Evaluation(judged(found.accepted, protocols), travelled, found.dropped)
+    found = sort_replies(replies, registration.partition_of, sampled, validate, absent)
+    state.note_traceback(found.excluded)
+    _check_participation(found, len(sampled), plan.min_participation, round, occasion)
+    return EvaluationOutcome(
+        ranks=pool_ranks(found.accepted, protocols), bytes=num_bytes, excluded=found.excluded
+    )
 
 
-def judge_round(federation: Federation, state: State, line: dict[str, Any]) -> dict[str, Any]:
+def _check_participation(
+    found: SortedReplies[NamedArrays], sampled: int, share: float, round: int, occasion: str
+) -> None:
+    """Refuse an evaluation of too few clients."""
+    required = required_replies(share, sampled)
+    if len(found.accepted) >= required:
+        return
+    code, reason = shared_exit_code(found.excluded), first_reason(found.excluded)
+    excluded: Mapping[str, list[dict[str, Any]]] = {
+        occasion: [one.record("evaluate") for one in found.excluded]
+    }
+    if code != 1 and not found.accepted:
+        raise error_of(code, reason, excluded)
+    raise error_of(
+        ParticipationError.exit_code,
+        f"evaluation in round {round}: {len(found.accepted)} of {sampled} clients sent "
+        f"ranks, {required} are needed; first reason: {reason}",
+        excluded,
+    )
+
+
+def evaluate_round(
+    context: ServerContext, state: ServerState, line: dict[str, Any]
+) -> dict[str, Any]:
     """Evaluate the current weights on validation items and keep them if they are the best."""
-    config = federation.config
+    config = context.config
     start = time.monotonic()
     main = config.evaluation.main_protocol
     found = evaluate(
-        federation,
+        context,
         state,
         occasion=f"evaluate {line['round']}",
-        number=line["round"],
+        round=line["round"],
         stage="validation",
         protocols=[main],
         fraction=config.federation.evaluate_fraction,
     )
-    line |= round_metrics(found.judged, main, config.evaluation.cutoffs, config.federation.unit)
-    line["dropped"] = line["dropped"] + [one.record("evaluate") for one in found.dropped]
-    line["bytes_evaluate"] = found.travelled
+    line |= round_metrics(found.ranks, main, config.evaluation.cutoffs, context.clients)
+    line["dropped"] = line["dropped"] + [one.record("evaluate") for one in found.excluded]
+    line["bytes_evaluate"] = found.bytes
     line["seconds"]["evaluate"] = time.monotonic() - start
     line["seconds"]["total"] += line["seconds"]["evaluate"]
     state.elapsed += line["seconds"]["evaluate"]
     line["elapsed"] = state.elapsed
-    value = line["validation"][SELECTING]
-    line["best"] = value > state.best_value
-    if line["best"]:
-        state.best_value, state.best_round, state.stale = value, line["round"], 0
-        state.best, state.best_accepted = dict(state.weights), dict(state.accepted)
-    else:
-        state.stale += 1
+    line["best"] = state.keep_if_best(line["validation"][SELECTING], line["round"])
     return line

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from fedrec.baselines.names import ORACLE, POPULARITY
 from fedrec.config.choices import names_in
 from fedrec.config.config import Config
 from fedrec.data.catalog import Catalog
@@ -12,58 +13,58 @@ from fedrec.factory.model import device
 from fedrec.models.parameters import groups_of, load_arrays
 from fedrec.models.recommender import Recommender
 from fedrec.semantics.table import SemanticTable
-from server.evaluation.evaluate import Evaluation, evaluate
-from server.evaluation.metrics import Judged
+from server.evaluation.evaluate import EvaluationOutcome, evaluate
+from server.evaluation.metrics import RankTable
 from server.evaluation.results import LeftOut, summed_up, write_results
 from server.lifecycle.run_folder import RunFolder
-from server.messages.registration import Census
-from server.state import Federation, State
+from server.messages.registration import Registration
+from server.state import ServerContext, ServerState
 
 STAGES: tuple[Stage, ...] = ("validation", "test")
 
 
-def reference_metrics(
-    federation: Federation, state: State, manifest: dict[str, Any]
+def baseline_metrics(
+    context: ServerContext, state: ServerState, manifest: dict[str, Any]
 ) -> tuple[dict[str, Any], LeftOut]:
     """What anybody gets without learning: popularity; and the best there is, where it is known.
 
     Returns:
         Metrics of each reference, and who was left out of its evaluations.
     """
-    config = federation.config
-    scorers = ["popularity"] if config.federation.share_counts else []
+    config = context.config
+    scorers = [POPULARITY] if config.federation.share_counts else []
     if manifest["facts"].get("format") == "synthetic":
-        scorers.append("best-possible")
+        scorers.append(ORACLE)
     metrics: dict[str, Any] = {}
     left_out: LeftOut = {}
     for scorer in scorers:
         stages = {}
         for stage in STAGES:
             found = evaluate(
-                federation,
+                context,
                 state,
                 occasion=f"{scorer} {stage}",
-                number=0,
+                round=0,
                 stage=stage,
                 scorer=scorer,
                 # All of them, so that one that the data cannot meet ends the run before training.
                 protocols=config.evaluation.protocols,
             )
             note(left_out, f"{scorer} {stage}", found)
-            stages[stage] = summed_up(found.judged, config.evaluation.main_protocol, stage, config)
+            stages[stage] = summed_up(found.ranks, config.evaluation.main_protocol, stage, config)
         metrics[scorer.replace("-", " ")] = stages
     return metrics, left_out
 
 
-def note(left_out: LeftOut, occasion: str, found: Evaluation) -> None:
+def note(left_out: LeftOut, occasion: str, found: EvaluationOutcome) -> None:
     """Note who sent no ranks."""
-    if found.dropped:
-        left_out[occasion] = [one.record("evaluate") for one in found.dropped]
+    if found.excluded:
+        left_out[occasion] = [one.record("evaluate") for one in found.excluded]
 
 
-def finish(
-    federation: Federation,
-    state: State,
+def finalize_run(
+    context: ServerContext,
+    state: ServerState,
     folder: RunFolder,
     catalog: Catalog,
     model: Recommender,
@@ -71,19 +72,19 @@ def finish(
     left_out: LeftOut,
 ) -> None:
     """Evaluate the best round's weights on test items and write everything a run leaves."""
-    found: dict[Stage, Judged] = {}
+    found: dict[Stage, RankTable] = {}
     for stage in STAGES:
         evaluation = evaluate(
-            federation,
+            context,
             state,
             occasion=f"final {stage}",
-            number=state.best_round,
+            round=state.best_round,
             stage=stage,
             weights=state.best,
-            protocols=federation.config.evaluation.protocols,
+            protocols=context.config.evaluation.protocols,
         )
         note(left_out, f"final {stage}", evaluation)
-        found[stage] = evaluation.judged
+        found[stage] = evaluation.ranks
     folder.save_weights(state.best)
     gates_alone = None
     if len(model.view_names) > 1:
@@ -92,8 +93,9 @@ def finish(
     write_results(
         folder,
         found,
-        config=federation.config,
-        census=federation.census,
+        config=context.config,
+        clients=context.clients,
+        registration=context.registration,
         catalog=catalog,
         view_names=model.view_names,
         references=references,
@@ -113,7 +115,7 @@ def _domain_facts(catalog: Catalog, manifest: dict[str, Any]) -> dict[str, Any]:
 
 def run_facts(
     config: Config,
-    census: Census,
+    registration: Registration,
     catalog: Catalog,
     manifest: dict[str, Any],
     table: SemanticTable | None,
@@ -137,9 +139,9 @@ def run_facts(
         "device": str(device(config)),
         "data": {
             "name": manifest["name"],
-            "hash": census.data_hash,
+            "hash": registration.data_hash,
             "source": config.data.source,
-            "users": census.num_users,
+            "users": registration.num_users,
             "items": catalog.num_items,
             **_domain_facts(catalog, manifest),
             "events": manifest.get("events"),
@@ -161,9 +163,9 @@ def run_facts(
         "partitions": [
             {
                 "partition": partition,
-                "users": len(census.users[partition]),
-                "targets": census.targets[partition],
+                "users": len(registration.users[partition]),
+                "targets": registration.targets[partition],
             }
-            for partition in census.partitions
+            for partition in registration.partitions
         ],
     }

@@ -1,36 +1,48 @@
-"""Ranks of many clients put together, and the metrics that a run tells of them."""
+"""Ranks of many clients pooled, and the metrics that a run records of them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from fedrec import protocol
 from fedrec.evaluation.gates import gate_table
-from fedrec.evaluation.metrics import (
-    hr,
-    intervals,
-    ndcg,
-    partition_means,
-    partition_spread,
-    per_user,
-    rank_spread,
-    summary,
-)
+from fedrec.evaluation.metrics import intervals, per_user, summary
 from fedrec.evaluation.slices import (
     by_history_length,
     by_label,
     by_popularity,
     by_training_events,
-    partition_metrics,
     slice_metrics,
 )
 from fedrec.models.parameters import NamedArrays
 
 
+class ClientMetrics(Protocol):
+    """Spread of metrics over clients: the part of ``ClientGranularity`` that ranks need."""
+
+    @staticmethod
+    def round_metrics(ranks: np.ndarray, partitions: np.ndarray) -> dict[str, Any]:
+        """Spread of a validation over clients."""
+        ...
+
+    @staticmethod
+    def final_metrics(
+        ranks: np.ndarray,
+        partitions: np.ndarray,
+        num_candidates: np.ndarray | int,
+        *,
+        seed: int,
+        at: Sequence[int],
+        resamples: int,
+    ) -> dict[str, Any]:
+        """Spread of the final test over clients."""
+        ...
+
+
 @dataclass(frozen=True)
-class Judged:
+class RankTable:
     """Ranks of U users over some partitions, in order of users.
 
     Attributes:
@@ -63,7 +75,7 @@ def candidates_of(protocol_name: str, full: np.ndarray) -> np.ndarray | int:
     return full if protocol_name == "full" else int(protocol_name.rpartition("-")[2]) + 1
 
 
-def judged(ranks: Mapping[int, NamedArrays], protocols: Sequence[str]) -> Judged:
+def pool_ranks(ranks: Mapping[int, NamedArrays], protocols: Sequence[str]) -> RankTable:
     """Put the evaluate replies of some partitions together.
 
     Args:
@@ -84,7 +96,7 @@ def judged(ranks: Mapping[int, NamedArrays], protocols: Sequence[str]) -> Judged
         return np.concatenate([record[name] for record in records.values()])[order]
 
     gates = [record[protocol.GATES] for record in records.values() if protocol.GATES in record]
-    return Judged(
+    return RankTable(
         users=known(protocol.USER_NUMBERS),
         partitions=np.repeat(list(records), [len(each) for each in users])[order],
         targets=joined(protocol.HELD_OUT_ITEMS),
@@ -96,35 +108,24 @@ def judged(ranks: Mapping[int, NamedArrays], protocols: Sequence[str]) -> Judged
     )
 
 
-def round_metrics(found: Judged, main: str, at: Sequence[int], unit: str) -> dict[str, Any]:
-    """What a line of rounds.jsonl says of an evaluation.
+def round_metrics(
+    found: RankTable, main: str, at: Sequence[int], clients: ClientMetrics
+) -> dict[str, Any]:
+    """Fields of a line of rounds.jsonl about an evaluation.
 
     Args:
-        found: the ranks.
-        main: the protocol that picks the best round.
-        at: cut-offs.
-        unit: who is a client; of one user, HR is 0 or 1 and its percentiles would say nothing.
+        found: Ranks of the evaluated users.
+        main: Protocol that picks the best round.
+        at: Cut-offs of HR and NDCG.
+        clients: Granularity of the clients, for the spread over them.
     """
     ranks = found.ranks[main]
-    if unit == "user":
-        return {
-            "validation": summary(ranks, found.num_candidates(main), at),
-            "clients": rank_spread(ranks),
-            "client_values": None,
-        }
-    values = {"HR@10": hr(ranks, 10), "NDCG@10": ndcg(ranks, 10)}
-    return {
-        "validation": summary(ranks, found.num_candidates(main), at),
-        "clients": partition_spread(ranks, found.partitions),
-        "client_values": {
-            name: partition_means(each, found.partitions)[1].tolist()
-            for name, each in values.items()
-        },
-    }
+    validation = summary(ranks, found.num_candidates(main), at)
+    return {"validation": validation, **clients.round_metrics(ranks, found.partitions)}
 
 
 def with_intervals(
-    found: Judged, name: str, *, seed: int, at: Sequence[int], resamples: int, label: str
+    found: RankTable, name: str, *, seed: int, at: Sequence[int], resamples: int, label: str
 ) -> dict[str, dict[str, float]]:
     """Every metric under one protocol with its 95 % interval over users."""
     values = per_user(found.ranks[name], found.num_candidates(name), at)
@@ -132,7 +133,7 @@ def with_intervals(
 
 
 def final_metrics(
-    found: Judged,
+    found: RankTable,
     main: str,
     *,
     view_names: Sequence[str],
@@ -142,7 +143,7 @@ def final_metrics(
     seed: int,
     at: Sequence[int],
     resamples: int,
-    unit: str,
+    clients: ClientMetrics,
     gates_alone: np.ndarray | None,
 ) -> dict[str, Any]:
     """Slices, clients and gates of the final test evaluation, as metrics.json stores them."""
@@ -166,14 +167,7 @@ def final_metrics(
             counts_are_known=counts is not None,
             alone=gates_alone,
         )
-    of_partitions: list[Any] = []
-    if unit == "partition":
-        of_partitions = partition_metrics(
-            found.partitions, ranks, sizes, seed=seed, at=at, resamples=resamples
-        )
-    return {
-        "slices": slices,
-        "clients": of_partitions,
-        "client_ranks": rank_spread(ranks) if unit == "user" else None,
-        "gates": gates,
-    }
+    of_clients = clients.final_metrics(
+        ranks, found.partitions, sizes, seed=seed, at=at, resamples=resamples
+    )
+    return {"slices": slices, **of_clients, "gates": gates}

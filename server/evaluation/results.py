@@ -13,16 +13,16 @@ from fedrec.data.domains import COLUMN
 from fedrec.data.splits import Stage
 from fedrec.evaluation.metrics import hr, ndcg
 from fedrec.runs.record import read_rounds, replace_file, write_csv, write_json
-from server.evaluation.metrics import Judged, final_metrics, with_intervals
+from server.evaluation.metrics import ClientMetrics, RankTable, final_metrics, with_intervals
 from server.lifecycle.run_folder import RunFolder
-from server.messages.registration import Census
+from server.messages.registration import Registration
 from server.sampling.unavailable import is_simulated
 
 LeftOut = dict[str, list[dict[str, Any]]]  # name of an evaluation -> who sent no ranks, and why
 
 
 def summed_up(
-    found: Judged, protocol: str, stage: Stage, config: Config
+    found: RankTable, protocol: str, stage: Stage, config: Config
 ) -> dict[str, dict[str, float]]:
     """Every metric of an evaluation with its interval."""
     return with_intervals(
@@ -37,10 +37,11 @@ def summed_up(
 
 def write_results(
     folder: RunFolder,
-    found: Mapping[Stage, Judged],
+    found: Mapping[Stage, RankTable],
     *,
     config: Config,
-    census: Census,
+    clients: ClientMetrics,
+    registration: Registration,
     catalog: Catalog,
     view_names: Sequence[str],
     references: Mapping[str, Any],
@@ -55,7 +56,8 @@ def write_results(
         folder: of the run, with its rounds.
         found: ranks of the kept weights on validation and on test items.
         config: of the run.
-        census: who is there.
+        clients: granularity of the clients, for the spread over them.
+        registration: who is there.
         catalog: the items.
         view_names: of the model.
         references: what anybody gets without this run.
@@ -78,17 +80,17 @@ def write_results(
         found["test"],
         protocols[0],
         view_names=view_names,
-        counts=census.counts,
+        counts=registration.counts,
         domains=catalog.columns.get(COLUMN, ()),
         few_shot_events=config.scenario.few_shot_events,
         seed=config.seed,
         at=config.evaluation.cutoffs,
         resamples=config.evaluation.resamples,
-        unit=config.federation.unit,
+        clients=clients,
         gates_alone=gates_alone,
     )
     write_json(folder.path / "metrics.json", metrics)
-    _write_tables(folder.path, found, census, catalog, protocols)
+    _write_tables(folder.path, found, registration, catalog, protocols)
     lines, _ = read_rounds(folder.path / "rounds.jsonl")
     dropped = [one for line in lines for one in line["dropped"]]
     dropped += [one for ones in left_out.values() for one in ones]
@@ -103,16 +105,16 @@ def write_results(
 
 def _write_tables(
     path: Path,
-    found: Mapping[Stage, Judged],
-    census: Census,
+    found: Mapping[Stage, RankTable],
+    registration: Registration,
     catalog: Catalog,
     protocols: Sequence[str],
 ) -> None:
     test = found["test"]
     original = {
         int(user): identity
-        for partition, users in census.users.items()
-        for user, identity in zip(users, census.user_ids[partition], strict=True)
+        for partition, users in registration.users.items()
+        for user, identity in zip(users, registration.user_ids[partition], strict=True)
     }
     ranks = test.ranks[protocols[0]]
     columns: dict[str, Any] = {
@@ -133,8 +135,8 @@ def _write_tables(
         "original_id": catalog.item_ids,
         "title": catalog.titles,
     }
-    if census.counts is not None:
-        items["training_events"] = census.counts[1:]
+    if registration.counts is not None:
+        items["training_events"] = registration.counts[1:]
     write_csv(path / "items.csv", items)
     arrays: dict[str, Any] = {f"rank_{name}": each for name, each in test.ranks.items()}
     arrays |= {f"validation_rank_{n}": each for n, each in found["validation"].ranks.items()}

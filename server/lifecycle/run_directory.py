@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
+from fedrec.config.choices import sources_in
 from fedrec.config.config import Config
 from fedrec.config.keys import flat_tables, read_config, to_toml
-from fedrec.config.source_names import sources_in
 from fedrec.errors import ConfigError, DataError, ResourceError
 from fedrec.files.home import home
 from fedrec.runs.record import read_json
@@ -170,7 +170,7 @@ def _is_written_by_us(path: Path) -> bool:
         return False
 
 
-def make_room(path: Path, *, overwrite: bool) -> None:
+def prepare_run_dir(path: Path, *, overwrite: bool) -> None:
     """Make the folder of a run, which this process has locked, without the files of an earlier one.
 
     Raises:

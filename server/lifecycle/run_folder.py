@@ -28,7 +28,7 @@ from fedrec.runs.record import (
     write_json,
 )
 from fedrec.runs.redaction import hide_secrets_in_text
-from server.lifecycle.run_directory import make_room, remove_drafts
+from server.lifecycle.run_directory import prepare_run_dir, remove_drafts
 
 FORMAT = 1  # of the run folder
 INTERRUPTS = {130: "Ctrl-C", 143: "SIGTERM"}
@@ -61,7 +61,7 @@ class RunFolder:
             ConfigError: the folder holds something and ``run.overwrite`` is off.
             ResourceError: it cannot be written.
         """
-        make_room(path, overwrite=config.run.overwrite or config.run.resume)
+        prepare_run_dir(path, overwrite=config.run.overwrite or config.run.resume)
         command = hide_secrets_in_text(command, flatten(config))
         about = {"format": FORMAT, "status": "running", "reason": "", "exit_code": None}
         about |= {"name": path.name, "command": command, "engine": engine, "seed": config.seed}

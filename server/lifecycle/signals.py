@@ -32,13 +32,13 @@ def end_by_signals() -> None:
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         _came.append(number)
-        raise_lost()
+        raise_pending_signal()
 
     for one in SIGNALS:
         signal.signal(one, interrupt)
 
 
-def raise_lost() -> None:
+def raise_pending_signal() -> None:
     """End the run if a signal came and its exception got lost in somebody else's code.
 
     Raises:

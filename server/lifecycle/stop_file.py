@@ -11,18 +11,18 @@ from server.lifecycle.signals import Interrupted
 STOP_FILE = ".stop.json"
 
 
-def ask_to_stop(run: Path, exit_code: int) -> None:
+def request_stop(run: Path, exit_code: int) -> None:
     """Ask the server of a run to save its state and end."""
     write_json(run / STOP_FILE, {"exit_code": exit_code})
 
 
-def forget_wish(run: Path) -> None:
+def clear_stop_request(run: Path) -> None:
     """Remove a wish that the server it was meant for has not seen: another would obey it."""
     with contextlib.suppress(OSError):  # a folder that cannot be written is refused elsewhere
         (run / STOP_FILE).unlink()
 
 
-def stop_if_asked(run: Path) -> None:
+def stop_if_requested(run: Path) -> None:
     """End the run if somebody asked for it.
 
     Raises:

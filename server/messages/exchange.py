@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Sequence
 
-from flwr.app import Message, RecordDict
+from flwr.app import Message
 from flwr.serverapp import Grid
 
 FIRST_WAIT, LONGEST_WAIT = 0.005, 0.1  # seconds between looks for replies
@@ -11,12 +11,12 @@ FIRST_WAIT, LONGEST_WAIT = 0.005, 0.1  # seconds between looks for replies
 Watch = Callable[[int, int], None]  # replies so far, messages; may raise to end the wait
 
 
-def nothing(arrived: int, asked: int) -> None:
-    """Nobody looks on."""
+def watch_nothing(arrived: int, asked: int) -> None:
+    """A watch that does nothing."""
 
 
 def exchange(
-    grid: Grid, messages: Sequence[Message], timeout: float, watch: Watch = nothing
+    grid: Grid, messages: Sequence[Message], timeout: float, watch: Watch = watch_nothing
 ) -> list[Message]:
     """Replies to the messages that came within ``timeout`` seconds, in whatever order.
 
@@ -47,12 +47,17 @@ def exchange(
     return replies
 
 
-def array_bytes(content: RecordDict) -> int:
-    """Bytes of all arrays in a message: what its size is made of."""
-    return sum(record.count_bytes() for record in content.array_records.values())
+def array_bytes(messages: Iterable[Message]) -> int:
+    """Bytes of all arrays in messages or replies: what their size is made of."""
+    return sum(
+        record.count_bytes()
+        for message in messages
+        if message.has_content()
+        for record in message.content.array_records.values()
+    )
 
 
-class OnlyThese(Grid):
+class SampledNodes(Grid):
     """A grid that shows a strategy the chosen nodes only.
 
     Flower's strategies sample nodes by a global generator over random node ids; given exactly the

@@ -9,30 +9,34 @@ from flwr.serverapp import Grid
 from fedrec import protocol
 from fedrec.errors import ParticipationError, ResourceError
 from server.messages.exchange import exchange
-from server.messages.registration import Census
+from server.messages.registration import Registration
 from server.replies.outcome import exit_code_of, failure, refuse_dead_workers
 
 ATTEMPTS = 2  # to learn whether private files are there
 FAREWELL = 10.0  # seconds until nobody waits any more for a node that is told to forget
 
 
-def dismiss(grid: Grid, census: Census, token: str) -> None:
+def delete_client_state(grid: Grid, registration: Registration, token: str) -> None:
     """Tell all nodes that the run is over: its private files may go. Nobody waits long for it."""
     wishes: dict[int, dict[str, Any]] = {
         partition: {protocol.TOKEN: token, protocol.DELETE_STATE: True}
-        for partition in census.partitions
+        for partition in registration.partitions
     }
-    exchange(grid, _queries(census, wishes), FAREWELL)
+    exchange(grid, _queries(registration, wishes), FAREWELL)
 
 
-def lost_private_files(
-    grid: Grid, census: Census, token: str, wanted: Mapping[int, Mapping[int, str]], timeout: float
+def missing_private_files(
+    grid: Grid,
+    registration: Registration,
+    token: str,
+    wanted: Mapping[int, Mapping[int, str]],
+    timeout: float,
 ) -> dict[int, str]:
     """Partitions that cannot go on from the files they kept, with the reason they give.
 
     Args:
         grid: carries the messages.
-        census: who is there.
+        registration: who is there.
         token: of the run.
         wanted: partition -> round -> sha256 of the file it wrote then.
         timeout: seconds.
@@ -51,10 +55,10 @@ def lost_private_files(
     lost: dict[int, str] = {}
     for _ in range(ATTEMPTS):
         silent = dict.fromkeys(wishes, "did not reply in time")
-        replies = exchange(grid, _queries(census, wishes), timeout)
+        replies = exchange(grid, _queries(registration, wishes), timeout)
         refuse_dead_workers(replies)
         for reply in replies:
-            partition = census.partition_of.get(reply.metadata.src_node_id)
+            partition = registration.partition_of.get(reply.metadata.src_node_id)
             if partition not in silent:
                 continue  # it answered twice, or nobody asked it
             reason = failure(reply)
@@ -73,7 +77,7 @@ def lost_private_files(
     )
 
 
-def _queries(census: Census, wishes: Mapping[int, Mapping[str, Any]]) -> list[Message]:
+def _queries(registration: Registration, wishes: Mapping[int, Mapping[str, Any]]) -> list[Message]:
     same: dict[str, Any] = {
         protocol.FORMAT_KEY: protocol.FORMAT,
         protocol.CODE: protocol.code_fingerprint(),
@@ -81,7 +85,7 @@ def _queries(census: Census, wishes: Mapping[int, Mapping[str, Any]]) -> list[Me
     return [
         Message(
             RecordDict({protocol.CONFIG: ConfigRecord(same | dict(wish))}),
-            census.node_of[partition],
+            registration.node_of[partition],
             MessageType.QUERY,
         )
         for partition, wish in wishes.items()

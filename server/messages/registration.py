@@ -1,4 +1,4 @@
-"""Round 0: wait for all nodes and ask each who it is and what it holds.
+"""Registration before round 0: wait for all nodes and ask each who it is and what it holds.
 
 The server never opens a history. What it knows of the data, it learns here.
 """
@@ -20,7 +20,7 @@ from fedrec.errors import (
     ParticipationError,
 )
 from fedrec.records import array_in
-from server.messages.exchange import Watch, exchange, nothing
+from server.messages.exchange import Watch, exchange, watch_nothing
 from server.replies.outcome import raise_failure, refuse_dead_workers
 
 NODE_WAIT = 120.0  # seconds until all nodes must have come up
@@ -28,8 +28,8 @@ LOOK_EVERY = 0.2  # seconds
 
 
 @dataclass(frozen=True)
-class Census:
-    """What the nodes said of themselves.
+class Registration:
+    """What the clients declare: who they are and what they hold.
 
     Attributes:
         node_of: partition -> node id.
@@ -67,6 +67,12 @@ class Census:
         """Training targets of one pass over everybody."""
         return sum(self.targets.values())
 
+    def item_counts(self, num_items: int) -> np.ndarray:
+        """(V + 1,) training events per item over all clients, zeros if they are not shared."""
+        if self.counts is None:
+            return np.zeros(num_items + 1, dtype=np.int64)
+        return self.counts
+
     @property
     def num_users(self) -> int:
         """Users over all partitions."""
@@ -97,10 +103,10 @@ def wait_for_nodes(grid: Grid, count: int, patience: float = NODE_WAIT) -> list[
     return nodes
 
 
-def take_census(
-    grid: Grid, count: int, most_targets: int | None, timeout: float, watch: Watch = nothing
-) -> Census:
-    """Ask every node; all must answer, agree on code and data, and hold different users.
+def register_clients(
+    grid: Grid, count: int, most_targets: int | None, timeout: float, watch: Watch = watch_nothing
+) -> Registration:
+    """Register every client: all must answer, agree on code and data, and hold different users.
 
     Args:
         grid: carries the messages.
@@ -127,12 +133,12 @@ def take_census(
             f"{len(replies)} of {count} SuperNodes answered the first query within "
             f"{timeout:.0f} s; raise federation.round-timeout or look at the nodes' logs"
         )
-    return _census(replies, count, most_targets)
+    return _registration(replies, count, most_targets)
 
 
 @dataclass(frozen=True)
-class _Said:
-    """What one node said: the fields of ``Census``, for one partition."""
+class _Declared:
+    """What one client declares: the fields of ``Registration``, for one partition."""
 
     partition: int
     users: np.ndarray
@@ -143,46 +149,48 @@ class _Said:
     hashes: tuple[str, str]
 
 
-def _census(replies: list[Message], count: int, most_targets: int | None) -> Census:
-    said: dict[int, _Said] = {}
+def _registration(replies: list[Message], count: int, most_targets: int | None) -> Registration:
+    declared: dict[int, _Declared] = {}
     node_of: dict[int, int] = {}
     for reply in replies:
-        one = _said(reply, most_targets)
-        if one.partition in said:
+        one = _declared(reply, most_targets)
+        if one.partition in declared:
             raise ConfigError(f"two SuperNodes say that they are partition {one.partition}")
-        said[one.partition], node_of[one.partition] = one, reply.metadata.src_node_id
-    if sorted(said) != list(range(count)):
-        raise ConfigError(f"partitions 0..{count - 1} are expected, got {sorted(said)}")
+        declared[one.partition], node_of[one.partition] = one, reply.metadata.src_node_id
+    if sorted(declared) != list(range(count)):
+        raise ConfigError(f"partitions 0..{count - 1} are expected, got {sorted(declared)}")
     # One catalogue, too: counts of another length belong to other data.
-    alike = {(one.hashes, None if one.counts is None else len(one.counts)) for one in said.values()}
+    alike = {
+        (one.hashes, None if one.counts is None else len(one.counts)) for one in declared.values()
+    }
     if len(alike) > 1:
         raise DataError("the SuperNodes hold different data or meanings; prepare it once for all")
-    for one in said.values():
+    for one in declared.values():
         if one.counts is not None and one.targets > one.counts.sum():
             raise _unreadable(f"it has {one.targets} training targets, fewer events in its counts")
-    everyone = np.concatenate([one.users for one in said.values()])
+    everyone = np.concatenate([one.users for one in declared.values()])
     if len(np.unique(everyone)) != len(everyone):
         raise DataError("two partitions hold the same user")
-    counts = [one.counts for one in said.values() if one.counts is not None]
-    data_hash, table_hash = said[0].hashes
-    return Census(
+    counts = [one.counts for one in declared.values() if one.counts is not None]
+    data_hash, table_hash = declared[0].hashes
+    return Registration(
         node_of,
-        {p: one.users for p, one in said.items()},
-        {p: one.user_ids for p, one in said.items()},
-        {p: one.targets for p, one in said.items()},
+        {p: one.users for p, one in declared.items()},
+        {p: one.user_ids for p, one in declared.items()},
+        {p: one.targets for p, one in declared.items()},
         sum(counts[1:], counts[0]) if counts else None,
         data_hash,
         table_hash,
-        {p: one.user_targets for p, one in said.items() if one.user_targets is not None},
+        {p: one.user_targets for p, one in declared.items() if one.user_targets is not None},
     )
 
 
-def _said(reply: Message, most_targets: int | None) -> _Said:
+def _declared(reply: Message, most_targets: int | None) -> _Declared:
     try:
         facts = reply.content.config_records[protocol.FACTS]
         arrays = reply.content.array_records[protocol.REGISTRATION]
         metrics = reply.content.metric_records[protocol.METRICS]
-        one = _Said(
+        one = _Declared(
             facts[protocol.PARTITION],  # type: ignore[arg-type]  # checked below
             _array(arrays[protocol.USER_NUMBERS]),
             facts[protocol.USER_IDS],  # type: ignore[arg-type]  # as above
@@ -198,7 +206,7 @@ def _said(reply: Message, most_targets: int | None) -> _Said:
     return one
 
 
-def _wrong(one: _Said, most_targets: int | None) -> Iterator[str]:
+def _wrong(one: _Declared, most_targets: int | None) -> Iterator[str]:
     """What of an answer cannot be; what comes later may rest on what comes first."""
     if type(one.partition) is not int:
         yield "its partition"

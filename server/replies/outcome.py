@@ -6,7 +6,7 @@ before anything is summed. What a reply must look like inside is in ``server/rep
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -37,12 +37,12 @@ USERS_OWN = {ConfigError.exit_code, DataError.exit_code}
 LONGEST_REASON, LONGEST_TRACEBACK = 600, 20_000  # characters of a client's own words
 
 
-class RefusedError(Exception):
-    """A reply cannot be used, and why: raised by whoever reads it, never seen by a user."""
+class RejectedReply(Exception):  # noqa: N818  # the term of this package, never seen by a user
+    """A reply cannot be used: raised by its validation, with the reason."""
 
 
 @dataclass(frozen=True)
-class Dropped:
+class Excluded:
     """A client whose reply was left out.
 
     Attributes:
@@ -66,21 +66,21 @@ class Dropped:
 
 
 @dataclass(frozen=True)
-class Sorted(Generic[T]):
+class SortedReplies(Generic[T]):
     """What was read of the replies, in partition order, and those left out."""
 
     accepted: dict[int, T] = field(default_factory=dict)
-    dropped: list[Dropped] = field(default_factory=list)
+    excluded: list[Excluded] = field(default_factory=list)
 
-    def without(self, reasons: Mapping[int, str]) -> "Sorted[T]":
+    def without(self, reasons: Mapping[int, str]) -> "SortedReplies[T]":
         """The same with further partitions left out."""
         kept = {p: one for p, one in self.accepted.items() if p not in reasons}
-        out = [Dropped(p, reason) for p, reason in reasons.items()]
-        return Sorted(kept, _ordered([*self.dropped, *out]))
+        out = [Excluded(p, reason) for p, reason in reasons.items()]
+        return SortedReplies(kept, _ordered([*self.excluded, *out]))
 
-    def and_dropped(self, more: Sequence[Dropped]) -> "Sorted[T]":
+    def and_excluded(self, more: Sequence[Excluded]) -> "SortedReplies[T]":
         """The same with more that was left out."""
-        return Sorted(self.accepted, _ordered([*self.dropped, *more]))
+        return SortedReplies(self.accepted, _ordered([*self.excluded, *more]))
 
 
 def sort_replies(
@@ -89,18 +89,18 @@ def sort_replies(
     chosen: Sequence[int],
     read: Callable[[Message, int], T],
     absent: Mapping[int, str] | None = None,
-) -> Sorted[T]:
+) -> SortedReplies[T]:
     """Read replies in partition order and leave out the ones that cannot be used.
 
     Args:
         replies: as they came.
-        partition_of_node: node id -> partition number, from the census.
+        partition_of_node: node id -> partition number, from the registration.
         chosen: partitions that take part.
-        read: what a reply of a partition says; raises ``RefusedError``.
+        read: what a reply of a partition says; raises ``RejectedReply``.
         absent: chosen partitions that were not asked, and why.
     """
     accepted: dict[int, T] = {}
-    dropped = [Dropped(p, reason) for p, reason in (absent or {}).items()]
+    dropped = [Excluded(p, reason) for p, reason in (absent or {}).items()]
     asked = set(chosen) - set(absent or {})
     by_partition: dict[int, list[Message]] = {}
     for reply in replies:
@@ -108,25 +108,25 @@ def sort_replies(
         by_partition.setdefault(partition, []).append(reply)
     for partition, (first, *others) in sorted(by_partition.items()):
         if partition not in asked:
-            dropped += [Dropped(partition, NOT_ASKED)] * (1 + len(others))
+            dropped += [Excluded(partition, NOT_ASKED)] * (1 + len(others))
             continue
         if any(_digest(other) != _digest(first) for other in others):
             # Which of them came first is chance: none can be trusted.
-            dropped.append(Dropped(partition, "replied more than once, each time something else"))
+            dropped.append(Excluded(partition, "replied more than once, each time something else"))
             continue
-        dropped += [Dropped(partition, REPLIED_TWICE)] * len(others)
+        dropped += [Excluded(partition, REPLIED_TWICE)] * len(others)
         try:
             accepted[partition] = _read(first, partition, read)
-        except RefusedError as refusal:
+        except RejectedReply as refusal:
             code, traceback = exit_code_of(first), _traceback(first)
             reason = _printable(str(refusal), LONGEST_REASON)
-            dropped.append(Dropped(partition, reason, code, traceback))
+            dropped.append(Excluded(partition, reason, code, traceback))
     heard = {one.partition for one in dropped} | set(accepted)
-    dropped += [Dropped(p, "did not reply in time") for p in asked if p not in heard]
-    return Sorted(accepted, _ordered(dropped))
+    dropped += [Excluded(p, "did not reply in time") for p in asked if p not in heard]
+    return SortedReplies(accepted, _ordered(dropped))
 
 
-def _ordered(dropped: list[Dropped]) -> list[Dropped]:
+def _ordered(dropped: list[Excluded]) -> list[Excluded]:
     return sorted(
         dropped, key=lambda one: (one.partition, one.reason, -1 if one.user is None else one.user)
     )
@@ -134,12 +134,12 @@ def _ordered(dropped: list[Dropped]) -> list[Dropped]:
 
 def _read(reply: Message, partition: int, read: Callable[[Message, int], T]) -> T:
     if reason := failure(reply):
-        raise RefusedError(reason)
+        raise RejectedReply(reason)
     try:
         return read(reply, partition)
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
         # Records and values of any type may travel: what no reader foresaw is no bug of the run.
-        raise RefusedError(f"cannot be read: {type(error).__name__}: {error}") from None
+        raise RejectedReply(f"cannot be read: {type(error).__name__}: {error}") from None
 
 
 def failure(reply: Message) -> str | None:
@@ -150,6 +150,15 @@ def failure(reply: Message) -> str | None:
     if facts is None:
         return "sent no facts about itself"
     return str(facts[protocol.ERROR]) if protocol.ERROR in facts else None
+
+
+def repliers(replies: Iterable[Message], partition_of_node: Mapping[int, int]) -> set[int]:
+    """Partitions whose reply came, whatever is in it but a failure of their own."""
+    return {
+        partition_of_node.get(reply.metadata.src_node_id, -1)
+        for reply in replies
+        if not failure(reply)
+    }
 
 
 def refuse_dead_workers(replies: Sequence[Message]) -> None:
@@ -191,13 +200,13 @@ def error_of(
     return error
 
 
-def shared_exit_code(dropped: Sequence[Dropped]) -> int:
+def shared_exit_code(dropped: Sequence[Excluded]) -> int:
     """The exit code that all clients report who were left out; 1 where they disagree."""
     codes = {one.exit_code for one in dropped}
     return codes.pop() if len(codes) == 1 else 1
 
 
-def first_reason(dropped: Sequence[Dropped]) -> str:
+def first_reason(dropped: Sequence[Excluded]) -> str:
     """The first of the reasons, for a message; a simulated one only if there is no other."""
     if not dropped:
         return "none"
@@ -207,7 +216,7 @@ def first_reason(dropped: Sequence[Dropped]) -> str:
     return f"user {first.user} of partition {first.partition}: {first.reason}"
 
 
-def num_broken(dropped: Sequence[Dropped]) -> int:
+def num_broken(dropped: Sequence[Excluded]) -> int:
     """How many users were left out for what their training made."""
     return sum(one.user is not None and one.reason != DROPPED_OUT for one in dropped)
 

@@ -11,7 +11,7 @@ from fedrec.evaluation.gates import BUCKETS, KINDS
 from fedrec.models.parameters import NamedArrays
 from fedrec.records import array_in
 from server.evaluation.metrics import candidates_of
-from server.replies.outcome import RefusedError
+from server.replies.outcome import RejectedReply
 from server.replies.train import check_origin
 
 LARGEST = 2**31 - 1  # of a whole number that nothing else bounds
@@ -28,7 +28,7 @@ class _Field:
     high: float
 
 
-def read_ranks(
+def validate_ranks_reply(
     reply: Message,
     *,
     round: int,
@@ -46,7 +46,7 @@ def read_ranks(
         reply: from a client that says it succeeded.
         round: number of this round.
         partition: that of the node.
-        users: (U,) the partition's users, as declared in the census.
+        users: (U,) the partition's users, as declared in the registration.
         protocols: under which it was asked for ranks.
         num_items: V.
         num_gates: views whose summed weights come with the ranks; 0: none come.
@@ -54,36 +54,36 @@ def read_ranks(
         names_items: whether it says which items were ranked (``federation.share-counts``).
 
     Raises:
-        RefusedError: it does not answer this round, or its ranks cannot be.
+        RejectedReply: it does not answer this round, or its ranks cannot be.
     """
     check_origin(reply.content.config_records[protocol.FACTS], round, partition)
     record = reply.content.array_records.get(protocol.RANKS)
     if record is None:
-        raise RefusedError("lacks the record of ranks")
+        raise RejectedReply("lacks the record of ranks")
     fields = _fields(protocols, num_items, personal, names_items)
     expected = set(fields) | ({protocol.GATES} if num_gates else set())
     if set(record) != expected:
-        raise RefusedError(f"its arrays {sorted(set(record) ^ expected)} are on one side only")
+        raise RejectedReply(f"its arrays {sorted(set(record) ^ expected)} are on one side only")
     found: NamedArrays = {}
     for name, field in fields.items():
         array = array_in(record[name])
         if array is None or array.dtype.kind not in field.kinds:
-            raise RefusedError(f"its array {name!r} cannot be read as numbers of its kind")
+            raise RejectedReply(f"its array {name!r} cannot be read as numbers of its kind")
         if array.shape != users.shape:
-            raise RefusedError(
+            raise RejectedReply(
                 f"its array {name!r} has shape {array.shape}, not one row for each of "
                 f"{len(users)} users"
             )
         # False for NaN, too.
         if not ((array >= field.low) & (array <= field.high)).all():
-            raise RefusedError(f"its array {name!r} holds numbers that cannot be")
+            raise RejectedReply(f"its array {name!r} holds numbers that cannot be")
         found[name] = array.astype(field.dtype)
     if num_gates:
         found[protocol.GATES] = _read_gates(
             record[protocol.GATES], num_gates, int(found[protocol.EVENTS].sum())
         )
     if not np.array_equal(found[protocol.USER_NUMBERS], users):
-        raise RefusedError("its 'users' are not those that it declared")
+        raise RejectedReply("its 'users' are not those that it declared")
     _check_ranks(found, protocols)
     return found
 
@@ -108,16 +108,16 @@ def _read_gates(sent: Array, num_gates: int, events: int) -> np.ndarray:
     """Sums (3, 32, 1 + N) of gate weights over no more positions than there are events."""
     array = array_in(sent)
     if array is None or array.dtype.kind != "f":
-        raise RefusedError("its array 'gates' cannot be read as numbers of its kind")
+        raise RejectedReply("its array 'gates' cannot be read as numbers of its kind")
     expected = (len(KINDS), BUCKETS, 1 + num_gates)
     if array.shape != expected:
-        raise RefusedError(f"its array 'gates' has shape {array.shape}, expected {expected}")
+        raise RejectedReply(f"its array 'gates' has shape {array.shape}, expected {expected}")
     counts, sums = array[..., :1], array[..., 1:]
     # False for NaN, too.
     is_whole = (counts >= 0) & (counts <= events) & (counts == np.floor(counts))
     can_be = is_whole.all() and ((sums >= 0) & (sums <= counts * (1 + ROUNDING))).all()
     if not can_be or (counts.sum(axis=(1, 2)) > events).any():
-        raise RefusedError("its array 'gates' holds numbers that cannot be")
+        raise RejectedReply("its array 'gates' holds numbers that cannot be")
     return array.astype(np.float64)
 
 
@@ -127,4 +127,4 @@ def _check_ranks(found: NamedArrays, protocols: Sequence[str]) -> None:
     named += [(protocol.PERSONAL_RANKS, protocols[0])] if protocol.PERSONAL_RANKS in found else []
     for key, name in named:
         if (found[key] > candidates_of(name, found[protocol.CANDIDATES])).any():
-            raise RefusedError(f"its array {key!r} holds ranks beyond the candidates")
+            raise RejectedReply(f"its array {key!r} holds ranks beyond the candidates")

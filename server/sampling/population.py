@@ -1,4 +1,4 @@
-"""Which clients take part in a round: drawn by their own numbers from the run's own stream."""
+"""Client sampling: the clients of a round, from the run's own random stream."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -10,11 +10,11 @@ from fedrec.randomness import generator
 
 
 def cohort_size(partitions: int, fraction: float) -> int:
-    """How many of the partitions a fraction is, rounded up to at least one; .14 of 50 are 7."""
+    """Clients in a fraction of the partitions, rounded up to at least one; .14 of 50 are 7."""
     return max(1, math.ceil(fraction * partitions - 1e-9))
 
 
-def chosen_partitions(
+def sample_partitions(
     partitions: Sequence[int], fraction: float, *, seed: int, round: int, purpose: str
 ) -> list[int]:
     """Draw a fraction of the partitions, in ascending order.
@@ -53,7 +53,7 @@ class Population:
 
     @classmethod
     def of(cls, users: Mapping[int, np.ndarray], targets: Mapping[int, np.ndarray]) -> "Population":
-        """The population of a census: partition -> its users, and their training targets."""
+        """The population of a registration: partition -> its users, and their training targets."""
         held = sorted(targets)
         everyone = np.concatenate([users[p] for p in held])
         partitions = np.repeat(held, [len(users[p]) for p in held])
@@ -62,7 +62,7 @@ class Population:
         order = order[counts[order] > 0]
         return cls(everyone[order], partitions[order], counts[order])
 
-    def draw(self, cohort: int, *, is_poisson: bool, seed: int, round: int) -> np.ndarray:
+    def sample(self, cohort: int, *, is_poisson: bool, seed: int, round: int) -> np.ndarray:
         """(m,) the users of a round, ascending, never none.
 
         Args:
@@ -83,22 +83,18 @@ class Population:
 
     def by_partition(self, users: np.ndarray) -> dict[int, np.ndarray]:
         """Partition -> which of ``users`` (m,), ascending, it holds."""
-        held_by = self.partitions[self.places(users)]
+        held_by = self.partitions[self.indices(users)]
         return {int(p): users[held_by == p] for p in np.unique(held_by)}
 
     def targets_of(self, users: np.ndarray) -> np.ndarray:
         """(m,) training targets of ``users``."""
-        return np.asarray(self.targets[self.places(users)])
+        return np.asarray(self.targets[self.indices(users)])
 
-    def places(self, users: np.ndarray) -> np.ndarray:
+    def indices(self, users: np.ndarray) -> np.ndarray:
         """(m,) where ``users`` are in the population."""
         return np.asarray(np.searchsorted(self.users, users))
 
 
-_NONE = np.zeros(0, dtype=np.int64)
-NOBODY = Population(_NONE, _NONE, _NONE)  # where partitions are the clients
-
-
-def enough(min_participation: float, chosen: int) -> int:
+def required_replies(min_participation: float, chosen: int) -> int:
     """How many usable replies a round needs of the clients that it asked: at least one."""
     return cohort_size(chosen, min_participation)

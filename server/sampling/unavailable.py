@@ -20,7 +20,7 @@ Reasons = dict[int, str]
 
 
 @dataclass(frozen=True)
-class Absences:
+class Unavailability:
     """Drop-outs by the seed and absences on record.
 
     Attributes:
@@ -75,7 +75,7 @@ def _among(
     return {one: why for one, why in recorded.get(name, {}).items() if one in set(chosen)}
 
 
-def recorded_absences(run: Path) -> dict[str, Reasons]:
+def recorded_unavailability(run: Path) -> dict[str, Reasons]:
     """The absences of partitions on record in a run's folder, by occasion.
 
     Raises:

@@ -254,14 +254,14 @@ def test_scorers_by_name(desk):
     client = desk()
     model = client.evaluate()[0].ranks["full"]
     popularity = client.evaluate("popularity")[0].ranks["full"]
-    best = client.evaluate("best-possible")[0].ranks["full"]
+    best = client.evaluate("oracle")[0].ranks["full"]
     assert best.mean() < popularity.mean()
     assert not np.array_equal(model, popularity)
     # All counts are equal: everybody's item is in the middle of all that was not seen.
     candidates = client.evaluate("popularity")[0].num_candidates
     np.testing.assert_array_equal(popularity, (candidates + 1) / 2)
     with pytest.raises(ConfigError, match="scorer must be model or one of popularity, item-knn"):
-        client.evaluate("oracle")
+        client.evaluate("guess")
 
 
 def test_the_test_stage_ranks_the_last_item_and_reads_the_validation_item(desk):

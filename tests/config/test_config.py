@@ -192,7 +192,7 @@ CONTRADICTIONS = [
     ({"model.name": "sasrec", "model.private": "gate-bias"}, "needs a gate"),
     ({"model.name": "gru4rec", "model.private": "gate-bias"}, "'gru4rec' has none"),
     ({"model.name": "sasrec", "model.encoder": "gru"}, "model.encoder .* model.name = 'sasrec'"),
-    ({"model.name": "sasrec", "model.mix": "sum"}, "model.mix .* model.name = 'sasrec'"),
+    ({"model.name": "sasrec", "model.fusion": "sum"}, "model.fusion .* model.name = 'sasrec'"),
     ({"scenario.history": 1}, "scenario.history must be 0 .* or 2 or more, got 1"),
     ({"model.name": "sasrec", "model.time": "hour"}, "model.time needs model.name = 'hybrid'"),
     ({"model.encoder": "gru", "model.time": "hour"}, "model.time .* model.encoder = 'causal'"),
@@ -201,8 +201,8 @@ CONTRADICTIONS = [
     ({"model.encoder": "bidirectional"} | USERS, "model.encoder must be 'causal' or 'gru'"),
     ({"model.time": "gap"} | USERS, "model.time must be '' .* got 'gap'"),
     ({"model.name": "sasrec", "model.private": "identity"}, "needs a gate"),
-    ({"model.mix": "item", "model.private": "gate-bias"}, "only model.mix = 'context' has"),
-    ({"model.views": "content", "model.private": "identity"}, "needs identity rows"),
+    ({"model.fusion": "item", "model.private": "gate-bias"}, "only model.fusion = 'context' has"),
+    ({"model.views": "content", "model.private": "identity"}, "needs ID embeddings"),
 ]
 
 

@@ -16,7 +16,7 @@ ABSENT = USERS | {
 # Same arithmetic on every number of SuperNodes, but for the order of sums.
 EQUAL = ("users", "targets", "passes", "bytes_down", "bytes_up", "client_megabytes")
 HOW = {
-    "touched": {"federation.row-mean": "touched", "federation.clip-norm": 0.2},
+    "sparse": {"federation.row-averaging": "sparse", "federation.clip-norm": 0.2},
     # A step that is the gradient over its root would make 1e-9 of nothing as large as the rest.
     "adam": {
         "strategy.name": "server-adam",

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 TOUCHED = {
     "strategy.name": "fedavg",
     "strategy.options": "",
-    "federation.row-mean": "touched",
+    "federation.row-averaging": "sparse",
     "federation.sampling": "fixed",
     "federation.upload": "float32",
     "federation.download": "float16",

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedrec.config.choices import MIXES
+from fedrec.config.choices import FUSIONS
 from fedrec.evaluation.gates import BUCKETS, KINDS, are_told, bucket_of, gate_sums, gate_table
 from fedrec.evaluation.leave_one_out import rank_held_out
 from fedrec.evaluation.model_scorer import catalogue_gates, model_scorer
@@ -93,10 +93,10 @@ def test_the_sums_of_a_model_by_the_slow_loop(make_tiny, twelve_users, max_lengt
     np.testing.assert_allclose(found.gates, expected, rtol=1e-6)
 
 
-@pytest.mark.parametrize("mix", MIXES)
+@pytest.mark.parametrize("mix", FUSIONS)
 def test_the_catalogues_weights_are_those_by_which_items_are_scored(make_tiny, mix):
     frequency = np.array([0, *[0, 5] * 20])
-    model = shaken(make_tiny(mix=mix, frequency=frequency))
+    model = shaken(make_tiny(fusion=mix, frequency=frequency))
     table = model.look_up(torch.arange(1, 41))
     facts = gate_features(table.frequency, torch.zeros(40))
     shares = model.gate(table.views, None, facts)[1].detach().numpy()

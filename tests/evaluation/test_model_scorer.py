@@ -3,8 +3,9 @@ import pytest
 import torch
 
 import fedrec.evaluation.leave_one_out as held_out_module
+from fedrec.baselines.popularity import popularity_scorer
 from fedrec.data.sequences import Sequences
-from fedrec.evaluation.leave_one_out import popularity_scorer, rank_held_out
+from fedrec.evaluation.leave_one_out import rank_held_out
 from fedrec.evaluation.model_scorer import model_scorer
 from fedrec.models.recommender import catalogue_of, score_next
 

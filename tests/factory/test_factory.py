@@ -54,7 +54,7 @@ def test_federations_of_other_mixes_run_and_tell_what_weighs_how_much(
     run_inline, small_config, unit, mix, views
 ):
     told = {
-        "model.mix": mix,
+        "model.fusion": mix,
         "model.views": views,
         "federation.rounds": 1,
         "federation.unit": unit,

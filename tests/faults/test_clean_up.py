@@ -13,7 +13,7 @@ from fedrec.config.keys import flatten
 from fedrec.errors import ConfigError, MessageError, ParticipationError
 from fedrec.runs.record import load, read_json, read_rounds
 from server.engines.inline import InlineGrid
-from server.run import serve
+from server.run import run_server
 
 NEW = {"model.private": "gate-bias", "federation.rounds": 4, "run.checkpoint-every": 1}
 
@@ -44,7 +44,7 @@ def test_an_engine_that_fails_at_the_farewell_does_not_undo_the_run(
 
     config = small_config(NEW | {"run.dir": str(tmp_path / "run")})
     grid = Dying(app, config.partition.count, flatten(config))
-    folder = serve(grid, config, engine="inline", command="test")
+    folder = run_server(grid, config, engine="inline", command="test")
     assert read_json(folder / "run.json")["status"] == "done"
     assert "left where they are: the engine is gone" in (folder / "log.txt").read_text()
 
@@ -113,7 +113,7 @@ def test_an_answer_that_comes_twice_changes_nothing(run_inline, small_config, st
 
     going_on = small_config(NEW | {"run.resume": True, "run.dir": str(stopped_at_three)})
     grid = Twice(app, going_on.partition.count, flatten(going_on))
-    serve(grid, going_on, engine="inline", command="test")
+    run_server(grid, going_on, engine="inline", command="test")
     assert read_json(stopped_at_three / "run.json")["resumed"][0]["after"] == 3
 
 

@@ -10,7 +10,7 @@ import pytest
 import clients.handlers
 from fedrec import protocol
 from fedrec.errors import MessageError, ParticipationError
-from server.messages.exchange import OnlyThese
+from server.messages.exchange import SampledNodes
 
 ROOT = Path(__file__).parent.parent.parent
 BROKEN = 1  # of six partitions
@@ -88,7 +88,7 @@ def fingerprint_of(folder: Path) -> str:
     return done.stdout.strip()
 
 
-class OtherServer(OnlyThese):
+class OtherServer(SampledNodes):
     """Carries the messages of a server whose code has another fingerprint."""
 
     def __init__(self, grid, fingerprint):

@@ -12,7 +12,7 @@ import server.messages.exchange
 from experiments.chaos.tries import ENGINES
 from experiments.reproducibility.verify import compare
 from fedrec.config.keys import to_toml
-from server.messages.exchange import OnlyThese
+from server.messages.exchange import SampledNodes
 
 YEAR = 365 * 86400.0
 ROOT = Path(__file__).parent.parent.parent
@@ -27,7 +27,7 @@ main()
 """
 
 
-class OneByOne(OnlyThese):
+class OneByOne(SampledNodes):
     """A grid that hands out a reply a look, so that the server waits for the others."""
 
     def __init__(self, grid):

@@ -7,14 +7,14 @@ from flwr.app import RecordDict
 from fedrec import protocol
 from fedrec.errors import ParticipationError
 from server.checkpoints.folder import load_checkpoint
-from server.messages.exchange import OnlyThese
-from server.sampling.population import enough
-from server.sampling.unavailable import DROPPED_OUT, Absences
+from server.messages.exchange import SampledNodes
+from server.sampling.population import required_replies
+from server.sampling.unavailable import DROPPED_OUT, Unavailability
 
 MANY = {"partition.count": 6, "federation.rounds": 4, "federation.min-participation": 0.1}
 
 
-class Overheard(OnlyThese):
+class Overheard(SampledNodes):
     """A grid that keeps the weights and examples of every train reply that passes."""
 
     def __init__(self, grid):
@@ -64,14 +64,14 @@ def test_another_seed_drops_others(run_inline, small_config, tmp_path, left_by):
 
 @pytest.mark.parametrize("share", [0.1, 0.3, 0.5])
 def test_as_many_drop_out_as_were_asked_for(share):
-    drawn = Absences(share, seed=1)
+    drawn = Unavailability(share, seed=1)
     gone = sum(len(drawn.of_training(round, 0, range(20))) for round in range(500))
     deviation = (share * (1 - share) / 10_000) ** 0.5
     assert abs(gone / 10_000 - share) < 4 * deviation
 
 
 def test_who_drops_out_depends_on_round_and_partition_alone():
-    drawn = Absences(0.5, seed=1)
+    drawn = Unavailability(0.5, seed=1)
     everyone = drawn.of_training(7, 0, range(100))
     assert drawn.of_training(7, 0, range(50)) == {p: r for p, r in everyone.items() if p < 50}
     assert drawn.of_training(8, 0, range(100)) != everyone
@@ -133,6 +133,6 @@ def test_a_run_is_never_done_with_a_round_that_had_too_few(
             assert about(folder)["status"] == "done"
             lines = left_by(folder)[1]
             assert len(lines) == 1 + config.federation.rounds
-            assert all(len(line["used"]) >= enough(0.5, 3) for line in lines[1:])
+            assert all(len(line["used"]) >= required_replies(0.5, 3) for line in lines[1:])
         ends.add(about(folder)["status"])
     assert ends == {"failed", "done"}

@@ -39,7 +39,7 @@ def dying(is_fatal):
 
 
 WHEN = {
-    "the census": lambda kind, sent: kind == MessageType.QUERY,
+    "the registration": lambda kind, sent: kind == MessageType.QUERY,
     "training": lambda kind, sent: kind == MessageType.TRAIN and sent[protocol.ROUND] == 2,
     "an evaluation": lambda kind, sent: kind == MessageType.EVALUATE,
 }

@@ -16,7 +16,7 @@ from server.lifecycle.signals import (
     Interrupted,
     end_by_signals,
     interruption_code,
-    raise_lost,
+    raise_pending_signal,
     uninterrupted,
 )
 
@@ -77,12 +77,12 @@ def ours():
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_keeps_its_code_where_its_exception_is_replaced_or_dropped(ours, number, code):
-    raise_lost()  # none came yet
+    raise_pending_signal()  # none came yet
     with contextlib.suppress(KeyboardInterrupt):  # as Ray's C++ code does with an exception
         signal.raise_signal(number)
     assert interruption_code(KeyboardInterrupt()) == code
     with pytest.raises(Interrupted) as end:
-        raise_lost()
+        raise_pending_signal()
     assert end.value.exit_code == interruption_code(end.value) == code
 
 

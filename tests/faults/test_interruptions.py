@@ -18,7 +18,7 @@ from server.checkpoints.folder import load_checkpoint
 # Which call of what: 3 clients train in each of 4 rounds, 6 are judged in each evaluation, after
 # two references of two stages each.
 STAGES = {
-    "the census": (clients.handlers, "open_local_data", 2),
+    "the registration": (clients.handlers, "open_local_data", 2),
     "a reference": (clients.handlers, "evaluate", 3),
     "the judgement of round 0": (clients.handlers, "evaluate", 26),
     "round 1": (clients.handlers, "train_partition", 2),

@@ -8,7 +8,7 @@ from experiments.engines import flower
 from experiments.reproducibility.verify import compare
 from fedrec.config.keys import read_config
 from fedrec.runs.record import write_json
-from server.lifecycle.stop_file import STOP_FILE, ask_to_stop
+from server.lifecycle.stop_file import STOP_FILE, request_stop
 
 
 @pytest.mark.parametrize("code", [130, 143])
@@ -19,7 +19,7 @@ def test_a_run_that_is_asked_to_stop_ends_with_that_code_and_goes_on_to_the_same
 
     def ask(line):
         if line["round"] == 2:
-            ask_to_stop(folder, code)
+            request_stop(folder, code)
 
     with pytest.raises(KeyboardInterrupt) as stop:
         run_inline(config, folder, on_round=ask)
@@ -41,7 +41,7 @@ def test_a_wish_that_an_earlier_server_never_saw_does_not_stop_the_next(
     strike(clients.handlers, "train_partition", 8, ctrl_c)
     with pytest.raises(KeyboardInterrupt):
         run_inline(config, folder)
-    ask_to_stop(folder, 130)
+    request_stop(folder, 130)
     try:
         run_inline(read_config({"run.resume": True}, config), folder)
     except KeyboardInterrupt:  # which would end the tests, not this one alone
@@ -55,13 +55,13 @@ def test_a_wish_that_the_server_does_not_see_in_time_is_taken_back(tmp_path, mon
     monkeypatch.setattr(flower, "POLL_SECONDS", 0.01)
     write_json(tmp_path / "run.json", {"status": "running"})
     asked = []
-    real = flower.ask_to_stop
+    real = flower.request_stop
 
     def ask(folder, code):
         real(folder, code)
         asked.append((folder / STOP_FILE).exists())
 
-    monkeypatch.setattr(flower, "ask_to_stop", ask)
+    monkeypatch.setattr(flower, "request_stop", ask)
     start = time.monotonic()
     flower._let_it_save(tmp_path, None, 130)
     assert asked == [True]

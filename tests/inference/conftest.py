@@ -22,7 +22,7 @@ def finished(tmp_path_factory, small_prepared, small_config):
         patch.setenv("FEDREC_HOME", str(home))
         patch.setattr(server.run, "write_report", lambda path: None)
         grid = InlineGrid(app, config.partition.count, flatten(config))
-        server.run.serve(grid, config, engine="inline", command="test")
+        server.run.run_server(grid, config, engine="inline", command="test")
     return home
 
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+from fedrec.data.sequences import history_mask
 from fedrec.errors import EvaluationError
 from fedrec.evaluation.model_scorer import model_scorer
 from fedrec.evaluation.ranking import ranks_of
 from fedrec.inference.search import ItemSearch
-from fedrec.training.negatives import history_mask
 
 HISTORIES = [np.array([3, 9, 9, 27]), np.array([40]), np.arange(1, 15)]  # the last is cut at 10
 

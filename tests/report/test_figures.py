@@ -80,7 +80,7 @@ def test_references_are_labelled_and_the_best_round_is_marked(make_run):
     with style.house_style():
         words = texts(curves.convergence(read_run(make_run(rounds=5, users=60)), "round"))
     assert "popularity\n0.045" in words
-    assert "best possible\n0.360" in words
+    assert "oracle\n0.360" in words
     assert re.search(r"round 4: 0\.2\d\d", words)
 
 

@@ -116,7 +116,7 @@ def test_what_a_run_has_measured_itself_is_not_replaced(three, make_run):
     assert shown.metrics["references"]["popularity"]["test"]["HR@10"]["value"] == 0.9
 
 
-@pytest.mark.parametrize("name", ["popularity", "local", "central", "best possible"])
+@pytest.mark.parametrize("name", ["popularity", "local", "central", "oracle"])
 def test_a_run_that_is_called_like_a_reference_is_told_from_it(three, make_run, name):
     run, folders = three
     named = make_run("named", rounds=2, users=40, about={"name": name})

@@ -1,4 +1,4 @@
-"""The small federation without its run folder: a census, a strategy, weights to start from."""
+"""The small federation without its run folder: registration, strategy, weights to start from."""
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,12 +20,10 @@ from flwr.app import (
 )
 
 import clients.model
-import server.evaluation.evaluate
+import server.messages.evaluate
 import server.rounds
-import server.state
 from clients.app import app
 from fedrec import protocol
-from fedrec.config.choices import names_in
 from fedrec.config.config import Config
 from fedrec.config.keys import flatten
 from fedrec.data.sequences import Sequences
@@ -33,59 +31,48 @@ from fedrec.data.splits import training_counts
 from fedrec.factory.data import open_prepared
 from fedrec.factory.model import make_model
 from fedrec.factory.table import open_table
-from fedrec.models.parameters import arrays_of, groups_of
 from fedrec.models.recommender import Recommender
 from fedrec.records import array_record
 from server.aggregation.strategies import make_strategy
 from server.engines.inline import InlineGrid
 from server.engines.nodes import FIRST_NODE
-from server.messages.registration import take_census
-from server.run import population_of
-from server.sampling.unavailable import Absences
-from server.state import Federation, State
-from server.traffic import traffic_of
+from server.messages.registration import register_clients
+from server.setup import initial_weights, make_context
+from server.state import ServerContext, ServerState
 
 TOKEN = "0123456789abcdef"
 
 
 @pytest.fixture
-def small_federation(small_home, small_config) -> Callable[..., tuple[Federation, State]]:
+def small_federation(small_home, small_config) -> Callable[..., tuple[ServerContext, ServerState]]:
     """``small_federation(changes, client=..., wrap=...)`` up to the first round."""
 
     def make(
         changes: dict[str, Any] | None = None,
         client: Any = app,
         wrap: Callable[[Any], Any] = lambda grid: grid,
-    ) -> tuple[Federation, State]:
+    ) -> tuple[ServerContext, ServerState]:
         config = small_config(changes)
         grid = wrap(InlineGrid(client, config.partition.count, flatten(config)))
-        census = take_census(
+        registration = register_clients(
             grid,
             config.partition.count,
             config.most_targets,
             60.0,
         )
         catalog = open_prepared(config).dataset.catalog
-        zeros = np.zeros(catalog.num_items + 1, dtype=np.int64)
-        frequency = zeros if census.counts is None else census.counts
+        frequency = registration.item_counts(catalog.num_items)
         model = make_model(config, catalog, open_table(config, catalog), frequency)
-        shared = groups_of(model, names_in(config.model.private)).shared
-        start = {name: a.astype(np.float64) for name, a in arrays_of(model, shared).items()}
-        strategy = make_strategy(config.strategy.name, config.strategy.options)
-        absences = Absences(config.federation.drop_out, config.seed)
-        federation = Federation(
+        context = make_context(
             grid,
-            strategy,
             config,
-            census,
-            TOKEN,
-            frequency,
-            len(model.view_names),
-            population=population_of(config, census),
-            traffic=traffic_of(model, shared),
-            absences=absences,
+            make_strategy(config.strategy.name, config.strategy.options),
+            registration,
+            model,
+            num_items=catalog.num_items,
+            token=TOKEN,
         )
-        return federation, State(start)
+        return context, ServerState(initial_weights(config, model))
 
     return make
 
@@ -114,8 +101,8 @@ def precision(
     """The real round in float32, and in float64 by changing two places and nothing else.
 
     A run holds float32 in two places: the clients' model and the one cast when the server sends.
-    In float64 the clients' model is turned to double after it is built, and ``as_sent`` copies;
-    selection, messages, checks, sums and strategies are those of every run. The reply check asks
+    In float64 the clients' model is turned to double after it is built, and ``cast_weights``
+    copies; sampling, messages, checks, sums and strategies are those of every run. Validation asks
     for the dtype that was sent, so a client that still computed in float32 would be left out.
     """
     clients.model._built.cache_clear()  # keyed by the config, which knows nothing of precision
@@ -127,8 +114,8 @@ def precision(
         def doubled(*args: Any) -> Recommender:
             return make_model(*args).double()
 
-        for module in (server.state, server.rounds, server.evaluation.evaluate):
-            monkeypatch.setattr(module, "as_sent", copied)
+        for module in (server.rounds, server.messages.evaluate):
+            monkeypatch.setattr(module, "cast_weights", copied)
         monkeypatch.setattr(clients.model, "make_model", doubled)
     yield Precision(request.param, {"float32": 1e-6, "float64": 1e-12}[request.param])
     clients.model._built.cache_clear()

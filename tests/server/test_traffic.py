@@ -10,11 +10,11 @@ from fedrec.models.parameters import groups_of
 from fedrec.training.cohort.loss import CohortLoss
 from fedrec.training.cohort.plan import CohortPlan
 from fedrec.training.negatives import shared_negatives
-from server.evaluation.evaluate import judge_round
-from server.replies.train import Trained
+from server.evaluation.evaluate import evaluate_round
+from server.replies.train import TrainReply
+from server.round_line import empty_round
 from server.rounds import train_round
 from server.sampling.population import Population
-from server.state import empty_line
 from server.traffic import UserTraffic, count_users, most_rows, traffic_of
 
 USERS = {
@@ -123,7 +123,7 @@ NINE = Population(
 
 def replied(users, rows, left_out=()):
     arrays = {"users": np.array(users), "rows": np.array(rows)}
-    return Trained(None, {}, 0.0, 1, "", 1, len(users), left_out, **arrays)
+    return TrainReply(None, {}, 0.0, 1, "", 1, len(users), left_out, **arrays)
 
 
 def counted(asked, *, replies=None, read=None, seen=""):
@@ -178,14 +178,14 @@ def test_where_all_drop_out_nothing_moves():
 
 
 def asked_in(federation, number=1):
-    chosen = federation.population.draw(20, is_poisson=False, seed=0, round=number)
-    return chosen, federation.population.by_partition(chosen)
+    chosen = federation.clients.population.sample(20, is_poisson=False, seed=0, round=number)
+    return chosen, federation.clients.population.by_partition(chosen)
 
 
 def most_of(federation, users):
     """Of users whose reply does not say: their own items, 5 negatives, never more than V."""
-    num_items = federation.traffic.num_items
-    return np.minimum(federation.population.targets_of(users) + 1 + 5, num_items)
+    num_items = federation.clients.traffic.num_items
+    return np.minimum(federation.clients.population.targets_of(users) + 1 + 5, num_items)
 
 
 def read_rows(federation, users):
@@ -200,19 +200,21 @@ def test_a_round_counts_what_its_users_read(small_federation):
     federation, state = small_federation(USERS)
     chosen, _ = asked_in(federation)
     line = train_round(federation, state, 1)
-    traffic, rows = federation.traffic, read_rows(federation, chosen)
+    traffic, rows = federation.clients.traffic, read_rows(federation, chosen)
     assert traffic.num_items == 57
     # 8 bytes name any of 57 items, and every user reads more than two.
     assert line["bytes_up"] == 20 * (traffic.dense_up + 8) + traffic.row_up * rows.sum()
     assert line["bytes_down"] == line["bytes_up"] + 20 * traffic.table
     total = line["bytes_up"] + line["bytes_down"]
-    assert line["client_megabytes"] == pytest.approx(total / 1e6 / len(federation.population.users))
+    assert line["client_megabytes"] == pytest.approx(
+        total / 1e6 / len(federation.clients.population.users)
+    )
 
 
 def test_under_the_whole_softmax_all_rows_travel_and_none_is_named(small_federation):
     federation, state = small_federation(USERS | {"loss.name": "softmax"})
     line = train_round(federation, state, 1)
-    traffic = federation.traffic
+    traffic = federation.clients.traffic
     assert line["bytes_up"] == 20 * (traffic.dense_up + 57 * traffic.row_up)
 
 
@@ -235,7 +237,7 @@ def test_a_round_that_is_tried_again_counts_both_tries(small_federation, tampere
     other, fresh = small_federation(USERS)
     once = train_round(other, fresh, 1)
     chosen, _ = asked_in(federation)
-    traffic, rows = federation.traffic, most_of(federation, chosen)
+    traffic, rows = federation.clients.traffic, most_of(federation, chosen)
     first = traffic.up(rows)
     assert line["bytes_up"] == once["bytes_up"] + first
     # The table went with the first try, so that the second is without it.
@@ -256,7 +258,7 @@ def test_a_partition_that_fails_has_cost_its_users_the_download(small_federation
     _, held = asked_in(federation)
     lost = held[1]
     rows = read_rows(other, lost)
-    traffic, most = federation.traffic, most_of(federation, lost)
+    traffic, most = federation.clients.traffic, most_of(federation, lost)
     assert line["bytes_up"] == whole["bytes_up"] - traffic.up(rows)
     assert line["bytes_down"] == whole["bytes_down"] - traffic.down(rows, 0) + traffic.down(most, 0)
 
@@ -271,8 +273,8 @@ def test_who_drops_out_moves_nothing(small_federation):
     assert not line["retried"]
     asked = np.array([user for user in chosen if user not in gone])
     rows = read_rows(federation, asked)
-    assert line["bytes_up"] == federation.traffic.up(rows)
-    assert line["bytes_down"] == federation.traffic.down(rows, len(asked))
+    assert line["bytes_up"] == federation.clients.traffic.up(rows)
+    assert line["bytes_down"] == federation.clients.traffic.down(rows, len(asked))
     ones = sum(bin(byte).count("1") for byte in bytes.fromhex(state.seen))
     assert ones == len(asked)
 
@@ -284,9 +286,9 @@ def test_every_user_that_is_judged_gets_the_whole_model_however_it_is_held(small
     found = []
     for count in (1, 3):
         federation, state = small_federation(USERS | {"partition.count": count})
-        lines = [judge_round(federation, state, empty_line(number)) for number in (0, 1)]
+        lines = [evaluate_round(federation, state, empty_round(number)) for number in (0, 1)]
         found.append([line["bytes_evaluate"] for line in lines])
-        traffic = federation.traffic
+        traffic = federation.clients.traffic
         # Back come a rank, its user, target, candidates and events.
         assert found[-1][1] == 60 * (traffic.judged + 5 * 8)
         assert found[-1][0] == found[-1][1] + 60 * traffic.table
@@ -299,17 +301,17 @@ def test_users_who_send_no_ranks_have_got_the_model(small_federation, tampered):
 
     client = tampered(crash, MessageType.EVALUATE, partitions=(1,))
     federation, state = small_federation(USERS, client=client)
-    line = judge_round(federation, state, empty_line(1))
-    silent = len(federation.census.users[1])
+    line = evaluate_round(federation, state, empty_round(1))
+    silent = len(federation.registration.users[1])
     back = (60 - silent) * 5 * 8
-    assert line["bytes_evaluate"] == 60 * federation.traffic.judged + back
+    assert line["bytes_evaluate"] == 60 * federation.clients.traffic.judged + back
 
 
 def test_evaluation_adds_nothing_to_what_training_moved(small_federation):
     federation, state = small_federation(USERS)
     line = train_round(federation, state, 1)
     before = dict(line)
-    judged = judge_round(federation, state, line)
+    judged = evaluate_round(federation, state, line)
     assert judged["bytes_evaluate"] > 0
     for name in ("bytes_down", "bytes_up", "megabytes", "client_megabytes"):
         assert judged[name] == before[name]

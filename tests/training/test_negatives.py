@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedrec.data.sequences import Sequences
+from fedrec.data.sequences import Sequences, history_mask
 from fedrec.data.splits import history, targets, training_part
 from fedrec.errors import ConfigError
 from fedrec.evaluation.metrics import auc, hr
 from fedrec.evaluation.protocols import candidates
 from fedrec.evaluation.ranking import candidate_ranks
 from fedrec.randomness import generator
-from fedrec.training.negatives import history_mask, sampled_negatives, shared_negatives
+from fedrec.training.negatives import sampled_negatives, shared_negatives
 
 ROUNDS = 100
 PER_EVENT = 4  # negatives per positive and round, as in NCF and PFedRec

@@ -105,7 +105,7 @@ def test_models_that_cannot_be_stacked_train_with_it(make_tiny):
         ("of_steps", "must have finite gradients"),
         ("over_the_batch", "that of target 0 depends on another's"),
         ("failing", r"failed on the scores of 5 targets \(N,\) .* RuntimeError: Tensors must"),
-        ("number", "must be a function, got int"),
+        ("number", "must name a callable, got int"),
         ("nobody", "cannot be imported: module .* has no attribute 'nobody'"),
     ],
 )

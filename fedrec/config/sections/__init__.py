@@ -1,1 +1,1 @@
-"""The sections of the run config: frozen, typed, checked where they are made."""
+"""The sections of the run config: frozen, typed, checked where they are made; a file each."""

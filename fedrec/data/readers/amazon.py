@@ -8,7 +8,7 @@
 import csv
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -16,6 +16,7 @@ import numpy as np
 
 from fedrec.data.interactions import Interactions, checked_times, drop_exact_duplicates
 from fedrec.data.readers.amazon_products import product_catalog
+from fedrec.data.readers.archives import LayoutFiles, Listing
 from fedrec.data.readers.json_lines import read_lines, read_records
 from fedrec.errors import DataError
 
@@ -33,52 +34,46 @@ _OLD = ("reviewerID", "asin", "overall", "unixReviewTime")
 _NEW = ("user_id", "parent_asin", "rating", "timestamp")
 
 
-def find_amazon(names: Sequence[str], only: str, place: str) -> tuple[str, dict[str, str]] | None:
+def detect(listing: Listing) -> LayoutFiles | None:
     """Which layout some files have, and which are the reviews and the products.
 
-    Args:
-        names: of all files of a folder or archive.
-        only: the reviews that the user named, "" for whatever is there.
-        place: of the files, for messages.
-
     Returns:
-        The layout and {"events": name, "items": name}; None where no reviews lie beside products.
+        The reviews as "events" and the products as "items"; None where no reviews lie beside
+        products.
 
     Raises:
         DataError: the reviews named have no products beside them, or there are reviews of several
             kinds or categories.
     """
     found = []
-    by_name = {PurePosixPath(name).name: name for name in names}
+    by_name = {PurePosixPath(name).name: name for name in listing.names}
     for file, name in by_name.items():
         for layout, pattern in _REVIEWS.items():
             match = pattern.fullmatch(file)
-            if match is None or only not in ("", file):
+            if match is None or listing.only not in ("", file):
                 continue
-            meta = f"meta_{match['category']}.{_META[layout]}"
+            category = match["category"]
+            meta = f"meta_{category}.{_META[layout]}"
             products = by_name.get(f"{meta}.gz", by_name.get(meta))
             if products is not None:
-                found.append((layout, {"events": name, "items": products}))
-            elif only or file.startswith("reviews_") or _FIVE_CORE.fullmatch(file):
+                members = {"events": name, "items": products}
+                title = f"{category}-{layout.removeprefix('amazon-')}"
+                found.append(LayoutFiles(layout, title, listing.root, members))
+            elif listing.only or file.startswith("reviews_") or _FIVE_CORE.fullmatch(file):
                 raise DataError(
-                    f"{place} has {file} but no {meta}.gz beside it, which holds titles and "
+                    f"{listing.root} has {file} but no {meta}.gz beside it, which holds titles and "
                     "categories; fetch that file too, or give the events alone as a CSV table"
                 )
     if len(found) > 1:
-        files = ", ".join(sorted(PurePosixPath(members["events"]).name for _, members in found))
+        names = ", ".join(sorted(PurePosixPath(one.members["events"]).name for one in found))
         raise DataError(
-            f"{place} holds several files of reviews ({files}); set data.source to the one meant"
+            f"{listing.root} holds several files of reviews ({names}); set data.source to the one "
+            "meant"
         )
     return found[0] if found else None
 
 
-def category_of(layout: str, file: str) -> str:
-    """The category that a file of reviews is named after."""
-    match = _REVIEWS[layout].fullmatch(PurePosixPath(file).name)
-    return match["category"] if match else ""
-
-
-def load_amazon(files: dict[str, bytes], names: dict[str, str], layout: str) -> Interactions:
+def load(files: dict[str, bytes], names: dict[str, str], layout: str) -> Interactions:
     """Read reviews and products; who wrote what is all that is kept of a review.
 
     Users and items are numbered as they first appear in the reviews; products without a review

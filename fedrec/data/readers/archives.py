@@ -8,6 +8,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from lzma import LZMAError
 from pathlib import Path, PurePosixPath
 
@@ -18,6 +19,42 @@ MAX_TOTAL_BYTES = 2 << 30
 MAX_MEMBERS = 100_000
 
 _TAR_SUFFIXES = (".tar", ".tar.xz", ".tar.gz", ".tgz", ".txz", ".tar.bz2")
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Names of the files at a place, among which a reader detects its layout.
+
+    Attributes:
+        root: folder or archive.
+        names: of all files in it.
+        only: file of events that the user named, "" for whatever is there.
+        format: layout that the user asks for, or "auto".
+    """
+
+    root: Path
+    names: tuple[str, ...]
+    only: str = ""
+    format: str = "auto"
+
+
+@dataclass(frozen=True)
+class LayoutFiles:
+    """Files of a known layout.
+
+    Attributes:
+        layout: one of ``fedrec.data.readers.detect.LAYOUTS``.
+        name: of the data.
+        root: folder or archive.
+        members: what a file is for ("events", "items") -> its name in the root.
+        key: what else the prepared data depend on, beside layout and bytes.
+    """
+
+    layout: str
+    name: str
+    root: Path
+    members: dict[str, str]
+    key: dict[str, str] = field(default_factory=dict)
 
 
 def is_archive(path: Path) -> bool:

@@ -1,66 +1,69 @@
-"""Which published layout a folder, an archive or a file has, and how it is read."""
+"""The layouts of data files that can be read, and which of them a folder, archive or file has.
 
-from collections.abc import Callable
-from dataclasses import dataclass
+A new layout is one module beside this one with ``LAYOUTS``, ``detect`` and ``load``, listed in
+``READERS``.
+"""
+
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-from fedrec.data.readers import amazon, recbole, sequence_files
-from fedrec.data.readers.archives import is_archive, list_files, read_files
-from fedrec.data.readers.movielens import LAYOUTS as MOVIELENS
-from fedrec.data.readers.movielens import layout_of, load_movielens, members_of
+from fedrec.data.interactions import Interactions
+from fedrec.data.readers import amazon, movielens, recbole, sequence_files
+from fedrec.data.readers.archives import LayoutFiles, Listing, is_archive, list_files, read_files
 from fedrec.errors import DataError
 
-if TYPE_CHECKING:
-    from fedrec.data.interactions import Interactions
 
-LAYOUTS = (*MOVIELENS, *amazon.LAYOUTS, sequence_files.LAYOUT, recbole.LAYOUT)
-TABLES = ("csv", "parquet")
+class Reader(Protocol):
+    """A module that reads one layout, or several of one publisher."""
 
-_TABLES = (".csv", ".tsv", ".parquet")
+    @property
+    def LAYOUTS(self) -> Iterable[str]:  # noqa: N802 (a constant of the module)
+        """Names of the layouts, values of ``data.format``."""
+
+    def detect(self, listing: Listing) -> LayoutFiles | None:
+        """Find the files of one of the layouts; None where there are none.
+
+        Raises:
+            DataError: some of them are there, but not all or more than one of a kind.
+        """
+
+    def load(self, files: dict[str, bytes], names: dict[str, str], layout: str) -> Interactions:
+        """Read the files that ``detect`` found.
+
+        Args:
+            files: What each file is for -> its bytes.
+            names: The same keys -> file names, for messages.
+            layout: One of ``LAYOUTS``.
+
+        Raises:
+            DataError: names file and line of what cannot be read.
+        """
 
 
-@dataclass(frozen=True)
-class Found:
-    """Files of a known layout.
-
-    Attributes:
-        layout: one of ``LAYOUTS``.
-        name: of the data.
-        root: folder or archive.
-        members: names of the files in it.
-        load: reads the events.
-    """
-
-    layout: str
-    name: str
-    root: Path
-    members: tuple[str, ...]
-    load: Callable[[], "Interactions"]
+# In the order in which they are asked: the surest signs first.
+READERS: tuple[Reader, ...] = (movielens, recbole, sequence_files, amazon)
+LAYOUTS = {layout: reader for reader in READERS for layout in reader.LAYOUTS}
+TABLES = {".csv": "csv", ".tsv": "csv", ".parquet": "parquet"}  # file ending -> format
+FORMATS = ("auto", *LAYOUTS, *dict.fromkeys(TABLES.values()))  # values of data.format
 
 
-def find_layout(path: Path, format: str) -> Found | None:
+def find_layout(path: Path, format: str) -> LayoutFiles | None:
     """The files of a layout at a path; None for a file that is to be read as a table.
 
     Args:
-        path: a folder, an archive or a file that exists.
-        format: the layout that it must have, or "auto".
+        path: A folder, an archive or a file that exists.
+        format: One of ``FORMATS``.
 
     Raises:
         DataError: a folder or archive of no known layout or another than asked for; files missing.
     """
     is_file = path.is_file() and not is_archive(path)
-    if format in TABLES or (format == "auto" and path.suffix.lower() in _TABLES):
+    if format in TABLES.values() or (format == "auto" and path.suffix.lower() in TABLES):
         return None
-    if not is_file:
-        layout = format if format in MOVIELENS else layout_of(path) if format == "auto" else None
-        if layout is not None:
-            members = tuple(members_of(path, layout).values())
-            return Found(layout, layout, path, members, lambda: load_movielens(path, layout))
-    elif format in MOVIELENS:
-        raise DataError(f"{path} is one file; {format} needs the folder or archive around it")
     root, only = (path.parent, path.name) if is_file else (path, "")
-    found = _recognised(root, list_files(root), only, format)
+    listing = Listing(root, tuple(list_files(root)), only, format)
+    found = next(filter(None, (reader.detect(listing) for reader in READERS)), None)
     if found is not None and format in ("auto", found.layout):
         return found
     if format == "auto" and is_file:
@@ -72,40 +75,12 @@ def find_layout(path: Path, format: str) -> Found | None:
     )
 
 
-def _recognised(root: Path, names: list[str], only: str, format: str) -> Found | None:
-    """Files of the layouts that a dataset's own name does not tell, the surest signs first."""
-    if match := recbole.find_recbole(names, only, str(root)):
-        layout, members = match
-        name = Path(members["events"]).stem
-        return _found(layout, name, root, members, recbole.load_recbole)
-    is_asked_for = format == sequence_files.LAYOUT
-    if match := sequence_files.find_ordered(names, only, str(root), is_asked_for=is_asked_for):
-        layout, members = match
-        name = (only or root.name).partition(".")[0]
-        return _found(layout, name, root, members, sequence_files.load_ordered)
-    if match := amazon.find_amazon(names, only, str(root)):
-        layout, members = match
-        category = amazon.category_of(layout, members["events"])
-        name = f"{category}-{layout.removeprefix('amazon-')}"
-        return _found(
-            layout,
-            name,
-            root,
-            members,
-            lambda files, names: amazon.load_amazon(files, names, layout),
-        )
-    return None
+def load_layout(files: LayoutFiles) -> Interactions:
+    """Read the files of a layout.
 
-
-def _found(
-    layout: str,
-    name: str,
-    root: Path,
-    members: dict[str, str],
-    load: Callable[[dict[str, bytes], dict[str, str]], "Interactions"],
-) -> Found:
-    def read() -> "Interactions":
-        contents = read_files(root, members.values())
-        return load({key: contents[name] for key, name in members.items()}, members)
-
-    return Found(layout, name, root, tuple(members.values()), read)
+    Raises:
+        DataError: names file and line of what cannot be read.
+    """
+    contents = read_files(files.root, files.members.values())
+    by_role = {role: contents[name] for role, name in files.members.items()}
+    return LAYOUTS[files.layout].load(by_role, files.members, files.layout)

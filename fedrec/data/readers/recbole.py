@@ -5,18 +5,18 @@ and users. Xu et al., CIKM 2023; https://recbole.io/docs/user_guide/data/atomic_
 """
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 import pandas as pd
 
 from fedrec.data.interactions import Interactions
+from fedrec.data.readers.archives import LayoutFiles, Listing
 from fedrec.data.readers.csv_text import decoded
 from fedrec.data.readers.tables import Columns, load_frame
 from fedrec.errors import DataError
 
-LAYOUT = "recbole"
+LAYOUTS = ("recbole",)
 
 _TYPES = ("token", "token_seq", "float", "float_seq")
 _GENRES = ("class", "genre", "genres", "categories", "category")
@@ -24,34 +24,29 @@ _YEARS = ("release_year", "year")
 _YEAR = re.compile(r"\d{4}")
 
 
-def find_recbole(names: Sequence[str], only: str, place: str) -> tuple[str, dict[str, str]] | None:
+def detect(listing: Listing) -> LayoutFiles | None:
     """The atomic files of a folder or archive, None where there are no events.
-
-    Args:
-        names: of all files there.
-        only: the file of events that the user named, "" for whatever is there.
-        place: of the files, for messages.
 
     Raises:
         DataError: events of several datasets.
     """
+    names, only = listing.names, listing.only
     events = [name for name in names if name.endswith(".inter") and only in ("", name)]
     if len(events) > 1:
         files = ", ".join(sorted(PurePosixPath(name).name for name in events))
         raise DataError(
-            f"{place} holds several datasets of RecBole's ({files}); set data.source to the "
+            f"{listing.root} holds several datasets of RecBole's ({files}); set data.source to the "
             "folder of the one meant"
         )
     if not events:
         return None
     stem = events[0].removesuffix(".inter")
     others = {"items": f"{stem}.item", "users": f"{stem}.user"}
-    return LAYOUT, {"events": events[0]} | {
-        key: name for key, name in others.items() if name in names
-    }
+    members = {"events": events[0]} | {key: name for key, name in others.items() if name in names}
+    return LayoutFiles(LAYOUTS[0], PurePosixPath(events[0]).stem, listing.root, members)
 
 
-def load_recbole(files: dict[str, bytes], names: dict[str, str]) -> Interactions:
+def load(files: dict[str, bytes], names: dict[str, str], layout: str) -> Interactions:
     """Read atomic files; users and items are numbered as they first appear in the events.
 
     An item's title is its first field whose name ends in "title" or is "name", its genres the
@@ -61,6 +56,7 @@ def load_recbole(files: dict[str, bytes], names: dict[str, str]) -> Interactions
     Args:
         files: "events" and perhaps "items" and "users" to their bytes.
         names: the same keys to file names, for messages.
+        layout: "recbole".
 
     Raises:
         DataError: names file and line of what is not as the headers say.

@@ -5,7 +5,7 @@ reads both. What the items are may stand beside them, in ``items.tsv`` or ``<nam
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -13,38 +13,34 @@ import numpy as np
 
 from fedrec.data.interactions import Interactions
 from fedrec.data.readers.amazon_products import product_catalog
+from fedrec.data.readers.archives import LayoutFiles, Listing
 from fedrec.data.readers.csv_text import decoded
 from fedrec.errors import DataError
 
-LAYOUT = "sequences"
+LAYOUTS = ("sequences",)
 
 _EVENTS = ("user_sequence.txt", "sequences.txt")
 _NOTE = "no times: the order in the file is the order of time"
 
 
-def find_ordered(
-    names: Sequence[str], only: str, place: str, *, is_asked_for: bool
-) -> tuple[str, dict[str, str]] | None:
+def detect(listing: Listing) -> LayoutFiles | None:
     """The files of sequences and, if there are some, of items; None where there are none.
 
-    Args:
-        names: of all files of a folder or archive.
-        only: the file of sequences that the user named, ending in .txt, "" for the known names.
-        place: of the files, for messages.
-        is_asked_for: the user says that these are sequences, whatever the file is called.
+    A single file must end in .txt; in a folder or archive the known names are looked for.
 
     Raises:
         DataError: a .txt that may just as well be a table of ratings; several tables of items.
     """
-    by_name = {PurePosixPath(name).name: name for name in names}
+    only, root = listing.only, listing.root
+    by_name = {PurePosixPath(name).name: name for name in listing.names}
     wanted = [only] if only.endswith(".txt") else [] if only else _EVENTS
     events = [file for file in wanted if file in by_name]
     if len(events) != 1:
         return None
-    if events[0] not in _EVENTS and not is_asked_for:
+    if events[0] not in _EVENTS and listing.format != LAYOUTS[0]:
         raise DataError(
-            f"{events[0]} may hold sequences or a table: set data.format = {LAYOUT!r} if each line "
-            "is a user and its items in the order of time, or save a table as .csv or .tsv"
+            f"{events[0]} may hold sequences or a table: set data.format = {LAYOUTS[0]!r} if each "
+            "line is a user and its items in the order of time, or save a table as .csv or .tsv"
         )
     own = PurePosixPath(events[0]).stem + ".item.json"
     tables = [file for file in ("items.tsv", own) if file in by_name]
@@ -52,14 +48,15 @@ def find_ordered(
         tables = [file for file in by_name if file.endswith(".item.json")]
     if len(tables) > 1:
         raise DataError(
-            f"{place} holds several tables of items ({', '.join(sorted(tables))}); keep the one of "
+            f"{root} holds several tables of items ({', '.join(sorted(tables))}); keep the one of "
             f"{events[0]} beside it"
         )
-    members = {"events": events[0]} | ({"items": tables[0]} if tables else {})
-    return LAYOUT, {key: by_name[file] for key, file in members.items()}
+    files = {"events": events[0]} | ({"items": tables[0]} if tables else {})
+    members = {key: by_name[file] for key, file in files.items()}
+    return LayoutFiles(LAYOUTS[0], (only or root.name).partition(".")[0], root, members)
 
 
-def load_ordered(files: dict[str, bytes], names: dict[str, str]) -> Interactions:
+def load(files: dict[str, bytes], names: dict[str, str], layout: str) -> Interactions:
     """Read sequences; the lines of a user, wherever they stand, follow one another.
 
     Items are numbered as their table lists them, those that it lacks behind it.
@@ -67,6 +64,7 @@ def load_ordered(files: dict[str, bytes], names: dict[str, str]) -> Interactions
     Args:
         files: "events" and perhaps "items" to their bytes.
         names: the same keys to file names, for messages.
+        layout: "sequences".
 
     Raises:
         DataError: names file and line of what cannot be read.

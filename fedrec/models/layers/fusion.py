@@ -139,7 +139,7 @@ def equal_shares(views: Tensor) -> Tensor:
 
 
 def make_fusion(name: str, num_views: int, width: int, stream: torch.Generator) -> nn.Module:
-    """What ``model.mix`` names, for N views of width D.
+    """The fusion that ``model.fusion`` names, for N views of width D.
 
     Args:
         name: context, fixed, sum, concat, item or attention.

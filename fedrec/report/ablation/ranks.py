@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 import pandas as pd
 
-from fedrec.config.sections.data import Scenario
+from fedrec.config.sections.scenario import Scenario
 from fedrec.errors import DataError
 from fedrec.evaluation.metrics import Floats, hr, ndcg
 from fedrec.runs.record import Run

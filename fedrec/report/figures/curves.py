@@ -17,7 +17,7 @@ REFERENCE_COLOURS = {
     "popularity": style.MUTED,
     "local": style.ORANGE,
     "central": style.PURPLE,
-    "best possible": style.GREEN,
+    "oracle": style.GREEN,
 }
 
 Floats = npt.NDArray[np.float64]

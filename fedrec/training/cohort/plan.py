@@ -30,7 +30,7 @@ class CohortPlan:
         proximal_mu: weight of the FedProx term; 0 is FedAvg.
         clip_norm: bound on the norm of a user's update; 0 for none.
         outlier_limit: times the norm of the weights: a user whose update is longer is left out.
-        weighting: "targets", a user's number of targets, or "uniform", 1.
+        weighting: "num-examples", a user's number of targets, or "uniform", 1.
         upload: how a user's update is sent: float32, or rounded to float16 or int8.
         group_tokens: targets of a group, padding included. The order of float sums hangs on it,
             so it is a setting and never measured.
@@ -52,7 +52,7 @@ class CohortPlan:
     proximal_mu: float = 0.0
     clip_norm: float = 0.0
     outlier_limit: float = math.inf
-    weighting: str = "targets"
+    weighting: str = "num-examples"
     upload: str = "float32"
     group_tokens: int = 4096
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from fedrec.data.interactions import to_sequences
-from fedrec.data.readers.movielens import layout_of, load_movielens
+from fedrec.data.readers.detect import find_layout
+from fedrec.data.readers.movielens import load_movielens
 from fedrec.data.sources import find_source
 from fedrec.errors import DataError
 
@@ -125,7 +126,9 @@ def test_a_zip_and_a_tar_give_what_the_folder_gives(tmp_path):
         for name in ("ratings.dat", "movies.dat", "users.dat"):
             archive.add(tmp_path / name, f"ml-1m/{name}")
     for packed in ("d.zip", "d.tar.xz"):
-        assert layout_of(tmp_path / packed) == "ml-1m"
+        found = find_layout(tmp_path / packed, "auto")
+        assert found is not None
+        assert found.layout == "ml-1m"
         loaded = load_movielens(tmp_path / packed, "ml-1m")
         assert loaded.catalog == plain.catalog
         np.testing.assert_array_equal(loaded.items, plain.items)

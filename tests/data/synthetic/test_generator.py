@@ -1,23 +1,12 @@
-import dataclasses
-
 import numpy as np
 import pytest
 
-from fedrec.data.splits import history, targets, training_counts
+from fedrec.data.splits import training_counts
 from fedrec.data.store import open_dataset, prepare
-from fedrec.data.synthetic.generator import (
-    OWN_TASTE,
-    SyntheticSpec,
-    best_possible_ranks,
-    best_possible_scorer,
-    best_scores,
-    generate,
-    make_world,
-    read_spec,
-)
+from fedrec.data.synthetic.generator import generate
 from fedrec.data.synthetic.themes import THEMES
-from fedrec.errors import ConfigError, DataError
-from fedrec.evaluation.ranking import ranks_of
+from fedrec.data.synthetic.world import OWN_TASTE, SyntheticSpec, make_world, read_spec
+from fedrec.errors import ConfigError
 
 
 @pytest.fixture(scope="module")
@@ -108,56 +97,6 @@ def test_genres_tell_only_a_part_of_the_theme():
 def test_every_user_has_all_four_attributes(dataset):
     assert set(dataset.attributes) == {"gender", "age", "occupation", "zip"}
     assert set(dataset.attributes["zip"]) == set("0123456789")
-
-
-def test_the_best_ranking_is_several_times_better_than_popularity(dataset):
-    counts = training_counts(dataset.sequences, dataset.catalog.num_items).astype(float)
-    num_users = dataset.sequences.num_users
-    seen = np.zeros((num_users, len(counts)), dtype=bool)
-    for user in range(num_users):
-        seen[user, history(dataset.sequences, user, "test")] = True
-    wanted = targets(dataset.sequences, "test")
-    popularity = ndcg_at_10(ranks_of(np.tile(counts, (num_users, 1)), wanted, seen))
-    best = ndcg_at_10(best_possible_ranks(dataset, "test"))
-    assert best > 0.55
-    assert best > 5 * popularity
-
-
-def test_best_scores_are_the_probabilities_of_the_last_item_and_the_users_taste(dataset):
-    world = make_world(SyntheticSpec(), seed=1)
-    users = np.array([3, 17])
-    scores = best_scores(dataset, users, "validation")
-    for row, user in enumerate(users):
-        last = history(dataset.sequences, int(user), "validation")[-1]
-        number = int(dataset.catalog.item_ids[last - 1][1:])
-        person = np.array([int(dataset.user_ids[user][1:])])
-        true = world.probabilities(person, np.array([number]))[0]
-        for item in (1, 2, 100):
-            assert scores[row, item] == true[int(dataset.catalog.item_ids[item - 1][1:])]
-
-
-def test_the_scorer_finds_the_user_by_the_history(dataset):
-    users = np.arange(40)
-    for stage in ("validation", "test"):
-        histories = [history(dataset.sequences, user, stage) for user in range(40)]
-        scores = best_possible_scorer(dataset)(histories).scores
-        np.testing.assert_allclose(scores, best_scores(dataset, users, stage), rtol=1e-12)
-
-
-def test_a_history_that_is_nobodys_gets_the_mean_taste(dataset):
-    scored = best_possible_scorer(dataset)([np.array([5], dtype=np.int32)])
-    assert scored.scores.shape == (1, dataset.catalog.num_items + 1)
-    assert scored.scores[0, 1:].sum() > 0.9
-
-
-def test_other_data_has_no_known_best_ranking(dataset):
-    foreign = dataclasses.replace(dataset, manifest={**dataset.manifest, "facts": {}})
-    with pytest.raises(DataError, match="best ranking of 'synthetic' is unknown"):
-        best_possible_ranks(foreign, "test")
-    facts = {**dataset.manifest["facts"], "generator": 0}
-    old = dataclasses.replace(dataset, manifest={**dataset.manifest, "facts": facts})
-    with pytest.raises(DataError, match="version 0 of the generator"):
-        best_possible_ranks(old, "test")
 
 
 def test_sizes_are_read_from_the_source():

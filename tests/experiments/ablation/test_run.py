@@ -123,10 +123,10 @@ def test_cells_that_lend_alike_are_one_run(keys):
     base = read_config(keys)
     groups = {group.name: group for group in placed_grid(base, FEDERATED)}
     folders = {cell.name: cell.folder for cell in groups["neighbours"].cells}
-    assert len(set(folders.values())) == (3 if base.model.lends else 1)
+    assert len(set(folders.values())) == (3 if base.model.smooths else 1)
     cells = [cell for cell in groups["llmseqrec"].cells if cell.changes and not cell.refused]
     configs = [grid.run_config(base, cell).model for cell in cells]
-    assert not any(model.lends for model in configs)  # what lending is worth is another question
+    assert not any(model.smooths for model in configs)  # what lending is worth is another question
 
 
 def test_a_group_runs_as_many_seeds_as_it_asks_for():
@@ -140,7 +140,7 @@ def test_a_group_runs_as_many_seeds_as_it_asks_for():
 
 
 def test_the_cell_that_the_preset_is_becomes_the_baseline():
-    base = read_config({"model.mix": "sum", "model.views": "identity,semantic"})
+    base = read_config({"model.fusion": "sum", "model.views": "identity,semantic"})
     groups = {group.name: group for group in placed_grid(base, FEDERATED)}
     assert groups["mix"].baseline == "sum"
     assert groups["views"].baseline == "identity, semantic"

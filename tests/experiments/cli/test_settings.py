@@ -3,8 +3,10 @@
 import re
 
 import pytest
+import typer
 
 from experiments.cli.settings import parse_sets, resolve
+from experiments.cli.terminal import ending
 from experiments.presets import about_preset, preset_names, read_preset
 from fedrec.errors import ConfigError
 from server.lifecycle.run_directory import check_room, run_path
@@ -126,3 +128,13 @@ def test_every_preset_resolves_and_its_central_form_differs_in_local_training_on
     assert central.local != federated.local
     for section in ("data", "partition", "semantics", "model", "loss", "evaluation"):
         assert getattr(central, section) == getattr(federated, section)
+
+
+def test_each_problem_of_a_config_is_a_line_of_its_own(capsys):
+    with pytest.raises(typer.Exit) as ended, ending():
+        resolve(None, ["local.epochs=0", "seed=-1"])
+    assert ended.value.exit_code == 2
+    assert capsys.readouterr().err.splitlines() == [
+        "error: local.epochs must be a whole number of 1 or more, got 0",
+        "error: seed must be a whole number from 0 to 2^63 - 1, got -1",
+    ]

@@ -14,7 +14,7 @@ import server.run
 from clients.app import app
 from experiments.reproducibility.verify import compare, verify
 from fedrec.errors import ConfigError, DataError
-from server.messages.exchange import OnlyThese
+from server.messages.exchange import SampledNodes
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ def test_only_a_complete_run_can_be_verified(run_inline, small_config, verified)
         verified(folder)
 
 
-class Doubling(OnlyThese):
+class Doubling(SampledNodes):
     """A grid that hands out partition 1's replies twice, and one more from a node nobody knows."""
 
     def __init__(self, grid):

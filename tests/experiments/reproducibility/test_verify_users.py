@@ -13,7 +13,7 @@ from fedrec.errors import ParticipationError
 from fedrec.factory.data import open_prepared
 from fedrec.runs.record import read_json, read_rounds
 from fedrec.training.negatives import shared_negatives
-from server.sampling.unavailable import DROPPED_OUT, recorded_absences
+from server.sampling.unavailable import DROPPED_OUT, recorded_unavailability
 from tests.server.aggregation.spiking_strategy import NAME
 
 USERS = {
@@ -76,7 +76,7 @@ def own(left_out):
     "how",
     [
         {"federation.sampling": "poisson", "federation.upload": "int8"},
-        {"federation.row-mean": "touched", "federation.weighting": "uniform"},
+        {"federation.row-averaging": "sparse", "federation.weighting": "uniform"},
         {
             "strategy.name": "server-adam",
             "federation.clip-norm": 0.05,
@@ -137,7 +137,7 @@ def test_a_run_with_broken_users_is_verified(run_inline, breaking, verified, cha
     assert lines[2]["used"] == [0, 1, 2]
     assert not any(one["reason"] != DROPPED_OUT for one in lines[3]["dropped"])
     # They break by themselves again: nobody has to be left out for that.
-    assert not any(recorded_absences(folder).values())
+    assert not any(recorded_unavailability(folder).values())
     assert verified(folder) == []
 
 
@@ -178,7 +178,7 @@ def test_a_partition_that_is_lost_keeps_its_users_drop_outs(run_inline, small_co
     lines = lines_of(folder)
     assert (lines[2]["used"], lines[3]["used"]) == ([0, 2], [1, 2])
     assert own(lines[2]["dropped"])[1]  # of the partition that was lost
-    assert recorded_absences(folder) == {
+    assert recorded_unavailability(folder) == {
         "train 2": {1: "failed: went away"},
         "train 3": {0: "failed: went away"},
         "evaluate 2": {2: "failed: went away"},

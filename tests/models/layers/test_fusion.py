@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from fedrec.config.choices import MIXES
+from fedrec.config.choices import FUSIONS
 from fedrec.models.layers.fusion import (
     ConcatFusion,
     FixedFusion,
@@ -25,7 +25,7 @@ def stream():
     return torch.Generator().manual_seed(5)
 
 
-@pytest.mark.parametrize("name", MIXES)
+@pytest.mark.parametrize("name", FUSIONS)
 def test_all_views_start_with_the_same_say_whatever_is_known(name):
     views = torch.randn(4, 3, 8, generator=stream())
     views = views / views.norm(dim=-1, keepdim=True)  # as the views start: of one norm
@@ -37,9 +37,9 @@ def test_all_views_start_with_the_same_say_whatever_is_known(name):
         torch.testing.assert_close(mixed, expected)
 
 
-@pytest.mark.parametrize("name", MIXES)
+@pytest.mark.parametrize("name", FUSIONS)
 def test_shares_are_positive_and_sum_to_one_after_any_training(make_tiny, name):
-    model = shaken(make_tiny(mix=name))
+    model = shaken(make_tiny(fusion=name))
     shares = model.encode(model.look_up(ALL), torch.tensor([[3, 9, 27]]), torch.tensor([3]))[1]
     assert shares.shape == (1, 3, 3)
     assert (shares >= 0).all()
@@ -100,9 +100,9 @@ def test_attention_by_hand():
     torch.testing.assert_close(alone, torch.tensor([[-0.5, -1.5]]).softmax(-1))
 
 
-@pytest.mark.parametrize("name", MIXES)
+@pytest.mark.parametrize("name", FUSIONS)
 def test_an_items_weights_depend_on_what_precedes_it_where_the_mix_reads_that(make_tiny, name):
-    model = shaken(make_tiny(mix=name))
+    model = shaken(make_tiny(fusion=name))
     table, lengths = model.look_up(ALL), torch.tensor([3])
     weights = model.encode(table, torch.tensor([[3, 9, 27]]), lengths)[1]
     later = model.encode(table, torch.tensor([[3, 9, 30]]), lengths)[1]
@@ -111,26 +111,26 @@ def test_an_items_weights_depend_on_what_precedes_it_where_the_mix_reads_that(ma
     assert torch.allclose(weights[:, 2], earlier[:, 2]) == (name in WITHOUT_SEQUENCE)
 
 
-@pytest.mark.parametrize("name", MIXES)
+@pytest.mark.parametrize("name", FUSIONS)
 def test_every_trained_array_of_a_mix_gets_a_gradient(make_tiny, name):
-    model = shaken(make_tiny(mix=name))
+    model = shaken(make_tiny(fusion=name))
     states_of(model, torch.tensor([[3, 9, 27]]), torch.tensor([3])).square().sum().backward()
     for label, parameter in model.gate.named_parameters():
         assert (parameter.grad != 0).any(), label
 
 
-@pytest.mark.parametrize("name", MIXES)
+@pytest.mark.parametrize("name", FUSIONS)
 def test_the_global_generator_moves_no_weight_of_a_mix(make_tiny, name):
     torch.manual_seed(1)
-    one = make_tiny(mix=name).state_dict()
+    one = make_tiny(fusion=name).state_dict()
     torch.manual_seed(2)
-    other = make_tiny(mix=name).state_dict()
+    other = make_tiny(fusion=name).state_dict()
     assert all(torch.equal(one[label], other[label]) for label in one)
 
 
-@pytest.mark.parametrize("name", MIXES)
+@pytest.mark.parametrize("name", FUSIONS)
 def test_a_mix_changes_no_other_weight_that_the_models_begin_with(make_tiny, name):
-    context, other = make_tiny().state_dict(), make_tiny(mix=name).state_dict()
+    context, other = make_tiny().state_dict(), make_tiny(fusion=name).state_dict()
     others = [label for label in context if not label.startswith("gate.")]
     assert len(others) > 20
     assert all(torch.equal(context[label], other[label]) for label in others)

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from server.aggregation.sparse_rows import row_scales, scaled
-from server.replies.train import Trained
+from server.replies.train import TrainReply
 from server.rounds import train_round
 from tests.server.rounds.users_one_by_one import USERS, one_by_one
 
 
 def reply(weight, touched):
-    return Trained(None, {}, 1.0, 1, "", weight, touched=np.array(touched, dtype=np.float64))
+    return TrainReply(None, {}, 1.0, 1, "", weight, touched=np.array(touched, dtype=np.float64))
 
 
 def test_a_scale_is_all_weight_over_that_of_those_who_touched_the_row():
@@ -38,13 +38,13 @@ def test_a_single_number_per_item_is_averaged_over_those_who_touched_it(
 ):
     changes = {
         "model.name": "tests.server.rounds.biased_model:Biased",
-        "federation.row-mean": "touched",
+        "federation.row-averaging": "sparse",
         "loss.negatives": 4,
         "local.steps": steps,
         "model.identity-dropout": 0.0,
     }
     federation, state = small_federation(USERS | changes)
-    assert federation.traffic.rows == {"rows", "bias"}
+    assert federation.clients.traffic.rows == {"rows", "bias"}
     start = dict(state.weights)
     line = train_round(federation, state, 1)
     assert line["dropped"] == []

@@ -49,7 +49,7 @@ def test_server_adam_is_torch_adam_on_minus_the_mean_update(decay):
     adam = torch.optim.Adam([parameter], lr=0.01, betas=(0.9, 0.98), eps=1e-8)
     steps = {"start_factor": 1.0, "end_factor": 0.0 if decay else 1.0, "total_iters": decay or 1}
     schedule = torch.optim.lr_scheduler.LinearLR(adam, **steps)
-    ours = make_strategy("server-adam", f"learning-rate = 0.01, decay-rounds = {decay}")
+    ours = make_strategy("server-adam", f"learning-rate = 0.01, schedule-rounds = {decay}")
     for number in (1, 2, 4, 5, 9):  # rounds that were skipped or refused do not count
         ours.configure_train(number, array_record({"w": weights}), ConfigRecord(), two_nodes())
         update = rng.normal(size=(3, 2)) * 0.1
@@ -173,7 +173,7 @@ def test_two_malicious_clients_need_a_majority_around_them(name, least):
 
 
 def test_the_refusal_lists_what_there_is():
-    listed = "it takes: beta-1, beta-2, decay-rounds, epsilon, learning-rate$"
+    listed = "it takes: beta-1, beta-2, epsilon, learning-rate, schedule-rounds$"
     with pytest.raises(ConfigError, match=listed):
         make_strategy("server-adam", "rate = 1")
 

@@ -18,7 +18,7 @@ from server.aggregation.strategies import STRATEGIES, make_strategy
 from server.aggregation.strategy_state import restore, snapshot
 from server.checkpoints.content import Checkpoint, from_files, to_files
 from server.engines.inline import InlineGrid
-from server.state import State
+from server.state import ServerState
 
 CLIENTS = 7
 ROUNDS = 6
@@ -73,7 +73,7 @@ def start(dtype):
 
 def through_files(saved, weights):
     """What comes back of a snapshot and weights that went through a checkpoint's bytes."""
-    files = to_files(Checkpoint({"round": 1}, State(weights), saved))
+    files = to_files(Checkpoint({"round": 1}, ServerState(weights), saved))
     found = from_files(files.__getitem__)
     return found.strategy, found.state.weights
 
@@ -301,7 +301,7 @@ def test_a_secret_is_not_in_the_files_and_comes_back(has_state_dict):
     secrets = {"api-key": "hunter2", "other-key": "hunter22"}
     value = ["hunter2", "a hunter2, a hunter22 and hunter", {"hunter22": ("hunter2",)}, "", 3]
     kind = Says if has_state_dict else Keeps
-    files = to_files(Checkpoint({"round": 1}, State({}), snapshot(kind(value), secrets)))
+    files = to_files(Checkpoint({"round": 1}, ServerState({}), snapshot(kind(value), secrets)))
     assert not any(b"hunter2" in content for content in files.values())
     again = kind(None)
     restore(again, from_files(files.__getitem__).strategy, secrets)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from fedrec.errors import FedrecError
+from server.messages.weights import cast_weights
 from server.rounds import train_round
 from server.run import exit_code_of
-from server.state import as_sent
 
 HALF = {
     "federation.unit": "user",
@@ -25,17 +25,17 @@ HALF = {
 )
 def test_weights_are_sent_up_to_the_largest_number_there_is(kind, largest, too_large):
     weights = {"w": np.array([1 / 3, -largest])}
-    sent = as_sent(weights, kind)["w"]
+    sent = cast_weights(weights, kind)["w"]
     assert sent.dtype == np.float32
     assert np.isfinite(sent).all()
     assert sent[0] == np.float32(weights["w"].astype(kind)[0])
     with pytest.raises(FedrecError, match=f"weights 'w' reach .*, but {kind} holds numbers up to"):
-        as_sent({"v": np.zeros(2), "w": np.array([0.0, -too_large])}, kind)
+        cast_weights({"v": np.zeros(2), "w": np.array([0.0, -too_large])}, kind)
 
 
 def test_the_message_names_what_was_seen_what_fits_and_the_key():
     with pytest.raises(FedrecError) as caught:
-        as_sent({"views.gate": np.array([-70000.0])}, "float16")
+        cast_weights({"views.gate": np.array([-70000.0])}, "float16")
     assert str(caught.value) == (
         "weights 'views.gate' reach 7e+04, but float16 holds numbers up to 65504; "
         "set federation.download = 'float32'"

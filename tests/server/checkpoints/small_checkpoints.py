@@ -4,17 +4,17 @@ import numpy as np
 
 from server.aggregation.strategy_state import Snapshot
 from server.checkpoints.folder import Checkpoint
-from server.state import Accepted, State
+from server.state import AcceptedReply, ServerState
 
 
 def checkpoint(number, size=3):
     """A small checkpoint in which every array says its round."""
     filled = np.full(size, float(number))
-    state = State(
+    state = ServerState(
         {"z": filled, "a": np.array(float(number))},
-        {0: Accepted(number, "ab" * 32), 11: Accepted(1)},
+        {0: AcceptedReply(number, "ab" * 32), 11: AcceptedReply(1)},
         best={"z": filled - 1, "a": np.array(0.0)},
-        best_accepted={0: Accepted(number)},
+        best_accepted={0: AcceptedReply(number)},
         best_round=number,
         best_value=0.1 + 0.2,
         checkpoints=[{0: {1, number}}, {}],

@@ -106,7 +106,7 @@ def test_a_run_leaves_every_file_and_all_of_them_agree(run_inline, small_config,
     events = sum(int(row["events"]) for row in users)
     assert sum(int(row["training_events"]) for row in items) == events - 2 * 60
 
-    assert set(metrics["references"]) == {"popularity", "best possible"}
+    assert set(metrics["references"]) == {"popularity", "oracle"}
     gates = metrics["gates"]
     assert gates.pop("views") == ["identity", "semantic", "content"]
     positions = sum(min(int(row["events"]) - 1, 12) for row in users)  # of model.max-length
@@ -180,7 +180,7 @@ def test_frozen_arrays_never_travel(run_inline, small_config):
     def client(message, context):
         reply = app(message, context)
         for content in (message.content, reply.content):
-            for key in ("arrays", "ranks", "census"):
+            for key in ("arrays", "ranks", "registration"):
                 names.update(content.array_records.get(key, {}))
         return reply
 
@@ -207,7 +207,7 @@ def test_training_leaves_the_bytes_of_the_frozen_table_alone(run_inline, small_c
 
 
 def test_the_server_needs_no_interaction(run_inline, small_config, small_home, monkeypatch):
-    """After the census the events are gone; the clients hold them open, memory-mapped."""
+    """After the registration the events are gone; the clients hold them open, memory-mapped."""
     deleted = []
 
     def client(message, context):
@@ -285,7 +285,7 @@ def test_fault_28_wrong_number_of_nodes_exits_with_2(small_home, small_config):
 
     config = small_config()
     with pytest.raises(ConfigError, match=r"4 SuperNodes but partition.count is 3"):
-        server.run.serve(
+        server.run.run_server(
             InlineGrid(app, 4, flatten(config)), config, engine="inline", command="test"
         )
     assert read(small_home / "runs" / "small", "run.json")["exit_code"] == 2
@@ -386,7 +386,7 @@ def test_a_parameter_that_is_a_single_number_travels_as_one(
 def test_without_shared_counts_there_is_no_popularity(run_inline, small_config):
     folder = run_inline(small_config({"federation.share-counts": False}))
     metrics = read(folder, "metrics.json")
-    assert set(metrics["references"]) == {"best possible"}
+    assert set(metrics["references"]) == {"oracle"}
     assert "item popularity" not in metrics["slices"]
     assert "training_events" not in (folder / "items.csv").read_text().splitlines()[0]
     # Nor does anybody say which item was held out.
@@ -408,7 +408,7 @@ def test_the_report_is_drawn_at_the_end(small_home, small_config):
     from fedrec.config.keys import flatten
 
     config = small_config()
-    folder = server.run.serve(
+    folder = server.run.run_server(
         InlineGrid(app, 3, flatten(config)), config, engine="inline", command="test"
     )
     assert (folder / "report.html").stat().st_size > 10_000

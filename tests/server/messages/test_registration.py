@@ -12,9 +12,9 @@ from fedrec.data.splits import training_counts
 from fedrec.errors import ConfigError, DataError, FedrecError, MessageError, ParticipationError
 from fedrec.factory.data import open_prepared
 from server.engines.inline import InlineGrid
-from server.messages.exchange import OnlyThese
-from server.messages.private_state import dismiss
-from server.messages.registration import take_census, wait_for_nodes
+from server.messages.exchange import SampledNodes
+from server.messages.private_state import delete_client_state
+from server.messages.registration import register_clients, wait_for_nodes
 
 
 def grid_of(config, count=None, client=app):
@@ -22,7 +22,7 @@ def grid_of(config, count=None, client=app):
 
 
 def census_of(config, client=app):
-    return take_census(
+    return register_clients(
         grid_of(config, client=client), config.partition.count, config.model.max_length, 60.0
     )
 
@@ -39,21 +39,23 @@ def changed_census(change, partition=1):
 
 def test_the_census_adds_up(small_home, small_config):
     config = small_config()
-    census = census_of(config)
+    registration = census_of(config)
     prepared = open_prepared(config)
     dataset, training = prepared.dataset, prepared.full_training
-    assert census.partitions == [0, 1, 2]
-    everyone = np.concatenate([census.users[partition] for partition in census.partitions])
-    assert sorted(everyone) == list(range(60))
-    assert census.num_users == 60
-    # one target less than training events, at most model.max-length
-    assert census.total_targets == np.minimum(training.lengths() - 1, 12).sum()
-    np.testing.assert_array_equal(
-        census.counts, training_counts(dataset.sequences, dataset.catalog.num_items)
+    assert registration.partitions == [0, 1, 2]
+    everyone = np.concatenate(
+        [registration.users[partition] for partition in registration.partitions]
     )
-    for partition, users in census.users.items():
-        assert census.user_ids[partition] == [dataset.user_ids[user] for user in users]
-    assert census.data_hash == dataset.data_hash
+    assert sorted(everyone) == list(range(60))
+    assert registration.num_users == 60
+    # one target less than training events, at most model.max-length
+    assert registration.total_targets == np.minimum(training.lengths() - 1, 12).sum()
+    np.testing.assert_array_equal(
+        registration.counts, training_counts(dataset.sequences, dataset.catalog.num_items)
+    )
+    for partition, users in registration.users.items():
+        assert registration.user_ids[partition] == [dataset.user_ids[user] for user in users]
+    assert registration.data_hash == dataset.data_hash
 
 
 def test_counts_stay_on_the_clients_if_they_are_not_shared(small_home, small_config):
@@ -63,7 +65,7 @@ def test_counts_stay_on_the_clients_if_they_are_not_shared(small_home, small_con
 def test_fault_41_too_many_nodes_are_a_mistake_in_the_config(small_home, small_config):
     config = small_config()
     with pytest.raises(ConfigError, match=r"4 SuperNodes but partition.count is 3; set") as raised:
-        take_census(grid_of(config, count=4), 3, 12, 60.0)
+        register_clients(grid_of(config, count=4), 3, 12, 60.0)
     assert raised.value.exit_code == 2
 
 
@@ -227,7 +229,7 @@ def test_a_partition_that_is_missing_is_named(small_home, small_config):
 def test_nodes_that_do_not_answer_are_too_few(small_home, small_config):
     config = small_config()
 
-    class Losing(OnlyThese):
+    class Losing(SampledNodes):
         def pull_messages(self, message_ids):
             return list(self._grid.pull_messages(message_ids))[1:]
 
@@ -235,7 +237,7 @@ def test_nodes_that_do_not_answer_are_too_few(small_home, small_config):
     with pytest.raises(
         ParticipationError, match="2 of 3 SuperNodes answered the first query within 0 s; raise fed"
     ):
-        take_census(Losing(grid, grid.get_node_ids()), 3, 12, 0.05)
+        register_clients(Losing(grid, grid.get_node_ids()), 3, 12, 0.05)
 
 
 def test_dismissed_nodes_are_told_the_run(small_home, small_config):
@@ -247,7 +249,7 @@ def test_dismissed_nodes_are_told_the_run(small_home, small_config):
         return app(message, context)
 
     grid = grid_of(config, client=client)
-    dismiss(grid, take_census(grid, 3, 12, 60.0), "0123456789abcdef")
+    delete_client_state(grid, register_clients(grid, 3, 12, 60.0), "0123456789abcdef")
     assert told == [(None, None)] * 3 + [(True, "0123456789abcdef")] * 3
 
 

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from fedrec.config.keys import flatten
 from fedrec.errors import FedrecError
 from server.engines.inline import InlineGrid
-from server.evaluation.evaluate import judge_round
+from server.evaluation.evaluate import evaluate_round
+from server.round_line import empty_round
 from server.rounds import train_round
-from server.state import Federation, State, empty_line
+from server.state import ServerContext, ServerState
 
 COUNT, TAMPERED = 3, 1
 EXAMPLES = 60
@@ -160,7 +161,7 @@ def tampering(small_federation, tampered, remembered):
             client = tampered(change, kind=kind, partitions=partitions, app=remembered)
             grid = InlineGrid(client, COUNT, flat)
             parts = vars(federation) | {"grid": grid}
-            check(Federation(**parts), State(dict(start.weights)))
+            check(ServerContext(**parts), ServerState(dict(start.weights)))
 
         one()
 
@@ -193,7 +194,7 @@ def test_an_evaluation_uses_ranks_or_leaves_them_out(tampering):
     ends = []
 
     def check(federation, state):
-        line = judge_round(federation, state, empty_line(0))
+        line = evaluate_round(federation, state, empty_round(0))
         check_line(line)
         assert 0 < line["validation"]["NDCG@10"] < 1
         ends.append([one["partition"] for one in line["dropped"]])
@@ -210,6 +211,6 @@ def test_where_all_replies_are_damaged_the_round_ends_in_one_line(tampering, kin
             if kind == "train":
                 check_line(train_round(federation, state, 1))
             else:
-                check_line(judge_round(federation, state, empty_line(0)))
+                check_line(evaluate_round(federation, state, empty_round(0)))
 
     tampering(kind, range(COUNT), check)

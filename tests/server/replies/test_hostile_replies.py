@@ -14,9 +14,9 @@ from fedrec import protocol
 from fedrec.config.keys import flatten
 from server.aggregation.strategies import make_strategy
 from server.engines.inline import InlineGrid
-from server.messages.exchange import OnlyThese
+from server.messages.exchange import SampledNodes
 from server.rounds import train_round
-from server.state import State
+from server.state import ServerState
 
 COUNT = 5
 NAME = "gate.bias"
@@ -245,7 +245,7 @@ HOSTILE = [
 ]  # fmt: skip
 
 
-class Backwards(OnlyThese):
+class Backwards(SampledNodes):
     """A grid that delivers the last reply first."""
 
     def __init__(self, grid):
@@ -255,7 +255,7 @@ class Backwards(OnlyThese):
         return list(self._grid.pull_messages(message_ids))[::-1]
 
 
-class Silent(OnlyThese):
+class Silent(SampledNodes):
     """A grid that loses every reply of some partitions."""
 
     def __init__(self, grid, partitions):
@@ -278,7 +278,7 @@ def one_round(five, strategy, grid):
     """The line and the state after a round over a grid, from the first weights on."""
     federation, start = five
     federation = dataclasses.replace(federation, grid=grid, strategy=make_strategy(strategy, ""))
-    state = State(dict(start.weights))
+    state = ServerState(dict(start.weights))
     return train_round(federation, state, 1), state
 
 
@@ -312,7 +312,7 @@ def check(five, of_the_honest, remembered, tampered, strategy, hostile):
     for one in line["dropped"]:
         assert re.search(hostile[one["partition"]][2], one["reason"]), one["reason"]
         assert one["while"] == "train"
-    assert line["targets"] == sum(five[0].census.targets[p] for p in honest)
+    assert line["targets"] == sum(five[0].registration.targets[p] for p in honest)
     right = expected(five, of_the_honest, remembered, strategy, tuple(sorted(hostile)))
     for name, array in state.weights.items():
         assert array.tobytes() == right[name].tobytes(), name
@@ -347,7 +347,7 @@ def test_the_mean_is_that_of_the_honest_replies_by_hand(five, tampered, remember
     client = tampered(scaled(1e3), partitions=(2,), app=remembered)
     grid = InlineGrid(client, COUNT, flatten(five[0].config))
     _, state = one_round(five, "fedavg", grid)
-    targets = five[0].census.targets
+    targets = five[0].registration.targets
     total = sum(targets[partition] for partition in client.honest)
     assert sorted(client.honest) == [0, 1, 3, 4]
     for name, array in state.weights.items():

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.replies.train import HARMLESS, Trained, outliers
+from server.replies.outliers import HARMLESS, find_outliers
+from server.replies.train import TrainReply
 
 LIMIT = 100.0
 SENT = {"a": np.array([0.6, 0.0], np.float32), "b": np.array([[0.8]], np.float32)}  # of norm 1
@@ -16,16 +17,16 @@ SENT = {"a": np.array([0.6, 0.0], np.float32), "b": np.array([[0.8]], np.float32
 def trained(norm, loss=5.0, targets=100):
     """A reply whose update has this norm, spread over both arrays."""
     update = {"a": np.array([0.0, 0.6 * norm]), "b": np.array([[-0.8 * norm]])}
-    return Trained(None, update, loss, targets, "", targets)
+    return TrainReply(None, update, loss, targets, "", targets)
 
 
 def left_out(replies, sent=SENT, limit=LIMIT):
-    return sorted(outliers(dict(enumerate(replies)), sent, limit))
+    return sorted(find_outliers(dict(enumerate(replies)), sent, limit))
 
 
 def test_the_norm_of_an_update_is_taken_over_all_its_arrays():
     update = {"a": np.array([3.0, 0.0]), "b": np.array([[4.0]])}
-    assert Trained(None, update, 1.0, 1, "", 1).norm() == 5.0
+    assert TrainReply(None, update, 1.0, 1, "", 1).norm() == 5.0
 
 
 norms = st.lists(st.floats(1, 20), min_size=1, max_size=12)
@@ -142,12 +143,12 @@ def test_a_loss_is_held_against_the_median_and_one():
 
 
 def test_nobody_is_nobody():
-    assert outliers({}, SENT, LIMIT) == {}
+    assert find_outliers({}, SENT, LIMIT) == {}
 
 
 def test_the_reason_names_both_numbers_and_the_key():
     replies = {7: trained(0.1), 8: trained(0.1), 9: trained(25.0), 3: trained(0.1, loss=1e9)}
-    assert outliers(replies, SENT, LIMIT) == {
+    assert find_outliers(replies, SENT, LIMIT) == {
         9: "its update has norm 25, the round's median is 0.1 (federation.outlier-limit = 100)",
         3: "its training loss is 1e+09, the round's median is 5 (federation.outlier-limit = 100)",
     }

@@ -9,9 +9,9 @@ from flwr.app import Array, Message, RecordDict
 
 from fedrec import protocol
 from fedrec.errors import ParticipationError
-from server.evaluation.evaluate import evaluate, judge_round
+from server.evaluation.evaluate import evaluate, evaluate_round
+from server.round_line import empty_round
 from server.rounds import train_round
-from server.state import empty_line
 
 TAMPERED = 1  # of three partitions
 
@@ -123,7 +123,7 @@ BAD = {
 
 
 def judge(federation, state, **keywords):
-    asked = {"occasion": "evaluate 0", "number": 0, "stage": "test", "protocols": ["full"]}
+    asked = {"occasion": "evaluate 0", "round": 0, "stage": "test", "protocols": ["full"]}
     return evaluate(federation, state, **asked | keywords)
 
 
@@ -137,19 +137,19 @@ def test_ranks_that_cannot_be_are_left_out_with_their_reason(
     client = tampered(change, kind="evaluate", app=remembered)
     federation, state = small_federation(client=client)
     found = judge(federation, state)
-    assert set(found.judged.partitions) == {0, 2}
-    [dropped] = found.dropped
+    assert set(found.ranks.partitions) == {0, 2}
+    [dropped] = found.excluded
     assert dropped.partition == TAMPERED
     assert re.search(reason, dropped.reason), dropped.reason
 
 
 def test_the_ranks_that_are_used_are_those_of_the_honest(small_federation, tampered, remembered):
     federation, state = small_federation(client=remembered)
-    everybody = judge(federation, state).judged
+    everybody = judge(federation, state).ranks
     hostile, other = small_federation(
         client=tampered(put_first("rank/full", 0.0), kind="evaluate", app=remembered)
     )
-    rest = judge(hostile, other).judged
+    rest = judge(hostile, other).ranks
     kept = everybody.partitions != TAMPERED
     for field in ("users", "partitions", "targets", "events", "candidates"):
         np.testing.assert_array_equal(getattr(rest, field), getattr(everybody, field)[kept])
@@ -164,7 +164,7 @@ def test_a_rank_among_a_hundred_is_a_hundred_at_most(small_federation, tampered,
     client = tampered(put_first("rank/uniform-99", rank), kind="evaluate")
     federation, state = small_federation(large, client=client)
     found = judge(federation, state, protocols=["full", "uniform-99"])
-    assert sorted(set(found.judged.partitions)) == partitions
+    assert sorted(set(found.ranks.partitions)) == partitions
 
 
 def test_a_client_that_hides_its_personal_ranks_does_not_hide_those_of_the_others(
@@ -173,9 +173,11 @@ def test_a_client_that_hides_its_personal_ranks_does_not_hide_those_of_the_other
     client = tampered(drop("personal"), kind="evaluate")
     federation, state = small_federation({"model.private": "gate-bias"}, client=client)
     train_round(federation, state, 1)
-    found = judge(federation, state, number=1, protocols=["full"])
-    assert [one.reason for one in found.dropped] == ["its arrays ['personal'] are on one side only"]
-    assert len(found.judged.personal) == len(found.judged.users) == 40
+    found = judge(federation, state, round=1, protocols=["full"])
+    assert [one.reason for one in found.excluded] == [
+        "its arrays ['personal'] are on one side only"
+    ]
+    assert len(found.ranks.personal) == len(found.ranks.users) == 40
 
 
 def test_personal_ranks_beyond_the_candidates_are_left_out(small_federation, tampered):
@@ -186,7 +188,7 @@ def test_personal_ranks_beyond_the_candidates_are_left_out(small_federation, tam
     client = tampered(beyond, kind="evaluate")
     federation, state = small_federation({"model.private": "gate-bias"}, client=client)
     train_round(federation, state, 1)
-    [dropped] = judge(federation, state, number=1, protocols=["full"]).dropped
+    [dropped] = judge(federation, state, round=1, protocols=["full"]).excluded
     assert dropped.reason == "its array 'personal' holds ranks beyond the candidates"
 
 
@@ -199,7 +201,7 @@ def test_ranks_in_other_dtypes_of_their_kind_are_kept_in_ours(
         ranks_of(reply)["gates"] = Array(ranks_of(reply)["gates"].numpy().astype(np.float32))
 
     federation, state = small_federation(client=tampered(change, kind="evaluate", app=remembered))
-    found = judge(federation, state).judged
+    found = judge(federation, state).ranks
     kinds = {name: getattr(found, name).dtype for name in ("users", "targets", "events", "gates")}
     assert kinds == {"users": "int64", "targets": "int64", "events": "int64", "gates": "float64"}
     assert len(found.users) == 60
@@ -208,7 +210,7 @@ def test_ranks_in_other_dtypes_of_their_kind_are_kept_in_ours(
 def test_who_gave_no_ranks_is_on_the_rounds_line(small_federation, tampered, remembered):
     client = tampered(empty, kind="evaluate", app=remembered)
     federation, state = small_federation(client=client)
-    line = judge_round(federation, state, empty_line(0))
+    line = evaluate_round(federation, state, empty_round(0))
     assert line["dropped"] == [
         {"partition": 1, "reason": "sent no facts about itself", "while": "evaluate"}
     ]

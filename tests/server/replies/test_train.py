@@ -9,10 +9,10 @@ from flwr.app import Array, ConfigRecord, Error, Message, RecordDict
 import clients.train_partition
 from fedrec import protocol
 from fedrec.errors import ConfigError, ParticipationError, ResourceError
-from server.messages.exchange import OnlyThese
+from server.messages.exchange import SampledNodes
 from server.replies.outcome import sort_replies
 from server.rounds import train_round
-from server.state import Accepted
+from server.state import AcceptedReply
 
 TAMPERED = 1  # of three partitions
 
@@ -42,7 +42,7 @@ def assert_equal_weights(one, other):
         np.testing.assert_array_equal(array, other.weights[name], err_msg=name)
 
 
-class Between(OnlyThese):
+class Between(SampledNodes):
     """A grid whose replies to train messages are rearranged on their way."""
 
     def __init__(self, grid, rearrange):
@@ -73,7 +73,7 @@ def test_honest_replies_are_all_averaged(small_federation, tampered):
 def test_a_client_that_keeps_nothing_names_no_private_file(small_federation):
     federation, state = small_federation({"local.optimizer-state": "reset"})
     train_round(federation, state, 1)
-    assert state.accepted == {p: Accepted(1, "") for p in range(3)}
+    assert state.accepted == {p: AcceptedReply(1, "") for p in range(3)}
 
 
 def test_an_exception_in_a_client_costs_that_client_its_round_only(
@@ -162,18 +162,18 @@ def test_fault_53_two_replies_that_differ_are_both_left_out_whichever_comes_firs
 
 def test_fault_53_a_node_that_nobody_asked_is_left_out(small_federation):
     federation, _ = small_federation()
-    node_of = federation.census.node_of
+    node_of = federation.registration.node_of
     question = Message(RecordDict(), node_of[1], "train")
     question.metadata.__dict__["_message_id"] = "x"
     answer = says(partition=1)(None, question)
-    asked = sort_replies([answer], federation.census.partition_of, [0], lambda reply, p: None)
+    asked = sort_replies([answer], federation.registration.partition_of, [0], lambda reply, p: None)
     assert not asked.accepted
-    assert [(one.partition, one.reason) for one in asked.dropped] == [
+    assert [(one.partition, one.reason) for one in asked.excluded] == [
         (0, "did not reply in time"),
         (1, "was not asked in this round"),
     ]
     stranger = sort_replies([answer, answer], {}, [], lambda reply, partition: None)
-    assert [(one.partition, one.reason) for one in stranger.dropped] == [
+    assert [(one.partition, one.reason) for one in stranger.excluded] == [
         (-1, "was not asked in this round")
     ] * 2
 
@@ -181,27 +181,31 @@ def test_fault_53_a_node_that_nobody_asked_is_left_out(small_federation):
 @pytest.mark.parametrize("kind", [AttributeError, KeyError, TypeError, ValueError, OverflowError])
 def test_what_no_reader_foresaw_is_a_reason(small_federation, kind):
     federation, _ = small_federation()
-    question = Message(RecordDict(), federation.census.node_of[1], "train")
+    question = Message(RecordDict(), federation.registration.node_of[1], "train")
     question.metadata.__dict__["_message_id"] = "x"
 
     def read(reply, partition):
         raise kind("odd")
 
     answer = says(partition=1)(None, question)
-    [one] = sort_replies([answer], federation.census.partition_of, [1], read).dropped
+    [one] = sort_replies([answer], federation.registration.partition_of, [1], read).excluded
     assert one.reason.startswith(f"cannot be read: {kind.__name__}: ")
 
 
 def test_fault_53_a_reply_of_somebody_who_was_absent_is_not_used(small_federation):
     federation, _ = small_federation()
-    question = Message(RecordDict(), federation.census.node_of[1], "train")
+    question = Message(RecordDict(), federation.registration.node_of[1], "train")
     question.metadata.__dict__["_message_id"] = "x"
     answer = says(partition=1)(None, question)
     found = sort_replies(
-        [answer], federation.census.partition_of, [1], lambda reply, p: None, {1: "dropped out"}
+        [answer],
+        federation.registration.partition_of,
+        [1],
+        lambda reply, p: None,
+        {1: "dropped out"},
     )
     assert not found.accepted
-    assert {one.reason for one in found.dropped} == {"dropped out", "was not asked in this round"}
+    assert {one.reason for one in found.excluded} == {"dropped out", "was not asked in this round"}
 
 
 def test_the_order_of_replies_changes_no_byte(small_federation):

@@ -9,7 +9,7 @@ from fedrec.training.bounds import norm_of
 from server.rounds import train_round
 from tests.server.rounds.users_one_by_one import USERS
 
-TOUCHED = {"federation.row-mean": "touched", "loss.negatives": 20}
+TOUCHED = {"federation.row-averaging": "sparse", "loss.negatives": 20}
 SEVERAL = {"local.steps": 2}  # the norm of each user is known
 
 
@@ -180,8 +180,8 @@ def test_an_odd_sum_is_left_out_and_the_others_are_used(small_federation, tamper
     assert dropped["partition"] == 1
     assert "user" not in dropped
     assert reason in dropped["reason"]
-    chosen = federation.population.draw(20, is_poisson=False, seed=0, round=1)
-    held = federation.population.by_partition(chosen)
+    chosen = federation.clients.population.sample(20, is_poisson=False, seed=0, round=1)
+    held = federation.clients.population.by_partition(chosen)
     assert line["users"]["used"] == len(held[0]) + len(held[2])
 
 
@@ -232,10 +232,10 @@ HONEST = {
 }
 
 
-@pytest.mark.parametrize("rows", ["all", "touched"])
+@pytest.mark.parametrize("rows", ["all", "sparse"])
 @pytest.mark.parametrize("name", HONEST)
 def test_an_honest_sum_is_never_left_out(small_federation, name, rows):
-    changes = USERS | {"loss.negatives": 10, "federation.row-mean": rows} | HONEST[name]
+    changes = USERS | {"loss.negatives": 10, "federation.row-averaging": rows} | HONEST[name]
     federation, state = small_federation(changes)
     for number in (1, 2):
         line = train_round(federation, state, number)
@@ -249,7 +249,7 @@ def test_passes_count_the_targets_of_all_steps(small_federation):
     for steps in (1, 4):
         federation, state = small_federation(USERS | {"local.steps": steps})
         lines[steps] = train_round(federation, state, 1)
-        chosen = federation.population.draw(20, is_poisson=False, seed=0, round=1)
-        targets = int(federation.population.targets_of(chosen).sum())
+        chosen = federation.clients.population.sample(20, is_poisson=False, seed=0, round=1)
+        targets = int(federation.clients.population.targets_of(chosen).sum())
         assert lines[steps]["targets"] == steps * targets
     assert lines[4]["passes"] == pytest.approx(4 * lines[1]["passes"])

@@ -55,7 +55,7 @@ def test_the_same_users_go_too_far_in_any_partition(small_federation, opened, pr
 def items_of_one(federation, opened, steps):
     """Item -> the only user of the round that reads it."""
     num_items, training, _ = opened(federation.config)
-    chosen = federation.population.draw(20, is_poisson=False, seed=0, round=1).tolist()
+    chosen = federation.clients.population.sample(20, is_poisson=False, seed=0, round=1).tolist()
     drawn = [shared_negatives(0, 1, step, num_items, 4) for step in range(steps)]
     readers = {
         item: [user for user in chosen if item in training.of(user)]
@@ -116,7 +116,7 @@ def test_a_partition_whose_users_all_broke_is_no_loss_of_a_reply(small_federatio
     state.weights["rows"][item] = 1e38
     start = {name: array.copy() for name, array in state.weights.items()}
     line = train_round(federation, state, 1)
-    [held_by] = federation.population.by_partition(np.array([user]))
+    [held_by] = federation.clients.population.by_partition(np.array([user]))
     assert line["dropped"] == [
         {"partition": held_by, "user": user, "reason": NOT_FINITE, "while": "train"}
     ]
@@ -127,15 +127,15 @@ def test_a_partition_whose_users_all_broke_is_no_loss_of_a_reply(small_federatio
     assert apart(state.weights, start) > 1e-3
 
 
-@pytest.mark.parametrize("how", [{}, {"federation.row-mean": "touched", "local.steps": 2}])
+@pytest.mark.parametrize("how", [{}, {"federation.row-averaging": "sparse", "local.steps": 2}])
 def test_a_round_whose_users_all_broke_fails_by_their_number(small_federation, how):
     federation, state = small_federation(WILD | how)
     state.weights["rows"][:] = 1e38
     start = {name: array.copy() for name, array in state.weights.items()}
     with pytest.raises(ParticipationError) as failed:
         train_round(federation, state, 1)
-    first = federation.population.draw(20, is_poisson=False, seed=0, round=1)
-    user = int(federation.population.by_partition(first)[0][0])
+    first = federation.clients.population.sample(20, is_poisson=False, seed=0, round=1)
+    user = int(federation.clients.population.by_partition(first)[0][0])
     assert str(failed.value) == (
         "round 1: 0 of 20 clients sent a usable reply, 10 are needed "
         "(federation.min-participation = 0.5); first reason: "

@@ -5,7 +5,8 @@ import pytest
 
 from experiments.references.references import central_config
 from fedrec.config.keys import flatten
-from fedrec.config.sections.training import Federation, Local
+from fedrec.config.sections.federation import Federation
+from fedrec.config.sections.local import Local
 from server.rounds import train_round
 
 # Everybody in every round, one gradient each, so that a round is a pass in one batch.
@@ -52,7 +53,7 @@ def test_a_partition_reads_whole_histories_in_a_few_steps_too(small_federation):
     line = train_round(federation, state, 1)
     assert line["used"] == [0, 1, 2]
     assert line["targets"] > 3 * 2 * 4 * 3  # more than a window each
-    assert line["targets"] <= sum(federation.census.targets.values())
+    assert line["targets"] <= sum(federation.registration.targets.values())
 
 
 def test_the_central_reference_keeps_what_computes_and_drops_what_sends(small_config, tmp_path):

@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as arrays
 from experiments.reproducibility.verify import WALL_TIMES
 from fedrec import protocol
 from server.aggregation.strategies import STRATEGIES, make_strategy
-from server.rounds import federate, train_round
+from server.rounds import run_rounds, train_round
 
 # Of six clients, Flower's default beta of .2 cuts one at either end.
 SIX = {"partition.count": 6}
@@ -66,7 +66,9 @@ def test_trimming_nothing_is_the_plain_mean_of_the_replies(small_federation, pre
             ]
             expected = w + sum(updates) / 6
             np.testing.assert_allclose(state.weights[name], expected, rtol=0, atol=1e-15)
-    assert len(set(federation.census.targets.values())) == 6  # a weighted mean would be another
+    assert (
+        len(set(federation.registration.targets.values())) == 6
+    )  # a weighted mean would be another
 
 
 def test_trimming_nothing_is_fedavg_where_all_clients_hold_the_same_number_of_targets(
@@ -79,7 +81,7 @@ def test_trimming_nothing_is_fedavg_where_all_clients_hold_the_same_number_of_ta
         train_round(plain, one, 1)
         train_round(trimmed, other, 1)
         apart = [np.abs(array - other.weights[name]).max() for name, array in one.weights.items()]
-        return max(apart), set(plain.census.targets.values())
+        return max(apart), set(plain.registration.targets.values())
 
     rng = np.random.default_rng(4)
     equal = own_events({f"u{u}": (f"h{u % 6}", rng.permutation(20)[:9]) for u in range(12)})
@@ -151,7 +153,7 @@ def arriving(order):
 def result(federation, state):
     """What a whole federation leaves: weights, lines without wall times, whose replies it used."""
     lines = []
-    federate(federation, state, lambda line, *_: lines.append(line))
+    run_rounds(federation, state, lambda line, *_: lines.append(line))
     timeless = [{k: v for k, v in line.items() if k not in WALL_TIMES} for line in lines]
     return state.weights, timeless, state.accepted
 

@@ -68,7 +68,7 @@ def test_a_user_twice_has_weight_2_wherever_the_copy_lives(
 
 
 def counting_double(partition):
-    """A client that says it trains on twice as many targets as it does, from the census on."""
+    """A client that declares twice as many training targets as it has, from registration on."""
 
     def client(message, context):
         reply = app(message, context)
@@ -87,7 +87,7 @@ def test_a_client_twice_is_a_client_of_twice_the_examples(small_federation, own_
     once = own_events(USERS)
     _, listed = after_a_round(*small_federation(several_steps | twice))
     federation, state = small_federation(several_steps | once, client=counting_double(1))
-    assert federation.census.targets[1] == 2 * sum(
+    assert federation.registration.targets[1] == 2 * sum(
         len(items) - 3 for home, items in USERS.values() if home == "h1"
     )
     _, weighted = after_a_round(federation, state)

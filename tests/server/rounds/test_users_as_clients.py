@@ -69,11 +69,11 @@ def test_the_round_is_the_mean_over_users_of_a_plain_loop(
 
 
 def test_a_row_can_be_the_mean_over_those_who_touched_it(small_federation, opened, precision):
-    changes = THREE_STEPS | {"federation.row-mean": "touched", "loss.negatives": 20}
+    changes = THREE_STEPS | {"federation.row-averaging": "sparse", "loss.negatives": 20}
     federation, state = small_federation(USERS | changes)
     start = dict(state.weights)
     train_round(federation, state, 1)
-    [rows] = federation.traffic.rows
+    [rows] = federation.clients.traffic.rows
     total, touched = np.zeros_like(start[rows]), np.zeros(len(start[rows]))
     weights, gate = 0, np.zeros_like(start["gate.bias"])
     for one in one_by_one(federation, opened, precision):
@@ -92,7 +92,7 @@ def test_a_user_whose_training_breaks_costs_nobody_else_the_round(small_federati
     few = {"loss.negatives": 4, "local.steps": steps, "model.identity-dropout": 0.0}
     federation, state = small_federation(USERS | few)
     num_items, training, _ = opened(federation.config)
-    chosen = federation.population.draw(20, is_poisson=False, seed=0, round=1)
+    chosen = federation.clients.population.sample(20, is_poisson=False, seed=0, round=1)
     drawn = [shared_negatives(0, 1, step, num_items, 4) for step in range(steps)]
     read_by = {
         item: {int(user) for user in chosen if item in training.of(int(user))}
@@ -168,7 +168,7 @@ def test_weights_that_travel_in_half_the_bytes_are_rounded_once(small_federation
         np.testing.assert_array_equal(seen[name], array.astype(np.float16).astype(np.float32))
         # The server itself goes on from what it had: rounding is not added up over rounds.
         untouched = state.weights[name] == array
-        assert name not in federation.traffic.rows or untouched.all(axis=1).any()
+        assert name not in federation.clients.traffic.rows or untouched.all(axis=1).any()
     assert seen["gate.bias"].dtype == np.float32
 
 

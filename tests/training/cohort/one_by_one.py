@@ -6,15 +6,15 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from fedrec.config.import_strings import import_dotted
-from fedrec.data.sequences import Sequences
+from fedrec.config.import_strings import import_string
+from fedrec.data.sequences import Sequences, history_mask
 from fedrec.models.losses import gbce_beta
 from fedrec.randomness import generator
 from fedrec.training.cohort.loss import CohortLoss
 from fedrec.training.cohort.plan import CohortPlan
 from fedrec.training.cohort.train import train_cohort
 from fedrec.training.dropout import draw_dropout_masks
-from fedrec.training.negatives import history_mask, sampled_negatives, shared_negatives
+from fedrec.training.negatives import sampled_negatives, shared_negatives
 
 NUM_ITEMS = 40
 LOSSES = ["bce", "gbce", "bpr", "sampled-softmax", "softmax"]
@@ -108,7 +108,7 @@ def loss_of_one(model, windows, history, plan, loss, user, round, step):
     drawn = sampled_negatives(stream, history_mask([history], NUM_ITEMS), total, count)[0]
     negative = scores.gather(1, torch.from_numpy(drawn))
     if ":" in loss.name:  # a user's own
-        return import_dotted("loss.name", loss.name)(positive[:, 0], negative).mean()
+        return import_string("loss.name", loss.name)(positive[:, 0], negative).mean()
     if loss.name == "bpr":
         return functional.softplus(negative - positive).sum() / total
     beta = 1.0 if loss.name == "bce" else gbce_beta(NUM_ITEMS, loss.negatives, 0.75)

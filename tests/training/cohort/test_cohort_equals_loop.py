@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from fedrec.config.choices import MIXES
+from fedrec.config.choices import FUSIONS
 from fedrec.models.hybrid import Hybrid
 from fedrec.models.sasrec import SASRec
 from fedrec.training.cohort.stacked import stackable
@@ -178,12 +178,12 @@ class StretchedHybrid(Hybrid):
         return states * self.stretch, weights
 
 
-@pytest.mark.parametrize("mix", MIXES)
+@pytest.mark.parametrize("mix", FUSIONS)
 @pytest.mark.parametrize(
     ("steps", "is_stacked"), [(1, True), (2, True), (2, False)], ids=["joint", "stacked", "mapped"]
 )
 def test_every_mix_of_views_equals_the_loop(make_tiny, mix, steps, is_stacked):
-    known = make_tiny(mix=mix)
+    known = make_tiny(fusion=mix)
     model = shaken(known if is_stacked else StretchedHybrid.of(known))
     assert stackable(model) == is_stacked
     asked = plan(steps=steps, dropout=0.2, identity_dropout=0.2, group_tokens=60)

@@ -1,0 +1,10 @@
+"""Names of the baselines that need no training by gradients, as the command line takes them."""
+
+POPULARITY = "popularity"
+ITEM_KNN = "item-knn"
+RECENT_ITEM_KNN = "recent-item-knn"
+NEAREST_TEXT = "nearest-text"
+BASELINES = (POPULARITY, ITEM_KNN, RECENT_ITEM_KNN, NEAREST_TEXT)
+
+ORACLE = "oracle"  # of the synthetic data: what a ranking by the true probabilities reaches
+SCORERS = (*BASELINES, ORACLE)

@@ -1,0 +1,52 @@
+"""Section ``evaluation`` of the run config."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from fedrec.config.checks import Section, count, one_of, require
+from fedrec.config.choices import PROTOCOLS, names_in
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation(Section):
+    """How ranks are made and summed up."""
+
+    protocol: str = "full"  # the first of several is the main one
+    at: str = "5,10,20"
+    resamples: int = 1000
+    ncf_negatives: str = ""  # NCF's file for the protocol ncf-99
+
+    def problems(self) -> Iterator[str]:
+        """Check every key; see ``Section.problems``."""
+        protocols = self.protocols
+        yield require(bool(protocols), "evaluation.protocol", "a list of protocols", self.protocol)
+        for name in protocols:
+            yield one_of("evaluation.protocol", name, PROTOCOLS)
+        if "ncf-99" in protocols and not self.ncf_negatives:
+            yield (
+                "evaluation.protocol has ncf-99, which reads its negatives from a file; name it "
+                "in evaluation.ncf-negatives"
+            )
+        if not all(part.isdecimal() and int(part) > 0 for part in names_in(self.at)):
+            yield (
+                f"evaluation.at must be whole numbers of 1 or more such as '5,10,20', "
+                f"got {self.at!r}"
+            )
+        elif 10 not in self.cutoffs:
+            yield f"evaluation.at must hold 10, which selects the best round, got {self.at!r}"
+        yield count("evaluation.resamples", self.resamples)
+
+    @property
+    def protocols(self) -> tuple[str, ...]:
+        """All protocols that ranks are made by."""
+        return names_in(self.protocol)
+
+    @property
+    def main_protocol(self) -> str:
+        """The first one: it picks the best round and names the curves."""
+        return self.protocols[0]
+
+    @property
+    def cutoffs(self) -> tuple[int, ...]:
+        """The k of HR@k and NDCG@k."""
+        return tuple(int(part) for part in names_in(self.at))

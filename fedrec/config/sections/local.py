@@ -1,0 +1,44 @@
+"""Section ``local`` of the run config."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from fedrec.config.checks import Section, count, one_of, rate, share
+from fedrec.config.choices import OPTIMIZER_STATES, OPTIMIZERS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Local(Section):
+    """Hyperparameters of local training: what one client does in one round."""
+
+    epochs: int = 1
+    steps: int = 0  # 0: whole epochs; else this many batches a round
+    batch_size: int = 8
+    optimizer: str = "adam"
+    learning_rate: float = 2e-3
+    schedule_rounds: int = 0  # rounds in which the rate falls linearly to 0; 0: it stays
+    beta_1: float = 0.9
+    beta_2: float = 0.98
+    epsilon: float = 1e-8
+    weight_decay: float = 0.0
+    clip_norm: float = 0.0  # 0: no clipping of the local gradient
+    optimizer_state: str = "keep"
+    windows: int = 1  # of model.max-length targets in a user's history, newest first; 0: all
+    group_tokens: int = 4096  # targets that are trained side by side, with unit = "user"
+
+    def problems(self) -> Iterator[str]:
+        """Check every key; see ``Section.problems``."""
+        yield count("local.epochs", self.epochs)
+        yield count("local.steps", self.steps, 0)
+        yield count("local.batch-size", self.batch_size)
+        yield one_of("local.optimizer", self.optimizer, OPTIMIZERS)
+        yield rate("local.learning-rate", self.learning_rate)
+        yield count("local.schedule-rounds", self.schedule_rounds, 0)
+        yield share("local.beta-1", self.beta_1)
+        yield share("local.beta-2", self.beta_2)
+        yield rate("local.epsilon", self.epsilon)
+        yield rate("local.weight-decay", self.weight_decay, positive=False)
+        yield rate("local.clip-norm", self.clip_norm, positive=False)
+        yield one_of("local.optimizer-state", self.optimizer_state, OPTIMIZER_STATES)
+        yield count("local.windows", self.windows, 0)
+        yield count("local.group-tokens", self.group_tokens)

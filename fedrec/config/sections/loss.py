@@ -1,0 +1,24 @@
+"""Section ``loss`` of the run config."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from fedrec.config.checks import Section, count, one_of, require
+from fedrec.config.choices import LOSSES
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loss(Section):
+    """What training minimises."""
+
+    name: str = "sampled-softmax"
+    negatives: int = 256  # where cold items leave fewer: all that are not cold
+    log_q: bool = True  # sampled-softmax: correct for how seldom an item is drawn
+    calibration: float = 0.75  # t of gbce
+
+    def problems(self) -> Iterator[str]:
+        """Check every key; see ``Section.problems``."""
+        yield one_of("loss.name", self.name, LOSSES, or_code=True)
+        yield count("loss.negatives", self.negatives)
+        is_share = 0 <= self.calibration <= 1
+        yield require(is_share, "loss.calibration", "between 0 and 1", self.calibration)

@@ -1,0 +1,45 @@
+"""Section ``run`` of the run config."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from fedrec.config.checks import Section, count
+
+RUN_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+DEVICE_NAMES = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")  # reserved on Windows
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run(Section):
+    """Where the run's folder is; no part of what is computed."""
+
+    dir: str = ""
+    name: str = ""
+    overwrite: bool = False
+    resume: bool = False  # go on from the last checkpoint in the folder, if it holds a run
+    accept_code_change: bool = False  # resume under other code; run.json records it
+    replay: str = ""  # a run's folder whose excluded replies are excluded again: fedrec verify
+    checkpoint_every: int = 5  # rounds; 0: never
+
+    def problems(self) -> Iterator[str]:
+        """Check every key; see ``Section.problems``."""
+        yield run_name_problem(self.name)
+        yield count("run.checkpoint-every", self.checkpoint_every, 0)
+        if self.resume and self.overwrite:
+            yield (
+                "run.resume and run.overwrite contradict each other: one keeps what is in the "
+                "folder, the other removes it; choose one"
+            )
+
+
+def run_name_problem(name: str) -> str:
+    """Refuse a run name that could leave the folder of runs or that no file system takes."""
+    plain = RUN_NAME.fullmatch(name) and not DEVICE_NAMES.fullmatch(name)
+    if not name or (plain and name.strip(".")):
+        return ""
+    shown = name if len(name) <= 40 else name[:40] + "..."
+    return (
+        f"run.name must be 1 to 64 letters, digits, '.', '_' or '-' and no reserved name, "
+        f"got {shown!r}"
+    )

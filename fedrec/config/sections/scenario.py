@@ -1,0 +1,40 @@
+"""Section ``scenario`` of the run config."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from fedrec.config.checks import Section, count, fraction, share
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scenario(Section):
+    """What is taken out of training, to see how a model does where data is scarce."""
+
+    cold_items: float = 0.0  # share of the items that are never seen before they are a target
+    few_shot_items: float = 0.0  # share of the items that are seldom seen in training
+    few_shot_events: int = 5  # how often those are, at most
+    history: int = 0  # events of a user before a target that are seen, the newest; 0: all
+    keep: float = 1.0  # share of each user's training events that are seen
+
+    def problems(self) -> Iterator[str]:
+        """Check every key; see ``Section.problems``."""
+        yield share("scenario.cold-items", self.cold_items)
+        yield share("scenario.few-shot-items", self.few_shot_items)
+        yield count("scenario.few-shot-events", self.few_shot_events)
+        yield count("scenario.history", self.history, 0)
+        if self.history == 1:
+            yield (
+                "scenario.history must be 0 (all events) or 2 or more, got 1: of a single event "
+                "nothing is learned, as none came before it"
+            )
+        yield fraction("scenario.keep", self.keep)
+        if (both := self.cold_items + self.few_shot_items) > 1:
+            yield (
+                f"scenario.cold-items and scenario.few-shot-items are shares of one catalogue and "
+                f"must be at most 1 together, got {both:g}"
+            )
+
+    @property
+    def hides_events(self) -> bool:
+        """Whether anything is taken out."""
+        return bool(self.cold_items or self.few_shot_items or self.history or self.keep < 1)

@@ -1,0 +1,179 @@
+"""The folder of prepared data: arrays, a JSON catalogue, users and a manifest that proves them.
+
+It appears whole or not at all. Nothing in it is ever unpickled.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedrec.data.interactions import Prepared
+from fedrec.errors import DataError
+
+# Raise when what is stored, or the rule that makes it, changes: old folders are then made anew.
+FORMAT = 1
+
+_ARRAYS = ("items", "offsets", "times")
+
+
+def make_manifest(prepared: Prepared, *, name: str, facts: dict[str, Any]) -> dict[str, Any]:
+    """Facts, counts and the hash of every part; their hash together is the data hash."""
+    documents = _documents(prepared)
+    parts = {
+        "catalog": hashlib.sha256(documents["catalog.json"]).hexdigest(),
+        "users": hashlib.sha256(documents["users.json"]).hexdigest(),
+    }
+    for array_name in _ARRAYS:
+        array = getattr(prepared.sequences, array_name)
+        if array is not None:
+            parts[array_name] = _array_sha256(array)
+    return {
+        "format": FORMAT,
+        "name": name,
+        "facts": facts,
+        "users": prepared.sequences.num_users,
+        "items": prepared.catalog.num_items,
+        "events": prepared.sequences.num_events,
+        "skipped": prepared.skipped,
+        "parts": parts,
+        "data_hash": _parts_sha256(parts),
+    }
+
+
+def write_folder(folder: Path, prepared: Prepared, manifest: dict[str, Any]) -> None:
+    """Write prepared data, all of it or nothing; what was in the folder is replaced."""
+    temporary = Path(tempfile.mkdtemp(prefix=".preparing-", dir=folder.parent))
+    try:
+        for name in _ARRAYS:
+            array = getattr(prepared.sequences, name)
+            if array is not None:
+                with _flushed(temporary / f"{name}.npy") as file:
+                    np.save(file, array, allow_pickle=False)
+        documents = {**_documents(prepared), "manifest.json": json_bytes(manifest)}
+        for name, data in documents.items():
+            with _flushed(temporary / name) as file:
+                file.write(data)
+        if folder.exists():
+            shutil.rmtree(folder)
+        temporary.chmod(0o755)  # mkdtemp's is 0700; others may read a shared home
+        temporary.rename(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the file's lock; the system releases it when the process ends, however it ends."""
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a folder.
+
+    Raises:
+        DataError: the folder is missing, of another format version or damaged.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{folder} does not exist; prepare the data first")
+    try:
+        manifest = json.loads((folder / "manifest.json").read_bytes())
+        version = manifest["format"]
+        if version != FORMAT:
+            raise DataError(
+                f"{folder} has format version {version}, this fedrec reads {FORMAT}; "
+                "delete the folder and prepare the data again"
+            )
+        if not isinstance(manifest["name"], str) or "catalog" not in manifest["parts"]:
+            raise ValueError("manifest.json lacks a part")
+        if manifest["data_hash"] != _parts_sha256(manifest["parts"]):
+            raise ValueError("manifest.json contradicts itself")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise damaged(folder, str(error)) from error
+    return cast(dict[str, Any], manifest)
+
+
+def read_arrays(folder: Path, parts: dict[str, str]) -> dict[str, NDArray[Any]]:
+    """The arrays of a folder, memory-mapped and read-only, checked against the manifest's hashes.
+
+    Args:
+        folder: Folder of prepared data.
+        parts: Part -> sha256, of the manifest; data without times have no such part.
+
+    Raises:
+        DataError: an array is missing or damaged.
+    """
+    arrays: dict[str, NDArray[Any]] = {}
+    try:
+        for name in _ARRAYS:
+            if name not in parts:
+                continue
+            array = np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+            if _array_sha256(array) != parts[name]:
+                raise ValueError(f"{name}.npy holds other bytes than were written")
+            arrays[name] = array
+    except (OSError, ValueError, EOFError) as error:
+        raise damaged(folder, str(error)) from error
+    return arrays
+
+
+def read_document(folder: Path, file: str, sha256: str) -> bytes:
+    """The bytes of a JSON file of the folder.
+
+    Raises:
+        DataError: the file is missing or holds other bytes than the hash says.
+    """
+    try:
+        data = (folder / file).read_bytes()
+    except OSError as error:
+        raise damaged(folder, str(error)) from error
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise damaged(folder, f"{file} holds other bytes than were written")
+    return data
+
+
+def damaged(folder: Path, reason: str) -> DataError:
+    """The error of a folder that cannot be trusted."""
+    return DataError(f"prepared data {folder} is damaged ({reason}); delete it and prepare again")
+
+
+@contextmanager
+def _flushed(path: Path) -> Iterator[BinaryIO]:
+    with path.open("wb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _documents(prepared: Prepared) -> dict[str, bytes]:
+    users = {"user_ids": prepared.user_ids, "attributes": prepared.attributes}
+    return {
+        "catalog.json": json_bytes(prepared.catalog.to_json()),
+        "users.json": json_bytes(users),
+    }
+
+
+def _array_sha256(array: NDArray[Any]) -> str:
+    digest = hashlib.sha256(f"{array.dtype.str} {array.shape} ".encode())
+    digest.update(np.ascontiguousarray(array).view(np.uint8).data)
+    return digest.hexdigest()
+
+
+def _parts_sha256(parts: dict[str, str]) -> str:
+    return hashlib.sha256(json_bytes(parts)).hexdigest()
+
+
+def json_bytes(value: Any) -> bytes:
+    """A value as JSON that is the same for equal values."""
+    return json.dumps(value, sort_keys=True, allow_nan=False).encode()

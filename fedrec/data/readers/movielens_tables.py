@@ -1,0 +1,222 @@
+"""The files of the three raw MovieLens layouts as interactions: events, items, users."""
+
+import re
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedrec.data.catalog import Catalog
+from fedrec.data.interactions import Interactions
+from fedrec.data.readers.csv_text import clean_texts, decoded, read_csv, read_fields
+from fedrec.data.readers.movielens_ratings import RatingColumns, read_ratings
+from fedrec.errors import DataError
+
+_YEAR = re.compile(r"\((\d{4})\)\s*$")
+_ZIP = re.compile(r"\d{5}(-\d{4})?")
+
+# The legends of ML-1M's README; ML-100K's ages in years are put into the same groups.
+_AGES = {1: "under 18", 18: "18-24", 25: "25-34", 35: "35-44", 45: "45-49", 50: "50-55", 56: "56+"}
+_OCCUPATIONS = (
+    "other or not specified",
+    "academic/educator",
+    "artist",
+    "clerical/admin",
+    "college/grad student",
+    "customer service",
+    "doctor/health care",
+    "executive/managerial",
+    "farmer",
+    "homemaker",
+    "K-12 student",
+    "lawyer",
+    "programmer",
+    "retired",
+    "sales/marketing",
+    "scientist",
+    "self-employed",
+    "technician/engineer",
+    "tradesman/craftsman",
+    "unemployed",
+    "writer",
+)
+_GENRES_100K = (
+    "unknown",
+    "Action",
+    "Adventure",
+    "Animation",
+    "Children's",
+    "Comedy",
+    "Crime",
+    "Documentary",
+    "Drama",
+    "Fantasy",
+    "Film-Noir",
+    "Horror",
+    "Musical",
+    "Mystery",
+    "Romance",
+    "Sci-Fi",
+    "Thriller",
+    "War",
+    "Western",
+)
+
+
+def _load_1m(files: dict[str, bytes]) -> Interactions:
+    events = read_ratings(files["ratings.dat"], name="ratings.dat", separator="::")
+    movies = read_fields(files["movies.dat"], name="movies.dat", separator="::", num_fields=3)
+    genres = [tuple(name for name in row[2].split("|") if name) for _, row in movies]
+    users = read_fields(files["users.dat"], name="users.dat", separator="::", num_fields=5)
+    ages = [_AGES.get(_integer(row[2], "age", "users.dat", line), "other") for line, row in users]
+    jobs = [_occupation(row[3], line) for line, row in users]
+    attributes = {"gender": [row[1] for _, row in users], "age": ages, "occupation": jobs}
+    return _assemble(
+        events,
+        _ids(movies, "movies.dat"),
+        [row[1] for _, row in movies],
+        genres,
+        user_numbers=_ids(users, "users.dat"),
+        attributes=attributes,
+        zips=[row[4] for _, row in users],
+    )
+
+
+def _load_100k(files: dict[str, bytes]) -> Interactions:
+    events = read_ratings(files["u.data"], name="u.data", separator="\t")
+    movies = read_fields(files["u.item"], name="u.item", separator="|", num_fields=24)
+    genres = [
+        tuple(name for name, flag in zip(_GENRES_100K, row[5:], strict=True) if flag == "1")
+        for _, row in movies
+    ]
+    users = read_fields(files["u.user"], name="u.user", separator="|", num_fields=5)
+    ages = [_age_group(_integer(row[1], "age", "u.user", line)) for line, row in users]
+    attributes = {
+        "gender": [row[2] for _, row in users],
+        "age": ages,
+        "occupation": [row[3] for _, row in users],
+    }
+    return _assemble(
+        events,
+        _ids(movies, "u.item"),
+        [row[1] for _, row in movies],
+        genres,
+        user_numbers=_ids(users, "u.user"),
+        attributes=attributes,
+        zips=[row[4] for _, row in users],
+    )
+
+
+def _load_latest(files: dict[str, bytes]) -> Interactions:
+    text = decoded(files["ratings.csv"], name="ratings.csv")
+    if text.split("\n", 1)[0].strip() != "userId,movieId,rating,timestamp":
+        raise DataError(
+            f"ratings.csv, line 1: {text.splitlines()[:1]}, expected the header "
+            "userId,movieId,rating,timestamp; check data.source and data.format"
+        )
+    body = text.partition("\n")[2].encode()
+    events = read_ratings(body, name="ratings.csv", separator=",", half_stars=True, first_line=2)
+    table = read_csv(decoded(files["movies.csv"], name="movies.csv"), name="movies.csv")
+    if list(table.columns) != ["movieId", "title", "genres"]:
+        raise DataError(
+            f"movies.csv, line 1: columns {list(table.columns)}, expected movieId,title,genres"
+        )
+    rows = [(table.lines[i], [number]) for i, number in enumerate(table.columns["movieId"])]
+    genres = [
+        () if names == "(no genres listed)" else tuple(name for name in names.split("|") if name)
+        for names in table.columns["genres"]
+    ]
+    numbers = np.unique(events.users)
+    return _assemble(
+        events, _ids(rows, "movies.csv"), table.columns["title"], genres, user_numbers=numbers
+    )
+
+
+def _assemble(
+    events: RatingColumns,
+    item_numbers: NDArray[np.int64],
+    titles: list[str],
+    genres: list[tuple[str, ...]],
+    *,
+    user_numbers: NDArray[np.int64],
+    attributes: dict[str, list[str]] | None = None,
+    zips: list[str] | None = None,
+) -> Interactions:
+    skipped: dict[str, int] = {}
+    missing = np.setdiff1d(events.items, item_numbers)
+    if len(missing):
+        skipped["items not in the catalogue"] = len(missing)
+        item_numbers = np.concatenate([item_numbers, missing])
+        titles = [*titles, *[""] * len(missing)]
+        genres = [*genres, *[()] * len(missing)]
+    attributes = dict(attributes or {})
+    if zips is not None:
+        attributes["zip"], malformed = _zip_regions(zips)
+        if malformed:
+            skipped["malformed zip codes"] = malformed
+    unknown = np.setdiff1d(events.users, user_numbers)
+    if len(unknown):
+        skipped["users not in the users file"] = len(unknown)
+        user_numbers = np.concatenate([user_numbers, unknown])
+        attributes = {name: [*v, *["other"] * len(unknown)] for name, v in attributes.items()}
+    titles, repaired = clean_texts(titles)
+    item_ids = [str(number) for number in item_numbers]
+    years = [int(match[1]) if (match := _YEAR.search(title)) else None for title in titles]
+    return Interactions(
+        [str(number) for number in user_numbers],
+        item_ids,
+        _positions(events.users, user_numbers),
+        _positions(events.items, item_numbers),
+        events.times,
+        events.ratings,
+        Catalog(item_ids, titles, genres, years, [""] * len(item_ids)),
+        attributes,
+        {**skipped, **repaired},
+    )
+
+
+def _positions(values: NDArray[np.int64], listed: NDArray[np.int64]) -> NDArray[np.int32]:
+    order = np.argsort(listed)
+    return order[np.searchsorted(listed, values, sorter=order)].astype(np.int32)
+
+
+def _ids(rows: list[tuple[int, list[str]]], name: str) -> NDArray[np.int64]:
+    numbers = [_integer(row[0], "id", name, line) for line, row in rows]
+    first: dict[int, int] = {}
+    for number, (line, _) in zip(numbers, rows, strict=True):
+        if number in first:
+            raise DataError(
+                f"{name}, line {line}: id {number} is already on line {first[number]}; "
+                "an id stands for one entry"
+            )
+        first[number] = line
+    return np.array(numbers, dtype=np.int64)
+
+
+def _integer(value: str, what: str, name: str, line: int) -> int:
+    if not (value.isascii() and value.isdigit() and len(value) < 19):
+        raise DataError(f"{name}, line {line}: {what} {value!r} is not a whole number")
+    return int(value)
+
+
+def _occupation(value: str, line: int) -> str:
+    code = _integer(value, "occupation", "users.dat", line)
+    return _OCCUPATIONS[code] if code < len(_OCCUPATIONS) else "other"
+
+
+def _age_group(years: int) -> str:
+    return _AGES[max([start for start in _AGES if start <= years], default=1)]
+
+
+def _zip_regions(zips: list[str]) -> tuple[list[str], int]:
+    """First digit of US zip codes, "other" for what is none, and how many those are."""
+    regions = [value[0] if _ZIP.fullmatch(value) else "other" for value in zips]
+    return regions, regions.count("other")
+
+
+# Layout -> reads its files, file name -> bytes.
+READERS: dict[str, Callable[[dict[str, bytes]], Interactions]] = {
+    "ml-1m": _load_1m,
+    "ml-100k": _load_100k,
+    "ml-latest-small": _load_latest,
+}

@@ -1,0 +1,79 @@
+"""Aggregation of a round: the strategy turns the accepted replies into the next weights."""
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+from flwr.app import MetricRecord, RecordDict
+
+from fedrec import protocol
+from fedrec.errors import FedrecError, ParticipationError
+from fedrec.models.parameters import NamedArrays
+from fedrec.records import array_record
+from server.aggregation.sparse_rows import row_scales, scaled
+from server.replies.train import TrainReply
+from server.state import AcceptedReply, ServerContext, ServerState
+
+
+def aggregate(
+    context: ServerContext, state: ServerState, round: int, replies: Mapping[int, TrainReply]
+) -> tuple[float, int]:
+    """Hand ``w + update`` in float64 to the strategy and keep the weights that it returns.
+
+    Flower averages in the dtype it is given; the server casts once, when it sends.
+
+    Args:
+        context: Holds the strategy.
+        state: Gets the new weights.
+        round: Number of the round.
+        replies: Partition -> its accepted reply, ascending: float addition is not associative.
+
+    Returns:
+        Mean training loss over targets, and the number of targets.
+
+    Raises:
+        ParticipationError: The strategy makes no model of these replies.
+        FedrecError: It returns other weights than it was given, or NaN.
+    """
+    messages = []
+    scales = row_scales(list(replies.values()))
+    for one in replies.values():
+        update = scaled(one.update, context.item_rows, scales)
+        moved = {name: start + update[name] for name, start in state.weights.items()}
+        metrics: dict[str, int | float | list[int] | list[float]] = {
+            protocol.NUM_EXAMPLES: one.weight,
+            protocol.TRAIN_LOSS: one.loss,
+        }
+        one.reply.content = RecordDict(
+            {protocol.ARRAYS: array_record(moved), protocol.METRICS: MetricRecord(metrics)}
+        )
+        messages.append(one.reply)
+    combined, _ = context.strategy.aggregate_train(round, messages)
+    if combined is None:
+        raise ParticipationError(f"round {round}: the strategy made no model of the replies")
+    weights = {
+        name: combined[name].numpy().astype(np.float64)
+        for name in state.weights
+        if name in combined
+    }
+    _check(weights, state.weights, round, context.config.strategy.name)
+    targets = sum(one.targets for one in replies.values())
+    loss = math.fsum(one.loss * one.targets for one in replies.values()) / targets
+    state.weights = weights
+    state.accepted |= {p: AcceptedReply(round, one.private) for p, one in replies.items()}
+    return loss, targets
+
+
+def _check(weights: NamedArrays, before: NamedArrays, round: int, strategy: str) -> None:
+    """Refuse weights of other names or shapes than those before, and NaN."""
+    shapes = {name: array.shape for name, array in weights.items()}
+    if shapes != {name: array.shape for name, array in before.items()}:
+        raise FedrecError(
+            f"round {round}: {strategy} gave back other weights than it was given: {shapes}"
+        )
+    for name, array in weights.items():
+        if not np.isfinite(array).all():
+            raise FedrecError(
+                f"round {round}: {strategy} made NaN or infinity of finite weights {name!r}; "
+                "look at strategy.options"
+            )

@@ -1,0 +1,1 @@
+"""Client granularity: whether a partition is a client, or every user of it is one."""

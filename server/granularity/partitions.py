@@ -1,0 +1,156 @@
+"""Partitions as clients: each trains on all of its users and replies with its weights."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from flwr.app import ArrayRecord, Message
+
+from fedrec.evaluation.metrics import hr, ndcg, partition_means, partition_spread
+from fedrec.evaluation.slices import partition_metrics
+from fedrec.models.parameters import NamedArrays
+from server.messages.exchange import array_bytes
+from server.messages.registration import Registration
+from server.replies.outliers import find_outliers
+from server.replies.train import TrainReply, validate_train_reply
+from server.sampling.cohort import Cohort, Unavailable
+from server.sampling.population import sample_partitions
+from server.sampling.unavailable import Unavailability
+from server.traffic import Traffic
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartitionClients:
+    """Partitions as clients.
+
+    Attributes:
+        registration: What each partition holds.
+        unavailability: Who is known beforehand not to answer.
+        seed: Seed of the run.
+        fraction: Share of the partitions in a cohort.
+        outlier_limit: ``federation.outlier-limit``.
+        steps: Local steps of a round; 0 for whole epochs.
+        epochs: Local epochs of a round.
+        batch_targets: Most training targets of a batch; none if whole histories are read.
+    """
+
+    registration: Registration
+    unavailability: Unavailability
+    seed: int
+    fraction: float
+    outlier_limit: float
+    steps: int
+    epochs: int
+    batch_targets: int | None
+
+    @property
+    def num_clients(self) -> int:
+        """Partitions."""
+        return len(self.registration.partitions)
+
+    def sample(self, round: int) -> Cohort:
+        """Sample a fraction of the partitions."""
+        return Cohort(
+            sample_partitions(
+                self.registration.partitions,
+                self.fraction,
+                seed=self.seed,
+                round=round,
+                purpose="select",
+            )
+        )
+
+    def split_unavailable(
+        self, cohort: Cohort, round: int, attempt: int
+    ) -> tuple[Cohort, Unavailable]:
+        """Split off partitions that drop out or were unavailable in a replayed run."""
+        absent = self.unavailability.of_training(round, attempt, cohort.partitions)
+        return Cohort([p for p in cohort.partitions if p not in absent]), Unavailable(absent, [])
+
+    def train_records(self, cohort: Cohort, partition: int) -> dict[str, ArrayRecord]:
+        """No further records."""
+        return {}
+
+    def validate(
+        self, reply: Message, partition: int, *, round: int, cohort: Cohort, sent: NamedArrays
+    ) -> TrainReply:
+        """Validate the weights of a partition."""
+        declared = self.registration.targets[partition]
+        return validate_train_reply(
+            reply,
+            sent=sent,
+            round=round,
+            partition=partition,
+            declared=declared,
+            most_targets=self._most_targets(declared),
+        )
+
+    def _most_targets(self, declared: int) -> int:
+        """Most training targets that a client's epochs, or steps, can have."""
+        if not self.steps:
+            return self.epochs * declared
+        most = self.batch_targets
+        return self.steps * (declared if most is None else min(declared, most))
+
+    def outliers(self, replies: Mapping[int, TrainReply], sent: NamedArrays) -> dict[int, str]:
+        """Partitions beyond ``federation.outlier-limit`` times the round's median."""
+        return find_outliers(replies, sent, self.outlier_limit)
+
+    def training_traffic(
+        self,
+        cohort: Cohort,
+        seen: str,
+        *,
+        messages: Sequence[Message],
+        replies: Sequence[Message],
+        replied: Collection[int],
+        read: Mapping[int, TrainReply],
+    ) -> Traffic:
+        """Bytes of the arrays of all messages and replies."""
+        return Traffic(array_bytes(messages), array_bytes(replies))
+
+    def evaluation_traffic(
+        self,
+        *,
+        messages: Sequence[Message],
+        replies: Sequence[Message],
+        asked: Collection[int],
+        replied: Collection[int],
+        num_protocols: int,
+        is_first: bool,
+        of_model: bool,
+    ) -> int:
+        """Bytes of the arrays of all messages and replies."""
+        return array_bytes(messages) + array_bytes(replies)
+
+    def cohort_counts(self, cohort: Cohort, num_aggregated: int) -> dict[str, Any]:
+        """No further counts: the line names the partitions."""
+        return {}
+
+    @staticmethod
+    def round_metrics(ranks: np.ndarray, partitions: np.ndarray) -> dict[str, Any]:
+        """Spread of HR@10 and NDCG@10 over partitions, and each partition's mean."""
+        values = {"HR@10": hr(ranks, 10), "NDCG@10": ndcg(ranks, 10)}
+        return {
+            "clients": partition_spread(ranks, partitions),
+            "client_values": {
+                name: partition_means(each, partitions)[1].tolist() for name, each in values.items()
+            },
+        }
+
+    @staticmethod
+    def final_metrics(
+        ranks: np.ndarray,
+        partitions: np.ndarray,
+        num_candidates: np.ndarray | int,
+        *,
+        seed: int,
+        at: Sequence[int],
+        resamples: int,
+    ) -> dict[str, Any]:
+        """Metrics of each partition with intervals."""
+        found = partition_metrics(
+            partitions, ranks, num_candidates, seed=seed, at=at, resamples=resamples
+        )
+        return {"clients": found, "client_ranks": None}

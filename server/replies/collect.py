@@ -1,0 +1,93 @@
+"""Collecting the replies to the train messages of one attempt of a round."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from flwr.app import Message
+
+from fedrec.models.parameters import NamedArrays
+from server.messages.exchange import exchange
+from server.replies.outcome import Excluded, refuse_dead_workers, repliers, sort_replies
+from server.replies.train import TrainReply
+from server.sampling.cohort import Cohort, Unavailable
+from server.state import ServerContext
+from server.traffic import Traffic
+
+
+@dataclass(frozen=True, kw_only=True)
+class Collected:
+    """Replies of one attempt.
+
+    Attributes:
+        accepted: Partition -> its validated reply, in order.
+        excluded: Clients whose reply was rejected or did not come.
+        traffic: Bytes that were moved.
+        validation_seconds: Time that validation took.
+    """
+
+    accepted: Mapping[int, TrainReply]
+    excluded: list[Excluded]
+    traffic: Traffic
+    validation_seconds: float
+
+    @property
+    def num_clients(self) -> int:
+        """Clients whose update is in an accepted reply."""
+        return sum(one.clients for one in self.accepted.values())
+
+
+def collect_replies(
+    context: ServerContext,
+    round: int,
+    messages: Sequence[Message],
+    *,
+    asked: Cohort,
+    unavailable: Unavailable,
+    sent: NamedArrays,
+    seen: str,
+) -> Collected:
+    """Send the messages, wait for the replies and validate them.
+
+    Args:
+        context: What stays the same over all rounds.
+        round: Number of the round.
+        messages: Train messages to send.
+        asked: Clients that they go to.
+        unavailable: Sampled clients that are sent nothing.
+        sent: Weights in the messages, float32.
+        seen: Users who took part before, as ``Traffic.seen``.
+    """
+    clients, registration = context.clients, context.registration
+    timeout = context.config.federation.round_timeout
+    replies = exchange(context.grid, messages, timeout, context.watch)
+    refuse_dead_workers(replies)
+    start = time.monotonic()
+
+    def validate(reply: Message, partition: int) -> TrainReply:
+        return clients.validate(reply, partition, round=round, cohort=asked, sent=sent)
+
+    found = sort_replies(
+        replies,
+        registration.partition_of,
+        [*asked.partitions, *unavailable.partitions],
+        validate,
+        unavailable.partitions,
+    )
+    traffic = clients.training_traffic(
+        asked,
+        seen,
+        messages=messages,
+        replies=replies,
+        replied=repliers(replies, registration.partition_of),
+        read=found.accepted,
+    )
+    found = found.without(clients.outliers(found.accepted, sent)).and_excluded(
+        [*unavailable.users, *(user for one in found.accepted.values() for user in one.excluded)]
+    )
+    return Collected(
+        accepted=found.accepted,
+        excluded=found.excluded,
+        traffic=traffic,
+        validation_seconds=time.monotonic() - start,
+    )
