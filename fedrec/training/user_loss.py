@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fedrec.config.import_callables import import_callable
+from fedrec.config.import_strings import import_callable
 from fedrec.errors import ConfigError
 from fedrec.models.losses import LOSSES, LossFunction, LossOptions, loss_from_scores
 
