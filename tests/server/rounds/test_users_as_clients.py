@@ -46,7 +46,7 @@ def test_partitions_of_any_size_give_the_numbers_of_one_supernode_per_user(
         assert found[1]["targets"] == lines[1]["targets"]
 
 
-@pytest.mark.parametrize("weighting", ["targets", "uniform"])
+@pytest.mark.parametrize("weighting", ["num-examples", "uniform"])
 @pytest.mark.parametrize("mu", [0.0, 0.5])
 def test_the_round_is_the_mean_over_users_of_a_plain_loop(
     small_federation, opened, precision, weighting, mu
