@@ -8,6 +8,7 @@ from fedrec.data.store import Dataset
 from fedrec.errors import ConfigError, DataError
 from fedrec.evaluation.metrics import check_cutoffs
 from fedrec.factory.data import open_data, partition_of, prepare_data, seen_of
+from fedrec.factory.evaluation import user_metrics
 from fedrec.factory.model import device
 from fedrec.factory.training import make_loss
 
@@ -53,10 +54,11 @@ def check_ranking(config: Config) -> Path:
     """Refuse protocols and cut-offs that the data cannot meet, whatever ranks; folder of the data.
 
     Raises:
-        ConfigError: cut-offs or protocols that do not fit the data.
+        ConfigError: metrics that cannot be imported; cut-offs or protocols that do not fit.
         DataError: the data cannot be read.
         ResourceError: the data cannot be fetched.
     """
+    user_metrics(config)
     folder = prepare_data(config)
     dataset = open_data(folder)[0]
     if config.scenario.hides_events and "popularity-100" in config.evaluation.protocols:

@@ -12,6 +12,7 @@ from fedrec.config.sections.data import Data
 from fedrec.config.sections.partition import Partition
 from fedrec.config.sections.scenario import Scenario
 from fedrec.data.partition import assign
+from fedrec.data.partition_rules import PartitionFacts
 from fedrec.data.readers.movielens import load_movielens
 from fedrec.data.readers.tables import Columns
 from fedrec.data.scenarios import (
@@ -163,12 +164,14 @@ def _assigned(rule: Partition, seed: int, folder: Path) -> np.ndarray:
     return assign(
         rule.by,
         rule.count,
-        sequences=training,
-        seed=seed,
-        alpha=rule.alpha,
-        genres=dataset.catalog.genre_matrix(),
-        genre_names=dataset.catalog.genre_names(),
-        attributes=dataset.attributes,
+        PartitionFacts(
+            sequences=training,
+            genres=dataset.catalog.genre_matrix(),
+            genre_names=dataset.catalog.genre_names(),
+            attributes=dataset.attributes,
+            alpha=rule.alpha,
+            seed=seed,
+        ),
     )
 
 
