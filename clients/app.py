@@ -1,4 +1,4 @@
-"""Flower's door to a client: messages in, messages out, nothing else."""
+"""The Flower ClientApp: check each message, hand it to its handler, report failures."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,7 @@ from flwr.app import ConfigRecord, Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 
 from clients.errors import failure_facts
-from clients.handlers import answer_evaluate, answer_query, answer_train
+from clients.handlers import handle_evaluate, handle_query, handle_train
 from clients.request import Record, config_of
 from fedrec import protocol
 from fedrec.config.config import Config
@@ -19,45 +19,45 @@ app = ClientApp()
 
 NOBODY = -1  # partition in the reply of a node that does not know its own
 
-Answer = Callable[[Message, Config, int], RecordDict]
+Handler = Callable[[Message, Config, int], RecordDict]
 
 
 @app.query()
 def query(message: Message, context: Context) -> Message:
-    """Tell who this client is and what it holds; or, when the run is over, forget its files."""
-    return _answered(answer_query, message, context)
+    """Register this client, check its private files, or delete them when the run is over."""
+    return _reply(handle_query, message, context)
 
 
 @app.train()
 def train(message: Message, context: Context) -> Message:
-    """Train from the weights in the message; send the new ones back."""
-    return _answered(answer_train, message, context)
+    """Train from the weights in the message and return the new ones."""
+    return _reply(handle_train, message, context)
 
 
 @app.evaluate()
 def evaluate(message: Message, context: Context) -> Message:
     """Rank the held-out items of this client's users with the weights in the message."""
-    return _answered(answer_evaluate, message, context)
+    return _reply(handle_evaluate, message, context)
 
 
-def _answered(answer: Answer, message: Message, context: Context) -> Message:
-    """The answer, or the reason why there is none."""
+def _reply(handler: Handler, message: Message, context: Context) -> Message:
+    """The reply of a handler, or the reason why there is none."""
     partition = NOBODY
     try:
         partition = _node_number(context, "partition-id")
         # Speed comes from workers: more threads than free cores make a step many times slower, and
-        # another number of threads gives other sums. The central reference alone asks for more.
+        # another number of threads gives other sums. The centralised baseline alone asks for more.
         torch.set_num_threads(_node_number(context, "threads", 1))
         config = read_config(context.run_config)
         _check_message(config_of(message), context, config, partition)
-        return Message(answer(message, config, partition), reply_to=message)
+        return Message(handler(message, config, partition), reply_to=message)
     except Exception as error:  # the server lists it and goes on with the other clients
         facts = ConfigRecord({**failure_facts(error), protocol.PARTITION: partition})
     return Message(RecordDict({protocol.FACTS: facts}), reply_to=message)
 
 
 def _node_number(context: Context, key: str, default: int | None = None) -> int:
-    """A number that the node was started with."""
+    """A whole number of the configuration that the node was started with."""
     value = context.node_config.get(key, default)
     if type(value) is not int:
         raise ConfigError(

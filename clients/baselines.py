@@ -1,11 +1,10 @@
-"""Scorers that train nothing by gradients: what a model is compared with."""
+"""Baseline scorers that train nothing by gradients."""
 
 from functools import lru_cache
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from clients.local_data import LocalData
 from fedrec.baselines.names import (
     ITEM_KNN,
     NEAREST_TEXT,
@@ -15,23 +14,17 @@ from fedrec.baselines.names import (
     SCORERS,
 )
 from fedrec.baselines.popularity import popularity_scorer
-from fedrec.config.config import Config
 from fedrec.errors import ConfigError
 from fedrec.evaluation.leave_one_out import Scorer
-from fedrec.factory.data import open_data, prepare_data
-from fedrec.factory.model import open_table
-
-if TYPE_CHECKING:
-    from clients.train_partition import Holding
+from fedrec.factory.data import PreparedData
 
 
-def plain_scorer(name: str, config: Config, holding: "Holding", frequency: np.ndarray) -> Scorer:
-    """A scorer by its name; the neighbours are those among this partition's users alone.
+def plain_scorer(name: str, data: LocalData, frequency: np.ndarray) -> Scorer:
+    """Make a baseline scorer; item neighbours come from this partition's users alone.
 
     Args:
         name: one of ``SCORERS``; "oracle" goes with synthetic data only.
-        config: of the run.
-        holding: the partition's data.
+        data: Training data of the partition.
         frequency: (V + 1,) training events per item over all clients.
 
     Raises:
@@ -40,31 +33,30 @@ def plain_scorer(name: str, config: Config, holding: "Holding", frequency: np.nd
     if name == POPULARITY:
         return popularity_scorer(frequency)
     if name in (ITEM_KNN, RECENT_ITEM_KNN):
-        return _neighbours(holding, is_recent=name == RECENT_ITEM_KNN)
+        return _neighbours(data, is_recent=name == RECENT_ITEM_KNN)
     if name == NEAREST_TEXT:
         from fedrec.baselines.nearest_text import nearest_text_scorer
 
-        table = open_table(config, holding.dataset.catalog)
-        if table is None:
+        if data.prepared.table is None:
             raise ConfigError("nearest-text needs model.views = 'semantic'")
-        return nearest_text_scorer(table.vectors)
+        return nearest_text_scorer(data.prepared.table.vectors)
     if name == ORACLE:
-        return _oracle(prepare_data(config))
+        return _oracle(data.prepared)
     raise ConfigError(f"scorer must be model or one of {', '.join(SCORERS)}, got {name!r}")
 
 
 @lru_cache(maxsize=1)
-def _neighbours(holding: "Holding", *, is_recent: bool) -> Scorer:
+def _neighbours(data: LocalData, *, is_recent: bool) -> Scorer:
     # scipy is imported where it is used: most clients never need it.
     from fedrec.baselines.item_knn import RECENT, item_neighbours, neighbours_scorer
 
-    own = holding.training.subset(holding.users)
-    similarity = item_neighbours(own, holding.dataset.catalog.num_items)
+    own = data.training.subset(data.users)
+    similarity = item_neighbours(own, data.dataset.catalog.num_items)
     return neighbours_scorer(similarity, RECENT if is_recent else None)
 
 
 @lru_cache(maxsize=1)
-def _oracle(folder: Path) -> Scorer:
+def _oracle(prepared: PreparedData) -> Scorer:
     from fedrec.baselines.oracle import oracle_scorer
 
-    return oracle_scorer(open_data(folder)[0])
+    return oracle_scorer(prepared.dataset)

@@ -1,4 +1,4 @@
-"""Why a client could not answer: the facts that travel instead of its reply.
+"""Failures of a client: the facts that travel instead of its reply.
 
 Flower would send a bare exception. The server lists the reason in the round's line, ends the run
 with the exit code where all clients failed alike, and writes the first traceback to the log.

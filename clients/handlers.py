@@ -1,89 +1,90 @@
-"""What a client answers to a message: from its records to a turn, and from the turn to records."""
+"""Message handlers of a client: from records to local work, and from its results to records."""
 
 from flwr.app import ConfigRecord, Message, MetricRecord, RecordDict
 
-from clients import train_partition
-from clients.private_state import Memory
+from clients.evaluate import evaluate
+from clients.local_data import LocalData, open_local_data, training_events
+from clients.private_state import PrivateState
 from clients.request import (
     TrainRequest,
     arrays_in,
     config_of,
+    deleted_token,
     evaluate_request,
     files_to_check,
-    forgotten_token,
     frequency_in,
     token_of,
     train_request,
     users_in,
 )
-from clients.train_users import train_users_turn
+from clients.train_partition import train_partition
+from clients.train_users import train_users
 from fedrec import protocol
 from fedrec.config.config import Config
 from fedrec.evaluation.gates import are_told
-from fedrec.factory.model import open_table
 from fedrec.records import array_record
 
 
-def answer_query(message: Message, config: Config, partition: int) -> RecordDict:
-    """Who this client is and what it holds; or that its files of a run are there, or gone."""
+def handle_query(message: Message, config: Config, partition: int) -> RecordDict:
+    """Register the client; or confirm that its private files of a run are there, or deleted."""
     sent = config_of(message)
-    token, wanted = forgotten_token(sent), files_to_check(sent)
+    token, wanted = deleted_token(sent), files_to_check(sent)
     if token is None and not wanted:
-        return _census(config, partition)
+        return _registration(config, partition)
     if token is not None:
-        Memory(token, partition).forget()
+        PrivateState(token, partition).delete()
     for number, digest in wanted.items():
-        Memory(token_of(sent), partition).read(number, digest)
+        PrivateState(token_of(sent), partition).read(number, digest)
     return RecordDict({protocol.FACTS: ConfigRecord({protocol.PARTITION: partition})})
 
 
-def _census(config: Config, partition: int) -> RecordDict:
-    holding = train_partition.open_holding(config, partition)
-    table = open_table(config, holding.dataset.catalog)
-    arrays = {protocol.USER_NUMBERS: holding.users}
+def _registration(config: Config, partition: int) -> RecordDict:
+    data = open_local_data(config, partition)
+    table = data.prepared.table
+    arrays = {protocol.USER_NUMBERS: data.users}
     if config.federation.unit == "user":
-        arrays[protocol.USER_TARGETS] = holding.targets
+        arrays[protocol.USER_TARGETS] = data.targets
     if config.federation.share_counts:
-        arrays[protocol.ITEM_COUNTS] = train_partition.training_events(holding)
+        arrays[protocol.ITEM_COUNTS] = training_events(data)
     facts = ConfigRecord(
         {
             protocol.PARTITION: partition,
-            protocol.DATA_HASH: holding.dataset.data_hash,
+            protocol.DATA_HASH: data.dataset.data_hash,
             protocol.TABLE_HASH: "" if table is None else table.sha256,
-            protocol.USER_IDS: [holding.dataset.user_ids[user] for user in holding.users],
+            protocol.USER_IDS: [data.dataset.user_ids[user] for user in data.users],
         }
     )
     return RecordDict(
         {
             protocol.REGISTRATION: array_record(arrays),
-            protocol.METRICS: MetricRecord({protocol.NUM_EXAMPLES: int(holding.targets.sum())}),
+            protocol.METRICS: MetricRecord({protocol.NUM_EXAMPLES: int(data.targets.sum())}),
             protocol.FACTS: facts,
         }
     )
 
 
-def answer_train(message: Message, config: Config, partition: int) -> RecordDict:
-    """The trained weights, or where every user is a client the sum of the users' updates."""
-    asked = train_request(config_of(message))
-    holding = train_partition.open_holding(config, partition)
+def handle_train(message: Message, config: Config, partition: int) -> RecordDict:
+    """Return the trained weights; or the sum of users' updates where every user is a client."""
+    request = train_request(config_of(message))
+    data = open_local_data(config, partition)
     if config.federation.unit == "user":
-        return _train_users(message, config, holding, asked, partition)
-    done = train_partition.train_turn(
+        return _train_users(message, config, data, request, partition)
+    done = train_partition(
         config,
-        holding,
-        Memory(asked.past.token, partition),
+        data,
+        PrivateState(request.past.token, partition),
         arrays_in(message, protocol.ARRAYS),
-        frequency_in(message, holding.dataset.catalog.num_items),
-        round=asked.round,
-        accepted=asked.past.accepted,
-        private=asked.past.private,
-        keep=asked.keep,
+        frequency_in(message, data.dataset.catalog.num_items),
+        round=request.round,
+        accepted=request.past.accepted,
+        private_digest=request.past.private_digest,
+        keep=request.keep,
         partition=partition,
-        proximal_mu=asked.proximal_mu,
+        proximal_mu=request.proximal_mu,
     )
     metrics = MetricRecord(
         {
-            protocol.NUM_EXAMPLES: int(holding.targets.sum()),
+            protocol.NUM_EXAMPLES: int(data.targets.sum()),
             # Of a model that is sure, the last bits of a sum may leave a loss below 0.
             protocol.TRAIN_LOSS: max(0.0, done.fit.loss),
             protocol.TRAINED_TARGETS: done.fit.targets,
@@ -92,8 +93,8 @@ def answer_train(message: Message, config: Config, partition: int) -> RecordDict
     facts = ConfigRecord(
         {
             protocol.PARTITION: partition,
-            protocol.ROUND: asked.round,
-            protocol.PRIVATE: done.private,
+            protocol.ROUND: request.round,
+            protocol.PRIVATE: done.private_digest,
         }
     )
     return RecordDict(
@@ -108,18 +109,18 @@ def answer_train(message: Message, config: Config, partition: int) -> RecordDict
 def _train_users(
     message: Message,
     config: Config,
-    holding: train_partition.Holding,
-    asked: TrainRequest,
+    data: LocalData,
+    request: TrainRequest,
     partition: int,
 ) -> RecordDict:
-    done = train_users_turn(
+    done = train_users(
         config,
-        holding,
+        data,
         arrays_in(message, protocol.ARRAYS),
-        frequency_in(message, holding.dataset.catalog.num_items),
+        frequency_in(message, data.dataset.catalog.num_items),
         users_in(message),
-        round=asked.round,
-        proximal_mu=asked.proximal_mu,
+        round=request.round,
+        proximal_mu=request.proximal_mu,
     )
     each = {
         protocol.USER_NUMBERS: done.users,
@@ -127,13 +128,13 @@ def _train_users(
         protocol.NORMS: done.norms,
         protocol.ROWS_READ: done.rows,
         protocol.TRAINED: done.trained,
-        protocol.EXCLUDED: done.left_out,
+        protocol.EXCLUDED: done.excluded,
         protocol.TOO_LARGE: done.too_large,
-        protocol.EXCLUDED_ROWS: done.left_out_rows,
+        protocol.EXCLUDED_ROWS: done.excluded_rows,
     }
     if config.federation.row_averaging == "sparse":
-        each[protocol.ROW_WEIGHTS] = done.touched
-    facts = ConfigRecord({protocol.PARTITION: partition, protocol.ROUND: asked.round})
+        each[protocol.ROW_WEIGHTS] = done.row_weights
+    facts = ConfigRecord({protocol.PARTITION: partition, protocol.ROUND: request.round})
     return RecordDict(
         {
             protocol.ARRAYS: array_record(done.total),
@@ -144,30 +145,30 @@ def _train_users(
     )
 
 
-def answer_evaluate(message: Message, config: Config, partition: int) -> RecordDict:
-    """The ranks of the held-out items of this client's users."""
-    asked = evaluate_request(config_of(message))
-    holding = train_partition.open_holding(config, partition)
-    held_out, personal = train_partition.evaluate_turn(
+def handle_evaluate(message: Message, config: Config, partition: int) -> RecordDict:
+    """Return the ranks of the held-out items of this client's users."""
+    request = evaluate_request(config_of(message))
+    data = open_local_data(config, partition)
+    held_out, personal = evaluate(
         config,
-        holding,
-        Memory(asked.past.token, partition),
-        arrays_in(message, protocol.ARRAYS) if asked.scorer == "model" else {},
-        frequency_in(message, holding.dataset.catalog.num_items),
-        scorer=asked.scorer,
-        stage=asked.stage,
-        protocols=asked.protocols,
-        accepted=asked.past.accepted,
-        private=asked.past.private,
+        data,
+        PrivateState(request.past.token, partition),
+        arrays_in(message, protocol.ARRAYS) if request.scorer == "model" else {},
+        frequency_in(message, data.dataset.catalog.num_items),
+        scorer=request.scorer,
+        stage=request.stage,
+        protocols=request.protocols,
+        accepted=request.past.accepted,
+        private_digest=request.past.private_digest,
         counts_are_shared=config.federation.share_counts,
     )
     arrays = {protocol.rank_array(name): ranks for name, ranks in held_out.ranks.items()}
     arrays |= {
         protocol.USER_NUMBERS: held_out.users,
         protocol.CANDIDATES: held_out.num_candidates,
-        protocol.EVENTS: holding.dataset.sequences.lengths()[held_out.users],
+        protocol.EVENTS: data.dataset.sequences.lengths()[held_out.users],
     }
-    if are_told(asked.stage, held_out.gates.shape[-1] - 1):
+    if are_told(request.stage, held_out.gates.shape[-1] - 1):
         arrays[protocol.GATES] = held_out.gates
     if config.federation.share_counts:
         arrays[protocol.HELD_OUT_ITEMS] = held_out.targets
@@ -178,7 +179,7 @@ def answer_evaluate(message: Message, config: Config, partition: int) -> RecordD
             protocol.RANKS: array_record(arrays),
             protocol.METRICS: MetricRecord({protocol.NUM_EXAMPLES: len(held_out.users)}),
             protocol.FACTS: ConfigRecord(
-                {protocol.PARTITION: partition, protocol.ROUND: asked.round}
+                {protocol.PARTITION: partition, protocol.ROUND: request.round}
             ),
         }
     )

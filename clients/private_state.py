@@ -1,8 +1,8 @@
-"""What stays on the device between rounds: private parameters and the optimiser's state.
+"""Private state of a client between rounds: private parameters and the optimiser's state.
 
 One file per trained round. A message names the round whose reply the server used last and the
-digest of the file that belongs to it, and the client goes on from that very file: a reply that was
-lost, a turn that is asked for again or a run that is resumed changes nothing. Files that the server
+digest of the file that belongs to it, and the client goes on from that very file: a lost reply, a
+repeated message or a resumed run changes nothing. Files that the server
 may come back to are kept. (Flower's ``context.state`` dies with the simulation.)
 """
 
@@ -27,12 +27,12 @@ FILE = re.compile(r"round-(\d{5,})\.safetensors")
 DRAFT = re.compile(r"\.round-(\d{5,})\..*")  # of a write that is under way, or was killed
 
 
-class Memory:
-    """Private files of one partition in one run.
+class PrivateState:
+    """Store of the private files of one partition in one run.
 
     Args:
-        token: names the run; hexadecimal.
-        partition: number of the client.
+        token: Name of the run, hexadecimal.
+        partition: Number of the client.
 
     Raises:
         MessageError: a token that is no such name.
@@ -89,7 +89,7 @@ class Memory:
         path = self._path(round)
         with _reported(f"private file {path} cannot be written"):
             self.folder.mkdir(parents=True, exist_ok=True)
-            # A name of its own: a turn that came too late may still write the same round.
+            # A name of its own: a reply that came too late may still write the same round.
             descriptor, draft = tempfile.mkstemp(dir=self.folder, prefix=f".round-{round:05d}.")
             try:
                 with open(descriptor, "wb") as file:
@@ -102,7 +102,7 @@ class Memory:
             self._tidy(round, set(keep))
         return _digest(content)
 
-    def forget(self) -> None:
+    def delete(self) -> None:
         """Remove the files of this partition; the last one removes the run's folder too."""
         with (
             _reported(f"private files in {self.folder} cannot be removed"),
@@ -115,8 +115,8 @@ class Memory:
     def _tidy(self, round: int, keep: set[int]) -> None:
         """Remove files and drafts of rounds before ``round`` that nobody needs.
 
-        Later ones stay: a turn that ends after its round is over, in another process, must not
-        take away what a newer turn has written or is writing.
+        Later ones stay: work that ends after its round is over, in another process, must not
+        take away what a newer round has written or is writing.
         """
         for path in list(self.folder.iterdir()):
             file, draft = FILE.fullmatch(path.name), DRAFT.fullmatch(path.name)

@@ -1,4 +1,4 @@
-"""What a message asks of a client, as typed values.
+"""Requests: the contents of a message as typed values.
 
 A server of other code is refused before this is read. What is wrong here all the same is refused
 in one line that names the key: a guess would train something that nobody asked for.
@@ -28,22 +28,22 @@ DIGEST = re.compile(r"([0-9a-f]{64})?")  # of a private file, empty if there is 
 ROUNDS = re.compile(r"(\d{1,9}(,\d{1,9})*)?")
 
 
-@dataclass(frozen=True)
-class Past:
-    """Where the client goes on from.
+@dataclass(frozen=True, kw_only=True)
+class PastState:
+    """Private state that the client starts from.
 
     Attributes:
         token: names the run's private files.
         accepted: round whose reply of this client was used last, 0 for none.
-        private: sha256 of the private file of that round, empty if it left none.
+        private_digest: sha256 of the private file of that round, empty if it left none.
     """
 
     token: str
     accepted: int
-    private: str
+    private_digest: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainRequest:
     """A train message.
 
@@ -55,12 +55,12 @@ class TrainRequest:
     """
 
     round: int
-    past: Past
+    past: PastState
     keep: tuple[int, ...]
     proximal_mu: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EvaluateRequest:
     """An evaluate message.
 
@@ -73,7 +73,7 @@ class EvaluateRequest:
     """
 
     round: int
-    past: Past
+    past: PastState
     stage: Stage
     scorer: str
     protocols: tuple[str, ...]
@@ -100,22 +100,25 @@ def train_request(sent: Record) -> TrainRequest:
     if type(mu) not in (int, float) or not 0 <= cast(float, mu) < math.inf:
         raise MessageError(f"{protocol.PROXIMAL_MU} must be a number of 0 or more, got {mu!r}")
     return TrainRequest(
-        number, past, tuple(int(one) for one in keep.split(",") if one), float(cast(float, mu))
+        round=number,
+        past=past,
+        keep=tuple(int(one) for one in keep.split(",") if one),
+        proximal_mu=float(cast(float, mu)),
     )
 
 
 def evaluate_request(sent: Record) -> EvaluateRequest:
     """Read the config record of an evaluate message."""
     return EvaluateRequest(
-        _whole(sent, protocol.ROUND, least=0),
-        _past(sent),
-        cast(Stage, _text(sent, protocol.STAGE, among=STAGES)),
-        _text(sent, protocol.SCORER, among=SCORERS),
-        tuple(_text(sent, protocol.PROTOCOLS).split(",")),
+        round=_whole(sent, protocol.ROUND, least=0),
+        past=_past(sent),
+        stage=cast(Stage, _text(sent, protocol.STAGE, among=STAGES)),
+        scorer=_text(sent, protocol.SCORER, among=SCORERS),
+        protocols=tuple(_text(sent, protocol.PROTOCOLS).split(",")),
     )
 
 
-def forgotten_token(sent: Record) -> str | None:
+def deleted_token(sent: Record) -> str | None:
     """The run whose private files a query asks to remove; none if it asks who is there."""
     asked = sent.get(protocol.DELETE_STATE, False)
     if type(asked) is not bool:
@@ -175,10 +178,10 @@ def frequency_in(message: Message, num_items: int) -> np.ndarray:
     return counts
 
 
-def _past(sent: Record) -> Past:
+def _past(sent: Record) -> PastState:
     accepted = _whole(sent, protocol.LAST_ACCEPTED, least=0)
     private = _text(sent, protocol.PRIVATE, pattern=DIGEST)
-    return Past(_text(sent, protocol.TOKEN), accepted, private)
+    return PastState(token=_text(sent, protocol.TOKEN), accepted=accepted, private_digest=private)
 
 
 def _whole(sent: Record, key: str, *, least: int) -> int:

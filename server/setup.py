@@ -16,7 +16,8 @@ from fedrec.data.catalog import Catalog
 from fedrec.data.store import find_prepared, open_catalog
 from fedrec.errors import DataError
 from fedrec.evaluation.metrics import check_cutoffs
-from fedrec.factory.model import make_model, open_table
+from fedrec.factory.model import make_model
+from fedrec.factory.table import open_table
 from fedrec.files.home import home
 from fedrec.models.parameters import NamedArrays, arrays_of, groups_of
 from fedrec.models.recommender import Recommender

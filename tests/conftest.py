@@ -117,13 +117,13 @@ def small_prepared(
     tmp_path_factory: pytest.TempPathFactory, small_config: Callable[..., Config]
 ) -> Path:
     """A FEDREC_HOME that holds the small federation's data and meanings, and nothing else."""
-    from fedrec.factory.data import open_data, prepare_data
-    from fedrec.factory.model import open_table
+    from fedrec.factory.data import open_prepared
+    from fedrec.factory.table import open_table
 
     home = tmp_path_factory.mktemp("small-prepared")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FEDREC_HOME", str(home))
-        open_table(small_config(), open_data(prepare_data(small_config()))[0].catalog)
+        open_table(small_config(), open_prepared(small_config()).dataset.catalog)
     return home
 
 

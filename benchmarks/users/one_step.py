@@ -20,8 +20,9 @@ from experiments.presets import read_preset
 from fedrec.config.config import Config
 from fedrec.config.keys import read_config
 from fedrec.data.splits import training_counts
-from fedrec.factory.data import open_data, prepare_data
-from fedrec.factory.model import make_model, open_table
+from fedrec.factory.data import open_prepared
+from fedrec.factory.model import make_model
+from fedrec.factory.table import open_table
 from fedrec.factory.training import make_cohort_loss, make_cohort_plan, make_loss, make_plan
 from fedrec.models.recommender import Recommender
 from fedrec.randomness import generator
@@ -54,7 +55,7 @@ def table(source: str, format: str, clients: int, turns: int) -> dict[str, Any]:
         "whole rounds, inline": rounds(config),
     }
     taken: dict[str, list[tuple[float, float]]] = {name: [] for name in passes}
-    _, training = open_data(prepare_data(config))
+    training = open_prepared(config).full_training
     everybody = trainable_users(training, np.arange(training.num_users))
     for turn in range(turns + 1):  # the first one warms up
         count = min(clients, len(everybody)) // COHORT * COHORT
@@ -93,14 +94,15 @@ def row_of(
 
 def initial(config: Config) -> Recommender:
     """The model that a run starts with."""
-    dataset, _ = open_data(prepare_data(config))
+    dataset = open_prepared(config).dataset
     counts = training_counts(dataset.sequences, dataset.catalog.num_items)
     return make_model(config, dataset.catalog, open_table(config, dataset.catalog), counts)
 
 
 def central(config: Config) -> Pass:
     """Adam on batches of 32 users, alike in length."""
-    dataset, training = open_data(prepare_data(config))
+    prepared = open_prepared(config)
+    dataset, training = prepared.dataset, prepared.full_training
     model = initial(config)
     optimizer = make_optimizer(model, "adam", learning_rate=1e-3, beta_2=0.98, weight_decay=0.0)
     loss = make_loss(config, training, dataset.catalog.num_items, dataset.domains)
@@ -126,7 +128,8 @@ def central(config: Config) -> Pass:
 
 def engine(config: Config) -> Pass:
     """One joint gradient of 32 users after the other, Adam behind each."""
-    dataset, training = open_data(prepare_data(config))
+    prepared = open_prepared(config)
+    dataset, training = prepared.dataset, prepared.full_training
     model = copy.deepcopy(initial(config))
     optimizer = make_optimizer(model, "adam", learning_rate=1e-3, beta_2=0.98, weight_decay=0.0)
     plan = make_cohort_plan(config, 0.0)

@@ -5,8 +5,9 @@ import logging
 from clients.app import app
 from fedrec.config.config import Config
 from fedrec.config.keys import flatten
-from fedrec.factory.data import open_data, prepare_data
-from fedrec.factory.model import make_model, open_table
+from fedrec.factory.data import open_prepared
+from fedrec.factory.model import make_model
+from fedrec.factory.table import open_table
 from server.aggregation.strategies import make_strategy
 from server.engines.inline import InlineGrid
 from server.messages.registration import register_clients
@@ -36,7 +37,7 @@ def federation_of(config: Config) -> tuple[ServerContext, ServerState]:
     logging.getLogger("flwr").setLevel(logging.WARNING)  # a line or two a round
     grid = InlineGrid(app, config.partition.count, flatten(config))
     registration = register_clients(grid, config.partition.count, config.model.max_length, 600.0)
-    catalog = open_data(prepare_data(config))[0].catalog
+    catalog = open_prepared(config).dataset.catalog
     frequency = registration.item_counts(catalog.num_items)
     model = make_model(config, catalog, open_table(config, catalog), frequency)
     federation = make_context(

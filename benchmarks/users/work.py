@@ -22,7 +22,7 @@ from fedrec.data.sequences import history_mask
 from fedrec.data.splits import training_part
 from fedrec.data.store import open_dataset
 from fedrec.factory.build_model import build_model
-from fedrec.models.losses import binary_loss
+from fedrec.models.losses import binary_losses
 from fedrec.models.recommender import Recommender
 from fedrec.randomness import generator
 from fedrec.training.batches import MIN_TRAINING_EVENTS, pad_rows
@@ -165,11 +165,11 @@ def mean_loss(model: Recommender, one: Reading) -> Tensor:
     table = model.look_up(one.items)
     states, _ = model.encode(table, one.places, one.lengths)
     vectors = model.output_vectors(table)
-    return binary_loss(
+    return binary_losses(
         states[one.real],
         vectors.index_select(0, one.targets),
         vectors.index_select(0, one.negatives).unsqueeze(1),
-    )
+    ).mean()
 
 
 def train_user(work: Work, model: Recommender, user: int, turn: int) -> None:

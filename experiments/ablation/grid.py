@@ -19,7 +19,7 @@ from fedrec.config.sections.model import Model
 from fedrec.config.sections.semantics import Semantics
 from fedrec.data.catalog import Catalog
 from fedrec.errors import ConfigError
-from fedrec.factory.model import needs_table
+from fedrec.factory.table import needs_table
 from fedrec.semantics.texts import describe_items
 
 FILE = Path(__file__).parent.parent / "grids" / "ablation.toml"

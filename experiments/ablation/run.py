@@ -32,7 +32,7 @@ from experiments.references.references import usable_cores
 from fedrec.config.config import Config
 from fedrec.config.keys import config_hash, flatten
 from fedrec.errors import ConfigError
-from fedrec.factory.data import open_data, prepare_data
+from fedrec.factory.data import open_prepared
 from fedrec.files.home import home
 from fedrec.report.ablation.summary import CELLS_FILE, read_cells
 from fedrec.runs.record import write_json
@@ -110,7 +110,7 @@ def ablate(
     }
     cells = _asked_before(out, asked) | asked
     check_run(base, Cell(PRESET, kind, {}))
-    groups = placed_grid(base, kind, open_data(prepare_data(base))[0].catalog)
+    groups = placed_grid(base, kind, open_prepared(base).dataset.catalog)
     chosen = checked(base, chosen_groups(groups, only))
     cells["commands"] = list(dict.fromkeys([*cells.get("commands", []), command]))
     before = cells.get("groups", {})

@@ -12,7 +12,7 @@ from fedrec.data.genre_profiles import genre_profiles, taste_divergence
 from fedrec.data.sequences import Sequences
 from fedrec.data.splits import targets
 from fedrec.data.store import Dataset
-from fedrec.factory.data import open_data, partition_of, prepare_data, seen_of
+from fedrec.factory.data import open_prepared
 from fedrec.runs.plain_text import plain
 from fedrec.training.batches import MIN_TRAINING_EVENTS
 
@@ -35,8 +35,8 @@ def describe(config: Config) -> Iterator[Table | Text | str]:
     Raises:
         FedrecError: the data cannot be read or not partitioned so.
     """
-    folder = prepare_data(config)
-    (dataset, whole), seen = open_data(folder), seen_of(config, folder)
+    prepared = open_prepared(config)
+    dataset, whole, seen = prepared.dataset, prepared.full_training, prepared.view
     sequences = dataset.sequences
     lengths = sequences.lengths()
     yield (
@@ -54,7 +54,7 @@ def describe(config: Config) -> Iterator[Table | Text | str]:
         yield Text.assemble(("warning:", "yellow"), " ", plain(note))
     if seen.before_test is not None:
         yield _about_scenario(dataset, whole, seen.training, seen.before_test)
-    assignment = partition_of(config, folder)
+    assignment = prepared.assignment
     table = Table(
         title=Text(f"{config.partition.count} partitions by {plain(config.partition.by)}")
     )

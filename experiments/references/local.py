@@ -24,9 +24,9 @@ from fedrec.data.store import Dataset
 from fedrec.evaluation.leave_one_out import HeldOut
 from fedrec.evaluation.metrics import check_cutoffs
 from fedrec.factory.checks import check_fit
-from fedrec.factory.data import fixed_candidates, open_data, partition_of, prepare_data, seen_of
+from fedrec.factory.data import open_prepared
 from fedrec.factory.evaluation import user_metrics
-from fedrec.factory.model import make_model, open_table
+from fedrec.factory.model import make_model
 from fedrec.models.recommender import Recommender
 from fedrec.report.page import write_report
 from server.aggregation.strategies import make_strategy
@@ -103,24 +103,23 @@ def _fill(
         config.most_targets,
         plan.round_timeout,
     )
-    prepared = prepare_data(config)
-    dataset, seen = open_data(prepared)[0], seen_of(config, prepared)
+    prepared = open_prepared(config)
+    dataset, table = prepared.dataset, prepared.table
     check_cutoffs(config.evaluation.cutoffs, dataset.catalog.num_items)
-    table = open_table(config, dataset.catalog)
     nothing_seen = np.zeros(dataset.catalog.num_items + 1, dtype=np.int64)
     everybody = np.arange(registration.num_users)
     model = make_model(config, dataset.catalog, table, nothing_seen, everybody)
     facts = run_facts(config, registration, dataset.catalog, dataset.manifest, table, model)
     folder.describe(**_facts(facts, plan.unit))
     references, left_out = _references(grid, config, registration, dataset, model)
-    judge = Judge(config, dataset, seen, registration.counts, fixed_candidates(config, dataset))
+    judge = Judge(config, dataset, prepared.view, registration.counts, prepared.fixed_candidates)
     if plan.unit == "user":
         population = population_of(registration, plan.cohort)
         work = plan_alone(config, optimizer, len(population.users))
-        trained = train_users(config, work, seen.training, model, judge, on_wait)
+        trained = train_users(config, work, prepared.view.training, model, judge, on_wait)
     else:
         trained = train_partitions(config, dataset, table, judge, on_wait)
-    holders, lengths = partition_of(config, prepared), dataset.sequences.lengths()
+    holders, lengths = prepared.assignment, dataset.sequences.lengths()
 
     def judged(found: HeldOut) -> RankTable:
         return RankTable(

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from clients.train_partition import open_holding, training_events
+from clients.local_data import open_local_data, training_events
 from experiments.references.local_common import ByStage, Judge, Tally, Trained, joined
 from fedrec.config.config import Config
 from fedrec.data.store import Dataset
@@ -66,12 +66,12 @@ def _train_one(
     tallies: dict[int, Tally],
 ) -> tuple[ByStage, int]:
     """Train a partition's model; its ranks by the best round's weights, and that round."""
-    holding = open_holding(config, partition)
-    model = make_model(config, dataset.catalog, table, training_events(holding), holding.users)
+    data = open_local_data(config, partition)
+    model = make_model(config, dataset.catalog, table, training_events(data), data.users)
     names = [name for name, _ in model.named_parameters()]
-    loss = make_loss(config, holding.training, dataset.catalog.num_items, dataset.domains)
+    loss = make_loss(config, data.training, dataset.catalog.num_items, dataset.domains)
     optimizer = local_optimizer(config, model)
-    can_train = bool(holding.targets.any())
+    can_train = bool(data.targets.any())
     best_value, best_round, best = -1.0, 0, arrays_of(model, names)
     for number, tally in tallies.items():
         start = time.monotonic()
@@ -82,8 +82,8 @@ def _train_one(
                 model,
                 optimizer,
                 loss,
-                holding.training,
-                holding.users,
+                data.training,
+                data.users,
                 plan=make_plan(config, proximal_mu=0.0),
                 seed=config.seed,
                 round=number,
@@ -94,12 +94,12 @@ def _train_one(
         trained = time.monotonic()
         tally.seconds["train"] += trained - start
         if is_judged(config, number):
-            value = _judge_round(judge, judge.scorer(model), holding.users, tally)
+            value = _judge_round(judge, judge.scorer(model), data.users, tally)
             if value > best_value:
                 best_value, best_round, best = value, number, arrays_of(model, names)
             tally.seconds["evaluate"] += time.monotonic() - trained
     load_arrays(model, best, names)
-    return judge.both(model, holding.users), best_round
+    return judge.both(model, data.users), best_round
 
 
 def _judge_round(judge: Judge, scorer: Scorer, users: np.ndarray, tally: Tally) -> float:

@@ -20,7 +20,7 @@ from fedrec.factory.training import make_cohort_loss, make_cohort_plan
 from fedrec.models.recommender import Recommender
 from fedrec.training.cohort.plan import CohortPlan
 from fedrec.training.cohort.train import Progress, train_cohort
-from fedrec.training.cohort.user_weights import Weights
+from fedrec.training.cohort.user_weights import UserWeights
 
 CHECKPOINTS = 4  # step counts that are judged, beside the beginning
 FREQUENCY = "frequency"  # of the arrays with a row per item: how often each was seen in training
@@ -128,7 +128,7 @@ class OneAtATime:
             buffer = self.model.get_buffer(FREQUENCY)
             buffer.copy_(torch.from_numpy(counts))
 
-    def take_on(self, weights: Weights, place: int, counts: np.ndarray) -> None:
+    def take_on(self, weights: UserWeights, place: int, counts: np.ndarray) -> None:
         """Take on the weights of the user at a place of a group."""
         self.begin(counts)
         parameters = dict(self.model.named_parameters())
@@ -226,7 +226,7 @@ def _diverged(user: int, steps: int, how: str) -> TrainingError:
     )
 
 
-def _tell_counts(weights: Weights, counts: list[np.ndarray]) -> None:
+def _tell_counts(weights: UserWeights, counts: list[np.ndarray]) -> None:
     """Give each user of a group its own training counts, where the model asks for any."""
     if FREQUENCY in weights.frozen:
         table = torch.from_numpy(np.stack(counts)).to(weights.needed.device)

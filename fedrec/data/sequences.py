@@ -15,7 +15,7 @@ class Sequences:
 
     Args:
         items: (T,) int32, real items are 1..V; 0 is padding and never stored.
-        offsets: (U + 1,) int64, from 0 to T, never falling.
+        offsets: (U + 1,) int64, from 0 to T, never scheduled_rate.
         times: (T,) int64 in the unit of the source, or None where only the order is known.
 
     Raises:

@@ -19,9 +19,9 @@ from fedrec.models.gru4rec import GRU4Rec
 from fedrec.models.hybrid import Hybrid
 from fedrec.models.identity_rows import IdentityRows
 from fedrec.models.layers.bidirectional import BidirectionalTransformer
-from fedrec.models.layers.fusion import make_gate
+from fedrec.models.layers.fusion import make_fusion
 from fedrec.models.layers.gru import GRUEncoder
-from fedrec.models.layers.neighbour_smoothing import Lending
+from fedrec.models.layers.neighbour_smoothing import NeighbourSmoothing
 from fedrec.models.layers.time_aware import TimedTransformer
 from fedrec.models.layers.transformer import CausalTransformer
 from fedrec.models.layers.views import AdaptedView, IdentityView
@@ -90,13 +90,13 @@ def build_model(
         model = Hybrid(
             views,
             # A stream of its own: another mix leaves the other weights as they are.
-            make_gate(
+            make_fusion(
                 settings.fusion, len(views), settings.width, _torch_stream(seed, "weights", "gate")
             ),
             encoder,
             width=settings.width,
             frequency=torch.from_numpy(frequency.astype(np.float32)),
-            lending=Lending(settings.neighbours, settings.neighbour_events)
+            smoothing=NeighbourSmoothing(settings.neighbours, settings.neighbour_events)
             if settings.smooths
             else None,
         )

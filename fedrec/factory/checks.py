@@ -1,13 +1,11 @@
 """Whether the data and the machine can meet a run config, before anything starts."""
 
-from pathlib import Path
-
 from fedrec.config.choices import names_in
 from fedrec.config.config import Config
 from fedrec.data.store import Dataset
 from fedrec.errors import ConfigError, DataError
 from fedrec.evaluation.metrics import check_cutoffs
-from fedrec.factory.data import open_data, partition_of, prepare_data, seen_of
+from fedrec.factory.data import PreparedData, open_prepared
 from fedrec.factory.evaluation import user_metrics
 from fedrec.factory.model import device
 from fedrec.factory.training import make_loss
@@ -21,11 +19,11 @@ def check_fit(config: Config) -> None:
         DataError: the data cannot be read, or lack the times that the model needs.
         ResourceError: the device is not there.
     """
-    folder = check_ranking(config)
-    dataset, seen = open_data(folder)[0], seen_of(config, folder)
-    check_times(config, dataset)
+    prepared = check_ranking(config)
+    dataset, training = prepared.dataset, prepared.view.training
+    check_times(config.model.time, dataset)
     device(config)
-    partition_of(config, folder)
+    _ = prepared.assignment  # refuses a partition that the data do not allow
     if (
         "ncf-99" in config.evaluation.protocols
         and dataset.manifest["facts"].get("format") != "ml-1m"
@@ -35,7 +33,7 @@ def check_fit(config: Config) -> None:
             f"MovieLens-1M; data.source = {config.data.source!r} is not its folder or archive"
         )
     domains, num_items = dataset.domains, dataset.catalog.num_items
-    make_loss(config, seen.training, num_items, domains)
+    make_loss(config, training, num_items, domains)
     if domains and config.model.smooths:
         raise ConfigError(
             f"model.neighbours must be 0 where data.source joins {len(domains.names)} sources "
@@ -50,8 +48,8 @@ def check_fit(config: Config) -> None:
         )
 
 
-def check_ranking(config: Config) -> Path:
-    """Refuse protocols and cut-offs that the data cannot meet, whatever ranks; folder of the data.
+def check_ranking(config: Config) -> PreparedData:
+    """Refuse protocols and cut-offs that the data cannot meet, whatever ranks; return the data.
 
     Raises:
         ConfigError: metrics that cannot be imported; cut-offs or protocols that do not fit.
@@ -59,8 +57,8 @@ def check_ranking(config: Config) -> Path:
         ResourceError: the data cannot be fetched.
     """
     user_metrics(config)
-    folder = prepare_data(config)
-    dataset = open_data(folder)[0]
+    prepared = open_prepared(config)
+    dataset = prepared.dataset
     if config.scenario.hides_events and "popularity-100" in config.evaluation.protocols:
         raise ConfigError(
             "evaluation.protocol must be another than 'popularity-100' with scenario.*: popularity "
@@ -68,13 +66,18 @@ def check_ranking(config: Config) -> Path:
         )
     domains, num_items = dataset.domains, dataset.catalog.num_items
     check_cutoffs(config.evaluation.cutoffs, domains.smallest if domains else num_items)
-    return folder
+    return prepared
 
 
-def check_times(config: Config, dataset: Dataset) -> None:
-    """Refuse a model that needs times on data that have only an order."""
-    if names_in(config.model.time) and dataset.sequences.times is None:
+def check_times(time: str, dataset: Dataset) -> None:
+    """Refuse a model that needs times on data that have only an order.
+
+    Args:
+        time: ``model.time``.
+        dataset: Prepared data.
+    """
+    if names_in(time) and dataset.sequences.times is None:
         raise DataError(
-            f"model.time = {config.model.time!r} needs to know when events were, but "
+            f"model.time = {time!r} needs to know when events were, but "
             f"{dataset.name!r} holds only their order; set model.time = ''"
         )

@@ -1,7 +1,7 @@
-"""From a run config to its data: what is prepared, what models see of it, who holds it."""
+"""From a run config to its prepared data: events, training view, partition, embedding table."""
 
-from dataclasses import replace
-from functools import lru_cache
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ from fedrec.config.config import Config
 from fedrec.config.sections.data import Data
 from fedrec.config.sections.partition import Partition
 from fedrec.config.sections.scenario import Scenario
+from fedrec.config.sections.semantics import Semantics
 from fedrec.data.partition import assign
 from fedrec.data.partition_rules import PartitionFacts
 from fedrec.data.readers.movielens import load_movielens
@@ -27,8 +28,177 @@ from fedrec.data.sources import downloaded
 from fedrec.data.splits import training_part
 from fedrec.data.store import Dataset, open_dataset, prepare
 from fedrec.evaluation.leave_one_out import Fixed
-from fedrec.evaluation.ncf import FixedNegatives, item_order, ncf_candidates, read_ncf
+from fedrec.evaluation.ncf import item_order, ncf_candidates, read_ncf
+from fedrec.factory.table import make_table, needs_table
 from fedrec.files.home import home
+from fedrec.semantics.table import SemanticTable
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSettings:
+    """All that decides what is prepared.
+
+    Attributes:
+        data: Section ``data``.
+        scenario: Section ``scenario``.
+        partition: Section ``partition``.
+        semantics: Section ``semantics``, or None if the model reads no embedding table.
+        has_user_rows: Whether the model has a row per user; see ``padded_first``.
+        ncf_negatives: File of the protocol "ncf-99", or "" under other protocols.
+        seed: Seed of the run.
+        home: Folder of ``FEDREC_HOME``.
+        files: Inode, size and time of the source files, None for what is no file.
+    """
+
+    data: Data
+    scenario: Scenario
+    partition: Partition
+    semantics: Semantics | None
+    has_user_rows: bool
+    ncf_negatives: str
+    seed: int
+    home: Path
+    files: tuple[tuple[int, int, int] | None, ...]
+
+
+class PreparedData:
+    """The data of a run, resolved once from its config: what is not asked for is not computed.
+
+    ``open_prepared`` makes it. Two objects are never equal, so that one can be the key of a cache.
+
+    Attributes:
+        settings: What decides it.
+        dataset: Prepared dataset on disk, with its catalogue.
+    """
+
+    def __init__(self, settings: DataSettings, dataset: Dataset) -> None:
+        self.settings = settings
+        self.dataset = dataset
+
+    @cached_property
+    def full_training(self) -> Sequences:
+        """Training parts of all users; no scenario hides any of them."""
+        return training_part(self.dataset.sequences)
+
+    @cached_property
+    def view(self) -> Seen:
+        """Training view: what models get to see of the data under the run's scenario.
+
+        Raises:
+            ConfigError: a share of the items that is no item.
+        """
+        scenario, seed = self.settings.scenario, self.settings.seed
+        if not scenario.hides_events:
+            return Seen(self.full_training)
+        sequences, num_items = self.dataset.sequences, self.dataset.catalog.num_items
+        cold = cold_items(scenario.cold_items, seed=seed, num_items=num_items)
+        visible = visible_events(
+            sequences,
+            cold=cold,
+            few_shot=few_shot_items(scenario.few_shot_items, cold=cold, seed=seed),
+            few_shot_events=scenario.few_shot_events,
+            keep=scenario.keep,
+            seed=seed,
+        )
+        return seen_events(sequences, visible, scenario.history)
+
+    @cached_property
+    def model_view(self) -> Seen:
+        """The training view as the model is trained on it; see ``padded_first``."""
+        return padded_first(self.view) if self.settings.has_user_rows else self.view
+
+    @cached_property
+    def assignment(self) -> np.ndarray:
+        """(U,) partition number of every user, the same in every scenario."""
+        rule = self.settings.partition
+        return assign(
+            rule.by,
+            rule.count,
+            PartitionFacts(
+                sequences=self.full_training,
+                genres=self.dataset.catalog.genre_matrix(),
+                genre_names=self.dataset.catalog.genre_names(),
+                attributes=self.dataset.attributes,
+                alpha=rule.alpha,
+                seed=self.settings.seed,
+            ),
+        )
+
+    @cached_property
+    def table(self) -> SemanticTable | None:
+        """Frozen embedding table, or None if the model reads no semantic embeddings."""
+        semantics, seed = self.settings.semantics, self.settings.seed
+        return None if semantics is None else make_table(semantics, self.dataset.catalog, seed=seed)
+
+    @cached_property
+    def fixed_candidates(self) -> Fixed | None:
+        """NCF's own candidates, where the protocol asks for them."""
+        if not self.settings.ncf_negatives:
+            return None
+        source, dataset = self.settings.data.source, self.dataset
+        ratings = Path(source) if Path(source).exists() else downloaded(source, home())
+        fixed = read_ncf(Path(self.settings.ncf_negatives))
+        events = load_movielens(ratings, "ml-1m")
+        # NCF numbers the items in the order of the raw ratings.
+        order = item_order(events.item_ids[item] for item in events.items)
+        numbers = {identity: row for row, identity in enumerate(dataset.catalog.item_ids, start=1)}
+
+        def candidates(users: np.ndarray, targets: np.ndarray) -> np.ndarray:
+            identities = [dataset.user_ids[int(user)] for user in users]
+            return ncf_candidates(
+                fixed, user_ids=identities, targets=targets, order=order, item_numbers=numbers
+            )
+
+        return candidates
+
+
+def open_prepared(config: Config) -> PreparedData:
+    """The prepared data of a config, made if they are not on disk yet; opened once per process.
+
+    They are opened again where ``FEDREC_HOME``, or a source file (inode, size, time), has changed.
+
+    Raises:
+        DataError: the data cannot be read.
+        ResourceError: the data cannot be fetched.
+    """
+    paths = (*sources_in(config.data.source), config.data.items)
+    protocols = config.evaluation.protocols
+    settings = DataSettings(
+        data=config.data,
+        scenario=config.scenario,
+        partition=config.partition,
+        semantics=config.semantics if needs_table(config) else None,
+        has_user_rows=has_user_rows(config),
+        ncf_negatives=config.evaluation.ncf_negatives if "ncf-99" in protocols else "",
+        seed=config.seed,
+        home=home(),
+        files=tuple(_file_state(path) for path in paths),
+    )
+    return _opened(settings)
+
+
+@lru_cache(maxsize=4)
+def _opened(settings: DataSettings) -> PreparedData:
+    data = settings.data
+    folder = prepare(
+        data.source,
+        format=data.format,
+        home=settings.home,
+        min_item_events=data.min_item_events,
+        min_user_events=data.min_user_events,
+        seed=settings.seed,
+        columns=columns_of(data),
+    )
+    return PreparedData(settings, open_dataset(folder))
+
+
+def _file_state(path: str) -> tuple[int, int, int] | None:
+    """What changes when a file does; none where there is no such file."""
+    try:
+        facts = Path(path).stat()
+    except (OSError, ValueError):
+        return None
+    return facts.st_ino, facts.st_size, facts.st_mtime_ns
 
 
 def columns_of(data: Data) -> Columns:
@@ -48,87 +218,21 @@ def columns_of(data: Data) -> Columns:
     )
 
 
-def prepare_data(config: Config) -> Path:
-    """The folder of the prepared data, made if it is not there yet."""
-    paths = (*sources_in(config.data.source), config.data.items)
-    files = tuple(_file_state(path) for path in paths)
-    return _prepared(config.data, config.seed, home(), files)
-
-
-def _file_state(path: str) -> tuple[int, int, int] | None:
-    """What changes when a file does; none where there is no such file."""
-    try:
-        facts = Path(path).stat()
-    except (OSError, ValueError):
-        return None
-    return facts.st_ino, facts.st_size, facts.st_mtime_ns
-
-
-@lru_cache(maxsize=4)
-def _prepared(data: Data, seed: int, home: Path, files: object) -> Path:
-    return prepare(
-        data.source,
-        format=data.format,
-        home=home,
-        min_item_events=data.min_item_events,
-        min_user_events=data.min_user_events,
-        seed=seed,
-        columns=columns_of(data),
-    )
-
-
-@lru_cache(maxsize=4)
-def open_data(folder: Path) -> tuple[Dataset, Sequences]:
-    """A prepared dataset and its training part, once per process; no scenario hides any of it."""
-    dataset = open_dataset(folder)
-    return dataset, training_part(dataset.sequences)
-
-
-def seen_of(config: Config, folder: Path) -> Seen:
-    """What the models of a run get to see of a prepared dataset, once per process.
-
-    Raises:
-        ConfigError: a share of the items that is no item.
-    """
-    if not config.scenario.hides_events:
-        return _whole(folder)
-    return _seen(config.scenario, config.seed, folder)
-
-
-@lru_cache(maxsize=4)
-def _whole(folder: Path) -> Seen:
-    return Seen(open_data(folder)[1])
-
-
-def cold_of(config: Config, num_items: int) -> tuple[int, ...]:
+def cold_items_of(scenario: Scenario, *, seed: int, num_items: int) -> tuple[int, ...]:
     """Items that the scenario of a run makes cold, ascending.
 
+    Args:
+        scenario: Section ``scenario``.
+        seed: Seed of the run.
+        num_items: V.
+
     Raises:
         ConfigError: a share of the items that is no item.
     """
-    share = config.scenario.cold_items
-    return _cold(share, config.seed, num_items) if share else ()
-
-
-@lru_cache(maxsize=4)
-def _cold(share: float, seed: int, num_items: int) -> tuple[int, ...]:
-    cold = cold_items(share, seed=seed, num_items=num_items)
+    if not scenario.cold_items:
+        return ()
+    cold = cold_items(scenario.cold_items, seed=seed, num_items=num_items)
     return tuple(np.flatnonzero(cold).tolist())
-
-
-@lru_cache(maxsize=4)
-def _seen(scenario: Scenario, seed: int, folder: Path) -> Seen:
-    dataset = open_data(folder)[0]
-    cold = cold_items(scenario.cold_items, seed=seed, num_items=dataset.catalog.num_items)
-    visible = visible_events(
-        dataset.sequences,
-        cold=cold,
-        few_shot=few_shot_items(scenario.few_shot_items, cold=cold, seed=seed),
-        few_shot_events=scenario.few_shot_events,
-        keep=scenario.keep,
-        seed=seed,
-    )
-    return seen_events(dataset.sequences, visible, scenario.history)
 
 
 def has_user_rows(config: Config) -> bool:
@@ -136,65 +240,13 @@ def has_user_rows(config: Config) -> bool:
     return config.model.name == "bpr-mf"
 
 
-def followed(config: Config, seen: Seen) -> Seen:
-    """What is seen, as the model is trained on it: a target follows what was read before it.
+def padded_first(view: Seen) -> Seen:
+    """A training view with item 0, the padding, before each user's first training event.
 
-    A model of users reads nothing, so that a user's first event is a target, too: it follows the
-    padding, item 0.
+    A model of users reads no history, so that a user's first event is a target, too: it follows
+    the padding.
     """
-    return _followed(seen) if has_user_rows(config) else seen
-
-
-@lru_cache(maxsize=1)
-def _followed(seen: Seen) -> Seen:
-    training = seen.training
+    training = view.training
     items = np.insert(training.items, training.offsets[:-1], 0)
     behind = Sequences(items, training.offsets + np.arange(len(training.offsets)))
-    return replace(seen, training=behind)
-
-
-def partition_of(config: Config, folder: Path) -> np.ndarray:
-    """(U,) partition number of every user of a prepared dataset, the same in every scenario."""
-    return _assigned(config.partition, config.seed, folder)
-
-
-@lru_cache(maxsize=4)
-def _assigned(rule: Partition, seed: int, folder: Path) -> np.ndarray:
-    dataset, training = open_data(folder)
-    return assign(
-        rule.by,
-        rule.count,
-        PartitionFacts(
-            sequences=training,
-            genres=dataset.catalog.genre_matrix(),
-            genre_names=dataset.catalog.genre_names(),
-            attributes=dataset.attributes,
-            alpha=rule.alpha,
-            seed=seed,
-        ),
-    )
-
-
-def fixed_candidates(config: Config, dataset: Dataset) -> Fixed | None:
-    """NCF's own candidates, where the protocol asks for them."""
-    if "ncf-99" not in config.evaluation.protocols:
-        return None
-    source = config.data.source
-    ratings = Path(source) if Path(source).exists() else downloaded(source, home())
-    fixed, order = _ncf(Path(config.evaluation.ncf_negatives), ratings)
-    numbers = {identity: place + 1 for place, identity in enumerate(dataset.catalog.item_ids)}
-
-    def candidates(users: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        identities = [dataset.user_ids[int(user)] for user in users]
-        return ncf_candidates(
-            fixed, user_ids=identities, targets=targets, order=order, item_numbers=numbers
-        )
-
-    return candidates
-
-
-@lru_cache(maxsize=1)
-def _ncf(negatives: Path, ratings: Path) -> tuple[FixedNegatives, list[str]]:
-    """NCF's negatives, and its numbering: items in the order of the raw ratings."""
-    events = load_movielens(ratings, "ml-1m")
-    return read_ncf(negatives), item_order(events.item_ids[item] for item in events.items)
+    return replace(view, training=behind)

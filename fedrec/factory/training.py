@@ -9,25 +9,28 @@ from fedrec.config.config import Config
 from fedrec.data.domains import Domains
 from fedrec.data.sequences import Sequences
 from fedrec.errors import ConfigError
-from fedrec.factory.data import cold_of
+from fedrec.factory.data import cold_items_of
+from fedrec.models.losses import LossOptions
 from fedrec.training.cohort.loss import CohortLoss
 from fedrec.training.cohort.plan import CohortPlan
 from fedrec.training.domains import each_in_its_domain
 from fedrec.training.local import Plan, make_optimizer
 from fedrec.training.negatives import open_items
 from fedrec.training.objective import Objective, make_objective
+from fedrec.training.user_loss import find_loss
 
 
 def make_loss(
     config: Config, training: Sequences, num_items: int, domains: Domains | None
 ) -> Objective:
     """The loss of a config over a catalogue of V items, or over that of each user's domain."""
-    loss, cold = config.loss, cold_of(config, num_items)
+    loss, cold = config.loss, _cold_items(config, num_items)
     offered = domains.catalogues if domains else [np.arange(1, num_items + 1)]
     is_open = np.isin(np.arange(num_items + 1), open_items(num_items, cold))
     catalogues = [items[is_open[items]] for items in offered]
     least = min(len(items) for items in offered)
-    if loss.name in ("sampled-softmax", "gbce") and loss.negatives > least:
+    options = LossOptions(num_candidates=least, negatives=loss.negatives)
+    if find_loss(loss.name)(options).negatives > least:
         raise ConfigError(
             f"loss.negatives is {loss.negatives}, but the {'smallest ' if domains else ''}"
             f"catalogue has {least} items; lower loss.negatives or set loss.name = 'softmax'"
@@ -44,6 +47,10 @@ def make_loss(
         for items in catalogues
     ]
     return each_in_its_domain(objectives, domains.of_user) if domains else objectives[0]
+
+
+def _cold_items(config: Config, num_items: int) -> tuple[int, ...]:
+    return cold_items_of(config.scenario, seed=config.seed, num_items=num_items)
 
 
 def _how_many(config: Config, known: np.ndarray) -> int:
@@ -67,7 +74,7 @@ def make_plan(config: Config, proximal_mu: float) -> Plan:
         mask_share=model.mask_share,
         proximal_mu=proximal_mu,
         clip_norm=local.clip_norm,
-        decay_rounds=local.schedule_rounds,
+        schedule_rounds=local.schedule_rounds,
     )
 
 
@@ -80,7 +87,7 @@ def make_cohort_plan(config: Config, proximal_mu: float) -> CohortPlan:
     return CohortPlan(
         steps=local.steps or local.epochs,
         learning_rate=local.learning_rate,
-        decay_rounds=local.schedule_rounds,
+        schedule_rounds=local.schedule_rounds,
         optimizer=local.optimizer,
         beta_1=local.beta_1,
         beta_2=local.beta_2,
@@ -102,7 +109,7 @@ def make_cohort_plan(config: Config, proximal_mu: float) -> CohortPlan:
 
 def make_cohort_loss(config: Config, num_items: int) -> CohortLoss:
     """The loss of users who train side by side, over a catalogue of V items."""
-    loss, cold = config.loss, cold_of(config, num_items)
+    loss, cold = config.loss, _cold_items(config, num_items)
     return CohortLoss(
         name=loss.name,
         num_items=num_items,

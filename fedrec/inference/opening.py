@@ -14,10 +14,11 @@ from fedrec.baselines.names import BASELINES
 from fedrec.config.config import Config
 from fedrec.config.keys import flat_tables, read_config
 from fedrec.data.catalog import Catalog
-from fedrec.data.store import Dataset, find_prepared
+from fedrec.data.store import Dataset, find_prepared, open_dataset
 from fedrec.errors import ConfigError, DataError, MessageError
-from fedrec.factory.data import open_data, prepare_data
-from fedrec.factory.model import make_model, open_table
+from fedrec.factory.data import open_prepared
+from fedrec.factory.model import make_model
+from fedrec.factory.table import open_table
 from fedrec.files.home import home
 from fedrec.inference.recommender import ReadyRecommender
 from fedrec.inference.search import ItemSearch
@@ -90,8 +91,8 @@ def _check_kept(run: Run) -> None:
 def _data_of(run: Run, config: Config) -> Dataset:
     """The prepared data of a run: by its hash, or prepared again."""
     wanted = str(run.about.get("data", {}).get("hash", ""))
-    folder = find_prepared(wanted, home()) or prepare_data(config)
-    dataset, _ = open_data(folder)
+    folder = find_prepared(wanted, home())
+    dataset = open_dataset(folder) if folder else open_prepared(config).dataset
     if dataset.data_hash != wanted:
         raise DataError(
             f"{run.folder} was trained on data {wanted[:16]}, but {config.data.source} gives "

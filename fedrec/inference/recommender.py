@@ -16,11 +16,11 @@ from fedrec.data.catalog import Catalog
 from fedrec.data.store import Dataset
 from fedrec.errors import ConfigError, DataError
 from fedrec.factory.build_model import start_rows
-from fedrec.factory.model import open_table
+from fedrec.factory.table import open_table
 from fedrec.files.home import home
 from fedrec.inference.new_items import described, grown, joined, known_by
 from fedrec.inference.search import ItemSearch
-from fedrec.models.recommender import device_of, folded
+from fedrec.models.recommender import device_of, output_embeddings
 from fedrec.semantics.table import rows_of_others
 
 MIB = 1 << 20
@@ -219,7 +219,7 @@ class ReadyRecommender:
         with torch.inference_mode():
             larger = grown(model, rows, new)
             numbers = torch.arange(old + 1, old + new + 1, device=device_of(model))
-            vectors = torch.cat([self.search.vectors, folded(larger, numbers)])
+            vectors = torch.cat([self.search.vectors, output_embeddings(larger, numbers)])
         search = ItemSearch(
             larger,
             old + new,

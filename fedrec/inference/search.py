@@ -10,7 +10,7 @@ from torch import Tensor
 
 from fedrec.errors import EvaluationError
 from fedrec.inference.top_k import Excluded, ScoreItems, top_k
-from fedrec.models.recommender import Recommender, device_of, folded, next_state
+from fedrec.models.recommender import Recommender, device_of, next_state, output_embeddings
 
 SCORE_BYTES = 4 << 20  # of the scores that are held at once; more than a cache is slower on a CPU
 BLOCK = 1 << 17  # items scored at once on a CPU, at most
@@ -59,7 +59,9 @@ class ItemSearch:
         self.items = range(1, num_items + 1)
         with torch.inference_mode():
             if vectors is None:
-                vectors = folded(model, torch.arange(num_items + 1, device=device_of(model)))
+                vectors = output_embeddings(
+                    model, torch.arange(num_items + 1, device=device_of(model))
+                )
             _check_finite(vectors, "item vectors")
         self.vectors = vectors
 

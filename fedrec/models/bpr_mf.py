@@ -37,7 +37,7 @@ class BPRMF(Recommender):
         return ("identity",)
 
     @property
-    def num_dropout_sites(self) -> int:
+    def num_dropout_masks(self) -> int:
         """None: what regularises it is ``local.weight-decay``."""
         return 0
 
@@ -63,9 +63,9 @@ class BPRMF(Recommender):
     def encode(
         self,
         table: ItemTable,
-        places: Tensor,
+        indices: Tensor,
         lengths: Tensor,
-        keep: Tensor | None = None,
+        dropout_masks: Tensor | None = None,
         times: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Refused: a sequence without its user says nothing here."""
@@ -78,9 +78,9 @@ class BPRMF(Recommender):
         self,
         users: np.ndarray | None,
         table: ItemTable,
-        places: Tensor,
+        indices: Tensor,
         lengths: Tensor,
-        keep: Tensor | None = None,
+        dropout_masks: Tensor | None = None,
         times: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """The user's row with a 1 for the items' biases (B, L, D + 1), the same at each position.
@@ -89,15 +89,15 @@ class BPRMF(Recommender):
             DataError: a user who is not held here.
         """
         if users is None:
-            return self.encode(table, places, lengths)
+            return self.encode(table, indices, lengths)
         place = np.searchsorted(self._users, users).clip(max=len(self._users) - 1)
         if (self._users[place] != users).any():
             raise DataError("model.name = 'bpr-mf' was asked for a user whose row is not here")
         rows = self.user_rows[torch.from_numpy(place).to(self.user_rows.device)]
         states = torch.cat([rows, torch.ones_like(rows[:, :1])], dim=1)
-        shape = (*places.shape, states.shape[1])
+        shape = (*indices.shape, states.shape[1])
         return states.unsqueeze(1).expand(shape), torch.ones_like(states[:, :1, None]).expand(
-            *places.shape, 1
+            *indices.shape, 1
         )
 
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from fedrec.models.layers.encoder import Encoder, read
-from fedrec.models.layers.gate import item_facts, running_mean
-from fedrec.models.layers.neighbour_smoothing import Lending
-from fedrec.models.recommender import ItemTable, Recommender, Task
+from fedrec.models.layers.encoder import SequenceEncoder, read
+from fedrec.models.layers.gate import gate_features, running_mean
+from fedrec.models.layers.neighbour_smoothing import NeighbourSmoothing
+from fedrec.models.recommender import ItemTable, Recommender, TrainingTask
 
 
 class Hybrid(Recommender):
@@ -25,7 +25,7 @@ class Hybrid(Recommender):
         encoder: reads (B, L, D), returns states (B, L, D).
         width: D.
         frequency: (V + 1,) training events per item over all clients, zeros where unknown.
-        lending: how items that were hardly seen are scored after training, if not by their own
+        smoothing: how items that were hardly seen are scored after training, if not by their own
             vector; it needs the semantic view.
     """
 
@@ -35,14 +35,14 @@ class Hybrid(Recommender):
         self,
         views: Mapping[str, nn.Module],
         gate: nn.Module,
-        encoder: Encoder,
+        encoder: SequenceEncoder,
         *,
         width: int,
         frequency: Tensor,
-        lending: Lending | None = None,
+        smoothing: NeighbourSmoothing | None = None,
     ) -> None:
         super().__init__()
-        self.lending = lending
+        self.smoothing = smoothing
         self.views = nn.ModuleDict(views)
         self.gate = gate
         self.encoder = encoder
@@ -55,7 +55,7 @@ class Hybrid(Recommender):
         return tuple(self.views)
 
     @property
-    def task(self) -> Task:
+    def task(self) -> TrainingTask:
         """That of its encoder."""
         return self.encoder.task
 
@@ -65,9 +65,9 @@ class Hybrid(Recommender):
         return self.encoder.needs_times
 
     @property
-    def num_dropout_sites(self) -> int:
+    def num_dropout_masks(self) -> int:
         """How many dropout masks one forward pass takes."""
-        return self.encoder.num_dropout_sites
+        return self.encoder.num_dropout_masks
 
     @property
     def item_arrays(self) -> tuple[str, ...]:
@@ -93,18 +93,18 @@ class Hybrid(Recommender):
 
     def output_vectors(self, table: ItemTable) -> Tensor:
         """One vector (K, D) per item: its views folded by the gate without a context."""
-        facts = item_facts(table.frequency, torch.zeros_like(table.frequency))
-        vectors: Tensor = self.gate(table.views, None, facts)[0]
+        features = gate_features(table.frequency, torch.zeros_like(table.frequency))
+        vectors: Tensor = self.gate(table.views, None, features)[0]
         return vectors
 
-    def lent(self, items: Tensor, vectors: Tensor) -> Tensor:
-        """The vectors (K, D) with what items borrow by ``lending``, if there is any."""
-        if self.lending is None:
+    def smoothed(self, items: Tensor, vectors: Tensor) -> Tensor:
+        """The vectors (K, D) with what items borrow by ``smoothing``, if there is any."""
+        if self.smoothing is None:
             return vectors
-        return self.lending(
+        return self.smoothing(
             items,
             vectors,
-            meaning=self.views["semantic"].get_buffer("table"),
+            semantic=self.views["semantic"].get_buffer("table"),
             frequency=self.frequency,
             vectors_of=lambda others: self.output_vectors(self.look_up(others)),
         )
@@ -112,16 +112,18 @@ class Hybrid(Recommender):
     def encode(
         self,
         table: ItemTable,
-        places: Tensor,
+        indices: Tensor,
         lengths: Tensor,
-        keep: Tensor | None = None,
+        dropout_masks: Tensor | None = None,
         times: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """States (B, L, D) after each item and the gate's weights (B, L, N); see Recommender."""
-        views = table.views[places]
-        is_seen = places > 0 if self.task == "cloze" else None
+        views = table.views[indices]
+        is_seen = indices > 0 if self.task == "cloze" else None
         context = running_mean(views.mean(dim=2), is_seen) * self.scale
-        before = torch.arange(places.shape[1], device=places.device, dtype=views.dtype)
-        facts = item_facts(table.frequency[places], before.expand(places.shape))
-        mixed, weights = self.gate(views, context, facts)
-        return read(self.encoder, mixed * self.scale, places, lengths, keep, times), weights
+        before = torch.arange(indices.shape[1], device=indices.device, dtype=views.dtype)
+        features = gate_features(table.frequency[indices], before.expand(indices.shape))
+        mixed, weights = self.gate(views, context, features)
+        return read(
+            self.encoder, mixed * self.scale, indices, lengths, dropout_masks, times
+        ), weights

@@ -5,8 +5,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from fedrec.models.layers.encoder import Encoder, read
-from fedrec.models.recommender import ItemTable, Recommender, Task
+from fedrec.models.layers.encoder import SequenceEncoder, read
+from fedrec.models.recommender import ItemTable, Recommender, TrainingTask
 
 
 class IdentityRows(Recommender):
@@ -17,7 +17,7 @@ class IdentityRows(Recommender):
         encoder: reads (B, L, D), returns states (B, L, D).
     """
 
-    def __init__(self, rows: Tensor, encoder: Encoder) -> None:
+    def __init__(self, rows: Tensor, encoder: SequenceEncoder) -> None:
         super().__init__()
         self.rows = nn.Parameter(rows.clone())
         self.encoder = encoder
@@ -29,14 +29,14 @@ class IdentityRows(Recommender):
         return ("identity",)
 
     @property
-    def task(self) -> Task:
+    def task(self) -> TrainingTask:
         """That of its encoder."""
         return self.encoder.task
 
     @property
-    def num_dropout_sites(self) -> int:
+    def num_dropout_masks(self) -> int:
         """How many dropout masks one forward pass takes."""
-        return self.encoder.num_dropout_sites
+        return self.encoder.num_dropout_masks
 
     @property
     def item_arrays(self) -> tuple[str, ...]:
@@ -55,12 +55,12 @@ class IdentityRows(Recommender):
     def encode(
         self,
         table: ItemTable,
-        places: Tensor,
+        indices: Tensor,
         lengths: Tensor,
-        keep: Tensor | None = None,
+        dropout_masks: Tensor | None = None,
         times: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """States (B, L, D) at each item, and weights (B, L, 1) that are all 1."""
-        rows = table.views[places, 0]
-        states = read(self.encoder, rows * self.scale, places, lengths, keep, times)
+        rows = table.views[indices, 0]
+        states = read(self.encoder, rows * self.scale, indices, lengths, dropout_masks, times)
         return states, torch.ones_like(rows[..., :1])

@@ -1,21 +1,24 @@
-"""Losses over the next item: of each target, and as a mean over targets.
+"""Losses over the next item, one number per target, and the registry of their names.
 
-All take the states after an item and the output vectors of the candidates. The losses of each
-target take any leading axes, such as one of clients that each have weights of their own. Sampled
-softmax and full softmax are cross-entropies; BCE is SASRec's; gBCE is Petrov & Macdonald,
+All take the states after an item and the output vectors of the candidates, with any leading axes,
+such as one of clients that each have weights of their own; training takes the mean over targets.
+Sampled softmax and full softmax are cross-entropies; BCE is SASRec's; gBCE is Petrov & Macdonald,
 RecSys 2023; BPR is Rendle et al., UAI 2009.
+
+To add a loss: its function and its line in ``LOSSES``, and its name in ``fedrec.config.choices``.
 """
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from fedrec.models.layers.logsumexp import logsumexp_of_scores
-
-
-def softmax_loss(states: Tensor, vectors: Tensor, targets: Tensor) -> Tensor:
-    """Mean of ``softmax_losses`` over targets."""
-    return softmax_losses(states, vectors, targets, torch.ones_like(states[..., 0])).mean()
 
 
 def softmax_losses(
@@ -33,14 +36,6 @@ def softmax_losses(
     positives = vectors.gather(-2, rows)
     total = logsumexp_of_scores(states, vectors, weights=weights)
     return total - (states * positives).sum(dim=-1)
-
-
-def sampled_softmax_loss(
-    states: Tensor, positives: Tensor, negatives: Tensor, refused: Tensor, log_ratio: float = 0.0
-) -> Tensor:
-    """Mean of ``sampled_softmax_losses`` over targets."""
-    equally = torch.ones_like(states[..., 0])
-    return sampled_softmax_losses(states, positives, negatives, refused, log_ratio, equally).mean()
 
 
 def sampled_softmax_losses(
@@ -69,13 +64,6 @@ def sampled_softmax_losses(
     return total - (states * positives).sum(dim=-1)
 
 
-def binary_loss(
-    states: Tensor, positives: Tensor, negatives: Tensor, *, beta: float = 1.0
-) -> Tensor:
-    """Mean of ``binary_losses`` over targets."""
-    return binary_losses(states, positives, negatives, beta=beta).mean()
-
-
 def binary_losses(
     states: Tensor, positives: Tensor, negatives: Tensor, *, beta: float = 1.0
 ) -> Tensor:
@@ -93,11 +81,6 @@ def binary_losses(
     positive = (states * positives).sum(dim=-1)
     negative = _scores_of_own(states, negatives)
     return -beta * functional.logsigmoid(positive) - functional.logsigmoid(-negative).sum(dim=-1)
-
-
-def pairwise_loss(states: Tensor, positives: Tensor, negatives: Tensor) -> Tensor:
-    """Mean of ``pairwise_losses`` over targets."""
-    return pairwise_losses(states, positives, negatives).mean()
 
 
 def pairwise_losses(states: Tensor, positives: Tensor, negatives: Tensor) -> Tensor:
@@ -129,3 +112,98 @@ def gbce_beta(num_items: int, num_negatives: int, calibration: float) -> float:
     """
     alpha = min(1.0, num_negatives / max(1, num_items - 1))
     return alpha * (calibration * (1 - 1 / alpha) + 1 / alpha)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossOptions:
+    """What a loss may depend on beside the scores.
+
+    Attributes:
+        num_candidates: C, items of the catalogue that training knows.
+        negatives: K, ``loss.negatives``.
+        log_q: ``loss.log-q``.
+        calibration: ``loss.calibration``.
+    """
+
+    num_candidates: int
+    negatives: int
+    log_q: bool = True
+    calibration: float = 0.75
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossFunction:
+    """A loss over one catalogue: what targets are compared with, and the function that does it.
+
+    Attributes:
+        candidates: "own": K negatives drawn for each target; "shared": K negatives that all users
+            share in a step; "all": the whole catalogue.
+        negatives: K, 0 with "all".
+        of_targets: Losses (..., M) from states (..., M, D) and, with "own", positives (..., M, D)
+            and negatives (..., M, K, D); with "shared", positives (..., M, D), negatives
+            (..., K, D) and by name refused (..., M, K) and weights (..., M); with "all", vectors
+            (..., C, D), targets (..., M) and by name weights (..., M).
+    """
+
+    candidates: Literal["own", "shared", "all"]
+    negatives: int
+    of_targets: Callable[..., Tensor]
+
+
+def _sampled_softmax(options: LossOptions) -> LossFunction:
+    ratio = math.log(options.num_candidates / options.negatives) if options.log_q else 0.0
+    return LossFunction(
+        candidates="shared",
+        negatives=options.negatives,
+        of_targets=partial(sampled_softmax_losses, log_ratio=ratio),
+    )
+
+
+def _softmax(options: LossOptions) -> LossFunction:
+    return LossFunction(candidates="all", negatives=0, of_targets=softmax_losses)
+
+
+def _bce(options: LossOptions) -> LossFunction:
+    return LossFunction(candidates="own", negatives=1, of_targets=binary_losses)
+
+
+def _gbce(options: LossOptions) -> LossFunction:
+    beta = gbce_beta(options.num_candidates, options.negatives, options.calibration)
+    return LossFunction(
+        candidates="own",
+        negatives=options.negatives,
+        of_targets=partial(binary_losses, beta=beta),
+    )
+
+
+def _bpr(options: LossOptions) -> LossFunction:
+    return LossFunction(candidates="own", negatives=1, of_targets=pairwise_losses)
+
+
+LOSSES: Mapping[str, Callable[[LossOptions], LossFunction]] = {
+    "sampled-softmax": _sampled_softmax,
+    "softmax": _softmax,
+    "bce": _bce,  # 1 negative per target whatever loss.negatives is, as SASRec does
+    "gbce": _gbce,
+    "bpr": _bpr,
+}
+
+
+def loss_from_scores(
+    of_scores: Callable[[Tensor, Tensor], Tensor], options: LossOptions
+) -> LossFunction:
+    """A loss that looks at scores alone, with ``options.negatives`` negatives for each target.
+
+    Args:
+        of_scores: From scores of the targets (N,) and of their negatives (N, K) to losses (N,),
+            each of which depends on its own row only.
+        options: How many negatives there are.
+    """
+
+    def of_targets(states: Tensor, positives: Tensor, negatives: Tensor) -> Tensor:
+        positive = (states * positives).sum(dim=-1)
+        negative = _scores_of_own(states, negatives)
+        losses = of_scores(positive.reshape(-1), negative.reshape(-1, negative.shape[-1]))
+        return losses.view(positive.shape)
+
+    return LossFunction(candidates="own", negatives=options.negatives, of_targets=of_targets)

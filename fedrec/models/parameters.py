@@ -17,7 +17,7 @@ PRIVATE_NAMES = {"gate-bias": "gate.bias", "identity": "views.identity.rows"}
 
 
 @dataclass(frozen=True)
-class Groups:
+class ParameterGroups:
     """Names of a model's arrays, each in exactly one group.
 
     Attributes:
@@ -31,7 +31,7 @@ class Groups:
     frozen: tuple[str, ...]
 
 
-def groups_of(model: Recommender, private: Iterable[str] = ()) -> Groups:
+def groups_of(model: Recommender, private: Iterable[str] = ()) -> ParameterGroups:
     """Sort the arrays of a model into shared, private and frozen.
 
     Args:
@@ -41,7 +41,7 @@ def groups_of(model: Recommender, private: Iterable[str] = ()) -> Groups:
     """
     kept = {PRIVATE_NAMES[word] for word in private} | set(model.user_arrays)
     trained = [name for name, _ in model.named_parameters()]
-    return Groups(
+    return ParameterGroups(
         shared=tuple(name for name in trained if name not in kept),
         private=tuple(name for name in trained if name in kept),
         frozen=tuple(name for name, _ in model.named_buffers()),

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 # What training asks of a model: at each item the next one, or hidden items from both sides.
-Task = Literal["next", "cloze"]
+TrainingTask = Literal["next", "cloze"]
 
-FOLD_ROWS = 1 << 16  # items whose views are held at once while a large catalogue is folded
+LOOKUP_ROWS = 1 << 16  # items whose views are held at once while a large catalogue is folded
 
 
 class ItemTable(NamedTuple):
@@ -30,7 +30,7 @@ class Recommender(nn.Module, ABC):
     """A sequential recommender whose item vectors are tied between input and output."""
 
     @property
-    def task(self) -> Task:
+    def task(self) -> TrainingTask:
         """What it is trained on; under "cloze", the state at a hidden item names that item."""
         return "next"
 
@@ -41,7 +41,7 @@ class Recommender(nn.Module, ABC):
 
     @property
     @abstractmethod
-    def num_dropout_sites(self) -> int:
+    def num_dropout_masks(self) -> int:
         """How many dropout masks one forward pass takes."""
 
     @property
@@ -75,7 +75,7 @@ class Recommender(nn.Module, ABC):
     def output_vectors(self, table: ItemTable) -> Tensor:
         """One vector (K, D) per item, by which states are scored."""
 
-    def lent(self, items: Tensor, vectors: Tensor) -> Tensor:
+    def smoothed(self, items: Tensor, vectors: Tensor) -> Tensor:
         """What items (K,) are scored by after training: their vectors (K, D), in most models.
 
         A model may have an item borrow from others while the item itself was hardly ever seen.
@@ -86,19 +86,19 @@ class Recommender(nn.Module, ABC):
     def encode(
         self,
         table: ItemTable,
-        places: Tensor,
+        indices: Tensor,
         lengths: Tensor,
-        keep: Tensor | None = None,
+        dropout_masks: Tensor | None = None,
         times: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """States (B, L, D) after each item and shares (B, L, N) of its views, which sum to 1.
 
         Args:
             table: items by row.
-            places: (B, L) rows of the table, padded on the right with any row. Under the task
+            indices: (B, L) rows of the table, padded on the right with any row. Under the task
                 "cloze" row 0 is item 0, and inside a row stands for an item that is hidden.
             lengths: (B,) real items of each row, at least 1.
-            keep: (sites, B, L, D) dropout factors, none at inference.
+            dropout_masks: (num_masks, B, L, D) dropout masks, none at inference.
             times: (B, L + 2) seconds as ``fedrec.data.times`` lays them out; given to models that
                 need them, and only to them.
         """
@@ -107,14 +107,14 @@ class Recommender(nn.Module, ABC):
         self,
         users: np.ndarray | None,
         table: ItemTable,
-        places: Tensor,
+        indices: Tensor,
         lengths: Tensor,
-        keep: Tensor | None = None,
+        dropout_masks: Tensor | None = None,
         times: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """What ``encode`` gives for the sequences of users (B,), whom most models do not know."""
         more = () if times is None else (times,)
-        return self.encode(table, places, lengths, keep, *more)
+        return self.encode(table, indices, lengths, dropout_masks, *more)
 
 
 class Catalogue(NamedTuple):
@@ -128,7 +128,7 @@ def catalogue_of(model: Recommender, num_items: int) -> Catalogue:
     """Look up and fold items 0..V of a model."""
     items = torch.arange(num_items + 1, device=device_of(model))
     table = model.look_up(items)
-    return Catalogue(table, model.lent(items, model.output_vectors(table)))
+    return Catalogue(table, model.smoothed(items, model.output_vectors(table)))
 
 
 def score_next(
@@ -156,7 +156,7 @@ def score_next(
 def next_state(
     model: Recommender,
     table: ItemTable,
-    places: Tensor,
+    indices: Tensor,
     lengths: Tensor,
     users: np.ndarray | None = None,
     times: Tensor | None = None,
@@ -166,26 +166,26 @@ def next_state(
     Args:
         model: the recommender.
         table: the items of the histories, or more, by row; row 0 is item 0.
-        places: (B, L) rows of the table, padded with 0 on the right.
+        indices: (B, L) rows of the table, padded with 0 on the right.
         lengths: (B,) real items in each row, at least 1.
         users: (B,) global numbers, for a model that knows its users; none for anybody.
         times: (B, L + 2) seconds, for a model that needs them.
     """
     asked = lengths - 1
     if model.task == "cloze":  # item 0 behind the last one: the next item, hidden
-        places, asked = functional.pad(places, (0, 1)), lengths
-    states, weights = model.encode_for(users, table, places, asked + 1, None, times)
-    last = states[torch.arange(len(places), device=places.device), asked]
+        indices, asked = functional.pad(indices, (0, 1)), lengths
+    states, weights = model.encode_for(users, table, indices, asked + 1, None, times)
+    last = states[torch.arange(len(indices), device=indices.device), asked]
     return last, weights[:, : int(lengths.max())]
 
 
-def folded(model: Recommender, items: Tensor) -> Tensor:
+def output_embeddings(model: Recommender, items: Tensor) -> Tensor:
     """One vector (K, D) for each of the items (K,), which are looked up a part at a time.
 
     Their views, N times as large as what comes of them, are never held all at once.
     """
-    parts = [model.output_vectors(model.look_up(part)) for part in torch.split(items, FOLD_ROWS)]
-    return model.lent(items, torch.cat(parts))
+    parts = [model.output_vectors(model.look_up(part)) for part in torch.split(items, LOOKUP_ROWS)]
+    return model.smoothed(items, torch.cat(parts))
 
 
 def device_of(model: Recommender) -> torch.device:

@@ -2,9 +2,9 @@
 
 A batch is cut by domain, and each part has the ordinary loss over its own catalogue; the negatives
 of a silo are thus the ones that it would draw if it trained alone. Drawing from the union and
-refusing what is foreign would be as unbiased: an item is among K draws from V with chance K / V
+refusing what is foreign would be as unbiased: an item is among K seeds from V with chance K / V
 wherever it is sold, so V / K times the sum over those drawn that are one's own stands for the sum
-over one's own catalogue. But of K draws only K * C / V would count in a catalogue of C items, so
+over one's own catalogue. But of K seeds only K * C / V would count in a catalogue of C items, so
 that the smallest domain, which needs help most, would have the noisiest loss.
 """
 
@@ -18,7 +18,7 @@ from torch import Tensor
 
 from fedrec.models.recommender import Recommender
 from fedrec.training.batches import Batch
-from fedrec.training.objective import Draws, Objective
+from fedrec.training.objective import Objective, StepSeeds
 
 
 def each_in_its_domain(objectives: Sequence[Objective], of_user: np.ndarray) -> Objective:
@@ -29,17 +29,17 @@ def each_in_its_domain(objectives: Sequence[Objective], of_user: np.ndarray) -> 
         of_user: (U,) domain of each user.
     """
 
-    def objective(model: Recommender, batch: Batch, draws: Draws) -> Tensor:
+    def objective(model: Recommender, batch: Batch, seeds: StepSeeds) -> Tensor:
         domains = of_user[batch.users]
         present = [int(domain) for domain in np.unique(domains)]
         if len(present) == 1:  # a silo's every batch
-            return objectives[present[0]](model, batch, draws)
+            return objectives[present[0]](model, batch, seeds)
         parts = []
         for domain in present:
             rows = np.flatnonzero(domains == domain)
             own = _rows_of(batch, rows)
-            keep = None if draws.keep is None else draws.keep[:, rows]
-            loss = objectives[domain](model, own, replace(draws, keep=keep))
+            dropout_masks = None if seeds.dropout_masks is None else seeds.dropout_masks[:, rows]
+            loss = objectives[domain](model, own, replace(seeds, dropout_masks=dropout_masks))
             parts.append(loss * (own.num_targets / batch.num_targets))
         return torch.stack(parts).sum()
 

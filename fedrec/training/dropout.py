@@ -14,17 +14,17 @@ from fedrec.randomness import generator
 LEVELS = 256  # a byte decides, so p is rounded to the nearest 1/256
 
 
-def keep_factors(
+def draw_dropout_masks(
     users: np.ndarray,
     lengths: np.ndarray,
     *,
-    num_sites: int,
+    num_masks: int,
     width: int,
     dropout: float,
     path: tuple[int | str, ...],
     seed: int,
 ) -> Tensor | None:
-    """Factors (sites, B, L, D), 0 or 1 / (1 - p), for ``Hybrid.encode``; none when p = 0.
+    """Factors (num_masks, B, L, D), 0 or 1 / (1 - p), for ``Hybrid.encode``; none when p = 0.
 
     Nor are there any for a model that drops nothing.
 
@@ -32,23 +32,23 @@ def keep_factors(
         users: (B,) global user numbers, each with a stream of its own; several rows of a user are
             cut from it one behind the other.
         lengths: (B,) real positions of each row; the padding behind them is never dropped.
-        num_sites: places in the model where dropout acts.
+        num_masks: places in the model where dropout acts.
         width: D.
         dropout: p, the chance of dropping a component.
         path: what else names the stream: round and step.
         seed: of the run.
     """
     threshold = min(round(dropout * LEVELS), LEVELS - 1)
-    if threshold == 0 or num_sites == 0:
+    if threshold == 0 or num_masks == 0:
         return None
-    drawn = np.full((num_sites, len(users), int(lengths.max()), width), LEVELS - 1, dtype=np.uint8)
+    drawn = np.full((num_masks, len(users), int(lengths.max()), width), LEVELS - 1, dtype=np.uint8)
     rows_of: dict[int, list[int]] = {}
     for row, user in enumerate(users.tolist()):
         rows_of.setdefault(user, []).append(row)
     for user, rows in rows_of.items():
         stream, total = generator(seed, "dropout", *path, user), int(lengths[rows].sum())
-        bytes_ = np.frombuffer(stream.bytes(num_sites * total * width), dtype=np.uint8)
-        own, first = bytes_.reshape(num_sites, total, width), 0
+        bytes_ = np.frombuffer(stream.bytes(num_masks * total * width), dtype=np.uint8)
+        own, first = bytes_.reshape(num_masks, total, width), 0
         for row in rows:
             length = int(lengths[row])
             drawn[:, row, :length] = own[:, first : first + length]

@@ -14,9 +14,9 @@ from fedrec.models.recommender import Recommender, device_of
 from fedrec.randomness import generator
 from fedrec.training.batches import Batch, collate, epoch_order
 from fedrec.training.cloze import cloze
-from fedrec.training.dropout import keep_factors
-from fedrec.training.objective import Draws, Objective
-from fedrec.training.schedule import let_fall
+from fedrec.training.dropout import draw_dropout_masks
+from fedrec.training.objective import Objective, StepSeeds
+from fedrec.training.schedule import set_scheduled_rate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +35,7 @@ class Plan:
         mask_share: of the items that a model with the task "cloze" has to guess.
         proximal_mu: weight of the FedProx term; 0 is FedAvg.
         clip_norm: bound on the gradient's norm; 0 for none.
-        decay_rounds: rounds in which the optimiser's rate falls to 0; 0 keeps it.
+        schedule_rounds: rounds in which the optimiser's rate falls to 0; 0 keeps it.
     """
 
     epochs: int
@@ -48,11 +48,11 @@ class Plan:
     mask_share: float = 0.2
     proximal_mu: float = 0.0
     clip_norm: float = 0.0
-    decay_rounds: int = 0
+    schedule_rounds: int = 0
 
 
 @dataclass(frozen=True)
-class Fit:
+class FitResult:
     """What a fit did: mean loss, the next items in what it went through, its steps.
 
     The cloze task's mean is over what was hidden, a share of those items; they are counted as for
@@ -87,7 +87,7 @@ def fit(
     round: int,
     partition: int,
     anchor: Mapping[str, Tensor] | None = None,
-) -> Fit:
+) -> FitResult:
     """Train a model in place for one round; a pure function of weights, seed, round, partition.
 
     Args:
@@ -107,7 +107,7 @@ def fit(
         TrainingError: the loss of a step is NaN or infinite.
     """
     model.train()
-    let_fall(optimizer, plan.decay_rounds, round - 1)
+    set_scheduled_rate(optimizer, plan.schedule_rounds, round - 1)
     with torch.no_grad():  # D is the width of an item's views, whichever parameter comes first
         width = model.look_up(
             torch.zeros(1, dtype=torch.long, device=device_of(model))
@@ -125,17 +125,17 @@ def fit(
                 round=round,
                 step=step,
             )
-        keep = keep_factors(
+        dropout_masks = draw_dropout_masks(
             batch.users,
             batch.lengths,
-            num_sites=model.num_dropout_sites,
+            num_masks=model.num_dropout_masks,
             width=width,
             dropout=plan.dropout,
             path=(round, step),
             seed=seed,
         )
-        draws = Draws(seed, round, step, keep, plan.identity_dropout)
-        loss = objective(model, batch, draws)
+        seeds = StepSeeds(seed, round, step, dropout_masks, plan.identity_dropout)
+        loss = objective(model, batch, seeds)
         penalized = loss
         if plan.proximal_mu > 0 and anchor:
             penalized = loss + proximal_penalty(model, anchor, plan.proximal_mu)
@@ -153,7 +153,7 @@ def fit(
         total += value * batch.num_targets
         asked += batch.num_targets
         steps += 1
-    return Fit(total / asked, targets, steps)
+    return FitResult(total / asked, targets, steps)
 
 
 def _batches(

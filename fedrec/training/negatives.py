@@ -56,7 +56,7 @@ def sampled_negatives(
 ) -> NDArray[np.int64]:
     """Uniform negatives for every position, from everything but the training history.
 
-    Draws are independent, so one position may get the same item twice. They are uniform over
+    StepSeeds are independent, so one position may get the same item twice. They are uniform over
     the items not seen: a draw that hits the history is made again, and the last few are made
     from the list of unseen items, so that a user who saw nearly everything costs no loop.
 

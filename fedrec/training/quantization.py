@@ -15,7 +15,7 @@ LEVELS = 127  # of int8, on either side of 0
 CUT = 13  # bits that float32's mantissa has more than float16's
 
 
-def round_(array: Tensor, kind: str, stream: np.random.Generator) -> None:
+def quantize(array: Tensor, kind: str, stream: np.random.Generator) -> None:
     """Turn one array of a user's update into what arrives of it, in place.
 
     Args:

@@ -3,7 +3,7 @@
 import torch
 
 
-def falling(rate: float, over: int, behind: int) -> float:
+def scheduled_rate(rate: float, over: int, behind: int) -> float:
     """The rate of a round.
 
     Args:
@@ -14,8 +14,8 @@ def falling(rate: float, over: int, behind: int) -> float:
     return rate * max(1 - behind / over, 0.0) if over else rate
 
 
-def let_fall(optimizer: torch.optim.Optimizer, over: int, behind: int) -> None:
+def set_scheduled_rate(optimizer: torch.optim.Optimizer, over: int, behind: int) -> None:
     """Give an optimiser the rate of a round, whatever round it last had."""
     for group in optimizer.param_groups:
         first = group.setdefault("initial_lr", group["lr"])  # the name of torch's schedulers
-        group["lr"] = falling(first, over, behind)
+        group["lr"] = scheduled_rate(first, over, behind)

@@ -4,7 +4,7 @@ Everything here is a pure function of seed, round, step and user, so that a clie
 depend on who is trained beside it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,12 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fedrec.randomness import generator
-from fedrec.training.dropout import keep_factors
+from fedrec.training.dropout import draw_dropout_masks
 from fedrec.training.negatives import own_negatives
 
 Ints = NDArray[np.int64]
-
-MAX_GROUP = 512  # users; bounds the copies of the dense weights where histories are short
 
 
 @dataclass(frozen=True)
@@ -95,14 +93,14 @@ class UserStep:
         items: (M,) what was read.
         targets: (M,) what followed.
         negatives: (M, K) drawn for each target, or none.
-        keep: (sites, M, D) dropout factors, or none.
+        dropout_masks: (num_masks, M, D) dropout masks, or none.
     """
 
     lengths: Ints
     items: Ints
     targets: Ints
     negatives: Ints | None
-    keep: Tensor | None
+    dropout_masks: Tensor | None
 
 
 def user_steps(
@@ -112,7 +110,7 @@ def user_steps(
     batch_size: int,
     num_negatives: int,
     catalogue: Ints,
-    num_sites: int,
+    num_masks: int,
     width: int,
     dropout: float,
     seed: int,
@@ -129,7 +127,7 @@ def user_steps(
         batch_size: windows a step; 0 for all.
         num_negatives: K drawn for each target; 0 for none.
         catalogue: (C,) items that they are drawn from, ascending.
-        num_sites: dropout masks of one forward pass.
+        num_masks: dropout masks of one forward pass.
         width: D.
         dropout: p.
         seed: of the run.
@@ -147,85 +145,20 @@ def user_steps(
             places = np.arange(lengths.sum()) + np.repeat(windows.starts[chosen] - first, lengths)
             items = windows.history[places].astype(np.int64)
             targets = windows.history[places + 1].astype(np.int64)
-        negatives = keep = None
+        negatives = dropout_masks = None
         if num_negatives:
             stream = generator(seed, "negatives", round, step, windows.user)
             negatives = own_negatives(stream, windows.history, catalogue, len(items), num_negatives)
         if dropout > 0:
-            factors = keep_factors(
+            factors = draw_dropout_masks(
                 np.array([windows.user]),
                 np.array([len(items)]),
-                num_sites=num_sites,
+                num_masks=num_masks,
                 width=width,
                 dropout=dropout,
                 path=(round, step),
                 seed=seed,
             )
-            keep = None if factors is None else factors[:, 0]
-        made.append(UserStep(lengths, items, targets, negatives, keep))
+            dropout_masks = None if factors is None else factors[:, 0]
+        made.append(UserStep(lengths, items, targets, negatives, dropout_masks))
     return made
-
-
-# What a group costs beside its targets, in targets: calls of small kernels; with weights of each
-# user's own or without.
-GROUP_COST, JOINT_COST = 300, 300
-# Groups, in full ones, that share a look-up of items; bounds the factors that are drawn for them.
-JOINT_GROUPS = 4
-
-
-def groups_by_length(
-    windows: Sequence[UserWindows],
-    max_length: int,
-    max_tokens: int,
-    group_cost: int = GROUP_COST,
-    most: int = MAX_GROUP,
-) -> list[list[UserWindows]]:
-    """Users alike in full windows and rest together, so that padding costs least.
-
-    Users are sorted by full windows, rest and number, whatever their order, and cut where
-    targets, padding and ``group_cost`` together are fewest.
-
-    Args:
-        windows: of the users.
-        max_length: L, of a full window.
-        group_cost: of each group, in targets.
-        max_tokens: bound on a group's targets, padding included; a user with more is alone.
-        most: bound on a group's users.
-    """
-    shapes = [divmod(one.num_targets, max_length) for one in windows]
-    order = sorted(range(len(windows)), key=lambda place: (shapes[place], windows[place].user))
-    full = np.array([shapes[place][0] for place in order])
-    rest = np.array([shapes[place][1] for place in order])
-    # Cheapest cut of the first n users, for n = 0, 1, ...: a last group behind a cheapest cut.
-    cost, begin = np.zeros(len(order) + 1), np.zeros(len(order) + 1, dtype=np.int64)
-    for end in range(1, len(order) + 1):
-        first = max(0, end - max(1, max_tokens // max(1, full[end - 1] * max_length)))
-        first = max(first, end - most)
-        longest = full[end - 1] * max_length + np.maximum.accumulate(rest[first:end][::-1])[::-1]
-        tokens = longest * np.arange(end - first, 0, -1)
-        total = cost[first:end] + tokens + group_cost
-        total[:-1][tokens[:-1] > max_tokens] = np.inf
-        begin[end] = first + int(total.argmin())
-        cost[end] = total.min()
-    groups, end = [], len(order)
-    while end > 0:
-        groups.append([windows[place] for place in order[begin[end] : end]])
-        end = int(begin[end])
-    return groups[::-1]
-
-
-def batched_groups(
-    groups: Sequence[list[UserWindows]], max_targets: int
-) -> Iterator[list[list[UserWindows]]]:
-    """Consecutive groups with at most so many targets together, but at least one."""
-    some: list[list[UserWindows]] = []
-    targets = 0
-    for group in groups:
-        more = sum(one.num_targets for one in group)
-        if some and targets + more > max_targets:
-            yield some
-            some, targets = [], 0
-        some.append(group)
-        targets += more
-    if some:
-        yield some

@@ -9,7 +9,7 @@ from flwr.serverapp import Grid
 from flwr.serverapp.strategy import FedAvg
 
 from fedrec.models.parameters import NamedArrays
-from fedrec.training.schedule import falling
+from fedrec.training.schedule import scheduled_rate
 
 
 class ServerAdam(FedAvg):
@@ -62,7 +62,7 @@ class ServerAdam(FedAvg):
         mean, metrics = super().aggregate_train(server_round, replies)
         if mean is None:
             return None, metrics
-        rate = falling(self.learning_rate, self.schedule_rounds, self.accepted_rounds)
+        rate = scheduled_rate(self.learning_rate, self.schedule_rounds, self.accepted_rounds)
         self.accepted_rounds += 1
         rate /= 1 - self.beta_1**self.accepted_rounds
         correction = 1 - self.beta_2**self.accepted_rounds

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import server.run
-from clients import train_partition
+from clients import handlers, local_data
 from experiments.cli.main import main
 from experiments.reproducibility.verify import compare
 from fedrec.factory import data, model
@@ -90,7 +90,7 @@ def fedrec(
 
 def _forget() -> None:
     """Empty the caches of a process: every command begins in a new one."""
-    for module in (data, model, train_partition):
+    for module in (data, model, local_data):
         for function in vars(module).values():
             if hasattr(function, "cache_clear") and function.__module__ == module.__name__:
                 function.cache_clear()
@@ -215,7 +215,7 @@ def stopped(
     stoppable: tuple[str, ...],
 ) -> Path:
     """The folder of a run of 4 rounds that Ctrl-C stopped in the last, with two checkpoints."""
-    real, calls = train_partition.train_turn, []
+    real, calls = handlers.train_partition, []
 
     def counted(*args: Any, **keywords: Any) -> Any:
         calls.append(keywords["round"])
@@ -224,7 +224,7 @@ def stopped(
         return real(*args, **keywords)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train_partition, "train_turn", counted)
+        patch.setattr(handlers, "train_partition", counted)
         ended = run(csv(events), *stoppable)
     assert ended.code == 130, ended.errors
     folder = fedrec_home / "runs" / "small"

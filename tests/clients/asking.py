@@ -6,8 +6,9 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, RecordD
 from clients.app import app
 from fedrec import protocol
 from fedrec.config.keys import flatten
-from fedrec.factory.data import open_data, prepare_data
-from fedrec.factory.model import make_model, open_table
+from fedrec.factory.data import open_prepared
+from fedrec.factory.model import make_model
+from fedrec.factory.table import open_table
 from fedrec.models.parameters import arrays_of, groups_of
 from server.engines.inline import InlineGrid
 from server.engines.nodes import FIRST_NODE
@@ -58,7 +59,7 @@ def facts_of(reply):
 
 def sound_records(config):
     """The arrays of a message that nothing is wrong with."""
-    catalog = open_data(prepare_data(config))[0].catalog
+    catalog = open_prepared(config).dataset.catalog
     counts = np.ones(catalog.num_items + 1, np.int64)
     model = make_model(config, catalog, open_table(config, catalog), counts)
     private = ["gate-bias"] if config.model.private else []

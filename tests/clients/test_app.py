@@ -5,7 +5,7 @@ import pytest
 import torch
 from flwr.app import Context, Message, MessageType, RecordDict
 
-import clients.train_partition
+import clients.handlers
 from clients.app import app
 from fedrec import protocol
 from fedrec.config.keys import flatten
@@ -85,7 +85,7 @@ def test_a_mistake_of_ours_travels_with_its_traceback(small_home, small_config, 
     def broken(*args):
         raise ZeroDivisionError("by design")
 
-    monkeypatch.setattr(clients.train_partition, "open_holding", broken)
+    monkeypatch.setattr(clients.handlers, "open_local_data", broken)
     facts = facts_of(asked(small_config(), MessageType.QUERY))
     assert facts["error"] == "ZeroDivisionError: by design"
     assert facts["exit-code"] == 1
@@ -96,7 +96,7 @@ def test_a_long_reason_travels_as_one_short_line(small_home, small_config, monke
     def broken(*args):
         raise RuntimeError("size mismatch\n" * 100 + "\udcff")
 
-    monkeypatch.setattr(clients.train_partition, "open_holding", broken)
+    monkeypatch.setattr(clients.handlers, "open_local_data", broken)
     facts = facts_of(asked(small_config(), MessageType.QUERY))
     assert facts["error"].startswith("RuntimeError: size mismatch size mismatch")
     assert len(facts["error"]) < 410
@@ -123,7 +123,7 @@ def fill_the_disk():
 def test_fault_61_what_the_machine_lacks_is_said_with_exit_code_5(
     small_home, small_config, monkeypatch, lack, words
 ):
-    monkeypatch.setattr(clients.train_partition, "open_holding", lambda *args: lack())
+    monkeypatch.setattr(clients.handlers, "open_local_data", lambda *args: lack())
     facts = facts_of(asked(small_config(), MessageType.QUERY))
     assert facts["error"].startswith(words)
     assert (facts["exit-code"], "traceback" in facts) == (

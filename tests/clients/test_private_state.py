@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import load_file
 
-from clients.private_state import Memory, joined_state, split_state
+from clients.private_state import PrivateState, joined_state, split_state
 from fedrec.errors import MessageError, ResourceError
 
 TOKEN = "0123456789abcdef"
@@ -22,8 +22,8 @@ def arrays(value: float) -> dict[str, np.ndarray]:
     return {"parameter/gate.bias": np.full(3, value, dtype=np.float32)}
 
 
-def files_of(memory):
-    return sorted(path.name for path in memory.folder.iterdir())
+def files_of(store):
+    return sorted(path.name for path in store.folder.iterdir())
 
 
 @contextlib.contextmanager
@@ -38,64 +38,64 @@ def files_up_to(size):
 
 
 def test_what_was_written_after_a_round_is_read_by_its_number_and_digest():
-    memory = Memory(TOKEN, 3)
-    first = memory.write(1, arrays(1))
-    second = memory.write(2, arrays(2), keep=[1])
-    np.testing.assert_array_equal(memory.read(2, second)["parameter/gate.bias"], [2, 2, 2])
-    np.testing.assert_array_equal(memory.read(1, first)["parameter/gate.bias"], [1, 1, 1])
+    store = PrivateState(TOKEN, 3)
+    first = store.write(1, arrays(1))
+    second = store.write(2, arrays(2), keep=[1])
+    np.testing.assert_array_equal(store.read(2, second)["parameter/gate.bias"], [2, 2, 2])
+    np.testing.assert_array_equal(store.read(1, first)["parameter/gate.bias"], [1, 1, 1])
 
 
 def test_the_digest_is_that_of_the_file_and_the_same_for_the_same_arrays():
-    memory, other = Memory(TOKEN, 3), Memory(TOKEN, 4)
-    digest = memory.write(1, arrays(1) | {"optimizer/a/step": np.ones(())})
-    content = (memory.folder / "round-00001.safetensors").read_bytes()
+    store, other = PrivateState(TOKEN, 3), PrivateState(TOKEN, 4)
+    digest = store.write(1, arrays(1) | {"optimizer/a/step": np.ones(())})
+    content = (store.folder / "round-00001.safetensors").read_bytes()
     assert digest == hashlib.sha256(content).hexdigest()
     assert other.write(7, {"optimizer/a/step": np.ones(())} | arrays(1)) == digest
     assert other.write(7, arrays(1)) != digest
 
 
 def test_before_the_first_accepted_round_there_is_nothing():
-    assert Memory(TOKEN, 3).read(0, "") == {}
+    assert PrivateState(TOKEN, 3).read(0, "") == {}
 
 
 def test_rounds_that_nobody_needs_are_removed():
-    memory = Memory(TOKEN, 3)
+    store = PrivateState(TOKEN, 3)
     for number in range(1, 8):
-        memory.write(number, arrays(number), keep={number - 1, 2, 4})
-    assert files_of(memory) == [f"round-0000{number}.safetensors" for number in (2, 4, 6, 7)]
+        store.write(number, arrays(number), keep={number - 1, 2, 4})
+    assert files_of(store) == [f"round-0000{number}.safetensors" for number in (2, 4, 6, 7)]
 
 
 def test_the_accepted_round_is_kept_however_many_replies_are_lost():
-    memory = Memory(TOKEN, 3)
-    memory.write(2, arrays(2))
+    store = PrivateState(TOKEN, 3)
+    store.write(2, arrays(2))
     for number in (3, 4, 9):
-        memory.write(number, arrays(number), keep=[2])
-    assert files_of(memory) == ["round-00002.safetensors", "round-00009.safetensors"]
+        store.write(number, arrays(number), keep=[2])
+    assert files_of(store) == ["round-00002.safetensors", "round-00009.safetensors"]
 
 
 def test_a_turn_that_ends_too_late_takes_nothing_from_a_newer_one():
-    memory = Memory(TOKEN, 3)
-    memory.write(3, arrays(3))
-    digest = memory.write(6, arrays(6), keep=[3])
-    (memory.folder / ".round-00006.draft").touch()  # of a third that is writing right now
-    memory.write(5, arrays(5), keep=[3])  # the late one: round 5 was over before 6 began
-    np.testing.assert_array_equal(memory.read(6, digest)["parameter/gate.bias"], [6, 6, 6])
-    assert ".round-00006.draft" in files_of(memory)
+    store = PrivateState(TOKEN, 3)
+    store.write(3, arrays(3))
+    digest = store.write(6, arrays(6), keep=[3])
+    (store.folder / ".round-00006.draft").touch()  # of a third that is writing right now
+    store.write(5, arrays(5), keep=[3])  # the late one: round 5 was over before 6 began
+    np.testing.assert_array_equal(store.read(6, digest)["parameter/gate.bias"], [6, 6, 6])
+    assert ".round-00006.draft" in files_of(store)
 
 
 def test_a_name_that_is_not_ours_is_left_alone():
-    memory = Memory(TOKEN, 3)
-    memory.write(1, arrays(1))
+    store = PrivateState(TOKEN, 3)
+    store.write(1, arrays(1))
     for name in ("round-abc.safetensors", "notes.txt"):
-        (memory.folder / name).touch()
-    memory.write(2, arrays(2))
-    assert files_of(memory) == ["notes.txt", "round-00002.safetensors", "round-abc.safetensors"]
+        (store.folder / name).touch()
+    store.write(2, arrays(2))
+    assert files_of(store) == ["notes.txt", "round-00002.safetensors", "round-abc.safetensors"]
 
 
 def test_a_file_that_is_gone_is_an_error_and_no_fresh_start():
-    memory = Memory(TOKEN, 3)
+    store = PrivateState(TOKEN, 3)
     with pytest.raises(ResourceError, match=r"private file of round 4 is missing in .*emptied"):
-        memory.read(4, "0" * 64)
+        store.read(4, "0" * 64)
 
 
 DAMAGE = {
@@ -109,13 +109,13 @@ DAMAGE = {
 
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE.keys())
 def test_fault_56_a_damaged_private_file_is_refused_with_one_line(damage):
-    memory = Memory(TOKEN, 3)
-    digest = memory.write(4, arrays(4))
-    path = memory.folder / "round-00004.safetensors"
+    store = PrivateState(TOKEN, 3)
+    digest = store.write(4, arrays(4))
+    path = store.folder / "round-00004.safetensors"
     path.write_bytes(damage(path.read_bytes()))
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     with pytest.raises(ResourceError) as caught:
-        memory.read(4, digest)
+        store.read(4, digest)
     assert str(caught.value) == (
         f"private file {path} is not the one the server accepted (sha256 {found[:16]}, expected "
         f"{digest[:16]}); the run cannot go on from here"
@@ -123,43 +123,42 @@ def test_fault_56_a_damaged_private_file_is_refused_with_one_line(damage):
 
 
 def test_fault_56_a_private_file_that_is_a_folder_is_refused():
-    memory = Memory(TOKEN, 3)
-    (memory.folder / "round-00004.safetensors").mkdir(parents=True)
+    store = PrivateState(TOKEN, 3)
+    (store.folder / "round-00004.safetensors").mkdir(parents=True)
     with pytest.raises(ResourceError, match=r"round-00004.* cannot be read: Is a directory"):
-        memory.read(4, "0" * 64)
+        store.read(4, "0" * 64)
 
 
 def test_fault_61_a_full_disk_leaves_what_was_there_and_no_draft():
-    memory = Memory(TOKEN, 3)
-    digest = memory.write(1, arrays(1))
+    store = PrivateState(TOKEN, 3)
+    digest = store.write(1, arrays(1))
     large = {"parameter/gate.bias": np.zeros(5000)}
     with files_up_to(4096), pytest.raises(ResourceError) as caught:
-        memory.write(2, large, keep=[1])
+        store.write(2, large, keep=[1])
     assert str(caught.value) == (
-        f"private file {memory.folder / 'round-00002.safetensors'} cannot be written: "
-        "File too large"
+        f"private file {store.folder / 'round-00002.safetensors'} cannot be written: File too large"
     )
-    assert files_of(memory) == ["round-00001.safetensors"]
-    assert memory.read(1, digest)
-    memory.write(2, large, keep=[1])  # there is room again
+    assert files_of(store) == ["round-00001.safetensors"]
+    assert store.read(1, digest)
+    store.write(2, large, keep=[1])  # there is room again
 
 
 def test_fault_61_a_folder_that_cannot_be_made_is_refused(fedrec_home):
     fedrec_home.mkdir()
     (fedrec_home / "clients").touch()
     with pytest.raises(ResourceError, match=r"round-00001\S+ cannot be written: Not a directory"):
-        Memory(TOKEN, 3).write(1, arrays(1))
+        PrivateState(TOKEN, 3).write(1, arrays(1))
 
 
 WRITERS = """
 import os, signal, time
 import numpy as np
-from clients.private_state import Memory
+from clients.private_state import PrivateState
 for place in range({count}):
     if (writer := os.fork()) == 0:
-        memory = Memory({token!r}, {first} + place)
+        store = PrivateState({token!r}, {first} + place)
         for round in range(1, 10**6):
-            memory.write(round, {{"a": np.full(200_000, float(round))}}, keep=[round - 1])
+            store.write(round, {{"a": np.full(200_000, float(round))}}, keep=[round - 1])
     time.sleep(0.002 + 0.0017 * place)
     os.kill(writer, signal.SIGKILL)
     os.wait()
@@ -183,43 +182,43 @@ def killed_writers(first, count):
     script = WRITERS.format(token=TOKEN, first=first, count=count)
     subprocess.run([sys.executable, "-c", script], cwd=root, check=True)
     whole = drafts = 0
-    for memory in (Memory(TOKEN, first + place) for place in range(count)):
-        names = files_of(memory) if memory.folder.exists() else []
+    for store in (PrivateState(TOKEN, first + place) for place in range(count)):
+        names = files_of(store) if store.folder.exists() else []
         for name in names:
             if name.startswith("."):
                 drafts += 1
                 continue
-            found = load_file(memory.folder / name)["a"]
+            found = load_file(store.folder / name)["a"]
             assert found.shape == (200_000,)
             assert (found == int(name[6:11])).all()
             whole += 1
-        memory.write(99_999, arrays(1))
-        assert files_of(memory) == ["round-99999.safetensors"]  # whatever was left is swept up
+        store.write(99_999, arrays(1))
+        assert files_of(store) == ["round-99999.safetensors"]  # whatever was left is swept up
     return whole, drafts
 
 
 def test_partitions_and_runs_do_not_meet():
     pairs = itertools.product((TOKEN, TOKEN[::-1]), (0, 1))
-    assert len({Memory(token, partition).folder for token, partition in pairs}) == 4
+    assert len({PrivateState(token, partition).folder for token, partition in pairs}) == 4
 
 
-def test_forgetting_leaves_nothing():
-    one, other = Memory(TOKEN, 3), Memory(TOKEN, 4)
+def test_deleting_leaves_nothing():
+    one, other = PrivateState(TOKEN, 3), PrivateState(TOKEN, 4)
     one.write(1, arrays(1))
     other.write(1, arrays(1))
     (one.folder / ".round-00002.draft").touch()
-    one.forget()
+    one.delete()
     assert not one.folder.exists()
     assert other.folder.exists()
-    one.forget()  # a second time is no error
-    other.forget()
+    one.delete()  # a second time is no error
+    other.delete()
     assert not one.folder.parent.exists()
 
 
 @pytest.mark.parametrize("token", ["../../etc/cron", "", "XYZ", "0" * 7, "0" * 65, "0123456 "])
 def test_fault_44_a_token_that_is_no_hexadecimal_name_is_refused(token):
     with pytest.raises(MessageError, match="run token must be 8 to 64 hexadecimal digits"):
-        Memory(token, 0)
+        PrivateState(token, 0)
 
 
 NAMES = st.dictionaries(st.text("abc./", min_size=1, max_size=9), st.just(np.zeros(1)), max_size=4)

@@ -6,25 +6,28 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import clients.train_partition
-from clients.private_state import Memory
-from clients.train_partition import evaluate_turn, open_holding, train_turn, training_events
+import clients.local_data
+from clients.evaluate import evaluate
+from clients.local_data import open_local_data, training_events
+from clients.private_state import PrivateState
+from clients.train_partition import train_partition
 from fedrec.config.keys import flatten
 from fedrec.errors import ConfigError, MessageError, ResourceError, TrainingError
-from fedrec.factory.data import open_data, prepare_data
-from fedrec.factory.model import make_model, open_table
+from fedrec.factory.data import open_prepared
+from fedrec.factory.model import make_model
+from fedrec.factory.table import open_table
 from fedrec.models.parameters import arrays_of, groups_of
 
 TOKEN = "fedcba9876543210"
 
 
 class Desk:
-    """One client at work: its config, its holding, the weights it is sent."""
+    """One client at work: its config, its data, the weights it is sent."""
 
     def __init__(self, config, partition=0):
         self.config, self.partition = config, partition
-        self.holding = open_holding(config, partition)
-        dataset = open_data(prepare_data(config))[0]
+        self.data = open_local_data(config, partition)
+        dataset = open_prepared(config).dataset
         self.num_items = dataset.catalog.num_items
         self.frequency = np.ones(self.num_items + 1, dtype=np.int64)
         model = make_model(
@@ -32,39 +35,39 @@ class Desk:
         )
         private = ["gate-bias"] if config.model.private else []
         self.weights = arrays_of(model, groups_of(model, private).shared)
-        self.memory = Memory(TOKEN, partition)
+        self.store = PrivateState(TOKEN, partition)
         self.private = {}
 
     def train(self, round, accepted, weights=None, mu=0.0, keep=()):
         """Weights and fit of a turn; ``self.private`` is the digest of each round's file."""
-        done = train_turn(
+        done = train_partition(
             self.config,
-            self.holding,
-            self.memory,
+            self.data,
+            self.store,
             weights or self.weights,
             self.frequency,
             round=round,
             accepted=accepted,
-            private=self.private.get(accepted, ""),
+            private_digest=self.private.get(accepted, ""),
             keep=keep,
             partition=self.partition,
             proximal_mu=mu,
         )
-        self.private[round] = done.private
+        self.private[round] = done.private_digest
         return done.weights, done.fit
 
     def evaluate(self, scorer="model", accepted=0, stage="validation", weights=None):
-        return evaluate_turn(
+        return evaluate(
             self.config,
-            self.holding,
-            self.memory,
+            self.data,
+            self.store,
             weights or self.weights,
             self.frequency,
             scorer=scorer,
             stage=stage,
             protocols=("full",),
             accepted=accepted,
-            private=self.private.get(accepted, ""),
+            private_digest=self.private.get(accepted, ""),
             counts_are_shared=True,
         )
 
@@ -108,11 +111,11 @@ def test_rows_of_a_partitions_users_are_trained_and_asked_where_they_stay(desk):
     second.train(1, accepted=0)
     assert set(weights) == {"rows", "bias"}
     # Twelve targets of the newest window at most; a user's first event is one of them.
-    lengths = first.holding.dataset.sequences.lengths()[first.holding.users] - 2
+    lengths = first.data.dataset.sequences.lengths()[first.data.users] - 2
     assert done.targets == lengths.clip(max=12).sum()
     for client in (first, second):
-        rows = client.memory.read(1, client.private[1])["parameter/user_rows"]
-        assert rows.shape == (len(client.holding.users), 8)
+        rows = client.store.read(1, client.private[1])["parameter/user_rows"]
+        assert rows.shape == (len(client.data.users), 8)
     ranks, personal = first.evaluate(accepted=1, weights=weights)
     assert personal is None  # with its users' rows it is the model, not one beside it
     assert not np.array_equal(ranks.ranks["full"], first.evaluate(weights=weights)[0].ranks["full"])
@@ -134,13 +137,13 @@ client.train(2, accepted=1)
 
 def test_a_turn_that_was_killed_as_it_wrote_its_file_gives_the_same_bytes(desk):
     client, other = desk(PRIVATE), desk(PRIVATE)
-    other.memory = Memory(TOKEN[::-1], 0)
+    other.store = PrivateState(TOKEN[::-1], 0)
     for each in (client, other):
         each.train(1, accepted=0)
     script = KILLED.format(test=__file__, flat=flatten(client.config), private=client.private[1])
     root = Path(__file__).parent.parent.parent
     assert subprocess.run([sys.executable, "-c", script], cwd=root).returncode == -signal.SIGKILL
-    left = sorted(path.name for path in client.memory.folder.iterdir())
+    left = sorted(path.name for path in client.store.folder.iterdir())
     assert left[0].startswith(".round-00002.")
     assert left[1:] == ["round-00001.safetensors"]
 
@@ -148,7 +151,7 @@ def test_a_turn_that_was_killed_as_it_wrote_its_file_gives_the_same_bytes(desk):
     assert_same(found[0], expected[0])
     assert client.private[2] == other.private[2] != ""
     client.train(3, accepted=2)  # and what was left is swept up in time
-    names = sorted(path.name for path in client.memory.folder.iterdir())
+    names = sorted(path.name for path in client.store.folder.iterdir())
     assert names == ["round-00002.safetensors", "round-00003.safetensors"]
 
 
@@ -158,7 +161,7 @@ def test_a_lost_reply_changes_nothing(desk, changes):
     first, _ = client.train(1, accepted=0)
     expected, _ = client.train(3, accepted=1, weights=first)
     other = desk(changes, partition=0)
-    other.memory = Memory(TOKEN[::-1], 0)
+    other.store = PrivateState(TOKEN[::-1], 0)
     other.train(1, accepted=0)
     other.train(2, accepted=1, weights=first)  # this reply never arrives
     found, _ = other.train(3, accepted=1, weights=first)
@@ -177,7 +180,7 @@ def test_the_turn_of_another_client_in_between_changes_nothing(desk):
 
 def test_a_kept_optimizer_state_makes_the_second_round_another_one(desk):
     keep, reset = desk(), desk({"local.optimizer-state": "reset"})
-    reset.memory = Memory(TOKEN[::-1], 0)
+    reset.store = PrivateState(TOKEN[::-1], 0)
     first, _ = keep.train(1, accepted=0)
     also, _ = reset.train(1, accepted=0)
     assert_same(first, also)
@@ -190,7 +193,7 @@ def test_nothing_is_written_when_nothing_is_kept(desk):
     client = desk({"local.optimizer-state": "reset"})
     client.train(1, accepted=0)
     assert client.private[1] == ""
-    assert not client.memory.folder.exists()
+    assert not client.store.folder.exists()
     client.train(2, accepted=1)  # and nothing is missed
 
 
@@ -200,7 +203,7 @@ def test_a_private_parameter_stays_here_and_moves(desk):
     for client in clients:
         reply, _ = client.train(1, accepted=0)
         assert "gate.bias" not in reply
-        biases.append(client.memory.read(1, client.private[1])["parameter/gate.bias"])
+        biases.append(client.store.read(1, client.private[1])["parameter/gate.bias"])
     assert (biases[0] != 0).any()
     assert not np.array_equal(*biases)
 
@@ -218,16 +221,16 @@ def test_a_private_parameter_makes_a_personal_model(desk):
 def test_frozen_names_are_in_no_reply_and_no_private_file(desk):
     client = desk(PRIVATE)
     reply, _ = client.train(1, accepted=0)
-    names = [*reply, *client.memory.read(1, client.private[1])]
+    names = [*reply, *client.store.read(1, client.private[1])]
     assert not [name for name in names if "table" in name or "frequency" in name]
 
 
 def test_a_fit_reports_the_targets_that_were_declared(desk):
     client = desk({"local.epochs": 3})
     _, done = client.train(1, accepted=0)
-    assert done.targets == 3 * client.holding.targets.sum()
-    lengths = client.holding.training.lengths()[client.holding.users]
-    np.testing.assert_array_equal(client.holding.targets, np.minimum(lengths - 1, 12))
+    assert done.targets == 3 * client.data.targets.sum()
+    lengths = client.data.training.lengths()[client.data.users]
+    np.testing.assert_array_equal(client.data.targets, np.minimum(lengths - 1, 12))
 
 
 def test_fedprox_pulls_towards_the_weights_that_were_sent(desk):
@@ -241,9 +244,9 @@ def test_fedprox_pulls_towards_the_weights_that_were_sent(desk):
 
 
 def test_training_events_count_this_partitions_training_parts(desk):
-    holdings = [desk(partition=number).holding for number in range(3)]
-    counts = sum(training_events(holding) for holding in holdings)
-    expected = np.bincount(holdings[0].training.items, minlength=len(counts))
+    datas = [desk(partition=number).data for number in range(3)]
+    counts = sum(training_events(data) for data in datas)
+    expected = np.bincount(datas[0].training.items, minlength=len(counts))
     np.testing.assert_array_equal(counts, expected)
 
 
@@ -263,7 +266,7 @@ def test_scorers_by_name(desk):
 
 def test_the_test_stage_ranks_the_last_item_and_reads_the_validation_item(desk):
     client = desk()
-    sequences, users = client.holding.dataset.sequences, client.holding.users
+    sequences, users = client.data.dataset.sequences, client.data.users
     for stage, back in (("validation", 2), ("test", 1)):
         found = client.evaluate(stage=stage)[0]
         assert found.targets.tolist() == [sequences.of(user)[-back] for user in users]
@@ -271,19 +274,19 @@ def test_the_test_stage_ranks_the_last_item_and_reads_the_validation_item(desk):
         np.testing.assert_array_equal(found.num_candidates, client.num_items - np.array(seen))
 
 
-def test_the_holding_is_opened_once_per_process(desk, small_config, monkeypatch):
-    held = desk().holding
+def test_the_data_is_opened_once_per_process(desk, small_config, monkeypatch):
+    held = desk().data
 
     def refuse(*args, **keywords):
         raise AssertionError("opened again")
 
-    monkeypatch.setattr(clients.train_partition, "open_data", refuse)
-    assert open_holding(small_config(), 0) is held
+    monkeypatch.setattr(clients.local_data, "users_of", refuse)
+    assert open_local_data(small_config(), 0) is held
 
 
 def test_a_client_goes_on_from_an_earlier_round_that_a_checkpoint_kept(desk):
     client, other = desk(PRIVATE), desk(PRIVATE)
-    other.memory = Memory(TOKEN[::-1], 0)
+    other.store = PrivateState(TOKEN[::-1], 0)
     for each in (client, other):
         each.train(1, accepted=0)
     for number in (2, 3, 4):
@@ -314,7 +317,7 @@ def test_fault_55_local_training_that_diverges_is_an_error_and_leaves_nothing(de
     client = desk({"local.learning-rate": 1e30, "local.optimizer": optimizer})
     with pytest.raises(TrainingError, match=r"its training diverged: loss (nan|inf) at step [23]"):
         client.train(1, accepted=0)
-    assert not client.memory.folder.exists()
+    assert not client.store.folder.exists()
 
 
 def test_fault_55_a_private_state_that_is_not_finite_is_never_kept(desk):
@@ -322,12 +325,12 @@ def test_fault_55_a_private_state_that_is_not_finite_is_never_kept(desk):
     client = desk(PRIVATE)
     client.train(1, accepted=0)
     name = "optimizer/gate.bias/exp_avg_sq"
-    state = client.memory.read(1, client.private[1])
+    state = client.store.read(1, client.private[1])
     state[name] = np.full_like(state[name], np.inf)
-    client.private[1] = client.memory.write(1, state)
+    client.private[1] = client.store.write(1, state)
     with pytest.raises(TrainingError, match=r"diverged: private 'optimizer/gate\.bias"):
         client.train(2, accepted=1)
-    assert [path.name for path in client.memory.folder.iterdir()] == ["round-00001.safetensors"]
+    assert [path.name for path in client.store.folder.iterdir()] == ["round-00001.safetensors"]
 
 
 def test_fault_50_weights_of_another_dtype_are_refused_and_not_cast(desk):

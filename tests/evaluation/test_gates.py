@@ -10,7 +10,7 @@ from fedrec.config.choices import FUSIONS
 from fedrec.evaluation.gates import BUCKETS, KINDS, are_told, bucket_of, gate_sums, gate_table
 from fedrec.evaluation.leave_one_out import rank_held_out
 from fedrec.evaluation.model_scorer import catalogue_gates, model_scorer
-from fedrec.models.layers.gate import item_facts
+from fedrec.models.layers.gate import gate_features
 from tests.models.test_hybrid import shaken
 
 VIEWS = ("identity", "semantic")
@@ -98,7 +98,7 @@ def test_the_catalogues_weights_are_those_by_which_items_are_scored(make_tiny, m
     frequency = np.array([0, *[0, 5] * 20])
     model = shaken(make_tiny(fusion=mix, frequency=frequency))
     table = model.look_up(torch.arange(1, 41))
-    facts = item_facts(table.frequency, torch.zeros(40))
+    facts = gate_features(table.frequency, torch.zeros(40))
     shares = model.gate(table.views, None, facts)[1].detach().numpy()
     sums = catalogue_gates(model, 40)
     expected = np.zeros((BUCKETS, 4))

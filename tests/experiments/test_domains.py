@@ -11,7 +11,7 @@ from experiments.cli.describe import describe
 from experiments.cli.settings import resolve
 from fedrec.errors import ConfigError, ResourceError
 from fedrec.factory.checks import check_fit
-from fedrec.factory.data import open_data, prepare_data
+from fedrec.factory.data import open_prepared
 from fedrec.report.page import render_page
 from fedrec.runs.record import read_json, read_run
 
@@ -28,7 +28,7 @@ SILOS = {
 def test_a_federation_of_silos_ranks_each_user_among_its_own_items(run_inline, small_config):
     config = small_config(SILOS)
     folder = run_inline(config)
-    dataset, _ = open_data(prepare_data(config))
+    dataset = open_prepared(config).dataset
     domains = dataset.domains
     about, metrics = read_json(folder / "run.json"), read_json(folder / "metrics.json")
     sizes = [len(items) for items in domains.catalogues]

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from fedrec.config.choices import VIEWS
-from fedrec.factory.data import open_data, prepare_data
-from fedrec.factory.model import make_model, needs_table, open_table
+from fedrec.factory.data import open_prepared
+from fedrec.factory.model import make_model
+from fedrec.factory.table import needs_table, open_table
 from fedrec.runs.record import load
 from fedrec.semantics.whitening import pca_rows
 
@@ -23,7 +24,7 @@ def test_every_combination_of_views_starts_and_whitening_makes_a_model(
 ):
     told = {"model.views": views, "model.identity-start": start, "semantics.whiten": whiten}
     config = small_config(told)
-    catalog = open_data(prepare_data(config))[0].catalog
+    catalog = open_prepared(config).dataset.catalog
     table = open_table(config, catalog)
     starts_from_text = "identity" in views and start == "text"
     assert needs_table(config) == (table is not None) == ("semantic" in views or starts_from_text)

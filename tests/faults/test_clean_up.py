@@ -21,7 +21,7 @@ NEW = {"model.private": "gate-bias", "federation.rounds": 4, "run.checkpoint-eve
 def test_ctrl_c_during_the_farewell_leaves_a_complete_run(
     run_inline, small_config, small_home, tmp_path, strike, ctrl_c
 ):
-    strike(clients.private_state.Memory, "forget", 2, ctrl_c)
+    strike(clients.private_state.PrivateState, "delete", 2, ctrl_c)
     folder = tmp_path / "run"
     with pytest.raises(KeyboardInterrupt):
         run_inline(small_config(NEW), folder)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-import clients.train_partition
+import clients.handlers
 from fedrec import protocol
 from fedrec.errors import MessageError, ParticipationError
 from server.messages.exchange import SampledNodes
@@ -18,10 +18,10 @@ BROKEN = 1  # of six partitions
 
 @pytest.fixture
 def broken(monkeypatch):
-    """``broken("train_turn", partitions)``: a turn of those clients raises."""
+    """``broken("train_partition", partitions)``: a turn of those clients raises."""
 
     def spoil(name, partitions=(BROKEN,)):
-        real = getattr(clients.train_partition, name)
+        real = getattr(clients.handlers, name)
 
         def turn(config, holding, *args, **keywords):
             number = int(args[0].folder.name.removeprefix("partition-"))
@@ -29,7 +29,7 @@ def broken(monkeypatch):
                 raise ZeroDivisionError(f"a bug of client {number}")
             return real(config, holding, *args, **keywords)
 
-        monkeypatch.setattr(clients.train_partition, name, turn)
+        monkeypatch.setattr(clients.handlers, name, turn)
 
     return spoil
 
@@ -37,7 +37,7 @@ def broken(monkeypatch):
 def test_a_client_that_always_raises_is_left_out_and_its_traceback_kept(
     run_inline, small_config, broken, left_by, about
 ):
-    broken("train_turn")
+    broken("train_partition")
     folder = run_inline(small_config({"partition.count": 6}))
     ended = about(folder)
     assert (ended["status"], ended["exit_code"]) == ("degraded", 0)
@@ -56,7 +56,7 @@ def test_a_client_that_always_raises_is_left_out_and_its_traceback_kept(
 def test_a_client_that_cannot_evaluate_is_left_out_of_the_judgement(
     run_inline, small_config, broken, left_by, about
 ):
-    broken("evaluate_turn")
+    broken("evaluate")
     folder = run_inline(small_config({"partition.count": 6}))
     ended = about(folder)
     assert ended["status"] == "degraded"
@@ -71,7 +71,7 @@ def test_a_client_that_cannot_evaluate_is_left_out_of_the_judgement(
 def test_when_too_many_raise_the_run_ends_with_3_and_the_traceback(
     run_inline, small_config, broken, about, tmp_path
 ):
-    broken("train_turn", partitions=(0, 1, 2, 3))
+    broken("train_partition", partitions=(0, 1, 2, 3))
     with pytest.raises(ParticipationError, match=r"round 1: 2 of 6 .* a bug of client 0"):
         run_inline(small_config({"partition.count": 6}), tmp_path / "run")
     ended = about(tmp_path / "run")

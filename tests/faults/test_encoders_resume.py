@@ -9,7 +9,7 @@ from fedrec.config.keys import read_config
 from fedrec.data.sequences import Sequences
 from fedrec.errors import DataError
 from fedrec.factory.checks import check_times
-from fedrec.factory.data import open_data, prepare_data
+from fedrec.factory.data import open_prepared
 from fedrec.runs.record import read_json, read_run
 
 PLAN = {
@@ -48,7 +48,7 @@ def test_a_federation_of_any_encoder_goes_on_to_the_same_bytes(
 
 def test_data_that_have_only_an_order_are_refused_by_name(small_home, small_config):
     config = small_config({"model.time": "gap"})
-    dataset = open_data(prepare_data(config))[0]
+    dataset = open_prepared(config).dataset
     known = dataset.sequences
     ordered = dataclasses.replace(dataset, sequences=Sequences(known.items, known.offsets))
     check_times(config, dataset)

@@ -59,11 +59,11 @@ def test_a_worker_that_died_ends_the_run_with_3(run_inline, small_config, tmp_pa
 def test_a_worker_that_died_while_private_files_are_looked_for_loses_no_checkpoint(
     run_inline, not_easy, tmp_path, strike, ctrl_c
 ):
-    import clients.train_partition
+    import clients.handlers
 
     changes = {"run.checkpoint-every": 1, "partition.count": 3, "federation.fraction": 1.0}
     config, folder = not_easy(changes), tmp_path / "run"
-    strike(clients.train_partition, "train_turn", 8, ctrl_c)
+    strike(clients.handlers, "train_partition", 8, ctrl_c)
     with pytest.raises(KeyboardInterrupt):
         run_inline(config, folder)
     before = sorted(path.name for path in (folder / "checkpoints").iterdir())

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-import clients.train_partition
+import clients.handlers
 import server.checkpoints.recorder
 import server.checkpoints.resume
 import server.evaluation.final
@@ -18,11 +18,11 @@ from server.checkpoints.folder import load_checkpoint
 # Which call of what: 3 clients train in each of 4 rounds, 6 are judged in each evaluation, after
 # two references of two stages each.
 STAGES = {
-    "the registration": (clients.train_partition, "open_holding", 2),
-    "a reference": (clients.train_partition, "evaluate_turn", 3),
-    "the judgement of round 0": (clients.train_partition, "evaluate_turn", 26),
-    "round 1": (clients.train_partition, "train_turn", 2),
-    "round 3": (clients.train_partition, "train_turn", 8),
+    "the registration": (clients.handlers, "open_local_data", 2),
+    "a reference": (clients.handlers, "evaluate", 3),
+    "the judgement of round 0": (clients.handlers, "evaluate", 26),
+    "round 1": (clients.handlers, "train_partition", 2),
+    "round 3": (clients.handlers, "train_partition", 8),
     "the first checkpoint": (server.checkpoints.recorder, "save_checkpoint", 1),
     "a checkpoint": (server.checkpoints.recorder, "save_checkpoint", 2),
     "the final evaluation": (server.evaluation.final, "evaluate", 6),
@@ -52,7 +52,7 @@ def test_a_stop_leaves_a_checkpoint_of_the_last_round_though_none_was_due(
     run_inline, not_easy, tmp_path, strike, ctrl_c, about
 ):
     config, folder = not_easy({"run.checkpoint-every": 100}), tmp_path / "run"
-    strike(clients.train_partition, "train_turn", 8, ctrl_c)  # of the third round
+    strike(clients.handlers, "train_partition", 8, ctrl_c)  # of the third round
     with pytest.raises(KeyboardInterrupt):
         run_inline(config, folder)
     assert load_checkpoint(folder)[0].round == 2

@@ -35,10 +35,10 @@ def test_a_run_that_is_asked_to_stop_ends_with_that_code_and_goes_on_to_the_same
 def test_a_wish_that_an_earlier_server_never_saw_does_not_stop_the_next(
     run_inline, not_easy, tmp_path, strike, ctrl_c, about
 ):
-    import clients.train_partition
+    import clients.handlers
 
     config, folder = not_easy({"run.checkpoint-every": 1}), tmp_path / "run"
-    strike(clients.train_partition, "train_turn", 8, ctrl_c)
+    strike(clients.handlers, "train_partition", 8, ctrl_c)
     with pytest.raises(KeyboardInterrupt):
         run_inline(config, folder)
     request_stop(folder, 130)

@@ -39,7 +39,7 @@ TOUCHED = ADAM | {
 
 # Which call of what. A try of a round is one exchange: round 4 has the fourth and the fifth.
 STAGES = {
-    "a client's turn": (clients.handlers, "train_users_turn", 3),
+    "a client's turn": (clients.handlers, "train_users", 3),
     "round 2": (server.rounds, "exchange", 2),
     "the first try of round 4": (server.rounds, "exchange", 4),
     "the second try of round 4": (server.rounds, "exchange", 5),

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 import fedrec
 from experiments.cli.main import app
 from fedrec.errors import ConfigError, DataError
-from fedrec.factory.data import cold_of
+from fedrec.factory.data import cold_items_of
 from fedrec.inference.search import ItemSearch
 from fedrec.models.recommender import catalogue_of
 from fedrec.runs.record import read_json, write_json
@@ -81,7 +81,7 @@ def test_a_cold_item_given_as_new_gets_its_own_vector_back(run_inline, small_con
     """So that what is measured on cold items holds for items that come after training."""
     config = small_config({"scenario.cold-items": 0.2, "model.identity-start": start})
     ready = fedrec.open_recommender(run_inline(config))
-    cold = cold_of(config, ready.catalog.num_items)[0]
+    cold = cold_items_of(config.scenario, seed=config.seed, num_items=ready.catalog.num_items)[0]
     larger = ready.with_items(ids=["again"], **as_new(ready, cold - 1))
     tables = (larger.search.model.views[view].table for view in KNOWN)
     for rows in (larger.search.vectors, *tables):

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from fedrec.models.hybrid import Hybrid
-from fedrec.models.layers.gate import ContextGate, item_facts
+from fedrec.models.layers.gate import ContextGate, gate_features
 from fedrec.models.layers.transformer import CausalTransformer
 from fedrec.models.layers.views import IdentityView
 from fedrec.models.recommender import ItemTable, catalogue_of, score_next
@@ -94,7 +94,7 @@ def test_a_never_seen_item_tells_the_gate_so(make_tiny):
     with torch.no_grad():
         model.gate.from_facts.weight[0, 1] = -50.0  # never seen: no identity
     table = model.look_up(ALL)
-    facts = item_facts(table.frequency, torch.zeros(NUM_ITEMS + 1))
+    facts = gate_features(table.frequency, torch.zeros(NUM_ITEMS + 1))
     weights = model.gate.weights(None, facts)
     assert weights[1, 0] < 1e-20
     torch.testing.assert_close(weights[2], torch.full((3,), 1 / 3))

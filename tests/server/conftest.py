@@ -28,8 +28,9 @@ from fedrec.config.config import Config
 from fedrec.config.keys import flatten
 from fedrec.data.sequences import Sequences
 from fedrec.data.splits import training_counts
-from fedrec.factory.data import open_data, prepare_data
-from fedrec.factory.model import make_model, open_table
+from fedrec.factory.data import open_prepared
+from fedrec.factory.model import make_model
+from fedrec.factory.table import open_table
 from fedrec.models.recommender import Recommender
 from fedrec.records import array_record
 from server.aggregation.strategies import make_strategy
@@ -59,7 +60,7 @@ def small_federation(small_home, small_config) -> Callable[..., tuple[ServerCont
             config.most_targets,
             60.0,
         )
-        catalog = open_data(prepare_data(config))[0].catalog
+        catalog = open_prepared(config).dataset.catalog
         frequency = registration.item_counts(catalog.num_items)
         model = make_model(config, catalog, open_table(config, catalog), frequency)
         context = make_context(
@@ -125,7 +126,8 @@ def opened() -> Callable[[Config], tuple[int, Sequences, Recommender]]:
     """``opened(config)``: number of items, training parts and the initial model, in one place."""
 
     def look(config: Config) -> tuple[int, Sequences, Recommender]:
-        dataset, training = open_data(prepare_data(config))
+        prepared = open_prepared(config)
+        dataset, training = prepared.dataset, prepared.full_training
         counts = training_counts(dataset.sequences, dataset.catalog.num_items)
         if not config.federation.share_counts:
             counts = np.zeros_like(counts)

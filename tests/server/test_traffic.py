@@ -5,7 +5,7 @@ import pytest
 from flwr.app import Error, Message, MessageType
 
 from fedrec import protocol
-from fedrec.factory.data import open_data, prepare_data
+from fedrec.factory.data import open_prepared
 from fedrec.models.parameters import groups_of
 from fedrec.training.cohort.loss import CohortLoss
 from fedrec.training.cohort.plan import CohortPlan
@@ -190,7 +190,7 @@ def most_of(federation, users):
 
 def read_rows(federation, users):
     """(n,) rows that users read in round 1: their newest 13 items and the shared negatives."""
-    _, training = open_data(prepare_data(federation.config))
+    training = open_prepared(federation.config).full_training
     drawn = shared_negatives(0, 1, 0, 57, 5)
     own = [np.concatenate([training.of(int(user))[-13:], drawn]) for user in users]
     return np.array([len(np.unique(items)) for items in own])

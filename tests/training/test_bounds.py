@@ -54,7 +54,7 @@ def test_whose_update_is_too_long_goes_however_users_are_spread(
     assert len(kept) == 10 - far
     parts = [cohort(model, training, users, strict, loss) for users in (range(cut), range(cut, 10))]
     assert [user for part in parts for user in part.users] == kept
-    left_out = [user for part in parts for user in part.left_out]
+    left_out = [user for part in parts for user in part.excluded]
     assert sorted([*kept, *left_out]) == list(range(10))
     assert all(part.too_large.all() for part in parts)
     total, weight, losses, _ = by_the_loop(model, training, kept, easy, loss)
@@ -88,9 +88,9 @@ def test_a_loss_beyond_use_costs_its_user_alone(make_tiny, steps, row, is_finite
         with torch.no_grad():
             model.rows[40] = sign * row * torch.arange(8)
         got = cohort(model, training, [1], easy, loss)
-        if len(got.left_out):
+        if len(got.excluded):
             break
-    assert (list(got.left_out), list(got.too_large)) == ([1], [is_finite])
+    assert (list(got.excluded), list(got.too_large)) == ([1], [is_finite])
     assert not any(np.abs(total).max() > 0 for total in got.total.values())
     assert got.weight == 0
     assert without.weight == 6
@@ -102,11 +102,11 @@ def test_the_rows_of_those_left_out_are_told_but_weigh_nothing(make_tiny):
     got = cohort(model, training, [0, 1], strict, loss_named("bce"))
     easy = cohort(model, training, [0, 1], plan(steps=2), loss_named("bce"))
     assert list(got.users) == []
-    assert list(got.left_out) == [0, 1]
-    np.testing.assert_array_equal(got.left_out_rows, easy.rows)
-    assert got.touched.sum() == 0
+    assert list(got.excluded) == [0, 1]
+    np.testing.assert_array_equal(got.excluded_rows, easy.rows)
+    assert got.row_weights.sum() == 0
     # 4 and 8 targets weigh what each has read.
-    assert easy.touched.sum() == 4 * easy.rows[0] + 8 * easy.rows[1]
+    assert easy.row_weights.sum() == 4 * easy.rows[0] + 8 * easy.rows[1]
 
 
 def test_trained_targets_by_hand(make_tiny):
@@ -124,4 +124,4 @@ def test_weight_decay_moves_every_row(make_tiny):
     got = cohort(model, training, [0], asked, loss_named("bce"))
     assert (np.abs(got.total["rows"][1:]).max(axis=1) > 0).all()
     assert list(got.rows) == [40]
-    np.testing.assert_array_equal(got.touched[1:], np.full(40, 2.0))
+    np.testing.assert_array_equal(got.row_weights[1:], np.full(40, 2.0))

@@ -7,7 +7,7 @@ import torch
 from fedrec.training.batches import collate
 from fedrec.training.cohort.loss import CohortLoss
 from fedrec.training.negatives import open_items
-from fedrec.training.objective import Draws, make_objective
+from fedrec.training.objective import StepSeeds, make_objective
 from tests.training.cohort.one_by_one import LOSSES, NUM_ITEMS, cohort, histories, plan, shaken
 
 COLD = (32, 36, 39)  # nobody's history holds an item above 31
@@ -25,7 +25,7 @@ def gradient(model, training, users, name):
         calibration=0.75,
     )
     model.zero_grad()
-    loss = objective(model, collate(training, users, 10), Draws(SEED, ROUND, 0, None, 0.0))
+    loss = objective(model, collate(training, users, 10), StepSeeds(SEED, ROUND, 0, None, 0.0))
     loss.backward()
     return loss.item()
 

@@ -7,7 +7,7 @@ import torch
 from fedrec.data.sequences import Sequences
 from fedrec.training.batches import collate
 from fedrec.training.domains import each_in_its_domain
-from fedrec.training.objective import Draws, make_objective
+from fedrec.training.objective import StepSeeds, make_objective
 
 CATALOGUES = (np.arange(1, 26), np.arange(26, 41))
 LOSSES = ["sampled-softmax", "softmax", "bce", "gbce"]
@@ -30,15 +30,15 @@ def objectives(name, training):
     ]
 
 
-def draws(keep=None):
-    return Draws(seed=0, round=1, step=0, keep=keep, identity_dropout=0.0)
+def seeds(dropout_masks=None):
+    return StepSeeds(seed=0, round=1, step=0, dropout_masks=dropout_masks, identity_dropout=0.0)
 
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_no_foreign_item_is_compared_with_a_user_s_targets(make_tiny, training, name):
     model = make_tiny(name="sasrec")
     objective = each_in_its_domain(objectives(name, training), OF_USER)
-    objective(model, collate(training, np.array([1, 2]), 10), draws()).backward()
+    objective(model, collate(training, np.array([1, 2]), 10), seeds()).backward()
     [rows] = [p.grad for name, p in model.named_parameters() if "rows" in name]
     assert not rows[CATALOGUES[0]].any()
     assert rows[CATALOGUES[1]].any()
@@ -48,9 +48,9 @@ def test_no_foreign_item_is_compared_with_a_user_s_targets(make_tiny, training, 
 def test_a_mixed_batch_is_the_mean_of_its_domains_over_targets(make_tiny, training, name):
     model, made = make_tiny(), objectives(name, training)
     users = np.arange(4)
-    mixed = each_in_its_domain(made, OF_USER)(model, collate(training, users, 10), draws())
+    mixed = each_in_its_domain(made, OF_USER)(model, collate(training, users, 10), seeds())
     alone = [
-        made[domain](model, collate(training, users[domain == OF_USER], 10), draws())
+        made[domain](model, collate(training, users[domain == OF_USER], 10), seeds())
         for domain in (0, 1)
     ]
     torch.testing.assert_close(mixed, (alone[0] + alone[1]) / 2)  # 12 targets in each
@@ -73,21 +73,25 @@ def test_a_silo_s_loss_is_the_one_that_it_has_alone(make_tiny, training, name):
     alone = make_objective(
         name, training=own, catalogue=np.arange(1, 16), negatives=6, log_q=True, calibration=0.75
     )
-    expected = alone(small, collate(own, users, 10), draws())
+    expected = alone(small, collate(own, users, 10), seeds())
     silo = each_in_its_domain(objectives(name, training), OF_USER)
-    torch.testing.assert_close(silo(model, collate(training, users, 10), draws()), expected)
+    torch.testing.assert_close(silo(model, collate(training, users, 10), seeds()), expected)
 
 
 def test_dropout_factors_follow_their_rows(make_tiny, training):
     model, users = make_tiny(), np.arange(4)
     made = objectives("softmax", training)
-    keep = torch.rand(model.num_dropout_sites, 4, 6, 8, generator=torch.Generator().manual_seed(0))
-    mixed = each_in_its_domain(made, OF_USER)(model, collate(training, users, 10), draws(keep))
+    dropout_masks = torch.rand(
+        model.num_dropout_masks, 4, 6, 8, generator=torch.Generator().manual_seed(0)
+    )
+    mixed = each_in_its_domain(made, OF_USER)(
+        model, collate(training, users, 10), seeds(dropout_masks)
+    )
     alone = [
         made[domain](
             model,
             collate(training, users[domain == OF_USER], 10),
-            draws(keep[:, domain == OF_USER]),
+            seeds(dropout_masks[:, domain == OF_USER]),
         )
         for domain in (0, 1)
     ]

@@ -2,14 +2,14 @@ import numpy as np
 import pytest
 import torch
 
-from fedrec.training.dropout import keep_factors
+from fedrec.training.dropout import draw_dropout_masks
 
 
-def factors(users, lengths, *, dropout=0.25, path=(3, 0), seed=0, width=4, num_sites=5):
-    return keep_factors(
+def factors(users, lengths, *, dropout=0.25, path=(3, 0), seed=0, width=4, num_masks=5):
+    return draw_dropout_masks(
         np.array(users),
         np.array(lengths),
-        num_sites=num_sites,
+        num_masks=num_masks,
         width=width,
         dropout=dropout,
         path=path,

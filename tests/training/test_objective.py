@@ -2,11 +2,10 @@ import numpy as np
 import pytest
 import torch
 
-import fedrec.training.objective as objective_module
-from fedrec.models.losses import softmax_loss
+from fedrec.models.losses import LossFunction, softmax_losses
 from fedrec.training.batches import collate
 from fedrec.training.negatives import shared_negatives
-from fedrec.training.objective import Draws, make_objective
+from fedrec.training.objective import StepSeeds, make_objective, objective_of
 
 NUM_ITEMS = 40
 LOSSES = ["sampled-softmax", "softmax", "bce", "gbce", "bpr"]
@@ -23,8 +22,10 @@ def made(name, training, negatives=10, log_q=True):
     )
 
 
-def draws(identity_dropout=0.0, step=0):
-    return Draws(seed=0, round=1, step=step, keep=None, identity_dropout=identity_dropout)
+def seeds(identity_dropout=0.0, step=0):
+    return StepSeeds(
+        seed=0, round=1, step=step, dropout_masks=None, identity_dropout=identity_dropout
+    )
 
 
 def shaken(model):
@@ -42,7 +43,7 @@ def test_each_loss_gives_finite_gradients_to_every_parameter(
 ):
     model = shaken(make_tiny(name=model_name))
     batch = collate(twelve_training, np.arange(1, 12), 10)
-    loss = made(name, twelve_training)(model, batch, draws(identity_dropout=0.2))
+    loss = made(name, twelve_training)(model, batch, seeds(identity_dropout=0.2))
     loss.backward()
     assert torch.isfinite(loss)
     for name, parameter in model.named_parameters():
@@ -53,9 +54,9 @@ def test_each_loss_gives_finite_gradients_to_every_parameter(
 def test_softmax_of_a_batch_equals_users_one_by_one(make_tiny, twelve_training):
     model, objective = shaken(make_tiny()), made("softmax", twelve_training)
     users = np.arange(1, 12)
-    together = objective(model, collate(twelve_training, users, 10), draws())
+    together = objective(model, collate(twelve_training, users, 10), seeds())
     one_by_one = [collate(twelve_training, np.array([user]), 10) for user in users]
-    total = sum(objective(model, batch, draws()) * batch.num_targets for batch in one_by_one)
+    total = sum(objective(model, batch, seeds()) * batch.num_targets for batch in one_by_one)
     targets = sum(batch.num_targets for batch in one_by_one)
     torch.testing.assert_close(together, total / targets, rtol=1e-5, atol=1e-6)
 
@@ -66,28 +67,32 @@ def test_softmax_by_the_slow_way(make_tiny, twelve_training):
     table = model.look_up(torch.arange(NUM_ITEMS + 1))
     items = torch.from_numpy(row[:-1].astype(np.int64))[None]
     states = model.encode(table, items, torch.tensor([len(row) - 1]))[0][0]
-    expected = softmax_loss(
+    expected = softmax_losses(
         states, model.output_vectors(table)[1:], torch.from_numpy(row[1:].astype(np.int64)) - 1
-    )
+    ).mean()
     loss = made("softmax", twelve_training)(
-        model, collate(twelve_training, np.array([5]), 12), draws()
+        model, collate(twelve_training, np.array([5]), 12), seeds()
     )
     torch.testing.assert_close(loss, expected)
 
 
-def test_sampled_softmax_refuses_the_training_history_and_nothing_else(
-    make_tiny, twelve_training, monkeypatch
+def spied(candidates, negatives, training, seen):
+    """An objective that notes what its loss is given."""
+
+    def spy(states, positives, negatives, refused=None, weights=None):
+        seen.update(negatives=negatives, refused=refused)
+        return states.sum(dim=-1)
+
+    loss = LossFunction(candidates=candidates, negatives=negatives, of_targets=spy)
+    return objective_of(loss, training, np.arange(1, NUM_ITEMS + 1))
+
+
+def test_shared_negatives_in_the_training_history_are_refused_and_nothing_else(
+    make_tiny, twelve_training
 ):
-    seen = {}
-
-    def spy(states, positives, negatives, refused, log_ratio):
-        seen["refused"] = refused
-        return states.sum()
-
-    monkeypatch.setattr(objective_module, "sampled_softmax_loss", spy)
-    users = np.array([3, 8])
+    seen, users = {}, np.array([3, 8])
     batch = collate(twelve_training, users, 10)
-    made("sampled-softmax", twelve_training)(make_tiny(), batch, draws())
+    spied("shared", 10, twelve_training, seen)(make_tiny(), batch, seeds())
     negatives = shared_negatives(0, 1, 0, NUM_ITEMS, 10)
     rows = [
         [item in twelve_training.of(user) for item in negatives]
@@ -98,20 +103,12 @@ def test_sampled_softmax_refuses_the_training_history_and_nothing_else(
     assert np.any(rows)
 
 
-@pytest.mark.parametrize(("name", "count"), [("bce", 1), ("gbce", 10)])
-def test_binary_negatives_are_never_in_the_training_history(
-    make_tiny, twelve_training, monkeypatch, name, count
-):
+@pytest.mark.parametrize("count", [1, 10])
+def test_own_negatives_are_never_in_the_training_history(make_tiny, twelve_training, count):
     seen = {}
-
-    def spy(states, positives, negatives, *, beta):
-        seen["negatives"] = negatives
-        return states.sum()
-
-    monkeypatch.setattr(objective_module, "binary_loss", spy)
     model, users = shaken(make_tiny()), np.array([3, 8, 11])
     batch = collate(twelve_training, users, 10)
-    made(name, twelve_training)(model, batch, draws())
+    spied("own", count, twelve_training, seen)(model, batch, seeds())
     vectors = model.output_vectors(model.look_up(torch.arange(NUM_ITEMS + 1)))
     assert seen["negatives"].shape[1] == count
     row = 0
@@ -126,9 +123,9 @@ def test_binary_negatives_are_never_in_the_training_history(
 def test_negatives_of_a_user_do_not_depend_on_batch_mates(make_tiny, twelve_training):
     model, objective = shaken(make_tiny()), made("bce", twelve_training)
     users = np.array([3, 8])
-    together = objective(model, collate(twelve_training, users, 10), draws())
+    together = objective(model, collate(twelve_training, users, 10), seeds())
     batches = [collate(twelve_training, np.array([user]), 10) for user in users]
-    parts = [objective(model, batch, draws()) * batch.num_targets for batch in batches]
+    parts = [objective(model, batch, seeds()) * batch.num_targets for batch in batches]
     targets = sum(batch.num_targets for batch in batches)
     torch.testing.assert_close(together, sum(parts) / targets, rtol=1e-5, atol=1e-6)
 
@@ -137,7 +134,7 @@ def test_another_step_draws_other_negatives(make_tiny, twelve_training):
     model, batch = shaken(make_tiny()), collate(twelve_training, np.arange(1, 12), 10)
     for name in ("sampled-softmax", "bce", "gbce"):
         objective = made(name, twelve_training)
-        assert objective(model, batch, draws(step=0)) != objective(model, batch, draws(step=1))
+        assert objective(model, batch, seeds(step=0)) != objective(model, batch, seeds(step=1))
 
 
 def test_identity_dropout_hides_the_same_items_from_every_user_of_a_step(
@@ -154,7 +151,7 @@ def test_identity_dropout_hides_the_same_items_from_every_user_of_a_step(
     model.look_up = spy
     objective = made("sampled-softmax", twelve_training)
     for user in (4, 9):
-        objective(model, collate(twelve_training, np.array([user]), 10), draws(0.3))
+        objective(model, collate(twelve_training, np.array([user]), 10), seeds(0.3))
     hidden = [dict(zip(items, unknown, strict=True)) for items, unknown in asked]
     both = hidden[0].keys() & hidden[1].keys()
     assert all(hidden[0][item] == hidden[1][item] for item in both)

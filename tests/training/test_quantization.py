@@ -5,12 +5,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedrec.randomness import generator
-from fedrec.training.quantization import LEVELS, round_
+from fedrec.training.quantization import LEVELS, quantize
 
 
 def arriving(update, kind, user=0):
     array = update.clone()
-    round_(array, kind, generator(0, "upload", 1, user))
+    quantize(array, kind, generator(0, "upload", 1, user))
     return array
 
 
@@ -45,8 +45,8 @@ def test_the_stream_decides_and_goes_on_from_array_to_array():
     assert torch.equal(one, arriving(update, "int8"))
     assert not torch.equal(one, arriving(update, "int8", user=1))
     stream, first, second = generator(0, "upload", 1, 0), update.clone(), update.clone()
-    round_(first, "int8", stream)
-    round_(second, "int8", stream)
+    quantize(first, "int8", stream)
+    quantize(second, "int8", stream)
     assert torch.equal(first, one)
     assert not torch.equal(second, one)
 

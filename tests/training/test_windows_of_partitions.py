@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from fedrec.training.batches import collate
-from fedrec.training.dropout import keep_factors
+from fedrec.training.dropout import draw_dropout_masks
 from fedrec.training.local import Plan, fit
 from fedrec.training.objective import make_objective
 from tests.conftest import NUM_ITEMS
@@ -40,12 +40,12 @@ def test_windows_of_a_batch_by_hand():
 
 
 def test_windows_of_a_user_take_its_masks_one_behind_the_other():
-    how = {"num_sites": 5, "width": 4, "dropout": 0.25, "path": (3, 0), "seed": 0}
-    whole = keep_factors(np.array([7]), np.array([7]), **how)
-    apart = keep_factors(np.array([7, 5, 7]), np.array([3, 2, 4]), **how)
+    how = {"num_masks": 5, "width": 4, "dropout": 0.25, "path": (3, 0), "seed": 0}
+    whole = draw_dropout_masks(np.array([7]), np.array([7]), **how)
+    apart = draw_dropout_masks(np.array([7, 5, 7]), np.array([3, 2, 4]), **how)
     assert torch.equal(apart[:, 0, :3], whole[:, 0, :3])
     assert torch.equal(apart[:, 2, :4], whole[:, 0, 3:])
-    assert torch.equal(apart[:, 1:2, :2], keep_factors(np.array([5]), np.array([2]), **how))
+    assert torch.equal(apart[:, 1:2, :2], draw_dropout_masks(np.array([5]), np.array([2]), **how))
 
 
 @pytest.mark.parametrize("name", ["sampled-softmax", "softmax", "bce", "gbce", "bpr"])

@@ -18,7 +18,7 @@ class Loss(Section):
 
     def problems(self) -> Iterator[str]:
         """Check every key; see ``Section.problems``."""
-        yield one_of("loss.name", self.name, LOSSES)
+        yield one_of("loss.name", self.name, LOSSES, or_code=True)
         yield count("loss.negatives", self.negatives)
         is_share = 0 <= self.calibration <= 1
         yield require(is_share, "loss.calibration", "between 0 and 1", self.calibration)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from fedrec.models.layers.transformer import Transformer
-from fedrec.models.recommender import Task
+from fedrec.models.recommender import TrainingTask
 
 
 class BidirectionalTransformer(Transformer):
@@ -19,7 +19,7 @@ class BidirectionalTransformer(Transformer):
     where the next item is asked for is the same in every history.
     """
 
-    task: Task = "cloze"
+    task: TrainingTask = "cloze"
 
     def __init__(
         self, width: int, num_blocks: int, num_heads: int, max_length: int, hidden: int
@@ -27,15 +27,19 @@ class BidirectionalTransformer(Transformer):
         super().__init__(width, num_blocks, num_heads, max_length, hidden)
         self.mask = nn.Parameter(torch.zeros(width))
 
-    def forward(self, x: Tensor, lengths: Tensor, keep: Tensor | None, hidden: Tensor) -> Tensor:
+    def forward(
+        self, x: Tensor, lengths: Tensor, dropout_masks: Tensor | None, hidden: Tensor
+    ) -> Tensor:
         """Return the state (B, L, D) at each position, from all that is real and not hidden.
 
         Args:
             x: (B, L, D) item vectors, padded on the right.
             lengths: (B,) real positions of each row, hidden ones among them, at least 1.
-            keep: (num_dropout_sites, B, L, D) dropout factors, or none.
+            dropout_masks: (num_dropout_masks, B, L, D) dropout masks, or none.
             hidden: (B, L) true where the item must not be seen; what it is at padding is no matter.
         """
         shown = torch.where(hidden.unsqueeze(-1), self.mask, x)
         is_real = torch.arange(x.shape[1], device=x.device) < lengths[:, None]
-        return self.through(shown, lengths, keep, [is_real[:, None, None]] * len(self.blocks))
+        return self.through(
+            shown, lengths, dropout_masks, [is_real[:, None, None]] * len(self.blocks)
+        )

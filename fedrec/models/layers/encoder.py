@@ -4,38 +4,38 @@ from typing import Protocol
 
 from torch import Tensor
 
-from fedrec.models.recommender import Task
+from fedrec.models.recommender import TrainingTask
 
 
-class Encoder(Protocol):
+class SequenceEncoder(Protocol):
     """Reads a sequence of item vectors; a module of torch.
 
     Attributes:
         task: what it is trained on.
         needs_times: whether it is told when the items were had.
-        num_dropout_sites: how many dropout masks one forward pass takes.
+        num_dropout_masks: how many dropout masks one forward pass takes.
     """
 
     @property
-    def task(self) -> Task: ...  # noqa: D102
+    def task(self) -> TrainingTask: ...  # noqa: D102
 
     @property
     def needs_times(self) -> bool: ...  # noqa: D102
 
     @property
-    def num_dropout_sites(self) -> int: ...  # noqa: D102
+    def num_dropout_masks(self) -> int: ...  # noqa: D102
 
     def __call__(  # noqa: D102
-        self, x: Tensor, lengths: Tensor, keep: Tensor | None, /, *more: Tensor
+        self, x: Tensor, lengths: Tensor, dropout_masks: Tensor | None, /, *more: Tensor
     ) -> Tensor: ...
 
 
 def read(
-    encoder: Encoder,
+    encoder: SequenceEncoder,
     x: Tensor,
-    places: Tensor,
+    indices: Tensor,
     lengths: Tensor,
-    keep: Tensor | None,
+    dropout_masks: Tensor | None,
     times: Tensor | None,
 ) -> Tensor:
     """States (B, L, D) at each item, with what else the encoder wants to know.
@@ -43,13 +43,13 @@ def read(
     Args:
         encoder: of the model.
         x: (B, L, D) item vectors.
-        places: (B, L) row of each item's table; 0, inside a row, is an item that is hidden.
+        indices: (B, L) row of each item's table; 0, inside a row, is an item that is hidden.
         lengths: (B,) real positions of each row.
-        keep: (sites, B, L, D) dropout factors, or none.
+        dropout_masks: (num_masks, B, L, D) dropout masks, or none.
         times: (B, L + 2) seconds of the items, of what came before and of what follows, or none.
     """
     if encoder.task == "cloze":
-        return encoder(x, lengths, keep, places == 0)
+        return encoder(x, lengths, dropout_masks, indices == 0)
     if encoder.needs_times and times is not None:
-        return encoder(x, lengths, keep, times)
-    return encoder(x, lengths, keep)
+        return encoder(x, lengths, dropout_masks, times)
+    return encoder(x, lengths, dropout_masks)

@@ -11,32 +11,32 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from fedrec.models.layers.gate import NUM_FACTS, ContextGate, mix
+from fedrec.models.layers.gate import NUM_FEATURES, ContextGate, weighted_sum
 
-ITEM_FACTS = 2  # the first of ``item_facts``: log frequency, never seen
+ITEM_FEATURES = 2  # the first of ``gate_features``: log frequency, never seen
 
 
-class FixedMix(nn.Module):
+class FixedFusion(nn.Module):
     """The mean of the views: constant weights 1/N, nothing trained."""
 
     def forward(
-        self, views: Tensor, context: Tensor | None, facts: Tensor
+        self, views: Tensor, context: Tensor | None, features: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Return the mean (..., D) and equal shares (..., N); see ``ContextGate``."""
         return views.mean(dim=-2), equal_shares(views)
 
 
-class SumMix(nn.Module):
+class SumFusion(nn.Module):
     """The plain sum of the views, as position and segment embeddings are added elsewhere."""
 
     def forward(
-        self, views: Tensor, context: Tensor | None, facts: Tensor
+        self, views: Tensor, context: Tensor | None, features: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Return the sum (..., D) and equal shares (..., N); see ``ContextGate``."""
         return views.sum(dim=-2), equal_shares(views)
 
 
-class ConcatMix(nn.Module):
+class ConcatFusion(nn.Module):
     """The views side by side, through one linear projection to their width.
 
     The projection of N * D numbers is kept as N blocks of D: their sum is the same product, and
@@ -56,7 +56,7 @@ class ConcatMix(nn.Module):
         self.blocks = nn.ModuleList(blocks)
 
     def forward(
-        self, views: Tensor, context: Tensor | None, facts: Tensor
+        self, views: Tensor, context: Tensor | None, features: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Return the projection (..., D) and each view's share (..., N) of the norms of its parts.
 
@@ -80,26 +80,26 @@ class ItemGate(nn.Module):
 
     def __init__(self, num_views: int, width: int) -> None:
         super().__init__()
-        self.from_facts = nn.Linear(ITEM_FACTS, num_views)
+        self.from_facts = nn.Linear(ITEM_FEATURES, num_views)
         self.from_views = nn.Linear(num_views * width, num_views, bias=False)
         self.scale = math.sqrt(width)
         for start in (self.from_facts.weight, self.from_facts.bias, self.from_views.weight):
             nn.init.zeros_(start)
 
     def forward(
-        self, views: Tensor, context: Tensor | None, facts: Tensor
+        self, views: Tensor, context: Tensor | None, features: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Return the mixture (..., D) and its weights (..., N); see ``ContextGate``."""
         # At the scale at which the encoder reads them.
         said = self.from_views(views.flatten(-2) * self.scale)
-        weights = (said + self.from_facts(facts[..., :ITEM_FACTS])).softmax(dim=-1)
-        return mix(views, weights), weights
+        weights = (said + self.from_facts(features[..., :ITEM_FEATURES])).softmax(dim=-1)
+        return weighted_sum(views, weights), weights
 
 
 class ViewAttention(nn.Module):
     """Scaled dot-product attention over the views of an item (Vaswani et al., NeurIPS 2017).
 
-    The query knows what the context gate knows: the sequence so far and the facts of the item.
+    The query knows what the context gate knows: the sequence so far and the features of the item.
     The keys are the views. The values are the views themselves, so that the views stay apart from
     how they are weighed, as in the gate.
 
@@ -111,7 +111,7 @@ class ViewAttention(nn.Module):
     def __init__(self, width: int, stream: torch.Generator) -> None:
         super().__init__()
         self.from_context = nn.Linear(width, width, bias=False)
-        self.from_facts = nn.Linear(NUM_FACTS, width)
+        self.from_facts = nn.Linear(NUM_FEATURES, width)
         self.key = nn.Linear(width, width, bias=False)
         self.scale = math.sqrt(width)
         # A query of zeros weighs all keys alike; the keys, which are not, show it where to go.
@@ -120,17 +120,17 @@ class ViewAttention(nn.Module):
         nn.init.xavier_uniform_(self.key.weight, generator=stream)
 
     def forward(
-        self, views: Tensor, context: Tensor | None, facts: Tensor
+        self, views: Tensor, context: Tensor | None, features: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Return the mixture (..., D) and its weights (..., N); see ``ContextGate``."""
-        query = self.from_facts(facts)
+        query = self.from_facts(features)
         if context is not None:
             query = query + self.from_context(context)
         # Keys at the scale at which the encoder reads the views, that of the context.
         keys = self.key(views * self.scale)
         scores = (keys @ query.unsqueeze(-1)).squeeze(-1) / self.scale
         weights = scores.softmax(dim=-1)
-        return mix(views, weights), weights
+        return weighted_sum(views, weights), weights
 
 
 def equal_shares(views: Tensor) -> Tensor:
@@ -138,8 +138,8 @@ def equal_shares(views: Tensor) -> Tensor:
     return torch.full_like(views[..., 0], 1 / views.shape[-2], requires_grad=False)
 
 
-def make_gate(name: str, num_views: int, width: int, stream: torch.Generator) -> nn.Module:
-    """What ``model.fusion`` names, for N views of width D.
+def make_fusion(name: str, num_views: int, width: int, stream: torch.Generator) -> nn.Module:
+    """The fusion that ``model.fusion`` names, for N views of width D.
 
     Args:
         name: context, fixed, sum, concat, item or attention.
@@ -149,9 +149,9 @@ def make_gate(name: str, num_views: int, width: int, stream: torch.Generator) ->
     """
     made: dict[str, Callable[[], nn.Module]] = {
         "context": lambda: ContextGate(num_views, width),
-        "fixed": FixedMix,
-        "sum": SumMix,
-        "concat": lambda: ConcatMix(num_views, width),
+        "fixed": FixedFusion,
+        "sum": SumFusion,
+        "concat": lambda: ConcatFusion(num_views, width),
         "item": lambda: ItemGate(num_views, width),
         "attention": lambda: ViewAttention(width, stream),
     }

@@ -3,13 +3,13 @@
 import torch
 from torch import Tensor, nn
 
-NUM_FACTS = 3  # log frequency, never seen, log history length
+NUM_FEATURES = 3  # log frequency, never seen, log history length
 
 
 class ContextGate(nn.Module):
     """Weights over the views of an item, from the sequence so far and how well the item is known.
 
-    The context is what precedes the item; the facts tell how often the item was seen in training
+    The context is what precedes the item; the features tell how often the item was seen in training
     (an item never seen has no identity worth trusting) and how long the history is. With a zero
     context the weights depend on the item alone, which is how the output table is folded.
 
@@ -21,34 +21,34 @@ class ContextGate(nn.Module):
     def __init__(self, num_views: int, width: int) -> None:
         super().__init__()
         self.from_context = nn.Linear(width, num_views, bias=False)
-        self.from_facts = nn.Linear(NUM_FACTS, num_views, bias=False)
+        self.from_facts = nn.Linear(NUM_FEATURES, num_views, bias=False)
         self.bias = nn.Parameter(torch.zeros(num_views))
         # Every view starts with the same say, whatever the context.
         nn.init.zeros_(self.from_context.weight)
         nn.init.zeros_(self.from_facts.weight)
 
     def forward(
-        self, views: Tensor, context: Tensor | None, facts: Tensor
+        self, views: Tensor, context: Tensor | None, features: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Return the mixture (..., D) and the weights (..., N) that made it, each row summing to 1.
 
         Args:
             views: (..., N, D) the views of each item.
             context: (..., D) what is known before the item, or none for the item alone.
-            facts: (..., 3) of ``item_facts``.
+            features: (..., 3) of ``gate_features``.
         """
-        weights = self.weights(context, facts)
-        return mix(views, weights), weights
+        weights = self.weights(context, features)
+        return weighted_sum(views, weights), weights
 
-    def weights(self, context: Tensor | None, facts: Tensor) -> Tensor:
+    def weights(self, context: Tensor | None, features: Tensor) -> Tensor:
         """The weights (..., N); the views themselves have no part in them."""
-        scores: Tensor = self.from_facts(facts) + self.bias
+        scores: Tensor = self.from_facts(features) + self.bias
         if context is not None:
             scores = scores + self.from_context(context)
         return scores.softmax(dim=-1)
 
 
-def item_facts(frequency: Tensor, history_length: Tensor) -> Tensor:
+def gate_features(frequency: Tensor, history_length: Tensor) -> Tensor:
     """Facts (..., 3) about items: log frequency, whether never seen, log length of the history.
 
     Args:
@@ -62,7 +62,7 @@ def item_facts(frequency: Tensor, history_length: Tensor) -> Tensor:
     )
 
 
-def mix(views: Tensor, weights: Tensor) -> Tensor:
+def weighted_sum(views: Tensor, weights: Tensor) -> Tensor:
     """Weighted sum (..., D) of views (..., N, D) by weights (..., N)."""
     return (views * weights.unsqueeze(-1)).sum(dim=-2)
 

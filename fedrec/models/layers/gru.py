@@ -8,7 +8,7 @@ way, users who are clients train it like any other encoder.
 import torch
 from torch import Tensor, nn
 
-from fedrec.models.recommender import Task
+from fedrec.models.recommender import TrainingTask
 
 
 class GRULayer(nn.Module):
@@ -51,7 +51,7 @@ class GRUEncoder(nn.Module):
         hidden: H of each layer's own state.
     """
 
-    task: Task = "next"
+    task: TrainingTask = "next"
     needs_times = False
 
     def __init__(self, width: int, num_layers: int, hidden: int) -> None:
@@ -59,20 +59,20 @@ class GRUEncoder(nn.Module):
         self.layers = nn.ModuleList(GRULayer(width, hidden) for _ in range(num_layers))
 
     @property
-    def num_dropout_sites(self) -> int:
+    def num_dropout_masks(self) -> int:
         """How many dropout masks one forward pass takes."""
         return 1 + len(self.layers)
 
-    def forward(self, x: Tensor, lengths: Tensor, keep: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, lengths: Tensor, dropout_masks: Tensor | None = None) -> Tensor:
         """Return the state (B, L, D) after each item.
 
         Args:
             x: (B, L, D) item vectors, padded on the right, where states mean nothing.
             lengths: (B,) real items of each row; a recurrence needs none.
-            keep: (num_dropout_sites, B, L, D) dropout factors, or none.
+            dropout_masks: (num_dropout_masks, B, L, D) dropout masks, or none.
         """
-        if keep is not None:
-            x = x * keep[0]
+        if dropout_masks is not None:
+            x = x * dropout_masks[0]
         for number, layer in enumerate(self.layers, start=1):
-            x = layer(x) if keep is None else layer(x) * keep[number]
+            x = layer(x) if dropout_masks is None else layer(x) * dropout_masks[number]
         return x

@@ -56,13 +56,15 @@ class TimedTransformer(Transformer):
         biased = num_blocks if "relative" in clues else 0
         self.biases = nn.ModuleList(RelativeBias(max_length) for _ in range(biased))
 
-    def forward(self, x: Tensor, lengths: Tensor, keep: Tensor | None, times: Tensor) -> Tensor:
+    def forward(
+        self, x: Tensor, lengths: Tensor, dropout_masks: Tensor | None, times: Tensor
+    ) -> Tensor:
         """Return the state (B, L, D) after each item.
 
         Args:
             x: (B, L, D) item vectors, padded on the right.
             lengths: (B,) number of real items in each row, at least 1.
-            keep: (num_dropout_sites, B, L, D) dropout factors, or none.
+            dropout_masks: (num_dropout_masks, B, L, D) dropout masks, or none.
             times: (B, L + 2) seconds: of the event before the first item, of each item, and of
                 the event behind the last, when the question is asked.
         """
@@ -75,7 +77,7 @@ class TimedTransformer(Transformer):
         if len(self.biases):
             spans = bucket(after.unsqueeze(2) - own.unsqueeze(1), SPANS)
             masks = [bias(spans) for bias in self.biases]
-        return self.through(x, lengths, keep, masks)
+        return self.through(x, lengths, dropout_masks, masks)
 
 
 class RelativeBias(nn.Module):

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fedrec.models.recommender import Task
+from fedrec.models.recommender import TrainingTask
 
-SITES_PER_BLOCK = 2  # places in a block where dropout acts: after attention, after the feed-forward
+MASKS_PER_BLOCK = 2  # places in a block where dropout acts: after attention, after the feed-forward
 
 
 class Block(nn.Module):
@@ -36,19 +36,21 @@ class Block(nn.Module):
         self.feed_in = nn.Linear(width, hidden)
         self.feed_out = nn.Linear(hidden, width)
 
-    def forward(self, x: Tensor, keep: Tensor | None, mask: Tensor | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, dropout_masks: Tensor | None, mask: Tensor | None = None
+    ) -> Tensor:
         """Return (B, L, D); without a mask, position l depends on positions 0..l only.
 
         Args:
             x: (B, L, D) token vectors.
-            keep: (2, B, L, D) dropout factors after attention and feed-forward, or none.
+            dropout_masks: (2, B, L, D) dropout masks after attention and feed-forward, or none.
             mask: instead of the causal one, of a shape that broadcasts to (B, heads, L, L): true
                 where a position looks at another, or what is added to the attention's scores.
         """
         attended = self.attention_out(self._attend(self.attention_norm(x), mask))
-        x = x + (attended if keep is None else attended * keep[0])
+        x = x + (attended if dropout_masks is None else attended * dropout_masks[0])
         fed = self.feed_out(functional.gelu(self.feed_in(self.feed_norm(x))))
-        out: Tensor = x + (fed if keep is None else fed * keep[1])
+        out: Tensor = x + (fed if dropout_masks is None else fed * dropout_masks[1])
         return out
 
     def _attend(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -72,7 +74,7 @@ class Transformer(nn.Module):
         hidden: width of the feed-forward layers.
     """
 
-    task: Task = "next"
+    task: TrainingTask = "next"
     needs_times = False
 
     def __init__(
@@ -84,28 +86,33 @@ class Transformer(nn.Module):
         self.final_norm = nn.LayerNorm(width)
 
     @property
-    def num_dropout_sites(self) -> int:
+    def num_dropout_masks(self) -> int:
         """How many dropout masks one forward pass takes."""
-        return 1 + SITES_PER_BLOCK * len(self.blocks)
+        return 1 + MASKS_PER_BLOCK * len(self.blocks)
 
     def through(
-        self, x: Tensor, lengths: Tensor, keep: Tensor | None, masks: Sequence[Tensor | None]
+        self,
+        x: Tensor,
+        lengths: Tensor,
+        dropout_masks: Tensor | None,
+        masks: Sequence[Tensor | None],
     ) -> Tensor:
         """Return the state (B, L, D) at each item.
 
         Args:
             x: (B, L, D) item vectors, padded on the right.
             lengths: (B,) number of real items in each row, at least 1.
-            keep: (num_dropout_sites, B, L, D) dropout factors, 0 or 1 / (1 - p); none at inference.
+            dropout_masks: (num_dropout_masks, B, L, D) 0 or 1 / (1 - p); none at inference.
             masks: of each block; see ``Block``.
         """
         from_end = lengths[:, None] - 1 - torch.arange(x.shape[1], device=x.device)
         x = x + self.positions[from_end.clamp(min=0)]
-        if keep is not None:
-            x = x * keep[0]
+        if dropout_masks is not None:
+            x = x * dropout_masks[0]
         for number, (block, mask) in enumerate(zip(self.blocks, masks, strict=True)):
-            first = 1 + SITES_PER_BLOCK * number
-            x = block(x, None if keep is None else keep[first : first + SITES_PER_BLOCK], mask)
+            first = 1 + MASKS_PER_BLOCK * number
+            own = None if dropout_masks is None else dropout_masks[first : first + MASKS_PER_BLOCK]
+            x = block(x, own, mask)
         out: Tensor = self.final_norm(x)
         return out
 
@@ -113,6 +120,6 @@ class Transformer(nn.Module):
 class CausalTransformer(Transformer):
     """Every position looks at itself and what precedes it."""
 
-    def forward(self, x: Tensor, lengths: Tensor, keep: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, lengths: Tensor, dropout_masks: Tensor | None = None) -> Tensor:
         """Return the state (B, L, D) after each item; see ``Transformer.through``."""
-        return self.through(x, lengths, keep, [None] * len(self.blocks))
+        return self.through(x, lengths, dropout_masks, [None] * len(self.blocks))

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fedrec.training.cohort.item_rows import Rows
+from fedrec.training.cohort.item_rows import GatheredRows
 from fedrec.training.windows import Ints, UserStep
 
 
@@ -45,9 +45,9 @@ class GroupStep:
 
     Attributes:
         rectangles: where the windows lie, one or two.
-        places: (U, M) rows of the item table that are read.
+        indices: (U, M) rows of the item table that are read.
         from_end: (U, M) how many positions follow in the window, 0 at padding.
-        keep: (sites, U, M, D) dropout factors or none.
+        dropout_masks: (num_masks, U, M, D) dropout masks or none.
         targets: (U, M) rows of the item table that followed.
         negatives: (U, M, K) rows drawn for each target, (U, K) shared by a user's targets, none.
         refused: (U, K) shared negatives in a user's history, none.
@@ -57,9 +57,9 @@ class GroupStep:
     """
 
     rectangles: Sequence[Rectangle]
-    places: Tensor
+    indices: Tensor
     from_end: Tensor
-    keep: Tensor | None
+    dropout_masks: Tensor | None
     targets: Tensor
     negatives: Tensor | None
     refused: Tensor | None
@@ -70,7 +70,7 @@ class GroupStep:
 
 def group_step(
     steps: Sequence[UserStep],
-    rows: Rows,
+    rows: GatheredRows,
     *,
     max_length: int,
     shared: Ints | None,
@@ -129,9 +129,9 @@ def group_step(
             for first, (count, length), real in zip((0, wide), shapes, real_lengths, strict=True)
             if count * length
         ],
-        places=_sent(rows.of(_spread([step.items for step in steps], is_real)), device),
+        indices=_sent(rows.of(_spread([step.items for step in steps], is_real)), device),
         from_end=_sent(from_end, device),
-        keep=None,
+        dropout_masks=None,
         targets=_sent(rows.of(_spread([step.targets for step in steps], is_real)), device),
         negatives=None,
         refused=None,
@@ -145,7 +145,7 @@ def group_step(
 def redrawn(
     laid: GroupStep,
     steps: Sequence[UserStep],
-    rows: Rows,
+    rows: GatheredRows,
     *,
     shared: Ints | None,
     histories: Sequence[NDArray[np.integer]],
@@ -168,10 +168,10 @@ def redrawn(
     if shared is not None:
         negatives = _sent(rows.of(np.broadcast_to(shared, (len(steps), len(shared)))), device)
         refused = _sent(np.stack([np.isin(shared, history) for history in histories]), device)
-    keep = _joined_factors(steps, is_real)
+    dropout_masks = _joined_masks(steps, is_real)
     return replace(
         laid,
-        keep=None if keep is None else keep.to(device, dtype),
+        dropout_masks=None if dropout_masks is None else dropout_masks.to(device, dtype),
         negatives=negatives,
         refused=refused,
     )
@@ -189,12 +189,12 @@ def _sent(array: NDArray[np.generic], device: torch.device) -> Tensor:
     return torch.from_numpy(array).to(device)
 
 
-def _joined_factors(steps: Sequence[UserStep], is_real: NDArray[np.bool_]) -> Tensor | None:
-    """(sites, U, M, D) from each user's factors; 1 at padding."""
-    drawn = [step.keep for step in steps if step.keep is not None]
+def _joined_masks(steps: Sequence[UserStep], is_real: NDArray[np.bool_]) -> Tensor | None:
+    """(num_masks, U, M, D) from each user's factors; 1 at padding."""
+    drawn = [step.dropout_masks for step in steps if step.dropout_masks is not None]
     if not drawn:
         return None
-    sites, _, width = drawn[0].shape
-    joined = torch.ones(sites, *is_real.shape, width, dtype=drawn[0].dtype)
+    num_masks, _, width = drawn[0].shape
+    joined = torch.ones(num_masks, *is_real.shape, width, dtype=drawn[0].dtype)
     joined[:, torch.from_numpy(is_real)] = torch.cat(drawn, dim=1)
     return joined

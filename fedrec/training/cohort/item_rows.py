@@ -42,28 +42,28 @@ def _mark(is_read: NDArray[np.bool_], steps: Sequence[UserStep]) -> None:
 
 
 @dataclass(frozen=True)
-class Rows:
+class GatheredRows:
     """Which rows of the item arrays each of S weight sets holds a copy of.
 
     Attributes:
         needed: (S, R) item numbers, padded with 0; 0 is always among them.
         owner: (U,) weight set of each user.
-        place: (S, V + 1) where an item lies among its set's rows; undefined where it does not.
+        index: (S, V + 1) where an item lies among its set's rows; undefined where it does not.
     """
 
     needed: Ints
     owner: Ints
-    place: NDArray[np.int32]
+    index: NDArray[np.int32]
 
     def of(self, items: Ints) -> Ints:
         """Rows of the flattened (S * R) table for items (U, ...) of each user."""
         owner = self.owner.reshape(-1, *[1] * (items.ndim - 1))
-        return np.asarray(self.place[owner, items] + owner * self.needed.shape[1])
+        return np.asarray(self.index[owner, items] + owner * self.needed.shape[1])
 
 
-def touched_rows(
+def gathered_rows(
     users: Sequence[Sequence[UserStep]], shared: Sequence[Ints], num_items: int, *, together: bool
-) -> Rows:
+) -> GatheredRows:
     """The rows that training reads, of each user alone or of all of them together.
 
     Rows that no loss reads have no gradient: plain SGD, and Adam that starts afresh, leave them
@@ -85,16 +85,16 @@ def touched_rows(
     return rows_where(is_read, owner)
 
 
-def all_rows(num_users: int, num_items: int, *, together: bool) -> Rows:
+def all_rows(num_users: int, num_items: int, *, together: bool) -> GatheredRows:
     """Every row: for losses over the whole catalogue and for weight decay."""
     owner = np.zeros(num_users, dtype=np.int64) if together else np.arange(num_users)
     return rows_where(np.ones((int(owner[-1]) + 1, num_items + 1), dtype=bool), owner)
 
 
-def rows_where(is_read: NDArray[np.bool_], owner: Ints) -> Rows:
+def rows_where(is_read: NDArray[np.bool_], owner: Ints) -> GatheredRows:
     """Rows from flags (S, V + 1)."""
-    place = np.cumsum(is_read, axis=1, dtype=np.int32) - 1
+    index = np.cumsum(is_read, axis=1, dtype=np.int32) - 1
     sets, items = np.nonzero(is_read)
-    needed = np.zeros((len(is_read), int(place[:, -1].max()) + 1), dtype=np.int64)
-    needed[sets, place[sets, items]] = items
-    return Rows(needed, owner, place)
+    needed = np.zeros((len(is_read), int(index[:, -1].max()) + 1), dtype=np.int64)
+    needed[sets, index[sets, items]] = items
+    return GatheredRows(needed, owner, index)

@@ -7,16 +7,16 @@ from torch import Tensor
 
 from fedrec.training.cohort.batches import GroupStep
 from fedrec.training.cohort.plan import CohortPlan
-from fedrec.training.cohort.user_weights import Forward, Weights
+from fedrec.training.cohort.user_weights import Forward, UserWeights
 
 Unknown = Callable[[int], Tensor | None]  # step -> (S * R,) items without their identity, or none
 # Steps done, then for each user (U,) the sum of its losses so far and its targets so far.
 AfterStep = Callable[[int, Tensor, Tensor], None]
 
 
-def own_updates(
+def local_updates(
     forward: Forward,
-    weights: Weights,
+    weights: UserWeights,
     steps: Sequence[GroupStep],
     unknown: Unknown,
     *,

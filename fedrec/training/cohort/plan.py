@@ -16,7 +16,7 @@ class CohortPlan:
     Attributes:
         steps: local optimiser steps.
         learning_rate: of the steps.
-        decay_rounds: rounds in which it falls to 0; 0 keeps it.
+        schedule_rounds: rounds in which it falls to 0; 0 keeps it.
         optimizer: sgd, adam or adamw; its state starts afresh each round.
         beta_1: of adam and adamw.
         beta_2: of adam and adamw.
@@ -38,7 +38,7 @@ class CohortPlan:
 
     steps: int
     learning_rate: float
-    decay_rounds: int = 0
+    schedule_rounds: int = 0
     optimizer: str = "sgd"
     beta_1: float = 0.9
     beta_2: float = 0.999

@@ -46,14 +46,14 @@ class StackedTransformer(CausalTransformer):
         self.blocks = nn.ModuleList(stacked(block) for block in plain.blocks)
         self.final_norm = stacked(plain.final_norm)
 
-    def forward(self, x: Tensor, lengths: Tensor, keep: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, lengths: Tensor, dropout_masks: Tensor | None = None) -> Tensor:
         """Return the state (U * B, L, D) after each item; see ``CausalTransformer``."""
         from_end = lengths[:, None] - 1 - torch.arange(x.shape[1], device=x.device)
         whole = Rectangle(0, 1, x.shape[1], lengths)
-        return self.over(x, from_end.clamp(min=0), [whole], keep)
+        return self.over(x, from_end.clamp(min=0), [whole], dropout_masks)
 
     def over(
-        self, x: Tensor, from_end: Tensor, parts: Sequence[Rectangle], keep: Tensor | None
+        self, x: Tensor, from_end: Tensor, parts: Sequence[Rectangle], dropout_masks: Tensor | None
     ) -> Tensor:
         """Return states (U, M, D) of positions that lie in rectangles.
 
@@ -61,7 +61,7 @@ class StackedTransformer(CausalTransformer):
             x: (U, M, D) item vectors.
             from_end: (U, M) how many positions follow in the window.
             parts: where windows lie among the M columns.
-            keep: (sites, U, M, D) dropout factors or none.
+            dropout_masks: (num_masks, U, M, D) dropout masks or none.
         """
         sets, longest, _ = self.positions.shape
         first = torch.arange(sets, device=x.device).repeat_interleave(len(x) // sets) * longest
@@ -69,7 +69,7 @@ class StackedTransformer(CausalTransformer):
         layout = Layout(
             (from_end + first[:, None]).view(-1),
             parts,
-            keep,
+            dropout_masks,
             blocks[0].num_heads if blocks else 1,
             self.final_norm.eps,
         )
@@ -87,14 +87,14 @@ class StackedGate(ContextGate):
         self.from_facts = stacked(plain.from_facts)
         self.bias = nn.Parameter(plain.bias[None])
 
-    def weights(self, context: Tensor | None, facts: Tensor) -> Tensor:
+    def weights(self, context: Tensor | None, features: Tensor) -> Tensor:
         """The weights (..., N); see ``ContextGate``."""
-        scores: Tensor = self.from_facts(facts)
+        scores: Tensor = self.from_facts(features)
         if context is not None:
             scores = scores + self.from_context(context)
         sets, views = self.bias.shape
         scores = scores.view(sets, -1, views) + self.bias.unsqueeze(1)
-        return scores.softmax(dim=-1).view(*facts.shape[:-1], views)
+        return scores.softmax(dim=-1).view(*features.shape[:-1], views)
 
 
 class StackedSASRec(SASRec):
@@ -121,7 +121,7 @@ class StackedSASRec(SASRec):
     def states(self, rows: Tensor, step: GroupStep) -> Tensor:
         """The states (U, M, D) of all windows, whatever their lengths, from the rows they read."""
         encoder = cast(StackedTransformer, self.encoder)
-        return encoder.over(rows * self.scale, step.from_end, step.rectangles, step.keep)
+        return encoder.over(rows * self.scale, step.from_end, step.rectangles, step.dropout_masks)
 
 
 class _ReadRows(torch.autograd.Function):

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from fedrec.models.layers.transformer import SITES_PER_BLOCK
+from fedrec.models.layers.transformer import MASKS_PER_BLOCK
 from fedrec.training.cohort.attention import causal_attention
 from fedrec.training.cohort.batches import Rectangle
 from fedrec.training.cohort.stacked_layers import neutral
@@ -39,16 +39,16 @@ class Layout(NamedTuple):
     """What the encoder needs to know of its input (U, M, D).
 
     Attributes:
-        places: (U * M,) row of the flattened positions (S * P, D) that each column takes.
+        indices: (U * M,) row of the flattened positions (S * P, D) that each column takes.
         parts: where windows lie among the M columns.
-        keep: (sites, U, M, D) dropout factors or none.
+        dropout_masks: (num_masks, U, M, D) dropout masks or none.
         num_heads: of attention.
         eps: of the norms.
     """
 
-    places: Tensor
+    indices: Tensor
     parts: Sequence[Rectangle]
-    keep: Tensor | None
+    dropout_masks: Tensor | None
     num_heads: int
     eps: float
 
@@ -82,18 +82,18 @@ class _Encoder(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, layout: Layout, positions: Tensor, *weights: Tensor) -> Tensor:
         ctx.layout, ctx.shape = layout, positions.shape
-        keep = layout.keep
+        dropout_masks = layout.dropout_masks
         flat = positions.reshape(-1, x.shape[-1])
-        stream = flat.index_select(0, layout.places).view_as(x).add_(x)
-        if keep is not None:
-            stream.mul_(keep[0])
+        stream = flat.index_select(0, layout.indices).view_as(x).add_(x)
+        if dropout_masks is not None:
+            stream.mul_(dropout_masks[0])
         ctx.backs = []
         size = len(BlockWeights._fields)
         for number in range(len(weights) // size):
             own = BlockWeights(*weights[size * number : size * (number + 1)])
             for half, site in ((_attention, 1), (_feed, 2)):
-                place = SITES_PER_BLOCK * number + site
-                factors = None if keep is None else keep[place]
+                place = MASKS_PER_BLOCK * number + site
+                factors = None if dropout_masks is None else dropout_masks[place]
                 out, back = half(stream, own, layout)
                 stream = stream.add_(out) if factors is None else stream.addcmul_(out, factors)
                 ctx.backs.append((back, factors))
@@ -111,11 +111,11 @@ class _Encoder(torch.autograd.Function):
             more, rate, own = back(stream if factors is None else stream * factors)
             stream.addcmul_(more, rate)
             arrays = [*own, *arrays]
-        if ctx.layout.keep is not None:
-            stream.mul_(ctx.layout.keep[0])
+        if ctx.layout.dropout_masks is not None:
+            stream.mul_(ctx.layout.dropout_masks[0])
         sets, longest, width = ctx.shape
         to_positions = stream.new_zeros(sets * longest, width)
-        to_positions.index_add_(0, ctx.layout.places, stream.view(-1, width))
+        to_positions.index_add_(0, ctx.layout.indices, stream.view(-1, width))
         return stream, None, to_positions.view(ctx.shape), *arrays, *last
 
 

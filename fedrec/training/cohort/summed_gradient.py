@@ -1,21 +1,16 @@
 """One step of many users as one gradient: the plain model, no weights of anybody's own."""
 
-import math
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
-from fedrec.models.losses import (
-    sampled_softmax_losses,
-    softmax_losses,
-)
 from fedrec.models.recommender import Recommender
 from fedrec.training.cohort.batches import GroupStep
 from fedrec.training.cohort.loss import CohortLoss, states_of
 
 
-class JointGradient:
+class SummedGradient:
     """The gradient of users' weighted mean losses while it grows, group by group.
 
     The items are looked up once for all groups, and once the gradient goes back through that:
@@ -86,18 +81,16 @@ def _losses(
 ) -> Tensor:
     """The losses (M,) of the real targets, whose states are (M, D)."""
     targets, weights = step.targets.reshape(-1)[real], step.emphasis.reshape(-1)[real]
-    if loss.name == "softmax":  # every row is held, item by item; row 0 is padding
-        whole, targets = vectors[1:], targets - 1
-        if loss.cold:
-            whole, targets = loss.among_known(whole, targets)
-        return softmax_losses(states, whole, targets, weights)
+    kind, of_targets = loss.function.candidates, loss.function.of_targets
+    if kind == "all":  # every row is held, item by item; row 0 is padding
+        return loss.against_all(states, vectors[1:], targets - 1, weights)
     positives = vectors[targets]
     if step.negatives is None:
         raise ValueError(f"{loss.name} without negatives")
-    if step.refused is not None:
-        ratio = math.log(len(loss.known) / loss.negatives) if loss.log_q else 0.0
-        refused = step.refused[real // step.is_real.shape[1]]
-        negatives = vectors[step.negatives[0]]
-        return sampled_softmax_losses(states, positives, negatives, refused, ratio, weights)
-    own = step.negatives.flatten(0, 1)[real]
-    return loss.against_own(states, positives, vectors[own])
+    if kind == "own":
+        return of_targets(states, positives, vectors[step.negatives.flatten(0, 1)[real]])
+    if step.refused is None:
+        raise ValueError(f"{loss.name} without shared negatives")
+    refused = step.refused[real // step.is_real.shape[1]]
+    negatives = vectors[step.negatives[0]]
+    return of_targets(states, positives, negatives, refused=refused, weights=weights)

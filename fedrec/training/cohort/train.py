@@ -22,28 +22,30 @@ from fedrec.models.recommender import Recommender, device_of
 from fedrec.randomness import generator
 from fedrec.training.batches import MIN_TRAINING_EVENTS
 from fedrec.training.cohort.batches import GroupStep, group_step, redrawn
-from fedrec.training.cohort.item_rows import Rows, all_rows, most_sets, rows_read, touched_rows
-from fedrec.training.cohort.local_steps import AfterStep, own_updates
-from fedrec.training.cohort.loss import CohortLoss, needs_all_rows
-from fedrec.training.cohort.plan import CohortPlan
-from fedrec.training.cohort.summed_gradient import JointGradient
-from fedrec.training.cohort.update import CohortSum, CohortUpdate, Group
-from fedrec.training.cohort.user_weights import Forward, Weights, copied_weights, make_forward
-from fedrec.training.negatives import shared_negatives
-from fedrec.training.schedule import falling
-from fedrec.training.windows import (
+from fedrec.training.cohort.grouping import (
     GROUP_COST,
-    JOINT_COST,
-    JOINT_GROUPS,
     MAX_GROUP,
-    Ints,
-    UserStep,
-    UserWindows,
+    SUMMED_COST,
+    SUMMED_GROUPS,
     batched_groups,
     groups_by_length,
-    user_steps,
-    windows_of,
 )
+from fedrec.training.cohort.item_rows import (
+    GatheredRows,
+    all_rows,
+    gathered_rows,
+    most_sets,
+    rows_read,
+)
+from fedrec.training.cohort.local_steps import AfterStep, local_updates
+from fedrec.training.cohort.loss import CohortLoss, needs_all_rows
+from fedrec.training.cohort.plan import CohortPlan
+from fedrec.training.cohort.summed_gradient import SummedGradient
+from fedrec.training.cohort.update import CohortSum, CohortUpdate, UserGroup
+from fedrec.training.cohort.user_weights import Forward, UserWeights, copy_weights, make_forward
+from fedrec.training.negatives import shared_negatives
+from fedrec.training.schedule import scheduled_rate
+from fedrec.training.windows import Ints, UserStep, UserWindows, user_steps, windows_of
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,8 @@ class Progress:
         targets: (U,) targets of each user so far.
     """
 
-    group: Group
-    weights: Weights
+    group: UserGroup
+    weights: UserWeights
     steps: int
     losses: Tensor
     targets: Tensor
@@ -105,7 +107,9 @@ def train_cohort(
             f"federation.unit must be 'partition' for {type(model).__name__}: users who train side "
             "by side are asked for the next item of what they read, and nothing else is known"
         )
-    plan = replace(plan, learning_rate=falling(plan.learning_rate, plan.decay_rounds, round - 1))
+    plan = replace(
+        plan, learning_rate=scheduled_rate(plan.learning_rate, plan.schedule_rounds, round - 1)
+    )
     lengths = training.offsets[users + 1] - training.offsets[users]
     windows = [
         windows_of(int(user), training.of(int(user)), plan.max_length, plan.newest_windows)
@@ -117,13 +121,13 @@ def train_cohort(
     ]
     trainer = _Trainer(model, plan, loss, seed, round, shared, watch)
     total = CohortSum(model, plan, loss.num_items, seed=seed, round=round)
-    is_joint = plan.is_one_gradient and watch is None
-    cost = JOINT_COST if is_joint else GROUP_COST
-    most = MAX_GROUP if is_joint else trainer.most_users
+    is_summed = plan.is_one_gradient and watch is None
+    cost = SUMMED_COST if is_summed else GROUP_COST
+    most = MAX_GROUP if is_summed else trainer.most_users
     groups = groups_by_length(windows, plan.max_length, plan.group_tokens, cost, most)
-    if is_joint:
-        for some in batched_groups(groups, JOINT_GROUPS * plan.group_tokens):
-            trainer.train_jointly(some, total)
+    if is_summed:
+        for some in batched_groups(groups, SUMMED_GROUPS * plan.group_tokens):
+            trainer.train_summed(some, total)
     else:
         for group in groups:
             trainer.train(group, [trainer.drawn(one) for one in group], total)
@@ -162,15 +166,15 @@ class _Trainer:
     def _forward(self) -> Forward:
         return make_forward(self.model, self.loss)
 
-    def train_jointly(self, groups: Sequence[Group], total: CohortSum) -> None:
+    def train_summed(self, groups: Sequence[UserGroup], total: CohortSum) -> None:
         """Add the users of some groups to the sum by one gradient."""
         drawn = [[self.drawn(one) for one in group] for group in groups]
         rows = self._rows([steps for some in drawn for steps in some], together=True)
         needed = torch.from_numpy(rows.needed).to(self.device)
-        joint = JointGradient(self.model, needed[0], self._unknown(needed, 0), self.loss)
+        joint = SummedGradient(self.model, needed[0], self._unknown(needed, 0), self.loss)
         losses = []
         for group, some in zip(groups, drawn, strict=True):
-            own = Rows(rows.needed, np.zeros(len(group), dtype=np.int64), rows.place)
+            own = GatheredRows(rows.needed, np.zeros(len(group), dtype=np.int64), rows.index)
             [step] = self._laid(group, some, own, together=True)
             losses.append(joint.add(step))
         finite = [
@@ -185,13 +189,15 @@ class _Trainer:
                     part = slice(first, first + self.most_users)
                     self.train(group[part], some[part], total)
 
-    def train(self, group: Group, drawn: Sequence[Sequence[UserStep]], total: CohortSum) -> None:
+    def train(
+        self, group: UserGroup, drawn: Sequence[Sequence[UserStep]], total: CohortSum
+    ) -> None:
         """Train each user of a group on weights of its own and add their updates to the sum."""
         rows = self._rows(drawn, together=False)
         steps = self._laid(group, drawn, rows, together=False)
         needed = torch.from_numpy(rows.needed).to(self.device)
-        own = copied_weights(self.model, needed)
-        updates, losses = own_updates(
+        own = copy_weights(self.model, needed)
+        updates, losses = local_updates(
             self._forward,
             own,
             steps,
@@ -208,7 +214,7 @@ class _Trainer:
             return np.arange(1, self.loss.num_items + 1)
         return rows_read(steps, self.shared, self.loss.num_items)
 
-    def _watching(self, group: Group, own: Weights) -> AfterStep | None:
+    def _watching(self, group: UserGroup, own: UserWeights) -> AfterStep | None:
         if self.watch is None:
             return None
         watch = self.watch
@@ -222,23 +228,23 @@ class _Trainer:
             batch_size=self.plan.batch_size,
             num_negatives=self.loss.own_negatives,
             catalogue=self.loss.known,
-            num_sites=self.model.num_dropout_sites,
+            num_masks=self.model.num_dropout_masks,
             width=self.width,
             dropout=self.plan.dropout,
             seed=self.seed,
             round=self.round,
         )
 
-    def _rows(self, drawn: Sequence[Sequence[UserStep]], *, together: bool) -> Rows:
+    def _rows(self, drawn: Sequence[Sequence[UserStep]], *, together: bool) -> GatheredRows:
         if self.needs_all:
             return all_rows(len(drawn), self.loss.num_items, together=together)
-        return touched_rows(drawn, self.shared, self.loss.num_items, together=together)
+        return gathered_rows(drawn, self.shared, self.loss.num_items, together=together)
 
     def _laid(
         self,
-        group: Group,
+        group: UserGroup,
         drawn: Sequence[Sequence[UserStep]],
-        rows: Rows,
+        rows: GatheredRows,
         *,
         together: bool,
     ) -> list[GroupStep]:

@@ -13,12 +13,12 @@ from fedrec.models.recommender import Recommender
 from fedrec.randomness import generator
 from fedrec.training.bounds import LARGEST_LOSS, largest_norm
 from fedrec.training.cohort.plan import CohortPlan
-from fedrec.training.cohort.user_weights import Weights
-from fedrec.training.quantization import round_
+from fedrec.training.cohort.user_weights import UserWeights
+from fedrec.training.quantization import quantize
 from fedrec.training.windows import Ints, UserWindows
 
 Floats = NDArray[np.float64]
-Group = Sequence[UserWindows]
+UserGroup = Sequence[UserWindows]
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,10 @@ class CohortUpdate:
         trained: (U,) targets of all steps.
         norms: (U,) norm of the update before clipping; NaN where one gradient did for all.
         rows: (U,) items whose rows the user's training read: what a device would be sent.
-        touched: (V + 1,) weight of the users whose training read each item's row.
-        left_out: (X,) users whose update or loss is not finite, or out of all bounds.
+        row_weights: (V + 1,) weight of the users whose training read each item's row.
+        excluded: (X,) users whose update or loss is not finite, or out of all bounds.
         too_large: (X,) of these, those that are finite.
-        left_out_rows: (X,) items whose rows their training read.
+        excluded_rows: (X,) items whose rows their training read.
         idle: users without a target.
     """
 
@@ -49,10 +49,10 @@ class CohortUpdate:
     trained: Ints
     norms: Floats
     rows: Ints
-    touched: Floats
-    left_out: Ints
+    row_weights: Floats
+    excluded: Ints
     too_large: NDArray[np.bool_]
-    left_out_rows: Ints
+    excluded_rows: Ints
     idle: Ints
 
 
@@ -88,16 +88,16 @@ class CohortSum:
             for name, parameter in model.named_parameters()
             if parameter.requires_grad
         }
-        self.touched = np.zeros(num_items + 1)
+        self.row_weights = np.zeros(num_items + 1)
         self.done: list[_Done] = []
-        self.left_out: list[tuple[int, bool, int]] = []  # user, whether it is finite, rows
+        self.excluded: list[tuple[int, bool, int]] = []  # user, whether it is finite, rows
         parameters = dict(model.named_parameters())
         self.largest = largest_norm(
             (parameters[name].detach().cpu().numpy() for name in self.total), plan.outlier_limit
         )
 
     def add_gradient(
-        self, groups: Sequence[tuple[Group, Tensor]], gradient: Mapping[str, Tensor]
+        self, groups: Sequence[tuple[UserGroup, Tensor]], gradient: Mapping[str, Tensor]
     ) -> bool:
         """Add one step along a joint gradient.
 
@@ -119,7 +119,7 @@ class CohortSum:
         return True
 
     def note(
-        self, group: Group, losses: Tensor, trained: Sequence[int], rows: Sequence[Ints]
+        self, group: UserGroup, losses: Tensor, trained: Sequence[int], rows: Sequence[Ints]
     ) -> None:
         """Note whose joint gradient was added; the arguments are those of ``add_own``."""
         for one, loss, count, read in zip(group, losses.tolist(), trained, rows, strict=True):
@@ -127,8 +127,8 @@ class CohortSum:
 
     def add_own(
         self,
-        group: Group,
-        weights: Weights,
+        group: UserGroup,
+        weights: UserWeights,
         updates: dict[str, Tensor],
         losses: Tensor,
         trained: Sequence[int],
@@ -153,7 +153,7 @@ class CohortSum:
         for place in (place for place, is_fine in enumerate(is_used) if not is_fine):
             own = [update.view(len(group), -1)[place] for update in updates.values()]
             is_finite = all(bool(part.isfinite().all()) for part in (losses[place], *own))
-            self.left_out.append((group[place].user, is_finite, len(rows[place])))
+            self.excluded.append((group[place].user, is_finite, len(rows[place])))
             shares[place] = 0
             for part in own:
                 part.zero_()  # 0 times NaN is NaN
@@ -165,10 +165,10 @@ class CohortSum:
 
     def _note(self, one: UserWindows, loss: float, norm: float, trained: int, read: Ints) -> None:
         self.done.append(_Done(one.user, loss, one.num_targets, trained, norm, len(read)))
-        self.touched[read] += 1 if self.plan.weighting == "uniform" else one.num_targets
+        self.row_weights[read] += 1 if self.plan.weighting == "uniform" else one.num_targets
 
     def _sent(
-        self, group: Group, weights: Weights, updates: dict[str, Tensor]
+        self, group: UserGroup, weights: UserWeights, updates: dict[str, Tensor]
     ) -> dict[str, Tensor]:
         """What arrives of the users' updates; the scale of rounding takes clipping's factor along.
 
@@ -185,10 +185,10 @@ class CohortSum:
             stream = generator(self.seed, "upload", self.round, one.user)
             for name, update in each.items():
                 own = update[place, : counts[place]] if name in weights.rows else update[place]
-                round_(own, self.plan.upload, stream)
+                quantize(own, self.plan.upload, stream)
         return updates
 
-    def _add(self, weights: Weights, updates: dict[str, Tensor], shares: Tensor) -> None:
+    def _add(self, weights: UserWeights, updates: dict[str, Tensor], shares: Tensor) -> None:
         """Add updates of S weight sets, each times its share (S,)."""
         for name, update in updates.items():
             if name in weights.rows:
@@ -203,7 +203,7 @@ class CohortSum:
 
     def update(self, idle: Ints) -> CohortUpdate:
         """What came of all groups."""
-        done, left_out = sorted(self.done), sorted(self.left_out)
+        done, excluded = sorted(self.done), sorted(self.excluded)
         is_uniform = self.plan.weighting == "uniform"
 
         def each(name: str) -> list[Any]:
@@ -218,10 +218,10 @@ class CohortSum:
             trained=np.array(each("trained"), dtype=np.int64),
             norms=np.array(each("norm"), dtype=np.float64),
             rows=np.array(each("rows"), dtype=np.int64),
-            touched=self.touched,
-            left_out=np.array([user for user, _, _ in left_out], dtype=np.int64),
-            too_large=np.array([is_finite for _, is_finite, _ in left_out], dtype=np.bool_),
-            left_out_rows=np.array([rows for _, _, rows in left_out], dtype=np.int64),
+            row_weights=self.row_weights,
+            excluded=np.array([user for user, _, _ in excluded], dtype=np.int64),
+            too_large=np.array([is_finite for _, is_finite, _ in excluded], dtype=np.bool_),
+            excluded_rows=np.array([rows for _, _, rows in excluded], dtype=np.int64),
             idle=np.sort(idle),
         )
 

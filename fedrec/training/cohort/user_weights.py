@@ -13,11 +13,11 @@ from fedrec.training.cohort.batches import GroupStep, Rectangle
 from fedrec.training.cohort.loss import CohortLoss, losses_of
 from fedrec.training.cohort.stacked import assign, stackable, stacked
 
-Forward = Callable[["Weights", GroupStep, Tensor | None], Tensor]
+Forward = Callable[["UserWeights", GroupStep, Tensor | None], Tensor]
 
 
 @dataclass(frozen=True)
-class Weights:
+class UserWeights:
     """Arrays of S weight sets.
 
     Attributes:
@@ -43,7 +43,7 @@ class Weights:
         return len(self.needed)
 
 
-def copied_weights(model: Recommender, needed: Tensor) -> Weights:
+def copy_weights(model: Recommender, needed: Tensor) -> UserWeights:
     """One weight set for each row of ``needed`` (S, R), all equal to the model's weights.
 
     No dense array is copied yet: products with one weight set of all cost less.
@@ -67,7 +67,7 @@ def copied_weights(model: Recommender, needed: Tensor) -> Weights:
         if name in items
     }
     numbers = torch.arange(len(flat), device=flat.device) if items else flat
-    return Weights(trained, start, frozen, frozenset(items & set(trained)), needed, numbers)
+    return UserWeights(trained, start, frozen, frozenset(items & set(trained)), needed, numbers)
 
 
 def make_forward(model: Recommender, loss: CohortLoss) -> Forward:
@@ -79,7 +79,7 @@ def make_forward(model: Recommender, loss: CohortLoss) -> Forward:
     if stackable(model):
         twin = stacked(model)
 
-        def forward(weights: Weights, step: GroupStep, unknown: Tensor | None) -> Tensor:
+        def forward(weights: UserWeights, step: GroupStep, unknown: Tensor | None) -> Tensor:
             assign(twin, weights.trained)
             assign(twin, weights.frozen)
             return losses_of(
@@ -108,7 +108,7 @@ class _Losses(nn.Module):
 
 
 def _mapped(losses: _Losses) -> Forward:
-    def forward(weights: Weights, step: GroupStep, unknown: Tensor | None) -> Tensor:
+    def forward(weights: UserWeights, step: GroupStep, unknown: Tensor | None) -> Tensor:
         sets, size = weights.needed.shape
         # Inside the map a set knows only itself: its rows begin at 0 again.
         first = size * torch.arange(sets, device=weights.needed.device)
@@ -147,19 +147,19 @@ def _split(step: GroupStep, sets: int, first: Tensor) -> Parts:
     def own(array: Tensor) -> Tensor:
         return array.view(sets, -1, *array.shape[1:])
 
-    def own_rows(places: Tensor) -> Tensor:
-        return own(places) - first.view(-1, *[1] * places.ndim)
+    def own_rows(indices: Tensor) -> Tensor:
+        return own(indices) - first.view(-1, *[1] * indices.ndim)
 
     parts = {
         name: own(getattr(step, name)) for name in ("from_end", "is_real", "counts", "emphasis")
     }
-    parts |= {"places": own_rows(step.places), "targets": own_rows(step.targets)}
+    parts |= {"indices": own_rows(step.indices), "targets": own_rows(step.targets)}
     if step.negatives is not None:
         parts["negatives"] = own_rows(step.negatives)
     if step.refused is not None:
         parts["refused"] = own(step.refused)
-    if step.keep is not None:
-        parts["keep"] = own(step.keep.transpose(0, 1)).transpose(1, 2)
+    if step.dropout_masks is not None:
+        parts["dropout_masks"] = own(step.dropout_masks.transpose(0, 1)).transpose(1, 2)
     for number, part in enumerate(step.rectangles):
         parts[f"lengths-{number}"] = own(part.lengths)
     return parts
@@ -171,9 +171,9 @@ def _step_of(parts: Parts, like: Sequence[Rectangle]) -> GroupStep:
         rectangles=[
             replace(part, lengths=parts[f"lengths-{number}"]) for number, part in enumerate(like)
         ],
-        places=parts["places"],
+        indices=parts["indices"],
         from_end=parts["from_end"],
-        keep=parts.get("keep"),
+        dropout_masks=parts.get("dropout_masks"),
         targets=parts["targets"],
         negatives=parts.get("negatives"),
         refused=parts.get("refused"),

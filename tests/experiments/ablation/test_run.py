@@ -22,7 +22,7 @@ from fedrec.config.keys import config_hash, read_config
 from fedrec.data.catalog import Catalog
 from fedrec.errors import ConfigError, DataError
 from fedrec.evaluation.metrics import ndcg
-from fedrec.factory.data import open_data, prepare_data
+from fedrec.factory.data import open_prepared
 from fedrec.report.ablation.summary import found
 from fedrec.runs.record import read_json
 
@@ -91,7 +91,7 @@ def test_no_cell_of_the_whole_grid_is_refused_on_the_embedded_data(tmp_path, mon
     """Cold items leave fewer items than ``loss.negatives`` there: then all of them are drawn."""
     monkeypatch.setenv("FEDREC_HOME", str(tmp_path))
     base = resolve("synthetic", ["semantics.encoder=hashed"], {})
-    groups = placed_grid(base, FEDERATED, open_data(prepare_data(base))[0].catalog)
+    groups = placed_grid(base, FEDERATED, open_prepared(base).dataset.catalog)
     cells = [cell for group in checked(base, groups) for cell in group.cells]
     assert {cell.name: cell.refused for cell in cells if cell.refused} == {}
 

@@ -10,7 +10,7 @@ import server.run
 from clients.app import app
 from experiments.reproducibility.verify import verify
 from fedrec.errors import ParticipationError
-from fedrec.factory.data import open_data, prepare_data
+from fedrec.factory.data import open_prepared
 from fedrec.runs.record import read_json, read_rounds
 from fedrec.training.negatives import shared_negatives
 from server.sampling.unavailable import DROPPED_OUT, recorded_unavailability
@@ -107,7 +107,8 @@ def breaking(small_home, small_config):
         plan = (
             USERS | few | {"model.identity-dropout": 0.0, "strategy.name": NAME} | (changes or {})
         )
-        dataset, training = open_data(prepare_data(small_config()))
+        prepared = open_prepared(small_config())
+        dataset, training = prepared.dataset, prepared.full_training
         num_items = dataset.catalog.num_items
         drawn = {int(i) for step in range(2) for i in shared_negatives(0, 2, step, num_items, 4)}
         # Its row breaks whoever reads it; as the last target alone it might well be foretold.

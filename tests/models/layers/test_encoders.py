@@ -191,14 +191,16 @@ def test_what_a_timed_encoder_knows_and_when(make_tiny, clues, times, moved):
 
 def test_dropout_sites_of_each_encoder(make_tiny):
     sites = {"gru4rec": 3, "bert4rec": 5, "sasrec": 5}
-    assert {name: make_tiny(name=name).num_dropout_sites for name in sites} == sites
+    assert {name: make_tiny(name=name).num_dropout_masks for name in sites} == sites
     model = shaken(make_tiny(name="gru4rec"))
     items, lengths = torch.tensor([[3, 9]]), torch.tensor([2])
     plain = model.encode(model.look_up(ALL), items, lengths)[0]
     for site in range(3):
-        keep = torch.ones(3, 1, 2, 8)
-        keep[site, 0, 1, :4] = 0
-        assert not torch.allclose(model.encode(model.look_up(ALL), items, lengths, keep)[0], plain)
+        dropout_masks = torch.ones(3, 1, 2, 8)
+        dropout_masks[site, 0, 1, :4] = 0
+        assert not torch.allclose(
+            model.encode(model.look_up(ALL), items, lengths, dropout_masks)[0], plain
+        )
 
 
 @pytest.mark.parametrize("name", ["sasrec", "bert4rec", "gru4rec"])

@@ -7,12 +7,12 @@ import torch
 
 from fedrec.config.choices import FUSIONS
 from fedrec.models.layers.fusion import (
-    ConcatMix,
-    FixedMix,
+    ConcatFusion,
+    FixedFusion,
     ItemGate,
-    SumMix,
+    SumFusion,
     ViewAttention,
-    make_gate,
+    make_fusion,
 )
 from tests.models.test_hybrid import ALL, shaken, states_of
 
@@ -29,7 +29,7 @@ def stream():
 def test_all_views_start_with_the_same_say_whatever_is_known(name):
     views = torch.randn(4, 3, 8, generator=stream())
     views = views / views.norm(dim=-1, keepdim=True)  # as the views start: of one norm
-    gate = make_gate(name, 3, 8, stream())
+    gate = make_fusion(name, 3, 8, stream())
     for context in (None, 100 * torch.randn(4, 8, generator=stream())):
         mixed, shares = gate(views, context, 100 * torch.randn(4, 3, generator=stream()))
         torch.testing.assert_close(shares, torch.full((4, 3), 1 / 3))
@@ -48,12 +48,12 @@ def test_shares_are_positive_and_sum_to_one_after_any_training(make_tiny, name):
 
 def test_fixed_and_sum_by_hand():
     # (1 + 5) / 2, (2 + 6) / 2; 1 + 5, 2 + 6
-    assert FixedMix()(VIEWS, None, FACTS)[0].tolist() == [[3.0, 4.0]]
-    assert SumMix()(VIEWS, None, FACTS)[0].tolist() == [[6.0, 8.0]]
+    assert FixedFusion()(VIEWS, None, FACTS)[0].tolist() == [[3.0, 4.0]]
+    assert SumFusion()(VIEWS, None, FACTS)[0].tolist() == [[6.0, 8.0]]
 
 
 def test_concatenation_is_one_projection_of_the_views_side_by_side():
-    mix = ConcatMix(2, 2)
+    mix = ConcatFusion(2, 2)
     blocks = [torch.tensor([[1.0, 0.0], [0.0, 0.0]]), torch.tensor([[0.0, 2.0], [3.0, 1.0]])]
     with torch.no_grad():
         for layer, block in zip(mix.blocks, blocks, strict=True):
@@ -66,7 +66,7 @@ def test_concatenation_is_one_projection_of_the_views_side_by_side():
 
 
 def test_the_shares_of_a_concatenation_carry_no_gradient_and_survive_views_of_zero():
-    mix = ConcatMix(2, 2)
+    mix = ConcatFusion(2, 2)
     mixed, shares = mix(torch.zeros(1, 2, 2), None, FACTS)
     assert shares.tolist() == [[0.5, 0.5]]
     assert not shares.requires_grad

@@ -2,7 +2,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedrec.models.layers.gate import ContextGate, item_facts, mix, running_mean
+from fedrec.models.layers.gate import ContextGate, gate_features, running_mean, weighted_sum
 
 
 def random_gate(seed: int, num_views: int, width: int) -> ContextGate:
@@ -18,7 +18,7 @@ def random_gate(seed: int, num_views: int, width: int) -> ContextGate:
 def test_weights_are_positive_and_sum_to_one(seed, num_views):
     gate = random_gate(seed, num_views, width=5)
     context = torch.randn(2, 3, 5, generator=torch.Generator().manual_seed(seed)) * 10
-    weights = gate.weights(context, item_facts(torch.ones(2, 3), torch.arange(3.0).expand(2, 3)))
+    weights = gate.weights(context, gate_features(torch.ones(2, 3), torch.arange(3.0).expand(2, 3)))
     assert weights.shape == (2, 3, num_views)
     assert (weights >= 0).all()
     torch.testing.assert_close(weights.sum(dim=-1), torch.ones(2, 3))
@@ -35,8 +35,8 @@ def test_no_context_is_a_zero_context():
     torch.testing.assert_close(alone, beginning, rtol=0, atol=0)
 
 
-def test_facts_by_hand():
-    facts = item_facts(torch.tensor([0.0, 9.0]), torch.tensor([3.0, 0.0]))
+def test_gate_features_by_hand():
+    facts = gate_features(torch.tensor([0.0, 9.0]), torch.tensor([3.0, 0.0]))
     # log1p(0)/5, never seen, log1p(3)/5 | log1p(9)/5, seen, log1p(0)/5
     expected = torch.tensor([[0.0, 1.0, 0.277259], [0.460517, 0.0, 0.0]])
     torch.testing.assert_close(facts, expected, rtol=0, atol=1e-6)
@@ -48,7 +48,7 @@ def test_running_mean_by_hand():
     torch.testing.assert_close(running_mean(x), torch.tensor([[[0.0], [2.0], [3.0], [5.0]]]))
 
 
-def test_mix_by_hand():
+def test_weighted_sum_by_hand():
     views = torch.tensor([[[1.0, 2.0], [5.0, 6.0]]])  # one item, two views of width 2
-    mixed = mix(views, torch.tensor([[0.25, 0.75]]))
+    mixed = weighted_sum(views, torch.tensor([[0.25, 0.75]]))
     torch.testing.assert_close(mixed, torch.tensor([[4.0, 5.0]]))

@@ -6,8 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fedrec.models.layers.neighbour_smoothing import SHARPNESS, Lending
-from fedrec.models.recommender import catalogue_of, folded
+from fedrec.models.layers.neighbour_smoothing import TEMPERATURE, NeighbourSmoothing
+from fedrec.models.recommender import catalogue_of, output_embeddings
 
 # Items 1 and 2 mean nearly the same, 3 is at a right angle to 1; nothing is said of 4.
 MEANING = torch.tensor([[0.0, 0.0], [1.0, 0.0], [3.0, 4.0], [0.0, 2.0], [0.0, 0.0], [5.0, 0.0]])
@@ -15,11 +15,11 @@ OWN = torch.tensor([[0.0], [1.0], [2.0], [4.0], [8.0], [16.0]])
 ALL = torch.arange(6)
 
 
-def lent(lending, frequency, items=ALL, own=OWN):
-    return lending(
+def smoothed(smoothing, frequency, items=ALL, own=OWN):
+    return smoothing(
         items,
         own[items],
-        meaning=MEANING,
+        semantic=MEANING,
         frequency=torch.tensor(frequency, dtype=torch.float32),
         vectors_of=lambda others: own[others],
     ).flatten()
@@ -27,14 +27,14 @@ def lent(lending, frequency, items=ALL, own=OWN):
 
 def test_numbers_worked_out_by_hand():
     # Item 5 was never seen: its nearest are 1 (cosine 1) and 2 (cosine 3/5).
-    found = lent(Lending(2, 0.0), [0.0, 10.0, 10.0, 10.0, 10.0, 0.0])
-    first = 1 / (1 + math.exp((0.6 - 1) / SHARPNESS))
+    found = smoothed(NeighbourSmoothing(2, 0.0), [0.0, 10.0, 10.0, 10.0, 10.0, 0.0])
+    first = 1 / (1 + math.exp((0.6 - 1) / TEMPERATURE))
     assert found.tolist() == pytest.approx([0, 1, 2, 4, 8, first * 1 + (1 - first) * 2])
 
 
 def test_who_was_seen_a_little_borrows_a_little():
     # Item 3, seen once, borrows from item 2 (cosine 4/5): 1 event of its own, 4 of its neighbour.
-    found = lent(Lending(1, 4.0), [0.0, 1000.0, 1000.0, 1.0, 1.0, 1000.0])
+    found = smoothed(NeighbourSmoothing(1, 4.0), [0.0, 1000.0, 1000.0, 1.0, 1.0, 1000.0])
     assert found.tolist() == pytest.approx([0, 1, 2, (1 * 4 + 4 * 2) / 5, 8, 16])
 
 
@@ -44,7 +44,7 @@ def test_who_was_seen_a_little_borrows_a_little():
     ids=["counts are not shared", "all were seen often"],
 )
 def test_nobody_borrows(neighbours, frequency):
-    assert torch.equal(lent(Lending(neighbours, 4.0), frequency), OWN.flatten())
+    assert torch.equal(smoothed(NeighbourSmoothing(neighbours, 4.0), frequency), OWN.flatten())
 
 
 @settings(deadline=None)
@@ -52,37 +52,46 @@ def test_nobody_borrows(neighbours, frequency):
 def test_what_an_item_borrows_does_not_depend_on_who_else_is_asked_for(data):
     stream = np.random.default_rng(data.draw(st.integers(0, 99)))
     frequency = [0.0, *stream.integers(0, 3, size=5).astype(float)]
-    lending = Lending(data.draw(st.integers(1, 4)), data.draw(st.sampled_from([0.0, 2.5])))
-    whole = lent(lending, frequency)
+    smoothing = NeighbourSmoothing(
+        data.draw(st.integers(1, 4)), data.draw(st.sampled_from([0.0, 2.5]))
+    )
+    whole = smoothed(smoothing, frequency)
     some = torch.tensor(data.draw(st.lists(st.integers(0, 5), min_size=1, unique=True)))
-    torch.testing.assert_close(lent(lending, frequency, some), whole[some])
-    torch.testing.assert_close(lent(lending, frequency), whole)
+    torch.testing.assert_close(smoothed(smoothing, frequency, some), whole[some])
+    torch.testing.assert_close(smoothed(smoothing, frequency), whole)
 
 
 def test_counts_that_change_are_seen():
-    lending = Lending(1, 0.0)
-    assert lent(lending, [0.0, 1.0, 1.0, 1.0, 1.0, 0.0])[5] == 1  # of item 1
-    assert lent(lending, [0.0, 0.0, 1.0, 1.0, 1.0, 0.0]).tolist() == [0, 2, 2, 4, 8, 2]  # of item 2
+    smoothing = NeighbourSmoothing(1, 0.0)
+    assert smoothed(smoothing, [0.0, 1.0, 1.0, 1.0, 1.0, 0.0])[5] == 1  # of item 1
+    assert smoothed(smoothing, [0.0, 0.0, 1.0, 1.0, 1.0, 0.0]).tolist() == [
+        0,
+        2,
+        2,
+        4,
+        8,
+        2,
+    ]  # of item 2
 
 
 def test_a_model_scores_an_unseen_item_as_the_mean_of_its_lenders(make_tiny):
     model = make_tiny(neighbours=2, neighbour_events=0.0).eval()
-    assert model.lending is not None
+    assert model.smoothing is not None
     model.frequency.fill_(3.0)
     model.frequency[[0, 7]] = 0.0
     items = torch.arange(len(model.frequency))
     own = model.output_vectors(model.look_up(items))
     vectors = catalogue_of(model, len(items) - 1).vectors
-    meaning = model.views["semantic"].table
-    cosines = torch.nn.functional.cosine_similarity(meaning[7], meaning, dim=1)
+    semantic = model.views["semantic"].table
+    cosines = torch.nn.functional.cosine_similarity(semantic[7], semantic, dim=1)
     cosines[[0, 7]] = -2
     best = cosines.topk(2)
-    expected = (best.values / SHARPNESS).softmax(0) @ own[best.indices]
+    expected = (best.values / TEMPERATURE).softmax(0) @ own[best.indices]
     torch.testing.assert_close(vectors[7], expected)
     others = items[items != 7]
     assert torch.equal(vectors[others], own[others])
-    torch.testing.assert_close(folded(model, items), vectors)
-    torch.testing.assert_close(folded(model, torch.tensor([7]))[0], expected)
+    torch.testing.assert_close(output_embeddings(model, items), vectors)
+    torch.testing.assert_close(output_embeddings(model, torch.tensor([7]))[0], expected)
 
 
 @pytest.mark.parametrize(
@@ -95,4 +104,4 @@ def test_a_model_scores_an_unseen_item_as_the_mean_of_its_lenders(make_tiny):
     ],
 )
 def test_no_model_lends_what_it_does_not_have_or_may_not_show(make_tiny, changes):
-    assert make_tiny(**changes).lending is None
+    assert make_tiny(**changes).smoothing is None

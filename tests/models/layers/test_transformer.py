@@ -101,7 +101,7 @@ def test_positions_are_counted_from_the_last_item():
 
 def test_dropout_factors_act_at_five_places_of_two_blocks():
     model, x, lengths = encoder(), vectors(1, 3, WIDTH), torch.tensor([3])
-    assert model.num_dropout_sites == 5
+    assert model.num_dropout_masks == 5
     plain = model(x, lengths)
     ones = torch.ones(5, 1, 3, WIDTH)
     torch.testing.assert_close(model(x, lengths, ones), plain, rtol=0, atol=0)

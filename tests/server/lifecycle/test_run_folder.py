@@ -237,8 +237,7 @@ def test_no_module_of_the_server_can_open_interactions():
         text = path.read_text(encoding="utf-8")
         for name in (
             "open_dataset",
-            "open_data(",
-            "prepare_data",
+            "open_prepared",
             "from clients",
             "import clients",
         ):

@@ -10,7 +10,7 @@ from fedrec import protocol
 from fedrec.config.keys import flatten
 from fedrec.data.splits import training_counts
 from fedrec.errors import ConfigError, DataError, FedrecError, MessageError, ParticipationError
-from fedrec.factory.data import open_data, prepare_data
+from fedrec.factory.data import open_prepared
 from server.engines.inline import InlineGrid
 from server.messages.exchange import SampledNodes
 from server.messages.private_state import delete_client_state
@@ -40,7 +40,8 @@ def changed_census(change, partition=1):
 def test_the_census_adds_up(small_home, small_config):
     config = small_config()
     registration = census_of(config)
-    dataset, training = open_data(prepare_data(config))
+    prepared = open_prepared(config)
+    dataset, training = prepared.dataset, prepared.full_training
     assert registration.partitions == [0, 1, 2]
     everyone = np.concatenate(
         [registration.users[partition] for partition in registration.partitions]

@@ -7,12 +7,12 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
-from fedrec.models.losses import softmax_loss
+from fedrec.models.losses import softmax_losses
 from fedrec.randomness import generator
 from fedrec.training.batches import collate, epoch_order
 from fedrec.training.cloze import cloze
-from fedrec.training.dropout import keep_factors
-from fedrec.training.objective import Draws, make_objective
+from fedrec.training.dropout import draw_dropout_masks
+from fedrec.training.objective import StepSeeds, make_objective
 from server.rounds import train_round
 
 
@@ -28,7 +28,7 @@ NOISY = {
     "loss.name": "sampled-softmax",
     "federation.rounds": 4,
     "federation.evaluate-every": 2,
-    "local.optimizer-state": "keep",
+    "local.optimizer-state": "dropout_masks",
     "local.learning-rate": 0.001,
     "run.checkpoint-every": 4,
 }
@@ -70,11 +70,11 @@ def test_one_client_with_everybody_is_a_plain_loop_bit_for_bit(
         path = (1 + number // in_a_round, number % in_a_round)
         if "model.encoder" in how:
             batch = cloze(batch, 0.2, max_length=12, seed=0, round=path[0], step=path[1])
-        keep = keep_factors(
-            batch.users, batch.lengths, num_sites=5, width=8, dropout=0.2, path=path, seed=0
+        dropout_masks = draw_dropout_masks(
+            batch.users, batch.lengths, num_masks=5, width=8, dropout=0.2, path=path, seed=0
         )
         optimizer.zero_grad()
-        objective(model, batch, Draws(0, *path, keep, 0.1)).backward()
+        objective(model, batch, StepSeeds(0, *path, dropout_masks, 0.1)).backward()
         optimizer.step()
 
     for name, parameter in model.named_parameters():
@@ -109,9 +109,9 @@ def test_one_full_step_of_every_client_is_the_central_gradient_step(
     table = model.look_up(torch.arange(num_items + 1))
     states, _ = model.encode(table, torch.from_numpy(batch.items), torch.from_numpy(batch.lengths))
     targets = torch.from_numpy(batch.targets)
-    softmax_loss(
+    softmax_losses(
         states[targets > 0], model.output_vectors(table)[1:], targets[targets > 0] - 1
-    ).backward()
+    ).mean().backward()
     for name, parameter in model.named_parameters():
         expected = before[name] - 0.5 * parameter.grad.numpy()
         np.testing.assert_allclose(

@@ -15,7 +15,7 @@ from fedrec.errors import ConfigError
 from fedrec.evaluation.leave_one_out import NOTHING_READ, rank_held_out
 from fedrec.evaluation.model_scorer import model_scorer
 from fedrec.factory.checks import check_fit
-from fedrec.factory.data import open_data, prepare_data, seen_of
+from fedrec.factory.data import open_prepared
 
 COLD = {"scenario.cold-items": 0.2, "run.name": "cold"}
 
@@ -69,11 +69,11 @@ def test_a_run_on_almost_nothing_still_ranks_everybody(run_inline, small_config)
     changes = {"scenario.cold-items": 0.9, "partition.count": 1, "loss.name": "softmax"}
     config = small_config(changes)
     folder = run_inline(config)
-    prepared = prepare_data(config)
-    before = seen_of(config, prepared).before_test
+    prepared = open_prepared(config)
+    before = prepared.view.before_test
     assert (before.lengths() == 0).any()
     assert np.isfinite(column(folder, "users.csv", "rank")).all()
-    assert len(column(folder, "users.csv", "rank")) == open_data(prepared)[0].sequences.num_users
+    assert len(column(folder, "users.csv", "rank")) == prepared.dataset.sequences.num_users
 
 
 def test_users_as_clients_train_on_what_they_see(run_inline, small_config):
@@ -87,15 +87,15 @@ def test_users_as_clients_train_on_what_they_see(run_inline, small_config):
     config = small_config(changes)
     folder = run_inline(config)
     parts = json.loads((folder / "run.json").read_text())["partitions"]
-    lengths = seen_of(config, prepare_data(config)).training.lengths()
+    lengths = open_prepared(config).view.training.lengths()
     assert lengths.max() == 3
     assert sum(part["targets"] for part in parts) == np.maximum(lengths - 1, 0).sum()
 
 
 def test_without_a_scenario_nothing_is_copied(small_home, small_config):
-    folder = prepare_data(small_config())
-    seen = seen_of(small_config({"scenario.few-shot-events": 2}), folder)
-    assert seen.training is open_data(folder)[1]
+    prepared = open_prepared(small_config({"scenario.few-shot-events": 2}))
+    seen = prepared.view
+    assert seen.training is prepared.full_training
     assert seen.before("test") is seen.before("validation") is None
 
 
@@ -103,8 +103,8 @@ def test_describe_tells_what_a_scenario_hides(small_home, small_config):
     config = small_config({"scenario.keep": 0.5, "scenario.cold-items": 0.2})
     lines = [line for line in describe(config) if isinstance(line, str)]
     hidden = next(line for line in lines if line.startswith("scenario: "))
-    whole = open_data(prepare_data(config))[1]
-    seen = seen_of(config, prepare_data(config)).training.num_events
+    whole = open_prepared(config).full_training
+    seen = open_prepared(config).view.training.num_events
     assert f"{seen:,} of {whole.num_events:,} training events" in hidden
     plain = [line for line in describe(small_config()) if isinstance(line, str)]
     assert not any(line.startswith("scenario") for line in plain)

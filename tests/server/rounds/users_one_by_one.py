@@ -9,10 +9,10 @@ import torch
 from fedrec.factory.training import make_plan
 from fedrec.models.parameters import load_arrays
 from fedrec.training.batches import collate
-from fedrec.training.dropout import keep_factors
+from fedrec.training.dropout import draw_dropout_masks
 from fedrec.training.local import proximal_penalty
 from fedrec.training.negatives import shared_negatives
-from fedrec.training.objective import Draws, make_objective
+from fedrec.training.objective import StepSeeds, make_objective
 
 USERS = {
     "federation.unit": "user",
@@ -73,10 +73,10 @@ def one_by_one(federation, opened, precision=None, mu=0.0, sent=None) -> Iterato
         batch = collate(training, np.array([user]), settings.max_length)
         losses = []
         for step in steps:
-            keep = keep_factors(
+            dropout_masks = draw_dropout_masks(
                 batch.users,
                 batch.lengths,
-                num_sites=model.num_dropout_sites,
+                num_masks=model.num_dropout_masks,
                 width=settings.width,
                 dropout=settings.dropout,
                 path=(1, step),
@@ -84,7 +84,7 @@ def one_by_one(federation, opened, precision=None, mu=0.0, sent=None) -> Iterato
             )
             optimizer.zero_grad()
             unknown = make_plan(config, mu).identity_dropout
-            loss = objective(model, batch, Draws(0, 1, step, keep, unknown))
+            loss = objective(model, batch, StepSeeds(0, 1, step, dropout_masks, unknown))
             losses.append(loss.item())
             (loss + proximal_penalty(model, anchor, mu) if mu else loss).backward()
             optimizer.step()

@@ -6,13 +6,14 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from fedrec.config.import_strings import import_string
 from fedrec.data.sequences import Sequences, history_mask
 from fedrec.models.losses import gbce_beta
 from fedrec.randomness import generator
 from fedrec.training.cohort.loss import CohortLoss
 from fedrec.training.cohort.plan import CohortPlan
 from fedrec.training.cohort.train import train_cohort
-from fedrec.training.dropout import keep_factors
+from fedrec.training.dropout import draw_dropout_masks
 from fedrec.training.negatives import sampled_negatives, shared_negatives
 
 NUM_ITEMS = 40
@@ -71,10 +72,10 @@ def loss_of_one(model, windows, history, plan, loss, user, round, step):
     total = sum(len(inputs) for inputs, _ in windows)
     table = model.look_up(torch.arange(NUM_ITEMS + 1), dropped_items(plan, round, step))
     vectors = model.output_vectors(table)
-    keep = keep_factors(
+    dropout_masks = draw_dropout_masks(
         np.array([user]),
         np.array([total]),
-        num_sites=model.num_dropout_sites,
+        num_masks=model.num_dropout_masks,
         width=vectors.shape[1],
         dropout=plan.dropout,
         path=(round, step),
@@ -82,7 +83,11 @@ def loss_of_one(model, windows, history, plan, loss, user, round, step):
     )
     states, first = [], 0
     for inputs, _ in windows:
-        own = None if keep is None else keep[:, :, first : first + len(inputs)].to(vectors.dtype)
+        own = (
+            None
+            if dropout_masks is None
+            else dropout_masks[:, :, first : first + len(inputs)].to(vectors.dtype)
+        )
         items = torch.from_numpy(inputs.astype(np.int64))[None]
         states.append(model.encode(table, items, torch.tensor([len(inputs)]), own)[0][0])
         first += len(inputs)
@@ -102,6 +107,8 @@ def loss_of_one(model, windows, history, plan, loss, user, round, step):
     stream = generator(7, "negatives", round, step, user)
     drawn = sampled_negatives(stream, history_mask([history], NUM_ITEMS), total, count)[0]
     negative = scores.gather(1, torch.from_numpy(drawn))
+    if ":" in loss.name:  # a user's own
+        return import_string("loss.name", loss.name)(positive[:, 0], negative).mean()
     if loss.name == "bpr":
         return functional.softplus(negative - positive).sum() / total
     beta = 1.0 if loss.name == "bce" else gbce_beta(NUM_ITEMS, loss.negatives, 0.75)
@@ -173,7 +180,7 @@ def assert_equal_to_the_loop(model, training, users, plan, loss):
     tolerance = TOLERANCE[next(model.parameters()).dtype]
     assert got.weight == weight
     assert list(got.users) == sorted(trained)
-    assert len(got.left_out) == 0
+    assert len(got.excluded) == 0
     for name, value in total.items():
         mean = value.numpy() / weight
         np.testing.assert_allclose(

@@ -140,8 +140,8 @@ class Scaled(SASRec):
         self.stretch = nn.Module()
         self.stretch.by = nn.Parameter(torch.ones(rows.shape[1]))
 
-    def encode(self, table, places, lengths, keep=None):
-        states, weights = super().encode(table, places, lengths, keep)
+    def encode(self, table, places, lengths, dropout_masks=None):
+        states, weights = super().encode(table, places, lengths, dropout_masks)
         return states * self.stretch.by, weights
 
 
@@ -173,8 +173,8 @@ class StretchedHybrid(Hybrid):
         made.stretch = nn.Parameter(torch.ones(8))
         return made
 
-    def encode(self, table, places, lengths, keep=None):
-        states, weights = super().encode(table, places, lengths, keep)
+    def encode(self, table, places, lengths, dropout_masks=None):
+        states, weights = super().encode(table, places, lengths, dropout_masks)
         return states * self.stretch, weights
 
 

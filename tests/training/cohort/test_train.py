@@ -106,10 +106,10 @@ def test_a_user_whose_update_is_not_finite_costs_nobody_else(make_tiny, steps):
     training = Sequences(np.concatenate(rows).astype(np.int32), offsets)
     with torch.no_grad():
         model.rows[40] = torch.inf  # read by user 1 alone
-    # Draws of this seed do not touch item 40 for the three others.
+    # StepSeeds of this seed do not touch item 40 for the three others.
     got = cohort(model, training, range(4), plan(steps=steps), loss_named("bce"), round=2)
     without = cohort(model, training, [0, 2, 3], plan(steps=steps), loss_named("bce"), round=2)
-    assert list(got.left_out) == [1]
+    assert list(got.excluded) == [1]
     assert list(got.users) == [0, 2, 3]
     assert got.weight == without.weight == 2 + 1 + 2
     for name, total in got.total.items():

@@ -1,0 +1,89 @@
+"""Evaluation on a client: ranks of the held-out items of a partition's users.
+
+A pure function of the config, the message and the client's private file, so that a repeated
+message gives the same bytes.
+"""
+
+import numpy as np
+
+from clients.baselines import plain_scorer
+from clients.local_data import LocalData
+from clients.model import fresh_model, load_sent
+from clients.private_state import PrivateState, split_state
+from fedrec.baselines.names import ORACLE
+from fedrec.config.config import Config
+from fedrec.data.sequences import Sequences
+from fedrec.data.splits import Stage
+from fedrec.evaluation.leave_one_out import HeldOut, Scorer, rank_held_out
+from fedrec.evaluation.model_scorer import model_scorer
+from fedrec.models.parameters import NamedArrays, load_arrays
+
+
+def evaluate(
+    config: Config,
+    data: LocalData,
+    state: PrivateState,
+    weights: NamedArrays,
+    frequency: np.ndarray,
+    *,
+    scorer: str,
+    stage: Stage,
+    protocols: tuple[str, ...],
+    accepted: int,
+    private_digest: str = "",
+    counts_are_shared: bool,
+) -> tuple[HeldOut, np.ndarray | None]:
+    """Rank the held-out items of the partition's users.
+
+    Args:
+        config: Config of the run.
+        data: Training data of the partition.
+        state: store of the client's private files.
+        weights: shared weights as sent; not read unless ``scorer`` is "model".
+        frequency: (V + 1,) training events per item over all clients.
+        scorer: "model" or one of ``fedrec.baselines.names.SCORERS``.
+        stage: "validation" or "test".
+        protocols: how the ranks are made.
+        accepted: round whose private parameters make the personalised model.
+        private_digest: sha256 of the private file that holds them.
+        counts_are_shared: whether ``frequency`` holds anything.
+
+    Returns:
+        The ranks, and under the first protocol those of the personalised model, if there is one.
+    """
+    num_items = data.dataset.catalog.num_items
+
+    read = data.view.before(stage)
+
+    def ranked(scorer: Scorer, inputs: Sequences | None, *, with_times: bool = False) -> HeldOut:
+        return rank_held_out(
+            scorer,
+            data.dataset.sequences,
+            data.users,
+            stage=stage,
+            protocols=protocols,
+            num_items=num_items,
+            counts=frequency if counts_are_shared else None,
+            seed=config.seed,
+            fixed=data.prepared.fixed_candidates,
+            domains=data.dataset.domains,
+            inputs=inputs,
+            with_times=with_times,
+        )
+
+    def by_model() -> HeldOut:
+        scorer = model_scorer(model, num_items, config.model.max_length)
+        return ranked(scorer, read, with_times=model.needs_times)
+
+    if scorer != "model":
+        # No scenario bounds what is possible: it reads the whole histories.
+        inputs = None if scorer == ORACLE else read
+        return ranked(plain_scorer(scorer, data, frequency), inputs), None
+    model, groups = fresh_model(config, data, frequency)
+    load_sent(model, weights, groups)
+    if not groups.private or accepted == 0:
+        return by_model(), None
+    result = by_model() if config.model.is_personalised else None
+    load_arrays(model, split_state(state.read(accepted, private_digest))[0], groups.private)
+    own = by_model()
+    return (own, None) if result is None else (result, own.ranks[protocols[0]])

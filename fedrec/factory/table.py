@@ -1,0 +1,49 @@
+"""From a run config to its frozen embedding table."""
+
+from fedrec.config.choices import BASELINE_MODELS, names_in
+from fedrec.config.config import Config
+from fedrec.config.sections.semantics import Semantics
+from fedrec.data.catalog import Catalog
+from fedrec.files.home import home
+from fedrec.semantics.table import SemanticTable, semantic_table
+
+
+def needs_table(config: Config) -> bool:
+    """Whether the model reads semantic embeddings, as a view or to initialise ID embeddings."""
+    if config.model.name in BASELINE_MODELS:
+        return False
+    views = names_in(config.model.views)
+    starts_from_text = "identity" in views and config.model.identity_start == "text"
+    return "semantic" in views or starts_from_text
+
+
+def open_table(config: Config, catalog: Catalog) -> SemanticTable | None:
+    """The frozen embedding table, from the cache on disk if it is there; None if nothing reads it.
+
+    Args:
+        config: Config of the run.
+        catalog: Items whose texts are embedded.
+    """
+    if not needs_table(config):
+        return None
+    return make_table(config.semantics, catalog, seed=config.seed)
+
+
+def make_table(settings: Semantics, catalog: Catalog, *, seed: int) -> SemanticTable:
+    """The frozen embedding table that section ``semantics`` asks for.
+
+    Args:
+        settings: Section ``semantics``.
+        catalog: Items whose texts are embedded.
+        seed: Seed of the run, by which ``semantics.shuffled`` permutes the rows.
+    """
+    return semantic_table(
+        catalog,
+        encoder=settings.encoder,
+        revision=settings.revision,
+        fields=names_in(settings.fields),
+        width=settings.width,
+        whiten=settings.whiten,
+        home=home(),
+        shuffle_seed=seed if settings.shuffled else None,
+    )
