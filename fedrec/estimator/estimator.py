@@ -31,6 +31,15 @@ def _silent(epoch: object) -> None:
     """Let an epoch pass without showing it."""
 
 
+def _name_of(model: str | Callable[..., Any]) -> str:
+    """The value of ``model.name``; torch is imported for an object only."""
+    if isinstance(model, str):
+        return model
+    from fedrec.factory.own_model import model_name
+
+    return model_name(model)
+
+
 class Estimator:
     """A sequential recommender that is trained on all data in one place.
 
@@ -57,10 +66,8 @@ class Estimator:
         settings: Mapping[str, Value] | None = None,
         **hyperparameters: Unpack[Hyperparameters],
     ) -> None:
-        from fedrec.config.handed_over import named
-
         given: dict[str, Any] = {**self.defaults, **(settings or {})}
-        given["model.name"] = self.model_name or named("model", model)
+        given["model.name"] = self.model_name or _name_of(model)
         self.config = estimator_config(given, cast(dict[str, Value], hyperparameters))
         self._fitted: Fitted | None = None
 
