@@ -13,12 +13,12 @@ from flwr.serverapp.strategy import Strategy
 from fedrec import protocol
 from fedrec.errors import FedrecError
 from fedrec.models.parameters import NamedArrays
+from fedrec.records import array_record
 from fedrec.testing.conformance import ConformanceError, check_finite, demand, have_same_bytes
 from server.aggregation.instances import own_instance
 from server.aggregation.strategies import least_replies, make_strategy
 from server.aggregation.strategy_state import restore, snapshot
 from server.engines.inline import InlineGrid
-from server.state import array_record
 
 CLIENTS, ROUNDS = 7, 3
 
