@@ -1,6 +1,7 @@
 """The package as its users meet it: what it exports, what it imports, what its types are."""
 
 import ast
+import importlib
 import subprocess
 import sys
 import tomllib

@@ -28,8 +28,9 @@ from fedrec.data.prepared_folder import (
     read_manifest,
     write_folder,
 )
+from fedrec.data.readers.detect import FORMATS
 from fedrec.data.sequences import Sequences
-from fedrec.data.sources import FORMATS, Source, find_source
+from fedrec.data.sources import Source, find_source
 from fedrec.errors import DataError, ResourceError
 from fedrec.files.home import home as default_home
 

@@ -10,9 +10,10 @@ from fedrec.config.checks import one_of
 from fedrec.data.splits import Stage, training_part
 from fedrec.data.store import Dataset
 from fedrec.errors import DataError, EvaluationError
+from fedrec.evaluation.bootstrap import intervals
 from fedrec.evaluation.gates import no_gates
 from fedrec.evaluation.leave_one_out import HeldOut, Scorer, Scores, rank_held_out
-from fedrec.evaluation.metrics import CUTOFFS, check_cutoffs, intervals, per_user
+from fedrec.evaluation.metrics import CUTOFFS, check_cutoffs, per_user
 from fedrec.evaluation.protocols import PROTOCOLS, metric_label
 
 if TYPE_CHECKING:

@@ -11,15 +11,14 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from fedrec.config.config import Config
-from fedrec.data.scenarios import Seen
 from fedrec.data.splits import Stage
 from fedrec.data.store import Dataset
 from fedrec.evaluation.leave_one_out import HeldOut, rank_held_out
 from fedrec.evaluation.metrics import summary
 from fedrec.evaluation.model_scorer import model_scorer
 from fedrec.factory.checks import check_fit
-from fedrec.factory.data import fixed_candidates, followed, open_data, prepare_data, seen_of
-from fedrec.factory.model import make_model, open_table
+from fedrec.factory.data import PreparedData, open_prepared
+from fedrec.factory.model import make_model
 from fedrec.factory.training import local_optimizer, make_loss, make_plan
 from fedrec.models.recommender import Recommender
 from fedrec.semantics.table import SemanticTable
@@ -34,8 +33,7 @@ class Fitted:
 
     Attributes:
         config: Of the estimator, with the prepared folder as its source.
-        dataset: All events.
-        view: What the model gets to see of them before each held-out item.
+        prepared: Events, and what the model gets to see of them.
         frequency: (V + 1,) int64 training events of each item.
         table: Frozen embedding table of the items' texts, or none where the model reads none.
         model: With the weights of the best epoch.
@@ -43,12 +41,16 @@ class Fitted:
     """
 
     config: Config
-    dataset: Dataset
-    view: Seen
+    prepared: PreparedData
     frequency: np.ndarray
     table: SemanticTable | None
     model: Recommender
     history: list[Epoch]
+
+    @property
+    def dataset(self) -> Dataset:
+        """All events."""
+        return self.prepared.dataset
 
 
 def fitted(
@@ -77,11 +79,11 @@ def fitted(
             local_optimizer(config, made.model),
             make_loss(
                 config,
-                followed(config, made.view).training,
+                made.prepared.model_view.training,
                 made.dataset.catalog.num_items,
                 made.dataset.domains,
             ),
-            followed(config, made.view).training,
+            made.prepared.model_view.training,
             all_users(made.dataset),
             plan=make_plan(config, proximal_mu=0.0),
             seed=config.seed,
@@ -101,16 +103,15 @@ def untrained(config: Config, table: SemanticTable | None = None) -> Fitted:
         config: Of an estimator.
         table: The frozen embedding table, where it was saved; made from the texts otherwise.
     """
-    folder = prepare_data(config)
-    dataset, view = open_data(folder)[0], seen_of(config, folder)
-    counts = np.bincount(view.training.items, minlength=dataset.catalog.num_items + 1)
+    prepared = open_prepared(config)
+    dataset = prepared.dataset
+    counts = np.bincount(prepared.view.training.items, minlength=dataset.catalog.num_items + 1)
     counts[0] = 0  # padding is no event
-    table = table or open_table(config, dataset.catalog)
+    table = table or prepared.table
     model = make_model(config, dataset.catalog, table, counts, all_users(dataset))
     return Fitted(
         config=config,
-        dataset=dataset,
-        view=view,
+        prepared=prepared,
         frequency=counts,
         table=table,
         model=model,
@@ -130,9 +131,9 @@ def held_out_ranks(made: Fitted, stage: Stage, protocol: str) -> HeldOut:
         num_items=num_items,
         counts=made.frequency,
         seed=config.seed,
-        fixed=fixed_candidates(config, made.dataset),
+        fixed=made.prepared.fixed_candidates,
         domains=made.dataset.domains,
-        inputs=made.view.before(stage),
+        inputs=made.prepared.view.before(stage),
         with_times=made.model.needs_times,
     )
 

@@ -7,8 +7,8 @@ from typing import TypedDict
 
 from fedrec.config.config import Config, Value
 from fedrec.config.keys import flatten, read_config
-from fedrec.config.sections.data import Semantics
 from fedrec.config.sections.model import Model
+from fedrec.config.sections.semantics import Semantics
 from fedrec.errors import ConfigError
 
 

@@ -125,22 +125,22 @@ def _check_padding(model: Recommender) -> None:
 
 def _check_dropout(model: Recommender) -> None:
     items, lengths = _rows()
-    sites = model.num_dropout_sites
-    if not sites:
+    masks = model.num_dropout_masks
+    if not masks:
         return
     width = model.look_up(torch.arange(2)).views.shape[-1]
-    ones = torch.ones(sites, *items.shape, width)
+    ones = torch.ones(masks, *items.shape, width)
     plain, whole = _encoded(model, items, lengths)[0], _encoded(model, items, lengths, ones)[0]
     is_real = torch.arange(items.shape[1]) < lengths[:, None]
     demand(
         torch.allclose(plain[is_real], whole[is_real], atol=TOLERANCE),
-        "dropout factors of 1 change the states; multiply by them and by nothing else",
+        "dropout masks of 1 change the states; multiply by them and by nothing else",
     )
-    for site in range(sites):
+    for place in range(masks):
         masked = ones.clone()
-        masked[site, :, :, ::2] = 0
+        masked[place, :, :, ::2] = 0
         dropped = _encoded(model, items, lengths, masked)[0]
         demand(
             not torch.equal(dropped[is_real], whole[is_real]),
-            f"num_dropout_sites is {sites}, but the factors of site {site} change nothing",
+            f"num_dropout_masks is {masks}, but mask {place} changes nothing",
         )

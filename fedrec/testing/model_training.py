@@ -42,7 +42,7 @@ def check_training(build: Build) -> None:
     models = [_trained(model, steps=0, dropout=0.2) for model in untrained]
     demand(
         torch.equal(state, torch.get_rng_state()),
-        "training draws from torch's global generator; multiply by the dropout factors of encode",
+        "training draws from torch's global generator; multiply by the dropout masks of encode",
     )
     names = [name for name, _ in models[0].named_parameters()]
     first, again = (arrays_of(model, names) for model in models)
