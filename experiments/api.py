@@ -7,20 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.engines.run import ignore, run
+from experiments.objects import check_objects, object_keys
 from experiments.presets import read_preset
 from fedrec.config.config import Config, Value
 from fedrec.config.keys import absolute_paths, flatten, read_config
-from fedrec.errors import DataError
-from fedrec.files.home import home
+from fedrec.estimator.data import prepared_folder
 from fedrec.runs.record import Run, read_run
 
 if TYPE_CHECKING:
     import pandas as pd
+    from flwr.serverapp.strategy import Strategy
 
-    from fedrec.data.interactions import Interactions
     from fedrec.data.store import Dataset
-
-MEMORY_MIN_EVENTS = 0  # a Dataset was filtered when it was made: nothing more is dropped
 
 
 def simulate(
@@ -28,6 +26,10 @@ def simulate(
     changes: Mapping[str, Value] | None = None,
     *,
     data: "Dataset | pd.DataFrame | None" = None,
+    model: str | Callable[..., Any] | None = None,
+    strategy: "str | Strategy | type[Strategy] | None" = None,
+    loss: str | Callable[..., Any] | None = None,
+    partition: str | Callable[..., Any] | None = None,
     engine: str = "inline",
     workers: int | None = None,
     address: str | None = None,
@@ -43,6 +45,12 @@ def simulate(
         changes: dotted keys that win over ``settings``: ``{"federation.rounds": 5}``.
         data: events or a prepared dataset; wins over the key ``data.source``. The columns of a
             DataFrame are named by the keys ``data.user-column`` and so on.
+        model: A name or "package.module:name", or the class or function itself that makes a
+            ``fedrec.models.recommender.Recommender`` of item rows and an encoder; wins over the key
+            ``model.name``, as the following win over theirs.
+        strategy: A name, a Flower ``Strategy`` or its class (``strategy.name``).
+        loss: A name or a function (``loss.name``).
+        partition: A rule's name or a function (``partition.by``).
         engine: "inline" (this process), "ray" (workers on Ray) or "flower" (Flower's simulation).
         workers: of engine "ray"; all usable cores when None.
         address: of a Ray cluster for engine "ray", "auto" or host:port; None starts one.
@@ -52,17 +60,20 @@ def simulate(
         on_round: called with each line of rounds.jsonl.
 
     Raises:
-        FedrecError: the settings or the data cannot be used, or the run failed.
+        FedrecError: the settings, the objects or the data cannot be used, or the run failed. An
+            object that no module holds, such as a class of a notebook, runs on "inline" only.
     """
     given = read_preset(settings) if isinstance(settings, str) else settings
     values = dict(flatten(given) if isinstance(given, Config) else given or {})
     values |= changes or {}
+    values |= object_keys(strategy, model=model, loss=loss, partition=partition)
     values |= {} if seed is None else {"seed": seed}
     values |= {} if out is None else {"run.dir": str(out)}
     values |= {"run.overwrite": True} if overwrite else {}
     config = absolute_paths(read_config(values), Path.cwd())
+    check_objects(flatten(config), engine)
     if data is not None:
-        source = str(_stored(data, config))
+        source = str(prepared_folder(data, config))
         config = dataclasses.replace(config, data=dataclasses.replace(config.data, source=source))
     command = f"fedrec.simulate(engine={engine!r})  # or: fedrec run {shlex.quote('config.toml')}"
     folder = run(
@@ -74,49 +85,3 @@ def simulate(
         on_round=on_round or ignore,
     )
     return read_run(folder)
-
-
-def _stored(data: "Dataset | pd.DataFrame", config: Config) -> Path:
-    """The prepared folder of data that came from Python."""
-    import pandas as pd
-
-    from fedrec.data.readers.tables import load_frame
-    from fedrec.data.store import Dataset, store
-    from fedrec.factory.data import columns_of
-
-    if isinstance(data, pd.DataFrame):
-        interactions, name = load_frame(data, columns_of(config.data)), "frame"
-        least = config.data.min_item_events
-    elif isinstance(data, Dataset):
-        if data.folder is not None:
-            return data.folder
-        interactions, name, least = _interactions(data), data.name, MEMORY_MIN_EVENTS
-    else:
-        raise DataError(f"data must be a Dataset or a DataFrame, got {type(data).__name__}")
-    return store(
-        interactions,
-        name=name,
-        home=home(),
-        min_item_events=least,
-        min_user_events=config.data.min_user_events,
-    )
-
-
-def _interactions(dataset: "Dataset") -> "Interactions":
-    """A dataset's events as a loader would give them: items are 0-based there."""
-    import numpy as np
-
-    from fedrec.data.interactions import Interactions
-
-    sequences = dataset.sequences
-    return Interactions(
-        user_ids=dataset.user_ids,
-        item_ids=dataset.catalog.item_ids,
-        users=np.repeat(np.arange(sequences.num_users, dtype=np.int32), sequences.lengths()),
-        items=np.asarray(sequences.items) - 1,
-        times=None if sequences.times is None else np.asarray(sequences.times),
-        ratings=None,
-        catalog=dataset.catalog,
-        attributes=dataset.attributes,
-        skipped={},
-    )

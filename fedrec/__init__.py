@@ -1,29 +1,57 @@
-"""Federated simulation for sequential recommendation.
+"""Federated simulation for sequential recommendation, and the models without a federation.
 
-``fedrec.simulate(...)`` runs a federation, ``fedrec.load(folder)`` reads a finished one,
-``fedrec.open_recommender(folder)`` recommends with it and ``fedrec.Dataset.from_frame(frame)``
-prepares events; all are imported when first used.
+Fit a model, evaluate it, recommend with it::
+
+    import fedrec
+
+    dataset = fedrec.Dataset.load("ml-1m", source="ml-1m.zip")
+    model = fedrec.SASRec(epochs=20).fit(dataset)
+    print(model.evaluate())  # HR, NDCG, ... of the test items with 95 % intervals
+    print(model.recommend(["1", "2"], k=10))  # user, item, title, score, rank
+
+The same model in a federation of ten clients::
+
+    run = fedrec.simulate(model="sasrec", data=dataset, changes={"partition.count": 10})
+
+Everything is imported when it is first used, so that ``import fedrec`` loads neither torch nor
+pandas, Flower or Ray. Types stand in ``__init__.pyi``.
 """
 
 import importlib
 import importlib.util
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from experiments.api import simulate
-    from fedrec.data.store import Dataset
-    from fedrec.inference.opening import open_recommender
-    from fedrec.runs.record import load
+from fedrec.version import __version__
 
-__version__ = "0.1.0"
-__all__ = ["Dataset", "__version__", "load", "open_recommender", "simulate"]
+__all__ = [
+    "BPRMF",
+    "BERT4Rec",
+    "Dataset",
+    "Estimator",
+    "GRU4Rec",
+    "Hybrid",
+    "SASRec",
+    "__version__",
+    "evaluate",
+    "fit",
+    "load",
+    "open_recommender",
+    "simulate",
+]
 
 _HOMES = {
-    "simulate": "experiments.api",
+    "BERT4Rec": "fedrec.estimator.models",
+    "BPRMF": "fedrec.estimator.models",
+    "Dataset": "fedrec.data.store",
+    "Estimator": "fedrec.estimator.estimator",
+    "GRU4Rec": "fedrec.estimator.models",
+    "Hybrid": "fedrec.estimator.models",
+    "SASRec": "fedrec.estimator.models",
+    "evaluate": "fedrec.estimator.evaluate",
+    "fit": "fedrec.estimator.models",
     "load": "fedrec.runs.record",
     "open_recommender": "fedrec.inference.opening",
-    "Dataset": "fedrec.data.store",
+    "simulate": "experiments.api",  # a name only: this package imports nothing above it
 }
 
 
@@ -36,8 +64,12 @@ def __getattr__(name: str) -> object:
     return getattr(importlib.import_module(home), name)
 
 
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
 def _check_experiments() -> None:
-    """``experiments`` is a common name: refuse one that is not beside this package."""
+    """Refuse a package ``experiments``, a common name, that does not lie beside this one."""
     spec = importlib.util.find_spec("experiments")
     ours = Path(__file__).resolve().parent.parent / "experiments" / "__init__.py"
     if spec is None or spec.origin is None or Path(spec.origin).resolve() != ours:

@@ -13,7 +13,6 @@ MAY_IMPORT = {
     "server": {"server", "fedrec"},
     "experiments": set(PACKAGES),
 }
-UPWARD = {"fedrec/__init__.py": {"experiments"}}  # for the type of `fedrec.simulate` alone
 ENGINES = {"flwr", "ray"}
 RECORDS = "fedrec/records.py"  # arrays in Flower's records: the format of messages
 
@@ -34,10 +33,9 @@ def faults(root: Path) -> list[str]:
     for package in PACKAGES:
         for path in sorted((root / package).rglob("*.py")):
             name = path.relative_to(root).as_posix()
-            allowed = MAY_IMPORT[package] | UPWARD.get(name, set())
             for target, line in imported(path):
                 engine = package == "fedrec" and target in ENGINES and name != RECORDS
-                if engine or (target in PACKAGES and target not in allowed):
+                if engine or (target in PACKAGES and target not in MAY_IMPORT[package]):
                     found.append(f"{name}:{line} imports {target}")
     return found
 

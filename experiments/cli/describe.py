@@ -8,7 +8,7 @@ from rich.text import Text
 
 from fedrec.config.config import Config
 from fedrec.data.domains import Domains
-from fedrec.data.partition import genre_profiles, taste_divergence
+from fedrec.data.genre_profiles import genre_profiles, taste_divergence
 from fedrec.data.sequences import Sequences
 from fedrec.data.splits import targets
 from fedrec.data.store import Dataset

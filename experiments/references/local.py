@@ -25,6 +25,7 @@ from fedrec.evaluation.leave_one_out import HeldOut
 from fedrec.evaluation.metrics import check_cutoffs
 from fedrec.factory.checks import check_fit
 from fedrec.factory.data import open_prepared
+from fedrec.factory.evaluation import user_metrics
 from fedrec.factory.model import make_model
 from fedrec.models.recommender import Recommender
 from fedrec.report.page import write_report
@@ -226,5 +227,9 @@ def _who(config: Config, registration: Registration) -> dict[str, Any]:
 def _validation(config: Config, found: RankTable) -> dict[str, Any]:
     evaluation = config.evaluation
     return round_metrics(
-        found, evaluation.main_protocol, evaluation.cutoffs, granularity_class(config)
+        found,
+        evaluation.main_protocol,
+        evaluation.cutoffs,
+        granularity_class(config),
+        user_metrics(config),
     )

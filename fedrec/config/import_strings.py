@@ -9,6 +9,9 @@ from fedrec.errors import ConfigError
 
 IMPORT_STRING = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
+HERE = "__here__"  # module in the names of objects that no module holds
+handed_over: dict[str, Any] = {}  # such a name -> its object; see ``fedrec.config.handed_over``
+
 
 def import_string(key: str, name: str) -> Any:
     """Import what ``"package.module:name"`` names.
@@ -20,7 +23,14 @@ def import_string(key: str, name: str) -> Any:
     Raises:
         ConfigError: no such module, or nothing of that name in it.
     """
+    if name in handed_over:
+        return handed_over[name]
     module, _, attribute = name.partition(":")
+    if module == HERE:
+        raise ConfigError(
+            f"{key} {name!r} was an object of the Python process that made this config; define it "
+            'in a module and name that, "package.module:name"'
+        )
     try:
         return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:

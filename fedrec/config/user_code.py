@@ -16,7 +16,10 @@ from fedrec.config.import_strings import IMPORT_STRING
 
 def user_code_names(config: Config) -> tuple[str, ...]:
     """Import strings of a config; the clients' part first, then what the server alone imports."""
-    return (*_client_names(config), *_imported(config.strategy.name))
+    return (
+        *_client_names(config),
+        *_imported(*config.evaluation.user_metrics, config.strategy.name),
+    )
 
 
 def user_code(config: Config) -> dict[str, str]:

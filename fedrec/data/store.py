@@ -28,9 +28,11 @@ from fedrec.data.prepared_folder import (
     read_manifest,
     write_folder,
 )
+from fedrec.data.readers.detect import FORMATS
 from fedrec.data.sequences import Sequences
 from fedrec.data.sources import Source, find_source
 from fedrec.errors import DataError, ResourceError
+from fedrec.files.home import home as default_home
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,6 +71,47 @@ class Dataset:
         """Who may be offered what, where several sources were joined; None for ordinary data."""
         names = self.manifest.get("facts", {}).get("domains")
         return domains_of(names, self.catalog, self.attributes[COLUMN]) if names else None
+
+    @classmethod
+    def load(
+        cls,
+        name: str,
+        source: str | Path | None = None,
+        *,
+        columns: "Columns | None" = None,
+        min_item_events: int = 5,
+        min_user_events: int = 3,
+        seed: int = 0,
+    ) -> "Dataset":
+        """Prepare a dataset under ``$FEDREC_HOME`` and open it; what is prepared is opened at once.
+
+        Args:
+            name: A name ("ml-1m", "synthetic", ...), a path, "package.module:name" of a function,
+                or several joined by " + "; see ``prepare``.
+            source: Path of the file or folder that holds it; a format's name then says how it is
+                read ("ml-1m", "csv", ...), any other is found out.
+            columns: Which column holds what, for CSV and parquet.
+            min_item_events: Items with fewer events are dropped.
+            min_user_events: Users with fewer events are dropped.
+            seed: Seed of the synthetic data.
+
+        Raises:
+            ConfigError: An unknown name or column.
+            DataError: The source is not as it should be; names file and line.
+            ResourceError: Not downloaded yet, or the folder cannot be written.
+        """
+        if source is not None and not os.path.exists(source):
+            raise DataError(f"source {str(source)!r} of dataset {name!r} does not exist")
+        folder = prepare(
+            name if source is None else str(source),
+            format=name if source is not None and name in FORMATS else "auto",
+            home=default_home(),
+            seed=seed,
+            min_item_events=min_item_events,
+            min_user_events=min_user_events,
+            columns=columns,
+        )
+        return open_dataset(folder)
 
     @classmethod
     def from_frame(

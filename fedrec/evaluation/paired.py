@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 
 from fedrec.errors import EvaluationError
-from fedrec.evaluation.metrics import Floats, resampled_means
+from fedrec.evaluation.bootstrap import resampled_means
+from fedrec.evaluation.metrics import Floats
 
 
 def paired(

@@ -1,18 +1,20 @@
 """Metrics of parts of the users: by history, by what the target is, by client."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fedrec.evaluation.bootstrap import intervals
 from fedrec.evaluation.metrics import (
     CUTOFFS,
+    NO_USER_METRICS,
     Candidates,
     Floats,
+    UserMetric,
     chance,
-    intervals,
     per_user,
 )
 
@@ -113,6 +115,7 @@ def slice_metrics(
     seed: int,
     at: Sequence[int] = CUTOFFS,
     resamples: int = 1000,
+    user_metrics: Mapping[str, UserMetric] = NO_USER_METRICS,
 ) -> list[dict[str, Any]]:
     """Metrics with intervals of every slice that has users, as `metrics.json` stores them.
 
@@ -123,12 +126,13 @@ def slice_metrics(
         seed: seed of the run; each slice has its own bootstrap stream.
         at: the cut-offs.
         resamples: of the bootstrap.
+        user_metrics: further metrics by name.
 
     Returns:
         [{"slice": label, "users": n, "metrics": {"HR@10": {"value", "low", "high"}, ...}}, ...];
         with candidates, "chance" holds HR@10 and NDCG@10 of a random order of them.
     """
-    values = per_user(ranks, num_candidates, at)
+    values = per_user(ranks, num_candidates, at, user_metrics)
     found = []
     for index, label in enumerate(slices.labels):
         inside = slices.member == index
@@ -150,13 +154,14 @@ def partition_metrics(
     seed: int,
     at: Sequence[int] = CUTOFFS,
     resamples: int = 1000,
+    user_metrics: Mapping[str, UserMetric] = NO_USER_METRICS,
 ) -> list[dict[str, Any]]:
     """Metrics with intervals of every partition that has users; see `slice_metrics`.
 
     Returns:
         [{"partition": number, "users": n, "metrics": {...}}, ...] in ascending order.
     """
-    values = per_user(ranks, num_candidates, at)
+    values = per_user(ranks, num_candidates, at, user_metrics)
     return [
         {
             "partition": int(number),

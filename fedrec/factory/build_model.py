@@ -13,6 +13,7 @@ from fedrec.config.choices import BASELINE_MODELS, MODELS, names_in, view_name
 from fedrec.config.import_strings import import_string
 from fedrec.config.sections.model import Model
 from fedrec.errors import ConfigError
+from fedrec.factory.own_model import check_class, checked
 from fedrec.models.layers.bidirectional import BidirectionalTransformer
 from fedrec.models.layers.fusion import make_fusion
 from fedrec.models.layers.gru import GRUEncoder
@@ -165,13 +166,10 @@ def start_rows(
 
 
 def _own_model(settings: Model, rows: Tensor, encoder: nn.Module) -> Recommender:
-    model = import_string("model.name", settings.name)(rows, encoder)
-    if not isinstance(model, Recommender):
-        raise ConfigError(
-            f"model.name {settings.name!r} must make a fedrec.models.recommender.Recommender, "
-            f"got {type(model).__name__}"
-        )
-    return model
+    kind = import_string("model.name", settings.name)
+    if isinstance(kind, type):
+        check_class(kind)
+    return checked(settings.name, kind(rows, encoder))
 
 
 def _initialize(encoder: nn.Module, stream: torch.Generator) -> None:

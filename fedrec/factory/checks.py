@@ -6,6 +6,7 @@ from fedrec.data.store import Dataset
 from fedrec.errors import ConfigError, DataError
 from fedrec.evaluation.metrics import check_cutoffs
 from fedrec.factory.data import PreparedData, open_prepared
+from fedrec.factory.evaluation import user_metrics
 from fedrec.factory.model import device
 from fedrec.factory.own_views import own_views
 from fedrec.factory.training import make_loss
@@ -53,10 +54,11 @@ def check_ranking(config: Config) -> PreparedData:
     """Refuse protocols and cut-offs that the data cannot meet, whatever ranks; return the data.
 
     Raises:
-        ConfigError: cut-offs or protocols that do not fit the data.
+        ConfigError: metrics that cannot be imported; cut-offs or protocols that do not fit.
         DataError: the data cannot be read.
         ResourceError: the data cannot be fetched.
     """
+    user_metrics(config)
     prepared = open_prepared(config)
     dataset = prepared.dataset
     if config.scenario.hides_events and "popularity-100" in config.evaluation.protocols:

@@ -13,6 +13,7 @@ from fedrec.config.sections.partition import Partition
 from fedrec.config.sections.scenario import Scenario
 from fedrec.config.sections.semantics import Semantics
 from fedrec.data.partition import assign
+from fedrec.data.partition_rules import PartitionFacts
 from fedrec.data.readers.movielens import load_movielens
 from fedrec.data.readers.tables import Columns
 from fedrec.data.scenarios import (
@@ -113,12 +114,14 @@ class PreparedData:
         return assign(
             rule.by,
             rule.count,
-            sequences=self.full_training,
-            seed=self.settings.seed,
-            alpha=rule.alpha,
-            genres=self.dataset.catalog.genre_matrix(),
-            genre_names=self.dataset.catalog.genre_names(),
-            attributes=self.dataset.attributes,
+            PartitionFacts(
+                sequences=self.full_training,
+                genres=self.dataset.catalog.genre_matrix(),
+                genre_names=self.dataset.catalog.genre_names(),
+                attributes=self.dataset.attributes,
+                alpha=rule.alpha,
+                seed=self.settings.seed,
+            ),
         )
 
     @cached_property

@@ -94,6 +94,7 @@ class ReadyRecommender:
         if isinstance(histories, str):
             raise DataError("recommend_many takes a list of histories; recommend takes one")
         all_numbers = [*map(self.numbers, histories)]
+        users = self._user_numbers(histories)
         offered = [self._offered(numbers) for numbers in all_numbers]
         lists: list[list[Recommendation]] = [[] for _ in all_numbers]
         for items in dict.fromkeys(offered):
@@ -103,6 +104,7 @@ class ReadyRecommender:
                 min(k, len(items)),
                 exclude=exclude,
                 among=items,
+                users=None if users is None else users[places],
             )
             for place, *row in zip(
                 places, found.items.tolist(), found.scores.tolist(), strict=True
@@ -247,6 +249,18 @@ class ReadyRecommender:
         if not len(history):
             raise DataError("the history is empty; give the id of at least one item")
         return np.array([self._number(item) for item in history], dtype=np.int64)
+
+    def _user_numbers(self, histories: Sequence[str | Sequence[str]]) -> NDArray[np.int64] | None:
+        """Numbers (B,) of the users that histories stand for, where the model has rows of them."""
+        if not self.search.model.user_arrays:
+            return None
+        for history in histories:
+            if not isinstance(history, str):
+                raise DataError(
+                    f"a model {self.name!r} knows users by the rows it was trained with and reads "
+                    f"no history; give the id of a user, got {history!r}"
+                )
+        return np.array([self._users[history] for history in map(str, histories)], dtype=np.int64)
 
     def _offered(self, numbers: NDArray[np.int64]) -> range:
         """The candidates for whoever has had some items."""

@@ -83,6 +83,7 @@ class ItemSearch:
         *,
         exclude: bool = True,
         among: range | None = None,
+        users: NDArray[np.integer] | None = None,
     ) -> Found:
         """The k best next items for each of B histories.
 
@@ -91,18 +92,30 @@ class ItemSearch:
             k: how many.
             exclude: leave out the items of the whole history, also what is too old to be read.
             among: the candidates; the whole catalogue by default.
+            users: (B,) whose histories they are, for a model with rows of users.
         """
         items = among or self.items
         parts = [
-            self._top(histories[start : start + BATCH], k, exclude, items)
+            self._top(
+                histories[start : start + BATCH],
+                k,
+                exclude,
+                items,
+                None if users is None else users[start : start + BATCH],
+            )
             for start in range(0, len(histories), BATCH)
         ]
         return Found(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
     def _top(
-        self, histories: Sequence[NDArray[np.integer]], k: int, exclude: bool, items: range
+        self,
+        histories: Sequence[NDArray[np.integer]],
+        k: int,
+        exclude: bool,
+        items: range,
+        users: NDArray[np.integer] | None,
     ) -> Found:
-        states, _ = self._states(histories)
+        states, _ = self._states(histories, users)
         excluded = Excluded(histories, states.device) if exclude else None
         scores, found = top_k(
             _scorer(self.vectors, states),
@@ -166,7 +179,11 @@ class ItemSearch:
         scores, found = top_k(cosines, items, k, block=self._block(1), excluded=itself)
         return found[0].cpu().numpy(), scores[0].cpu().numpy()
 
-    def _states(self, histories: Sequence[NDArray[np.integer]]) -> tuple[Tensor, Tensor]:
+    def _states(
+        self,
+        histories: Sequence[NDArray[np.integer]],
+        users: NDArray[np.integer] | None = None,
+    ) -> tuple[Tensor, Tensor]:
         """States (B, D) after each history and its mean gate weights (B, N)."""
         longest = self.max_length - (self.model.task == "cloze")  # the item asked for is read, too
         rows = [history[-longest:] for history in histories]
@@ -177,7 +194,9 @@ class ItemSearch:
         device = device_of(self.model)
         table = self.model.look_up(torch.from_numpy(numbers.astype(np.int64)).to(device))
         within = torch.from_numpy(lengths).to(device)
-        states, weights = next_state(self.model, table, torch.from_numpy(padded).to(device), within)
+        states, weights = next_state(
+            self.model, table, torch.from_numpy(padded).to(device), within, users
+        )
         _check_finite(states, "states after a history")
         is_real = torch.arange(weights.shape[1], device=device) < within[:, None]
         return states, (weights * is_real.unsqueeze(-1)).sum(dim=1) / within[:, None]

@@ -14,6 +14,7 @@ from fedrec.config.import_strings import IMPORT_STRING, import_string
 from fedrec.config.keys import RENAMED
 from fedrec.errors import ConfigError
 from fedrec.runs.redaction import secret_texts
+from server.aggregation.instances import own_instance
 from server.aggregation.server_adam import ServerAdam
 
 STRATEGIES: dict[str, type[Strategy]] = {
@@ -70,6 +71,8 @@ def make_strategy(name: str, options: str) -> Strategy:
         ConfigError: an unknown name or option, or a value that the strategy refuses.
     """
     kind = _strategy_class(name)
+    if isinstance(kind, Strategy):  # handed over from Python, with its options in it
+        return own_instance(kind)
     given = {key.replace("-", "_"): value for key, value in parse_options(options).items()}
     parameters = inspect.signature(kind.__init__).parameters
     known = sorted(set(parameters) - _NOT_OPTIONS)
@@ -195,7 +198,7 @@ def secret_options(text: str) -> dict[str, str]:
     return secret_texts(parse_options(text))
 
 
-def _strategy_class(name: str) -> type[Strategy]:
+def _strategy_class(name: str) -> type[Strategy] | Strategy:
     if name in STRATEGIES:
         return STRATEGIES[name]
     if not IMPORT_STRING.fullmatch(name):
@@ -206,6 +209,8 @@ def _strategy_class(name: str) -> type[Strategy]:
             f"got {name!r}{hint}"
         )
     kind = import_string("strategy.name", name)
+    if isinstance(kind, Strategy):
+        return kind
     if not (isinstance(kind, type) and issubclass(kind, Strategy)):
         raise ConfigError(f"strategy.name {name!r} is no subclass of flwr.serverapp.Strategy")
     return kind

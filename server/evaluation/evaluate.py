@@ -10,6 +10,7 @@ from flwr.app import Message
 from fedrec.data.splits import Stage
 from fedrec.errors import ParticipationError
 from fedrec.evaluation.gates import are_told
+from fedrec.factory.evaluation import user_metrics
 from fedrec.models.parameters import NamedArrays
 from server.evaluation.metrics import RankTable, pool_ranks, round_metrics
 from server.messages.evaluate import EvaluationRequest, evaluate_messages
@@ -164,7 +165,9 @@ def evaluate_round(
         protocols=[main],
         fraction=config.federation.evaluate_fraction,
     )
-    line |= round_metrics(found.ranks, main, config.evaluation.cutoffs, context.clients)
+    line |= round_metrics(
+        found.ranks, main, config.evaluation.cutoffs, context.clients, user_metrics(config)
+    )
     line["dropped"] = line["dropped"] + [one.record("evaluate") for one in found.excluded]
     line["bytes_evaluate"] = found.bytes
     line["seconds"]["evaluate"] = time.monotonic() - start

@@ -7,8 +7,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from fedrec import protocol
+from fedrec.evaluation.bootstrap import intervals
 from fedrec.evaluation.gates import gate_table
-from fedrec.evaluation.metrics import intervals, per_user, summary
+from fedrec.evaluation.metrics import UserMetric, per_user, summary
 from fedrec.evaluation.slices import (
     by_history_length,
     by_label,
@@ -36,6 +37,7 @@ class ClientMetrics(Protocol):
         seed: int,
         at: Sequence[int],
         resamples: int,
+        user_metrics: Mapping[str, UserMetric],
     ) -> dict[str, Any]:
         """Spread of the final test over clients."""
         ...
@@ -109,7 +111,11 @@ def pool_ranks(ranks: Mapping[int, NamedArrays], protocols: Sequence[str]) -> Ra
 
 
 def round_metrics(
-    found: RankTable, main: str, at: Sequence[int], clients: ClientMetrics
+    found: RankTable,
+    main: str,
+    at: Sequence[int],
+    clients: ClientMetrics,
+    user_metrics: Mapping[str, UserMetric],
 ) -> dict[str, Any]:
     """Fields of a line of rounds.jsonl about an evaluation.
 
@@ -118,17 +124,25 @@ def round_metrics(
         main: Protocol that picks the best round.
         at: Cut-offs of HR and NDCG.
         clients: Granularity of the clients, for the spread over them.
+        user_metrics: Further metrics by name.
     """
     ranks = found.ranks[main]
-    validation = summary(ranks, found.num_candidates(main), at)
+    validation = summary(ranks, found.num_candidates(main), at, user_metrics)
     return {"validation": validation, **clients.round_metrics(ranks, found.partitions)}
 
 
 def with_intervals(
-    found: RankTable, name: str, *, seed: int, at: Sequence[int], resamples: int, label: str
+    found: RankTable,
+    name: str,
+    *,
+    seed: int,
+    at: Sequence[int],
+    resamples: int,
+    label: str,
+    user_metrics: Mapping[str, UserMetric],
 ) -> dict[str, dict[str, float]]:
     """Every metric under one protocol with its 95 % interval over users."""
-    values = per_user(found.ranks[name], found.num_candidates(name), at)
+    values = per_user(found.ranks[name], found.num_candidates(name), at, user_metrics)
     return intervals(values, seed, name=label, resamples=resamples)
 
 
@@ -144,6 +158,7 @@ def final_metrics(
     at: Sequence[int],
     resamples: int,
     clients: ClientMetrics,
+    user_metrics: Mapping[str, UserMetric],
     gates_alone: np.ndarray | None,
 ) -> dict[str, Any]:
     """Slices, clients and gates of the final test evaluation, as metrics.json stores them."""
@@ -156,7 +171,9 @@ def final_metrics(
     if domains and found.targets is not None:
         kinds["domain"] = by_label([domains[target - 1] for target in found.targets])
     slices = {
-        name: slice_metrics(kind, ranks, sizes, seed=seed, at=at, resamples=resamples)
+        name: slice_metrics(
+            kind, ranks, sizes, seed=seed, at=at, resamples=resamples, user_metrics=user_metrics
+        )
         for name, kind in kinds.items()
     }
     gates = None
@@ -168,6 +185,12 @@ def final_metrics(
             alone=gates_alone,
         )
     of_clients = clients.final_metrics(
-        ranks, found.partitions, sizes, seed=seed, at=at, resamples=resamples
+        ranks,
+        found.partitions,
+        sizes,
+        seed=seed,
+        at=at,
+        resamples=resamples,
+        user_metrics=user_metrics,
     )
     return {"slices": slices, **of_clients, "gates": gates}

@@ -12,6 +12,7 @@ from fedrec.data.catalog import Catalog
 from fedrec.data.domains import COLUMN
 from fedrec.data.splits import Stage
 from fedrec.evaluation.metrics import hr, ndcg
+from fedrec.factory.evaluation import user_metrics
 from fedrec.runs.record import read_rounds, replace_file, write_csv, write_json
 from server.evaluation.metrics import ClientMetrics, RankTable, final_metrics, with_intervals
 from server.lifecycle.run_folder import RunFolder
@@ -32,6 +33,7 @@ def summed_up(
         at=config.evaluation.cutoffs,
         resamples=config.evaluation.resamples,
         label=stage,
+        user_metrics=user_metrics(config),
     )
 
 
@@ -87,6 +89,7 @@ def write_results(
         at=config.evaluation.cutoffs,
         resamples=config.evaluation.resamples,
         clients=clients,
+        user_metrics=user_metrics(config),
         gates_alone=gates_alone,
     )
     write_json(folder.path / "metrics.json", metrics)

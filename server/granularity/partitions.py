@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from flwr.app import ArrayRecord, Message
 
-from fedrec.evaluation.metrics import hr, ndcg, partition_means, partition_spread
+from fedrec.evaluation.metrics import UserMetric, hr, ndcg
 from fedrec.evaluation.slices import partition_metrics
+from fedrec.evaluation.spread import partition_means, partition_spread
 from fedrec.models.parameters import NamedArrays
 from server.messages.exchange import array_bytes
 from server.messages.registration import Registration
@@ -148,9 +149,16 @@ class PartitionClients:
         seed: int,
         at: Sequence[int],
         resamples: int,
+        user_metrics: Mapping[str, UserMetric],
     ) -> dict[str, Any]:
         """Metrics of each partition with intervals."""
         found = partition_metrics(
-            partitions, ranks, num_candidates, seed=seed, at=at, resamples=resamples
+            partitions,
+            ranks,
+            num_candidates,
+            seed=seed,
+            at=at,
+            resamples=resamples,
+            user_metrics=user_metrics,
         )
         return {"clients": found, "client_ranks": None}

@@ -8,7 +8,8 @@ import numpy as np
 from flwr.app import ArrayRecord, Message
 
 from fedrec import protocol
-from fedrec.evaluation.metrics import rank_spread
+from fedrec.evaluation.metrics import UserMetric
+from fedrec.evaluation.spread import rank_spread
 from fedrec.models.parameters import NamedArrays
 from fedrec.records import array_record
 from fedrec.training.cohort.loss import CohortLoss
@@ -170,6 +171,7 @@ class UserClients:
         seed: int,
         at: Sequence[int],
         resamples: int,
+        user_metrics: Mapping[str, UserMetric],
     ) -> dict[str, Any]:
         """Percentiles of ranks over users."""
         return {"clients": [], "client_ranks": rank_spread(ranks)}

@@ -8,18 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedrec.data.partition import (
-    assign,
-    dominant_genres,
-    genre_profiles,
-    taste_divergence,
-    users_of,
-)
+from fedrec.data import partition
+from fedrec.data.genre_profiles import dominant_genres, genre_profiles, taste_divergence
+from fedrec.data.partition import users_of
+from fedrec.data.partition_rules import PartitionFacts
 from fedrec.data.sequences import Sequences
 from fedrec.errors import ConfigError, DataError
 
 # Items 1..4: comedy, drama, both, neither.
 GENRES = np.array([[0, 0], [1, 0], [0, 1], [1, 1], [0, 0]], dtype=np.float32)
+
+
+def assign(by, count, **facts):
+    return partition.assign(by, count, PartitionFacts(**facts))
 
 
 def sequences_of(*histories):
@@ -46,7 +47,7 @@ def test_no_user_is_lost_and_no_partition_is_empty(federation, by, alpha, seed):
     found = assign(by, count, sequences=sequences, seed=seed, alpha=alpha, genres=GENRES)
     assert found.dtype == np.int32
     np.testing.assert_array_equal(np.unique(found), np.arange(count))
-    together = np.concatenate([users_of(found, partition) for partition in range(count)])
+    together = np.concatenate([users_of(found, number) for number in range(count)])
     np.testing.assert_array_equal(np.sort(together), np.arange(sequences.num_users))
 
 
@@ -191,10 +192,10 @@ def test_fault_30_alpha_not_above_zero_is_refused(alpha):
         assign("taste", 1, sequences=sequences_of([1]), seed=0, alpha=alpha, genres=GENRES)
 
 
-@pytest.mark.parametrize("partition", [-1, 2])
-def test_fault_31_a_partition_number_out_of_range_is_refused(partition):
+@pytest.mark.parametrize("number", [-1, 2])
+def test_fault_31_a_partition_number_out_of_range_is_refused(number):
     with pytest.raises(ConfigError, match=r"does not exist, there are 2 \(0 to 1\)"):
-        users_of(np.array([0, 1, 1], dtype=np.int32), partition)
+        users_of(np.array([0, 1, 1], dtype=np.int32), number)
 
 
 def test_fewer_groups_than_partitions_are_refused_with_their_number():

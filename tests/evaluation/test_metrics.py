@@ -7,22 +7,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from fedrec.errors import ConfigError, EvaluationError
-from fedrec.evaluation import metrics
-from fedrec.evaluation.metrics import (
-    auc,
-    check_cutoffs,
-    hr,
-    intervals,
-    mrr,
-    ndcg,
-    partition_means,
-    partition_spread,
-    per_user,
-    recall,
-    spread,
-    summary,
-)
+from fedrec.evaluation import bootstrap
+from fedrec.evaluation.bootstrap import intervals
+from fedrec.evaluation.metrics import auc, check_cutoffs, hr, mrr, ndcg, per_user, recall, summary
 from fedrec.evaluation.ranking import ranks_of
+from fedrec.evaluation.spread import partition_means, partition_spread, spread
 
 half_ranks = arrays(
     np.float64, st.integers(1, 30), elements=st.integers(2, 80).map(lambda twice: twice / 2)
@@ -186,7 +175,7 @@ def test_other_metrics_beside_it_do_not_move_an_interval():
 def test_bootstrap_in_blocks_gives_the_same_interval(monkeypatch):
     values = np.random.default_rng(0).random(40)
     whole = interval(values, 5)
-    monkeypatch.setattr(metrics, "_BOOTSTRAP_CELLS", 40 * 7)
+    monkeypatch.setattr(bootstrap, "_CELLS", 40 * 7)
     assert interval(values, 5) == pytest.approx(whole, abs=1e-12)
 
 

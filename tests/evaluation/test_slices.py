@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedrec.evaluation.metrics import intervals, ndcg, summary
+from fedrec.evaluation.bootstrap import intervals
+from fedrec.evaluation.metrics import ndcg, summary
 from fedrec.evaluation.slices import (
     POPULARITY_LABELS,
     Slices,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from fedrec.config.checks import Section, count, one_of, require
 from fedrec.config.choices import PROTOCOLS, names_in
+from fedrec.config.import_strings import IMPORT_STRING
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -13,6 +14,7 @@ class Evaluation(Section):
 
     protocol: str = "full"  # the first of several is the main one
     at: str = "5,10,20"
+    metrics: str = ""  # of the user's own: "package.module:name", several separated by commas
     resamples: int = 1000
     ncf_negatives: str = ""  # NCF's file for the protocol ncf-99
 
@@ -34,6 +36,13 @@ class Evaluation(Section):
             )
         elif 10 not in self.cutoffs:
             yield f"evaluation.at must hold 10, which selects the best round, got {self.at!r}"
+        for name in self.user_metrics:
+            yield require(
+                bool(IMPORT_STRING.fullmatch(name)),
+                "evaluation.metrics",
+                '"package.module:name" of functions of yours, separated by commas',
+                name,
+            )
         yield count("evaluation.resamples", self.resamples)
 
     @property
@@ -45,6 +54,11 @@ class Evaluation(Section):
     def main_protocol(self) -> str:
         """The first one: it picks the best round and names the curves."""
         return self.protocols[0]
+
+    @property
+    def user_metrics(self) -> tuple[str, ...]:
+        """Import strings of the user's own metrics."""
+        return names_in(self.metrics)
 
     @property
     def cutoffs(self) -> tuple[int, ...]:

@@ -5,7 +5,7 @@ In NDCG@10; on rare targets in HR@10, which can be read beside chance.
 
 from collections.abc import Mapping, Sequence
 
-from fedrec.evaluation.metrics import intervals
+from fedrec.evaluation.bootstrap import intervals
 from fedrec.evaluation.significance import holm, sign_flip_p
 from fedrec.report.ablation.ranks import ALL, MAIN, OTHERS, RARE, Ranked, paired
 from fedrec.runs.record import Record

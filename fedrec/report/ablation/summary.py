@@ -15,7 +15,7 @@ import numpy as np
 from rich.console import Console, RenderableType
 
 from fedrec.errors import DataError
-from fedrec.evaluation.metrics import intervals
+from fedrec.evaluation.bootstrap import intervals
 from fedrec.report.ablation.bars import bars
 from fedrec.report.ablation.comparisons import Pair, comparison, correct, pair_of, seen_from
 from fedrec.report.ablation.ranks import (

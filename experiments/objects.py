@@ -1,0 +1,96 @@
+"""Objects that ``fedrec.simulate`` takes, as keys of a config: a model, a strategy, functions."""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from fedrec.config.config import Value
+from fedrec.config.handed_over import named, travels
+from fedrec.config.keys import toml_value
+from fedrec.errors import ConfigError
+
+if TYPE_CHECKING:
+    from flwr.serverapp.strategy import Strategy
+
+KEYS = {"model": "model.name", "loss": "loss.name", "partition": "partition.by"}
+IN_THIS_PROCESS = {"inline": (*KEYS.values(), "strategy.name"), "ray": ("strategy.name",)}
+
+
+def object_keys(
+    strategy: "str | Strategy | type[Strategy] | None", **objects: str | Callable[..., Any] | None
+) -> dict[str, Value]:
+    """The dotted keys that stand for objects; names pass as they are.
+
+    Args:
+        strategy: A name, a Flower strategy or its class.
+        objects: ``model``, ``loss`` and ``partition``: a name, or a class or function.
+
+    Raises:
+        ConfigError: A model that does not follow the protocol, or a strategy that cannot be used.
+    """
+    keys: dict[str, Value] = {}
+    for word, value in objects.items():
+        if value is None:
+            continue
+        if word == "model":
+            from fedrec.factory.own_model import model_name
+
+            keys[KEYS[word]] = model_name(value)
+        elif isinstance(value, str) or callable(value):
+            keys[KEYS[word]] = named(word, value)
+        else:
+            raise ConfigError(f"{word} must be a name or a function, got {value!r}")
+    return keys | ({} if strategy is None else _strategy_keys(strategy))
+
+
+def check_objects(config: Mapping[str, Value], engine: str) -> None:
+    """Refuse an object that the processes of an engine could not import.
+
+    Args:
+        config: Dotted keys.
+        engine: "inline", "ray" or "flower".
+
+    Raises:
+        ConfigError: Names the key and what to do.
+    """
+    for key in (*KEYS.values(), "strategy.name"):
+        value = str(config[key])
+        if not travels(value) and key not in IN_THIS_PROCESS.get(engine, ()):
+            raise ConfigError(
+                f"{key} is {value.partition(':')[2].rpartition('_')[0]}, an object of this process "
+                f"that engine {engine!r} cannot carry to others; define it in a module and give "
+                "\"package.module:name\", or run on engine 'inline'"
+            )
+
+
+def _strategy_keys(strategy: "str | Strategy | type[Strategy]") -> dict[str, Value]:
+    """Name and options of a strategy: those of the config that makes the same, where there is one.
+
+    Such a run can be repeated from its config.toml, on any engine.
+    """
+    from flwr.serverapp.strategy import Strategy
+
+    from server.aggregation.instances import have_equal_state, own_instance, plain_options
+    from server.aggregation.strategies import STRATEGIES, make_strategy
+
+    if isinstance(strategy, str):
+        return {"strategy.name": strategy}
+    kind = strategy if isinstance(strategy, type) else type(strategy)
+    if not issubclass(kind, Strategy):
+        raise ConfigError(
+            f"strategy must be a name or a flwr.serverapp.strategy.Strategy, got {strategy!r}"
+        )
+    known = {cls: name for name, cls in STRATEGIES.items()}
+    name = known.get(kind) or named("strategy", kind)
+    if isinstance(strategy, type):
+        return {"strategy.name": name}
+    own = own_instance(strategy)
+    options = ", ".join(
+        f"{key.replace('_', '-')} = {toml_value(value)}"
+        for key, value in plain_options(strategy).items()
+    )
+    try:
+        if have_equal_state(make_strategy(name, options), own):
+            return {"strategy.name": name, "strategy.options": options}
+    except ConfigError:
+        pass  # no config makes it
+    return {"strategy.name": named("strategy", strategy), "strategy.options": ""}

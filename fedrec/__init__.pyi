@@ -1,0 +1,29 @@
+from experiments.api import simulate as simulate
+from fedrec.data.store import Dataset as Dataset
+from fedrec.estimator.estimator import Estimator as Estimator
+from fedrec.estimator.evaluate import evaluate as evaluate
+from fedrec.estimator.models import BPRMF as BPRMF
+from fedrec.estimator.models import BERT4Rec as BERT4Rec
+from fedrec.estimator.models import GRU4Rec as GRU4Rec
+from fedrec.estimator.models import Hybrid as Hybrid
+from fedrec.estimator.models import SASRec as SASRec
+from fedrec.estimator.models import fit as fit
+from fedrec.inference.opening import open_recommender as open_recommender
+from fedrec.runs.record import load as load
+from fedrec.version import __version__ as __version__
+
+__all__ = [
+    "BPRMF",
+    "BERT4Rec",
+    "Dataset",
+    "Estimator",
+    "GRU4Rec",
+    "Hybrid",
+    "SASRec",
+    "__version__",
+    "evaluate",
+    "fit",
+    "load",
+    "open_recommender",
+    "simulate",
+]

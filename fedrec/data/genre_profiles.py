@@ -1,0 +1,64 @@
+"""What users interact with, by genre, and how far apart partitions are in that."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedrec.data.sequences import Sequences
+
+
+def genre_profiles(sequences: Sequences, genres: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Events of each user by genre.
+
+    Args:
+        sequences: of U users, usually their training part.
+        genres: (V+1, G) multi-hot.
+
+    Returns:
+        (U, G): every event adds 1, in equal parts to the genres of its item. (Counting 1 for
+        each genre would let items of many genres speak louder.)
+    """
+    weights = genres / np.maximum(genres.sum(axis=1, keepdims=True), 1)
+    user_of_event = np.repeat(np.arange(sequences.num_users), sequences.lengths())
+    columns = [
+        np.bincount(user_of_event, weights=column[sequences.items], minlength=sequences.num_users)
+        for column in np.ascontiguousarray(weights.T)
+    ]
+    return np.stack(columns, axis=1)
+
+
+def dominant_genres(profiles: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Most frequent genre of each user, (U,) from (U, G); the first of equals."""
+    dominant: NDArray[np.int64] = profiles.argmax(axis=1)
+    return dominant
+
+
+def taste_divergence(assignment: NDArray[np.int32], profiles: NDArray[np.float64]) -> float:
+    """How far the partitions' tastes lie from everybody's, in bits.
+
+    Args:
+        assignment: (U,) partition numbers.
+        profiles: (U, G) as `genre_profiles` gives them.
+
+    Returns:
+        Mean over partitions, each counted once, of the Jensen-Shannon divergence (base 2,
+        0 to 1) between the partition's share of genres and the global one.
+    """
+    count = int(assignment.max()) + 1
+    held = np.stack(
+        [np.bincount(assignment, weights=column, minlength=count) for column in profiles.T], axis=1
+    )
+    held = held[held.sum(axis=1) > 0]  # a partition without any genre has no profile
+    if not len(held):
+        return 0.0
+    local = held / held.sum(axis=1, keepdims=True)
+    overall = held.sum(axis=0) / held.sum()
+    middle = (local + overall) / 2
+    return float(((_bits(local, middle) + _bits(overall, middle)) / 2).mean())
+
+
+def _bits(p: NDArray[np.float64], q: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Kullback-Leibler divergence of each row, with 0 log 0 = 0."""
+    p = np.broadcast_to(p, q.shape)
+    ratio = np.divide(p, q, out=np.ones_like(q), where=p > 0)
+    bits: NDArray[np.float64] = (p * np.log2(ratio)).sum(axis=1)
+    return bits

@@ -1,0 +1,1 @@
+"""Models without a federation: fit, evaluate, recommend, save and load."""

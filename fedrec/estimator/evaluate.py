@@ -1,0 +1,161 @@
+"""``fedrec.evaluate``: metrics of any callable that scores items, with their intervals."""
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, get_args
+
+import numpy as np
+
+from fedrec.config.checks import one_of
+from fedrec.data.splits import Stage, training_part
+from fedrec.data.store import Dataset
+from fedrec.errors import DataError, EvaluationError
+from fedrec.evaluation.bootstrap import intervals
+from fedrec.evaluation.gates import no_gates
+from fedrec.evaluation.leave_one_out import HeldOut, Scorer, Scores, rank_held_out
+from fedrec.evaluation.metrics import CUTOFFS, check_cutoffs, per_user
+from fedrec.evaluation.protocols import PROTOCOLS, metric_label
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+AnyScorer = Callable[..., Any]
+STAGES = get_args(Stage)
+
+
+def evaluate(
+    scorer: AnyScorer,
+    dataset: Dataset,
+    protocol: str = "full",
+    stage: Stage = "test",
+    *,
+    at: Sequence[int] = CUTOFFS,
+    seed: int = 0,
+    resamples: int = 1000,
+) -> "pd.DataFrame":
+    """Evaluate a scorer leave-one-out: rank every user's held-out item, average the metrics.
+
+    Args:
+        scorer: ``scorer(histories)`` or ``scorer(histories, users)``. ``histories`` are the item
+            numbers (1..V, oldest first) of B users, ``users`` (B,) their numbers in
+            ``dataset.user_ids``; it returns scores (B, V) of the items in the order of
+            ``dataset.catalog.item_ids``, or (B, V + 1) with a first column that is ignored, as an
+            array, a tensor or ``Scores``. The baselines of ``fedrec.baselines`` are such scorers.
+        dataset: Prepared data.
+        protocol: One of ``fedrec.evaluation.protocols.PROTOCOLS`` but "ncf-99".
+        stage: "test" (the last event of each user) or "validation" (the one before it).
+        at: Cut-offs k of HR@k and NDCG@k.
+        seed: Seed of sampled candidates and of the bootstrap.
+        resamples: Bootstrap resamples of the 95 % intervals.
+
+    Returns:
+        One row per metric, indexed by its name ("NDCG@10 (99 sampled)" under a sampled protocol),
+        with the columns value, low and high.
+
+    Raises:
+        ConfigError: An unknown protocol or stage, or cut-offs beyond the catalogue.
+        DataError: Not a Dataset.
+        EvaluationError: Scores of another shape, or NaN.
+    """
+    if not isinstance(dataset, Dataset):
+        raise DataError(
+            f"dataset must be a fedrec.Dataset, got {type(dataset).__name__}; make one with "
+            "fedrec.Dataset.from_frame or fedrec.Dataset.load"
+        )
+    one_of("protocol", protocol, tuple(name for name in PROTOCOLS if name != "ncf-99"))
+    one_of("stage", stage, STAGES)
+    num_items = dataset.catalog.num_items
+    check_cutoffs(at, num_items)
+    held_out = rank_held_out(
+        checked_scorer(scorer, num_items),
+        dataset.sequences,
+        np.arange(dataset.sequences.num_users),
+        stage=stage,
+        protocols=[protocol],
+        num_items=num_items,
+        counts=training_counts(dataset),
+        seed=seed,
+        domains=dataset.domains,
+        with_times=False,
+    )
+    return metrics_frame(held_out, protocol, stage, at=at, seed=seed, resamples=resamples)
+
+
+def training_counts(dataset: Dataset) -> np.ndarray:
+    """(V + 1,) int64 training events of each item; 0 for padding."""
+    counts = np.bincount(
+        training_part(dataset.sequences).items, minlength=dataset.catalog.num_items + 1
+    )
+    counts[0] = 0
+    return counts
+
+
+def checked_scorer(scorer: AnyScorer, num_items: int) -> Scorer:
+    """A user's callable as a scorer of ``fedrec.evaluation``, with its scores checked.
+
+    Raises:
+        EvaluationError: When called: scores of another shape than (B, V) or (B, V + 1).
+    """
+    takes_users = _takes_users(scorer)
+
+    def score(
+        histories: Sequence[np.ndarray], users: np.ndarray | None = None, *_: object
+    ) -> Scores:
+        found = scorer(histories, users) if takes_users else scorer(histories)
+        if isinstance(found, Scores):
+            return found
+        if hasattr(found, "detach"):  # a tensor
+            found = found.detach().cpu().numpy()
+        scores = np.asarray(found)
+        if scores.shape == (len(histories), num_items):
+            scores = np.insert(scores, 0, 0.0, axis=1)
+        if scores.shape != (len(histories), num_items + 1):
+            raise EvaluationError(
+                f"the scorer returned shape {scores.shape} for {len(histories)} users, expected "
+                f"({len(histories)}, {num_items}): one score per item of the catalogue"
+            )
+        return Scores(scores, no_gates())
+
+    return score
+
+
+def _takes_users(scorer: AnyScorer) -> bool:
+    try:
+        parameters = inspect.signature(scorer).parameters.values()
+    except (TypeError, ValueError):  # written in C
+        return False
+    kinds = inspect.Parameter
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    return len(positional) > 1 or any(p.kind is kinds.VAR_POSITIONAL for p in parameters)
+
+
+def metrics_frame(
+    held_out: HeldOut,
+    protocol: str,
+    stage: Stage,
+    *,
+    at: Sequence[int] = CUTOFFS,
+    seed: int = 0,
+    resamples: int = 1000,
+    label: str = "",
+) -> "pd.DataFrame":
+    """Metrics of one protocol with their 95 % intervals over users, as ``evaluate`` returns them.
+
+    Args:
+        held_out: Ranks of U users.
+        protocol: The protocol that made them.
+        stage: Names the bootstrap's stream, as in a run.
+        at: Cut-offs k.
+        seed: Seed of the bootstrap.
+        resamples: Of the bootstrap.
+        label: Protocol as results name it, where that says more than ``protocol``.
+    """
+    import pandas as pd
+
+    sizes = held_out.num_candidates
+    if protocol != "full":
+        sizes = np.full(len(sizes), int(protocol.rpartition("-")[2]) + 1)
+    values = per_user(held_out.ranks[protocol], sizes, at)
+    found = intervals(values, seed, name=stage, resamples=resamples)
+    shown = {metric_label(metric, label or protocol): cell for metric, cell in found.items()}
+    return pd.DataFrame.from_dict(shown, orient="index").rename_axis("metric")

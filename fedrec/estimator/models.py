@@ -1,0 +1,80 @@
+"""The estimators of the models that fedrec comes with, and ``fedrec.fit``."""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Unpack
+
+from fedrec.config.config import Value
+from fedrec.errors import ConfigError
+from fedrec.estimator.estimator import Estimator
+from fedrec.estimator.hyperparameters import Hyperparameters
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from fedrec.data.store import Dataset
+
+
+class _Named(Estimator):
+    """An estimator of one model."""
+
+    def __init__(
+        self,
+        settings: Mapping[str, Value] | None = None,
+        **hyperparameters: Unpack[Hyperparameters],
+    ) -> None:
+        super().__init__(self.model_name, settings, **hyperparameters)
+
+
+class Hybrid(_Named):
+    """Hybrid of ID, semantic and content embeddings: ``fedrec.models.hybrid``."""
+
+    model_name = "hybrid"
+
+
+class SASRec(_Named):
+    """SASRec, a causal transformer over item embeddings: ``fedrec.models.sasrec``."""
+
+    model_name = "sasrec"
+
+
+class BERT4Rec(_Named):
+    """BERT4Rec, a bidirectional transformer and the cloze task: ``fedrec.models.bert4rec``."""
+
+    model_name = "bert4rec"
+
+
+class GRU4Rec(_Named):
+    """GRU4Rec, a gated recurrent network over item embeddings: ``fedrec.models.gru4rec``."""
+
+    model_name = "gru4rec"
+
+
+class BPRMF(_Named):
+    """Matrix factorisation with the BPR loss: ``fedrec.models.bpr_mf``."""
+
+    model_name = "bpr-mf"
+    defaults: ClassVar[Mapping[str, Value]] = {"loss.name": "bpr"}
+
+
+def fit(
+    data: "Dataset | pd.DataFrame",
+    settings: Mapping[str, Value] | None = None,
+    *,
+    model: str | Callable[..., Any] | None = None,
+    **hyperparameters: Unpack[Hyperparameters],
+) -> Estimator:
+    """Make an estimator and fit it: ``fedrec.fit(dataset, {"model.name": "sasrec"}, epochs=20)``.
+
+    Args:
+        data: Prepared data, or a DataFrame.
+        settings: Dotted config keys.
+        model: As for ``Estimator``; wins over the key ``model.name``.
+        hyperparameters: See ``Hyperparameters``; they win over ``settings``.
+
+    Raises:
+        FedrecError: As ``Estimator`` and ``Estimator.fit``.
+    """
+    name = model or (settings or {}).get("model.name", "hybrid")
+    if not (isinstance(name, str) or callable(name)):
+        raise ConfigError(f"model.name must be a string, got {name!r}")
+    return Estimator(name, settings, **hyperparameters).fit(data)

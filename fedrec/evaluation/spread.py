@@ -1,0 +1,85 @@
+"""Spread of metrics over clients: partitions, or users where every user is a client."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedrec.evaluation.metrics import Floats, hr, ndcg, refuse_no_user
+
+
+def partition_means(
+    values: Floats, partitions: NDArray[np.integer]
+) -> tuple[NDArray[np.int64], Floats]:
+    """Mean of one metric over the users of each partition that has any.
+
+    Args:
+        values: (U,).
+        partitions: (U,) partition number of each user.
+
+    Returns:
+        (P,) partition numbers in ascending order, and (P,) means.
+    """
+    numbers, place = np.unique(partitions, return_inverse=True)
+    sums = np.bincount(place, weights=values, minlength=len(numbers))
+    return numbers.astype(np.int64), sums / np.bincount(place, minlength=len(numbers))
+
+
+def spread(means: Floats) -> dict[str, float]:
+    """How unequal partitions fare: percentiles over them and the mean of the worst tenth.
+
+    Args:
+        means: (P,) one metric of every partition; P of at least 1.
+
+    Returns:
+        "p10", "p50", "p90" (linear interpolation) and "worst_decile", the mean of the
+        ceil(P / 10) lowest.
+
+    Raises:
+        EvaluationError: there is no partition.
+    """
+    refuse_no_user(len(means))
+    p10, p50, p90 = np.percentile(means, [10, 50, 90])
+    worst = np.sort(means)[: -(-len(means) // 10)].mean()
+    return {
+        "p10": float(p10),
+        "p50": float(p50),
+        "p90": float(p90),
+        "worst_decile": float(worst),
+    }
+
+
+def partition_spread(
+    ranks: Floats, partitions: NDArray[np.integer], at: Sequence[int] = (10,)
+) -> dict[str, dict[str, float]]:
+    """`spread` of HR@k and NDCG@k over partitions, by metric name.
+
+    Args:
+        ranks: (U,).
+        partitions: (U,) partition number of each user.
+        at: the cut-offs.
+
+    Returns:
+        {"HR@10": {"p10", "p50", "p90", "worst_decile"}, "NDCG@10": {...}}.
+    """
+    found = {}
+    for k in at:
+        for metric, values in ((f"HR@{k}", hr(ranks, k)), (f"NDCG@{k}", ndcg(ranks, k))):
+            found[metric] = spread(partition_means(values, partitions)[1])
+    return found
+
+
+def rank_spread(ranks: Floats) -> dict[str, dict[str, float]]:
+    """Percentiles of ranks and reciprocal ranks over users, where every user is a client.
+
+    Args:
+        ranks: (U,).
+
+    Returns:
+        {"rank": {"p10", "p50", "p90"}, "reciprocal rank": {...}}; a high rank is a bad one.
+    """
+    refuse_no_user(len(ranks))
+    return {
+        name: {f"p{share}": float(np.percentile(values, share)) for share in (10, 50, 90)}
+        for name, values in (("rank", ranks), ("reciprocal rank", 1 / ranks))
+    }

@@ -1,0 +1,68 @@
+"""A model that a user brings: its class or function, checked for what training needs of it."""
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import nn
+
+from fedrec.config.handed_over import named
+from fedrec.errors import ConfigError
+from fedrec.models.recommender import Recommender
+
+HOME = f"{Recommender.__module__}.{Recommender.__name__}"
+
+
+def model_name(model: str | Callable[..., Any]) -> str:
+    """The value of ``model.name`` for a model: its name, or an import string of an object.
+
+    Args:
+        model: A name, or a class or function that makes a ``Recommender`` of item rows (V + 1, D)
+            and an encoder.
+
+    Raises:
+        ConfigError: A class that lacks methods, or no class or function.
+    """
+    if isinstance(model, str):
+        return model
+    if isinstance(model, nn.Module) or not callable(model):
+        raise ConfigError(
+            "model must be a name, or a class or function that makes a model of item rows and an "
+            f"encoder, got an instance of {type(model).__name__}"
+        )
+    if isinstance(model, type):
+        check_class(model)
+    return named("model", model)
+
+
+def check_class(kind: type) -> None:
+    """Refuse a class whose instances could not be trained, naming the methods it lacks.
+
+    Raises:
+        ConfigError: No ``Recommender``, or one with abstract methods left.
+    """
+    if not issubclass(kind, Recommender):
+        lacking = sorted(n for n in Recommender.__abstractmethods__ if not hasattr(kind, n))
+        needs = f" and give it {', '.join(lacking)}" if lacking else ""
+        raise ConfigError(f"model {kind.__name__} is no Recommender; derive it from {HOME}{needs}")
+    if lacking := sorted(kind.__abstractmethods__):
+        raise ConfigError(f"model {kind.__name__} lacks {', '.join(lacking)}; see {HOME}")
+
+
+def checked(name: str, model: object) -> Recommender:
+    """What a user's factory made, if it is a model.
+
+    Args:
+        name: Value of ``model.name``.
+        model: As the factory returned it.
+
+    Raises:
+        ConfigError: It is none.
+    """
+    if isinstance(model, Recommender):
+        return model
+    lacking = sorted(n for n in Recommender.__abstractmethods__ if not hasattr(model, n))
+    needs = f" and gives it {', '.join(lacking)}" if lacking else ""
+    raise ConfigError(
+        f"model.name {name!r} made a {type(model).__name__}, which is no Recommender; "
+        f"a model derives from {HOME}{needs}"
+    )
