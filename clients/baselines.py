@@ -23,7 +23,7 @@ def plain_scorer(name: str, data: LocalData, frequency: np.ndarray) -> Scorer:
     """Make a baseline scorer; item neighbours come from this partition's users alone.
 
     Args:
-        name: one of ``SCORERS``; "oracle" goes with synthetic data only.
+        name: One of ``SCORERS``; "oracle" goes with synthetic data only.
         data: Training data of the partition.
         frequency: (V + 1,) training events per item over all clients.
 

@@ -38,15 +38,15 @@ def evaluate(
     Args:
         config: Config of the run.
         data: Training data of the partition.
-        state: store of the client's private files.
-        weights: shared weights as sent; not read unless ``scorer`` is "model".
+        state: Store of the client's private files.
+        weights: Shared weights as sent; not read unless ``scorer`` is "model".
         frequency: (V + 1,) training events per item over all clients.
         scorer: "model" or one of ``fedrec.baselines.names.SCORERS``.
         stage: "validation" or "test".
-        protocols: how the ranks are made.
-        accepted: round whose private parameters make the personalised model.
+        protocols: Evaluation protocols of the ranks.
+        accepted: Round whose private parameters make the personalised model.
         private_digest: sha256 of the private file that holds them.
-        counts_are_shared: whether ``frequency`` holds anything.
+        counts_are_shared: Whether ``frequency`` holds anything.
 
     Returns:
         The ranks, and under the first protocol those of the personalised model, if there is one.

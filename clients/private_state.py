@@ -47,8 +47,8 @@ class PrivateState:
         """Arrays kept after ``round``; none before the first accepted one.
 
         Args:
-            round: whose reply the server used last, 0 for none.
-            sha256: of the file, as ``write`` returned it then.
+            round: Round whose reply the server used last, 0 for none.
+            sha256: Digest of the file, as ``write`` returned it then.
 
         Raises:
             ResourceError: the file is gone or another one, so the client cannot go on as it was.
@@ -78,9 +78,9 @@ class PrivateState:
         machine fails is found by its digest.
 
         Args:
-            round: that was just trained.
-            arrays: what stays on the device.
-            keep: earlier rounds whose files the server may come back to; others are removed.
+            round: Round that was just trained.
+            arrays: Arrays that stay on the device.
+            keep: Earlier rounds whose files the server may come back to; others are removed.
 
         Raises:
             ResourceError: the disk is full or refuses; earlier files are as they were.

@@ -33,8 +33,8 @@ class PastState:
     """Private state that the client starts from.
 
     Attributes:
-        token: names the run's private files.
-        accepted: round whose reply of this client was used last, 0 for none.
+        token: Name of the run's private files.
+        accepted: Round whose reply of this client was used last, 0 for none.
         private_digest: sha256 of the private file of that round, empty if it left none.
     """
 
@@ -48,10 +48,10 @@ class TrainRequest:
     """A train message.
 
     Attributes:
-        round: number of the round, from 1.
-        past: where to go on from.
-        keep: rounds whose private files a checkpoint or the best model needs.
-        proximal_mu: weight of the FedProx term.
+        round: Number of the round, from 1.
+        past: Private state to start from.
+        keep: Rounds whose private files a checkpoint or the best model needs.
+        proximal_mu: Weight of the FedProx term.
     """
 
     round: int
@@ -65,11 +65,11 @@ class EvaluateRequest:
     """An evaluate message.
 
     Attributes:
-        round: number of the round whose weights are judged.
-        past: whose private parameters make the personalised model.
-        stage: which held-out items.
+        round: Number of the round whose weights are judged.
+        past: Private state of the personalised model.
+        stage: Stage of the held-out items.
         scorer: "model" or one of ``fedrec.baselines.names.SCORERS``.
-        protocols: how the ranks are made.
+        protocols: Evaluation protocols of the ranks.
     """
 
     round: int

@@ -31,8 +31,8 @@ class PartitionTraining:
     """The result of one round of local training.
 
     Attributes:
-        weights: the new shared weights.
-        fit: mean loss, targets and steps.
+        weights: The new shared weights.
+        fit: Mean loss, targets and steps.
         private_digest: sha256 of the private file of this round; empty if the client keeps nothing.
     """
 
@@ -60,15 +60,15 @@ def train_partition(
     Args:
         config: Config of the run.
         data: Training data of the partition.
-        state: store of the client's private files.
-        weights: shared weights as sent, float32.
+        state: Store of the client's private files.
+        weights: Shared weights as sent, float32.
         frequency: (V + 1,) training events per item over all clients.
-        round: number of this round.
-        accepted: round whose private file to go on from, 0 for a fresh start.
+        round: Number of this round.
+        accepted: Round whose private file to go on from, 0 for a fresh start.
         private_digest: sha256 of that file.
-        keep: other rounds whose private files are still needed.
-        partition: number of the client.
-        proximal_mu: weight of the FedProx term.
+        keep: Other rounds whose private files are still needed.
+        partition: Number of the client.
+        proximal_mu: Weight of the FedProx term.
 
     Raises:
         MessageError: weights that are not those of the model here.

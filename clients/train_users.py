@@ -33,11 +33,11 @@ def train_users(
     Args:
         config: Config of the run.
         data: Training data of the partition.
-        weights: shared weights as sent, float32.
+        weights: Shared weights as sent, float32.
         frequency: (V + 1,) training events per item over all clients.
         users: (n,) global numbers of the sampled users, ascending, all of this partition.
         round: Number of this round.
-        proximal_mu: weight of the FedProx term.
+        proximal_mu: Weight of the FedProx term.
 
     Raises:
         MessageError: users who are not here, or weights that are not those of the model here.

@@ -1,4 +1,4 @@
-"""From a run config to a model: the one place of this package that reads one."""
+"""From section ``model`` of a run config to a model with initial weights."""
 
 import math
 import warnings
@@ -42,14 +42,14 @@ def build_model(
     """The recommender that a config asks for, with weights drawn from the run's seed.
 
     Args:
-        settings: section ``model``.
+        settings: Section ``model``.
         num_items: V.
         meaning: (V + 1, S) frozen semantic table, or none without that view.
         content: (V + 1, C) content features.
         frequency: (V + 1,) training events per item, zeros where unknown.
-        seed: of the run.
+        seed: Seed of the run.
         users: (U,) global numbers of the users held here, for a model that has rows of users.
-        cold: items that no training sees. Beside other views, their identity is what the text
+        cold: Items that no training sees. Beside other views, their identity is what the text
             makes of it, or nothing: noise that nothing trains would say as much as a trained row.
         own_views: Import string of a user's own view -> its table (V + 1, S); see
             ``fedrec.factory.own_views``.

@@ -1,4 +1,4 @@
-"""Whether the data and the machine can meet a run config, before anything starts."""
+"""Checks of a run config against the data and the machine, before anything starts."""
 
 from fedrec.config.choices import names_in
 from fedrec.config.config import Config

@@ -1,4 +1,4 @@
-"""From a run config to its training: loss, optimiser, how much a round does."""
+"""From a run config to its training: objective, optimiser, plan of a round."""
 
 import numpy as np
 import torch

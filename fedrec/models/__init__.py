@@ -1,1 +1,77 @@
 """Sequential recommenders, their parts, their losses and the groups of their parameters."""
+
+from typing import TYPE_CHECKING
+
+from fedrec.lazy_exports import lazy_exports
+
+if TYPE_CHECKING:
+    from fedrec.models.bert4rec import BERT4Rec
+    from fedrec.models.bpr_mf import BPRMF
+    from fedrec.models.gru4rec import GRU4Rec
+    from fedrec.models.hybrid import Hybrid
+    from fedrec.models.identity_rows import IdentityRows
+    from fedrec.models.losses import LOSSES, LossFunction, LossOptions
+    from fedrec.models.parameters import (
+        NamedArrays,
+        ParameterGroups,
+        arrays_of,
+        groups_of,
+        load_arrays,
+    )
+    from fedrec.models.parts import ModelParts
+    from fedrec.models.recommender import (
+        ItemTable,
+        Recommender,
+        catalogue_of,
+        output_embeddings,
+        score_next,
+    )
+    from fedrec.models.sasrec import SASRec
+
+__all__ = [
+    "BPRMF",
+    "LOSSES",
+    "BERT4Rec",
+    "GRU4Rec",
+    "Hybrid",
+    "IdentityRows",
+    "ItemTable",
+    "LossFunction",
+    "LossOptions",
+    "ModelParts",
+    "NamedArrays",
+    "ParameterGroups",
+    "Recommender",
+    "SASRec",
+    "arrays_of",
+    "catalogue_of",
+    "groups_of",
+    "load_arrays",
+    "output_embeddings",
+    "score_next",
+]
+
+_HOMES = {
+    "BERT4Rec": "fedrec.models.bert4rec",
+    "BPRMF": "fedrec.models.bpr_mf",
+    "GRU4Rec": "fedrec.models.gru4rec",
+    "Hybrid": "fedrec.models.hybrid",
+    "IdentityRows": "fedrec.models.identity_rows",
+    "ItemTable": "fedrec.models.recommender",
+    "LOSSES": "fedrec.models.losses",
+    "LossFunction": "fedrec.models.losses",
+    "LossOptions": "fedrec.models.losses",
+    "ModelParts": "fedrec.models.parts",
+    "NamedArrays": "fedrec.models.parameters",
+    "ParameterGroups": "fedrec.models.parameters",
+    "Recommender": "fedrec.models.recommender",
+    "SASRec": "fedrec.models.sasrec",
+    "arrays_of": "fedrec.models.parameters",
+    "catalogue_of": "fedrec.models.recommender",
+    "groups_of": "fedrec.models.parameters",
+    "load_arrays": "fedrec.models.parameters",
+    "output_embeddings": "fedrec.models.recommender",
+    "score_next": "fedrec.models.recommender",
+}
+
+__getattr__, __dir__ = lazy_exports(__name__, _HOMES)

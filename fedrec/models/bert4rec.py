@@ -1,4 +1,4 @@
-"""BERT4Rec, a reference model: a trained row per item under a bidirectional transformer.
+"""BERT4Rec, a baseline model: ID embeddings under a bidirectional transformer.
 
 Sun et al., CIKM 2019, in pre-norm form and with rows tied between input and output; what is hidden
 in training, ``fedrec.training.cloze`` says. Rows start at random, whatever ``model.identity-start``

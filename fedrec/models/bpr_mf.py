@@ -1,4 +1,4 @@
-"""BPR-MF, and FedMF when it is federated: a row for each user, a row and a bias for each item.
+"""BPR-MF (FedMF when federated): embeddings of users and items, a bias per item.
 
 Rendle et al., UAI 2009: a user prefers what they had to what they did not have, and matrix
 factorisation scores both. A user is a set here: order and time say nothing. In a federation the
@@ -116,8 +116,8 @@ def initial_user_rows(users: np.ndarray, width: int, *, std: float, seed: int) -
     Args:
         users: (U,) global numbers.
         width: D.
-        std: standard deviation of each component.
-        seed: of the run.
+        std: Standard deviation of each component.
+        seed: Seed of the run.
     """
     drawn = generator(seed, "user rows").standard_normal((int(users.max(initial=-1)) + 1, width))
     return torch.from_numpy((drawn[users] * std).astype(np.float32))

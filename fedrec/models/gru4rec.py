@@ -1,4 +1,4 @@
-"""GRU4Rec, a reference model: a trained row per item under gated recurrent units.
+"""GRU4Rec, a baseline model: ID embeddings under gated recurrent units.
 
 Hidasi et al., ICLR 2016, with rows tied between input and output ("constrained embeddings",
 Hidasi & Karatzoglou, CIKM 2018) and the loss chosen apart from the model; a whole history is read,

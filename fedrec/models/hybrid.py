@@ -1,4 +1,4 @@
-"""The model of the project: views of an item, a context gate, an encoder, tied output."""
+"""Hybrid recommender: views of an item, a context gate, a sequence encoder, tied output."""
 
 import math
 from collections.abc import Mapping
@@ -22,12 +22,13 @@ class Hybrid(Recommender):
     catalogue is scored by a single matrix product (tied weights).
 
     Args:
-        views: name -> module giving (..., D) for item numbers (...); at least one.
-        gate: makes one vector of an item's views, ``ContextGate`` or one of ``mixes``.
-        encoder: reads (B, L, D), returns states (B, L, D).
+        views: Name -> module giving (..., D) for item numbers (...); at least one.
+        gate: Fusion of an item's views into one vector: ``ContextGate`` or another of
+            ``fedrec.models.layers.fusion``.
+        encoder: Sequence encoder from (B, L, D) to states (B, L, D).
         width: D.
         frequency: (V + 1,) training events per item over all clients, zeros where unknown.
-        smoothing: how items that were hardly seen are scored after training, if not by their own
+        smoothing: Smoothing of cold items after training, if they are not scored by their own
             vector; it needs the semantic view.
     """
 

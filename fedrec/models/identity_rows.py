@@ -1,4 +1,4 @@
-"""What the models of item identities have in common: a trained row per item, in and out."""
+"""Base of models with ID embeddings alone, tied between input and output."""
 
 import math
 
@@ -14,7 +14,7 @@ class IdentityRows(Recommender):
 
     Args:
         rows: (V + 1, D) initial item rows.
-        encoder: reads (B, L, D), returns states (B, L, D).
+        encoder: Sequence encoder from (B, L, D) to states (B, L, D).
     """
 
     def __init__(self, rows: Tensor, encoder: SequenceEncoder) -> None:

@@ -53,7 +53,7 @@ def sampled_softmax_losses(
         positives: (..., M, D) output vectors of the targets.
         negatives: (..., K, D) output vectors of the shared negatives.
         refused: (..., M, K) true where a negative is in that user's training history.
-        log_ratio: added to the negatives' scores: log(V / K) makes the sum over K uniform draws
+        log_ratio: Added to the negatives' scores: log(V / K) makes the sum over K uniform draws
             an unbiased stand-in for the sum over the catalogue (logQ correction of uniform
             proposals, Bengio & Senecal 2008).
         weights: (..., M) of each target in the loss, up to a factor, for speed.
@@ -108,7 +108,7 @@ def gbce_beta(num_items: int, num_negatives: int, calibration: float) -> float:
     Args:
         num_items: V; one item has nothing to be told from, whatever beta is.
         num_negatives: K.
-        calibration: t in [0, 1]; 0 is BCE, 1 is fully calibrated. gSASRec eq. (14).
+        calibration: T in [0, 1]; 0 is BCE, 1 is fully calibrated. gSASRec eq. (14).
     """
     alpha = min(1.0, num_negatives / max(1, num_items - 1))
     return alpha * (calibration * (1 - 1 / alpha) + 1 / alpha)

@@ -1,4 +1,4 @@
-"""Which parameters travel, which stay, which never change; and how they become named arrays."""
+"""Shared, private and frozen parameters of a model as named arrays."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -21,9 +21,9 @@ class ParameterGroups:
     """Names of a model's arrays, each in exactly one group.
 
     Attributes:
-        shared: trained parameters that travel.
-        private: trained parameters that stay with the client.
-        frozen: buffers: the semantic table, content features, item frequencies.
+        shared: Trained parameters that travel.
+        private: Trained parameters that stay with the client.
+        frozen: Buffers: the semantic table, content features, item frequencies.
     """
 
     shared: tuple[str, ...]
@@ -35,8 +35,8 @@ def groups_of(model: Recommender, private: Iterable[str] = ()) -> ParameterGroup
     """Sort the arrays of a model into shared, private and frozen.
 
     Args:
-        model: the recommender.
-        private: words of ``model.private``: ``gate-bias``, ``identity``; rows of users are private
+        model: The recommender.
+        private: Words of ``model.private``: ``gate-bias``, ``identity``; rows of users are private
             without a word.
     """
     kept = {PRIVATE_NAMES[word] for word in private} | set(model.user_arrays)

@@ -1,4 +1,4 @@
-"""What every model of fedrec can do, and how it scores a catalogue."""
+"""Base class of all recommenders, and scoring of the catalogue."""
 
 from abc import ABC, abstractmethod
 from typing import Literal, NamedTuple, Self
@@ -101,7 +101,7 @@ class Recommender(nn.Module, ABC):
         """States (B, L, D) after each item and shares (B, L, N) of its views, which sum to 1.
 
         Args:
-            table: items by row.
+            table: Items by row.
             indices: (B, L) rows of the table, padded on the right with any row. Under the task
                 "cloze" row 0 is item 0, and inside a row stands for an item that is hidden.
             lengths: (B,) real items of each row, at least 1.
@@ -149,7 +149,7 @@ def score_next(
     """Scores (B, V + 1) of every item as the next one, and weights (B, L, N) of the views.
 
     Args:
-        model: the recommender.
+        model: The recommender.
         catalogue: ``catalogue_of`` the same model.
         items: (B, L) item numbers, padded with 0 on the right.
         lengths: (B,) real items in each row, at least 1.
@@ -171,8 +171,8 @@ def next_state(
     """States (B, D) that score the next item, and weights (B, L, N) of the views.
 
     Args:
-        model: the recommender.
-        table: the items of the histories, or more, by row; row 0 is item 0.
+        model: The recommender.
+        table: The items of the histories, or more, by row; row 0 is item 0.
         indices: (B, L) rows of the table, padded with 0 on the right.
         lengths: (B,) real items in each row, at least 1.
         users: (B,) global numbers, for a model that knows its users; none for anybody.

@@ -1,4 +1,4 @@
-"""SASRec, a reference model: a trained row per item under a causal transformer.
+"""SASRec, a baseline model: ID embeddings under a causal transformer.
 
 Kang & McAuley, ICDM 2018, in the pre-norm form of its later reproductions; the loss is chosen
 apart from the model (Klenitskiy & Vasilev, RecSys 2023). Rows start at random, whatever

@@ -65,10 +65,10 @@ def num_targets(
     each step; what a client declares must hang on its data alone, so these are declared for it too.
 
     Args:
-        training: training parts.
+        training: Training parts.
         users: (n,) global numbers.
-        max_length: longest window.
-        windows: how many of them are read, newest first; 0 for all.
+        max_length: Length of the longest window.
+        windows: Number of windows that are read, newest first; 0 for all.
     """
     lengths = training.offsets[users + 1] - training.offsets[users]
     return np.asarray(np.clip(lengths - 1, 0, windows * max_length or None))
@@ -103,11 +103,11 @@ def collate(
     """The newest windows of each user's training part as one batch.
 
     Args:
-        training: training parts.
+        training: Training parts.
         users: (n,) global numbers of users with two events or more.
-        max_length: longest window.
-        windows: how many of them are read, newest first; 0 for all.
-        with_times: whether the model needs to know them.
+        max_length: Length of the longest window.
+        windows: Number of windows that are read, newest first; 0 for all.
+        with_times: Whether the model reads times.
 
     Raises:
         DataError: times are needed and only the order of the events is known.

@@ -1,4 +1,4 @@
-"""How far one user's training may go: what lies beyond is an accident or a lie, never learning.
+"""Bounds on the update and the loss of one user, beyond which it is excluded.
 
 The bounds hang on the sent weights and the config alone, never on what other users do: who is left
 out must not depend on who trains beside it, nor on which partition holds it. (One step of plain SGD
@@ -28,7 +28,7 @@ def largest_norm(weights: Iterable[np.ndarray], limit: float) -> float:
     zero the first steps are many times as long.
 
     Args:
-        weights: those that are trained, as they were sent.
+        weights: Trained weights, as they were sent.
         limit: ``federation.outlier-limit``.
     """
     size = norm_of(weights)

@@ -1,4 +1,4 @@
-"""The cloze task: some items of a row are hidden, and named from what stands on both sides.
+"""Cloze task: some items of a row are masked and predicted from both sides.
 
 The recipe is that of BERT4Rec's own code (Sun et al., CIKM 2019), the one that its systematic
 replication found to reach the published numbers, if it is trained for long enough (Petrov &
@@ -26,12 +26,12 @@ def cloze(
     holes of a user follow from seed, round, step and user alone.
 
     Args:
-        batch: inputs and next items.
-        share: of a row's items that are hidden, at least one and never all.
-        max_length: longest row.
-        seed: of the run.
-        round: from 1.
-        step: from 0.
+        batch: Inputs and next items.
+        share: Share of a row's items that are hidden, at least one and never all.
+        max_length: Length of the longest row.
+        seed: Seed of the run.
+        round: Number of the round, from 1.
+        step: Number of the step in the round, from 0.
     """
     lengths = np.minimum(batch.lengths + 1, max_length)
     items = np.zeros((len(lengths), int(lengths.max())), dtype=np.int64)

@@ -1,4 +1,4 @@
-"""Training where users have catalogues of their own: each is compared with its own domain's items.
+"""Multi-domain training: targets are compared with items of their own domain alone.
 
 A batch is cut by domain, and each part has the ordinary loss over its own catalogue; the negatives
 of a silo are thus the ones that it would draw if it trained alone. Drawing from the union and
@@ -25,7 +25,7 @@ def each_in_its_domain(objectives: Sequence[Objective], of_user: np.ndarray) -> 
     """The mean over targets of the losses of each domain's users.
 
     Args:
-        objectives: of each domain, over its own catalogue.
+        objectives: Objective of each domain, over its own catalogue.
         of_user: (U,) domain of each user.
     """
 

@@ -32,11 +32,11 @@ def draw_dropout_masks(
         users: (B,) global user numbers, each with a stream of its own; several rows of a user are
             cut from it one behind the other.
         lengths: (B,) real positions of each row; the padding behind them is never dropped.
-        num_masks: places in the model where dropout acts.
+        num_masks: Places in the model where dropout acts.
         width: D.
-        dropout: p, the chance of dropping a component.
-        path: what else names the stream: round and step.
-        seed: of the run.
+        dropout: P, the chance of dropping a component.
+        path: Further names of the stream: round and step.
+        seed: Seed of the run.
     """
     threshold = min(round(dropout * LEVELS), LEVELS - 1)
     if threshold == 0 or num_masks == 0:

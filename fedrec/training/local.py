@@ -1,4 +1,4 @@
-"""One client's fit: local steps over its users' sequences, from the weights it was sent."""
+"""Local training of a client: optimiser steps over its users' sequences."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -21,21 +21,21 @@ from fedrec.training.schedule import set_scheduled_rate
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """How much a client trains in a round, and with how much noise.
+    """Amount of local training in a round, and its noise.
 
     Attributes:
-        epochs: passes over the client's users, where ``steps`` is 0.
-        steps: batches a round instead; successive rounds go on through the same pass, so that
+        epochs: Passes over the client's users, where ``steps`` is 0.
+        steps: Batches a round instead; successive rounds go on through the same pass, so that
             every user of a client that takes part each time has had a turn before one comes again.
-        batch_size: users per batch.
-        max_length: longest stretch of a user's history that is read at once.
-        windows: how many such stretches of a user are read, newest first; 0 for all.
-        dropout: p of the masks.
-        identity_dropout: share of items shown without their identity.
-        mask_share: of the items that a model with the task "cloze" has to guess.
-        proximal_mu: weight of the FedProx term; 0 is FedAvg.
-        clip_norm: bound on the gradient's norm; 0 for none.
-        schedule_rounds: rounds in which the optimiser's rate falls to 0; 0 keeps it.
+        batch_size: Users per batch.
+        max_length: Length of the longest window of a user's history.
+        windows: Number of windows of a user that are read, newest first; 0 for all.
+        dropout: P of the masks.
+        identity_dropout: Share of items shown without their identity.
+        mask_share: Share of the items that a model with the task "cloze" has to guess.
+        proximal_mu: Weight of the FedProx term; 0 is FedAvg.
+        clip_norm: Bound on the gradient's norm; 0 for none.
+        schedule_rounds: Rounds in which the optimiser's rate falls to 0; 0 keeps it.
     """
 
     epochs: int
@@ -53,7 +53,7 @@ class Plan:
 
 @dataclass(frozen=True, kw_only=True)
 class FitResult:
-    """What a fit did: mean loss, the next items in what it went through, its steps.
+    """Result of local training: mean loss, number of targets, number of steps.
 
     The cloze task's mean is over what was hidden, a share of those items; they are counted as for
     any other task, so that a pass comes to what the client declared.
@@ -91,16 +91,16 @@ def fit(
     """Train a model in place for one round; a pure function of weights, seed, round, partition.
 
     Args:
-        model: holds the weights to start from.
-        optimizer: over the model's trained parameters, with whatever state it was given.
-        objective: loss of a batch.
-        training: training parts of all users; only ``users`` are read.
-        users: global numbers of this client's users.
-        plan: how much, with how much noise.
-        seed: of the run.
-        round: from 1.
-        partition: number of the client, names the stream of its batches.
-        anchor: the shared parameters as they were sent, for FedProx.
+        model: Model that holds the weights to start from.
+        optimizer: Over the model's trained parameters, with whatever state it was given.
+        objective: Loss of a batch.
+        training: Training parts of all users; only ``users`` are read.
+        users: Global numbers of this client's users.
+        plan: Amount of training and of noise.
+        seed: Seed of the run.
+        round: Number of the round, from 1.
+        partition: Number of the client, names the stream of its batches.
+        anchor: The shared parameters as they were sent, for FedProx.
 
     Raises:
         DataError: none of the users has two training events.

@@ -1,4 +1,4 @@
-"""Negatives for training: items that stand for "not this one".
+"""Negative sampling for training.
 
 Both samplers draw from everything but the user's *training* history, or from the whole
 catalogue. Validation and test items stay in the pool on purpose: a pool without them tells the
@@ -30,11 +30,11 @@ def shared_negatives(
     """Distinct uniform items that every client uses in one step of one round.
 
     Args:
-        seed: seed of the run.
-        round: number of the round.
-        step: number of the local step within the round.
+        seed: Seed of the run.
+        round: Number of the round.
+        step: Number of the local step within the round.
         num_items: V; items are 1..V.
-        count: how many to draw.
+        count: Number of items to draw.
 
     Returns:
         (count,) distinct items of 1..V in the order drawn, equal for equal arguments.
@@ -61,7 +61,7 @@ def sampled_negatives(
     from the list of unseen items, so that a user who saw nearly everything costs no loop.
 
     Args:
-        rng: stream of this user, round and step (see `fedrec.randomness.generator`).
+        rng: Stream of this user, round and step (see `fedrec.randomness.generator`).
         seen: (B, V+1) `history_mask` of the training histories.
         length: L, positions per user.
         count: K, negatives per position.
@@ -108,7 +108,7 @@ def own_negatives(
     """Negatives (L, K) of one user's positions, from what the user may be offered.
 
     Args:
-        rng: stream of this user, round and step.
+        rng: Stream of this user, round and step.
         history: (n,) the training part, all of it in the catalogue; padding (item 0) is ignored.
         catalogue: (C,) items, ascending.
         length: L.

@@ -1,4 +1,4 @@
-"""From a batch to a loss: which candidates each target is compared with."""
+"""Training objectives: the mean loss of a batch over the candidates of each target."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,14 +20,14 @@ Objective = Callable[[Recommender, Batch, "StepSeeds"], Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class StepSeeds:
-    """Names the streams of one local step.
+    """Seeds of the random streams of one local step, and its dropout masks.
 
     Attributes:
-        seed: of the run.
-        round: number of the round, from 1.
-        step: number of the step in the round, from 0.
+        seed: Seed of the run.
+        round: Number of the round, from 1.
+        step: Number of the step in the round, from 0.
         dropout_masks: (num_masks, B, L, D) dropout masks or none.
-        identity_dropout: share of items shown without their identity.
+        identity_dropout: Share of items shown without their identity.
     """
 
     seed: int
@@ -50,13 +50,13 @@ def make_objective(
 
     Args:
         name: Of the loss; see ``fedrec.training.user_loss``.
-        training: training parts; negatives are drawn from everything but a user's own.
+        training: Training parts; negatives are drawn from everything but a user's own.
         catalogue: (C,) the items that users may be offered, ascending: all V of them, or those of
             the users' domain. Cold items are left out: they would be negatives again and again
             without ever being a target.
         negatives: K; BCE and BPR take 1 per position whatever K is, as SASRec does.
-        log_q: correct sampled softmax for the chance of an item to be drawn.
-        calibration: t of gBCE.
+        log_q: Correct sampled softmax for the chance of an item to be drawn.
+        calibration: T of gBCE.
     """
     options = LossOptions(
         num_candidates=len(catalogue), negatives=negatives, log_q=log_q, calibration=calibration

@@ -1,4 +1,4 @@
-"""Updates in fewer bits, as a user's device would send them: unbiased, by the user's own stream.
+"""Quantization of updates: unbiased stochastic rounding to float16 or int8.
 
 Each array of an update gets one scale. Rounding up or down at random, in proportion to what lies
 between, leaves the mean over users where it was (QSGD, Alistarh et al., NeurIPS 2017).
@@ -16,13 +16,13 @@ CUT = 13  # bits that float32's mantissa has more than float16's
 
 
 def quantize(array: Tensor, kind: str, stream: np.random.Generator) -> None:
-    """Turn one array of a user's update into what arrives of it, in place.
+    """Quantize one array of a user's update in place.
 
     Args:
-        array: of any shape, finite, contiguous.
+        array: Finite, contiguous array of any shape.
         kind: "float32", "float16" or "int8".
-        stream: of the user; one draw for each number of each array in turn, so that what an
-            array becomes does not hang on who else is trained.
+        stream: Random stream of the user; one draw for each number of each array in turn, so that
+            the result does not depend on who else is trained.
     """
     if kind == "float32" or not array.numel():
         return

@@ -1,4 +1,4 @@
-"""What each chosen user trains on in each local step: windows, negatives, dropout masks.
+"""Training windows of one-user clients, and what each trains on in each local step.
 
 Everything here is a pure function of seed, round, step and user, so that a client's work does not
 depend on who is trained beside it.
@@ -23,7 +23,7 @@ class UserWindows:
     """A user's history in windows of at most L targets.
 
     Attributes:
-        user: global number.
+        user: Global number.
         history: (n,) the training part.
         starts: (W,) place in the history of each window's first input, full windows first, in
             the order of time; the short one, which is the oldest, last.
@@ -47,10 +47,10 @@ def windows_of(
     """Cut a history into windows from its end; targets of two windows never overlap.
 
     Args:
-        user: global number.
+        user: Global number.
         history: (n,) items, at least 2.
         max_length: L.
-        newest: how many windows to keep, the newest; 0 for all.
+        newest: Number of windows to keep, the newest; 0 for all.
     """
     targets = len(history) - 1
     full, short = divmod(targets, max_length)
@@ -76,11 +76,11 @@ def windows_in_step(
     Steps go through a user's windows in an order of its own for the round, again and again.
 
     Args:
-        windows: of the user.
-        batch_size: windows in a step; 0 or as many as there are: all of them.
-        seed: of the run.
-        round: from 1.
-        step: from 0.
+        windows: Windows of the user.
+        batch_size: Windows in a step; 0 or as many as there are: all of them.
+        seed: Seed of the run.
+        round: Number of the round, from 1.
+        step: Number of the step in the round, from 0.
     """
     count = len(windows.starts)
     if not 0 < batch_size < count:
@@ -127,16 +127,16 @@ def user_steps(
     single window, these are the numbers that ``local.fit`` draws.
 
     Args:
-        windows: of the user.
-        steps: how many.
-        batch_size: windows a step; 0 for all.
+        windows: Windows of the user.
+        steps: Number of steps.
+        batch_size: Windows a step; 0 for all.
         num_negatives: K drawn for each target; 0 for none.
         catalogue: (C,) items that they are drawn from, ascending.
-        num_masks: dropout masks of one forward pass.
+        num_masks: Dropout masks of one forward pass.
         width: D.
-        dropout: p.
-        seed: of the run.
-        round: from 1.
+        dropout: P.
+        seed: Seed of the run.
+        round: Number of the round, from 1.
     """
     made: list[UserStep] = []
     for step in range(steps):

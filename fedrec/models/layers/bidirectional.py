@@ -1,4 +1,4 @@
-"""The transformer of BERT4Rec (Sun et al., CIKM 2019): every position looks at both sides.
+"""Bidirectional transformer of BERT4Rec (Sun et al., CIKM 2019).
 
 It cannot learn to name the next item of each position, which lies in plain sight. It learns to
 name items that are hidden from it (the cloze task), and at inference one is hidden behind the

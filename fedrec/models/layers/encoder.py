@@ -1,4 +1,4 @@
-"""What every encoder can do, and how a model has its items read by any of them."""
+"""Protocol of sequence encoders, and the call of any of them by a model."""
 
 from typing import Protocol
 
@@ -11,9 +11,9 @@ class SequenceEncoder(Protocol):
     """Reads a sequence of item vectors; a module of torch.
 
     Attributes:
-        task: what it is trained on.
-        needs_times: whether it is told when the items were had.
-        num_dropout_masks: how many dropout masks one forward pass takes.
+        task: Training task.
+        needs_times: Whether it reads the times of events.
+        num_dropout_masks: Number of dropout masks of one forward pass.
     """
 
     @property
@@ -41,7 +41,7 @@ def read(
     """States (B, L, D) at each item, with what else the encoder wants to know.
 
     Args:
-        encoder: of the model.
+        encoder: Sequence encoder of the model.
         x: (B, L, D) item vectors.
         indices: (B, L) row of each item's table; 0, inside a row, is an item that is hidden.
         lengths: (B,) real positions of each row.

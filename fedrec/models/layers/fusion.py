@@ -1,4 +1,4 @@
-"""Other ways than the context gate to make one vector of an item's views, for comparison.
+"""Fusions of an item's views into one vector other than the context gate.
 
 All are called as ``ContextGate`` is and start with the views at equal say. What they return as
 weights are the views' shares of the vector: they sum to 1 in each row, so that all can be read
@@ -105,7 +105,7 @@ class ViewAttention(nn.Module):
 
     Args:
         width: D.
-        stream: of the initial weights.
+        stream: Random stream of the initial weights.
     """
 
     def __init__(self, width: int, stream: torch.Generator) -> None:
@@ -145,7 +145,7 @@ def make_fusion(name: str, num_views: int, width: int, stream: torch.Generator) 
         name: context, fixed, sum, concat, item or attention.
         num_views: N.
         width: D.
-        stream: of the initial weights, where they are drawn.
+        stream: Random stream of the initial weights, where they are drawn.
     """
     made: dict[str, Callable[[], nn.Module]] = {
         "context": lambda: ContextGate(num_views, width),

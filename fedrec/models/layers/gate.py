@@ -1,4 +1,4 @@
-"""The gate that mixes the views of an item by what is known about the sequence and the item."""
+"""Context gate: weights over an item's views from the sequence and the item."""
 
 import torch
 from torch import Tensor, nn

@@ -47,7 +47,7 @@ class GRUEncoder(nn.Module):
 
     Args:
         width: D of item vectors and states.
-        num_layers: how many layers.
+        num_layers: Number of layers.
         hidden: H of each layer's own state.
     """
 

@@ -1,4 +1,4 @@
-"""log sum exp of states against candidates, without the scores in memory.
+"""Log-sum-exp of states against candidates, without the scores in memory.
 
 A catalogue's scores are many times as large as what they are made of: writing them out, and again
 for every step of the softmax and its gradient, costs more than the products. Here a few hundred
@@ -31,7 +31,7 @@ def logsumexp_of_scores(
         candidates: (..., K, D) of all states.
         own: (..., M, D) one more candidate of each state, or none.
         refused: (..., M, K) true where a candidate is left out, or none.
-        shift: added to the scores of ``candidates``, not to that of ``own``.
+        shift: Added to the scores of ``candidates``, not to that of ``own``.
         weights: (..., M) of each state in the loss, up to a common factor, if they are known
             beforehand: the gradient then costs half. Others give the same gradient, more slowly.
     """

@@ -44,8 +44,8 @@ class NeighbourSmoothing:
     100,000 items on one core.
 
     Args:
-        neighbours: k.
-        events: m, how many training events the neighbours count for; with 0, only items that were
+        neighbours: K.
+        events: M, how many training events the neighbours count for; with 0, only items that were
             never seen are smoothed.
     """
 

@@ -1,4 +1,4 @@
-"""A causal transformer that knows when items were had, and if asked to, when it is asked.
+"""Time-aware causal transformer: hour, gap and relative time features.
 
 The hour of the day and the gap since the event before describe past events only. The relative
 bias of HSTU (Zhai et al., ICML 2024) measures how long ago each item was from the moment of the
@@ -27,11 +27,11 @@ class TimedTransformer(Transformer):
 
     Args:
         width: D.
-        num_blocks: how many blocks.
-        num_heads: heads of each block.
-        max_length: longest sequence that has positions of its own.
-        hidden: width of the feed-forward layers.
-        clues: what it knows, of "hour", "gap" and "relative".
+        num_blocks: Number of blocks.
+        num_heads: Heads of each block.
+        max_length: Length of the longest sequence that has positions of its own.
+        hidden: Width of the feed-forward layers.
+        clues: Time features that it reads, of "hour", "gap" and "relative".
     """
 
     needs_times = True
@@ -87,7 +87,7 @@ class RelativeBias(nn.Module):
     attention, here to the scores before the softmax.
 
     Args:
-        max_length: longest sequence.
+        max_length: Length of the longest sequence.
     """
 
     def __init__(self, max_length: int) -> None:

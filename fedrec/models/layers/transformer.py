@@ -22,8 +22,8 @@ class Block(nn.Module):
 
     Args:
         width: D, size of a token vector.
-        num_heads: heads of the attention; divides D.
-        hidden: width of the feed-forward layer.
+        num_heads: Heads of the attention; divides D.
+        hidden: Width of the feed-forward layer.
     """
 
     def __init__(self, width: int, num_heads: int, hidden: int) -> None:
@@ -44,7 +44,7 @@ class Block(nn.Module):
         Args:
             x: (B, L, D) token vectors.
             dropout_masks: (2, B, L, D) dropout masks after attention and feed-forward, or none.
-            mask: instead of the causal one, of a shape that broadcasts to (B, heads, L, L): true
+            mask: Instead of the causal one, of a shape that broadcasts to (B, heads, L, L): true
                 where a position looks at another, or what is added to the attention's scores.
         """
         attended = self.attention_out(self._attend(self.attention_norm(x), mask))
@@ -68,10 +68,10 @@ class Transformer(nn.Module):
 
     Args:
         width: D.
-        num_blocks: how many blocks.
-        num_heads: heads of each block.
-        max_length: longest sequence that has positions of its own.
-        hidden: width of the feed-forward layers.
+        num_blocks: Number of blocks.
+        num_heads: Heads of each block.
+        max_length: Length of the longest sequence that has positions of its own.
+        hidden: Width of the feed-forward layers.
     """
 
     task: TrainingTask = "next"
@@ -103,7 +103,7 @@ class Transformer(nn.Module):
             x: (B, L, D) item vectors, padded on the right.
             lengths: (B,) number of real items in each row, at least 1.
             dropout_masks: (num_dropout_masks, B, L, D) 0 or 1 / (1 - p); none at inference.
-            masks: of each block; see ``Block``.
+            masks: Attention mask of each block; see ``Block``.
         """
         from_end = lengths[:, None] - 1 - torch.arange(x.shape[1], device=x.device)
         x = x + self.positions[from_end.clamp(min=0)]

@@ -1,4 +1,4 @@
-"""The views of an item: a trained row, its meaning, its content."""
+"""Views of an item: ID embedding, semantic embedding, content features."""
 
 import torch
 from torch import Tensor, nn
@@ -28,8 +28,8 @@ class AdaptedView(nn.Module):
     Args:
         table: (V + 1, S) frozen vectors, row 0 zero.
         width: D.
-        norm: root mean square norm that the adapted rows start with.
-        generator: stream of the initial weights.
+        norm: Root mean square norm that the adapted rows start with.
+        generator: Stream of the initial weights.
     """
 
     table: Tensor

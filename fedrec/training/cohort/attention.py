@@ -28,8 +28,8 @@ def causal_attention(
 
     Args:
         joint: (U, M, 3 * D) queries, keys and values, each with all heads in a row.
-        parts: where windows lie among the M columns; together they fill them.
-        num_heads: heads; divides D.
+        parts: Rectangles where windows lie among the M columns; together they fill them.
+        num_heads: Heads; divides D.
 
     Returns:
         The attended values, and the way back.

@@ -1,4 +1,4 @@
-"""The users of a group side by side: padded tensors of one step.
+"""Padded tensors of one training step of a group of users.
 
 A group's windows lie in two rectangles, one of full windows and one of the users' short windows:
 cut that way, users alike in length need next to no padding.
@@ -21,7 +21,7 @@ class Rectangle:
     """B windows of L columns of each of U users, padded on the right.
 
     Attributes:
-        first: column where the first window begins.
+        first: Column where the first window begins.
         count: B.
         length: L.
         lengths: (U * B,) real positions, sorted by user; 1 for a window that is all padding.
@@ -44,7 +44,7 @@ class GroupStep:
     """One step of a group of U users; M columns each, those of the first rectangle first.
 
     Attributes:
-        rectangles: where the windows lie, one or two.
+        rectangles: Rectangles where the windows lie, one or two.
         indices: (U, M) rows of the item table that are read.
         from_end: (U, M) how many positions follow in the window, 0 at padding.
         dropout_masks: (num_masks, U, M, D) dropout masks or none.
@@ -82,14 +82,14 @@ def group_step(
     """Lay one step of U users into tensors.
 
     Args:
-        steps: of each user.
-        rows: where items lie.
+        steps: Step of each user.
+        rows: Gathered item rows.
         max_length: L, of a full window.
         shared: (K,) negatives that all users share, or none.
-        histories: of each user, for what to refuse among the shared negatives.
-        shares: of each user's mean loss in what is differentiated.
-        device: of the tensors.
-        dtype: of weights and factors.
+        histories: History of each user, whose items are refused among the shared negatives.
+        shares: Weight of each user's mean loss in what is differentiated.
+        device: Device of the tensors.
+        dtype: Type of weights and masks.
     """
     users = len(steps)
     full = [int((step.lengths == max_length).sum()) for step in steps]
@@ -153,11 +153,11 @@ def redrawn(
     """A step over windows that are laid out already, with its own negatives and factors.
 
     Args:
-        laid: a step over the same windows.
-        steps: of each user.
-        rows: where items lie.
+        laid: A step over the same windows.
+        steps: Step of each user.
+        rows: Gathered item rows.
         shared: (K,) negatives that all users share, or none.
-        histories: of each user, for what to refuse among the shared negatives.
+        histories: History of each user, whose items are refused among the shared negatives.
     """
     is_real = laid.is_real.cpu().numpy() > 0
     device, dtype = laid.is_real.device, laid.is_real.dtype

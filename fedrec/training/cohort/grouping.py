@@ -27,11 +27,11 @@ def groups_by_length(
     targets, padding and ``group_cost`` together are fewest.
 
     Args:
-        windows: of the users.
+        windows: Windows of the users.
         max_length: L, of a full window.
-        group_cost: of each group, in targets.
-        max_tokens: bound on a group's targets, padding included; a user with more is alone.
-        most: bound on a group's users.
+        group_cost: Cost of each group, in targets.
+        max_tokens: Bound on a group's targets, padding included; a user with more is alone.
+        most: Bound on a group's users.
     """
     shapes = [divmod(one.num_targets, max_length) for one in windows]
     order = sorted(range(len(windows)), key=lambda place: (shapes[place], windows[place].user))

@@ -1,4 +1,4 @@
-"""Which rows of the item arrays training reads, and where their copies lie."""
+"""Gathered item rows: the rows of item arrays that training reads, copied per user."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -70,10 +70,10 @@ def gathered_rows(
     where they are, so copying the others alone is exact.
 
     Args:
-        users: steps of each of U users.
-        shared: negatives (K,) of each step that all users share.
+        users: Steps of each of U users.
+        shared: Negatives (K,) of each step that all users share.
         num_items: V.
-        together: one weight set for all users, for a single joint gradient.
+        together: One weight set for all users, for a single joint gradient.
     """
     owner = np.zeros(len(users), dtype=np.int64) if together else np.arange(len(users))
     is_read = np.zeros((int(owner[-1]) + 1, num_items + 1), dtype=bool)

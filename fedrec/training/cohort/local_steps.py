@@ -1,4 +1,4 @@
-"""The local steps of a group of users with weights of their own, side by side."""
+"""Local optimiser steps of a group of users, each on weights of its own."""
 
 from collections.abc import Callable, Sequence
 
@@ -26,12 +26,12 @@ def local_updates(
     """Each user's update after all steps, and their mean losses (U,) over all targets.
 
     Args:
-        forward: gives the losses of each target.
-        weights: a set for each user; trained in place.
-        steps: of the group.
-        unknown: items without their identity in a step.
-        plan: optimiser, rate and pulls.
-        after: called before the first step and after each.
+        forward: Function that gives the loss of each target.
+        weights: A set for each user; trained in place.
+        steps: Steps of the group.
+        unknown: Items without their identity in a step.
+        plan: Optimiser, rate and pulls.
+        after: Function called before the first step and after each.
     """
     starts = [weights.start[name] for name in weights.trained]
     optimizer = None

@@ -1,4 +1,4 @@
-"""The loss of a group's step, whichever loss it is and however the weights are stacked."""
+"""Loss of a group's training step, for plain and for stacked weights."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,9 +26,9 @@ class CohortLoss:
         name: Of the loss; see ``fedrec.training.user_loss``.
         num_items: V.
         negatives: K; BCE and BPR take 1 per position whatever K is, as SASRec does.
-        log_q: correct sampled softmax for the chance of an item to be drawn.
-        calibration: t of gBCE.
-        cold: items that are never a negative, as training knows nothing of them.
+        log_q: Correct sampled softmax for the chance of an item to be drawn.
+        calibration: T of gBCE.
+        cold: Items that are never a negative, as training knows nothing of them.
     """
 
     name: str
@@ -117,12 +117,12 @@ def losses_of(
     """The loss (U, M) of every target of a group; what it is at padding means nothing.
 
     Args:
-        model: with S weight sets, or the plain one where S is 1.
-        step: what is read and what followed.
+        model: Model with S weight sets, or the plain one where S is 1.
+        step: Inputs and targets of the step.
         needed: (S * R,) numbers by which the model looks its items up.
         unknown: (S * R,) items shown without their identity, or none.
         sets: S; U or 1.
-        loss: which one.
+        loss: Loss to compute.
     """
     table = model.look_up(needed, unknown)
     vectors = model.output_vectors(table)

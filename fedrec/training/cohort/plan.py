@@ -1,4 +1,4 @@
-"""What each user of a cohort does in a round."""
+"""Plan of the local training of one-user clients."""
 
 import math
 from collections.abc import Sequence
@@ -11,28 +11,28 @@ OPTIMIZERS = ("sgd", "adam", "adamw")
 
 @dataclass(frozen=True, kw_only=True)
 class CohortPlan:
-    """What each user does in a round; equal for all.
+    """Local training of each user in a round; equal for all.
 
     Attributes:
-        steps: local optimiser steps.
-        learning_rate: of the steps.
-        schedule_rounds: rounds in which it falls to 0; 0 keeps it.
+        steps: Local optimiser steps.
+        learning_rate: Learning rate of the steps.
+        schedule_rounds: Rounds in which it falls to 0; 0 keeps it.
         optimizer: sgd, adam or adamw; its state starts afresh each round.
-        beta_1: of adam and adamw.
-        beta_2: of adam and adamw.
-        epsilon: of adam and adamw.
-        weight_decay: of the optimiser.
+        beta_1: Beta 1 of adam and adamw.
+        beta_2: Beta 2 of adam and adamw.
+        epsilon: Epsilon of adam and adamw.
+        weight_decay: Weight decay of the optimiser.
         max_length: L, longest window.
-        newest_windows: how many windows of the history are read, the newest; 0 for all.
-        batch_size: windows in a step; 0 for all of them.
-        dropout: p of the masks.
-        identity_dropout: share of items shown without their identity.
-        proximal_mu: weight of the FedProx term; 0 is FedAvg.
-        clip_norm: bound on the norm of a user's update; 0 for none.
-        outlier_limit: times the norm of the weights: a user whose update is longer is left out.
+        newest_windows: Number of windows of the history that are read, the newest; 0 for all.
+        batch_size: Windows in a step; 0 for all of them.
+        dropout: P of the masks.
+        identity_dropout: Share of items shown without their identity.
+        proximal_mu: Weight of the FedProx term; 0 is FedAvg.
+        clip_norm: Bound on the norm of a user's update; 0 for none.
+        outlier_limit: Times the norm of the weights: a user whose update is longer is left out.
         weighting: "num-examples", a user's number of targets, or "uniform", 1.
-        upload: how a user's update is sent: float32, or rounded to float16 or int8.
-        group_tokens: targets of a group, padding included. The order of float sums hangs on it,
+        upload: Type in which a user's update is sent: float32, float16 or int8.
+        group_tokens: Targets of a group, padding included. The order of float sums hangs on it,
             so it is a setting and never measured.
     """
 

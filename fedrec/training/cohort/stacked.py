@@ -1,4 +1,4 @@
-"""Several copies of a model side by side, each with weights of its own, in one forward pass.
+"""Stacked models: several copies with weights of their own in one forward pass.
 
 Users are independent, so one backward pass over the sum of their losses gives each user's own
 gradient: nothing but batched matrix products is needed to train many clients at once. A stacked
@@ -60,7 +60,7 @@ class StackedTransformer(CausalTransformer):
         Args:
             x: (U, M, D) item vectors.
             from_end: (U, M) how many positions follow in the window.
-            parts: where windows lie among the M columns.
+            parts: Rectangles where windows lie among the M columns.
             dropout_masks: (num_masks, U, M, D) dropout masks or none.
         """
         sets, longest, _ = self.positions.shape

@@ -1,4 +1,4 @@
-"""The transformer of S weight sets forward and back by hand: one node of the gradient's graph.
+"""Transformer of S weight sets, forward and backward by hand, as one autograd node.
 
 Left to autograd, every small step of a block would be a node with results of its own. Written
 down, the stream through the blocks is one tensor that each block adds to, the norms' inputs need
@@ -40,10 +40,10 @@ class Layout(NamedTuple):
 
     Attributes:
         indices: (U * M,) row of the flattened positions (S * P, D) that each column takes.
-        parts: where windows lie among the M columns.
+        parts: Rectangles where windows lie among the M columns.
         dropout_masks: (num_masks, U, M, D) dropout masks or none.
-        num_heads: of attention.
-        eps: of the norms.
+        num_heads: Number of attention heads.
+        eps: Epsilon of the layer norms.
     """
 
     indices: Tensor
@@ -65,9 +65,9 @@ def encoded(
 
     Args:
         x: (U, M, D) item vectors, sorted by set.
-        layout: what is where.
+        layout: Layout of the input.
         positions: (S, P, D).
-        blocks: their arrays.
+        blocks: Their arrays.
         final_scale: (S, D) of the last norm.
         final_shift: (S, D) of the last norm.
     """

@@ -1,4 +1,4 @@
-"""One step of many users as one gradient: the plain model, no weights of anybody's own."""
+"""Summed gradient: one SGD step of many users by one gradient of the shared model."""
 
 from collections.abc import Mapping
 
@@ -17,10 +17,10 @@ class SummedGradient:
     views made of wide features cost as much as a group's transformer.
 
     Args:
-        model: holds the weights of all.
+        model: Model that holds the weights of all users.
         needed: (R,) item numbers that the groups read, 0 first.
         unknown: (R,) items shown without their identity, or none.
-        loss: which one.
+        loss: Loss to compute.
     """
 
     def __init__(

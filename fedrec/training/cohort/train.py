@@ -1,4 +1,4 @@
-"""Many one-user clients trained in one call: the weighted sum of their updates.
+"""Training of many one-user clients in one call: the weighted sum of their updates.
 
 Each user is a client of its own: it starts from the global weights, takes a few local steps over
 its windows and sends the difference. Here the users of a cohort go side by side, in groups alike
@@ -50,12 +50,12 @@ from fedrec.training.windows import Ints, UserStep, UserWindows, user_steps, win
 
 @dataclass(frozen=True, kw_only=True)
 class GroupProgress:
-    """How far a group's users are.
+    """Progress of a group of users.
 
     Attributes:
         group: U users.
-        weights: a set for each of them, as it is now; what follows overwrites it.
-        steps: that each has behind it.
+        weights: A set for each of them, as it is now; what follows overwrites it.
+        steps: Steps that each user has taken.
         losses: (U,) sum of each user's losses so far.
         targets: (U,) targets of each user so far.
     """
@@ -87,16 +87,16 @@ def train_cohort(
     in another call changes a user's update; the order changes no bit of the sum.
 
     Args:
-        model: holds the global weights.
-        training: training parts of all users; only ``users`` are read.
+        model: Model that holds the global weights.
+        training: Training parts of all users; only ``users`` are read.
         users: (U,) distinct global numbers.
-        plan: what each does.
-        loss: what each minimises.
-        seed: of the run.
-        round: from 1.
-        watch: called for each group before its first step, when it may still write into the
-            frozen arrays, which are the group's own, and after each; every user then has weights
-            of its own even where one gradient would do for all.
+        plan: Local training of each user.
+        loss: Loss that each user minimises.
+        seed: Seed of the run.
+        round: Number of the round, from 1.
+        watch: Function called for each group before its first step and after each. Before the
+            first it may write into the frozen arrays, which are the group's own. Every user then
+            has weights of its own even where one gradient would do for all.
 
     Raises:
         ConfigError: a user has seen every item, so that no negative is left; or the model asks for
@@ -135,7 +135,7 @@ def train_cohort(
 
 
 class _Trainer:
-    """What all groups of a call have in common."""
+    """Settings and arrays that all groups of a call share."""
 
     def __init__(
         self,

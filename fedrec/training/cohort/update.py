@@ -1,4 +1,4 @@
-"""The weighted sum of users' updates while it grows, and what a cohort sends in the end."""
+"""Weighted sum of users' updates: clipping, bounds, quantization, and what a cohort sends."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,8 +26,8 @@ class CohortUpdate:
     """What a cohort sends.
 
     Attributes:
-        total: parameter name -> float64 sum over users of weight times update.
-        weight: sum of the weights.
+        total: Parameter name -> float64 sum over users of weight times update.
+        weight: Sum of the weights.
         users: (U,) users whose update is in the sum, in order of number.
         losses: (U,) mean loss over the targets of all steps.
         targets: (U,) targets of one pass over the windows that the plan reads.
@@ -38,7 +38,7 @@ class CohortUpdate:
         excluded: (X,) users whose update or loss is not finite, or out of all bounds.
         too_large: (X,) of these, those that are finite.
         excluded_rows: (X,) items whose rows their training read.
-        idle: users without a target.
+        idle: Users without a target.
     """
 
     total: dict[str, NDArray[np.float64]]
@@ -72,11 +72,11 @@ class CohortSum:
     """Sum of updates in float64, group by group, and who is in it.
 
     Args:
-        model: names and shapes what it sums.
-        plan: how users are weighed and clipped, and what they send.
+        model: Model whose parameters give names and shapes.
+        plan: Weighting, clipping and quantization of updates.
         num_items: V.
-        seed: of the run.
-        round: from 1.
+        seed: Seed of the run.
+        round: Number of the round, from 1.
     """
 
     def __init__(
@@ -106,8 +106,8 @@ class CohortSum:
         of the lightest user's bound, unless the others together pull as far against it.
 
         Args:
-            groups: users, and the mean loss (U,) of each.
-            gradient: of the sum of their weighted mean losses, by parameter name.
+            groups: Users, and the mean loss (U,) of each.
+            gradient: Gradient of the sum of their weighted mean losses, by parameter name.
         """
         shares = self.plan.shares([one.num_targets for group, _ in groups for one in group])
         norm = self.plan.learning_rate * float(_norms(gradient.values(), sets=1))
@@ -138,11 +138,11 @@ class CohortSum:
 
         Args:
             group: U users.
-            weights: a set for each of them.
-            updates: of these sets.
+            weights: A set for each of them.
+            updates: Updates of these sets.
             losses: (U,) mean loss of each.
-            trained: targets of each, in all steps.
-            rows: items whose rows each one read.
+            trained: Targets of each, in all steps.
+            rows: Items whose rows each one read.
         """
         norms = _norms(updates.values(), sets=len(group))
         shares = torch.tensor(self.plan.shares([one.num_targets for one in group])).to(norms)

@@ -1,4 +1,4 @@
-"""A group's weights side by side: copies of the dense arrays, tables of the rows it touches."""
+"""Per-user weights of a group: copies of dense arrays and gathered item rows."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,11 +21,11 @@ class UserWeights:
     """Arrays of S weight sets.
 
     Attributes:
-        trained: dense parameters (S, ...), those with a row per item (S * R, D); leaves. Before
+        trained: Dense parameters (S, ...), those with a row per item (S * R, D); leaves. Before
             the first step they are views of ``start``, which all sets share.
-        start: what the trained arrays began with, of a shape that broadcasts to theirs.
-        frozen: buffers with a row per item, (S * R, ...).
-        rows: names with a row per item among the trained ones.
+        start: Arrays that the trained ones began with, of a shape that broadcasts to theirs.
+        frozen: Buffers with a row per item, (S * R, ...).
+        rows: Names with a row per item among the trained ones.
         needed: (S, R) item numbers, padded with 0.
         numbers: (S * R,) the numbers by which the model looks these items up.
     """
