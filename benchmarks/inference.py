@@ -53,7 +53,7 @@ def built(num_items: int, device: str) -> ItemSearch:
     model = build_model(
         Model(identity_start="random"),
         num_items=num_items,
-        meaning=meaning,
+        semantic=meaning,
         content=content,
         frequency=stream.zipf(1.3, num_items + 1).clip(max=10_000),
         seed=0,

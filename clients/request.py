@@ -65,7 +65,7 @@ class EvaluateRequest:
     """An evaluate message.
 
     Attributes:
-        round: Number of the round whose weights are judged.
+        round: Number of the round whose weights are evaluated.
         past: Private state of the personalised model.
         stage: Stage of the held-out items.
         scorer: "model" or one of ``fedrec.baselines.names.SCORERS``.

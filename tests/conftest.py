@@ -86,19 +86,19 @@ def make_tiny(catalogue: Catalog) -> Callable[..., Any]:
     def make(
         seed: int = 0,
         frequency: np.ndarray | None = None,
-        meaning: np.ndarray | None = None,
+        semantic: np.ndarray | None = None,
         **settings: Any,
     ) -> Any:
         from fedrec.factory.build_model import build_model
 
-        if meaning is None:
-            meaning = np.random.default_rng(5).normal(size=(NUM_ITEMS + 1, 6)).astype(np.float32)
-            meaning[0] = 0
+        if semantic is None:
+            semantic = np.random.default_rng(5).normal(size=(NUM_ITEMS + 1, 6)).astype(np.float32)
+            semantic[0] = 0
         small = {"width": 8, "blocks": 2, "heads": 2, "hidden": 16, "max_length": 10}
         return build_model(
             Model(**(small | settings)),
             num_items=NUM_ITEMS,
-            meaning=meaning,
+            semantic=semantic,
             content=catalogue.content_features(),
             frequency=np.arange(NUM_ITEMS + 1) if frequency is None else frequency,
             seed=seed,

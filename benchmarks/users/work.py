@@ -75,7 +75,7 @@ class Work:
         self.model: Recommender = build_model(
             settings,
             num_items=self.num_items,
-            meaning=None,
+            semantic=None,
             content=np.zeros((self.num_items + 1, 0), dtype=np.float32),
             frequency=np.zeros(self.num_items + 1),
             seed=0,

@@ -31,7 +31,7 @@ def build_model(
     settings: Model,
     *,
     num_items: int,
-    meaning: np.ndarray | None,
+    semantic: np.ndarray | None,
     content: np.ndarray,
     frequency: np.ndarray,
     seed: int,
@@ -44,22 +44,22 @@ def build_model(
     Args:
         settings: Section ``model``.
         num_items: V.
-        meaning: (V + 1, S) frozen semantic table, or none without that view.
+        semantic: (V + 1, S) frozen embedding table, or None without that view.
         content: (V + 1, C) content features.
         frequency: (V + 1,) training events per item, zeros where unknown.
         seed: Seed of the run.
         users: (U,) global numbers of the users held here, for a model that has rows of users.
-        cold: Items that no training sees. Beside other views, their identity is what the text
-            makes of it, or nothing: noise that nothing trains would say as much as a trained row.
+        cold: Items that no training sees. Beside other views, their ID embedding is what the text
+            makes of it, or zero: untrained noise would weigh as much as a trained row.
         own_views: Import string of a user's own view -> its table (V + 1, S); see
             ``fedrec.factory.own_views``.
     """
     stream = _torch_stream(seed, "weights")
-    rows = _identity_rows(settings, num_items, meaning, stream)
+    rows = _identity_rows(settings, num_items, semantic, stream)
     encoder = _encoder(settings)
 
     def views() -> dict[str, nn.Module]:
-        tables = {"semantic": meaning, "content": content, **(own_views or {})}
+        tables = {"semantic": semantic, "content": content, **(own_views or {})}
         return _views(settings, rows, tables, stream, cold)
 
     def fusion(num_views: int) -> nn.Module:
@@ -148,21 +148,21 @@ def _torch_stream(seed: int, *path: str) -> torch.Generator:
 
 
 def _identity_rows(
-    settings: Model, num_items: int, meaning: np.ndarray | None, stream: torch.Generator
+    settings: Model, num_items: int, semantic: np.ndarray | None, stream: torch.Generator
 ) -> Tensor:
     drawn = torch.randn(num_items + 1, settings.width, generator=stream) * ROW_STD
     drawn[0] = 0
     starts_from_text = settings.identity_start == "text" and settings.name not in BASELINE_MODELS
-    if starts_from_text and meaning is not None:
-        return torch.from_numpy(start_rows(meaning, settings.width))
+    if starts_from_text and semantic is not None:
+        return torch.from_numpy(start_rows(semantic, settings.width))
     return drawn
 
 
 def start_rows(
-    meaning: np.ndarray, width: int, others: np.ndarray | None = None
+    semantic: np.ndarray, width: int, others: np.ndarray | None = None
 ) -> npt.NDArray[np.float32]:
-    """Identity rows (V + 1, D) made of meanings (V + 1, S); or (n, D), of ``others`` (n, S)."""
-    return pca_rows(meaning, width, std=ROW_STD, others=others)
+    """Initial ID embeddings (V + 1, D) from semantic ones (V + 1, S); or (n, D), from ``others``."""
+    return pca_rows(semantic, width, std=ROW_STD, others=others)
 
 
 def _own_model(settings: Model, rows: Tensor, encoder: nn.Module) -> Recommender:

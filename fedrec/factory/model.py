@@ -32,7 +32,7 @@ def make_model(
     model = build_model(
         config.model,
         num_items=catalog.num_items,
-        meaning=None if table is None else table.vectors,
+        semantic=None if table is None else table.vectors,
         content=catalog.content_features(),
         frequency=frequency,
         seed=config.seed,

@@ -18,7 +18,7 @@ class Hybrid(Recommender):
     """Sequential recommender over any subset of the views identity, semantic and content.
 
     At the input, the gate weighs the views of each item by the sequence before it. At the output,
-    the same views and the same gate, without a context, fold into one vector per item: the
+    the same views and the same gate, without a context, make one embedding per item: the
     catalogue is scored by a single matrix product (tied weights).
 
     Args:
@@ -108,13 +108,13 @@ class Hybrid(Recommender):
         return ItemTable(torch.stack(list(views.values()), dim=1), frequency)
 
     def output_vectors(self, table: ItemTable) -> Tensor:
-        """One vector (K, D) per item: its views folded by the gate without a context."""
+        """One output embedding (K, D) per item: its views fused without a context."""
         features = gate_features(table.frequency, torch.zeros_like(table.frequency))
         vectors: Tensor = self.gate(table.views, None, features)[0]
         return vectors
 
     def smoothed(self, items: Tensor, vectors: Tensor) -> Tensor:
-        """The vectors (K, D) with what items borrow by ``smoothing``, if there is any."""
+        """The embeddings (K, D), those of cold items smoothed over their semantic neighbours."""
         if self.smoothing is None:
             return vectors
         return self.smoothing(

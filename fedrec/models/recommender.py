@@ -13,7 +13,7 @@ from fedrec.models.parts import ModelParts
 # What training asks of a model: at each item the next one, or hidden items from both sides.
 TrainingTask = Literal["next", "cloze"]
 
-LOOKUP_ROWS = 1 << 16  # items whose views are held at once while a large catalogue is folded
+LOOKUP_ROWS = 1 << 16  # items whose views are held at once while output embeddings are made
 
 
 class ItemTable(NamedTuple):
@@ -85,7 +85,7 @@ class Recommender(nn.Module, ABC):
     def smoothed(self, items: Tensor, vectors: Tensor) -> Tensor:
         """What items (K,) are scored by after training: their vectors (K, D), in most models.
 
-        A model may have an item borrow from others while the item itself was hardly ever seen.
+        A model may smooth the embeddings of cold items over their neighbours.
         """
         return vectors
 
@@ -125,14 +125,14 @@ class Recommender(nn.Module, ABC):
 
 
 class Catalogue(NamedTuple):
-    """The whole catalogue, looked up and folded once per model."""
+    """The whole catalogue: item table and output embeddings, made once per model."""
 
     table: ItemTable
     vectors: Tensor  # (V + 1, D)
 
 
 def catalogue_of(model: Recommender, num_items: int) -> Catalogue:
-    """Look up and fold items 0..V of a model."""
+    """Item table and output embeddings of items 0..V."""
     items = torch.arange(num_items + 1, device=device_of(model))
     table = model.look_up(items)
     return Catalogue(table, model.smoothed(items, model.output_vectors(table)))

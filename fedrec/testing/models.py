@@ -66,7 +66,7 @@ def _built(settings: Model, seed: int) -> Recommender:
         return build_model(
             settings,
             num_items=NUM_ITEMS,
-            meaning=semantic,
+            semantic=semantic,
             content=content,
             frequency=np.arange(NUM_ITEMS + 1),
             seed=seed,

@@ -26,7 +26,7 @@ class Plan:
     Attributes:
         epochs: Passes over the client's users, where ``steps`` is 0.
         steps: Batches a round instead; successive rounds go on through the same pass, so that
-            every user of a client that takes part each time has had a turn before one comes again.
+            every user of a client that takes part each time is trained before one comes again.
         batch_size: Users per batch.
         max_length: Length of the longest window of a user's history.
         windows: Number of windows of a user that are read, newest first; 0 for all.

@@ -54,14 +54,14 @@ def test_rows_that_start_from_text_are_alike_for_items_of_like_meaning(make_tiny
     meaning = np.random.default_rng(5).normal(size=(41, 6)).astype(np.float32)
     meaning[0] = 0
     meaning[7] = meaning[3]
-    rows = make_tiny(meaning=meaning).views["identity"].rows
+    rows = make_tiny(semantic=meaning).views["identity"].rows
     torch.testing.assert_close(rows[7], rows[3])
 
 
 def test_the_frozen_table_is_shared_between_models_by_reference(make_tiny):
     table = np.ones((41, 6), dtype=np.float32) * np.arange(41, dtype=np.float32)[:, None]
     table.setflags(write=False)
-    one, other = make_tiny(meaning=table), make_tiny(meaning=table, seed=1)
+    one, other = make_tiny(semantic=table), make_tiny(semantic=table, seed=1)
     for model in (one, other):
         model.to("cpu")
         assert np.shares_memory(model.views["semantic"].table.numpy(), table)
@@ -79,7 +79,7 @@ def test_training_leaves_the_bytes_of_the_table_file_alone(make_tiny, tmp_path):
         return file, hashlib.sha256(mapped.tobytes()).hexdigest()
 
     before = digests()
-    model = make_tiny(meaning=mapped)
+    model = make_tiny(semantic=mapped)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1.0, weight_decay=1.0)
     for _ in range(3):
         optimizer.zero_grad()
@@ -98,7 +98,7 @@ def test_the_semantic_view_needs_a_table(make_tiny):
         build_model(
             Model(width=8),
             num_items=2,
-            meaning=None,
+            semantic=None,
             content=np.zeros((3, 1), np.float32),
             frequency=np.zeros(3),
             seed=0,

@@ -61,8 +61,8 @@ def test_a_silo_s_loss_is_the_one_that_it_has_alone(make_tiny, training, name):
     """The second domain as a catalogue of its own: items 26..40 become 1..15."""
     meaning = np.random.default_rng(5).normal(size=(41, 6)).astype(np.float32)
     meaning[0] = 0
-    model = make_tiny(views="semantic", meaning=meaning)
-    small = make_tiny(views="semantic", meaning=meaning)
+    model = make_tiny(views="semantic", semantic=meaning)
+    small = make_tiny(views="semantic", semantic=meaning)
     with torch.no_grad():  # rows 1..15 of the small one mean what 26..40 mean
         for buffer, whole in zip(small.buffers(), model.buffers(), strict=True):
             if whole.shape[:1] == (41,):

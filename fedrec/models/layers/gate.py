@@ -11,7 +11,7 @@ class ContextGate(nn.Module):
 
     The context is what precedes the item; the features tell how often the item was seen in training
     (an item never seen has no identity worth trusting) and how long the history is. With a zero
-    context the weights depend on the item alone, which is how the output table is folded.
+    context the weights depend on the item alone, which is how output embeddings are made.
 
     Args:
         num_views: N, how many views are mixed.

@@ -22,51 +22,51 @@ Back = Callable[[Tensor], Tensor]  # gradient of what came out -> gradient of wh
 
 
 def causal_attention(
-    joint: Tensor, parts: Sequence[Rectangle], num_heads: int
+    projected: Tensor, parts: Sequence[Rectangle], num_heads: int
 ) -> tuple[Tensor, Back]:
     """Attended values (U, M, D) of positions that look at themselves and what precedes them.
 
     Args:
-        joint: (U, M, 3 * D) queries, keys and values, each with all heads in a row.
+        projected: (U, M, 3 * D) queries, keys and values, each with all heads in a row.
         parts: Rectangles where windows lie among the M columns; together they fill them.
         num_heads: Heads; divides D.
 
     Returns:
         The attended values, and the way back.
     """
-    if joint.is_cuda:
-        return _fused(joint, parts, num_heads)
-    out = joint.new_empty(*joint.shape[:2], joint.shape[2] // 3)
+    if projected.is_cuda:
+        return _fused(projected, parts, num_heads)
+    out = projected.new_empty(*projected.shape[:2], projected.shape[2] // 3)
     done = []
     for part in parts:
-        query, key, value = heads = _split(joint, part, num_heads, 3).flatten(1, 3)
+        query, key, value = heads = _split(projected, part, num_heads, 3).flatten(1, 3)
         attended, shares = _attend(query, key, value)
         places = _split(out, part, num_heads, 1)
         places.copy_(attended.view(places.shape))
         done.append((part, heads, shares))
 
     def back(gradient: Tensor) -> Tensor:
-        to_joint = torch.empty_like(joint)
+        to_projected = torch.empty_like(projected)
         for part, heads, shares in done:
             own = _split(gradient, part, num_heads, 1).flatten(0, 3)
-            places = _split(to_joint, part, num_heads, 3)
+            places = _split(to_projected, part, num_heads, 3)
             query, key, value = heads
             places.copy_(_attend_backward(query, key, value, shares, own).view(places.shape))
-        return to_joint
+        return to_projected
 
     return out, back
 
 
-def _fused(joint: Tensor, parts: Sequence[Rectangle], num_heads: int) -> tuple[Tensor, Back]:
+def _fused(projected: Tensor, parts: Sequence[Rectangle], num_heads: int) -> tuple[Tensor, Back]:
     with torch.enable_grad():
-        leaf = joint.detach().requires_grad_()
+        leaf = projected.detach().requires_grad_()
         outs = []
         for part in parts:
             windows = part.cut(leaf)
             heads = windows.view(*windows.shape[:2], 3, num_heads, -1)
             query, key, value = heads.permute(2, 0, 3, 1, 4)
             own = functional.scaled_dot_product_attention(query, key, value, is_causal=True)
-            outs.append(own.transpose(1, 2).reshape(len(joint), part.count * part.length, -1))
+            outs.append(own.transpose(1, 2).reshape(len(projected), part.count * part.length, -1))
         out = torch.cat(outs, dim=1)
     return out.detach(), lambda gradient: torch.autograd.grad(out, leaf, gradient)[0]
 

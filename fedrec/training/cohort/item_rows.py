@@ -73,7 +73,7 @@ def gathered_rows(
         users: Steps of each of U users.
         shared: Negatives (K,) of each step that all users share.
         num_items: V.
-        together: One weight set for all users, for a single joint gradient.
+        together: One weight set for all users, for a single summed gradient.
     """
     owner = np.zeros(len(users), dtype=np.int64) if together else np.arange(len(users))
     is_read = np.zeros((int(owner[-1]) + 1, num_items + 1), dtype=bool)

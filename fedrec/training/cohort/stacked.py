@@ -100,7 +100,7 @@ class StackedGate(ContextGate):
 class StackedSASRec(SASRec):
     """SASRec whose rows (S * R, D) take their gradient only where they are read.
 
-    A table of touched rows is several times as large as what one step reads of it; a dense
+    A table of gathered rows is several times as large as what one step reads of it; a dense
     gradient for every reading of it would cost as much as half a block.
     """
 

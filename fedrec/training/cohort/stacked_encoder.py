@@ -124,8 +124,8 @@ BranchBack = Callable[[Tensor], tuple[Tensor, Tensor, list[Tensor]]]
 
 
 def _attention(stream: Tensor, own: BlockWeights, layout: Layout) -> tuple[Tensor, BranchBack]:
-    joint, back_in = _normed_linear(stream, *own[:4], layout.eps)
-    attended, back_attention = causal_attention(joint, layout.parts, layout.num_heads)
+    projected, back_in = _normed_linear(stream, *own[:4], layout.eps)
+    attended, back_attention = causal_attention(projected, layout.parts, layout.num_heads)
     out, back_out = _linear(attended, *own[4:6])
 
     def back(gradient: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:

@@ -171,16 +171,16 @@ class _Trainer:
         drawn = [[self.drawn(one) for one in group] for group in groups]
         rows = self._rows([steps for some in drawn for steps in some], together=True)
         needed = torch.from_numpy(rows.needed).to(self.device)
-        joint = SummedGradient(self.model, needed[0], self._unknown(needed, 0), self.loss)
+        summed = SummedGradient(self.model, needed[0], self._unknown(needed, 0), self.loss)
         losses = []
         for group, some in zip(groups, drawn, strict=True):
             own = GatheredRows(rows.needed, np.zeros(len(group), dtype=np.int64), rows.index)
             [step] = self._laid(group, some, own, together=True)
-            losses.append(joint.add(step))
+            losses.append(summed.add(step))
         finite = [
             (group, means) for group, means in zip(groups, losses, strict=True) if means is not None
         ]
-        is_fine = bool(finite) and total.add_gradient(finite, joint.total())
+        is_fine = bool(finite) and total.add_gradient(finite, summed.total())
         for group, some, means in zip(groups, drawn, losses, strict=True):
             if is_fine and means is not None:
                 total.note(group, means, _trained(some), [self._read(steps) for steps in some])

@@ -99,7 +99,7 @@ class CohortSum:
     def add_gradient(
         self, groups: Sequence[tuple[UserGroup, Tensor]], gradient: Mapping[str, Tensor]
     ) -> bool:
-        """Add one step along a joint gradient.
+        """Add one step along a summed gradient.
 
         False, and nothing added, if a user of the groups may have to be left out. How long each
         user's update is, the sum does not say. One beyond the bound makes the sum longer than half
@@ -121,7 +121,7 @@ class CohortSum:
     def note(
         self, group: UserGroup, losses: Tensor, trained: Sequence[int], rows: Sequence[Ints]
     ) -> None:
-        """Note whose joint gradient was added; the arguments are those of ``add_own``."""
+        """Note whose summed gradient was added; the arguments are those of ``add_own``."""
         for one, loss, count, read in zip(group, losses.tolist(), trained, rows, strict=True):
             self._note(one, loss, float("nan"), count, read)
 
