@@ -1,1 +1,1 @@
-"""The device side: a thin Flower ClientApp, what stays on the device, what leaves it."""
+"""Client side: the Flower ClientApp, its message handlers, local training and private state."""

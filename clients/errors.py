@@ -26,7 +26,7 @@ LACKING = {
 
 
 def failure_facts(error: Exception) -> dict[str, str | int]:
-    """Reason, exit code and, where it is not the user's or the machine's fault, the traceback."""
+    """Reason and exit code; also the traceback where neither user nor machine is at fault."""
     if isinstance(error, FedrecError):
         return {protocol.ERROR: _sendable(str(error)), protocol.EXIT_CODE: error.exit_code}
     lack = _lack(error)
@@ -40,7 +40,7 @@ def failure_facts(error: Exception) -> dict[str, str | int]:
 
 
 def _lack(error: Exception) -> str | None:
-    """What the machine lacks, if that is what the error says."""
+    """Message about a resource that the machine lacks, if the error says so."""
     if isinstance(error, OSError) and error.errno in LACKING:
         where = f"{error.filename}: " if error.filename else ""
         return f"its machine refused: {where}{error.strerror}"

@@ -131,7 +131,7 @@ class PrivateState:
 
 @contextlib.contextmanager
 def _reported(what: str) -> Iterator[None]:
-    """Turn what the file system refuses into one line."""
+    """Report an error of the file system in one line."""
     try:
         yield
     except OSError as error:

@@ -127,7 +127,7 @@ def deleted_token(sent: Record) -> str | None:
 
 
 def token_of(sent: Record) -> str:
-    """What names the private files of the run."""
+    """Token that names the private files of the run."""
     return _text(sent, protocol.TOKEN)
 
 
@@ -155,7 +155,7 @@ def arrays_in(message: Message, record: str) -> NamedArrays:
 
 
 def users_in(message: Message) -> np.ndarray:
-    """(n,) int64: which users of the partition take part in a round."""
+    """(n,) int64 numbers of the sampled users of the partition."""
     users = arrays_in(message, protocol.USERS).get(protocol.USERS)
     if users is None or users.dtype != np.int64 or users.ndim != 1:
         raise MessageError(f"{protocol.USERS} must hold the int64 numbers of users")

@@ -161,7 +161,7 @@ def _identity_rows(
 def start_rows(
     semantic: np.ndarray, width: int, others: np.ndarray | None = None
 ) -> npt.NDArray[np.float32]:
-    """Initial ID embeddings (V + 1, D) from semantic ones (V + 1, S); or (n, D), from ``others``."""
+    """Initial ID embeddings (V + 1, D) of semantic ones (V + 1, S); or (n, D) of ``others``."""
     return pca_rows(semantic, width, std=ROW_STD, others=others)
 
 

@@ -36,7 +36,7 @@ from fedrec.semantics.table import SemanticTable
 
 @dataclass(frozen=True, kw_only=True)
 class DataSettings:
-    """All that decides what is prepared.
+    """Settings that decide what is prepared.
 
     Attributes:
         data: Section ``data``.
@@ -62,7 +62,7 @@ class DataSettings:
 
 
 class PreparedData:
-    """The data of a run, resolved once from its config: what is not asked for is not computed.
+    """Prepared data of a run, resolved once from its config; each part is computed when first used.
 
     ``open_prepared`` makes it. Two objects are never equal, so that one can be the key of a cache.
 
@@ -193,7 +193,7 @@ def _opened(settings: DataSettings) -> PreparedData:
 
 
 def _file_state(path: str) -> tuple[int, int, int] | None:
-    """What changes when a file does; none where there is no such file."""
+    """Inode, size and time of a file, which change when it does; None where there is no file."""
     try:
         facts = Path(path).stat()
     except (OSError, ValueError):

@@ -54,12 +54,12 @@ def _cold_items(config: Config, num_items: int) -> tuple[int, ...]:
 
 
 def _how_many(config: Config, known: np.ndarray) -> int:
-    """K, or all items of which training knows, where cold ones leave fewer."""
+    """Number of negatives: K, or all known items where cold ones leave fewer."""
     return min(config.loss.negatives, len(known))
 
 
 def make_plan(config: Config, proximal_mu: float) -> Plan:
-    """How much one round trains, with how much noise."""
+    """Plan of one round of local training."""
     local, model = config.local, config.model
     has_other_views = model.name not in BASELINE_MODELS and names_in(model.views) != ("identity",)
     return Plan(
@@ -79,7 +79,7 @@ def make_plan(config: Config, proximal_mu: float) -> Plan:
 
 
 def make_cohort_plan(config: Config, proximal_mu: float) -> CohortPlan:
-    """What a round asks of each user, where every user is a client.
+    """Plan of the local training of each user, where every user is a client.
 
     ``local.epochs`` counts steps over all of a user's windows, where ``local.steps`` is 0.
     """

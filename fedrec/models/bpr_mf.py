@@ -19,7 +19,7 @@ from fedrec.randomness import generator
 
 
 class BPRMF(Recommender):
-    """Matrix factorisation of the users that are held here.
+    """Matrix factorisation over the users held by this client.
 
     Args:
         rows: (V + 1, D) initial item rows.
@@ -42,22 +42,22 @@ class BPRMF(Recommender):
 
     @property
     def view_names(self) -> tuple[str, ...]:
-        """The one view there is."""
+        """The only view: ID embeddings."""
         return ("identity",)
 
     @property
     def num_dropout_masks(self) -> int:
-        """None: what regularises it is ``local.weight-decay``."""
+        """0: the model has no dropout; ``local.weight-decay`` regularises it."""
         return 0
 
     @property
     def item_arrays(self) -> tuple[str, ...]:
-        """Rows and biases."""
+        """Item embeddings and biases."""
         return ("rows", "bias")
 
     @property
     def user_arrays(self) -> tuple[str, ...]:
-        """The rows of users."""
+        """User embeddings."""
         return ("user_rows",)
 
     def look_up(self, items: Tensor, unknown: Tensor | None = None) -> ItemTable:
@@ -77,7 +77,7 @@ class BPRMF(Recommender):
         dropout_masks: Tensor | None = None,
         times: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Refused: a sequence without its user says nothing here."""
+        """Refuse: without its user, a sequence has no score in matrix factorisation."""
         raise ConfigError(
             "model.name = 'bpr-mf' scores for users whose rows it was trained with, not for a "
             "sequence of items; choose a model that reads sequences, such as 'sasrec'"
@@ -111,7 +111,7 @@ class BPRMF(Recommender):
 
 
 def initial_user_rows(users: np.ndarray, width: int, *, std: float, seed: int) -> Tensor:
-    """(U, D) rows of users, by the seed and the user's number alone: partitions agree on them.
+    """(U, D) initial user embeddings, by the seed and the user's number alone in any partition.
 
     Args:
         users: (U,) global numbers.

@@ -72,22 +72,22 @@ class Hybrid(Recommender):
 
     @property
     def task(self) -> TrainingTask:
-        """That of its encoder."""
+        """Training task of its encoder."""
         return self.encoder.task
 
     @property
     def needs_times(self) -> bool:
-        """Whether its encoder needs them."""
+        """Whether its encoder reads times."""
         return self.encoder.needs_times
 
     @property
     def num_dropout_masks(self) -> int:
-        """How many dropout masks one forward pass takes."""
+        """Number of dropout masks of one forward pass."""
         return self.encoder.num_dropout_masks
 
     @property
     def item_arrays(self) -> tuple[str, ...]:
-        """Identity rows, frozen tables and frequencies."""
+        """ID embeddings, frozen tables and item frequencies."""
         per_view = {"identity": "rows"}
         views = (f"views.{name}.{per_view.get(name, 'table')}" for name in self.views)
         return (*views, "frequency")

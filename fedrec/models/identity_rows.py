@@ -10,7 +10,7 @@ from fedrec.models.recommender import ItemTable, Recommender, TrainingTask
 
 
 class IdentityRows(Recommender):
-    """An encoder over item rows alone; a state is scored against the same rows (tied weights).
+    """A sequence encoder over ID embeddings alone, tied between input and output.
 
     Args:
         rows: (V + 1, D) initial item rows.
@@ -25,22 +25,22 @@ class IdentityRows(Recommender):
 
     @property
     def view_names(self) -> tuple[str, ...]:
-        """The one view there is."""
+        """The only view: ID embeddings."""
         return ("identity",)
 
     @property
     def task(self) -> TrainingTask:
-        """That of its encoder."""
+        """Training task of its encoder."""
         return self.encoder.task
 
     @property
     def num_dropout_masks(self) -> int:
-        """How many dropout masks one forward pass takes."""
+        """Number of dropout masks of one forward pass."""
         return self.encoder.num_dropout_masks
 
     @property
     def item_arrays(self) -> tuple[str, ...]:
-        """The rows."""
+        """ID embeddings."""
         return ("rows",)
 
     def look_up(self, items: Tensor, unknown: Tensor | None = None) -> ItemTable:

@@ -116,7 +116,7 @@ def gbce_beta(num_items: int, num_negatives: int, calibration: float) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class LossOptions:
-    """What a loss may depend on beside the scores.
+    """Options of a loss beside the scores.
 
     Attributes:
         num_candidates: C, items of the catalogue that training knows.

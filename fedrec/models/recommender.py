@@ -17,7 +17,7 @@ LOOKUP_ROWS = 1 << 16  # items whose views are held at once while output embeddi
 
 
 class ItemTable(NamedTuple):
-    """Some items as a model sees them before a sequence mixes their views.
+    """Views and frequencies of some items, before a sequence fuses the views.
 
     Attributes:
         views: (K, N, D) the N views of each item.
@@ -38,18 +38,18 @@ class Recommender(nn.Module, ABC):
 
     @property
     def task(self) -> TrainingTask:
-        """What it is trained on; under "cloze", the state at a hidden item names that item."""
+        """Training task; under "cloze", the state at a masked item predicts that item."""
         return "next"
 
     @property
     def needs_times(self) -> bool:
-        """Whether ``encode`` is to be given times."""
+        """Whether ``encode`` takes times."""
         return False
 
     @property
     @abstractmethod
     def num_dropout_masks(self) -> int:
-        """How many dropout masks one forward pass takes."""
+        """Number of dropout masks of one forward pass."""
 
     @property
     @abstractmethod
@@ -83,7 +83,7 @@ class Recommender(nn.Module, ABC):
         """One vector (K, D) per item, by which states are scored."""
 
     def smoothed(self, items: Tensor, vectors: Tensor) -> Tensor:
-        """What items (K,) are scored by after training: their vectors (K, D), in most models.
+        """Output embeddings (K, D) of items (K,) after training: unchanged, in most models.
 
         A model may smooth the embeddings of cold items over their neighbours.
         """
@@ -119,7 +119,7 @@ class Recommender(nn.Module, ABC):
         dropout_masks: Tensor | None = None,
         times: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """What ``encode`` gives for the sequences of users (B,), whom most models do not know."""
+        """The result of ``encode`` for the sequences of users (B,), whom most models ignore."""
         more = () if times is None else (times,)
         return self.encode(table, indices, lengths, dropout_masks, *more)
 

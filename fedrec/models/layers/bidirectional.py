@@ -13,7 +13,7 @@ from fedrec.models.recommender import TrainingTask
 
 
 class BidirectionalTransformer(Transformer):
-    """Pre-norm blocks without a causal mask; what is hidden becomes one learned vector.
+    """Pre-norm transformer blocks without a causal mask; masked items become one learned vector.
 
     Positions are counted from the last item, as in the causal transformer, so that the place
     where the next item is asked for is the same in every history.

@@ -8,7 +8,7 @@ from fedrec.models.recommender import TrainingTask
 
 
 class SequenceEncoder(Protocol):
-    """Reads a sequence of item vectors; a module of torch.
+    """A torch module that encodes a sequence of item embeddings.
 
     Attributes:
         task: Training task.
@@ -38,7 +38,7 @@ def read(
     dropout_masks: Tensor | None,
     times: Tensor | None,
 ) -> Tensor:
-    """States (B, L, D) at each item, with what else the encoder wants to know.
+    """Encode item embeddings to states (B, L, D), with masks or times where the encoder needs them.
 
     Args:
         encoder: Sequence encoder of the model.

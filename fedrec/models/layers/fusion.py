@@ -69,7 +69,7 @@ class ConcatFusion(nn.Module):
 
 
 class ItemGate(nn.Module):
-    """Weights from the item alone: how well it is known, and what its views say.
+    """Item gate: weights over the views from the item's features and views alone.
 
     The sequence has no part in them: an item's vector is the same wherever it stands.
 

@@ -49,7 +49,7 @@ class ContextGate(nn.Module):
 
 
 def gate_features(frequency: Tensor, history_length: Tensor) -> Tensor:
-    """Facts (..., 3) about items: log frequency, whether never seen, log length of the history.
+    """Features (..., 3) of items: log frequency, whether never seen, log length of the history.
 
     Args:
         frequency: (...) training events of the item over all clients, 0 for a cold one.

@@ -60,7 +60,7 @@ class GRUEncoder(nn.Module):
 
     @property
     def num_dropout_masks(self) -> int:
-        """How many dropout masks one forward pass takes."""
+        """Number of dropout masks of one forward pass."""
         return 1 + len(self.layers)
 
     def forward(self, x: Tensor, lengths: Tensor, dropout_masks: Tensor | None = None) -> Tensor:

@@ -81,7 +81,7 @@ class TimedTransformer(Transformer):
 
 
 class RelativeBias(nn.Module):
-    """What is added to the scores of attention, by how long ago and how many items ago.
+    """Relative attention bias, by time span and by distance in items.
 
     The bias is one for all heads of a block, as in HSTU; there it is added to a pointwise
     attention, here to the scores before the softmax.
@@ -109,5 +109,5 @@ class RelativeBias(nn.Module):
 
 
 def bucket(seconds: Tensor, bounds: Sequence[int]) -> Tensor:
-    """How many of the bounds, which rise, each number has reached; whole numbers, so exactly."""
+    """Index of the bucket of each number, by rising bounds; exact, since they are whole numbers."""
     return torch.bucketize(seconds, torch.tensor(bounds, device=seconds.device), right=True)

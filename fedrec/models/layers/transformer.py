@@ -64,7 +64,7 @@ class Block(nn.Module):
 
 
 class Transformer(nn.Module):
-    """Positions, dropout, blocks and a final norm; its children say what looks at what.
+    """Base transformer: positions, dropout, blocks, final norm; subclasses choose the attention mask.
 
     Args:
         width: D.
@@ -87,7 +87,7 @@ class Transformer(nn.Module):
 
     @property
     def num_dropout_masks(self) -> int:
-        """How many dropout masks one forward pass takes."""
+        """Number of dropout masks of one forward pass."""
         return 1 + MASKS_PER_BLOCK * len(self.blocks)
 
     def through(
@@ -118,7 +118,7 @@ class Transformer(nn.Module):
 
 
 class CausalTransformer(Transformer):
-    """Every position looks at itself and what precedes it."""
+    """Transformer with causal self-attention: to the position itself and those before it."""
 
     def forward(self, x: Tensor, lengths: Tensor, dropout_masks: Tensor | None = None) -> Tensor:
         """Return the state (B, L, D) after each item; see ``Transformer.through``."""

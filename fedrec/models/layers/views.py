@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 
 class IdentityView(nn.Module):
-    """A trained row per item; row 0 (padding) stays zero because nothing ever looks it up.
+    """ID embeddings: a trained row per item; row 0 (padding) stays zero, as nothing looks it up.
 
     Args:
         start: (V + 1, D) initial rows.

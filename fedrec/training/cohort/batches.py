@@ -150,7 +150,7 @@ def redrawn(
     shared: Ints | None,
     histories: Sequence[NDArray[np.integer]],
 ) -> GroupStep:
-    """A step over windows that are laid out already, with its own negatives and factors.
+    """A step over windows that are laid out already, with negatives and dropout masks of its own.
 
     Args:
         laid: A step over the same windows.

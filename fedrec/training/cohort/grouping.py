@@ -1,4 +1,4 @@
-"""Which users are trained together: groups alike in length, cut where padding costs least."""
+"""Grouping of users by length for training in one batch, with the least padding."""
 
 from collections.abc import Iterator, Sequence
 
@@ -21,7 +21,7 @@ def groups_by_length(
     group_cost: int = GROUP_COST,
     most: int = MAX_GROUP,
 ) -> list[list[UserWindows]]:
-    """Users alike in full windows and rest together, so that padding costs least.
+    """Group users alike in full windows and rest, so that padding costs least.
 
     Users are sorted by full windows, rest and number, whatever their order, and cut where
     targets, padding and ``group_cost`` together are fewest.

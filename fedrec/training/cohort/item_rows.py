@@ -43,7 +43,7 @@ def _mark(is_read: NDArray[np.bool_], steps: Sequence[UserStep]) -> None:
 
 @dataclass(frozen=True)
 class GatheredRows:
-    """Which rows of the item arrays each of S weight sets holds a copy of.
+    """Rows of the item arrays that each of S weight sets holds a copy of.
 
     Attributes:
         needed: (S, R) item numbers, padded with 0; 0 is always among them.

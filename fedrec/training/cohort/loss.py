@@ -20,7 +20,7 @@ from fedrec.training.windows import Ints
 
 @dataclass(frozen=True, kw_only=True)
 class CohortLoss:
-    """Which loss over which candidates; the words are those of section ``loss``.
+    """Loss of one-user clients over a catalogue; the words are those of section ``loss``.
 
     Attributes:
         name: Of the loss; see ``fedrec.training.user_loss``.

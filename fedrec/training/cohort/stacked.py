@@ -33,7 +33,7 @@ class StackedBlock(Block):
 
     @property
     def weights(self) -> BlockWeights:
-        """The arrays."""
+        """The block's arrays."""
         return BlockWeights(*self.parameters())
 
 

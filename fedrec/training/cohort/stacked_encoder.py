@@ -36,7 +36,7 @@ class BlockWeights(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """What the encoder needs to know of its input (U, M, D).
+    """Layout of the encoder's input (U, M, D).
 
     Attributes:
         indices: (U * M,) row of the flattened positions (S * P, D) that each column takes.
@@ -193,7 +193,7 @@ def _normed_linear(
 
 
 def _norm(x: Tensor, scale: Tensor, shift: Tensor, eps: float) -> tuple[Tensor, Callable[..., Any]]:
-    """A norm that nothing is folded into."""
+    """A layer norm with scale and shift of its own."""
     normal, rate = _normal(x, eps)
     rows = normal.view(len(scale), -1, x.shape[-1])
     out = torch.addcmul(shift.unsqueeze(1), rows, scale.unsqueeze(1))

@@ -23,7 +23,7 @@ UserGroup = Sequence[UserWindows]
 
 @dataclass(frozen=True, kw_only=True)
 class CohortUpdate:
-    """What a cohort sends.
+    """Update of a cohort: the sum of its users' updates, and figures of each user.
 
     Attributes:
         total: Parameter name -> float64 sum over users of weight times update.
@@ -211,7 +211,7 @@ class CohortSum:
                 self.total[name] += torch.tensordot(shares, update, dims=1)
 
     def update(self, idle: Ints) -> CohortUpdate:
-        """What came of all groups."""
+        """The update of all groups together."""
         done, excluded = sorted(self.done), sorted(self.excluded)
         is_uniform = self.plan.weighting == "uniform"
 

@@ -39,7 +39,7 @@ class UserWeights:
 
     @property
     def sets(self) -> int:
-        """S."""
+        """S, the number of weight sets."""
         return len(self.needed)
 
 
