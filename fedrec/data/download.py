@@ -1,4 +1,4 @@
-"""Fetch MovieLens from its official address, and keep nothing but the file with the known hash."""
+"""Download MovieLens from its official address, checked against pinned hashes."""
 
 import hashlib
 import os
@@ -39,7 +39,7 @@ class Release:
 
 @dataclass(frozen=True)
 class Downloaded:
-    """What ``get`` did.
+    """Result of ``get``.
 
     Args:
         path: of the file.
@@ -123,7 +123,7 @@ def _fetch(
     progress: Callable[[int, int | None], None] | None,
     timeout: float,
 ) -> None:
-    """Write what the address sends, and refuse it unless its hash is the pinned one."""
+    """Download to a file, and refuse what has not the pinned hash."""
     digest, received = hashlib.sha256(), 0
     way_out = f"try again, or put the file at {path}, or set data.source to a copy of yours"
     try:

@@ -27,7 +27,7 @@ _ARRAYS = ("items", "offsets", "times")
 
 
 def make_manifest(prepared: Prepared, *, name: str, facts: dict[str, Any]) -> dict[str, Any]:
-    """Facts, counts and the hash of every part; their hash together is the data hash."""
+    """Make the manifest: facts, counts and the hash of every part, and of all as the data hash."""
     documents = _documents(prepared)
     parts = {
         "catalog": hashlib.sha256(documents["catalog.json"]).hexdigest(),
@@ -73,7 +73,7 @@ def write_folder(folder: Path, prepared: Prepared, manifest: dict[str, Any]) -> 
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold the file's lock; the system releases it when the process ends, however it ends."""
+    """Hold an exclusive file lock, which ends with the process."""
     with path.open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -68,7 +68,7 @@ class Dataset:
 
     @cached_property
     def domains(self) -> Domains | None:
-        """Who may be offered what, where several sources were joined; None for ordinary data."""
+        """Domains of users and items in a multi-domain source; None for a single one."""
         names = self.manifest.get("facts", {}).get("domains")
         return domains_of(names, self.catalog, self.attributes[COLUMN]) if names else None
 
@@ -167,7 +167,7 @@ def prepare(
     min_user_events: int = 3,
     columns: "Columns | None" = None,
 ) -> Path:
-    """Make sure that a source is prepared, and return its folder.
+    """Prepare a source unless that is done already, and return its folder.
 
     Any number of processes may call this at once: one works, the others wait for its folder. A
     folder that is damaged is made again.
@@ -274,7 +274,7 @@ def find_prepared(data_hash: str, home: Path) -> Path | None:
 
 
 def _is_prepared(source: str) -> bool:
-    """Whether a source is itself a prepared folder: what Python hands over is stored as one."""
+    """Whether a source is itself a prepared folder, as data from Python is."""
     return os.path.isfile(Path(source) / "manifest.json")  # False for a name that is too long
 
 

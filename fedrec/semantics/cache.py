@@ -1,4 +1,4 @@
-"""Arrays on disk that are made once, checked whenever opened, and rebuilt when damaged."""
+"""Cache of arrays on disk: made once, checked whenever opened, rebuilt when damaged."""
 
 import fcntl
 import hashlib

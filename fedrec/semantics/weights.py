@@ -1,4 +1,4 @@
-"""Where the weights of an encoder lie, whether they are whole, and the hash that names them.
+"""Weights of text encoders: their folder, whether they are complete, and their hash.
 
 Nothing here imports torch or sentence-transformers, so that a cached table opens without them.
 """

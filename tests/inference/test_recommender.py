@@ -189,7 +189,7 @@ def test_what_is_not_the_runs_own_is_refused(small_run, tmp_path):
     table = about["semantics"] | {"table_sha256": "0" * 64}
     data = about["data"] | {"hash": "0" * 64}
     for changes, words in (
-        ({"semantics": table}, "was trained on meanings 0000"),
+        ({"semantics": table}, "was trained on semantic embeddings 0000"),
         ({"data": data}, "was trained on data 0000"),
         ({"status": "failed"}, "a run that is failed"),
         ({"no_model": "every client has its own"}, "holds no model: every client"),

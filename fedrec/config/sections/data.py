@@ -8,7 +8,7 @@ from fedrec.config.checks import Section, count, require
 
 @dataclass(frozen=True, kw_only=True)
 class Data(Section):
-    """Which interactions are learned from, and how their files are read."""
+    """The dataset and how its files are read."""
 
     source: str = "synthetic"  # a name, a file, a folder or "package.module:name"
     format: str = "auto"

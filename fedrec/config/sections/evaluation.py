@@ -10,7 +10,7 @@ from fedrec.config.import_strings import IMPORT_STRING
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation(Section):
-    """How ranks are made and summed up."""
+    """Evaluation protocols and metrics."""
 
     protocol: str = "full"  # the first of several is the main one
     at: str = "5,10,20"

@@ -12,7 +12,7 @@ DEVICE_NAMES = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")  # reserv
 
 @dataclass(frozen=True, kw_only=True)
 class Run(Section):
-    """Where the run's folder is; no part of what is computed."""
+    """The run directory, resuming and checkpoints; results do not depend on them."""
 
     dir: str = ""
     name: str = ""
