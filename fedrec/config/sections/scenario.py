@@ -12,8 +12,8 @@ class Scenario(Section):
 
     cold_items: float = 0.0  # share of the items that are never seen before they are a target
     few_shot_items: float = 0.0  # share of the items that are seldom seen in training
-    few_shot_events: int = 5  # how often those are, at most
-    history: int = 0  # events of a user before a target that are seen, the newest; 0: all
+    few_shot_events: int = 5  # most training events that a few-shot item keeps
+    history: int = 0  # newest events of a user before a target that are seen; 0: all
     keep: float = 1.0  # share of each user's training events that are seen
 
     def problems(self) -> Iterator[str]:
