@@ -21,7 +21,7 @@ from experiments.cli.main import app as commands
 from experiments.presets import about_preset, preset_names
 from fedrec.config.config import Config
 from fedrec.config.keys import flatten, read_config
-from fedrec.data.sources import FORMATS
+from fedrec.data.readers.detect import FORMATS
 from fedrec.errors import ConfigError
 from server.aggregation.strategies import STRATEGIES
 
