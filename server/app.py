@@ -44,6 +44,7 @@ def _refuse_relative_paths(config: Config) -> None:
     """Flower's service runs in a folder of its own, where a relative path means something else."""
     given = {
         "run.dir": config.run.dir,
+        "run.replay": config.run.replay,
         "data.items": config.data.items,
         "evaluation.ncf-negatives": config.evaluation.ncf_negatives,
         "data.source": next(filter(_is_relative, sources_in(config.data.source)), ""),
