@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from fedrec.config.config import Config
 from fedrec.config.keys import flatten, read_config
@@ -15,6 +16,10 @@ from fedrec.config.sections.model import Model
 from fedrec.data.catalog import Catalog
 from fedrec.data.sequences import Sequences
 from fedrec.data.splits import training_part
+
+# No test depends on how fast the machine is.
+settings.register_profile("fedrec", deadline=None)
+settings.load_profile("fedrec")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell starts a job in the background with Ctrl-C ignored, and so do all its children.

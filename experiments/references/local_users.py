@@ -19,7 +19,7 @@ from fedrec.evaluation.leave_one_out import HeldOut
 from fedrec.factory.training import make_cohort_loss, make_cohort_plan
 from fedrec.models.recommender import Recommender
 from fedrec.training.cohort.plan import CohortPlan
-from fedrec.training.cohort.train import Progress, train_cohort
+from fedrec.training.cohort.train import GroupProgress, train_cohort
 from fedrec.training.cohort.user_weights import UserWeights
 
 CHECKPOINTS = 4  # step counts that are judged, beside the beginning
@@ -163,7 +163,7 @@ class _Watcher:
         self._before: list[tuple[float, float]] = []  # losses and targets at the last checkpoint
         self._clock = time.monotonic()
 
-    def __call__(self, now: Progress) -> None:
+    def __call__(self, now: GroupProgress) -> None:
         """Look at a group before its first step and after each."""
         if now.steps not in self.tallies:
             return
@@ -204,7 +204,7 @@ class _Watcher:
             self.found[mark][stage].append(ranks)
         self.tallies[mark].ranks.append(found["validation"])
 
-    def _note_losses(self, now: Progress, tally: Tally) -> None:
+    def _note_losses(self, now: GroupProgress, tally: Tally) -> None:
         so_far = list(zip(now.losses.tolist(), now.targets.tolist(), strict=True))
         for one, (loss, targets), before in zip(now.group, so_far, self._before, strict=True):
             if not math.isfinite(loss):

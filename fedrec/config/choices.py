@@ -4,6 +4,8 @@ Layouts of data files are listed by their readers (``fedrec.data.readers.detect`
 by ``fedrec.data.partition``, strategies by the server: those lists are registries of code.
 """
 
+from typing import NamedTuple
+
 AMAZON = ("amazon-beauty-2014", "amazon-office-2018")  # nobody publishes them to be fetched
 MOVIELENS = ("ml-1m", "ml-100k", "ml-latest-small")
 DATASETS = ("synthetic", *MOVIELENS, *AMAZON)  # names, never paths
@@ -12,8 +14,28 @@ SOURCE_SEPARATOR = " + "  # the spaces are part of it: a plus alone may stand in
 DEVICES = ("auto", "cpu", "cuda")
 
 VIEWS = ("identity", "semantic", "content")
-BASELINE_MODELS = ("sasrec", "bert4rec", "gru4rec", "bpr-mf")  # of item IDs alone
-MODELS = ("hybrid", *BASELINE_MODELS)
+
+
+class ModelInfo(NamedTuple):
+    """A model of fedrec.
+
+    Attributes:
+        home: Import string of its class, a ``fedrec.models.recommender.Recommender``.
+        encoder: Its sequence encoder; empty where ``model.encoder`` names it.
+    """
+
+    home: str
+    encoder: str = ""
+
+
+MODELS = {
+    "hybrid": ModelInfo("fedrec.models.hybrid:Hybrid"),
+    "sasrec": ModelInfo("fedrec.models.sasrec:SASRec", "causal"),
+    "bert4rec": ModelInfo("fedrec.models.bert4rec:BERT4Rec", "bidirectional"),
+    "gru4rec": ModelInfo("fedrec.models.gru4rec:GRU4Rec", "gru"),
+    "bpr-mf": ModelInfo("fedrec.models.bpr_mf:BPRMF", "causal"),  # it reads no sequence
+}
+BASELINE_MODELS = tuple(name for name in MODELS if name != "hybrid")  # of item IDs alone
 FUSIONS = ("context", "fixed", "sum", "concat", "item", "attention")
 ENCODERS = ("causal", "bidirectional", "gru")
 TIME_FEATURES = ("hour", "gap", "relative")
@@ -44,3 +66,8 @@ def sources_in(source: str) -> tuple[str, ...]:
     """The sources in a value of ``data.source``, joined by " + "; "" where one is missing."""
     # A plus at either end joins, too: spaces around a value are lost on the way here.
     return tuple(part.strip() for part in f" {source} ".split(SOURCE_SEPARATOR))
+
+
+def view_name(view: str) -> str:
+    """How a view is called in a model: its name, or that of the function behind a colon."""
+    return view.rpartition(":")[2]

@@ -2,23 +2,18 @@
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from fedrec.config.choices import BASELINE_MODELS, names_in
+from fedrec.config.choices import BASELINE_MODELS, MODELS, names_in, view_name
 from fedrec.config.import_strings import import_string
 from fedrec.config.sections.model import Model
 from fedrec.errors import ConfigError
 from fedrec.factory.own_model import check_class, checked
-from fedrec.models.bert4rec import BERT4Rec
-from fedrec.models.bpr_mf import BPRMF, initial_user_rows
-from fedrec.models.gru4rec import GRU4Rec
-from fedrec.models.hybrid import Hybrid
-from fedrec.models.identity_rows import IdentityRows
 from fedrec.models.layers.bidirectional import BidirectionalTransformer
 from fedrec.models.layers.fusion import make_fusion
 from fedrec.models.layers.gru import GRUEncoder
@@ -26,17 +21,10 @@ from fedrec.models.layers.neighbour_smoothing import NeighbourSmoothing
 from fedrec.models.layers.time_aware import TimedTransformer
 from fedrec.models.layers.transformer import CausalTransformer
 from fedrec.models.layers.views import AdaptedView, IdentityView
+from fedrec.models.parts import ROW_STD, ModelParts
 from fedrec.models.recommender import Recommender
-from fedrec.models.sasrec import SASRec
 from fedrec.randomness import generator
 from fedrec.semantics.whitening import pca_rows
-
-OF_IDENTITIES: dict[str, type[IdentityRows]] = {
-    "sasrec": SASRec,
-    "bert4rec": BERT4Rec,
-    "gru4rec": GRU4Rec,
-}
-ROW_STD = 0.02  # of an identity row's components at the start; other views start at its norm
 
 
 def build_model(
@@ -49,6 +37,7 @@ def build_model(
     seed: int,
     users: np.ndarray | None = None,
     cold: Sequence[int] = (),
+    own_views: Mapping[str, np.ndarray] | None = None,
 ) -> Recommender:
     """The recommender that a config asks for, with weights drawn from the run's seed.
 
@@ -62,55 +51,77 @@ def build_model(
         users: (U,) global numbers of the users held here, for a model that has rows of users.
         cold: items that no training sees. Beside other views, their identity is what the text
             makes of it, or nothing: noise that nothing trains would say as much as a trained row.
+        own_views: Import string of a user's own view -> its table (V + 1, S); see
+            ``fedrec.factory.own_views``.
     """
-    torch_stream = _torch_stream(seed, "weights")
-    rows = _identity_rows(settings, num_items, meaning, torch_stream)
-    if settings.name == "bpr-mf":
-        held = np.empty(0, dtype=np.int64) if users is None else users
-        own = initial_user_rows(held, settings.width, std=ROW_STD, seed=seed)
-        return BPRMF(rows, own, held)
+    stream = _torch_stream(seed, "weights")
+    rows = _identity_rows(settings, num_items, meaning, stream)
     encoder = _encoder(settings)
+
+    def views() -> dict[str, nn.Module]:
+        tables = {"semantic": meaning, "content": content, **(own_views or {})}
+        return _views(settings, rows, tables, stream, cold)
+
+    def fusion(num_views: int) -> nn.Module:
+        # A stream of its own: another fusion leaves the other weights as they are.
+        return make_fusion(
+            settings.fusion, num_views, settings.width, _torch_stream(seed, "weights", "gate")
+        )
+
     model: Recommender
-    if settings.name in OF_IDENTITIES:
-        model = OF_IDENTITIES[settings.name](rows, encoder)
-    elif settings.name == "hybrid":
-        norm = ROW_STD * math.sqrt(settings.width)
-        views: dict[str, nn.Module] = {}
-        for name in names_in(settings.views):
-            if name == "identity":
-                if settings.identity_start == "random" and settings.views != "identity":
-                    rows[np.asarray(cold, dtype=np.int64)] = 0
-                views[name] = IdentityView(rows)
-                continue
-            table = content if name == "content" else meaning
-            if table is None:
-                raise ConfigError("model.views has 'semantic' but semantics.encoder made no table")
-            views[name] = AdaptedView(
-                frozen_tensor(table), settings.width, norm=norm, generator=torch_stream
+    if settings.name in MODELS:
+        kind = import_string("model.name", MODELS[settings.name].home)
+        model = kind.build(
+            ModelParts(
+                rows=rows,
+                encoder=encoder,
+                width=settings.width,
+                seed=seed,
+                users=np.empty(0, dtype=np.int64) if users is None else users,
+                frequency=torch.from_numpy(frequency.astype(np.float32)),
+                views=views,
+                fusion=fusion,
+                smoothing=NeighbourSmoothing(settings.neighbours, settings.neighbour_events)
+                if settings.smooths
+                else None,
             )
-        model = Hybrid(
-            views,
-            # A stream of its own: another mix leaves the other weights as they are.
-            make_fusion(
-                settings.fusion, len(views), settings.width, _torch_stream(seed, "weights", "gate")
-            ),
-            encoder,
-            width=settings.width,
-            frequency=torch.from_numpy(frequency.astype(np.float32)),
-            smoothing=NeighbourSmoothing(settings.neighbours, settings.neighbour_events)
-            if settings.smooths
-            else None,
         )
     else:
         model = _own_model(settings, rows, encoder)
-    _initialize(encoder, torch_stream)
+    _initialize(encoder, stream)
     return model
+
+
+def _views(
+    settings: Model,
+    rows: Tensor,
+    tables: Mapping[str, np.ndarray | None],
+    stream: torch.Generator,
+    cold: Sequence[int],
+) -> dict[str, nn.Module]:
+    """The views of ``model.views`` by name, in their order."""
+    norm = ROW_STD * math.sqrt(settings.width)
+    views: dict[str, nn.Module] = {}
+    for view in names_in(settings.views):
+        if view == "identity":
+            if settings.identity_start == "random" and settings.views != "identity":
+                rows[np.asarray(cold, dtype=np.int64)] = 0
+            views[view] = IdentityView(rows)
+            continue
+        table = tables.get(view)
+        if table is None:
+            raise ConfigError(f"model.views has {view!r}, but there is no table of it")
+        views[view_name(view)] = AdaptedView(
+            frozen_tensor(table), settings.width, norm=norm, generator=stream
+        )
+    return views
 
 
 def _encoder(
     settings: Model,
 ) -> CausalTransformer | BidirectionalTransformer | TimedTransformer | GRUEncoder:
-    kind = {"bert4rec": "bidirectional", "gru4rec": "gru"}.get(settings.name, settings.encoder)
+    own = MODELS[settings.name].encoder if settings.name in MODELS else ""
+    kind = own or settings.encoder
     width, blocks, hidden = settings.width, settings.blocks, settings.hidden
     if kind == "gru":
         return GRUEncoder(width, blocks, hidden)

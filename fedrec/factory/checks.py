@@ -8,6 +8,7 @@ from fedrec.evaluation.metrics import check_cutoffs
 from fedrec.factory.data import PreparedData, open_prepared
 from fedrec.factory.evaluation import user_metrics
 from fedrec.factory.model import device
+from fedrec.factory.own_views import own_views
 from fedrec.factory.training import make_loss
 
 
@@ -34,6 +35,7 @@ def check_fit(config: Config) -> None:
         )
     domains, num_items = dataset.domains, dataset.catalog.num_items
     make_loss(config, training, num_items, domains)
+    own_views(config.model.views, dataset.catalog)  # tried before any engine starts
     if domains and config.model.smooths:
         raise ConfigError(
             f"model.neighbours must be 0 where data.source joins {len(domains.names)} sources "

@@ -8,6 +8,7 @@ from fedrec.data.catalog import Catalog
 from fedrec.errors import ResourceError
 from fedrec.factory.build_model import build_model
 from fedrec.factory.data import cold_items_of
+from fedrec.factory.own_views import own_views
 from fedrec.models.recommender import Recommender
 from fedrec.semantics.table import SemanticTable
 
@@ -36,6 +37,7 @@ def make_model(
         frequency=frequency,
         seed=config.seed,
         users=users,
+        own_views=own_views(config.model.views, catalog),
         cold=cold_items_of(config.scenario, seed=config.seed, num_items=catalog.num_items),
     )
     model.to(device(config))

@@ -6,11 +6,14 @@ rows of items travel and those of users stay with the client that holds them (Fe
 IEEE Intelligent Systems 2021), so that no gradient of a user's row ever leaves.
 """
 
+from typing import Self
+
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from fedrec.errors import ConfigError, DataError
+from fedrec.models.parts import ROW_STD, ModelParts
 from fedrec.models.recommender import ItemTable, Recommender
 from fedrec.randomness import generator
 
@@ -30,6 +33,12 @@ class BPRMF(Recommender):
         self.bias = nn.Parameter(torch.zeros(len(rows), 1))
         self.user_rows = nn.Parameter(user_rows.clone())
         self._users = users
+
+    @classmethod
+    def build(cls, parts: ModelParts) -> Self:
+        """The model of the users held here; it reads no sequences and needs no encoder."""
+        own = initial_user_rows(parts.users, parts.width, std=ROW_STD, seed=parts.seed)
+        return cls(parts.rows, own, parts.users)
 
     @property
     def view_names(self) -> tuple[str, ...]:

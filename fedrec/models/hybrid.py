@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 from fedrec.models.layers.encoder import SequenceEncoder, read
 from fedrec.models.layers.gate import gate_features, running_mean
 from fedrec.models.layers.neighbour_smoothing import NeighbourSmoothing
+from fedrec.models.parts import ModelParts
 from fedrec.models.recommender import ItemTable, Recommender, TrainingTask
 
 
@@ -48,6 +50,19 @@ class Hybrid(Recommender):
         self.encoder = encoder
         self.scale = math.sqrt(width)
         self.register_buffer("frequency", frequency, persistent=False)
+
+    @classmethod
+    def build(cls, parts: ModelParts) -> Self:
+        """The model of all views of an item."""
+        views = parts.views()
+        return cls(
+            views,
+            parts.fusion(len(views)),
+            parts.encoder,
+            width=parts.width,
+            frequency=parts.frequency,
+            smoothing=parts.smoothing,
+        )
 
     @property
     def view_names(self) -> tuple[str, ...]:

@@ -1,12 +1,14 @@
 """What every model of fedrec can do, and how it scores a catalogue."""
 
 from abc import ABC, abstractmethod
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Self
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from fedrec.models.parts import ModelParts
 
 # What training asks of a model: at each item the next one, or hidden items from both sides.
 TrainingTask = Literal["next", "cloze"]
@@ -28,6 +30,11 @@ class ItemTable(NamedTuple):
 
 class Recommender(nn.Module, ABC):
     """A sequential recommender whose item vectors are tied between input and output."""
+
+    @classmethod
+    def build(cls, parts: ModelParts) -> Self:
+        """The model made of these parts; a class that needs others than these two overrides it."""
+        return cls(parts.rows, parts.encoder)
 
     @property
     def task(self) -> TrainingTask:

@@ -13,7 +13,7 @@ MIN_TRAINING_EVENTS = 2  # one to read, one to predict
 POOL = 16  # batches that are sorted by length together
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Batch:
     """Inputs and targets of B windows of users, padded on the right with 0.
 

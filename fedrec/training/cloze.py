@@ -46,7 +46,7 @@ def cloze(
         targets[row, hidden] = whole[hidden]
         items[row, :length] = whole
         items[row, hidden] = 0
-    return Batch(batch.users, items, targets, lengths)
+    return Batch(users=batch.users, items=items, targets=targets, lengths=lengths)
 
 
 def _holes(length: int, share: float, stream: np.random.Generator) -> np.ndarray:

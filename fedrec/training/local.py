@@ -51,7 +51,7 @@ class Plan:
     schedule_rounds: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FitResult:
     """What a fit did: mean loss, the next items in what it went through, its steps.
 
@@ -134,7 +134,13 @@ def fit(
             path=(round, step),
             seed=seed,
         )
-        seeds = StepSeeds(seed, round, step, dropout_masks, plan.identity_dropout)
+        seeds = StepSeeds(
+            seed=seed,
+            round=round,
+            step=step,
+            dropout_masks=dropout_masks,
+            identity_dropout=plan.identity_dropout,
+        )
         loss = objective(model, batch, seeds)
         penalized = loss
         if plan.proximal_mu > 0 and anchor:
@@ -153,7 +159,7 @@ def fit(
         total += value * batch.num_targets
         asked += batch.num_targets
         steps += 1
-    return FitResult(total / asked, targets, steps)
+    return FitResult(loss=total / asked, targets=targets, steps=steps)
 
 
 def _batches(

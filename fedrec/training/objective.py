@@ -18,7 +18,7 @@ from fedrec.training.user_loss import find_loss
 Objective = Callable[[Recommender, Batch, "StepSeeds"], Tensor]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class StepSeeds:
     """Names the streams of one local step.
 

@@ -18,7 +18,7 @@ from fedrec.training.negatives import own_negatives
 Ints = NDArray[np.int64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class UserWindows:
     """A user's history in windows of at most L targets.
 
@@ -60,7 +60,12 @@ def windows_of(
         starts, lengths = starts[-newest:], lengths[-newest:]
     elif short:
         starts, lengths = np.append(starts, 0), np.append(lengths, short)
-    return UserWindows(user, history, starts.astype(np.int64), lengths.astype(np.int64))
+    return UserWindows(
+        user=user,
+        history=history,
+        starts=starts.astype(np.int64),
+        lengths=lengths.astype(np.int64),
+    )
 
 
 def windows_in_step(
@@ -84,7 +89,7 @@ def windows_in_step(
     return np.sort(order[(step * batch_size + np.arange(batch_size)) % count])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class UserStep:
     """One user's part in one step: M targets, window behind window.
 
@@ -160,5 +165,13 @@ def user_steps(
                 seed=seed,
             )
             dropout_masks = None if factors is None else factors[:, 0]
-        made.append(UserStep(lengths, items, targets, negatives, dropout_masks))
+        made.append(
+            UserStep(
+                lengths=lengths,
+                items=items,
+                targets=targets,
+                negatives=negatives,
+                dropout_masks=dropout_masks,
+            )
+        )
     return made

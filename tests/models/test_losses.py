@@ -2,7 +2,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fedrec.models.losses import binary_losses, gbce_beta, sampled_softmax_losses, softmax_losses
@@ -55,7 +55,6 @@ def test_a_user_who_refuses_every_negative_has_loss_zero_and_finite_gradients():
     assert (negatives.grad == 0).all()
 
 
-@settings(deadline=None)
 @given(st.integers(0, 2**32), st.integers(2, 30))
 def test_sampled_softmax_over_the_whole_catalogue_is_softmax(seed, num_items):
     stream = torch.Generator().manual_seed(seed)

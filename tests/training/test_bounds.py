@@ -39,7 +39,7 @@ def size_of(model):
     cut=st.integers(1, 9),
     tokens=st.sampled_from([1, 70, 5000]),
     steps=st.integers(1, 2),
-    weighting=st.sampled_from(["targets", "uniform"]),
+    weighting=st.sampled_from(["num-examples", "uniform"]),
 )
 def test_whose_update_is_too_long_goes_however_users_are_spread(
     make_tiny, far, cut, tokens, steps, weighting

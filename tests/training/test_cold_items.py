@@ -25,7 +25,11 @@ def gradient(model, training, users, name):
         calibration=0.75,
     )
     model.zero_grad()
-    loss = objective(model, collate(training, users, 10), StepSeeds(SEED, ROUND, 0, None, 0.0))
+    loss = objective(
+        model,
+        collate(training, users, 10),
+        StepSeeds(seed=SEED, round=ROUND, step=0, dropout_masks=None, identity_dropout=0.0),
+    )
     loss.backward()
     return loss.item()
 

@@ -14,6 +14,7 @@ from fedrec.config.choices import (
     TIME_FEATURES,
     VIEWS,
     names_in,
+    view_name,
 )
 
 
@@ -48,12 +49,15 @@ class Model(Section):
 
     def problems(self) -> Iterator[str]:
         """Check every key; see ``Section.problems``."""
-        yield one_of("model.name", self.name, MODELS, or_code=True)
+        yield one_of("model.name", self.name, tuple(MODELS), or_code=True)
         views = names_in(self.views)
         for view in views:
-            yield one_of("model.views", view, VIEWS)
+            yield one_of("model.views", view, VIEWS, or_code=True)
         yield require(
-            len(set(views)) == len(views) > 0, "model.views", "distinct views", self.views
+            len({view_name(view) for view in views}) == len(views) > 0,
+            "model.views",
+            "distinct views",
+            self.views,
         )
         for key in ("width", "blocks", "heads", "hidden", "max_length"):
             yield count(f"model.{key.replace('_', '-')}", getattr(self, key))
@@ -77,7 +81,8 @@ class Model(Section):
     @property
     def is_cloze(self) -> bool:
         """Whether it is trained by the Cloze objective: it learns to name hidden items."""
-        return self.name == "bert4rec" or self.encoder == "bidirectional"
+        own = MODELS[self.name].encoder if self.name in MODELS else ""
+        return (own or self.encoder) == "bidirectional"
 
     @property
     def smooths(self) -> bool:

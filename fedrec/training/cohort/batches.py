@@ -39,7 +39,7 @@ class Rectangle:
         return own.reshape(shape)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class GroupStep:
     """One step of a group of U users; M columns each, those of the first rectangle first.
 

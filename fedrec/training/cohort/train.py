@@ -48,8 +48,8 @@ from fedrec.training.schedule import scheduled_rate
 from fedrec.training.windows import Ints, UserStep, UserWindows, user_steps, windows_of
 
 
-@dataclass(frozen=True)
-class Progress:
+@dataclass(frozen=True, kw_only=True)
+class GroupProgress:
     """How far a group's users are.
 
     Attributes:
@@ -67,7 +67,7 @@ class Progress:
     targets: Tensor
 
 
-Watch = Callable[[Progress], None]
+Watch = Callable[[GroupProgress], None]
 
 
 def train_cohort(
@@ -218,7 +218,9 @@ class _Trainer:
         if self.watch is None:
             return None
         watch = self.watch
-        return lambda steps, losses, targets: watch(Progress(group, own, steps, losses, targets))
+        return lambda steps, losses, targets: watch(
+            GroupProgress(group=group, weights=own, steps=steps, losses=losses, targets=targets)
+        )
 
     def drawn(self, one: UserWindows) -> Sequence[UserStep]:
         """All steps of a user."""

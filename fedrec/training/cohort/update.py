@@ -21,7 +21,7 @@ Floats = NDArray[np.float64]
 UserGroup = Sequence[UserWindows]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CohortUpdate:
     """What a cohort sends.
 
@@ -56,7 +56,7 @@ class CohortUpdate:
     idle: Ints
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True, order=True, kw_only=True)
 class _Done:
     """A user whose update is in the sum; the fields are those of ``CohortUpdate``."""
 
@@ -164,7 +164,16 @@ class CohortSum:
                 self._note(one, loss, norm, count, read)
 
     def _note(self, one: UserWindows, loss: float, norm: float, trained: int, read: Ints) -> None:
-        self.done.append(_Done(one.user, loss, one.num_targets, trained, norm, len(read)))
+        self.done.append(
+            _Done(
+                user=one.user,
+                loss=loss,
+                targets=one.num_targets,
+                trained=trained,
+                norm=norm,
+                rows=len(read),
+            )
+        )
         self.row_weights[read] += 1 if self.plan.weighting == "uniform" else one.num_targets
 
     def _sent(

@@ -16,7 +16,7 @@ from fedrec.training.cohort.stacked import assign, stackable, stacked
 Forward = Callable[["UserWeights", GroupStep, Tensor | None], Tensor]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class UserWeights:
     """Arrays of S weight sets.
 
@@ -67,7 +67,14 @@ def copy_weights(model: Recommender, needed: Tensor) -> UserWeights:
         if name in items
     }
     numbers = torch.arange(len(flat), device=flat.device) if items else flat
-    return UserWeights(trained, start, frozen, frozenset(items & set(trained)), needed, numbers)
+    return UserWeights(
+        trained=trained,
+        start=start,
+        frozen=frozen,
+        rows=frozenset(items & set(trained)),
+        needed=needed,
+        numbers=numbers,
+    )
 
 
 def make_forward(model: Recommender, loss: CohortLoss) -> Forward:

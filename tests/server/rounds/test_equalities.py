@@ -74,7 +74,17 @@ def test_one_client_with_everybody_is_a_plain_loop_bit_for_bit(
             batch.users, batch.lengths, num_masks=5, width=8, dropout=0.2, path=path, seed=0
         )
         optimizer.zero_grad()
-        objective(model, batch, StepSeeds(0, *path, dropout_masks, 0.1)).backward()
+        objective(
+            model,
+            batch,
+            StepSeeds(
+                seed=0,
+                round=path[0],
+                step=path[1],
+                dropout_masks=dropout_masks,
+                identity_dropout=0.1,
+            ),
+        ).backward()
         optimizer.step()
 
     for name, parameter in model.named_parameters():

@@ -59,7 +59,7 @@ def test_the_round_is_the_mean_over_users_of_a_plain_loop(
     train_round(federation, state, 1)
     total, weights = {name: np.zeros_like(array) for name, array in start.items()}, 0.0
     for one in one_by_one(federation, opened, precision, mu):
-        weight = one.targets if weighting == "targets" else 1
+        weight = one.targets if weighting == "num-examples" else 1
         weights += weight
         for name, array in one.update.items():
             total[name] += weight * array

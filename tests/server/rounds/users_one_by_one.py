@@ -84,7 +84,17 @@ def one_by_one(federation, opened, precision=None, mu=0.0, sent=None) -> Iterato
             )
             optimizer.zero_grad()
             unknown = make_plan(config, mu).identity_dropout
-            loss = objective(model, batch, StepSeeds(0, 1, step, dropout_masks, unknown))
+            loss = objective(
+                model,
+                batch,
+                StepSeeds(
+                    seed=0,
+                    round=1,
+                    step=step,
+                    dropout_masks=dropout_masks,
+                    identity_dropout=unknown,
+                ),
+            )
             losses.append(loss.item())
             (loss + proximal_penalty(model, anchor, mu) if mu else loss).backward()
             optimizer.step()

@@ -164,7 +164,7 @@ def by_the_loop(model, training, users, plan, loss, round=4):
         update, mean = update_of_one(model, history, plan, loss, user, round)
         norm = float(torch.cat([value.flatten() for value in update.values()]).norm())
         targets = sum(len(inputs) for inputs, _ in cut(history, plan))
-        weights.append(targets if plan.weighting == "targets" else 1)
+        weights.append(targets if plan.weighting == "num-examples" else 1)
         scale = min(1.0, plan.clip_norm / norm) if plan.clip_norm else 1.0
         for name, value in update.items():
             total[name] += weights[-1] * scale * value

@@ -1,0 +1,62 @@
+"""A user's own views of items, named in ``model.views`` as "package.module:name".
+
+Such a view is a function of the catalogue that returns one frozen vector per item, such as prices
+or pictures, as a float32 array (V + 1, S); row v belongs to item v, and row 0, the padding, is
+zero. A trained linear layer projects it to the model's width, as it does the semantic embeddings.
+Server and clients each call it, so that it must return the same array everywhere::
+
+    def prices(catalog):
+        table = numpy.zeros((catalog.num_items + 1, 1), dtype=numpy.float32)
+        table[1:, 0] = [float(price or 0) for price in catalog.columns["price"]]
+        return table
+"""
+
+from typing import Any
+
+import numpy as np
+
+from fedrec.config.choices import VIEWS, names_in
+from fedrec.config.import_strings import import_callable
+from fedrec.data.catalog import Catalog
+from fedrec.errors import ConfigError
+
+
+def own_views(views: str, catalog: Catalog) -> dict[str, np.ndarray]:
+    """Import string -> table (V + 1, S) of each of the user's own views.
+
+    Args:
+        views: ``model.views``.
+        catalog: Catalogue of the items.
+
+    Raises:
+        ConfigError: a view cannot be imported, fails, or returns no finite float32 array (V + 1, S)
+            whose row 0 is zero.
+    """
+    return {view: _table(view, catalog) for view in names_in(views) if view not in VIEWS}
+
+
+def _table(view: str, catalog: Catalog) -> np.ndarray:
+    make = import_callable("model.views", view)
+    try:
+        table: Any = make(catalog)
+    except Exception as error:
+        raise ConfigError(
+            f"model.views {view!r} failed on the catalogue: {type(error).__name__}: {error}"
+        ) from error
+    rows = catalog.num_items + 1
+    is_table = isinstance(table, np.ndarray) and table.dtype == np.float32 and table.ndim == 2
+    if not is_table or len(table) != rows or not table.shape[1]:
+        seen = (
+            f"{table.dtype} of shape {table.shape}"
+            if isinstance(table, np.ndarray)
+            else type(table).__name__
+        )
+        raise ConfigError(
+            f"model.views {view!r} must return a float32 array of shape ({rows}, S), one row per "
+            f"item and row 0 for the padding, got {seen}"
+        )
+    if not np.isfinite(table).all() or table[0].any():
+        raise ConfigError(
+            f"model.views {view!r} must return finite numbers and zeros in row 0, the padding"
+        )
+    return np.ascontiguousarray(table)
