@@ -116,9 +116,7 @@ def test_a_user_project_is_type_checked_against_the_installed_wheel(tmp_path):
     install = ["pip", "--python", python, "install", "--no-deps", "--no-index", wheel]
     subprocess.run([*here, *install], check=True)
     # The other packages of this environment, but not the checkout: .pth files are not followed.
-    (site / "others.pth").write_text(
-        str(Path(importlib.import_module("numpy").__file__).parents[1])
-    )
+    (site / "others.pth").write_text(str(Path(pandas.__file__).parents[1]))
     (tmp_path / "project").mkdir()
     (tmp_path / "project" / "mine.py").write_text(USER_PROJECT)
     options = ["--strict", "--python-executable", python, "--cache-dir", tmp_path / "cache"]
