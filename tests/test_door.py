@@ -1,7 +1,6 @@
 """The package as its users meet it: what it exports, what it imports, what its types are."""
 
 import ast
-import importlib
 import subprocess
 import sys
 import tomllib

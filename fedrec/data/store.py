@@ -100,8 +100,6 @@ class Dataset:
             DataError: The source is not as it should be; names file and line.
             ResourceError: Not downloaded yet, or the folder cannot be written.
         """
-        from fedrec.data.readers.detect import FORMATS
-
         if source is not None and not os.path.exists(source):
             raise DataError(f"source {str(source)!r} of dataset {name!r} does not exist")
         folder = prepare(

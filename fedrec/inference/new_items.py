@@ -160,7 +160,7 @@ def cold_item_views(model: Recommender) -> list[str]:
             "after training does not have; train a hybrid with the view 'semantic' or 'content' "
             "in model.views"
         )
-    if others := sorted(set(model.view_names) - {"identity", *KNOWN_BY}):
+    if others := sorted(set(model.view_names) - {"identity", *FEATURES_OF}):
         raise ConfigError(
             f"this model has a view of your own, {others[0]!r}, made of the catalogue that it was "
             "trained with; an item added after training has none"

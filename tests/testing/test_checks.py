@@ -1,6 +1,7 @@
 """``fedrec.testing``: our own parts pass, and each fault is named in one line."""
 
 from abc import abstractmethod
+from typing import ClassVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -195,7 +196,7 @@ def test_a_strategy_may_be_an_instance_or_what_makes_one():
 class Forgets(FedAvg):
     """Remembers a round where no checkpoint looks."""
 
-    rounds: WeakKeyDictionary[FedAvg, int] = WeakKeyDictionary()
+    rounds: ClassVar[WeakKeyDictionary[FedAvg, int]] = WeakKeyDictionary()
 
     def aggregate_train(self, server_round, replies):
         self.rounds[self] = self.rounds.get(self, 0) + 1
