@@ -13,8 +13,8 @@ from fedrec.config.keys import read_config
 from fedrec.errors import ConfigError
 from fedrec.report.live import LiveRounds
 from fedrec.report.tables import final_table
+from fedrec.runs.directory import run_path
 from fedrec.runs.record import read_run
-from server.lifecycle.run_directory import run_path
 from server.run import run_server
 
 app = ServerApp()

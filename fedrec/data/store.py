@@ -4,7 +4,6 @@ They lie under ``<home>/prepared`` (see ``fedrec.data.prepared_folder``), and th
 checked whenever they are opened.
 """
 
-import hashlib
 import json
 import logging
 import os
@@ -21,7 +20,6 @@ from fedrec.data.prepared_folder import (
     FORMAT,
     damaged,
     json_bytes,
-    locked,
     make_manifest,
     read_arrays,
     read_document,
@@ -32,6 +30,7 @@ from fedrec.data.readers.detect import FORMATS
 from fedrec.data.sequences import Sequences
 from fedrec.data.sources import Source, find_source
 from fedrec.errors import DataError, ResourceError
+from fedrec.files.atomic import lock, sha256
 from fedrec.files.home import home as default_home
 
 if TYPE_CHECKING:
@@ -280,14 +279,14 @@ def _is_prepared(source: str) -> bool:
 
 def _folder(found: Source, options: dict[str, int], home: Path) -> Path:
     facts = {"format version": FORMAT, **found.key, **options}
-    key = hashlib.sha256(json_bytes(facts)).hexdigest()
+    key = sha256(json_bytes(facts))
     return home / "prepared" / f"{found.name}-{key[:16]}"
 
 
 def _ensured(folder: Path, make: Callable[[], tuple[Prepared, dict[str, Any]]]) -> Path:
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with locked(folder.with_name(f".{folder.name}.lock")):
+        with lock(folder.with_name(f".{folder.name}.lock")):
             if not _is_sound(folder):
                 write_folder(folder, *make())
     except OSError as error:

@@ -24,7 +24,7 @@ from fedrec.inference.recommender import ReadyRecommender
 from fedrec.inference.search import ItemSearch
 from fedrec.models.parameters import NamedArrays, groups_of, load_arrays
 from fedrec.models.recommender import Recommender
-from fedrec.report.references import IN_ONE_PLACE
+from fedrec.report.references import BASELINE_ENGINE
 from fedrec.runs.record import COMPLETE, Run, content_of
 from fedrec.runs.record import load as load_run
 
@@ -79,7 +79,7 @@ def _check_kept(run: Run) -> None:
     """Refuse a run that left no trained model."""
     if run.no_model:
         raise ConfigError(f"{run.folder} holds no model: {run.no_model}")
-    if run.about.get("engine") in [f"{IN_ONE_PLACE}{kind})" for kind in BASELINES]:
+    if run.about.get("engine") in [f"{BASELINE_ENGINE}{kind})" for kind in BASELINES]:
         raise ConfigError(f"{run.folder} is a reference that trains nothing: it holds no model")
     if run.status not in COMPLETE:
         raise ConfigError(

@@ -16,7 +16,8 @@ from fedrec.errors import ConfigError, DataError
 from fedrec.factory.data import cold_items_of
 from fedrec.inference.search import ItemSearch
 from fedrec.models.recommender import catalogue_of
-from fedrec.runs.record import read_json, write_json
+from fedrec.runs.record import read_json
+from fedrec.runs.write import write_json
 
 KNOWN = ("semantic", "content")
 

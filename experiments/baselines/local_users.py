@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from experiments.references.local_common import STAGES, ByStage, Judge, Tally, Trained, joined
+from experiments.baselines.local_common import STAGES, ByStage, Judge, Tally, Trained, joined
 from fedrec.config.config import Config
 from fedrec.config.sections.local import Local
 from fedrec.data.sequences import Sequences
@@ -31,7 +31,7 @@ def plan_alone(config: Config, optimizer: Local, num_users: int) -> CohortPlan:
 
     A federation takes each user ``rounds * cohort / users`` times on average, for ``local.steps``
     steps (or ``local.epochs`` passes) each time: so many steps, at least one, are done here in one
-    go. They are the steps of the central reference's optimiser, whose state is kept: a rate that
+    go. They are the steps of the centralised baseline's optimiser, whose state is kept: a rate that
     makes sense for one step between two averages makes none for a training. The rate stays what it
     is (no ``schedule-rounds``). Nothing is clipped, rounded or pulled, since nothing is sent.
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from clients.local_data import open_local_data, training_events
-from experiments.references.local_common import ByStage, Judge, Tally, Trained, joined
+from experiments.baselines.local_common import ByStage, Judge, Tally, Trained, joined
 from fedrec.config.config import Config
 from fedrec.data.store import Dataset
 from fedrec.evaluation.leave_one_out import Scorer

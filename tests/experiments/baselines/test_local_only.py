@@ -1,4 +1,4 @@
-"""`fedrec reference local`: each client alone equals what it would do if nobody else were there."""
+"""`fedrec baseline local-only`: a client trains as if nobody else were there."""
 
 import dataclasses
 import json
@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-import experiments.references.local
+import experiments.baselines.local
+from experiments.baselines.local_common import Judge
+from experiments.baselines.local_users import OneAtATime, checkpoints, plan_alone, train_users
+from experiments.baselines.run import centralised_config, run_baseline
 from experiments.engines.resume import resume, where_it_goes_on
-from experiments.references.local_common import Judge
-from experiments.references.local_users import OneAtATime, checkpoints, plan_alone, train_users
-from experiments.references.references import central_config, reference
 from experiments.reproducibility.verify import verify
 from fedrec.config.config import Config
 from fedrec.config.keys import read_config
@@ -41,11 +41,11 @@ USERS = {
 @pytest.fixture
 def alone(small_home, tmp_path, monkeypatch):
     """``alone(config, name)`` makes a local reference without figures; its folder."""
-    monkeypatch.setattr(experiments.references.local, "write_report", lambda path: None)
+    monkeypatch.setattr(experiments.baselines.local, "write_report", lambda path: None)
 
     def make(config: Config, name: str = "alone"):
         config = read_config({"run.dir": str(tmp_path / name)}, config)
-        return reference("local", config, tmp_path / name, lambda line: None)
+        return run_baseline("local-only", config, tmp_path / name, lambda line: None)
 
     return make
 
@@ -82,13 +82,13 @@ def test_a_partition_learns_nothing_from_the_others(alone, small_config, monkeyp
     folder = alone(config)
     _, _, ranks = left(folder)
     users = read_run(folder).users
-    real = experiments.references.local_partitions.fit
+    real = experiments.baselines.local_partitions.fit
 
     def only_the_first(*arguments, partition, **keywords):
         keywords["plan"] = dataclasses.replace(keywords["plan"], epochs=1 + (partition > 0))
         return real(*arguments, partition=partition, **keywords)
 
-    monkeypatch.setattr(experiments.references.local_partitions, "fit", only_the_first)
+    monkeypatch.setattr(experiments.baselines.local_partitions, "fit", only_the_first)
     _, _, others = left(alone(config, "others"))
     is_first = users["partition"].to_numpy() == 0
     np.testing.assert_array_equal(ranks["rank_full"][is_first], others["rank_full"][is_first])
@@ -98,11 +98,11 @@ def test_a_partition_learns_nothing_from_the_others(alone, small_config, monkeyp
 def test_a_reference_of_partitions_leaves_a_run_folder_without_a_model(alone, small_config):
     folder = alone(small_config())
     run = read_run(folder)
-    assert run.about["engine"] == "in one place (local)"
+    assert run.about["engine"] == "baseline (local-only)"
     assert [line["round"] for line in run.rounds] == [0, 1, 2]
     assert len(run.metrics["best_rounds"]) == 3
     assert run.best_round is None
-    assert set(run.metrics["references"]) == {"popularity", "oracle"}
+    assert set(run.metrics["baselines"]) == {"popularity", "oracle"}
     assert run.rounds[-1]["bytes_down"] == run.rounds[-1]["bytes_up"] == 0
     assert not (folder / "model.safetensors").exists()
     assert "there is no model.safetensors" in repr(run)
@@ -209,7 +209,7 @@ def test_users_alone_leave_the_same_bytes_twice_and_are_verified(alone, small_co
     # 8 rounds of 30 of the 60 users: 4 turns each on average, one pass a turn.
     assert [line["round"] for line in lines] == [0, 1, 2, 3, 4]
     assert [line["passes"] for line in lines] == [0, 1, 2, 3, 4]
-    assert lines[-1]["users"] == {"chosen": 60, "used": 60}
+    assert lines[-1]["users"] == {"sampled": 60, "aggregated": 60}
     assert [line["best"] for line in lines].count(True) >= 1
     assert metrics["best_round"] == max(line["round"] for line in lines if line["best"])
     assert len(ranks["rank_full"]) == 60
@@ -219,7 +219,7 @@ def test_users_alone_leave_the_same_bytes_twice_and_are_verified(alone, small_co
 
 def test_the_work_of_a_user_alone_is_that_of_the_federation(small_config, tmp_path):
     config = small_config(USERS | {"federation.rounds": 3780, "federation.cohort": 32})
-    optimizer = central_config(config, tmp_path).local
+    optimizer = centralised_config(config, tmp_path).local
     work = plan_alone(config, optimizer, 6040)
     # 3780 * 32 / 6040 = 20.03 passes, by the server's Adam with the optimiser's usual state.
     assert (work.steps, work.optimizer, work.learning_rate) == (20, "adam", 0.01)
@@ -242,7 +242,7 @@ def test_a_user_whose_training_diverges_is_named(alone, small_config):
 # --- what it is not -----------------------------------------------------------------------------
 
 
-def test_a_local_reference_is_not_resumed(alone, small_config, tmp_path):
+def test_a_local_only_baseline_is_not_resumed(alone, small_config, tmp_path):
     folder = alone(small_config())
     about = json.loads((folder / "run.json").read_text())
     (folder / "run.json").write_text(json.dumps(about | {"status": "interrupted"}))
@@ -252,11 +252,11 @@ def test_a_local_reference_is_not_resumed(alone, small_config, tmp_path):
             resume(folder, engine=engine, command="test")
 
 
-def test_a_local_reference_is_verified_on_no_engine(alone, small_config):
+def test_a_local_only_baseline_is_verified_on_no_engine(alone, small_config):
     with pytest.raises(ConfigError, match="no federation: leave --engine inline out"):
         verify(alone(small_config()), engine="inline", command="test")
 
 
 def test_an_unknown_kind_is_refused_by_name(small_config, tmp_path):
-    with pytest.raises(ConfigError, match=r"local, central, popularity, .*, got 'alone'"):
-        reference("alone", small_config(), tmp_path / "x", lambda line: None)
+    with pytest.raises(ConfigError, match=r"local-only, centralised, popularity, .*, got 'alone'"):
+        run_baseline("alone", small_config(), tmp_path / "x", lambda line: None)

@@ -1,4 +1,4 @@
-"""`fedrec reference local`: every client alone, never a mean; what a federation must beat.
+"""`fedrec baseline local-only`: every client alone, never a mean; what a federation must beat.
 
 Nothing is sent and nothing is shared: a client, be it a partition or a user, trains its own model
 on its own sequences from the weights that a federation begins with, and its users' held-out items
@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from clients.app import app
-from experiments.references.local_common import Judge, Trained, joined
-from experiments.references.local_partitions import train_partitions
-from experiments.references.local_users import plan_alone, train_users
+from experiments.baselines.local_common import Judge, Trained, joined
+from experiments.baselines.local_partitions import train_partitions
+from experiments.baselines.local_users import plan_alone, train_users
 from fedrec.config.config import Config
 from fedrec.config.keys import flatten
 from fedrec.config.sections.local import Local
@@ -29,13 +29,13 @@ from fedrec.factory.evaluation import user_metrics
 from fedrec.factory.model import make_model
 from fedrec.models.recommender import Recommender
 from fedrec.report.page import write_report
+from fedrec.runs.directory import locked
 from server.aggregation.strategies import make_strategy
 from server.engines.inline import InlineGrid
 from server.evaluation.final import baseline_metrics, run_facts
 from server.evaluation.metrics import RankTable, round_metrics
 from server.evaluation.results import write_results
 from server.granularity.make import granularity_class, population_of
-from server.lifecycle.run_directory import locked
 from server.lifecycle.run_folder import RunFolder
 from server.lifecycle.signals import uninterrupted
 from server.messages.registration import Registration, register_clients
@@ -52,7 +52,7 @@ OnRound = Callable[[dict[str, Any]], None]
 OnWait = Callable[[int, int], None]
 
 
-def local_reference(
+def local_only_baseline(
     config: Config,
     folder: Path,
     *,
@@ -78,7 +78,7 @@ def local_reference(
         FedrecError: after run.json says that the run failed, and why.
     """
     check_fit(config)
-    command = f"fedrec reference local {folder / 'config.toml'}"
+    command = f"fedrec baseline local-only {folder / 'config.toml'}"
     with one_thread(), locked(folder):
         kept = RunFolder.create(folder, config, engine=engine, command=command)
         try:
@@ -94,7 +94,7 @@ def local_reference(
 def _fill(
     folder: RunFolder, config: Config, optimizer: Local, on_round: OnRound, on_wait: OnWait
 ) -> None:
-    """Registration, references, training, results."""
+    """Registration, baselines, training, results."""
     grid = InlineGrid(app, config.partition.count, flatten(config))
     plan = config.federation
     registration = register_clients(
@@ -111,7 +111,7 @@ def _fill(
     model = make_model(config, dataset.catalog, table, nothing_seen, everybody)
     facts = run_facts(config, registration, dataset.catalog, dataset.manifest, table, model)
     folder.describe(**_facts(facts, plan.unit))
-    references, left_out = _references(grid, config, registration, dataset, model)
+    baselines, left_out = _baselines(grid, config, registration, dataset, model)
     judge = Judge(config, dataset, prepared.view, registration.counts, prepared.fixed_candidates)
     if plan.unit == "user":
         population = population_of(registration, plan.cohort)
@@ -146,7 +146,7 @@ def _fill(
         registration=registration,
         catalog=dataset.catalog,
         view_names=model.view_names,
-        references=references,
+        baselines=baselines,
         left_out=left_out,
         kept=trained.kept,
         seconds=lines[-1]["elapsed"],
@@ -165,7 +165,7 @@ def _facts(facts: dict[str, Any], unit: str) -> dict[str, Any]:
     return facts | {"parameters": own, "no_model": NO_MODEL, "round_is": word}
 
 
-def _references(
+def _baselines(
     grid: InlineGrid,
     config: Config,
     registration: Registration,
@@ -218,9 +218,12 @@ def _lines(
 
 def _who(config: Config, registration: Registration) -> dict[str, Any]:
     """Everybody trains, always."""
-    found: dict[str, Any] = {"chosen": registration.partitions, "used": registration.partitions}
+    found: dict[str, Any] = {
+        "sampled": registration.partitions,
+        "aggregated": registration.partitions,
+    }
     if config.federation.unit == "user":
-        found["users"] = {"chosen": registration.num_users, "used": registration.num_users}
+        found["users"] = {"sampled": registration.num_users, "aggregated": registration.num_users}
     return found
 
 

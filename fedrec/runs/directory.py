@@ -13,6 +13,7 @@ from fedrec.config.choices import sources_in
 from fedrec.config.config import Config
 from fedrec.config.keys import flat_tables, read_config, to_toml
 from fedrec.errors import ConfigError, DataError, ResourceError
+from fedrec.files.atomic import DRAFT, try_lock
 from fedrec.files.home import home
 from fedrec.runs.record import read_json
 
@@ -34,7 +35,7 @@ FILES = (
 )
 FOLDERS = ("checkpoints", "figures")
 LOCK = ".lock"
-_DRAFT = re.compile(rf"\.(?:{'|'.join(map(re.escape, FILES))})\.\d+\.tmp")  # of replace_file
+_DRAFT = re.compile(rf"\.(?:{'|'.join(map(re.escape, FILES))}){DRAFT}")  # of `write_file`
 ADVICE = "choose another with --out or run.dir"
 
 
@@ -65,7 +66,7 @@ def locked(path: Path) -> Iterator[None]:
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
-        file = _lock(path / LOCK)
+        file = try_lock(path / LOCK)
     except OSError as error:
         raise ConfigError(f"run folder {path}: {error.strerror}; {ADVICE}") from None
     if file is None:
@@ -80,30 +81,10 @@ def locked(path: Path) -> Iterator[None]:
         os.close(file)
 
 
-def _lock(path: Path) -> int | None:
-    """An open file that holds the lock, or nothing where another process does."""
-    try:
-        import fcntl
-    except ImportError:  # Windows, where the simulation engines do not run either
-        return os.open(path, os.O_RDWR | os.O_CREAT)
-    while True:
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(file)
-            return None
-        # The holder before us may have removed the file between the two calls.
-        with contextlib.suppress(FileNotFoundError):
-            if os.fstat(file).st_ino == path.stat().st_ino:
-                return file
-        os.close(file)
-
-
 def is_locked(path: Path) -> bool:
     """Whether another process holds the folder of a run."""
     try:
-        file = _lock(path / LOCK) if (path / LOCK).exists() else -1
+        file = try_lock(path / LOCK) if (path / LOCK).exists() else -1
     except OSError:
         return False  # what cannot be opened is refused by whoever writes there
     if file is not None and file >= 0:
