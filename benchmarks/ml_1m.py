@@ -1,7 +1,7 @@
-"""MovieLens-1M: federated strategies beside the central model, at equal wall time on one machine.
+"""MovieLens-1M: federated strategies beside the centralised model, at equal wall time.
 
 ``python benchmarks/ml_1m.py --source /abs/ml-1m.zip --out DIR`` runs, one after the other, the
-central reference and the preset ``ml-1m`` with FedAvg, FedProx and server-adam on Flower's
+centralised reference and the preset ``ml-1m`` with FedAvg, FedProx and server-adam on Flower's
 simulation, and prints NDCG@10 and HR@10 against passes and seconds, with the peak of memory in
 use. Runs that are already in DIR are not made again, so a stopped benchmark goes on where it was.
 Everything is read from the run folders; ``ml-1m.json`` in DIR holds the table.
@@ -29,13 +29,13 @@ SYNCHRONOUS = [
     "local.batch-size=8",
 ]
 RUNS: dict[str, list[str]] = {
-    "central": ["reference", "central", "ml-1m"],
+    "centralised": ["baseline", "centralised", "ml-1m"],
     "fedavg": ["run", "ml-1m", "--engine", "flower"],
     "fedprox": ["run", "ml-1m", "--engine", "flower"],
     "server-adam": ["run", "ml-1m", "--engine", "flower"],
 }
 CHANGES: dict[str, list[str]] = {
-    "central": [],
+    "centralised": [],
     "fedavg": [],
     "fedprox": ["strategy.name=fedprox", "strategy.options=proximal-mu = 0.001"],
     "server-adam": SYNCHRONOUS,
@@ -121,7 +121,7 @@ def report(out: Path, names: list[str]) -> None:
         metrics = json.loads((out / name / "metrics.json").read_text())
         cost = json.loads((out / name / "cost.json").read_text())
         table[name] = {"curve": curves[name], "test": metrics["test"], **cost}
-        table["popularity"] = {"test": metrics["references"]["popularity"]["test"]}
+        table["popularity"] = {"test": metrics["baselines"]["popularity"]["test"]}
     ends = [points[-1]["seconds"] for points in curves.values()]
     print("validation NDCG@10 (HR@10), best so far, and passes over the data")
     print("seconds   " + "".join(f"{name:>26}" for name in names))

@@ -7,11 +7,8 @@ may come back to are kept. (Flower's ``context.state`` dies with the simulation.
 """
 
 import contextlib
-import hashlib
-import os
 import re
 import shutil
-import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -19,6 +16,7 @@ import numpy as np
 from safetensors.numpy import load, save
 
 from fedrec.errors import MessageError, ResourceError
+from fedrec.files.atomic import new_file, sha256
 from fedrec.files.home import home
 from fedrec.models.parameters import NamedArrays
 
@@ -43,12 +41,12 @@ class PrivateState:
             raise MessageError(f"run token must be 8 to 64 hexadecimal digits, got {token!r}")
         self.folder = home() / "clients" / token / f"partition-{partition:05d}"
 
-    def read(self, round: int, sha256: str) -> NamedArrays:
+    def read(self, round: int, digest: str) -> NamedArrays:
         """Arrays kept after ``round``; none before the first accepted one.
 
         Args:
             round: Round whose reply the server used last, 0 for none.
-            sha256: Digest of the file, as ``write`` returned it then.
+            digest: Digest (sha256) of the file, as ``write`` returned it then.
 
         Raises:
             ResourceError: the file is gone or another one, so the client cannot go on as it was.
@@ -63,11 +61,11 @@ class PrivateState:
                     "folder was emptied since"
                 )
             content = path.read_bytes()
-        found = _digest(content)
-        if found != sha256:
+        found = sha256(content)
+        if found != digest:
             raise ResourceError(
                 f"private file {path} is not the one the server accepted (sha256 {found[:16]}, "
-                f"expected {sha256[:16]}); the run cannot go on from here"
+                f"expected {digest[:16]}); the run cannot go on from here"
             )
         return dict(load(content))
 
@@ -89,18 +87,12 @@ class PrivateState:
         path = self._path(round)
         with _reported(f"private file {path} cannot be written"):
             self.folder.mkdir(parents=True, exist_ok=True)
-            # A name of its own: a reply that came too late may still write the same round.
-            descriptor, draft = tempfile.mkstemp(dir=self.folder, prefix=f".round-{round:05d}.")
-            try:
-                with open(descriptor, "wb") as file:
-                    file.write(content)
-                os.replace(draft, path)
-            except BaseException:
-                Path(draft).unlink(missing_ok=True)
-                raise
+            # A reply that came too late may still write the same round: each has a draft.
+            with new_file(path, mode=0o600, durable=False) as file:
+                file.write(content)
         with _reported(f"old private files in {self.folder} cannot be removed"):
             self._tidy(round, set(keep))
-        return _digest(content)
+        return sha256(content)
 
     def delete(self) -> None:
         """Remove the files of this partition; the last one removes the run's folder too."""
@@ -136,10 +128,6 @@ def _reported(what: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise ResourceError(f"{what}: {error.strerror or error}") from error
-
-
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
 
 
 def split_state(arrays: NamedArrays) -> tuple[NamedArrays, NamedArrays]:

@@ -19,11 +19,12 @@ class FedrecError(Exception):
 
     Attributes:
         exit_code: of the command line.
-        left_out: where a round failed: what was asked -> who was left out, for run.json.
+        excluded: where a round failed: what was asked -> whose reply was excluded and why, for
+            run.json.
     """
 
     exit_code = 1
-    left_out: Mapping[str, list[dict[str, Any]]] = {}
+    excluded: Mapping[str, list[dict[str, Any]]] = {}
 
 
 class ConfigError(FedrecError):

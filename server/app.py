@@ -13,8 +13,8 @@ from fedrec.config.keys import read_config
 from fedrec.errors import ConfigError
 from fedrec.report.live import LiveRounds
 from fedrec.report.tables import final_table
+from fedrec.runs.directory import run_path
 from fedrec.runs.record import read_run
-from server.lifecycle.run_directory import run_path
 from server.run import run_server
 
 app = ServerApp()
@@ -44,6 +44,7 @@ def _refuse_relative_paths(config: Config) -> None:
     """Flower's service runs in a folder of its own, where a relative path means something else."""
     given = {
         "run.dir": config.run.dir,
+        "run.replay": config.run.replay,
         "data.items": config.data.items,
         "evaluation.ncf-negatives": config.evaluation.ncf_negatives,
         "data.source": next(filter(_is_relative, sources_in(config.data.source)), ""),

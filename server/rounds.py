@@ -66,13 +66,13 @@ def train_round(context: ServerContext, state: ServerState, round: int) -> dict[
     start = time.monotonic()
     line = empty_round(round)
     cohort = context.clients.sample(round)
-    line["chosen"] = cohort.partitions
+    line["sampled"] = cohort.partitions
     replies = _usable_replies(context, state, line, cohort)
     received = time.monotonic()
     loss, targets = aggregate(context, state, round, replies)
     done = time.monotonic()
     state.add_round(done - start, targets, line["bytes_down"] + line["bytes_up"])
-    line |= {"used": sorted(replies), "train_loss": loss, "targets": targets}
+    line |= {"aggregated": sorted(replies), "train_loss": loss, "targets": targets}
     line |= {
         "passes": state.targets / context.registration.total_targets,
         "elapsed": state.elapsed,
@@ -103,7 +103,7 @@ def _usable_replies(
     for attempt in range(ATTEMPTS):
         collected = _attempt(context, state, line, cohort, attempt)
         if collected.num_clients >= required:
-            line["dropped"] = [one.record("train") for one in collected.excluded]
+            line["excluded"] = [one.record("train") for one in collected.excluded]
             return {p: one for p, one in collected.accepted.items() if one.clients}
         line["retried"] = [one.record("train") for one in collected.excluded]
         excluded[f"round {line['round']}, try {attempt + 1}"] = line["retried"]

@@ -13,12 +13,12 @@ from threadpoolctl import threadpool_limits
 from fedrec.config.config import Config
 from fedrec.errors import FedrecError
 from fedrec.report.page import write_report
+from fedrec.runs.directory import has_run, locked, run_path
 from server.aggregation.strategies import check_cohort, check_unit, make_strategy, secret_options
 from server.aggregation.strategy_state import snapshot
 from server.checkpoints.recorder import OnRound, Recorder
 from server.checkpoints.resume import checkpoint_to_resume, finished, identity
 from server.evaluation.final import baseline_metrics, finalize_run
-from server.lifecycle.run_directory import has_run, locked, run_path
 from server.lifecycle.run_folder import RunFolder
 from server.lifecycle.signals import interruption_code, raise_pending_signal, uninterrupted
 from server.lifecycle.stop_file import clear_stop_request, stop_if_requested

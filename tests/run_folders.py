@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fedrec.report.page import write_report
-from fedrec.runs.record import append_round, write_csv, write_json
+from fedrec.runs.write import append_round, write_csv, write_json
 
 VIEWS = ["identity", "semantic", "content"]
 CONFIG = """\
@@ -79,9 +79,11 @@ def write_run_folder(
                 "seconds": {"train": train, "aggregate": 0.2 * bool(number), "evaluate": 1.8,
                             "total": train + 2.0},
                 "elapsed": 11.2 * number,
-                "chosen": list(range(partitions)) if number else [],
-                "used": [p for p in range(partitions) if number and not (number == 3 and p == 4)],
-                "dropped": left_out,
+                "sampled": list(range(partitions)) if number else [],
+                "aggregated": [
+                    p for p in range(partitions) if number and not (number == 3 and p == 4)
+                ],
+                "excluded": left_out,
                 "train_loss": None if number == 0 else 4.6 + 3.1 * np.exp(-number / 6),
                 "targets": 981_491 if number else 0,
                 "passes": float(number),
@@ -108,7 +110,7 @@ def write_run_folder(
 
 def _about(rounds: int, best: int, partitions: int, users: int) -> dict[str, Any]:
     return {
-        "format": 1,
+        "format": 2,
         "status": "done",
         "reason": "",
         "name": "ml-1m-fedavg",
@@ -188,10 +190,10 @@ def _write_end(
                   "item popularity": gate(["never seen", "1", "2-3", "4-7", "8-15", "16-31"]),
                   "history length": gate(["4-7", "8-15", "16-31"]),
                   "item popularity, whole catalogue": gate(["never seen", "4-7"])},
-        "references": {
+        "baselines": {
             "popularity": {"validation": metric_cells(0.045), "test": metric_cells(0.041)},
             "oracle": {"validation": metric_cells(0.36), "test": metric_cells(0.35)},
-            "central": {"validation": metric_cells(0.285), "test": metric_cells(0.272)},
+            "centralised": {"validation": metric_cells(0.285), "test": metric_cells(0.272)},
         },
     }  # fmt: skip
     write_json(folder / "metrics.json", content | metrics)

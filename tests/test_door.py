@@ -1,7 +1,6 @@
 """The package as its users meet it: what it exports, what it imports, what its types are."""
 
 import ast
-import importlib
 import subprocess
 import sys
 import tomllib
@@ -73,7 +72,7 @@ def test_the_first_lines_of_the_package_run(tmp_path, monkeypatch):
     lines[2] = lines[2].replace("epochs=20", "epochs=1, width=8, hidden=8, loss='softmax'")
     lines[4] = lines[4].replace('["1", "2"]', "dataset.user_ids[:2]")
     shown = []
-    monkeypatch.setattr("fedrec.estimator.fitting.usable_cores", lambda: 1)
+    monkeypatch.setattr("fedrec.estimator.fitting.cores", lambda: 1)
     exec("\n".join(lines).replace("print(", "show("), {"show": shown.append})
     metrics, table = shown
     assert isinstance(metrics, pandas.DataFrame)
@@ -116,9 +115,7 @@ def test_a_user_project_is_type_checked_against_the_installed_wheel(tmp_path):
     install = ["pip", "--python", python, "install", "--no-deps", "--no-index", wheel]
     subprocess.run([*here, *install], check=True)
     # The other packages of this environment, but not the checkout: .pth files are not followed.
-    (site / "others.pth").write_text(
-        str(Path(importlib.import_module("numpy").__file__).parents[1])
-    )
+    (site / "others.pth").write_text(str(Path(pandas.__file__).parents[1]))
     (tmp_path / "project").mkdir()
     (tmp_path / "project" / "mine.py").write_text(USER_PROJECT)
     options = ["--strict", "--python-executable", python, "--cache-dir", tmp_path / "cache"]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments.references.references import central_config, reference_config
+from experiments.baselines.run import baseline_config, centralised_config
 from fedrec.config.choices import names_in
 from fedrec.config.config import Config
 from fedrec.config.keys import config_hash, flat_tables, read_config
@@ -23,22 +23,22 @@ from fedrec.factory.table import needs_table
 from fedrec.semantics.texts import describe_items
 
 FILE = Path(__file__).parent.parent / "grids" / "ablation.toml"
-FEDERATED, CENTRAL = "federated", "central"
-PRESET = "preset"  # name of the cell that changes nothing, where a group lists none
+FEDERATED, CENTRALISED = "federated", "centralised"
+PRESET = "preset"  # name of the task that changes nothing, where a group lists none
 
 
 @dataclass(frozen=True)
-class Cell:
+class AblationTask:
     """One run of a group, for each seed, and what it is compared with.
 
     Attributes:
         name: within the group.
-        kind: "federated", or of which kind the reference is.
+        kind: "federated", or of which kind the baseline is.
         changes: dotted keys that differ from the preset.
-        against: name of the cell it is compared with; empty for the baseline of the group.
-        folder: of its runs in the folder of the ablation, without "-seed0"; cells that compute the
+        against: name of the task it is compared with; empty for the baseline of the group.
+        folder: of its runs in the folder of the ablation, without "-seed0"; tasks that compute the
             same have one folder, and the changes of the first of them.
-        refused: why its config cannot be, in one line; empty where it can.
+        skipped: why preset or data do not allow it, in one line; empty where they do.
     """
 
     name: str
@@ -46,33 +46,33 @@ class Cell:
     changes: dict[str, Any]
     against: str = ""
     folder: str = ""
-    refused: str = ""
+    skipped: str = ""
 
 
 @dataclass(frozen=True)
 class Group:
-    """Cells that answer one question.
+    """Ablation tasks that answer one question.
 
     Attributes:
         name: as --only takes it.
         about: the question.
-        baseline: the cell that the others are compared with, unless they name another.
-        cells: in the order of the table.
+        baseline: the task that the others are compared with, unless they name another.
+        tasks: in the order of the table.
         seeds: that it runs at least.
     """
 
     name: str
     about: str
     baseline: str
-    cells: tuple[Cell, ...]
+    tasks: tuple[AblationTask, ...]
     seeds: int = 1
 
 
 def read_grid(kind: str) -> list[Group]:
-    """The groups of the grid as its file has them.
+    """Read the groups of the grid from its file.
 
     Args:
-        kind: of the cells that are no references: "federated" or "central".
+        kind: of the tasks that are no baselines: "federated" or "centralised".
     """
     tables = tomllib.loads(FILE.read_text(encoding="utf-8"))
     return [
@@ -80,67 +80,67 @@ def read_grid(kind: str) -> list[Group]:
             name,
             table["about"],
             table.get("baseline", ""),
-            tuple(c for name, values in table["cells"].items() for c in _cells(name, values, kind)),
+            tuple(c for name, values in table["tasks"].items() for c in _tasks(name, values, kind)),
             table.get("seeds", 1),
         )
         for name, table in tables.items()
     ]
 
 
-def _cells(name: str, values: dict[str, Any], kind: str) -> Iterator[Cell]:
-    """A cell, once for each other that it is compared with."""
+def _tasks(name: str, values: dict[str, Any], kind: str) -> Iterator[AblationTask]:
+    """A task, once for each other that it is compared with."""
     changes = flat_tables(values)
-    against, kind = changes.pop("against", ""), changes.pop("reference", kind)
+    against, kind = changes.pop("against", ""), changes.pop("kind", kind)
     for one in [against] if isinstance(against, str) else against:
-        yield Cell(name, kind, changes, one)
+        yield AblationTask(name, kind, changes, one)
 
 
 def placed_grid(base: Config, kind: str, catalog: Catalog | None = None) -> list[Group]:
-    """The whole grid relative to a config: every cell with its folder and its baseline.
+    """The whole grid relative to a config: every task with its folder and its baseline.
 
-    A folder is named after the first cell of its kind in the whole grid, so that it is found
+    A folder is named after the first task of its kind in the whole grid, so that it is found
     again whichever groups are asked for.
 
     Args:
         base: the preset with the user's settings.
-        kind: "federated" or "central".
+        kind: "federated" or "centralised".
         catalog: tells which fields of the text say the same; without it, all are told apart.
     """
     texts = _Texts(catalog)
-    own = Cell(PRESET, kind, {}, folder=PRESET)
+    own = AblationTask(PRESET, kind, {}, folder=PRESET)
     owners = {_identity(base, own, texts): own}
     groups = []
     for group in read_grid(kind):
-        cells, baseline = [], group.baseline
-        for cell in group.cells:
+        tasks, baseline = [], group.baseline
+        for task in group.tasks:
             try:
-                cell = dataclasses.replace(cell, changes=_with_views(base, cell.changes))
-                identity = _identity(base, cell, texts)
+                task = dataclasses.replace(task, changes=_with_views(base, task.changes))
+                identity = _identity(base, task, texts)
             except ConfigError as error:
-                refused = " ".join(str(error).split())
-                cells.append(dataclasses.replace(cell, folder=_slug(group, cell), refused=refused))
+                skipped = " ".join(str(error).split())
+                tasks.append(dataclasses.replace(task, folder=_slug(group, task), skipped=skipped))
                 continue
-            named = dataclasses.replace(cell, folder=_slug(group, cell))
+            named = dataclasses.replace(task, folder=_slug(group, task))
             owner = owners.setdefault(identity, named)
-            baseline = baseline or (cell.name if owner is own else "")
-            cells.append(dataclasses.replace(owner, name=cell.name, against=cell.against))
+            baseline = baseline or (task.name if owner is own else "")
+            tasks.append(dataclasses.replace(owner, name=task.name, against=task.against))
         if not baseline:
-            cells.insert(0, own)
-        groups.append(_compared(dataclasses.replace(group, cells=tuple(cells)), baseline or PRESET))
+            tasks.insert(0, own)
+        groups.append(_compared(dataclasses.replace(group, tasks=tuple(tasks)), baseline or PRESET))
     return groups
 
 
 def _compared(group: Group, baseline: str) -> Group:
-    """The group with the cell that each of its cells is compared with."""
-    cells = tuple(
-        dataclasses.replace(cell, against="" if cell.name == baseline else cell.against or baseline)
-        for cell in group.cells
+    """The group with the task that each of its tasks is compared with."""
+    tasks = tuple(
+        dataclasses.replace(task, against="" if task.name == baseline else task.against or baseline)
+        for task in group.tasks
     )
-    return dataclasses.replace(group, baseline=baseline, cells=cells)
+    return dataclasses.replace(group, baseline=baseline, tasks=tasks)
 
 
-def _slug(group: Group, cell: Cell) -> str:
-    return re.sub(r"[^a-z0-9.]+", "-", f"{group.name} {cell.name}".lower()).strip("-")
+def _slug(group: Group, task: AblationTask) -> str:
+    return re.sub(r"[^a-z0-9.]+", "-", f"{group.name} {task.name}".lower()).strip("-")
 
 
 def _with_views(base: Config, changes: dict[str, Any]) -> dict[str, Any]:
@@ -182,9 +182,9 @@ class _Texts:
         return self._known[fields]
 
 
-def _identity(base: Config, cell: Cell, texts: _Texts) -> tuple[str, str]:
-    """Equal for cells that compute the same: settings that nothing reads are left out."""
-    config = run_config(base, cell)
+def _identity(base: Config, task: AblationTask, texts: _Texts) -> tuple[str, str]:
+    """Equal for tasks that compute the same: settings that nothing reads are left out."""
+    config = run_config(base, task)
     model, semantics = config.model, Semantics()
     views = names_in(model.views)
     if "identity" not in views:
@@ -199,29 +199,31 @@ def _identity(base: Config, cell: Cell, texts: _Texts) -> tuple[str, str]:
     if needs_table(config):
         said = texts.said(config.semantics.fields)
         semantics = dataclasses.replace(config.semantics, fields=said)
-    return cell.kind, config_hash(dataclasses.replace(config, model=model, semantics=semantics))
+    return task.kind, config_hash(dataclasses.replace(config, model=model, semantics=semantics))
 
 
-def run_config(base: Config, cell: Cell, seed: int | None = None, folder: Path = Path()) -> Config:
-    """The config of one run of a cell, as its folder keeps it.
+def run_config(
+    base: Config, task: AblationTask, seed: int | None = None, folder: Path = Path()
+) -> Config:
+    """The config of one run of a task, as its folder keeps it.
 
     Raises:
-        ConfigError: the cell's changes do not go with the preset.
+        ConfigError: the task's changes do not go with the preset.
     """
-    config = cell_config(base, cell, base.seed if seed is None else seed, folder)
-    return config if cell.kind == FEDERATED else reference_config(cell.kind, config, folder)
+    config = task_config(base, task, base.seed if seed is None else seed, folder)
+    return config if task.kind == FEDERATED else baseline_config(task.kind, config, folder)
 
 
-def cell_config(base: Config, cell: Cell, seed: int, folder: Path) -> Config:
-    """The config of a federation, or that a reference is made from.
+def task_config(base: Config, task: AblationTask, seed: int, folder: Path) -> Config:
+    """The config of a federation, or that a baseline is made from.
 
     What does not go with a federation of users may go with one place that holds all data.
 
     Raises:
-        ConfigError: the cell's changes do not go with the preset.
+        ConfigError: the task's changes do not go with the preset.
     """
-    start = base if cell.kind == FEDERATED else central_config(base, folder)
-    return read_config(cell.changes | {"seed": seed, "run.dir": str(folder)}, start)
+    start = base if task.kind == FEDERATED else centralised_config(base, folder)
+    return read_config(task.changes | {"seed": seed, "run.dir": str(folder)}, start)
 
 
 def chosen_groups(groups: Sequence[Group], only: Iterable[str]) -> list[Group]:

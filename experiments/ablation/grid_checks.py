@@ -1,10 +1,10 @@
-"""Which cells of the grid of `fedrec ablate` can be, told before the first of them is trained."""
+"""Find the ablation tasks to skip, with the reason, before the first of them is trained."""
 
 import dataclasses
 from collections.abc import Sequence
 
-from experiments.ablation.grid import FEDERATED, Cell, Group, run_config
-from experiments.references.references import check_reference
+from experiments.ablation.grid import FEDERATED, AblationTask, Group, run_config
+from experiments.baselines.run import check_baseline
 from fedrec.config.config import Config
 from fedrec.config.keys import flatten, toml_value
 from fedrec.errors import ConfigError, DataError
@@ -12,7 +12,7 @@ from fedrec.factory.checks import check_fit
 
 
 def check_base(base: Config) -> None:
-    """Refuse a preset whose cells would not be what they are called.
+    """Refuse a preset whose tasks would not be what they are called.
 
     Raises:
         ConfigError: it is no hybrid, has its meanings shuffled, or a scenario.
@@ -33,31 +33,31 @@ def check_base(base: Config) -> None:
 
 
 def checked(base: Config, groups: Sequence[Group]) -> list[Group]:
-    """The groups, with the cells refused that do not go with the data; each run is tried once."""
-    refused: dict[str, str] = {}
+    """Mark the tasks that do not go with the data as skipped; each run is checked once."""
+    skipped: dict[str, str] = {}
 
-    def tried(cell: Cell) -> Cell:
-        if cell.refused:
-            return cell
-        if cell.folder not in refused:
+    def tried(task: AblationTask) -> AblationTask:
+        if task.skipped:
+            return task
+        if task.folder not in skipped:
             try:
-                check_run(base, cell)
-                refused[cell.folder] = ""
+                check_run(base, task)
+                skipped[task.folder] = ""
             except (ConfigError, DataError) as error:
-                refused[cell.folder] = " ".join(str(error).split())
-        return dataclasses.replace(cell, refused=refused[cell.folder])
+                skipped[task.folder] = " ".join(str(error).split())
+        return dataclasses.replace(task, skipped=skipped[task.folder])
 
-    return [dataclasses.replace(g, cells=tuple(map(tried, g.cells))) for g in groups]
+    return [dataclasses.replace(g, tasks=tuple(map(tried, g.tasks))) for g in groups]
 
 
-def check_run(base: Config, cell: Cell) -> None:
-    """Refuse a cell that data or machine do not allow.
+def check_run(base: Config, task: AblationTask) -> None:
+    """Refuse a task that data or machine do not allow.
 
     Raises:
         FedrecError: as ``fedrec.factory.checks.check_fit``.
     """
-    config = run_config(base, cell)
-    if cell.kind == FEDERATED:
+    config = run_config(base, task)
+    if task.kind == FEDERATED:
         check_fit(config)
     else:
-        check_reference(cell.kind, config)
+        check_baseline(task.kind, config)

@@ -11,42 +11,42 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from experiments.ablation.tasks import Task
+from experiments.ablation.tasks import PlannedRun
 from fedrec.errors import DataError
 from fedrec.runs.record import read_json, read_rounds
 
 
 @contextlib.contextmanager
 def progress(
-    tasks: Sequence[Task], there: int, console: Console
-) -> Iterator[Callable[[Task, str], None]]:
+    planned_runs: Sequence[PlannedRun], there: int, console: Console
+) -> Iterator[Callable[[PlannedRun, str], None]]:
     """Show runs as they go, elsewhere a line for each; yields what is to be called as one ends.
 
     Args:
-        tasks: to be made.
+        planned_runs: to be made.
         there: how many more are complete already.
         console: where to.
     """
-    left = {task.folder: task for task in tasks}
+    left = {planned.folder: planned for planned in planned_runs}
     start, failed = time.monotonic(), 0
 
     def lines() -> Text:
-        done = there + len(tasks) - len(left) - failed
+        done = there + len(planned_runs) - len(left) - failed
         minutes, seconds = divmod(int(time.monotonic() - start), 60)
-        words = f"{done} of {there + len(tasks)} runs are complete"
+        words = f"{done} of {there + len(planned_runs)} runs are complete"
         words += f", {failed} failed" if failed else ""
-        going = [_where(task) for task in list(left.values())]
+        going = [_where(planned) for planned in list(left.values())]
         head = f"{words}, {minutes} min {seconds:02d} s"
         return Text("\n".join([head, *(line for line in going if line)]))
 
-    def ended(task: Task, reason: str) -> None:
+    def ended(planned: PlannedRun, reason: str) -> None:
         nonlocal failed
-        del left[task.folder]
+        del left[planned.folder]
         failed += bool(reason)
         if reason:
-            console.print(Text(f"{task.folder.name} failed: {reason}", style="red"))
+            console.print(Text(f"{planned.folder.name} failed: {reason}", style="red"))
         elif not console.is_terminal:
-            console.print(f"{task.folder.name} is complete, {len(left)} left", soft_wrap=True)
+            console.print(f"{planned.folder.name} is complete, {len(left)} left", soft_wrap=True)
 
     if not console.is_terminal:
         yield ended
@@ -55,13 +55,13 @@ def progress(
         yield ended
 
 
-def _where(task: Task) -> str:
+def _where(planned: PlannedRun) -> str:
     """The line of a run that goes on; nothing for one that has not begun."""
     try:
-        if read_json(task.folder / "run.json").get("status") != "running":
+        if read_json(planned.folder / "run.json").get("status") != "running":
             return ""
-        rounds, _ = read_rounds(task.folder / "rounds.jsonl", must_exist=False)
+        rounds, _ = read_rounds(planned.folder / "rounds.jsonl", must_exist=False)
     except DataError:
         return ""
     reached = rounds[-1]["round"] if rounds else 0
-    return f"  {task.folder.name}: round {reached} of {task.rounds}"
+    return f"  {planned.folder.name}: round {reached} of {planned.rounds}"

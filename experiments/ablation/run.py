@@ -1,6 +1,6 @@
-"""`fedrec ablate`: the runs of a grid, as many at a time as there are workers.
+"""Run the grid of `fedrec ablate`, as many runs at a time as there are workers.
 
-What is asked for is kept in cells.json of the folder, together with what failed; all else is in the
+What is asked for is kept in tasks.json of the folder, together with what failed; all else is in the
 folders of the runs. So a second call goes on where the first one ended, and a table can be made
 from the folder alone.
 """
@@ -13,29 +13,29 @@ from pathlib import Path
 from typing import Any
 
 from experiments.ablation.grid import (
-    CENTRAL,
+    CENTRALISED,
     FEDERATED,
     PRESET,
-    Cell,
+    AblationTask,
     Group,
-    cell_config,
     chosen_groups,
     placed_grid,
     read_grid,
     run_config,
+    task_config,
 )
 from experiments.ablation.grid_checks import check_base, check_run, checked
-from experiments.ablation.tasks import CellWorker, Task, is_done, make
+from experiments.ablation.tasks import AblationWorker, PlannedRun, is_done, make
 from experiments.cli.settings import parse_sets, resolve
 from experiments.engines.ray import is_up, ray_of_our_own
-from experiments.references.references import usable_cores
 from fedrec.config.config import Config
 from fedrec.config.keys import config_hash, flatten
 from fedrec.errors import ConfigError
 from fedrec.factory.data import open_prepared
 from fedrec.files.home import home
-from fedrec.report.ablation.summary import CELLS_FILE, read_cells
-from fedrec.runs.record import write_json
+from fedrec.files.machine import cores
+from fedrec.report.ablation.summary import TASKS_FILE, read_tasks
+from fedrec.runs.write import write_json
 from server.engines.ray_pool import Job, RayPool
 from server.lifecycle.signals import raise_pending_signal, uninterrupted
 from server.lifecycle.stop_file import clear_stop_request, request_stop
@@ -45,15 +45,15 @@ LOOK_EVERY = 0.2  # seconds
 STOP_SECONDS = 15.0  # that runs have to write a checkpoint before their workers are killed
 
 Failures = dict[str, str]  # name of a run's folder -> why it failed
-Ended = Callable[[Task, str], None]  # a run, and why it failed; nothing if it did not
-Show = Callable[[Sequence[Task], int], contextlib.AbstractContextManager[Ended]]
+Ended = Callable[[PlannedRun, str], None]  # a run, and why it failed; nothing if it did not
+Show = Callable[[Sequence[PlannedRun], int], contextlib.AbstractContextManager[Ended]]
 
 
-def ablation_folder(source: str | None, out: str | None, *, central: bool) -> Path:
+def ablation_folder(source: str | None, out: str | None, *, centralised: bool) -> Path:
     """Where an ablation lies: always the same place for a preset, so that it can go on."""
     if out:
         return Path(out).resolve()
-    name = Path(source or "defaults").stem + ("-central" if central else "")
+    name = Path(source or "defaults").stem + ("-centralised" if centralised else "")
     return home() / "runs" / f"ablate-{name}"
 
 
@@ -63,7 +63,7 @@ def ablate(
     *,
     out: Path,
     command: str,
-    central: bool = False,
+    centralised: bool = False,
     only: Sequence[str] = (),
     seeds: int = 1,
     workers: int | None = None,
@@ -73,10 +73,10 @@ def ablate(
 
     Args:
         source: preset or TOML file; the defaults when none is given.
-        sets: further ``key=value`` settings; a cell's own changes win over them.
+        sets: further ``key=value`` settings; a task's own changes win over them.
         out: folder of the ablation, absolute.
         command: what repeats this call, for the record.
-        central: train in one place, instead of federated.
+        centralised: train in one place, instead of federated.
         only: names of groups; all of them when none is given.
         seeds: how many, from 0; a group may ask for more.
         workers: runs at a time; one per usable core when None. One needs no Ray.
@@ -84,8 +84,8 @@ def ablate(
             it yields is called with each run that ends.
 
     Returns:
-        The runs of this call that failed, each with its reason; cells that cannot be with the
-        preset are in cells.json.
+        The runs of this call that failed, each with its reason; tasks that were skipped
+        are in tasks.json, with their reasons.
 
     Raises:
         ConfigError: a mistake in the settings, or a folder that holds something else.
@@ -98,9 +98,9 @@ def ablate(
         raise ConfigError(f"--workers must be 1 or more, got {workers}")
     if "seed" in parse_sets(sets):
         raise ConfigError("--set seed=... contradicts --seeds, which runs seeds 0, 1, ...")
-    base = resolve(source, sets, {"run.resume": True, "run.name": ""}, central=central)
+    base = resolve(source, sets, {"run.resume": True, "run.name": ""}, centralised=centralised)
     check_base(base)
-    kind = CENTRAL if central else FEDERATED
+    kind = CENTRALISED if centralised else FEDERATED
     chosen_groups(read_grid(kind), only)
     asked = {
         "preset": source or "",
@@ -108,35 +108,35 @@ def ablate(
         "kind": kind,
         "config_hash": config_hash(base),
     }
-    cells = _asked_before(out, asked) | asked
-    check_run(base, Cell(PRESET, kind, {}))
+    tasks = _asked_before(out, asked) | asked
+    check_run(base, AblationTask(PRESET, kind, {}))
     groups = placed_grid(base, kind, open_prepared(base).dataset.catalog)
     chosen = checked(base, chosen_groups(groups, only))
-    cells["commands"] = list(dict.fromkeys([*cells.get("commands", []), command]))
-    before = cells.get("groups", {})
+    tasks["commands"] = list(dict.fromkeys([*tasks.get("commands", []), command]))
+    before = tasks.get("groups", {})
     listed = {group.name: _listed(group, seeds, before.get(group.name)) for group in chosen}
     together = before | listed
-    cells["groups"] = {g.name: together[g.name] for g in groups if g.name in together}
-    tasks, failures = _tasks(base, chosen, seeds, out), Failures()
-    waiting = [task for task in tasks if not is_done(task)]
-    kept = cells.get("failed", {})
-    ours = {task.folder.name for task in tasks}
+    tasks["groups"] = {g.name: together[g.name] for g in groups if g.name in together}
+    planned_runs, failures = _planned_runs(base, chosen, seeds, out), Failures()
+    waiting = [planned for planned in planned_runs if not is_done(planned)]
+    kept = tasks.get("failed", {})
+    ours = {planned.folder.name for planned in planned_runs}
     out.mkdir(parents=True, exist_ok=True)
 
     def keep() -> None:
         others = {name: why for name, why in kept.items() if name not in ours}
-        write_json(out / CELLS_FILE, cells | {"failed": others | failures})
+        write_json(out / TASKS_FILE, tasks | {"failed": others | failures})
 
     keep()
-    with _saying_how_to_go_on(), show(waiting, len(tasks) - len(waiting)) as shown:
+    with _saying_how_to_go_on(), show(waiting, len(planned_runs) - len(waiting)) as shown:
 
-        def on_end(task: Task, reason: str) -> None:
+        def on_end(planned: PlannedRun, reason: str) -> None:
             if reason:
-                failures[task.folder.name] = reason
+                failures[planned.folder.name] = reason
                 keep()
-            shown(task, reason)
+            shown(planned, reason)
 
-        _make_all(waiting, min(workers or usable_cores(), len(waiting)), base, on_end)
+        _make_all(waiting, min(workers or cores(), len(waiting)), base, on_end)
     return failures
 
 
@@ -156,14 +156,14 @@ def _asked_before(out: Path, asked: dict[str, Any]) -> dict[str, Any]:
     Raises:
         ConfigError: it was another preset, or other settings, or no ablation.
     """
-    if not (out / CELLS_FILE).exists():
+    if not (out / TASKS_FILE).exists():
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
             raise ConfigError(
-                f"{out} is not empty and holds no ablation (it has no {CELLS_FILE}); choose "
+                f"{out} is not empty and holds no ablation (it has no {TASKS_FILE}); choose "
                 "another --out"
             )
         return {}
-    before = read_cells(out)
+    before = read_tasks(out)
     for key in ("kind", "config_hash"):
         if before.get(key) != asked[key]:
             sets = " ".join(f"--set {one}" for one in before.get("sets", []))
@@ -175,59 +175,61 @@ def _asked_before(out: Path, asked: dict[str, Any]) -> dict[str, Any]:
 
 
 def _listed(group: Group, seeds: int, before: dict[str, Any] | None) -> dict[str, Any]:
-    """A group as cells.json keeps it."""
+    """A group as tasks.json keeps it."""
     return {
         "about": group.about,
         "seeds": max(seeds, group.seeds, (before or {}).get("seeds", 0)),
-        "cells": [
+        "tasks": [
             {
-                "name": cell.name,
-                "kind": cell.kind,
-                "changes": cell.changes,
-                "against": cell.against,
-                "folder": cell.folder,
-                "refused": cell.refused,
+                "name": task.name,
+                "kind": task.kind,
+                "changes": task.changes,
+                "against": task.against,
+                "folder": task.folder,
+                "skipped": task.skipped,
             }
-            for cell in group.cells
+            for task in group.tasks
         ],
     }
 
 
-def _tasks(base: Config, groups: Sequence[Group], seeds: int, out: Path) -> list[Task]:
-    """Every run once, of the cells that can be, the seeds of a cell apart; seed by seed."""
-    cells = {cell.folder: cell for group in groups for cell in group.cells if not cell.refused}
-    wanted = dict.fromkeys(cells, seeds)
+def _planned_runs(base: Config, groups: Sequence[Group], seeds: int, out: Path) -> list[PlannedRun]:
+    """Every run of the tasks that are not skipped, once; seed by seed."""
+    tasks = {task.folder: task for group in groups for task in group.tasks if not task.skipped}
+    wanted = dict.fromkeys(tasks, seeds)
     for group in groups:
-        for cell in group.cells:
-            if cell.folder in wanted:
-                wanted[cell.folder] = max(wanted[cell.folder], group.seeds)
+        for task in group.tasks:
+            if task.folder in wanted:
+                wanted[task.folder] = max(wanted[task.folder], group.seeds)
     return [
-        _task(base, cell, seed, out / f"{folder}-seed{seed}")
+        _planned(base, task, seed, out / f"{folder}-seed{seed}")
         for seed in range(max(wanted.values(), default=0))
-        for folder, cell in cells.items()
+        for folder, task in tasks.items()
         if seed < wanted[folder]
     ]
 
 
-def _task(base: Config, cell: Cell, seed: int, folder: Path) -> Task:
-    kept = run_config(base, cell, seed, folder)
-    return Task(
+def _planned(base: Config, task: AblationTask, seed: int, folder: Path) -> PlannedRun:
+    kept = run_config(base, task, seed, folder)
+    return PlannedRun(
         folder,
-        cell.kind,
-        dict(flatten(cell_config(base, cell, seed, folder))),
+        task.kind,
+        dict(flatten(task_config(base, task, seed, folder))),
         config_hash(kept),
         kept.federation.rounds,
     )
 
 
-def _make_all(tasks: Sequence[Task], workers: int, config: Config, on_end: Ended) -> None:
+def _make_all(
+    planned_runs: Sequence[PlannedRun], workers: int, config: Config, on_end: Ended
+) -> None:
     """Make runs in this process, or as turns of Ray actors with a CPU each."""
     if workers <= 1:
-        for task in tasks:
-            on_end(task, make(task))
+        for planned in planned_runs:
+            on_end(planned, make(planned))
         return
     with ray_of_our_own(config, workers) as ray, _pool(ray, workers) as pool:
-        jobs = {Job(task, ATTEMPTS): task for task in tasks}
+        jobs = {Job(planned, ATTEMPTS): planned for planned in planned_runs}
         pool.submit(list(jobs))
         try:
             while jobs:
@@ -243,7 +245,7 @@ def _make_all(tasks: Sequence[Task], workers: int, config: Config, on_end: Ended
 
 @contextlib.contextmanager
 def _pool(ray: Any, workers: int) -> Iterator[RayPool]:
-    actor = ray.remote(num_cpus=1, max_restarts=0, max_task_retries=0)(CellWorker)
+    actor = ray.remote(num_cpus=1, max_restarts=0, max_task_retries=0)(AblationWorker)
     pool = RayPool(actor.remote, workers)
     try:
         yield pool
@@ -253,14 +255,14 @@ def _pool(ray: Any, workers: int) -> Iterator[RayPool]:
                 pool.close()
 
 
-def _stop(pool: RayPool, tasks: Sequence[Task], lives: Callable[[], bool]) -> None:
+def _stop(pool: RayPool, planned_runs: Sequence[PlannedRun], lives: Callable[[], bool]) -> None:
     """Let the runs that go on write down where they are, as far as they do it in time.
 
     A signal to the whole process group, such as `timeout` sends, ends Ray as well: then its workers
     have had the signal themselves.
     """
     pool.forget_waiting()
-    begun = [task.folder for task in tasks if (task.folder / "run.json").exists()]
+    begun = [planned.folder for planned in planned_runs if (planned.folder / "run.json").exists()]
     for folder in begun:
         request_stop(folder, 128 + signal.SIGINT)
     deadline = time.monotonic() + STOP_SECONDS

@@ -1,4 +1,4 @@
-"""Commands that show what there is: keys, presets, data get, data describe."""
+"""Commands about config and data: keys, presets, data get, data describe."""
 
 from typing import Annotated
 
@@ -11,12 +11,12 @@ from experiments.cli.terminal import (
 )
 
 app = typer.Typer()
-data = typer.Typer(help="Get a dataset, or look at one.", no_args_is_help=True)
+data = typer.Typer(help="Download or describe a dataset.", no_args_is_help=True)
 
 
 @app.command()
 def keys() -> None:
-    """List every key of a run's config with its default, as TOML."""
+    """Print every config key with its default, as TOML."""
     from fedrec.config.config import Config
     from fedrec.config.keys import to_toml
 
@@ -25,7 +25,7 @@ def keys() -> None:
 
 @app.command()
 def presets() -> None:
-    """List the presets."""
+    """List the presets: named configs."""
     from experiments.presets import about_preset, preset_names
 
     for name in preset_names():
@@ -33,8 +33,15 @@ def presets() -> None:
 
 
 @data.command()
-def get(name: Annotated[str, typer.Argument(help="ml-1m, ml-100k or ml-latest-small")]) -> None:
-    """Download a dataset from its official address and check its sha256."""
+def get(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="Dataset: ml-1m, ml-100k or ml-latest-small.")
+    ],
+) -> None:
+    """Download a dataset from its official address and verify its SHA-256.
+
+    NAME is ml-1m, ml-100k or ml-latest-small.
+    """
     with ending():
         from rich.console import Console
         from rich.progress import Progress
@@ -57,7 +64,10 @@ def get(name: Annotated[str, typer.Argument(help="ml-1m, ml-100k or ml-latest-sm
 
 @data.command()
 def describe(source: Source = None, sets: Sets = None) -> None:
-    """Print sizes, the partition and how far apart the tastes of its clients are."""
+    """Print the sizes of a dataset, its partitions, and how far their tastes diverge.
+
+    PRESET is a name that `fedrec presets` lists, FILE.toml a config of your own.
+    """
     with ending():
         from experiments.cli.describe import describe as described
         from experiments.cli.settings import resolve

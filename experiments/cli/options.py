@@ -5,21 +5,48 @@ from typing import Annotated
 import typer
 
 Source = Annotated[
-    str | None, typer.Argument(metavar="[PRESET|FILE.toml]", help="`fedrec presets` lists them.")
+    str | None,
+    typer.Argument(
+        metavar="[PRESET|FILE.toml]",
+        help="Preset (`fedrec presets` lists them) or config file; the defaults without it.",
+    ),
 ]
 Sets = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Change a key; `fedrec keys` lists them."),
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Set a config key (`fedrec keys` lists them). May be repeated; the last one wins.",
+    ),
 ]
-RunFolder = Annotated[str, typer.Argument(metavar="RUN", help="A run's folder, or its name.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Print what counts only: no table.")]
-OtherEngine = Annotated[
-    str | None, typer.Option("--engine", help="flower, inline or ray; by default the run's own.")
+RunFolder = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN", help="Folder of a run, or its name under the runs of FEDREC_HOME."
+    ),
+]
+Out = Annotated[
+    str | None,
+    typer.Option(
+        "--out", metavar="FOLDER", help="Folder to write the run to; a new one by default."
+    ),
+]
+Seed = Annotated[int | None, typer.Option(help="Seed of all random numbers of the run.")]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace the run that the folder holds.")
+]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", help="Print the result alone, without the table of rounds.")
+]
+SameEngine = Annotated[
+    str | None,
+    typer.Option("--engine", help="Engine: flower, inline or ray. By default the run's own."),
 ]
 Workers = Annotated[
-    int | None, typer.Option(help="Ray workers (engine ray); all usable cores by default.")
+    int | None,
+    typer.Option(help="Number of Ray workers, with --engine ray. By default all usable cores."),
 ]
 Address = Annotated[
-    str | None, typer.Option(help="Ray cluster (engine ray): auto, or host:port of its head.")
+    str | None,
+    typer.Option(help="Ray cluster to use, with --engine ray: auto, or host:port of its head."),
 ]
-Out = Annotated[str | None, typer.Option("--out", help="The run folder to make.")]

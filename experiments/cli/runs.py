@@ -1,4 +1,4 @@
-"""Commands about one run: run, resume, verify, report, reference."""
+"""Commands about one run: run, resume, verify, report, baseline."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -6,10 +6,12 @@ import typer
 
 from experiments.cli.options import (
     Address,
-    OtherEngine,
     Out,
+    Overwrite,
     Quiet,
     RunFolder,
+    SameEngine,
+    Seed,
     Sets,
     Source,
     Workers,
@@ -28,10 +30,7 @@ if TYPE_CHECKING:
     from fedrec.report.live import LiveRounds
 
 app = typer.Typer()
-REFERENCES = (
-    "local (each client alone), central (all data in one place), or one that trains nothing: "
-    "popularity, item-knn, recent-item-knn, nearest-text."
-)
+OLD_KINDS = {"central": "centralised", "local": "local-only"}  # until 0.1
 
 
 def _how(live: "LiveRounds", workers: int | None, address: str | None) -> "How":
@@ -49,20 +48,28 @@ def _how(live: "LiveRounds", workers: int | None, address: str | None) -> "How":
 def run(
     source: Source = None,
     sets: Sets = None,
-    engine: Annotated[str, typer.Option(help="flower, ray, or inline: this process.")] = "flower",
+    engine: Annotated[
+        str, typer.Option(help="Engine that carries the messages: flower, ray, or inline.")
+    ] = "flower",
     workers: Workers = None,
     address: Address = None,
-    partitions: Annotated[int | None, typer.Option(help="partition.count")] = None,
+    partitions: Annotated[
+        int | None, typer.Option(help="Number of partitions of the users (partition.count).")
+    ] = None,
     out: Out = None,
-    seed: Annotated[int | None, typer.Option(help="seed")] = None,
-    name: Annotated[str | None, typer.Option(help="run.name, a folder's name.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run.")] = False,
+    seed: Seed = None,
+    name: Annotated[str | None, typer.Option(help="Name of the run and of its folder.")] = None,
+    overwrite: Overwrite = False,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the run in the folder, if there is one.")
+        bool,
+        typer.Option("--resume", help="Continue the run in the folder from its last checkpoint."),
     ] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Run a federation and write its run folder with a report."""
+    """Train a model by federated learning; write a run folder with a report.
+
+    PRESET is a name that `fedrec presets` lists, FILE.toml a config of your own.
+    """
     with ending():
         from experiments.cli.settings import resolve
         from experiments.engines.run import run as run_federation
@@ -92,15 +99,22 @@ def run(
 @app.command()
 def resume(
     run: RunFolder,
-    engine: OtherEngine = None,
+    engine: SameEngine = None,
     workers: Workers = None,
     address: Address = None,
     accept_code_change: Annotated[
-        bool, typer.Option("--accept-code-change", help="Go on under other code; recorded.")
+        bool,
+        typer.Option(
+            "--accept-code-change",
+            help="Continue under other code or versions; run.json records it.",
+        ),
     ] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Go on with a run that was killed or stopped, to the bytes of an uninterrupted one."""
+    """Continue an interrupted run from its last checkpoint, with the same result.
+
+    RUN is the folder of a run, or its name under the runs of FEDREC_HOME.
+    """
     with ending():
         from experiments.engines.resume import config_of, run_folder, where_it_goes_on
         from experiments.engines.resume import resume as resume_run
@@ -124,12 +138,15 @@ def resume(
 @app.command()
 def verify(
     run: RunFolder,
-    engine: OtherEngine = None,
+    engine: SameEngine = None,
     workers: Workers = None,
     address: Address = None,
     quiet: Quiet = False,
 ) -> None:
-    """Run a folder's config again and compare byte by byte; exit code 1 if anything differs."""
+    """Repeat a run and compare the results byte by byte; exit code 1 if they differ.
+
+    RUN is the folder of a run, or its name under the runs of FEDREC_HOME.
+    """
     with ending():
         from experiments.engines.resume import config_of, run_folder
         from experiments.reproducibility.verify import verify as verify_run
@@ -158,10 +175,17 @@ def report(
     run: RunFolder,
     references: Annotated[
         list[str] | None,
-        typer.Option("--reference", metavar="RUN", help="Another run to show beside it."),
+        typer.Option(
+            "--reference",
+            metavar="RUN",
+            help="Another run to show beside this one. May be repeated.",
+        ),
     ] = None,
 ) -> None:
-    """Write figures and report.html from run folders alone."""
+    """Write report.html and figures of a run, beside baselines.
+
+    RUN is the folder of a run, or its name under the runs of FEDREC_HOME.
+    """
     with ending():
         from experiments.engines.resume import run_folder
         from fedrec.report.page import write_report
@@ -171,33 +195,37 @@ def report(
 
 
 @app.command()
-def reference(
-    kind: Annotated[str, typer.Argument(metavar="KIND", help=REFERENCES)],
+@app.command("baseline", hidden=True)  # its name until 0.1
+def baseline(
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="Kind of baseline.")],
     source: Source = None,
     sets: Sets = None,
     out: Out = None,
-    seed: Annotated[int | None, typer.Option(help="seed")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run.")] = False,
+    seed: Seed = None,
+    overwrite: Overwrite = False,
 ) -> None:
-    """Make what a federation is compared with, with the same evaluation."""
+    """Run a baseline of a federated run, with the same evaluation.
+
+    KIND is centralised, local-only, popularity, item-knn, recent-item-knn or nearest-text.
+    """
     with ending():
+        from experiments.baselines.run import check_kind, run_baseline
         from experiments.cli.settings import resolve
-        from experiments.references.references import check_kind
-        from experiments.references.references import reference as make_reference
         from fedrec.report.live import LiveRounds
         from fedrec.report.tables import final_table
+        from fedrec.runs.directory import check_room, run_path
         from fedrec.runs.record import read_run
-        from server.lifecycle.run_directory import check_room, run_path
 
+        kind = OLD_KINDS.get(kind, kind)
         check_kind(kind)
         options = {"run.dir": out, "seed": seed, "run.overwrite": overwrite or None}
-        config = resolve(source, sets or (), options, central=kind == "central")
+        config = resolve(source, sets or (), options, centralised=kind == "centralised")
         folder = run_path(config)
         folder = folder if config.run.dir else folder.with_name(f"{folder.name}-{kind}")
         check_room(folder, overwrite=config.run.overwrite)
         show_fallback(config, quiet=False)
         console = terminal()
         with LiveRounds(console, config.protocol_names[0]) as live:
-            folder = make_reference(kind, config, folder, live.add, live.wait)
+            folder = run_baseline(kind, config, folder, live.add, live.wait)
         console.print(final_table(read_run(folder)))
         print_path("folder", folder)

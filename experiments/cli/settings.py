@@ -17,7 +17,7 @@ def resolve(
     sets: Iterable[str],
     options: Mapping[str, Any] | None = None,
     *,
-    central: bool = False,
+    centralised: bool = False,
 ) -> Config:
     """The config of a run, its paths absolute from the current folder; its modules are found there.
 
@@ -25,13 +25,13 @@ def resolve(
         source: preset or TOML file; the defaults when none is given.
         sets: ``key=value`` texts, later ones win over earlier ones.
         options: dotted keys with values, which win over both; None is not set.
-        central: for the central reference, whose settings a preset may hold apart.
+        centralised: for the centralised baseline, whose settings a preset may hold apart.
 
     Raises:
         ConfigError: an unknown key or preset, a wrong type, a value out of range.
     """
     see_own_modules()
-    values = read_preset(source, central=central) if source else {}
+    values = read_preset(source, centralised=centralised) if source else {}
     values |= parse_sets(sets)
     values |= {key: value for key, value in (options or {}).items() if value is not None}
     return absolute_paths(read_config(values), Path.cwd())

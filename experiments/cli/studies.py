@@ -1,4 +1,4 @@
-"""Commands that make many runs, or use what one has learned: ablate, recommend."""
+"""Commands beyond one run: ablate, recommend."""
 
 from typing import Annotated
 
@@ -21,35 +21,51 @@ def ablate(
     sets: Sets = None,
     only: Annotated[
         list[str] | None,
-        typer.Option("--only", metavar="GROUP[,GROUP]", help="Of the grid; by default all of it."),
+        typer.Option(
+            "--only",
+            metavar="GROUP[,GROUP]",
+            help="Groups of the grid to run. By default all of them.",
+        ),
     ] = None,
-    seeds: Annotated[int, typer.Option(help="How many, from 0; group headline runs 3.")] = 1,
-    central: Annotated[
-        bool, typer.Option("--central", help="Train in one place instead of federated.")
+    seeds: Annotated[
+        int, typer.Option(help="Number of seeds, from 0 on. The group headline runs at least 3.")
+    ] = 1,
+    centralised: Annotated[
+        bool,
+        typer.Option("--centralised", help="Train centralised models instead of federated ones."),
     ] = False,
     workers: Annotated[
-        int | None, typer.Option(help="Runs at a time; one per usable core by default.")
+        int | None,
+        typer.Option(help="Number of runs at a time. By default one for each usable core."),
     ] = None,
-    out: Annotated[str | None, typer.Option("--out", help="The folder for all its runs.")] = None,
+    out: Annotated[
+        str | None, typer.Option("--out", metavar="FOLDER", help="Folder of all runs.")
+    ] = None,
     report_only: Annotated[
-        bool, typer.Option("--report-only", help="Only make tables and bars of what is there.")
+        bool,
+        typer.Option(
+            "--report-only", help="Write tables and bars of the runs there are; run none."
+        ),
     ] = False,
 ) -> None:
-    """Run a preset's variants, as many at a time as there are cores, and compare them in pairs."""
+    """Run an ablation study: variants of a preset, compared in pairs.
+
+    PRESET is a name that `fedrec presets` lists, FILE.toml a config of your own.
+    """
     with ending():
         from experiments.ablation.progress import progress
         from experiments.ablation.run import ablate as make_runs
         from experiments.ablation.run import ablation_folder
         from fedrec.report.ablation.summary import write_ablation
 
-        folder, failed = ablation_folder(source, out, central=central), {}
+        folder, failed = ablation_folder(source, out, centralised=centralised), {}
         if not report_only:
             failed = make_runs(
                 source,
                 sets or (),
                 out=folder,
                 command=typed(),
-                central=central,
+                centralised=centralised,
                 only=only or (),
                 seeds=seeds,
                 workers=workers,
@@ -66,20 +82,30 @@ def ablate(
 @app.command()
 def recommend(
     run: RunFolder,
-    user: Annotated[str | None, typer.Option(help="Whom to recommend to: an original id.")] = None,
+    user: Annotated[
+        str | None, typer.Option(help="Original id of the user to recommend to.")
+    ] = None,
     history: Annotated[
-        str | None, typer.Option(metavar="ID,ID,...", help="Items instead, the newest last.")
+        str | None,
+        typer.Option(
+            metavar="ID,ID,...",
+            help="Original ids of items, the newest last; instead of --user.",
+        ),
     ] = None,
-    k: Annotated[int, typer.Option("-k", help="How many items.")] = 10,
+    k: Annotated[int, typer.Option("-k", help="Number of items to recommend.")] = 10,
     new: Annotated[
-        str | None, typer.Option(metavar="TITLE", help="An item that no training has seen.")
+        str | None,
+        typer.Option(metavar="TITLE", help="Title of a new item, which training has not seen."),
     ] = None,
-    new_genres: Annotated[str, typer.Option(metavar="A,B", help="Its genres.")] = "",
-    new_year: Annotated[int | None, typer.Option(help="Its year, if not in the title.")] = None,
-    new_description: Annotated[str, typer.Option(help="Its description.")] = "",
+    new_genres: Annotated[str, typer.Option(metavar="A,B", help="Genres of the new item.")] = "",
+    new_year: Annotated[int | None, typer.Option(help="Year of the new item.")] = None,
+    new_description: Annotated[str, typer.Option(help="Description of the new item.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
-    """Print the best next items of a user, and where a new item would stand."""
+    """Recommend next items to a user, and rank a new item for them.
+
+    RUN is the folder of a run, or its name under the runs of FEDREC_HOME.
+    """
     with ending():
         import json
 

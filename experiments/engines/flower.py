@@ -28,7 +28,9 @@ from fedrec.config.config import Config
 from fedrec.config.keys import flatten, toml_value
 from fedrec.config.user_code import user_code_names
 from fedrec.errors import FedrecError, ResourceError
-from fedrec.runs.record import COMPLETE, read_json, replace_file, write_json
+from fedrec.files.atomic import write_file
+from fedrec.runs.record import COMPLETE, read_json
+from fedrec.runs.write import write_json
 from server.lifecycle.signals import interruption_code
 from server.lifecycle.stop_file import clear_stop_request, request_stop
 from server.replies.outcome import KINDS, error_of
@@ -261,7 +263,7 @@ def _outcome(
 def _keep_log(folder: Path, log: str) -> None:
     """Put Flower's log into the run's folder, if it has room: why the run ended is told anyway."""
     with contextlib.suppress(ResourceError):
-        replace_file(folder / "engine.log", log.encode())
+        write_file(folder / "engine.log", log.encode())
 
 
 def _log(running: Service, run_id: int) -> str:

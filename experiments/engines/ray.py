@@ -53,12 +53,12 @@ def ray_grid(config: Config, workers: int | None, address: str | None) -> Iterat
     Raises:
         ResourceError: Ray is not installed, does not start, or there is no cluster.
     """
-    from experiments.references.references import usable_cores
+    from fedrec.files.machine import cores
 
     ray = _ray()
     most = config.partition.count
     if address is None:
-        size = min(workers or usable_cores(), most)
+        size = min(workers or cores(), most)
         entered = _own_ray(ray, size, _worker_environment(config))
     else:
         entered = _attached(ray, address, _worker_environment(config))

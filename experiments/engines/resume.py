@@ -4,18 +4,18 @@ import dataclasses
 from pathlib import Path
 from typing import Unpack
 
+from experiments.baselines.run import NO_RESUME, engine_of, run_baseline
 from experiments.engines.run import How, ignore, run
 from experiments.presets import read_preset
-from experiments.references.references import NO_RESUME, engine_of, reference
 from fedrec.config.config import Config
 from fedrec.config.keys import read_config
 from fedrec.errors import ConfigError, DataError
 from fedrec.files.home import home
-from fedrec.report.references import IN_ONE_PLACE
-from fedrec.runs.record import COMPLETE, read_json
+from fedrec.report.references import BASELINE_ENGINE
+from fedrec.runs.directory import is_locked
+from fedrec.runs.record import COMPLETE, read_about
 from server.checkpoints.folder import load_checkpoint
 from server.checkpoints.resume import refuse_to_discard
-from server.lifecycle.run_directory import is_locked
 
 
 def run_folder(given: str) -> Path:
@@ -32,7 +32,7 @@ def config_of(folder: Path) -> Config:
         DataError: it is no run folder.
         ConfigError: its config.toml cannot be read by this version.
     """
-    about = read_json(folder / "run.json")
+    about = read_about(folder)
     if not (folder / "config.toml").is_file():
         raise DataError(f"{folder} has no config.toml; is it the folder of a run?")
     config = read_config(read_preset(str(folder / "config.toml")))
@@ -43,7 +43,7 @@ def config_of(folder: Path) -> Config:
 
 def last_engine(folder: Path) -> str:
     """The engine that carried a run when it ended."""
-    about = read_json(folder / "run.json")
+    about = read_about(folder)
     resumed = about.get("resumed") or [{}]
     return str(resumed[-1].get("engine") or about.get("engine"))
 
@@ -54,10 +54,10 @@ def where_it_goes_on(folder: Path) -> list[str]:
     Raises:
         DataError: the checkpoints are gone or damaged, or run.json is.
     """
-    status = read_json(folder / "run.json").get("status")
+    status = read_about(folder).get("status")
     if status in COMPLETE:
         return [f"the run is {status} already: nothing to go on with"]
-    if is_locked(folder) or last_engine(folder) == engine_of("local"):
+    if is_locked(folder) or last_engine(folder) == engine_of("local-only"):
         return []  # it will be refused
     checkpoint, damages = load_checkpoint(folder)
     if checkpoint is None:
@@ -67,22 +67,22 @@ def where_it_goes_on(folder: Path) -> list[str]:
 
 
 def start(config: Config, engine: str, **how: Unpack[How]) -> Path:
-    """Run a config on the engine of a name as run.json has it, a reference's included.
+    """Run a config on the engine of a name as run.json has it, a baseline's included.
 
     Raises:
-        ConfigError: a reference would have workers or a cluster.
+        ConfigError: a baseline would have workers or a cluster.
         FedrecError: as any run.
     """
-    if engine.startswith(IN_ONE_PLACE):
-        kind = engine.removeprefix(IN_ONE_PLACE).rstrip(")")
+    if engine.startswith(BASELINE_ENGINE):
+        kind = engine.removeprefix(BASELINE_ENGINE).rstrip(")")
         for name, value in (("--workers", how.get("workers")), ("--address", how.get("address"))):
             if value is not None:
                 raise ConfigError(
-                    f"{name} is for --engine ray; a {kind} reference is made in one process, "
+                    f"{name} is for --engine ray; a {kind} baseline runs in one process, "
                     "leave it out"
                 )
         on_round, on_wait = how.get("on_round", ignore), how.get("on_wait", ignore)
-        return reference(kind, config, Path(config.run.dir), on_round, on_wait)
+        return run_baseline(kind, config, Path(config.run.dir), on_round, on_wait)
     return run(config, engine=engine, **how)
 
 
@@ -101,7 +101,7 @@ def resume(
         FedrecError: the run is complete, is another one, or cannot go on.
     """
     own = last_engine(folder)
-    if own == engine_of("local") and engine not in (None, own):
+    if own == engine_of("local-only") and engine not in (None, own):
         raise ConfigError(f"{folder}: {NO_RESUME}")
     config = config_of(folder)
     going_on = dataclasses.replace(config.run, resume=True, accept_code_change=accept_code_change)

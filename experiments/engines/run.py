@@ -12,7 +12,7 @@ from experiments.engines.ray import check_options, ray_grid
 from fedrec.config.config import Config
 from fedrec.config.keys import flatten
 from fedrec.errors import ConfigError, DataError, FedrecError
-from server.lifecycle.run_directory import check_room, has_run, run_path
+from fedrec.runs.directory import check_room, has_run, run_path
 
 if TYPE_CHECKING:
     from flwr.serverapp import Grid

@@ -21,23 +21,23 @@ def about_preset(name: str) -> str:
     return (FOLDER / f"{name}.toml").read_text(encoding="utf-8").split("\n", 1)[0].lstrip("# ")
 
 
-def read_preset(source: str, *, central: bool = False) -> dict[str, Any]:
+def read_preset(source: str, *, centralised: bool = False) -> dict[str, Any]:
     """The dotted keys of a preset, or of a TOML file of the user's.
 
-    ``presets/central`` holds what the central reference changes: one place with all the data wants
-    another batch size and rate than ten clients, and a comparison is fair when each is tuned in
-    its own right.
+    ``presets/centralised`` holds the hyperparameters that the centralised baseline changes: one
+    place with all the data wants another batch size and learning rate than ten clients, and a
+    comparison is fair when each is tuned in its own right.
 
     Args:
         source: a preset's name, or a path: whatever ends in .toml or holds a slash.
-        central: change a preset to what is best for one place with all the data.
+        centralised: change a preset to what is best for one place with all the data.
 
     Raises:
         ConfigError: no such preset (the nearest is named), no such file, or no TOML in it.
     """
     values = _read_source(source)
-    if central and source in preset_names():
-        values |= _read_toml(FOLDER / "central" / f"{source}.toml")
+    if centralised and source in preset_names():
+        values |= _read_toml(FOLDER / "centralised" / f"{source}.toml")
     return values
 
 

@@ -14,19 +14,19 @@ from typing import Any, Unpack
 
 import numpy as np
 
+from experiments.baselines.run import engine_of
 from experiments.engines.resume import config_of, last_engine, start
 from experiments.engines.run import How
-from experiments.references.references import engine_of
 from fedrec.errors import ConfigError, DataError
 from fedrec.protocol import code_fingerprint
-from fedrec.runs.record import COMPLETE, content_of, read_json, read_rounds
+from fedrec.runs.record import COMPLETE, content_of, read_about, read_rounds
 from server.sampling.unavailable import costs_a_reply, is_simulated
 
 WALL_TIMES = ("seconds", "elapsed")
 TRAFFIC = ("bytes_down", "bytes_up", "bytes_evaluate", "megabytes", "client_megabytes")
 MODEL = "model.safetensors"
 SAME_BYTES = (MODEL, "metrics.json", "users.csv", "items.csv")
-LEFT_OUT = ("dropped", "retried")
+LEFT_OUT = ("excluded", "retried")
 
 
 def verify(folder: Path, *, engine: str | None, **how: Unpack[How]) -> list[str]:
@@ -42,16 +42,16 @@ def verify(folder: Path, *, engine: str | None, **how: Unpack[How]) -> list[str]
         DataError: a file of the run is missing or damaged; nothing is run then.
         FedrecError: as any run.
     """
-    about = read_json(folder / "run.json")
+    about = read_about(folder)
     if about.get("status") not in COMPLETE:
         raise ConfigError(
             f"{folder} holds a run that is {about.get('status')}; only a complete one can be "
             "verified (`fedrec resume` completes it)"
         )
     own = last_engine(folder)
-    if own == engine_of("local") and engine not in (None, own):
+    if own == engine_of("local-only") and engine not in (None, own):
         raise ConfigError(
-            f"{folder} holds a local reference, which is no federation: leave --engine {engine} out"
+            f"{folder} holds a local-only baseline, no federation: leave --engine {engine} out"
         )
     config, left = config_of(folder), read_left(folder)
     with tempfile.TemporaryDirectory(prefix="fedrec-verify-") as scratch:
@@ -88,7 +88,7 @@ def read_left(folder: Path) -> Left:
         DataError: a file is missing or damaged.
     """
     names = [*SAME_BYTES, "ranks.npz"]
-    if read_json(folder / "run.json").get("no_model"):
+    if read_about(folder).get("no_model"):
         names.remove(MODEL)
     contents = {name: content_of(folder / name, "a run that is complete has it") for name in names}
     path = folder / "ranks.npz"
@@ -152,5 +152,5 @@ def _lost_somebody(line: Mapping[str, Any]) -> bool:
 
     A simulated drop-out repeats by the seed, and a single user breaks by its own training.
     """
-    dropped = [*(line.get("dropped") or ()), *(line.get("retried") or ())]
+    dropped = [*(line.get("excluded") or ()), *(line.get("retried") or ())]
     return not all(is_simulated(one) or "user" in one for one in dropped)

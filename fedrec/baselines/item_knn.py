@@ -1,9 +1,9 @@
-"""Item-kNN: what was had together with what the user had; a comparison that trains nothing.
+"""Item-kNN: neighbourhood baselines of item co-occurrence, without training by gradients.
 
 Item-based nearest neighbours (Sarwar et al., WWW 2001) on implicit data: the cosine of two items'
 columns in the binary user-item matrix, the strongest kept of each item (Deshpande & Karypis, TOIS
-2004). A user is a set there: order, time and repeats say nothing. Asked for what comes next, the
-same neighbours of the newest items alone do far better, so both are offered. (The shrinkage of
+2004). A history counts as a set: order, time and repeats are ignored. For the next item, the
+neighbours of the newest items alone do far better, so both are offered. (The shrinkage of
 Dacrema et al., RecSys 2019, was tried and only made it worse.)
 """
 
@@ -26,7 +26,7 @@ _BLOCK = 512  # items whose neighbours are looked for together
 def item_neighbours(
     training: Sequences, num_items: int, neighbours: int = NEIGHBOURS
 ) -> sparse.csr_array:
-    """(V + 1, V + 1) similarities: row i holds the ``neighbours`` items most similar to i.
+    """Compute item similarities (V + 1, V + 1); row i holds the ``neighbours`` nearest items.
 
     The similarity of i and j is n_ij / sqrt(n_i * n_j), with n the users who had an item, or
     both. Among equals the lower number is kept. An item is no neighbour of itself: a ranking
@@ -48,7 +48,7 @@ def item_neighbours(
 
 
 def neighbours_scorer(similarity: sparse.csr_array, recent: int | None = None) -> Scorer:
-    """Every item scores the sum of its similarities to the distinct items of the history.
+    """Score every item by the sum of its similarities to the distinct items of the history.
 
     Args:
         similarity: ``item_neighbours``.

@@ -1,7 +1,7 @@
-"""Nearest text: items that read like what the user had last; meaning without any learning.
+"""Nearest text: rank by similarity of semantic embeddings to the newest items, without training.
 
-The heuristic that a claim about cold items is held against: it knows no co-occurrence, so an item
-that nobody has had is as easy for it as any other.
+The baseline for claims about cold items: it uses no co-occurrence, so that a cold item is ranked
+as easily as any other.
 """
 
 from collections.abc import Sequence
@@ -16,11 +16,10 @@ RECENT = 5
 
 
 def nearest_text_scorer(vectors: np.ndarray, recent: int = RECENT) -> Scorer:
-    """An item scores the cosine between its vector and the mean of the user's newest ones.
+    """Score an item by the cosine of its embedding and the mean of the user's newest ones.
 
     Args:
-        vectors: (V + 1, S) the table of meanings, row 0 zero; an item with a zero vector is as
-            near to everything as one at a right angle.
+        vectors: (V + 1, S) frozen embedding table, row 0 zero; a zero vector has cosine 0 to all.
         recent: how many of a user's last events the mean is taken over.
     """
     rows = vectors.astype(np.float64)

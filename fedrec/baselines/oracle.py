@@ -22,8 +22,8 @@ def oracle_scores(
 ) -> NDArray[np.float64]:
     """True probability of the next item of each user, (B, V + 1); column 0 is 0.
 
-    Nothing that knows the users' histories can rank better on average, not even one that knew
-    their tastes, as this does. Items seen are to be taken out by the one who ranks.
+    No ranking that knows histories and tastes is better on average. Items of the history are to
+    be excluded by the caller.
 
     Args:
         dataset: synthetic data as ``fedrec.data.store.prepare`` made them.
@@ -45,7 +45,7 @@ def oracle_scores(
 def oracle_ranks(dataset: Dataset, stage: Stage) -> NDArray[np.float64]:
     """Rank of every user's target under the true probabilities, (U,), full ranking.
 
-    Items seen are no candidates; equal ones count half.
+    Items of the history are no candidates; ties count half.
 
     Raises:
         DataError: the dataset is not the synthetic one.
@@ -62,10 +62,10 @@ def oracle_ranks(dataset: Dataset, stage: Stage) -> NDArray[np.float64]:
 
 
 def oracle_scorer(dataset: Dataset) -> Scorer:
-    """``oracle_scores`` for ``rank_held_out``, which gives histories only.
+    """Make a scorer of histories from ``oracle_scores``.
 
-    A history is looked up to find whose taste to use; users with one and the same history share
-    the mean of their tastes, and so does everybody for a history that is nobody's.
+    A history is looked up to find whose taste to use; users with equal histories share the mean of
+    their tastes, and an unknown history gets the mean over all users.
 
     Raises:
         DataError: the dataset is not the synthetic one.

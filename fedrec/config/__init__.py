@@ -1,1 +1,1 @@
-"""The run config: sections, dotted keys, checks of values, code that a user brings."""
+"""The run config: sections, flat keys, checks of values, renamed keys, user code."""

@@ -1,4 +1,4 @@
-"""The run config: all sections together, and what of one does not go with another.
+"""The run config: all sections together, and checks across them.
 
 A run thus fails before its first round. The defaults live in the sections; a test keeps
 ``[tool.flwr.app.config]`` in pyproject.toml equal to them. Keys are read in ``fedrec.config.keys``.
@@ -26,7 +26,7 @@ Value = int | float | bool | str
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """Everything a run is told."""
+    """Configuration of a run."""
 
     seed: int = 0
     device: str = "auto"
@@ -56,7 +56,7 @@ class Config:
         if self.model.smooths and not self.federation.share_counts:
             yield (
                 "model.neighbours must be 0 with federation.share-counts = false (which items are "
-                f"hardly seen is then known to nobody), got {self.model.neighbours}"
+                f"cold is then unknown), got {self.model.neighbours}"
             )
         for key, must in _misfits(self):
             section, name = key.replace("-", "_").split(".")
@@ -67,7 +67,7 @@ class Config:
 
     @property
     def protocol_names(self) -> tuple[str, ...]:
-        """The protocols as results name them: what is told when it is asked, says so."""
+        """The protocols as results name them, with "+query-time" where the model is given that."""
         knows = "relative" in names_in(self.model.time)
         return tuple(name + QUERY_TIME * knows for name in self.evaluation.protocols)
 
@@ -90,15 +90,15 @@ USER_KEYS = {
 
 
 def _misfits(config: Config) -> Iterator[tuple[str, str]]:
-    """Keys that do not go with who is a client, and what they must be."""
+    """Keys that contradict the client granularity, and what they must be."""
     plan, local = config.federation, config.local
     if plan.unit == "user":
         if config.model.name == "bpr-mf":
-            yield "model.name", "another (its rows of users stay with them, who keep nothing)"
+            yield "model.name", "another (its rows of users are private, and users keep no state)"
         if local.optimizer_state != "reset":
             yield "local.optimizer-state", "'reset'"
         if config.model.private:
-            yield "model.private", "'' (a user keeps nothing between rounds)"
+            yield "model.private", "'' (a user keeps no state between rounds)"
         if config.model.is_cloze:
             why = " (what is hidden is drawn for a partition's batches only)"
             if config.model.name == "bert4rec":

@@ -17,8 +17,8 @@ from fedrec.config.checks import Section, refuse
 from fedrec.config.choices import DATASETS, SOURCE_SEPARATOR, sources_in
 from fedrec.config.config import Config, Value
 
-# Where and how patiently a run is carried. Whom a timeout left out is on record.
-CARRYING = ("device", "federation.round-timeout")
+# Where a run executes and how long it waits. Clients that a timeout excludes are recorded.
+EXECUTION_KEYS = ("device", "federation.round-timeout")
 
 # Keys and values of earlier versions -> what they are called now. An old one is refused.
 RENAMED: dict[str, str] = {
@@ -107,7 +107,7 @@ def _key_problem(key: str, value: Any, flat: Mapping[str, Value]) -> str:
 
 
 def _renamed(key: str, value: Any) -> str:
-    """Which key or value an old one is now; "" for one that is not old."""
+    """Say what an old key or value is called now; "" for a current one."""
     new = RENAMED.get(key, key)
     setting = RENAMED.get(f"{new} = {value!r}", f"{new} = {value!r}")
     if new != key:
@@ -149,9 +149,9 @@ def to_toml(config: Config, *, with_run: bool = False) -> str:
 
 
 def computed_keys(config: Config) -> dict[str, Value]:
-    """Every key that what is computed depends on: all but ``run.*`` and those of ``CARRYING``."""
+    """Keys that the results depend on: all but ``run.*`` and those of ``EXECUTION_KEYS``."""
     flat = flatten(config)
-    kept = {k: v for k, v in flat.items() if k not in CARRYING and not k.startswith("run.")}
+    kept = {k: v for k, v in flat.items() if k not in EXECUTION_KEYS and not k.startswith("run.")}
     for key in ("data.source", "data.items", "evaluation.ncf-negatives"):
         # Where a file lies changes nothing; what is in it is the data's own hash.
         kept[key] = SOURCE_SEPARATOR.join(Path(part).name for part in sources_in(str(kept[key])))

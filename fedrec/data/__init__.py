@@ -1,1 +1,1 @@
-"""From raw files to sequences: loaders, preparation, storage, splits, partitions, negatives."""
+"""Data: readers of files, preparation, storage, splits, partitions, scenarios, domains."""

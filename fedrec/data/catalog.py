@@ -1,4 +1,4 @@
-"""What is known of every item before anybody has seen it: title, genres, year, texts."""
+"""The catalogue: title, genres, year and texts of every item."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -65,7 +65,7 @@ class Catalog:
         return matrix
 
     def content_features(self) -> NDArray[np.float32]:
-        """Numbers that describe an item, (V + 1, C) with C >= 1; row 0 is zero.
+        """Content features of every item, (V + 1, C) with C >= 1; row 0 is zero.
 
         Multi-hot genres, then the year (mean 0, variance 1 over the known ones, unknown is 0) if
         any is known; a single column of ones for a catalogue with neither.

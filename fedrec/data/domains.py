@@ -1,7 +1,7 @@
-"""Several sources as one: domains whose users and items never meet, each with its catalogue.
+"""Multi-domain sources: several datasets as one, each domain with its own users and catalogue.
 
-A federation of shops: nobody is offered what another shop sells, neither while training nor when
-ranks are made. What domains can share is what they know of meanings.
+A user is offered the items of one domain only, in training and in evaluation. Domains share the
+model and the space of semantic embeddings.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ _UNKNOWN = "other"
 
 @dataclass(frozen=True)
 class Domains:
-    """Which items each user may be offered.
+    """Domain of each user and item: which items a user may be offered.
 
     Attributes:
         names: of the domains.
@@ -41,7 +41,7 @@ class Domains:
         return tuple(np.flatnonzero(self.of_item == domain) for domain in range(len(self.names)))
 
     def span_of(self, items: NDArray[np.integer]) -> range:
-        """All items of the domain that some items are of; ``join_domains`` keeps them together.
+        """All items of the domain that some items are of; ``merge_domains`` keeps them together.
 
         Raises:
             DataError: the items are of several domains.
@@ -50,7 +50,7 @@ class Domains:
         if len(present) > 1:
             names = " and ".join(self.names[number] for number in present)
             raise DataError(
-                f"a history of items of {names} is nobody's: each domain has users and a "
+                f"a history cannot hold items of {names}: each domain has users and a "
                 "catalogue of its own; give items of one of them"
             )
         own = self.catalogues[present[0]]
@@ -59,7 +59,7 @@ class Domains:
     def outside(self, users: NDArray[np.integer]) -> NDArray[np.bool_]:
         """(B, V + 1), true for the items that other domains than the user's offer.
 
-        Padding, which nobody offers, is false, as in a mask of a history.
+        Padding is false, as in a mask of a history.
         """
         mask: NDArray[np.bool_] = self.of_item[None, :] != self.of_user[users][:, None]
         mask[:, 0] = False
@@ -75,7 +75,7 @@ def domains_of(names: Sequence[str], catalog: Catalog, attribute: Sequence[str])
     """The domains of prepared data.
 
     Args:
-        names: of the domains, as ``join_domains`` was given them.
+        names: of the domains, as ``merge_domains`` was given them.
         catalog: with the column "domain".
         attribute: (U,) name of each user's domain.
 
@@ -95,7 +95,7 @@ def domains_of(names: Sequence[str], catalog: Catalog, attribute: Sequence[str])
 
 
 def domain_names(names: Sequence[str]) -> list[str]:
-    """Names of sources as names of domains: one that comes again is numbered."""
+    """Make names of domains from names of sources: repeated ones are numbered."""
     given: list[str] = []
     for name in names:
         count = 1 + sum(other == name for other in names[: len(given)])
@@ -105,8 +105,8 @@ def domain_names(names: Sequence[str]) -> list[str]:
     return given
 
 
-def join_domains(parts: dict[str, Interactions]) -> Interactions:
-    """Events of several domains as one dataset.
+def merge_domains(parts: dict[str, Interactions]) -> Interactions:
+    """Merge the events of several domains into one dataset.
 
     Items stay in the order of their domains; so a catalogue's own order is what it was. Where an
     id is found in two domains, all ids become "domain:id": a person who is known to two shops is
@@ -124,21 +124,21 @@ def join_domains(parts: dict[str, Interactions]) -> Interactions:
                 f"{name} has a column or attribute {COLUMN!r} of its own; rename it, since that "
                 "is where several sources say which of them an item or user is of"
             )
-    some = [_ordered(part) for part in parts.values()]
+    some = [_sorted_by_time(part) for part in parts.values()]
     if any(part.times is None for part in some):
         some = [replace(part, times=None) for part in some]
     else:
         some = _in_one_unit(some)
-    item_ids = _joined_ids({name: part.item_ids for name, part in parts.items()})
+    item_ids = _merged_ids({name: part.item_ids for name, part in parts.items()})
     return Interactions(
-        _joined_ids({name: part.user_ids for name, part in parts.items()}),
+        _merged_ids({name: part.user_ids for name, part in parts.items()}),
         item_ids,
         _shifted([part.users for part in some], [len(part.user_ids) for part in some]),
         _shifted([part.items for part in some], [len(part.item_ids) for part in some]),
         _concatenated([part.times for part in some]),
         _concatenated([part.ratings for part in some]),
-        _joined_catalog(parts, item_ids),
-        _joined_columns(
+        _merged_catalog(parts, item_ids),
+        _merged_columns(
             {name: part.attributes for name, part in parts.items()},
             {name: len(part.user_ids) for name, part in parts.items()},
             _UNKNOWN,
@@ -149,8 +149,8 @@ def join_domains(parts: dict[str, Interactions]) -> Interactions:
     )
 
 
-def _ordered(part: Interactions) -> Interactions:
-    """Events in the order of time, so that file order is that order if times have to go."""
+def _sorted_by_time(part: Interactions) -> Interactions:
+    """Sort events by time, so that file order is time order where times are dropped."""
     if part.times is None:
         return part
     order = np.lexsort((part.times, part.users))
@@ -164,7 +164,7 @@ def _ordered(part: Interactions) -> Interactions:
 
 
 def _in_one_unit(parts: list[Interactions]) -> list[Interactions]:
-    """Seconds become milliseconds where another domain has those."""
+    """Convert seconds to milliseconds where another domain has those."""
     fine = [part.times is not None and part.times.max() >= LATEST_SECONDS for part in parts]
     if not any(fine):
         return parts
@@ -174,7 +174,7 @@ def _in_one_unit(parts: list[Interactions]) -> list[Interactions]:
     ]
 
 
-def _joined_ids(ids: dict[str, list[str]]) -> list[str]:
+def _merged_ids(ids: dict[str, list[str]]) -> list[str]:
     joined = [identity for some in ids.values() for identity in some]
     if len(set(joined)) == len(joined):
         return joined
@@ -182,7 +182,7 @@ def _joined_ids(ids: dict[str, list[str]]) -> list[str]:
     return [f"{name}:{identity}" for name, some in ids.items() for identity in some]
 
 
-def _joined_catalog(parts: dict[str, Interactions], item_ids: list[str]) -> Catalog:
+def _merged_catalog(parts: dict[str, Interactions], item_ids: list[str]) -> Catalog:
     catalogs = {name: part.catalog for name, part in parts.items()}
     columns = {name: catalog.columns for name, catalog in catalogs.items()}
     return Catalog(
@@ -191,15 +191,15 @@ def _joined_catalog(parts: dict[str, Interactions], item_ids: list[str]) -> Cata
         [genres for catalog in catalogs.values() for genres in catalog.genres],
         [year for catalog in catalogs.values() for year in catalog.years],
         [text for catalog in catalogs.values() for text in catalog.descriptions],
-        _joined_columns(columns, {name: c.num_items for name, c in catalogs.items()}, "")
+        _merged_columns(columns, {name: c.num_items for name, c in catalogs.items()}, "")
         | {COLUMN: [name for name, catalog in catalogs.items() for _ in catalog.item_ids]},
     )
 
 
-def _joined_columns(
+def _merged_columns(
     columns: dict[str, dict[str, list[str]]], sizes: dict[str, int], missing: str
 ) -> dict[str, list[str]]:
-    """Columns that any domain has; what another one lacks is missing there."""
+    """Merge columns; a domain that lacks one gets the missing value there."""
     names = list(dict.fromkeys(column for own in columns.values() for column in own))
     return {
         column: [

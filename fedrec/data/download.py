@@ -1,8 +1,6 @@
-"""Fetch MovieLens from its official address, and keep nothing but the file with the known hash."""
+"""Download MovieLens from its official address, checked against pinned hashes."""
 
 import hashlib
-import os
-import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -11,6 +9,7 @@ from http.client import HTTPException
 from pathlib import Path
 
 from fedrec.errors import ConfigError, DataError, ResourceError
+from fedrec.files.atomic import file_sha256, new_file
 
 _MOVIELENS_LICENCE = (
     "GroupLens, University of Minnesota: research use only, no redistribution and no commercial "
@@ -39,7 +38,7 @@ class Release:
 
 @dataclass(frozen=True)
 class Downloaded:
-    """What ``get`` did.
+    """Result of ``get``.
 
     Args:
         path: of the file.
@@ -97,20 +96,14 @@ def get(
     if release is None:
         raise ConfigError(f"no dataset {name!r} to get; one of {', '.join(RELEASES)}")
     path = home / "downloads" / f"{name}.zip"
-    was_there = path.is_file() and _sha256(path) == release.sha256
+    was_there = path.is_file() and file_sha256(path) == release.sha256
     if not was_there:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor, temporary = tempfile.mkstemp(prefix=f".{name}-", dir=path.parent)
+            with new_file(path) as file:
+                _fetch(release, path, file.write, progress, timeout)
         except OSError as error:
             raise _cannot_write(path, error) from error
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                _fetch(release, path, file.write, progress, timeout)
-                _flush(file.fileno(), file.flush, path)
-            Path(temporary).replace(path)
-        finally:
-            Path(temporary).unlink(missing_ok=True)
     return Downloaded(
         path, path.stat().st_size, release.sha256, release.licence, release.address, was_there
     )
@@ -123,7 +116,7 @@ def _fetch(
     progress: Callable[[int, int | None], None] | None,
     timeout: float,
 ) -> None:
-    """Write what the address sends, and refuse it unless its hash is the pinned one."""
+    """Download to a file, and refuse what has not the pinned hash."""
     digest, received = hashlib.sha256(), 0
     way_out = f"try again, or put the file at {path}, or set data.source to a copy of yours"
     try:
@@ -160,21 +153,8 @@ def _fetch(
         )
 
 
-def _flush(descriptor: int, flush: Callable[[], None], path: Path) -> None:
-    try:
-        flush()
-        os.fsync(descriptor)
-    except OSError as error:
-        raise _cannot_write(path, error) from error
-
-
 def _cannot_write(path: Path, error: OSError) -> ResourceError:
     return ResourceError(
         f"cannot write {path} ({error.strerror or error}); free space there or set FEDREC_HOME to "
         "a folder that can be written"
     )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

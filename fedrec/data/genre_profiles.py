@@ -1,4 +1,4 @@
-"""What users interact with, by genre, and how far apart partitions are in that."""
+"""Genre profiles of users, and the divergence of partitions by them."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +33,7 @@ def dominant_genres(profiles: NDArray[np.float64]) -> NDArray[np.int64]:
 
 
 def taste_divergence(assignment: NDArray[np.int32], profiles: NDArray[np.float64]) -> float:
-    """How far the partitions' tastes lie from everybody's, in bits.
+    """Mean Jensen-Shannon divergence of the partitions' genres to the global ones, in bits.
 
     Args:
         assignment: (U,) partition numbers.

@@ -1,4 +1,4 @@
-"""What a loader returns, and how it becomes sequences: one rule for every source."""
+"""Interactions as readers return them, and their preparation: filtering and sorting."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Who holds whose sequences: every user goes to exactly one of `count` partitions.
+"""Partitions: every user belongs to exactly one of `count` partitions.
 
 ``partition.by`` names a rule of ``fedrec.data.partition_rules``, an attribute of the users, or a
 function of the user's own as "package.module:name". That takes the facts, the number of partitions
@@ -19,7 +19,7 @@ from fedrec.randomness import generator
 
 
 def assign(by: str, count: int, facts: PartitionFacts) -> Assignment:
-    """Give every user a partition; none stays empty, and equal arguments give equal results.
+    """Assign every user to a partition; none stays empty, equal arguments give equal results.
 
     Args:
         by: Name of a rule ("uniform", "activity", "taste", "genre"), "each" (a partition per

@@ -3,22 +3,17 @@
 It appears whole or not at all. Nothing in it is ever unpickled.
 """
 
-import fcntl
 import hashlib
 import json
-import os
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fedrec.data.interactions import Prepared
 from fedrec.errors import DataError
+from fedrec.files.atomic import flushed_file, new_folder, sha256
 
 # Raise when what is stored, or the rule that makes it, changes: old folders are then made anew.
 FORMAT = 1
@@ -27,11 +22,11 @@ _ARRAYS = ("items", "offsets", "times")
 
 
 def make_manifest(prepared: Prepared, *, name: str, facts: dict[str, Any]) -> dict[str, Any]:
-    """Facts, counts and the hash of every part; their hash together is the data hash."""
+    """Make the manifest: facts, counts and the hash of every part, and of all as the data hash."""
     documents = _documents(prepared)
     parts = {
-        "catalog": hashlib.sha256(documents["catalog.json"]).hexdigest(),
-        "users": hashlib.sha256(documents["users.json"]).hexdigest(),
+        "catalog": sha256(documents["catalog.json"]),
+        "users": sha256(documents["users.json"]),
     }
     for array_name in _ARRAYS:
         array = getattr(prepared.sequences, array_name)
@@ -52,31 +47,16 @@ def make_manifest(prepared: Prepared, *, name: str, facts: dict[str, Any]) -> di
 
 def write_folder(folder: Path, prepared: Prepared, manifest: dict[str, Any]) -> None:
     """Write prepared data, all of it or nothing; what was in the folder is replaced."""
-    temporary = Path(tempfile.mkdtemp(prefix=".preparing-", dir=folder.parent))
-    try:
+    with new_folder(folder) as draft:
         for name in _ARRAYS:
             array = getattr(prepared.sequences, name)
             if array is not None:
-                with _flushed(temporary / f"{name}.npy") as file:
+                with flushed_file(draft / f"{name}.npy") as file:
                     np.save(file, array, allow_pickle=False)
         documents = {**_documents(prepared), "manifest.json": json_bytes(manifest)}
         for name, data in documents.items():
-            with _flushed(temporary / name) as file:
+            with flushed_file(draft / name) as file:
                 file.write(data)
-        if folder.exists():
-            shutil.rmtree(folder)
-        temporary.chmod(0o755)  # mkdtemp's is 0700; others may read a shared home
-        temporary.rename(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the file's lock; the system releases it when the process ends, however it ends."""
-    with path.open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -128,7 +108,7 @@ def read_arrays(folder: Path, parts: dict[str, str]) -> dict[str, NDArray[Any]]:
     return arrays
 
 
-def read_document(folder: Path, file: str, sha256: str) -> bytes:
+def read_document(folder: Path, file: str, digest: str) -> bytes:
     """The bytes of a JSON file of the folder.
 
     Raises:
@@ -138,7 +118,7 @@ def read_document(folder: Path, file: str, sha256: str) -> bytes:
         data = (folder / file).read_bytes()
     except OSError as error:
         raise damaged(folder, str(error)) from error
-    if hashlib.sha256(data).hexdigest() != sha256:
+    if sha256(data) != digest:
         raise damaged(folder, f"{file} holds other bytes than were written")
     return data
 
@@ -146,14 +126,6 @@ def read_document(folder: Path, file: str, sha256: str) -> bytes:
 def damaged(folder: Path, reason: str) -> DataError:
     """The error of a folder that cannot be trusted."""
     return DataError(f"prepared data {folder} is damaged ({reason}); delete it and prepare again")
-
-
-@contextmanager
-def _flushed(path: Path) -> Iterator[BinaryIO]:
-    with path.open("wb") as file:
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _documents(prepared: Prepared) -> dict[str, bytes]:
@@ -171,7 +143,7 @@ def _array_sha256(array: NDArray[Any]) -> str:
 
 
 def _parts_sha256(parts: dict[str, str]) -> str:
-    return hashlib.sha256(json_bytes(parts)).hexdigest()
+    return sha256(json_bytes(parts))
 
 
 def json_bytes(value: Any) -> bytes:

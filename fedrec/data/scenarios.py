@@ -1,8 +1,7 @@
-"""Scenarios of scarcity: which events models get to see, in training and when they are asked.
+"""Scenarios of scarce data: the training view, which hides events in training and from inputs.
 
-Users, items and their numbers, partitions and held-out events stay what they are, and so does what
-a target is ranked against: a run in a scenario and one without it rank the same targets among the
-same candidates, and can be compared user by user.
+Users, items, partitions, held-out items and candidates stay the same: a run in a scenario and one
+without it rank the same targets among the same candidates, and can be compared user by user.
 """
 
 from dataclasses import dataclass
@@ -22,26 +21,26 @@ LEAST_KEPT = 2  # training events of a user that thinning leaves: one to read, o
 
 @dataclass(frozen=True, eq=False)  # one of two equal ones is not the other
 class Seen:
-    """What models get to see of everybody's events; users keep their number.
+    """Events that models may use; users keep their number.
 
     Attributes:
-        training: training parts, and what is read before a validation item.
-        before_test: what is read before a test item; none where no event is hidden, and whole
-            histories are read at both stages.
+        training: training parts, which are also the inputs before a validation item.
+        before_test: inputs before a test item; none where no event is hidden, and whole histories
+            are read at both stages.
     """
 
     training: Sequences
     before_test: Sequences | None = None
 
     def before(self, stage: Stage) -> Sequences | None:
-        """What is read before the target of a stage; none for whole histories."""
+        """Inputs before the target of a stage; none for whole histories."""
         if self.before_test is None:
             return None
         return self.training if stage == "validation" else self.before_test
 
 
 def cold_items(share: float, *, seed: int, num_items: int) -> Mask:
-    """Items that are targets only, (V + 1,); those of a smaller share are among them.
+    """Draw cold items (V + 1,): held-out targets only; smaller shares are subsets of larger ones.
 
     Raises:
         ConfigError: the share is so small that there are none.
@@ -50,7 +49,7 @@ def cold_items(share: float, *, seed: int, num_items: int) -> Mask:
 
 
 def few_shot_items(share: float, *, cold: Mask, seed: int) -> Mask:
-    """Items that are seldom seen in training, (V + 1,), none of them among the cold (V + 1,).
+    """Draw few-shot items (V + 1,) with few training events, none of them among the cold (V + 1,).
 
     Raises:
         ConfigError: the share is so small that there are none.
@@ -67,23 +66,23 @@ def visible_events(
     keep: float,
     seed: int,
 ) -> Mask:
-    """Which events may be seen, (T,); each setting hides events whatever the others hide.
+    """Mask (T,) of the events in the training view; each setting hides events independently.
 
     Args:
         sequences: whole sequences of U users.
-        cold: (V + 1,) items without a visible event, neither in training nor as an input.
-        few_shot: (V + 1,) items with ``few_shot_events`` visible training events at most, any of
-            them alike. Their held-out events are visible.
+        cold: (V + 1,) items without an event in the view, neither in training nor as an input.
+        few_shot: (V + 1,) items with at most ``few_shot_events`` training events in the view,
+            drawn uniformly. Their held-out events are in the view.
         few_shot_events: that many.
-        keep: share of each user's training events that stays visible, at least two events. Each
-            user has a stream of its own; what a smaller share keeps, a larger one keeps, too.
+        keep: share of each user's training events that stay in the view, at least two events. Each
+            user has a random stream; events of a smaller share are among those of a larger.
         seed: of the run.
 
     Returns:
-        (T,) a validation item is visible unless it is cold. (A test item is never an input.)
+        (T,) a validation item is in the view unless it is cold. (A test item is never an input.)
     """
     items, lengths = np.asarray(sequences.items), sequences.lengths()
-    visible: Mask = ~cold[items]
+    in_view: Mask = ~cold[items]
     training = np.flatnonzero(before_targets(sequences, "validation"))
     if keep < 1:
         users = np.repeat(np.arange(len(lengths)), lengths)[training]
@@ -93,27 +92,27 @@ def visible_events(
             for user, count in enumerate(counts.tolist())
         ]
         quota = np.maximum(np.rint(keep * counts).astype(np.int64), LEAST_KEPT)
-        visible[training] &= _smallest(np.concatenate([*streams, []]), users, quota)
+        in_view[training] &= _smallest(np.concatenate([*streams, []]), users, quota)
     if few_shot.any():
         drawn = generator(seed, "scenario", "few-shot events").random(len(training))
         quota = np.where(few_shot, few_shot_events, len(training))
-        visible[training] &= _smallest(drawn, items[training], quota)
-    return visible
+        in_view[training] &= _smallest(drawn, items[training], quota)
+    return in_view
 
 
-def seen_events(sequences: Sequences, visible: Mask, newest: int) -> Seen:
-    """What models see of whole sequences before each target.
+def seen_events(sequences: Sequences, in_view: Mask, newest: int) -> Seen:
+    """Make the training view of whole sequences.
 
     Args:
         sequences: of U users.
-        visible: (T,) of ``visible_events``.
-        newest: of a user's visible events before the target, so many are seen, the newest; 0: all.
+        in_view: (T,) of ``view_mask``.
+        newest: how many of a user's newest events before the target are in the view; 0: all.
     """
 
     def before(stage: Stage) -> Sequences:
-        seen = marked(sequences, visible & before_targets(sequences, stage))
-        starts, ends = seen.offsets[:-1], seen.offsets[1:]
-        return pieces(seen, np.maximum(starts, ends - newest), ends) if newest else seen
+        view = marked(sequences, in_view & before_targets(sequences, stage))
+        starts, ends = view.offsets[:-1], view.offsets[1:]
+        return pieces(view, np.maximum(starts, ends - newest), ends) if newest else view
 
     return Seen(before("validation"), before("test"))
 

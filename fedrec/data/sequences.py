@@ -1,4 +1,4 @@
-"""Everybody's events in two flat arrays: which items, and where each user's part begins."""
+"""Item sequences of all users in flat arrays."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -77,7 +77,7 @@ class Sequences:
 
 
 def marked(sequences: Sequences, mask: NDArray[np.bool_]) -> Sequences:
-    """Copy the events that a mask (T,) marks; who has none left stays as an empty one."""
+    """Copy the events that a mask (T,) marks; users without any keep an empty sequence."""
     so_far = np.zeros(sequences.num_events + 1, dtype=np.int64)
     np.cumsum(mask, out=so_far[1:])
     times = None if sequences.times is None else np.asarray(sequences.times[mask])

@@ -1,4 +1,4 @@
-"""What the text in ``data.source`` means: where the events are, how to read them, their key."""
+"""Resolve ``data.source``: where the events are, how they are read, and their cache key."""
 
 import hashlib
 import os
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from fedrec.config.choices import AMAZON, MOVIELENS, SOURCE_SEPARATOR, sources_in
 from fedrec.config.import_strings import IMPORT_STRING, import_string
-from fedrec.data.domains import domain_names, join_domains
+from fedrec.data.domains import domain_names, merge_domains
 from fedrec.errors import ConfigError, DataError, ResourceError
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 @dataclass(frozen=True)
 class Source:
-    """Events that are not yet read.
+    """A located source of events, not yet read.
 
     Args:
         name: for folders and reports, letters, digits and ``._-``.
@@ -44,7 +44,7 @@ class Source:
 def find_source(
     source: str, *, format: str, home: Path, seed: int, columns: "Columns | None"
 ) -> Source:
-    """Find what ``fedrec.data.store.prepare`` is asked for; see there for the forms of a source.
+    """Locate a source; see ``fedrec.data.store.prepare`` for its forms.
 
     Raises:
         ConfigError: an unknown format, a source of no known form, one that is joined twice, or
@@ -62,11 +62,11 @@ def find_source(
     found = [_single(part, format=format, home=home, seed=seed, columns=columns) for part in parts]
     if columns is not None and not any(part.is_table for part in found):
         _refuse_columns(source, columns, found)
-    return _joined(found) if len(found) > 1 else found[0]
+    return _multi_domain(found) if len(found) > 1 else found[0]
 
 
 def _refuse_columns(source: str, columns: "Columns", found: Sequence[Source]) -> None:
-    """Refuse any name of a column: no source is a table, so that it would be left unread."""
+    """Refuse names of columns where no source is a table: they would be ignored."""
     formats = " and ".join(sorted({part.format for part in found}))
     usual = asdict(type(columns)())
     for name, value in asdict(columns).items():
@@ -82,7 +82,7 @@ def _refuse_columns(source: str, columns: "Columns", found: Sequence[Source]) ->
 def _single(
     source: str, *, format: str, home: Path, seed: int, columns: "Columns | None"
 ) -> Source:
-    """One source that is not joined with others."""
+    """Locate a single source."""
     if source == "synthetic" or source.startswith("synthetic:"):
         return _synthetic(source, seed)
     if os.path.exists(source):  # False, not an error, for a name that no file system takes
@@ -117,12 +117,12 @@ def _check_parts(sources: Sequence[str], columns: "Columns | None") -> None:
         )
 
 
-def _joined(found: Sequence[Source]) -> Source:
-    """Several sources as the domains of one."""
+def _multi_domain(found: Sequence[Source]) -> Source:
+    """Combine several sources as the domains of one."""
     names = domain_names([source.name for source in found])
 
     def load() -> "Interactions":
-        return join_domains(
+        return merge_domains(
             {name: source.load() for name, source in zip(names, found, strict=True)}
         )
 
@@ -140,7 +140,7 @@ def _synthetic(source: str, seed: int) -> Source:
 
 
 def downloaded(name: str, home: Path) -> Path:
-    """Where ``fedrec data get`` put a dataset; a ResourceError if it did not."""
+    """The file that ``fedrec data get`` downloads; a ResourceError where it is missing."""
     path = home / "downloads" / f"{name}.zip"
     if not path.is_file():
         raise ResourceError(
@@ -151,7 +151,7 @@ def downloaded(name: str, home: Path) -> Path:
 
 
 def placed(name: str, home: Path) -> Path:
-    """Where a user puts a dataset that cannot be fetched; a ResourceError if it is not there."""
+    """The file of a dataset that cannot be downloaded; a ResourceError where it is missing."""
     path = home / "downloads" / f"{name}.tar.xz"
     if not path.is_file():
         raise ResourceError(
@@ -204,7 +204,7 @@ def _table(path: Path, format: str, columns: "Columns | None") -> Source:
 
 
 def _python(source: str, columns: "Columns | None") -> Source:
-    """Call the user's function now: only what it returns can say whether anything changed."""
+    """Call the user's function now: the cache key is the hash of what it returns."""
     import pandas as pd
 
     from fedrec.data.interactions import Interactions, fingerprint

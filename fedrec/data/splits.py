@@ -1,6 +1,6 @@
-"""Leave-last-out: the last event tests, the one before validates, all earlier ones train.
+"""Leave-one-out split: the last event is the test item, the one before the validation item.
 
-This file is the only place that knows which event is held out.
+All earlier events are the training part. Only this file defines which event is held out.
 """
 
 from typing import Literal
@@ -49,7 +49,7 @@ def before_targets(sequences: Sequences, stage: Stage) -> NDArray[np.bool_]:
 
 
 def history(sequences: Sequences, user: int, stage: Stage) -> NDArray[np.int32]:
-    """What the model sees of a user before the target, (n,) int32, a view.
+    """Events of a user before the target, (n,) int32, a view of the array.
 
     At stage "test" that includes the validation item.
     """

@@ -4,7 +4,6 @@ They lie under ``<home>/prepared`` (see ``fedrec.data.prepared_folder``), and th
 checked whenever they are opened.
 """
 
-import hashlib
 import json
 import logging
 import os
@@ -21,7 +20,6 @@ from fedrec.data.prepared_folder import (
     FORMAT,
     damaged,
     json_bytes,
-    locked,
     make_manifest,
     read_arrays,
     read_document,
@@ -32,6 +30,7 @@ from fedrec.data.readers.detect import FORMATS
 from fedrec.data.sequences import Sequences
 from fedrec.data.sources import Source, find_source
 from fedrec.errors import DataError, ResourceError
+from fedrec.files.atomic import lock, sha256
 from fedrec.files.home import home as default_home
 
 if TYPE_CHECKING:
@@ -68,7 +67,7 @@ class Dataset:
 
     @cached_property
     def domains(self) -> Domains | None:
-        """Who may be offered what, where several sources were joined; None for ordinary data."""
+        """Domains of users and items in a multi-domain source; None for a single one."""
         names = self.manifest.get("facts", {}).get("domains")
         return domains_of(names, self.catalog, self.attributes[COLUMN]) if names else None
 
@@ -167,7 +166,7 @@ def prepare(
     min_user_events: int = 3,
     columns: "Columns | None" = None,
 ) -> Path:
-    """Make sure that a source is prepared, and return its folder.
+    """Prepare a source unless that is done already, and return its folder.
 
     Any number of processes may call this at once: one works, the others wait for its folder. A
     folder that is damaged is made again.
@@ -274,20 +273,20 @@ def find_prepared(data_hash: str, home: Path) -> Path | None:
 
 
 def _is_prepared(source: str) -> bool:
-    """Whether a source is itself a prepared folder: what Python hands over is stored as one."""
+    """Whether a source is itself a prepared folder, as data from Python is."""
     return os.path.isfile(Path(source) / "manifest.json")  # False for a name that is too long
 
 
 def _folder(found: Source, options: dict[str, int], home: Path) -> Path:
     facts = {"format version": FORMAT, **found.key, **options}
-    key = hashlib.sha256(json_bytes(facts)).hexdigest()
+    key = sha256(json_bytes(facts))
     return home / "prepared" / f"{found.name}-{key[:16]}"
 
 
 def _ensured(folder: Path, make: Callable[[], tuple[Prepared, dict[str, Any]]]) -> Path:
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with locked(folder.with_name(f".{folder.name}.lock")):
+        with lock(folder.with_name(f".{folder.name}.lock")):
             if not _is_sound(folder):
                 write_folder(folder, *make())
     except OSError as error:

@@ -1,4 +1,4 @@
-"""When events were had, in seconds, laid out beside the items that a model reads."""
+"""Times of events in seconds, aligned with the items that a model reads."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from fedrec.data.interactions import LATEST_SECONDS
 
 
 def times_around(times: NDArray[np.int64], start: int, length: int) -> NDArray[np.int64]:
-    """Seconds (length + 2,) of some of a user's events, of the one before and of the one behind.
+    """Times (length + 2,) of consecutive events, of the one before them and the one after.
 
     Where none comes before, the first event stands for it: the gap is 0.
 

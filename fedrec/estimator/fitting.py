@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -20,6 +19,7 @@ from fedrec.factory.checks import check_fit
 from fedrec.factory.data import PreparedData, open_prepared
 from fedrec.factory.model import make_model
 from fedrec.factory.training import local_optimizer, make_loss, make_plan
+from fedrec.files.machine import cores
 from fedrec.models.recommender import Recommender
 from fedrec.semantics.table import SemanticTable
 from fedrec.training.centralised import Epoch, fit_epochs
@@ -147,14 +147,9 @@ def all_users(dataset: Dataset) -> np.ndarray:
 def computing(threads: int | None = None) -> Iterator[None]:
     """Give torch some threads, all usable cores if none, and numpy's BLAS one, as runs do."""
     before = torch.get_num_threads()
-    torch.set_num_threads(threads or usable_cores())
+    torch.set_num_threads(threads or cores())
     try:
         with threadpool_limits(1, user_api="blas"):
             yield
     finally:
         torch.set_num_threads(before)
-
-
-def usable_cores() -> int:
-    """Cores that this process may use; more threads than that make a step many times slower."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1

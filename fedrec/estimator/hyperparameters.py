@@ -32,7 +32,7 @@ class Hyperparameters(TypedDict, total=False):
     neighbours: int
     neighbour_events: float
     identity_start: str
-    mix: str
+    fusion: str
     encoder: str
     time: str
     mask_share: float
@@ -86,7 +86,7 @@ def _keys() -> dict[str, str]:
         "log_q": "loss.log-q",
         "calibration": "loss.calibration",
         **{name: key("local", name) for name in _LOCAL},
-        "schedule_epochs": "local.decay-rounds",
+        "schedule_epochs": "local.schedule-rounds",
         **{f"semantics_{name}": key("semantics", name) for name in semantics},
     }
 

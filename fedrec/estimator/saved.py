@@ -8,9 +8,7 @@ can be copied to a machine that has neither the source of the data nor the text 
 
 import dataclasses
 import json
-import os
 import shutil
-import tempfile
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -22,6 +20,7 @@ from safetensors.numpy import load_file, save_file
 from fedrec.config.keys import flat_tables, read_config, to_toml
 from fedrec.errors import ConfigError, DataError, MessageError, ResourceError
 from fedrec.estimator.fitting import Fitted, untrained
+from fedrec.files.atomic import new_folder
 from fedrec.models.parameters import arrays_of, load_arrays
 from fedrec.semantics.table import SemanticTable
 from fedrec.training.centralised import Epoch
@@ -39,15 +38,8 @@ def save(made: Fitted, folder: Path, *, overwrite: bool) -> Path:
         raise ResourceError(f"{folder} holds no estimator, so it is not replaced; choose another")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=".saving-", dir=folder.parent))
-        try:
-            _write(made, temporary)
-            if folder.exists():
-                shutil.rmtree(folder)
-            temporary.chmod(0o755)  # mkdtemp's is 0700
-            os.replace(temporary, folder)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+        with new_folder(folder) as draft:
+            _write(made, draft)
     except OSError as error:
         raise ResourceError(f"cannot write {folder} ({error.strerror or error})") from error
     return folder

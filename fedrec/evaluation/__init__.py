@@ -1,1 +1,1 @@
-"""Ranks of held-out items, and every metric that follows from them."""
+"""Leave-one-out evaluation: ranks of held-out items, metrics, intervals and tests."""

@@ -13,7 +13,7 @@ _CELLS = 1 << 21  # resampled weights held at once: 2^21 float64 are 16 MiB
 def intervals(
     values: Mapping[str, Floats], seed: int, *, name: str = "users", resamples: int = 1000
 ) -> dict[str, dict[str, float]]:
-    """Means with their 95 % percentile bootstrap intervals over users.
+    """Compute means with their 95 % percentile bootstrap intervals over users.
 
     All metrics see the same resampled users, so each interval depends on the seed and name
     alone and not on which metrics stand beside it.

@@ -1,8 +1,8 @@
-"""What weighs how much in an item's vector: by place in the sequence, by how known the item is.
+"""Mean gate weights of the views, by position in the sequence and by popularity of the item.
 
-Clients add up the weights that their model gave to the views of everything that it read. What
-leaves them are sums over buckets, nothing of a single user: how many positions fell into each
-bucket, and the sum of each view's weights there. A bucket is a doubling: 0, 1, 2-3, 4-7, 8-15.
+Clients add up the weights that their model gives to the views of the items it reads. What leaves
+them are sums over buckets, nothing of a single user: how many positions fall into each bucket, and
+the sum of each view's weights there. A bucket is a doubling: 0, 1, 2-3, 4-7, 8-15.
 """
 
 from typing import Any
@@ -21,7 +21,7 @@ Sums = NDArray[np.float64]  # (3, 32, 1 + N): kinds, buckets, positions and view
 
 
 def are_told(stage: Stage, num_views: int) -> bool:
-    """Whether clients tell the sums: at the end of a run, where there is more than one view."""
+    """Whether clients send the sums: at the end of a run, where there is more than one view."""
     return stage == "test" and num_views > 1
 
 
@@ -37,7 +37,7 @@ def gate_sums(
     lengths: NDArray[np.integer],
     histories: NDArray[np.integer],
 ) -> Sums:
-    """Add up the weights of everything that a model read.
+    """Add up the gate weights of all positions that a model read.
 
     Args:
         weights: (B, L, N) of the views, whatever at padding.

@@ -1,4 +1,4 @@
-"""Rank the held-out items of some users by any scorer, under any protocols at once."""
+"""Leave-one-out evaluation: rank each user's held-out item by any scorer, under any protocols."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ BATCH = 128  # users scored together
 
 
 class Scores(NamedTuple):
-    """What a scorer says of B users.
+    """Scores of every item for B users, and their gate weights.
 
     Attributes:
         scores: (B, V + 1) of every item as the next one.
@@ -34,7 +34,7 @@ NOTHING_READ = np.zeros(1, dtype=np.int32)  # what a scorer gets for an empty hi
 
 
 class Scorer(Protocol):
-    """Scores by the histories of B users; models that need to know get users and times, too."""
+    """Score histories of B users; users and times are passed to models that need them."""
 
     def __call__(
         self,
@@ -43,7 +43,7 @@ class Scorer(Protocol):
         times: Sequence[np.ndarray] | None = None,
         /,
     ) -> Scores:
-        """Scores of every item as the next one of each history.
+        """Score every item as the next one of each history.
 
         Args:
             histories: of B users, none empty.
@@ -98,10 +98,10 @@ def rank_held_out(
         counts: (V + 1,) training events per item, for "popularity-100".
         seed: of the run: it fixes the candidates.
         fixed: candidates of "ncf-99", the target first, 0 where there is none.
-        domains: who is offered what, where users have catalogues of their own.
-        inputs: what the scorer reads of all users, where a scenario hides events; whole histories
-            without it. What was hidden is as little a candidate as what was read.
-        with_times: whether the scorer needs to know times.
+        domains: catalogue of each user, in a multi-domain source.
+        inputs: training view of all users, where a scenario hides events; whole histories without
+            it. Hidden items of a history are no candidates either.
+        with_times: whether the scorer needs times.
 
     Raises:
         DataError: times are needed and only the order of the events is known.
@@ -123,7 +123,7 @@ def rank_held_out(
         seen = history_mask(histories, num_items)
         outside = None if domains is None else domains.outside(users[rows])
         if outside is not None:
-            seen |= outside  # what another domain sells is as little a candidate
+            seen |= outside  # items of other domains are no candidates either
         sizes[rows] = num_candidates(held_out[rows], seen)
         for name in protocols:
             if name == "full":
@@ -150,7 +150,7 @@ def rank_held_out(
 
 
 def _inputs_of(inputs: Sequences, users: np.ndarray) -> list[np.ndarray]:
-    """What is read of each user; who has nothing visible is still evaluated."""
+    """Inputs of each user in the training view; an empty one is padding, and still evaluated."""
     read = [inputs.of(int(user)) for user in users]
     return [items if len(items) else NOTHING_READ for items in read]
 

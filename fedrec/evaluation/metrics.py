@@ -174,7 +174,7 @@ def chance(num_candidates: Candidates, k: int) -> dict[str, float]:
 
 
 def refuse_no_user(count: int) -> None:
-    """Refuse a mean over nobody.
+    """Refuse a mean over no user.
 
     Raises:
         EvaluationError: there is no user.

@@ -10,11 +10,11 @@ from fedrec.evaluation.gates import KINDS, POPULARITY, Sums, gate_sums
 from fedrec.evaluation.leave_one_out import Scorer, Scores
 from fedrec.models.recommender import Recommender, catalogue_of, device_of, score_next
 
-BLOCK = 1 << 14  # items that are looked at together
+BLOCK = 1 << 14  # items computed together
 
 
 def model_scorer(model: Recommender, num_items: int, max_length: int) -> Scorer:
-    """Scores by a model whose catalogue is folded once, here.
+    """Score histories by a model; item embeddings are folded for output once, here.
 
     Args:
         model: the recommender; put into evaluation mode.
@@ -58,7 +58,7 @@ def model_scorer(model: Recommender, num_items: int, max_length: int) -> Scorer:
         gates = gate_sums(
             weights.cpu().numpy(),
             frequency=frequency[items],
-            lengths=lengths * (items[:, 0] > 0),  # who has nothing visible read no item
+            lengths=lengths * (items[:, 0] > 0),  # an empty training view has no item
             histories=np.array([len(history) for history in histories]),
         )
         return Scores(scores.cpu().numpy(), gates)
@@ -67,11 +67,10 @@ def model_scorer(model: Recommender, num_items: int, max_length: int) -> Scorer:
 
 
 def catalogue_gates(model: Recommender, num_items: int) -> Sums:
-    """Sums (32, 1 + N) of the views' weights in every item by itself, by its popularity.
+    """Sum the gate weights (32, 1 + N) of every item of the catalogue, by its popularity.
 
-    The weights of an item at the beginning of a sequence are those by which its own vector is made,
-    which it is scored by unless it borrows: nothing precedes it. Cold items, which nobody has read,
-    are among them.
+    The weights of an item at the beginning of a sequence, without context, are those by which its
+    output embedding is made (before smoothing). Cold items are among them.
     """
     model.eval()
     sums = np.zeros(())

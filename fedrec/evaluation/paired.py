@@ -12,7 +12,7 @@ from fedrec.evaluation.metrics import Floats
 def paired(
     values_a: Floats, values_b: Floats, seed: int, resamples: int = 1000, *, name: str = "paired"
 ) -> dict[str, Any]:
-    """How much one metric of the same users differs, with 95 % percentile bootstrap intervals.
+    """Difference of one metric over the same users, with 95 % percentile bootstrap intervals.
 
     Both values of a user are drawn together, so that what makes a user easy or hard for both runs
     widens no interval.

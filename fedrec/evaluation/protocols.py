@@ -1,8 +1,8 @@
-"""What a held-out item is ranked against: the whole catalogue, or a few sampled items.
+"""Evaluation protocols: full ranking over the catalogue, or over sampled candidates.
 
 Sampled and full figures differ by a factor of four for the same model, so a sampled protocol is
-part of the metric's name wherever it is shown. So is a model's being told when the question is
-asked, "+query-time" behind the name of a protocol. NCF's fixed negatives are read by
+part of the metric's name wherever it is shown. So is the query time, where a model is given it:
+"+query-time" behind the name of a protocol. NCF's fixed negatives are read by
 `fedrec.evaluation.ncf`.
 """
 
@@ -106,7 +106,7 @@ def candidates(
 
 
 def describe(protocol: str, num_items: int, domains: Mapping[str, int] | None = None) -> str:
-    """One sentence for the report: what the held-out item is ranked against.
+    """Describe a protocol in one sentence for the report.
 
     Args:
         protocol: one of `PROTOCOLS`, with or without "+query-time".

@@ -1,7 +1,7 @@
 """The rank of a held-out item: 1 + better items + half of the equal ones.
 
-Counting ties by half gives a scorer that says the same of everything the middle rank, where
-counting only better items would call it perfect.
+Ties count half, so that a scorer with equal scores everywhere gets the middle rank; counting only
+better items would give it rank 1.
 """
 
 import numpy as np

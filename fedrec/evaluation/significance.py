@@ -1,4 +1,4 @@
-"""Whether one model ranks better than another for the same users, or could by luck.
+"""Paired significance tests of two models over the same users, with Holm's correction.
 
 The paired test is the randomisation test, which Smucker, Allan and Carterette, "A comparison of
 statistical significance tests for information retrieval evaluation" (CIKM 2007) recommend: it
@@ -23,7 +23,7 @@ _CELLS = 1 << 21  # signs held at once: 2^21 float64 are 16 MiB
 
 
 def sign_flip_p(differences: Floats, seed: int, *, name: str, resamples: int = RESAMPLES) -> float:
-    """Two-sided p-value of the mean of paired differences: how often random signs reach it.
+    """Two-sided p-value of the mean of paired differences by random sign flips.
 
     If two models were the same, each user's difference would be as likely to have the other sign
     (Fisher, "The Design of Experiments", 1935). Of few differences all signs are tried, and the

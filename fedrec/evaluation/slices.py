@@ -1,4 +1,4 @@
-"""Metrics of parts of the users: by history, by what the target is, by client."""
+"""Per-slice metrics: by history length, popularity of the target, training events, client."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ POPULARITY_LABELS = ("head 20 % of events", "middle", "tail 20 % of events", "ne
 
 @dataclass(frozen=True)
 class Slices:
-    """A part for every user: `labels` of the parts, `member` (U,) an index into them."""
+    """One slice for every user: `labels` of the slices, `member` (U,) an index into them."""
 
     labels: tuple[str, ...]
     member: NDArray[np.int64]
@@ -57,7 +57,7 @@ def by_history_length(lengths: NDArray[np.integer], parts: int = 4) -> Slices:
 
 
 def by_popularity(targets: NDArray[np.integer], counts: NDArray[np.integer]) -> Slices:
-    """Split users by how often their target was seen in training.
+    """Split users by the popularity of their target in training.
 
     Items are ordered by training events; the head are the first that make up 20 % of all
     events, the tail the last that make up 20 %.
@@ -81,7 +81,7 @@ def by_popularity(targets: NDArray[np.integer], counts: NDArray[np.integer]) -> 
 
 
 def by_label(labels: Sequence[str]) -> Slices:
-    """Users with equal labels (U,) are a part; parts are sorted by label."""
+    """Split users by equal labels (U,), sorted by label."""
     names, member = np.unique(np.asarray(labels, dtype=object), return_inverse=True)
     return Slices(tuple(names), member.astype(np.int64))
 
@@ -89,7 +89,7 @@ def by_label(labels: Sequence[str]) -> Slices:
 def by_training_events(
     targets: NDArray[np.integer], counts: NDArray[np.integer], few: int
 ) -> Slices:
-    """Split users by how well training knew their target: not at all, hardly, or well.
+    """Split users by training events of their target: cold, few-shot, warm.
 
     Args:
         targets: (U,) items of 1..V.
@@ -117,7 +117,7 @@ def slice_metrics(
     resamples: int = 1000,
     user_metrics: Mapping[str, UserMetric] = NO_USER_METRICS,
 ) -> list[dict[str, Any]]:
-    """Metrics with intervals of every slice that has users, as `metrics.json` stores them.
+    """Compute metrics with intervals of every slice that has users, for `metrics.json`.
 
     Args:
         slices: of the same U users.
@@ -156,7 +156,7 @@ def partition_metrics(
     resamples: int = 1000,
     user_metrics: Mapping[str, UserMetric] = NO_USER_METRICS,
 ) -> list[dict[str, Any]]:
-    """Metrics with intervals of every partition that has users; see `slice_metrics`.
+    """Compute metrics with intervals of every partition that has users; see `slice_metrics`.
 
     Returns:
         [{"partition": number, "users": n, "metrics": {...}}, ...] in ascending order.

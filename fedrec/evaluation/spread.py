@@ -26,7 +26,7 @@ def partition_means(
 
 
 def spread(means: Floats) -> dict[str, float]:
-    """How unequal partitions fare: percentiles over them and the mean of the worst tenth.
+    """Percentiles of a metric over partitions and the mean of the worst tenth.
 
     Args:
         means: (P,) one metric of every partition; P of at least 1.

@@ -63,6 +63,6 @@ def checked(name: str, model: object) -> Recommender:
     lacking = sorted(n for n in Recommender.__abstractmethods__ if not hasattr(model, n))
     needs = f" and gives it {', '.join(lacking)}" if lacking else ""
     raise ConfigError(
-        f"model.name {name!r} made a {type(model).__name__}, which is no Recommender; "
+        f"model.name {name!r} must make a Recommender, got {type(model).__name__}; "
         f"a model derives from {HOME}{needs}"
     )

@@ -1,1 +1,1 @@
-"""Recommendations by a finished run: its weights, its catalogue, and items added since."""
+"""Recommend with a finished run: top-k search, explanation, items added after training."""

@@ -1,4 +1,4 @@
-"""Items added after training: what they are, and a model that knows them by meaning and content."""
+"""Items added after training: catalogue entries, and a model with embeddings for them."""
 
 import copy
 import logging
@@ -15,12 +15,12 @@ from fedrec.semantics.texts import title_and_year
 
 log = logging.getLogger(__name__)
 
-# View that knows an item nobody has seen -> the array that holds what it looks at.
-KNOWN_BY = {"semantic": "views.semantic.table", "content": "views.content.table"}
+# View that can embed a cold item -> the array with its features.
+FEATURES_OF = {"semantic": "views.semantic.table", "content": "views.content.table"}
 IDENTITY = "views.identity.rows"
 
 
-def described(
+def catalog_entries(
     catalog: Catalog,
     titles: Sequence[str],
     *,
@@ -30,7 +30,7 @@ def described(
     descriptions: Sequence[str] | None = None,
     columns: Mapping[str, Sequence[str]] | None = None,
 ) -> Catalog:
-    """New items as entries that could stand in a catalogue.
+    """Make catalogue entries of new items.
 
     Args:
         catalog: the one they are added to.
@@ -42,7 +42,7 @@ def described(
         columns: further text columns, of those that the catalogue has.
 
     Raises:
-        DataError: an id that is taken, no item, one of which nothing is said, columns of different
+        DataError: an id that is taken, no item, one without any description, columns of different
             lengths, unknown ones or such that hold something else.
     """
     if isinstance(titles, str) or not isinstance(titles, Collection) or not len(titles):
@@ -110,7 +110,7 @@ def _is_list_of_texts(value: object) -> bool:
 
 
 def _check_known(items: Catalog) -> None:
-    """Refuse an item of which nothing is said: its vector would be that of any other such item."""
+    """Refuse an item without any text, genre or year: all such items would have one embedding."""
     texts = zip(items.titles, items.descriptions, *items.columns.values(), strict=True)
     for place, (words, names, year) in enumerate(
         zip(texts, items.genres, items.years, strict=True), start=1
@@ -134,8 +134,8 @@ def _free_ids(catalog: Catalog, n: int) -> list[str]:
     return found
 
 
-def joined(catalog: Catalog, items: Catalog) -> Catalog:
-    """A catalogue with further items at its end."""
+def extended(catalog: Catalog, items: Catalog) -> Catalog:
+    """Append items to a catalogue."""
     return Catalog(
         catalog.item_ids + items.item_ids,
         catalog.titles + items.titles,
@@ -146,21 +146,21 @@ def joined(catalog: Catalog, items: Catalog) -> Catalog:
     )
 
 
-def known_by(model: Recommender) -> list[str]:
-    """The views by which a model knows an item that nobody has seen.
+def cold_item_views(model: Recommender) -> list[str]:
+    """List the views that can embed a cold item.
 
     Raises:
         ConfigError: there is none.
     """
     arrays = set(model.item_arrays)
-    views = [name for name in model.view_names if KNOWN_BY.get(name) in arrays]
+    views = [name for name in model.view_names if FEATURES_OF.get(name) in arrays]
     if not views:
         raise ConfigError(
             f"this model knows items by {', '.join(model.view_names)} alone, which an item added "
             "after training does not have; train a hybrid with the view 'semantic' or 'content' "
             "in model.views"
         )
-    if others := sorted(set(model.view_names) - {"identity", *KNOWN_BY}):
+    if others := sorted(set(model.view_names) - {"identity", *FEATURES_OF}):
         raise ConfigError(
             f"this model has a view of your own, {others[0]!r}, made of the catalogue that it was "
             "trained with; an item added after training has none"
@@ -168,22 +168,22 @@ def known_by(model: Recommender) -> list[str]:
     return views
 
 
-def grown(model: Recommender, rows: Mapping[str, Tensor], num_new: int) -> Recommender:
-    """A model that also knows new items, numbered V + 1, V + 2, ...; the old one stays as it is.
+def with_new_items(model: Recommender, rows: Mapping[str, Tensor], num_new: int) -> Recommender:
+    """Copy a model and add new items, numbered V + 1, V + 2, ...
 
-    They were never seen (frequency 0). Their identity is the row that training would have started
-    from, as a cold item keeps it, if that comes from the text, and else a row of zeros, which
-    identity dropout has made known to the gate. How much the gate makes of a row that nothing has
-    trained depends on the data. All but the arrays with a row per item is copied; those are made
-    anew, so both models together hold twice their memory.
+    They are cold (frequency 0). Their ID embedding is the one that training would have started
+    from, if that comes from the text, and else zeros, which the gate knows from identity dropout.
+    How much weight the gate gives to an untrained ID embedding depends on the data.
+    All but the arrays with a row per item is copied; those are made anew, so both models together
+    hold twice their memory.
 
     Args:
         model: knows items 0..V.
-        rows: view -> (num_new, width of its table), of ``known_by``; and "identity" -> rows
+        rows: view -> (num_new, width of its table), of ``cold_item_views``; and "identity" -> rows
             (num_new, D) to start from, if there are any.
         num_new: how many.
     """
-    by_array = {(KNOWN_BY | {"identity": IDENTITY})[view]: each for view, each in rows.items()}
+    by_array = {(FEATURES_OF | {"identity": IDENTITY})[view]: each for view, each in rows.items()}
     longer: dict[int, object] = {}
     for name in model.item_arrays:
         owner, _, attribute = name.rpartition(".")

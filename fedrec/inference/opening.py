@@ -1,4 +1,4 @@
-"""From a run folder to a recommender: the same data, the same meanings, the weights it kept."""
+"""Open a run folder as a recommender: its data, frozen embedding table and weights."""
 
 import csv
 import dataclasses
@@ -24,16 +24,16 @@ from fedrec.inference.recommender import ReadyRecommender
 from fedrec.inference.search import ItemSearch
 from fedrec.models.parameters import NamedArrays, groups_of, load_arrays
 from fedrec.models.recommender import Recommender
-from fedrec.report.references import IN_ONE_PLACE
+from fedrec.report.references import BASELINE_ENGINE
 from fedrec.runs.record import COMPLETE, Run, content_of
 from fedrec.runs.record import load as load_run
 
 
 def open_recommender(run: Run | str | Path, *, device: str = "auto") -> ReadyRecommender:
-    """What a complete run has learned, ready to recommend to its users or for any history.
+    """Open the trained model of a complete run to recommend to its users or for any history.
 
-    Data and meanings are made again from their source where they are not there, and must then be
-    those of the run.
+    Data and semantic embeddings are made again from their source where they are missing, and must
+    then be those of the run.
 
     Args:
         run: a run, its folder, or its name.
@@ -41,7 +41,7 @@ def open_recommender(run: Run | str | Path, *, device: str = "auto") -> ReadyRec
 
     Raises:
         ConfigError: the run is not complete, keeps no model, or keeps a part of it on its clients.
-        DataError: a file is missing or damaged; its data or meanings are others now.
+        DataError: a file is missing or damaged; its data or semantic embeddings are others now.
         ResourceError: the data, the encoder's weights or the device are not there.
     """
     run = run if isinstance(run, Run) else load_run(run)
@@ -79,7 +79,7 @@ def _check_kept(run: Run) -> None:
     """Refuse a run that left no trained model."""
     if run.no_model:
         raise ConfigError(f"{run.folder} holds no model: {run.no_model}")
-    if run.about.get("engine") in [f"{IN_ONE_PLACE}{kind})" for kind in BASELINES]:
+    if run.about.get("engine") in [f"{BASELINE_ENGINE}{kind})" for kind in BASELINES]:
         raise ConfigError(f"{run.folder} is a reference that trains nothing: it holds no model")
     if run.status not in COMPLETE:
         raise ConfigError(
@@ -102,13 +102,14 @@ def _data_of(run: Run, config: Config) -> Dataset:
 
 
 def _model_of(run: Run, config: Config, catalog: Catalog) -> Recommender:
-    """The run's model before its weights: meanings, content and training counts."""
+    """The run's model before its weights: semantic embeddings, content, training counts."""
     table = open_table(config, catalog)
     wanted = (run.about.get("semantics") or {}).get("table_sha256")
     if table is not None and table.sha256 != wanted:
         raise DataError(
-            f"{run.folder} was trained on meanings {str(wanted)[:16]}, but {table.encoder} makes "
-            f"{table.sha256[:16]} here; copy {home() / 'semantics' / table.key} from where it ran"
+            f"{run.folder} was trained on semantic embeddings {str(wanted)[:16]}, but "
+            f"{table.encoder} makes {table.sha256[:16]} here; copy "
+            f"{home() / 'semantics' / table.key} from where it ran"
         )
     return make_model(config, catalog, table, _counts(run.folder / "items.csv", catalog.num_items))
 

@@ -1,4 +1,4 @@
-"""A finished run, ready to recommend: ids and titles in front of ``ItemSearch``'s numbers."""
+"""Recommend with a finished run: original ids and titles around ``ItemSearch``."""
 
 import dataclasses
 from collections.abc import Collection, Mapping, Sequence
@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fedrec.config.checks import require
+from fedrec.config.checks import refuse, require
 from fedrec.config.choices import names_in
 from fedrec.config.config import Config
 from fedrec.data.catalog import Catalog
@@ -18,7 +18,7 @@ from fedrec.errors import ConfigError, DataError
 from fedrec.factory.build_model import start_rows
 from fedrec.factory.table import open_table
 from fedrec.files.home import home
-from fedrec.inference.new_items import described, grown, joined, known_by
+from fedrec.inference.new_items import catalog_entries, cold_item_views, extended, with_new_items
 from fedrec.inference.search import ItemSearch
 from fedrec.models.recommender import device_of, output_embeddings
 from fedrec.semantics.table import rows_of_others
@@ -42,18 +42,18 @@ class Recommendation(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, repr=False, eq=False)
 class ReadyRecommender:
-    """What a run has learned, for its users and for any history of its items.
+    """Recommender of a finished run, for its users and for any history of its items.
 
     A history is a list of original item ids, the newest last, or the original id of a user of the
-    data, which stands for all events of that user, the held-out ones included. Where several
-    sources were joined, the candidates are the items of the history's domain.
+    data, which stands for all events of that user, the held-out ones included. In a
+    multi-domain source, the candidates are the items of the history's domain.
 
     Attributes:
         name: of the run.
         config: of the run.
         dataset: it was trained on.
         catalog: its items, and after them those that were added.
-        search: the model with the catalogue folded.
+        search: the model with the item embeddings folded for output.
     """
 
     name: str
@@ -117,7 +117,7 @@ class ReadyRecommender:
         return lists
 
     def view_weights(self, history: str | Sequence[str]) -> dict[str, float]:
-        """How much each view says of the items of a history, on average; the weights sum to 1."""
+        """Mean gate weight of each view over the items of a history; the weights sum to 1."""
         weights = self.search.view_weights(self.numbers(history))
         return dict(zip(self.search.model.view_names, weights.tolist(), strict=True))
 
@@ -142,9 +142,9 @@ class ReadyRecommender:
         return self.search.rank(numbers, number, exclude=exclude, among=items)
 
     def nearest(self, item: str, k: int = 10) -> list[Recommendation]:
-        """The k items whose vectors point most nearly the same way; the score is the cosine.
+        """The k items with the nearest item embeddings; the score is the cosine.
 
-        They are of the item's domain, where several sources were joined.
+        In a multi-domain source, they are of the item's domain.
         """
         _check_k(k)
         number = self._number(item)
@@ -181,8 +181,8 @@ class ReadyRecommender:
             columns: further text columns of the data, by name.
 
         Raises:
-            ConfigError: the model knows items by identity alone, its meanings were shuffled, or its
-                data joins several sources.
+            ConfigError: the model has ID embeddings alone, its semantic ones were shuffled, or its
+                data is a multi-domain source.
             DataError: an id that is taken, columns that do not fit, or nothing said of an item that
                 the model reads.
         """
@@ -192,13 +192,13 @@ class ReadyRecommender:
                 "items cannot be added to a run on several sources, of which each offers its own "
                 f"({', '.join(self.dataset.domains.names)}); add them to a run on one of them"
             )
-        views = known_by(model)
+        views = cold_item_views(model)
         if "semantic" in views and self.config.semantics.shuffled:
             raise ConfigError(
-                "the run gave every item another's meaning (semantics.shuffled = true); the text "
-                "of a new item says nothing to its model"
+                "the run shuffled the semantic embeddings (semantics.shuffled = true), so that its "
+                "model cannot use the text of a new item"
             )
-        items = described(
+        items = catalog_entries(
             self.catalog,
             titles,
             ids=ids,
@@ -207,7 +207,7 @@ class ReadyRecommender:
             descriptions=descriptions,
             columns=columns,
         )
-        made = {"semantic": self._meanings, "content": self.dataset.catalog.content_of}
+        made = {"semantic": self._semantic_rows, "content": self.dataset.catalog.content_of}
         if self._starts_from_text:
             views.append("identity")
             made["identity"] = self._starts
@@ -219,7 +219,7 @@ class ReadyRecommender:
             )
         old, new = self.catalog.num_items, items.num_items
         with torch.inference_mode():
-            larger = grown(model, rows, new)
+            larger = with_new_items(model, rows, new)
             numbers = torch.arange(old + 1, old + new + 1, device=device_of(model))
             vectors = torch.cat([self.search.vectors, output_embeddings(larger, numbers)])
         search = ItemSearch(
@@ -229,7 +229,7 @@ class ReadyRecommender:
             score_bytes=self.search.score_bytes,
             vectors=vectors,
         )
-        return dataclasses.replace(self, catalog=joined(self.catalog, items), search=search)
+        return dataclasses.replace(self, catalog=extended(self.catalog, items), search=search)
 
     def numbers(self, history: str | Sequence[str]) -> NDArray[np.int64]:
         """Item numbers (n,) of a history of ids, or of a user's."""
@@ -263,11 +263,11 @@ class ReadyRecommender:
         return np.array([self._users[history] for history in map(str, histories)], dtype=np.int64)
 
     def _offered(self, numbers: NDArray[np.int64]) -> range:
-        """The candidates for whoever has had some items."""
+        """The candidates for a history of items: the whole catalogue, or that of its domain."""
         domains = self.dataset.domains
         return self.search.items if domains is None else domains.span_of(numbers)
 
-    def _meanings(self, items: Catalog) -> NDArray[np.float32]:
+    def _semantic_rows(self, items: Catalog) -> NDArray[np.float32]:
         semantics = self.config.semantics
         return rows_of_others(
             items,
@@ -282,16 +282,16 @@ class ReadyRecommender:
 
     @property
     def _starts_from_text(self) -> bool:
-        """Whether identity rows came from meanings when training began."""
+        """Whether ID embeddings were initialised from semantic embeddings."""
         if self.config.semantics.shuffled or "identity" not in self.search.model.view_names:
             return False
         return self.config.model.identity_start == "text"
 
     def _starts(self, items: Catalog) -> NDArray[np.float32]:
-        """The identity rows (n, D) that training would have started from."""
+        """The initial ID embeddings (n, D) of new items."""
         table = open_table(self.config, self.dataset.catalog)
         assert table is not None
-        return start_rows(table.vectors, self.config.model.width, self._meanings(items))
+        return start_rows(table.vectors, self.config.model.width, self._semantic_rows(items))
 
     def _number(self, item: str) -> int:
         number = self._items.get(item) if isinstance(item, str) else None
@@ -318,4 +318,4 @@ class ReadyRecommender:
 
 def _check_k(k: int) -> None:
     is_whole = isinstance(k, int | np.integer) and not isinstance(k, bool)
-    require(is_whole and k >= 1, "k", "a whole number of 1 or more", k)
+    refuse([require(is_whole and k >= 1, "k", "a whole number of 1 or more", k)])

@@ -1,4 +1,4 @@
-"""A model with its catalogue folded once: from histories of item numbers to the best next items."""
+"""Exact top-k search: from histories of item numbers to the best next items."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -32,8 +32,8 @@ class Found(NamedTuple):
 class ItemSearch:
     """Exact search over a catalogue by a model's states.
 
-    The catalogue is folded here, once. After that the input side looks up no item but those of the
-    histories.
+    The item embeddings are folded for output here, once. After that the input side looks up no
+    item but those of the histories.
 
     Args:
         model: the recommender; put into evaluation mode.

@@ -2,8 +2,8 @@
 
     scores of a block -> rows whose best beats their k-th so far -> k best of those -> merged
 
-Most blocks of a large catalogue hold nothing that could still win: their largest score, which costs
-a fiftieth of a sort, settles that. Equal scores stand in the order of the items' numbers, so the
+Most blocks of a large catalogue hold no item of the top k: their largest score, which costs a
+fiftieth of a sort, shows that. Equal scores stand in the order of the items' numbers, so the
 answer does not depend on where blocks begin.
 """
 
@@ -17,7 +17,7 @@ ScoreItems = Callable[[int, int], Tensor]  # first and last + 1 of some items ->
 
 
 class Excluded:
-    """Items that are no candidates, by row: only their own scores are touched, no mask is made.
+    """Items that are no candidates, by row, without a mask over the catalogue.
 
     Args:
         items: numbers of each of the B rows, in any order; repeats are fine.

@@ -14,8 +14,8 @@ def left_out(run: Run) -> list[list[str]]:
     for line in run.rounds:
         number = str(line["round"])
         rows += [_row(number, "train, first try", one) for one in line.get("retried") or []]
-        rows += [_row(number, one.get("while", ""), one) for one in line.get("dropped") or []]
-    for evaluation, ones in (run.about.get("left_out") or {}).items():
+        rows += [_row(number, one.get("while", ""), one) for one in line.get("excluded") or []]
+    for evaluation, ones in (run.about.get("excluded") or {}).items():
         rows += [_row("", evaluation, one) for one in ones]
     return rows
 

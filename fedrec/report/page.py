@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from fedrec.errors import ResourceError
 from fedrec.evaluation.protocols import describe, metric_label
+from fedrec.files.atomic import write_file
 from fedrec.report import template
 from fedrec.report.ablation.ranks import hidden
 from fedrec.report.excluded import HEADERS, left_out, resumptions
@@ -20,7 +21,7 @@ from fedrec.report.figures import draw, style
 from fedrec.report.references import gap_closed, with_references
 from fedrec.report.tables import interval, metric_names, round_headers, round_row, shown
 from fedrec.runs.plain_text import plain
-from fedrec.runs.record import Record, Run, number, read_run, replace_file
+from fedrec.runs.record import Record, Run, number, read_run
 from fedrec.runs.redaction import hide_secrets, hide_secrets_in_text
 
 BANNERS = {
@@ -57,7 +58,7 @@ def write_report(run_dir: Path, references: Sequence[Path] = ()) -> Path:
         raise ResourceError(f"{folder} cannot be made: {error.strerror}") from None
     for drawing in drawings:
         draw.save(drawing, folder)
-    replace_file(page, render_page(run, drawings).encode())
+    write_file(page, render_page(run, drawings).encode())
     return page
 
 
@@ -70,8 +71,8 @@ def render_page(run: Run, drawings: Iterable[style.Drawing]) -> str:
         "figures": {
             d.name: {"svg": _inline_svg(d), "caption": f"{d.title}. {d.caption}"} for d in drawings
         },
-        "dropped": left_out(run),
-        "dropped_headers": HEADERS,
+        "excluded": left_out(run),
+        "excluded_headers": HEADERS,
         "traceback": str(run.about.get("client_traceback") or "").splitlines(),
         **_cost(run),
         **_inputs(run),
@@ -199,14 +200,14 @@ def _tiles(run: Run) -> list[Record]:
 
 
 def _reference(run: Run, reference: str, metric: str) -> float | None:
-    parts = ((run.metrics or {}).get("references") or {}).get(reference) or {}
+    parts = ((run.metrics or {}).get("baselines") or {}).get(reference) or {}
     return number((parts.get("test") or {}).get(metric))
 
 
 def _results(run: Run) -> Record:
     metrics = run.metrics or {}
     test, validation = metrics.get("test") or {}, run.validation
-    references = metrics.get("references") or {}
+    references = metrics.get("baselines") or {}
     names = metric_names(test, validation)
     columns = [test, *((parts.get("test") or {}) for parts in references.values()), validation]
     rows = [

@@ -15,14 +15,14 @@ from fedrec.evaluation.protocols import metric_label
 from fedrec.report.ablation.ranks import hidden
 from fedrec.runs.record import COMPLETE, Run, number, read_run
 
-IN_ONE_PLACE = "in one place ("  # how run.json names the engine of a reference
+BASELINE_ENGINE = "baseline ("  # how run.json names the engine of a reference
 ORDER = (
     "popularity",
     "nearest-text",
     "item-knn",
     "recent-item-knn",
-    "local",
-    "central",
+    "local-only",
+    "centralised",
     ORACLE,
 )
 MAIN = "NDCG@10"
@@ -41,7 +41,7 @@ def with_references(run: Run, folders: Iterable[Path]) -> Run:
             yet.
         DataError: no run folder, or a damaged file in it.
     """
-    own = (run.metrics or {}).get("references") or {}
+    own = (run.metrics or {}).get("baselines") or {}
     others: dict[str, Any] = {}
     for folder in folders:
         other = read_run(folder)
@@ -59,17 +59,17 @@ def with_references(run: Run, folders: Iterable[Path]) -> Run:
     found = own | others
     places = {name: place for place, name in enumerate(ORDER)}
     ordered = {name: found[name] for name in sorted(found, key=lambda n: places.get(n, 1))}
-    return dataclasses.replace(run, metrics={**(run.metrics or {}), "references": ordered})
+    return dataclasses.replace(run, metrics={**(run.metrics or {}), "baselines": ordered})
 
 
 def reference_name(run: Run) -> str:
-    """The kind of a reference, such as "local"; the name of any other run.
+    """The kind of a reference, such as "local-only"; the name of any other run.
 
     A run that is merely called like a reference is told from it: "run local".
     """
     engine = str(run.about.get("engine", ""))
-    if engine.startswith(IN_ONE_PLACE):
-        return engine.removeprefix(IN_ONE_PLACE).rstrip(")")
+    if engine.startswith(BASELINE_ENGINE):
+        return engine.removeprefix(BASELINE_ENGINE).rstrip(")")
     return f"run {run.name}" if run.name in ORDER else run.name
 
 
@@ -96,18 +96,18 @@ def _data(run: Run) -> str:
 
 
 def gap_closed(run: Run) -> str:
-    """A sentence on where a run is between its local and its central reference; else nothing."""
+    """Say how much of the gap between local-only and centralised a run closes; else nothing."""
     metrics = run.metrics or {}
-    references = metrics.get("references") or {}
+    references = metrics.get("baselines") or {}
     found = [
         number(((part or {}).get("test") or {}).get(MAIN))
-        for part in (references.get("local"), metrics, references.get("central"))
+        for part in (references.get("local-only"), metrics, references.get("centralised"))
     ]
-    local, own, central = found
-    if local is None or own is None or central is None or central <= local:
+    local, own, centralised = found
+    if local is None or own is None or centralised is None or centralised <= local:
         return ""
     return (
         f"Test {metric_label(MAIN, run.protocol)}: {local:.4f} with each client alone, "
-        f"{own:.4f} in this run, {central:.4f} with all data in one place: "
-        f"{100 * (own - local) / (central - local):.0f} % of the way."
+        f"{own:.4f} in this run, {centralised:.4f} with all data in one place: "
+        f"{100 * (own - local) / (centralised - local):.0f} % of the way."
     )

@@ -36,9 +36,9 @@ def round_row(record: Mapping[str, Any]) -> list[str]:
     validation = record.get("validation") or {}
     spread = (record.get("clients") or {}).get("NDCG@10")
     percentiles = [f"{spread[p]:.3f}" for p in ("p10", "p50", "p90")] if spread else []
-    chosen, used = len(record.get("chosen") or []), len(record.get("used") or [])
+    chosen, used = len(record.get("sampled") or []), len(record.get("aggregated") or [])
     if users := record.get("users"):
-        chosen, used = users["chosen"], users["used"]
+        chosen, used = users["sampled"], users["aggregated"]
     loss = record.get("train_loss")
     return [
         str(record["round"]) + (" *" if record.get("best") else ""),
@@ -54,7 +54,7 @@ def round_row(record: Mapping[str, Any]) -> list[str]:
 def final_table(run: Run) -> Table:
     """Test metrics with their intervals, beside validation and the references of the run."""
     metrics = run.metrics or {}
-    references: Mapping[str, Any] = metrics.get("references") or {}
+    references: Mapping[str, Any] = metrics.get("baselines") or {}
     title = Text(f"{plain(run.name)}: {run.status}", style="bold")
     if reason := plain(run.about.get("reason", "")):
         title.append(f" ({reason})")

@@ -159,9 +159,9 @@ held-out item, Recall@k equals HR@k.{% endif %}</p>
 <h2 id="clients">Clients</h2>
 {{ pictures(["clients", "clients-rounds"]) }}
 {% endif %}
-{% if dropped %}
-<details><summary>Replies left out: {{ dropped|length }}</summary>
-{{ sheet(dropped_headers, dropped) }}</details>
+{% if excluded %}
+<details><summary>Replies left out: {{ excluded|length }}</summary>
+{{ sheet(excluded_headers, excluded) }}</details>
 {% endif %}
 {% if traceback %}
 <details><summary>First traceback of a client</summary>

@@ -1,29 +1,24 @@
-"""The run folder: written line by line while a run lives, read back as one record.
+"""Read a run folder back as one record.
 
 Everything here is plain JSON, TOML and CSV, so that a folder can be copied to another machine
 and read there without torch, without an engine and without the data.
 """
 
-import csv
 import io
 import json
-import math
-import os
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from fedrec.config.choices import QUERY_TIME, names_in
-from fedrec.errors import DataError, FedrecError, ResourceError
+from fedrec.errors import DataError
 from fedrec.files.home import home
 
-FORMAT = 1
+FORMAT = 2  # of a run folder, in its run.json: raise when a file or a field of one changes
 COMPLETE = ("done", "degraded")
 STATUSES = (*COMPLETE, "failed", "interrupted", "running")
 
@@ -105,21 +100,17 @@ class Run:
         return final or evaluated.get(self.best_round, last)
 
 
-# ---------------------------------------------------------------------------------- reading
-
-
 def read_run(folder: Path) -> Run:
     """Read a run folder, also one of a run that was killed or still goes on.
 
     Raises:
         DataError: no run folder, a file that its status promises is missing, or a broken file.
     """
-    about = read_json(folder / "run.json")
-    if about.get("format") != FORMAT or about.get("status") not in STATUSES:
+    about = read_about(folder)
+    if about.get("status") not in STATUSES:
         raise DataError(
-            f"{folder / 'run.json'}: format {about.get('format')!r}, status "
-            f"{about.get('status')!r}; this version reads format {FORMAT} with a status "
-            f"among {', '.join(STATUSES)}"
+            f"{folder / 'run.json'}: status {about.get('status')!r}, expected one of "
+            f"{', '.join(STATUSES)}; the file is damaged"
         )
     must_exist = about["status"] in COMPLETE
     rounds, torn_line = read_rounds(folder / "rounds.jsonl", must_exist=must_exist)
@@ -144,6 +135,21 @@ def load(folder: str | Path) -> Run:
     path = Path(folder)
     is_name = not path.exists() and len(path.parts) == 1
     return read_run(home() / "runs" / path if is_name else path)
+
+
+def read_about(folder: Path) -> Record:
+    """Read run.json of a run folder that this version can read.
+
+    Raises:
+        DataError: there is none, it is damaged, or another version of fedrec wrote the folder.
+    """
+    about = read_json(folder / "run.json")
+    if (seen := about.get("format")) != FORMAT:
+        raise DataError(
+            f"{folder / 'run.json'}: a run folder of format {seen!r}, this version reads format "
+            f"{FORMAT}; read it with the version of fedrec that wrote it, or make the run again"
+        )
+    return about
 
 
 def read_json(path: Path) -> Record:
@@ -228,125 +234,3 @@ def number(cell: Any) -> float | None:
     """The value of a metric that is a number or a {"value", "low", "high"} record."""
     value = cell.get("value") if isinstance(cell, Mapping) else cell
     return None if value is None else float(value)
-
-
-# ---------------------------------------------------------------------------------- writing
-
-
-def append_round(path: Path, record: Mapping[str, Any]) -> None:
-    """Append one round to rounds.jsonl and wait until it is on the disk.
-
-    A missing value is None, never NaN. The folder's own entry is not synced: the file exists
-    from the first round on, and a torn end is what `read_rounds` expects.
-
-    Raises:
-        FedrecError: a NaN, an infinity or an object that JSON does not know, named by its key.
-        ResourceError: the disk is full or the file cannot be written.
-    """
-    line = _dumps(record, f"round {record.get('round')}", indent=None) + "\n"
-    try:
-        with path.open("a", encoding="utf-8", newline="\n") as file:
-            file.write(line)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise ResourceError(f"{path} cannot be written: {error.strerror}") from None
-
-
-def cut_rounds(path: Path, last: int) -> None:
-    """Keep the rounds up to `last`, as a resume from the checkpoint of that round must."""
-    records, _ = read_rounds(path, must_exist=False)
-    kept = [r for r in records if r["round"] <= last]
-    replace_file(path, "".join(_dumps(r, "round", indent=None) + "\n" for r in kept).encode())
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a JSON object so that a reader sees the old file or the new one, never half of it.
-
-    Raises:
-        FedrecError: a NaN, an infinity or an object that JSON does not know, named by its key.
-        ResourceError: the disk is full or the file cannot be written.
-    """
-    replace_file(path, (_dumps(content, path.name, indent=2) + "\n").encode())
-
-
-def write_csv(path: Path, columns: Mapping[str, Sequence[Any] | npt.NDArray[Any]]) -> None:
-    """Write users.csv or items.csv, whole or not at all, with no cell a spreadsheet would run.
-
-    Args:
-        path: the file.
-        columns: name -> one value per row. Text that starts like a formula gets an apostrophe
-            in front; numbers are left as they are.
-
-    Raises:
-        DataError: columns of different lengths.
-        ResourceError: the disk is full or the file cannot be written.
-    """
-    lengths = {name: len(values) for name, values in columns.items()}
-    if len(set(lengths.values())) > 1:
-        raise DataError(f"{path.name}: columns of different lengths {lengths}")
-    table = pd.DataFrame({name: _harmless_cells(values) for name, values in columns.items()})
-    table.columns = pd.Index([_harmless(name) for name in columns])
-    # Text is always quoted: the csv module leaves a lone carriage return bare, which ends a row.
-    text = table.to_csv(index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
-    replace_file(path, text.encode())
-
-
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a file under a temporary name, sync it, and rename it into place."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with draft.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    except OSError as error:
-        draft.unlink(missing_ok=True)
-        raise ResourceError(f"{path} cannot be written: {error.strerror}") from None
-
-
-def _harmless(cell: object) -> object:
-    is_formula = isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r"))
-    return f"'{cell}" if is_formula else cell
-
-
-def _harmless_cells(values: Sequence[Any] | npt.NDArray[Any]) -> Any:
-    is_numeric = isinstance(values, np.ndarray) and values.dtype.kind in "biuf"
-    return values if is_numeric else [_harmless(cell) for cell in values]
-
-
-def _dumps(content: Mapping[str, Any], where: str, indent: int | None) -> str:
-    plain = _plain(content)
-    for key, number in _numbers(plain):
-        if not math.isfinite(number):
-            raise FedrecError(f"{where}: {key} is {number}; a missing value is None, never NaN")
-    try:
-        return json.dumps(plain, indent=indent, ensure_ascii=False, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise FedrecError(f"{where}: {error}") from None
-
-
-def _plain(value: Any) -> Any:
-    """Turn numpy's numbers and arrays, at any depth, into Python's."""
-    match value:
-        case np.ndarray() | np.generic():
-            return value.tolist()
-        case Mapping():
-            return {str(key): _plain(inner) for key, inner in value.items()}
-        case list() | tuple():
-            return [_plain(inner) for inner in value]
-    return value
-
-
-def _numbers(value: Any, key: str = "") -> Iterator[tuple[str, float]]:
-    """Every float with the path to it, such as ("validation.HR@10", 0.2)."""
-    if isinstance(value, float):
-        yield key, value
-    children: Iterable[tuple[Any, Any]] = ()
-    if isinstance(value, dict):
-        children = value.items()
-    elif isinstance(value, list):
-        children = enumerate(value)
-    for name, inner in children:
-        yield from _numbers(inner, f"{key}.{name}" if key else str(name))

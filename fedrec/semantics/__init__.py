@@ -1,1 +1,1 @@
-"""What an item means: its text, a frozen encoder, and the whitened table of vectors."""
+"""Semantic item embeddings: item texts, frozen text encoders, the whitened embedding table."""

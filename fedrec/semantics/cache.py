@@ -1,14 +1,10 @@
-"""Arrays on disk that are made once, checked whenever opened, and rebuilt when damaged."""
+"""Cache of arrays on disk: made once, checked whenever opened, rebuilt when damaged."""
 
-import fcntl
+import contextlib
 import hashlib
 import json
 import logging
-import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fedrec.errors import ResourceError
+from fedrec.files.atomic import flushed_file, lock, new_folder, sha256
 
 log = logging.getLogger(__name__)
 
@@ -85,43 +82,28 @@ def _opened(folder: Path) -> tuple[Vectors, Manifest] | None:
 def _store(folder: Path, vectors: Vectors, facts: Manifest) -> None:
     manifest = {**facts, "shape": list(vectors.shape), "sha256": array_sha256(vectors)}
     manifest["manifest_sha256"] = _manifest_sha256(manifest)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name[:16]}-", dir=folder.parent))
-    try:
-        with (temporary / "vectors.npy").open("wb") as file:
+    with new_folder(folder) as draft:
+        with flushed_file(draft / "vectors.npy") as file:
             np.save(file, np.ascontiguousarray(vectors), allow_pickle=False)
-            _flush(file.fileno(), file.flush)
-        with (temporary / "manifest.json").open("w", encoding="utf-8") as text:
-            json.dump(manifest, text, indent=1, sort_keys=True)
-            _flush(text.fileno(), text.flush)
-        if folder.exists():
-            shutil.rmtree(folder)
-        temporary.chmod(0o755)  # mkdtemp's is 0700; a shared cache is read by others
-        temporary.rename(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _flush(descriptor: int, flush: Callable[[], None]) -> None:
-    flush()
-    os.fsync(descriptor)
+        with flushed_file(draft / "manifest.json") as file:
+            file.write(json.dumps(manifest, indent=1, sort_keys=True).encode())
 
 
 def _manifest_sha256(manifest: Manifest) -> str:
-    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
+    return sha256(json.dumps(manifest, sort_keys=True).encode())
 
 
-@contextmanager
+@contextlib.contextmanager
 def _lock(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock; the system releases it when the process ends, however it ends."""
-    with _explained(folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        file = folder.with_name(folder.name + ".lock").open("a")
-    with file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    """Hold the folder's lock, made with its parents where there is none."""
+    with contextlib.ExitStack() as held:
+        with _explained(folder):
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            held.enter_context(lock(folder.with_name(folder.name + ".lock")))
         yield
 
 
-@contextmanager
+@contextlib.contextmanager
 def _explained(folder: Path) -> Iterator[None]:
     try:
         yield

@@ -1,8 +1,8 @@
-"""Frozen text encoders by name: minilm, hashed, a folder, a hub name or the user's own.
+"""Frozen text encoders by name: minilm, hashed, a folder, a hub name or an import string.
 
 Opening an encoder finds out which weights it stands for (their hash goes into every cache key) and
 imports neither torch nor sentence-transformers; both wait for the first call of ``encode``.
-Nothing falls back to another encoder: what cannot be had is an error that says what to do.
+There is no fallback to another encoder: a missing one is an error that says what to do.
 """
 
 import hashlib
@@ -190,7 +190,7 @@ def _encode_with_folder(folder: Path, texts: list[str]) -> Vectors:
 
 @contextmanager
 def _one_quiet_thread() -> Iterator[None]:
-    """One thread, so that sums have one order, and no progress bar; both put back afterwards."""
+    """Run with one thread, for one order of sums, and no progress bar; restore both afterwards."""
     import torch
     from transformers.utils import logging
 

@@ -1,4 +1,4 @@
-"""The frozen semantic table: one whitened text vector per item, made once and shared.
+"""The frozen embedding table: one whitened semantic embedding per item, made once and shared.
 
 texts -> encoder -> raw vectors (cached) -> centred, whitened, cut to S -> table (cached)
 
@@ -34,7 +34,7 @@ Vectors = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class SemanticTable:
-    """What every participant knows of the items' meaning.
+    """Frozen semantic embeddings of all items, the same on every client and the server.
 
     Attributes:
         vectors: (V + 1, S) float32, read-only, row 0 (padding) zero.
@@ -73,7 +73,7 @@ def semantic_table(
     home: Path,
     shuffle_seed: int | None = None,
 ) -> SemanticTable:
-    """Make or open the table of a catalogue.
+    """Make or open the embedding table of a catalogue.
 
     Opening a table that exists imports neither torch nor sentence-transformers and does not need
     the weights of "minilm".
@@ -86,8 +86,8 @@ def semantic_table(
         width: S, at most the encoder's width.
         whiten: equal variance in every component, else rows of norm 1; see `reduced`.
         home: the table is kept under ``home/semantics``.
-        shuffle_seed: give every item the vector of another, drawn from this seed: the control
-            experiment that keeps their distribution and removes their meaning.
+        shuffle_seed: give every item the embedding of another, drawn from this seed: the control
+            experiment that keeps their distribution and removes their semantics.
 
     Raises:
         ConfigError: an unknown field or encoder, a width that the encoder does not have.
@@ -149,7 +149,7 @@ def rows_of_others(
     whiten: bool = True,
     home: Path,
 ) -> Vectors:
-    """The rows that items would have in the table of a catalogue which they are no part of.
+    """Embed items that are no part of a catalogue as its table would.
 
     Same encoder, same fields, and the mean, axes and scales of the catalogue's own items: an item
     that is in the catalogue gets its own row back, to the rounding of float32.
@@ -192,7 +192,7 @@ def table_key(
     whiten: bool,
     shuffle_seed: int | None,
 ) -> str:
-    """Hash of everything that decides the table's numbers.
+    """Hash of everything that the numbers of the table depend on.
 
     Args:
         encoder: its name, revision, pooling and hash of weights count.
@@ -217,7 +217,7 @@ def table_key(
 
 
 def _dealt_to_others(rows: Vectors, seed: int) -> Vectors:
-    """Every item gets the vector of another one: a plain permutation may leave some in place."""
+    """Give every item the embedding of another one: a permutation without fixed points."""
     circle = generator(seed, "semantics", "shuffle").permutation(len(rows))
     dealt = np.empty_like(rows)
     dealt[circle] = rows[np.roll(circle, 1)]

@@ -1,7 +1,7 @@
-"""The text of every item, as a language model reads it best.
+"""Item texts for language models, from the fields of a catalogue.
 
-Catalogues are written for sorting ("Usual Suspects, The (1995)"), language models learned from
-prose. Here the article goes back to the front, entities and control characters go, and the fields
+Catalogues are written for sorting ("Usual Suspects, The (1995)"), language models are trained on
+prose. So articles go back to the front, entities and control characters are removed, and fields
 become short sentences: "The Usual Suspects. Crime, Thriller. 1995."
 """
 

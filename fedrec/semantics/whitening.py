@@ -1,7 +1,7 @@
-"""Turn text vectors into a table whose directions carry equal weight.
+"""Centre, reduce and whiten text embeddings.
 
-Raw sentence vectors crowd into a narrow cone (mean cosine .44 on MovieLens-1M): a common offset
-and a few strong directions drown what tells items apart. Centring removes the offset, whitening
+Raw sentence embeddings lie in a narrow cone (mean cosine .44 on MovieLens-1M): a common offset
+and a few strong directions hide the differences of items. Centring removes the offset, whitening
 gives every kept principal component the same variance.
 Su et al., "Whitening Sentence Representations for Better Semantics and Faster Retrieval", 2021.
 """
@@ -15,13 +15,13 @@ from threadpoolctl import threadpool_limits
 from fedrec.errors import ConfigError
 
 # Eigenvalues below this share of the largest are rounding noise of float32 vectors: dividing by
-# their roots would blow the noise up to the size of the meaning.
+# their roots would blow the noise up to the size of the signal.
 EIGENVALUE_FLOOR = 1e-9
 
 
 @dataclass(frozen=True)
 class Projection:
-    """The way from text vectors to a table's rows, as the items of a catalogue have fixed it.
+    """Projection from text embeddings to rows of a table, fitted on the items of a catalogue.
 
     Attributes:
         mean: (S0,) of the vectors.
@@ -130,7 +130,7 @@ def pca_rows(
     std: float = 0.02,
     others: npt.NDArray[np.float32] | None = None,
 ) -> npt.NDArray[np.float32]:
-    """First principal components of the text, to start the identity rows from.
+    """First principal components of the text embeddings, as initial ID embeddings.
 
     The columns of a semantic table are principal components already, the strongest first; they
     are taken as they are and scaled to one standard deviation. Idea: LLM2BERT4Rec, Harte et al.,
@@ -138,7 +138,7 @@ def pca_rows(
 
     Args:
         table: (V + 1, S) semantic table, row 0 the padding.
-        width: D, width of the identity rows; columns beyond S are zero.
+        width: D, width of the ID embeddings; columns beyond S are zero.
         std: standard deviation of the entries of rows 1..V in the columns that carry something.
         others: (n, S) rows of items that came later; theirs are returned, made as if they had been
             in the table and the table's scale were what it is.

@@ -119,7 +119,13 @@ def _round(strategy: Strategy, weights: NamedArrays, number: int, clients: int) 
         )
         draft.metadata.__dict__["_message_id"] = str(len(replies))
         replies.append(Message(content, reply_to=draft))
-    combined, _ = strategy.aggregate_train(number, replies)
+    try:
+        combined, _ = strategy.aggregate_train(number, replies)
+    except Exception as error:
+        raise ConformanceError(
+            f"aggregate_train failed on {clients} replies with arrays {sorted(weights)}, one of "
+            f"them of no axes: {type(error).__name__}: {error}"
+        ) from error
     demand(combined is not None, f"aggregate_train made no weights of {clients} replies")
     assert combined is not None
     found = {name: combined[name].numpy() for name in combined}

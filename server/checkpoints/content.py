@@ -5,7 +5,6 @@ and JSON both load a flipped bit without a word.
 """
 
 import dataclasses
-import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from fedrec.files.atomic import sha256
 from fedrec.models.parameters import NamedArrays
 from server.aggregation.strategy_state import Snapshot
 from server.state import AcceptedReply, ServerState
@@ -66,7 +66,7 @@ def to_files(checkpoint: Checkpoint) -> dict[str, bytes]:
     for part, named in arrays.items():
         content = save({name: np.asarray(array, order="C") for name, array in named.items()})
         files[f"{part}.safetensors"] = content
-        facts[part] = {"sha256": hashlib.sha256(content).hexdigest(), "names": list(named)}
+        facts[part] = {"sha256": sha256(content), "names": list(named)}
     for key in ("accepted", "best_accepted"):
         state[key] = {partition: vars(reply) for partition, reply in state[key].items()}
     state["checkpoints"] = [
@@ -125,7 +125,7 @@ def _state(facts: dict[str, Any], weights: NamedArrays, best: NamedArrays) -> Se
 def _arrays(file: str, facts: dict[str, Any], read: Callable[[str], bytes]) -> NamedArrays:
     """The arrays of a file, in the order in which they were given: safetensors sorts them."""
     content = read(file)
-    if hashlib.sha256(content).hexdigest() != facts["sha256"]:
+    if sha256(content) != facts["sha256"]:
         raise DamagedError(f"{file} ({len(content)} bytes) has not the sha256 that {_STATE} says")
     try:
         arrays = load(content)
@@ -139,12 +139,12 @@ def _arrays(file: str, facts: dict[str, Any], read: Callable[[str], bytes]) -> N
 def _sealed(facts: dict[str, Any]) -> bytes:
     """JSON whose last key is the sha256 of all that stands before that key."""
     body = json.dumps(facts, indent=2, allow_nan=False, default=_plain).removesuffix("\n}")
-    return (body + _SEAL.format(hashlib.sha256(body.encode()).hexdigest())).encode()
+    return (body + _SEAL.format(sha256(body.encode()))).encode()
 
 
 def _unsealed(content: bytes) -> dict[str, Any]:
     body, seal = content[:-_SEAL_LENGTH], content[-_SEAL_LENGTH:]
-    if seal != _SEAL.format(hashlib.sha256(body).hexdigest()).encode():
+    if seal != _SEAL.format(sha256(body)).encode():
         raise DamagedError(f"{_STATE} ({len(content)} bytes) has not the sha256 that it ends with")
     try:
         facts: dict[str, Any] = json.loads(content)

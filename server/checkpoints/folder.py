@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 
 from fedrec.errors import DataError, ResourceError
+from fedrec.files.atomic import flush_folder, flushed_file
 from server.checkpoints.content import Checkpoint, DamagedError, from_files, to_files
 
 __all__ = ["KEPT", "Checkpoint", "load_checkpoint", "remove_after", "save_checkpoint"]
@@ -35,15 +36,16 @@ def save_checkpoint(run: Path, checkpoint: Checkpoint) -> Path:
             _remove(left_over)
         draft.mkdir()
         for name, content in files.items():
-            _write(draft / name, content)
-        _sync(draft)
+            with flushed_file(draft / name) as file:
+                file.write(content)
+        flush_folder(draft)
         if os.path.lexists(folder):
             replaced = parent / f".{folder.name}.replaced"
             _remove(replaced)
             os.replace(folder, replaced)
         os.replace(draft, folder)
-        _sync(parent)
-        _sync(run)  # where `checkpoints` itself may be new
+        flush_folder(parent)
+        flush_folder(run)  # where `checkpoints` itself may be new
     except OSError as error:
         raise ResourceError(
             f"{folder} cannot be written: {error.strerror or error}; {_what_is_left(run)}"
@@ -138,22 +140,6 @@ def _what_is_left(run: Path) -> str:
     if checkpoint is None:
         return "there is no checkpoint before it"
     return f"the checkpoint of round {checkpoint.round} is intact"
-
-
-def _write(path: Path, content: bytes) -> None:
-    with path.open("xb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _remove(path: Path) -> None:

@@ -16,8 +16,9 @@ from fedrec.config.user_code import user_code
 from fedrec.errors import ConfigError, DataError
 from fedrec.factory.model import device
 from fedrec.report.page import write_report
-from fedrec.runs.record import COMPLETE, append_round, read_json, read_rounds
+from fedrec.runs.record import COMPLETE, read_about, read_rounds
 from fedrec.runs.redaction import mark_secrets
+from fedrec.runs.write import append_round
 from server.checkpoints.folder import Checkpoint, load_checkpoint, remove_after
 from server.lifecycle.run_folder import RunFolder, versions
 
@@ -65,7 +66,7 @@ def finished(path: Path, config: Config) -> bool:
     Raises:
         ConfigError: another run is complete there.
     """
-    about = read_json(path / "run.json")
+    about = read_about(path)
     if about.get("status") not in COMPLETE:
         return False
     if about.get("config_hash") != config_hash(config):
@@ -90,7 +91,7 @@ def checkpoint_to_resume(path: Path, config: Config, now: Mapping[str, Any]) -> 
         ConfigError: it is another run; all differences are listed.
         DataError: the checkpoints are damaged, or the history is.
     """
-    about = read_json(path / "run.json")
+    about = read_about(path)
     checkpoint, notes = load_checkpoint(path)
     if checkpoint is None:
         if about.get("config_hash") != config_hash(config):
@@ -121,7 +122,7 @@ def refuse_to_discard(path: Path) -> None:
     """
     rounds, _ = read_rounds(path / "rounds.jsonl", must_exist=False)
     # A checkpoint is written before the first line of history.
-    if rounds and read_json(path / "run.json").get("checkpoint_every"):
+    if rounds and read_about(path).get("checkpoint_every"):
         raise DataError(
             f"{path / 'checkpoints'} holds no checkpoint, though the run wrote some; starting from "
             f"the beginning would discard its history, rounds 0 to {rounds[-1].get('round')}; put "

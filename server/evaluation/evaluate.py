@@ -168,7 +168,7 @@ def evaluate_round(
     line |= round_metrics(
         found.ranks, main, config.evaluation.cutoffs, context.clients, user_metrics(config)
     )
-    line["dropped"] = line["dropped"] + [one.record("evaluate") for one in found.excluded]
+    line["excluded"] = line["excluded"] + [one.record("evaluate") for one in found.excluded]
     line["bytes_evaluate"] = found.bytes
     line["seconds"]["evaluate"] = time.monotonic() - start
     line["seconds"]["total"] += line["seconds"]["evaluate"]

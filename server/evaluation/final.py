@@ -68,7 +68,7 @@ def finalize_run(
     folder: RunFolder,
     catalog: Catalog,
     model: Recommender,
-    references: dict[str, Any],
+    baselines: dict[str, Any],
     left_out: LeftOut,
 ) -> None:
     """Evaluate the best round's weights on test items and write everything a run leaves."""
@@ -98,7 +98,7 @@ def finalize_run(
         registration=context.registration,
         catalog=catalog,
         view_names=model.view_names,
-        references=references,
+        baselines=baselines,
         left_out=left_out,
         kept={"best_round": state.best_round},
         seconds=state.elapsed,

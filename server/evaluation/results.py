@@ -13,7 +13,9 @@ from fedrec.data.domains import COLUMN
 from fedrec.data.splits import Stage
 from fedrec.evaluation.metrics import hr, ndcg
 from fedrec.factory.evaluation import user_metrics
-from fedrec.runs.record import read_rounds, replace_file, write_csv, write_json
+from fedrec.files.atomic import write_file
+from fedrec.runs.record import read_rounds
+from fedrec.runs.write import write_csv, write_json
 from server.evaluation.metrics import ClientMetrics, RankTable, final_metrics, with_intervals
 from server.lifecycle.run_folder import RunFolder
 from server.messages.registration import Registration
@@ -46,7 +48,7 @@ def write_results(
     registration: Registration,
     catalog: Catalog,
     view_names: Sequence[str],
-    references: Mapping[str, Any],
+    baselines: Mapping[str, Any],
     left_out: LeftOut,
     kept: Mapping[str, Any],
     seconds: float,
@@ -62,7 +64,7 @@ def write_results(
         registration: who is there.
         catalog: the items.
         view_names: of the model.
-        references: what anybody gets without this run.
+        baselines: what anybody gets without this run.
         left_out: who sent no ranks.
         kept: which weights were kept: ``best_round``, for metrics.json.
         seconds: spent in rounds.
@@ -77,7 +79,7 @@ def write_results(
     metrics |= stages(protocols[0])
     others = zip(shown[1:], protocols[1:], strict=True)
     metrics["other protocols"] = {label: stages(name) for label, name in others}
-    metrics["references"] = references
+    metrics["baselines"] = baselines
     metrics |= final_metrics(
         found["test"],
         protocols[0],
@@ -95,7 +97,7 @@ def write_results(
     write_json(folder.path / "metrics.json", metrics)
     _write_tables(folder.path, found, registration, catalog, protocols)
     lines, _ = read_rounds(folder.path / "rounds.jsonl")
-    dropped = [one for line in lines for one in line["dropped"]]
+    dropped = [one for line in lines for one in line["excluded"]]
     dropped += [one for ones in left_out.values() for one in ones]
     folder.finish(
         "done" if all(is_simulated(one) for one in dropped) else "degraded",
@@ -147,4 +149,4 @@ def _write_tables(
         arrays["target"] = test.targets
     packed = io.BytesIO()
     np.savez_compressed(packed, user=test.users, **arrays)
-    replace_file(path / "ranks.npz", packed.getvalue())
+    write_file(path / "ranks.npz", packed.getvalue())

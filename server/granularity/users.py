@@ -155,7 +155,7 @@ class UserClients:
 
     def cohort_counts(self, cohort: Cohort, num_aggregated: int) -> dict[str, Any]:
         """How many users were sampled and aggregated."""
-        return {"users": {"chosen": cohort.num_clients, "used": num_aggregated}}
+        return {"users": {"sampled": cohort.num_clients, "aggregated": num_aggregated}}
 
     @staticmethod
     def round_metrics(ranks: np.ndarray, partitions: np.ndarray) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 import contextlib
 import datetime
 import importlib.metadata
-import os
 import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,19 +17,14 @@ from fedrec.config.config import Config
 from fedrec.config.keys import config_hash, flatten, to_toml
 from fedrec.errors import FedrecError, ResourceError
 from fedrec.factory.model import device_fallback
+from fedrec.files.atomic import write_file
+from fedrec.files.machine import machine
 from fedrec.models.parameters import NamedArrays
-from fedrec.runs.record import (
-    COMPLETE,
-    append_round,
-    cut_rounds,
-    read_json,
-    replace_file,
-    write_json,
-)
+from fedrec.runs.directory import prepare_run_dir, remove_drafts
+from fedrec.runs.record import COMPLETE, FORMAT, read_about
 from fedrec.runs.redaction import hide_secrets_in_text
-from server.lifecycle.run_directory import prepare_run_dir, remove_drafts
+from fedrec.runs.write import append_round, cut_rounds, write_json
 
-FORMAT = 1  # of the run folder
 INTERRUPTS = {130: "Ctrl-C", 143: "SIGTERM"}
 PACKAGES = ("flwr", "ray", "torch", "sentence-transformers", "numpy", "pandas")
 
@@ -67,10 +61,10 @@ class RunFolder:
         about |= {"name": path.name, "command": command, "engine": engine, "seed": config.seed}
         about |= {"checkpoint_every": config.run.checkpoint_every}
         about |= {"config_hash": config_hash(config), "code": protocol.code_fingerprint()}
-        about |= {"versions": versions(), "machine": _machine(), "started": _now(), "resumed": []}
+        about |= {"versions": versions(), "machine": machine(), "started": _now(), "resumed": []}
         folder = cls(path, about)
         # Who finds run.json finds the config too: from then on a killed run can be gone on with.
-        replace_file(path / "config.toml", to_toml(config).encode())
+        write_file(path / "config.toml", to_toml(config).encode())
         try:
             folder.describe()
         except BaseException:
@@ -86,9 +80,9 @@ class RunFolder:
         """The folder of a run that may go on; nothing in it is changed yet.
 
         Raises:
-            DataError: run.json is damaged.
+            DataError: run.json is damaged or of another format.
         """
-        return cls(path, read_json(path / "run.json"))
+        return cls(path, read_about(path))
 
     def go_on(self, after: int, engine: str, notes: Sequence[str]) -> None:
         """Go on with the run after one of its rounds; run.json keeps count of that.
@@ -121,13 +115,13 @@ class RunFolder:
         judged = line["validation"]
         shown = "" if judged is None else f", validation NDCG@10 {judged['NDCG@10']:.4f}"
         self.log(f"round {line['round']}: loss {loss}{shown}")
-        for one in line["dropped"]:
+        for one in line["excluded"]:
             self.log(f"round {line['round']}: left out {_who(one)}: {one['reason']}")
 
     def save_weights(self, weights: NamedArrays) -> None:
         """Write model.safetensors in float32."""
         arrays = {name: np.asarray(a, dtype=np.float32, order="C") for name, a in weights.items()}
-        replace_file(self.path / "model.safetensors", save(arrays))
+        write_file(self.path / "model.safetensors", save(arrays))
 
     def finish(self, status: str, **facts: Any) -> None:
         """Close the run as done or degraded."""
@@ -144,8 +138,8 @@ class RunFolder:
         )
         # On a full disk not even this can be written; the error itself must come through.
         with contextlib.suppress(FedrecError, OSError):
-            left_out = dict(error.left_out) if isinstance(error, FedrecError) else {}
-            facts = {"left_out": left_out} if left_out else {}
+            left_out = dict(error.excluded) if isinstance(error, FedrecError) else {}
+            facts = {"excluded": left_out} if left_out else {}
             self.describe(
                 status=status, reason=reason, exit_code=exit_code, finished=_now(), **facts
             )
@@ -184,15 +178,6 @@ def _who(one: Mapping[str, Any]) -> str:
     """Who was left out, as rounds.jsonl records it."""
     who = f"partition {one['partition']}"
     return f"user {one['user']} of {who}" if "user" in one else who
-
-
-def _machine() -> dict[str, Any]:
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return {
-        "cores": os.cpu_count(),
-        "memory_gib": round(memory, 1),
-        "platform": platform.platform(),
-    }
 
 
 def _now() -> str:

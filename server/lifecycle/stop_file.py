@@ -5,7 +5,8 @@ import signal
 from pathlib import Path
 
 from fedrec.errors import DataError
-from fedrec.runs.record import read_json, write_json
+from fedrec.runs.record import read_json
+from fedrec.runs.write import write_json
 from server.lifecycle.signals import Interrupted
 
 STOP_FILE = ".stop.json"

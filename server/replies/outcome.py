@@ -196,7 +196,7 @@ def error_of(
         left_out: whose replies were left out of what failed, for run.json.
     """
     error = KINDS.get(exit_code, FedrecError)(reason)
-    error.left_out = left_out or {}
+    error.excluded = left_out or {}
     return error
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fedrec.randomness import generator
-from fedrec.runs.record import read_json, read_rounds
+from fedrec.runs.record import read_about, read_rounds
 
 DROPPED_OUT = "dropped out (federation.drop-out)"
 # Left out without a loss: the same client's own reply was used, or nobody waited for one.
@@ -95,9 +95,9 @@ def recorded_unavailability(run: Path) -> dict[str, Reasons]:
             found[f"train {line['round']} retried"] = {}
             for one in retried:
                 note(f"train {line['round']} retried", one)
-        for one in line.get("dropped") or []:
+        for one in line.get("excluded") or []:
             note(f"{one['while']} {line['round']}", one)
-    for occasion, left_out in (read_json(run / "run.json").get("left_out") or {}).items():
+    for occasion, left_out in (read_about(run).get("excluded") or {}).items():
         for one in left_out:
             note(occasion, one)
     return found

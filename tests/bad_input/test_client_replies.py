@@ -84,8 +84,8 @@ def test_one_such_client_is_left_out_and_the_run_says_so(
     folder = fedrec_home / "runs" / "small"
     assert json.loads((folder / "run.json").read_text())["status"] == "degraded"
     line = json.loads((folder / "rounds.jsonl").read_text().splitlines()[1])
-    assert line["used"] == [0, 2]
-    [one] = line["dropped"]
+    assert line["aggregated"] == [0, 2]
+    [one] = line["excluded"]
     assert (one["partition"], one["while"]) == (1, "train")
     assert words in one["reason"]
     assert words in (folder / "log.txt").read_text()

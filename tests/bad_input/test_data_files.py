@@ -208,7 +208,7 @@ def test_fault_20_ratings_that_are_no_number_name_the_line(describe, refused, cs
 
 @pytest.mark.parametrize("word", ["NaN", "Infinity"])
 def test_fault_20_a_nan_in_the_json_of_a_run_is_refused(fedrec, refused, tmp_path, word):
-    (tmp_path / "run.json").write_text(f'{{"format": 1, "seconds": {word}}}')
+    (tmp_path / "run.json").write_text(f'{{"format": 2, "seconds": {word}}}')
     refused(fedrec("report", tmp_path), 4, "run.json", word)
     assert not (tmp_path / "report.html").exists()
 

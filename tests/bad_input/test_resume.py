@@ -199,7 +199,7 @@ import os, signal, sys
 from pathlib import Path
 from experiments.cli.settings import resolve
 from server.lifecycle.run_folder import RunFolder
-from server.lifecycle.run_directory import locked
+from fedrec.runs.directory import locked
 file, source, *cases = sys.argv[1:]
 def kill(*_):
     os.kill(os.getpid(), signal.SIGKILL)
@@ -208,11 +208,11 @@ for case in cases:
     if child := os.fork():
         os.waitpid(child, 0)
         continue
-    real, renames = Path.replace, []
+    real, renames = os.replace, []
     def replace(draft, target):
         renames.append(target)
         return kill() if len(renames) == int(number) else real(draft, target)
-    Path.replace, RunFolder.log = replace, kill
+    os.replace, RunFolder.log = replace, kill
     with locked(Path(folder)):
         config = resolve(file, [f"data.source={source}"], {"run.dir": folder})
         RunFolder.create(Path(folder), config, engine="inline", command="test")
@@ -233,7 +233,7 @@ def killed_at_the_start(tmp_path, small, csv, events, fedrec_home):
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     for folder, left in zip(folders, KILLED_AT_THE_START.values(), strict=True):
-        found = {re.sub(r"\.\d+\.tmp", ".tmp", path.name) for path in folder.iterdir()}
+        found = {re.sub(r"\.\w+\.tmp", ".tmp", path.name) for path in folder.iterdir()}
         assert found == left
     return folders
 
@@ -332,12 +332,12 @@ def test_a_config_that_is_no_toml_any_more_is_refused(fedrec, refused, stopped):
     refused(fedrec("resume", stopped), 2, f"{stopped / 'config.toml'} is no TOML")
 
 
-@pytest.mark.parametrize("kind", ["central", "popularity"])
+@pytest.mark.parametrize("kind", ["centralised", "popularity"])
 def test_a_reference_that_was_stopped_goes_on_as_the_reference_it_was(
     fedrec, small, csv, events, fedrec_home, monkeypatch, kind
 ):
     sets = (f"data.source={csv(events)}", "federation.rounds=3", "run.checkpoint-every=1")
-    words = ("reference", kind, small, *(word for text in sets for word in ("--set", text)))
+    words = ("baseline", kind, small, *(word for text in sets for word in ("--set", text)))
     real = server.run.finish
 
     def stop(*args, **keywords):

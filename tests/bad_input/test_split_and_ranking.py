@@ -173,7 +173,7 @@ def test_fault_37_users_with_one_training_event_give_no_nan(run, csv, events, fe
     assert ended.code == 0, ended.errors
     last = rounds_of(fedrec_home)[-1]
     assert np.isfinite(last["train_loss"])
-    assert last["dropped"] == []
+    assert last["excluded"] == []
     users = pd.read_csv(fedrec_home / "runs" / "small" / "users.csv")
     assert len(users) == 30
     assert np.isfinite(users["rank"]).all()

@@ -72,7 +72,7 @@ MALFORMED = [
     (EVALUATE, protocol.ROUND, -1, "server-round must be a whole number of 0 or more, got -1"),
     (EVALUATE, protocol.LAST_ACCEPTED, 0.0, "last-accepted must be a whole number of 0 or more"),
     (EVALUATE, protocol.STAGE, "training", "stage must be one of validation, test, got 'training'"),
-    (EVALUATE, protocol.SCORER, "oracle", "scorer must be one of model, popularity, item-knn"),
+    (EVALUATE, protocol.SCORER, "wizard", "scorer must be one of model, popularity, item-knn"),
     (EVALUATE, protocol.PROTOCOLS, None, "the message lacks 'protocols'"),
     (QUERY, protocol.DELETE_STATE, 1, "delete-state must be true or false, got 1"),
 ]

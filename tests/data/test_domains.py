@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fedrec.config.keys import absolute_paths, computed_keys, read_config
-from fedrec.data.domains import Domains, domain_names, join_domains
+from fedrec.data.domains import Domains, domain_names, merge_domains
 from fedrec.data.interactions import to_sequences
 from fedrec.data.readers.tables import Columns, load_frame
 from fedrec.data.store import open_dataset, prepare
@@ -26,7 +26,7 @@ def shop(rows, *, time=True, **columns):
 
 def test_ids_stay_where_they_are_distinct_and_carry_the_domain_where_they_clash():
     first, second = shop([("u", "a", 1)]), shop([("v", "a", 1), ("u2", "b", 2)])
-    joined = join_domains({"x": first, "y": second})
+    joined = merge_domains({"x": first, "y": second})
     assert joined.user_ids == ["u", "v", "u2"]
     assert joined.item_ids == ["x:a", "y:a", "y:b"]
     assert (joined.users.tolist(), joined.items.tolist()) == ([0, 1, 2], [0, 1, 2])
@@ -35,7 +35,7 @@ def test_ids_stay_where_they_are_distinct_and_carry_the_domain_where_they_clash(
 
 
 def test_who_is_known_to_two_shops_is_two_users():
-    joined = join_domains({"x": shop([("u", "a", 1)]), "y": shop([("u", "b", 1)])})
+    joined = merge_domains({"x": shop([("u", "a", 1)]), "y": shop([("u", "b", 1)])})
     assert joined.user_ids == ["x:u", "y:u"]
 
 
@@ -44,21 +44,21 @@ def test_columns_that_one_domain_lacks_are_empty_there():
         pd.DataFrame({"user": ["u"], "item": ["a"], "time": [1], "brand": ["Acme"], "sex": ["F"]}),
         Columns(texts=("brand",), attributes=("sex",)),
     )
-    joined = join_domains({"x": shop([("v", "b", 1)]), "y": with_brand})
+    joined = merge_domains({"x": shop([("v", "b", 1)]), "y": with_brand})
     assert joined.catalog.columns["brand"] == ["", "Acme"]
     assert joined.attributes["sex"] == ["other", "F"]
 
 
 def test_times_go_where_a_domain_has_none_but_their_order_stays():
     timed, bare = shop([("u", "a", 9), ("u", "b", 5)]), shop([("v", "c", 0)], time=False)
-    joined = join_domains({"x": timed, "y": bare})
+    joined = merge_domains({"x": timed, "y": bare})
     assert joined.times is None
     assert [joined.item_ids[item] for item in joined.items] == ["b", "a", "c"]
     assert joined.notes == ("y: no time column: the order of the rows is the time order",)
 
 
 def test_seconds_become_milliseconds_beside_milliseconds():
-    joined = join_domains({"x": shop([("u", "a", 10**9)]), "y": shop([("v", "b", 10**12)])})
+    joined = merge_domains({"x": shop([("u", "a", 10**9)]), "y": shop([("v", "b", 10**12)])})
     assert joined.times.tolist() == [10**12, 10**12]
 
 
@@ -68,7 +68,7 @@ def test_a_domain_must_not_say_domain_itself():
         Columns(attributes=("domain",)),
     )
     with pytest.raises(DataError, match="x has a column or attribute 'domain' of its own"):
-        join_domains({"x": taken, "y": shop([("v", "b", 1)])})
+        merge_domains({"x": taken, "y": shop([("v", "b", 1)])})
 
 
 def test_each_domain_has_the_sequences_that_it_has_alone():
@@ -78,7 +78,7 @@ def test_each_domain_has_the_sequences_that_it_has_alone():
                     for u in range(8) for t in rng.permutation(6)])
         for name in ("x", "y")
     }  # fmt: skip
-    joined = to_sequences(join_domains(parts), min_item_events=4)
+    joined = to_sequences(merge_domains(parts), min_item_events=4)
     found = {}
     for part in parts.values():
         alone = to_sequences(part, min_item_events=4)
@@ -152,7 +152,7 @@ def test_the_candidates_beside_some_items_are_those_of_their_domain():
     domains = Domains(("x", "y"), np.array([0, 1]), np.array([-1, 0, 0, 0, 1, 1]))
     assert domains.span_of(np.array([2])) == range(1, 4)
     assert domains.span_of(np.array([5, 4, 5])) == range(4, 6)
-    with pytest.raises(DataError, match="items of x and y is nobody's"):
+    with pytest.raises(DataError, match="a history cannot hold items of x and y"):
         domains.span_of(np.array([3, 4]))
 
 

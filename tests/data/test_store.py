@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fedrec.data import store
 from fedrec.data.readers.tables import Columns
 from fedrec.data.store import Dataset, open_catalog, open_dataset, prepare
 from fedrec.errors import ConfigError, DataError, ResourceError
@@ -151,7 +150,7 @@ def test_a_failed_write_leaves_nothing_and_says_where(source, home, monkeypatch)
     def full(descriptor):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(store.os, "fsync", full)
+    monkeypatch.setattr("os.fsync", full)
     with pytest.raises(ResourceError, match=r"No space left on device.*FEDREC_HOME"):
         prepare(source, home=home, seed=0)
     assert not [path for path in (home / "prepared").iterdir() if path.is_dir()]

@@ -70,9 +70,9 @@ def test_what_is_compared_is_not_easy(left, dataset):
     assert len({run.model for run in runs.values()}) == len(STRATEGIES)
     trained = [line for line in runs["fedavg"].lines if line["round"]]
     count = DATASETS[dataset]["partition.count"]
-    assert {len(line["chosen"]) for line in trained} == {(count + 1) // 2}  # half, rounded up
-    assert len({tuple(line["chosen"]) for line in trained}) == len(trained)
-    gone = [one["reason"] for line in trained for one in line["dropped"]]
+    assert {len(line["sampled"]) for line in trained} == {(count + 1) // 2}  # half, rounded up
+    assert len({tuple(line["sampled"]) for line in trained}) == len(trained)
+    gone = [one["reason"] for line in trained for one in line["excluded"]]
     assert gone
     assert all("drop-out" in reason for reason in gone)
     assert sum(line["best"] for line in runs["fedavg"].lines) > 1  # the model is not the first one

@@ -45,7 +45,7 @@ def test_a_run_with_one_supernode_per_user_is_that_of_one_and_of_three(
         for line, one in zip(lines, found, strict=True):
             assert {key: line[key] for key in EQUAL} == {key: one[key] for key in EQUAL}
             assert line["train_loss"] == pytest.approx(one["train_loss"], abs=1e-5)
-            gone = [sorted(drop["user"] for drop in each["dropped"]) for each in (line, one)]
+            gone = [sorted(drop["user"] for drop in each["excluded"]) for each in (line, one)]
             assert gone[0] == gone[1]
             assert line["best"] == one["best"]
         assert max(float(np.abs(weights[n] - other[n]).max()) for n in weights) < 1e-5

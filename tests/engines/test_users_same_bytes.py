@@ -61,8 +61,8 @@ def test_users_train_to_the_bytes_of_inline(left, case, engine):
 def test_what_is_compared_is_not_easy(left, case):
     run = left(case, "inline")
     trained = [line for line in run.lines if line["round"]]
-    assert all(line["users"]["used"] < line["users"]["chosen"] for line in trained)
-    assert len({line["users"]["chosen"] for line in trained}) == (1 if case == "touched" else 4)
+    assert all(line["users"]["aggregated"] < line["users"]["sampled"] for line in trained)
+    assert len({line["users"]["sampled"] for line in trained}) == (1 if case == "touched" else 4)
     assert sum(line["best"] for line in run.lines) > 1  # the model is not the first one
     assert left("touched", "inline").model != left("adam", "inline").model
 

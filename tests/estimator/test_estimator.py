@@ -8,7 +8,7 @@ import pytest
 from safetensors.numpy import load_file
 
 import fedrec
-from experiments.references.references import central_config, reference
+from experiments.baselines.run import centralised_config, reference
 from fedrec.config.keys import read_config
 from fedrec.errors import ConfigError, DataError, ResourceError
 from fedrec.models.parameters import arrays_of, groups_of
@@ -44,7 +44,7 @@ def test_the_centralised_baseline_of_the_same_config_has_the_same_bytes(
 ):
     made = estimator(**(SMALL | settings)).fit(dataset)
     config = made._fitted.config
-    assert central_config(config, tmp_path / "run").run.dir == str(tmp_path / "run")
+    assert centralised_config(config, tmp_path / "run").run.dir == str(tmp_path / "run")
     folder = reference("central", config, tmp_path / "run", lambda line: None, threads=1)
     run = read_run(folder)
     weights = load_file(folder / "model.safetensors")
@@ -62,7 +62,7 @@ def test_the_centralised_baseline_of_the_same_config_has_the_same_bytes(
 
 def test_the_config_of_an_estimator_is_that_of_its_centralised_baseline(tmp_path):
     config = fedrec.GRU4Rec(epochs=7, patience=2, learning_rate=0.01).config
-    central = central_config(config, tmp_path)
+    central = centralised_config(config, tmp_path)
     assert central == read_config({"run.dir": str(tmp_path)}, base=config)
 
 

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 import fedrec
+from fedrec.baselines.popularity import popularity_scorer
 from fedrec.errors import ConfigError, DataError, EvaluationError
 from fedrec.estimator.evaluate import training_counts
-from fedrec.evaluation.leave_one_out import popularity_scorer
 
 
 def by_number(histories):

@@ -108,7 +108,7 @@ def test_a_run_reports_it_with_an_interval_wherever_metrics_stand(run_inline, sm
     metrics = json.loads((folder / "metrics.json").read_text())
     with (folder / "users.csv").open() as file:
         ranks = np.array([float(row["rank"]) for row in csv.DictReader(file)])
-    for of in (metrics, metrics["references"]["popularity"]):
+    for of in (metrics, metrics["baselines"]["popularity"]):
         cell = of["test"]["first_page"]
         assert cell["low"] <= cell["value"] <= cell["high"]
     assert metrics["test"]["first_page"]["value"] == pytest.approx(np.mean(ranks <= 3))

@@ -201,8 +201,8 @@ def test_every_reason_of_a_failed_round_is_on_record(run_inline, small_config, t
     with pytest.raises(ParticipationError, match="1 of 3 clients sent a usable reply"):
         run_inline(small_config(), folder, client=client)
     about = read_json(folder / "run.json")
-    assert list(about["left_out"]) == ["round 1, try 1", "round 1, try 2"]
-    for ones in about["left_out"].values():
+    assert list(about["excluded"]) == ["round 1, try 1", "round 1, try 2"]
+    for ones in about["excluded"].values():
         assert [one["partition"] for one in ones] == [0, 2]
         assert [one["reason"][:25] for one in ones] == [
             "its training loss is -1.0",

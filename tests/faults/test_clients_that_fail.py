@@ -46,8 +46,8 @@ def test_a_client_that_always_raises_is_left_out_and_its_traceback_kept(
         assert "ZeroDivisionError: a bug of client 1" in kept
         assert "in turn\n" in kept  # the function that raised
     for line in left_by(folder)[1][1:]:
-        assert line["used"] == [0, 2, 3, 4, 5]
-        [one] = line["dropped"]
+        assert line["aggregated"] == [0, 2, 3, 4, 5]
+        [one] = line["excluded"]
         assert (one["partition"], one["while"]) == (BROKEN, "train")
         assert "ZeroDivisionError: a bug of client 1" in one["reason"]
         assert "Traceback" not in one["reason"]
@@ -60,10 +60,10 @@ def test_a_client_that_cannot_evaluate_is_left_out_of_the_judgement(
     folder = run_inline(small_config({"partition.count": 6}))
     ended = about(folder)
     assert ended["status"] == "degraded"
-    assert {one["partition"] for one in ended["left_out"]["final test"]} == {BROKEN}
+    assert {one["partition"] for one in ended["excluded"]["final test"]} == {BROKEN}
     for line in left_by(folder)[1][1:]:
-        assert line["used"] == [0, 1, 2, 3, 4, 5]  # its training counts
-        assert [(one["partition"], one["while"]) for one in line["dropped"]] == [
+        assert line["aggregated"] == [0, 1, 2, 3, 4, 5]  # its training counts
+        assert [(one["partition"], one["while"]) for one in line["excluded"]] == [
             (BROKEN, "evaluate")
         ]
 

@@ -52,7 +52,7 @@ def test_a_clock_that_jumps_by_years_changes_nothing(
     jumped = run_inline(config, tmp_path / "jumped", wrap=OneByOne)
     assert abs(time.time() - time.time()) > YEAR
     assert left_by(steady) == left_by(jumped)
-    assert all(line["dropped"] == [] for line in left_by(jumped)[1])
+    assert all(line["excluded"] == [] for line in left_by(jumped)[1])
 
 
 class Late:

@@ -46,19 +46,21 @@ def test_drop_outs_are_the_same_every_time_and_no_fault(
     assert about(once)["status"] == "done"
     _, lines = left_by(once)
     for line in lines[1:]:
-        gone = [one["partition"] for one in line["dropped"]]
-        assert sorted(line["used"] + gone) == line["chosen"]
+        gone = [one["partition"] for one in line["excluded"]]
+        assert sorted(line["aggregated"] + gone) == line["sampled"]
         assert all(
-            (one["reason"], one["while"]) == (DROPPED_OUT, "train") for one in line["dropped"]
+            (one["reason"], one["while"]) == (DROPPED_OUT, "train") for one in line["excluded"]
         )
-    assert any(line["dropped"] for line in lines)
+    assert any(line["excluded"] for line in lines)
 
 
 def test_another_seed_drops_others(run_inline, small_config, tmp_path, left_by):
     used = []
     for seed in (3, 4):
         config = small_config(MANY | {"federation.drop-out": 0.5, "seed": seed})
-        used.append([line["used"] for line in left_by(run_inline(config, tmp_path / str(seed)))[1]])
+        used.append(
+            [line["aggregated"] for line in left_by(run_inline(config, tmp_path / str(seed)))[1]]
+        )
     assert used[0] != used[1]
 
 
@@ -96,8 +98,8 @@ def test_the_weights_are_the_mean_over_those_who_answered(run_inline, small_conf
     heard = [(p, examples, sent) for round, p, examples, sent in grids[0].heard if round == 2]
     line = left_by(folder)[1][2]
     assert 0 < len(heard) < 6
-    assert sorted(p for p, _, _ in heard) == line["used"]
-    assert len(line["used"]) + len(line["dropped"]) == 6
+    assert sorted(p for p, _, _ in heard) == line["aggregated"]
+    assert len(line["aggregated"]) + len(line["excluded"]) == 6
     total = sum(examples for _, examples, _ in heard)
     for name, start in before.items():
         # What travels is float32; the server adds each change to its own float64 weights.
@@ -133,6 +135,6 @@ def test_a_run_is_never_done_with_a_round_that_had_too_few(
             assert about(folder)["status"] == "done"
             lines = left_by(folder)[1]
             assert len(lines) == 1 + config.federation.rounds
-            assert all(len(line["used"]) >= required_replies(0.5, 3) for line in lines[1:])
+            assert all(len(line["aggregated"]) >= required_replies(0.5, 3) for line in lines[1:])
         ends.add(about(folder)["status"])
     assert ends == {"failed", "done"}

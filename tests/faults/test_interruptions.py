@@ -81,7 +81,7 @@ def test_a_file_that_was_being_written_when_its_process_was_killed_leaves_nothin
     strike(server.checkpoints.recorder, "save_checkpoint", 3, ctrl_c)
     with pytest.raises(KeyboardInterrupt):
         run_inline(config, folder)
-    for name in (".model.safetensors.4711.tmp", ".run.json.4711.tmp"):  # as replace_file names them
+    for name in (".model.safetensors.4711.tmp", ".run.json.4711.tmp"):  # drafts of `write_file`
         (folder / name).write_bytes(b"half")
     (folder / "checkpoints" / ".round-00003.draft").mkdir()
     run_inline(read_config({"run.resume": True}, config), folder)

@@ -7,7 +7,7 @@ import pytest
 from experiments.engines import flower
 from experiments.reproducibility.verify import compare
 from fedrec.config.keys import read_config
-from fedrec.runs.record import write_json
+from fedrec.runs.write import write_json
 from server.lifecycle.stop_file import STOP_FILE, request_stop
 
 

@@ -54,13 +54,13 @@ def test_a_straggler_is_left_out_and_on_record_and_the_run_can_be_verified(tmp_p
     about = read_json(folder / "run.json")
     assert (about["status"], about["exit_code"]) == ("degraded", 0)
     lines = read_rounds(folder / "rounds.jsonl")[0]
-    [late] = lines[1]["dropped"]
+    [late] = lines[1]["excluded"]
     assert (late["reason"], late["while"]) == ("did not reply in time", "train")
     assert not is_simulated(late)
-    assert sorted([*lines[1]["used"], late["partition"]]) == [0, 1, 2, 3]
+    assert sorted([*lines[1]["aggregated"], late["partition"]]) == [0, 1, 2, 3]
     assert TIMEOUT <= lines[1]["seconds"]["train"] < 2 * TIMEOUT
-    assert [line["dropped"] for line in lines[2:]] == [[], []]
-    assert [line["used"] for line in lines[2:]] == [[0, 1, 2, 3]] * 2
+    assert [line["excluded"] for line in lines[2:]] == [[], []]
+    assert [line["aggregated"] for line in lines[2:]] == [[0, 1, 2, 3]] * 2
 
     # Nobody sleeps now: without the record the repetition would be another run.
     code, said = run_to_end(["verify", "--quiet", str(folder)], place, home)

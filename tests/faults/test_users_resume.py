@@ -67,11 +67,11 @@ def test_what_is_resumed_is_not_easy(run_inline, small_config, tmp_path, left_by
         folder = run_inline(small_config(plan), tmp_path / name)
         lines = left_by(folder)[1]
         assert [line["round"] for line in lines if line["retried"]] == [4]
-        assert {one["reason"] for line in lines for one in line["dropped"]} == {DROPPED_OUT}
-        assert len({line["users"]["chosen"] for line in lines[1:]}) > 1
+        assert {one["reason"] for line in lines for one in line["excluded"]} == {DROPPED_OUT}
+        assert len({line["users"]["sampled"] for line in lines[1:]}) > 1
         seen = np.unpackbits(np.frombuffer(bytes.fromhex(last_state(folder)[1]), np.uint8))
-        asked = [line["users"]["used"] for line in lines[1:]]
-        asked.append(lines[4]["users"]["chosen"] - len(lines[4]["retried"]))
+        asked = [line["users"]["aggregated"] for line in lines[1:]]
+        asked.append(lines[4]["users"]["sampled"] - len(lines[4]["retried"]))
         assert max(asked) < seen.sum() < sum(asked)  # some were asked twice
 
 

@@ -64,7 +64,7 @@ def test_what_is_near_is_of_the_same_shop(shops, whole):
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda r: r.recommend(["i25", "i26"]), "items of x and y is nobody's"),
+        (lambda r: r.recommend(["i25", "i26"]), "a history cannot hold items of x and y"),
         (lambda r: r.rank_of("i26", X), "'i26' is of another domain than the history"),
         (lambda r: r.with_items(["A"]), "of which each offers its own \\(x, y\\)"),
     ],

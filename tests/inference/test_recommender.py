@@ -16,7 +16,8 @@ from fedrec.errors import ConfigError, DataError
 from fedrec.factory.data import cold_items_of
 from fedrec.inference.search import ItemSearch
 from fedrec.models.recommender import catalogue_of
-from fedrec.runs.record import read_json, write_json
+from fedrec.runs.record import read_json
+from fedrec.runs.write import write_json
 
 KNOWN = ("semantic", "content")
 
@@ -189,7 +190,7 @@ def test_what_is_not_the_runs_own_is_refused(small_run, tmp_path):
     table = about["semantics"] | {"table_sha256": "0" * 64}
     data = about["data"] | {"hash": "0" * 64}
     for changes, words in (
-        ({"semantics": table}, "was trained on meanings 0000"),
+        ({"semantics": table}, "was trained on semantic embeddings 0000"),
         ({"data": data}, "was trained on data 0000"),
         ({"status": "failed"}, "a run that is failed"),
         ({"no_model": "every client has its own"}, "holds no model: every client"),

@@ -9,9 +9,10 @@ from rich.console import Console
 from fedrec.errors import DataError
 from fedrec.evaluation.significance import sign_flip_p
 from fedrec.report.ablation.columns import fitting, short, what_is_rare
-from fedrec.report.ablation.summary import CELLS_FILE, found, write_ablation
+from fedrec.report.ablation.summary import TASKS_FILE, found, write_ablation
 from fedrec.report.ablation.tables import markdown, terminal
-from fedrec.runs.record import append_round, read_json, write_csv, write_json
+from fedrec.runs.record import read_json
+from fedrec.runs.write import append_round, write_csv, write_json
 
 FIRST, SECOND = 1.0, 1 / np.log2(3)  # NDCG of the first two ranks
 
@@ -41,7 +42,7 @@ def write_cell(tmp_path):
         row = {"slice": "cold (0)", "chance": {"HR@10": 10 / 20}}
         slices = {"training events": [row]}
         write_json(folder / "metrics.json", {"protocol": "full", "slices": slices})
-        about = {"format": 1, "status": status, "engine": "inline", "seconds": 10.0 * (seed + 1)}
+        about = {"format": 2, "status": status, "engine": "inline", "seconds": 10.0 * (seed + 1)}
         about |= {"data": {"name": "own", "users": len(ranks), "items": 20, "events": 99}}
         write_json(
             folder / "run.json",
@@ -53,12 +54,12 @@ def write_cell(tmp_path):
 
 @pytest.fixture
 def ask(tmp_path):
-    """``ask({cell: those it is compared with}, seeds)`` writes what an ablation is about."""
+    """``ask({task: those it is compared with}, seeds)`` writes what an ablation is about."""
 
-    def write(cells, seeds=1, failed=None, folders=None, refused=None, **groups):
-        listed = {"main": cells} | groups
+    def write(tasks, seeds=1, failed=None, folders=None, skipped=None, **groups):
+        listed = {"main": tasks} | groups
         write_json(
-            tmp_path / CELLS_FILE,
+            tmp_path / TASKS_FILE,
             {
                 "preset": "own",
                 "sets": [],
@@ -69,16 +70,16 @@ def ask(tmp_path):
                     name: {
                         "about": "which is better",
                         "seeds": seeds,
-                        "cells": [
+                        "tasks": [
                             {
-                                "name": cell,
-                                "folder": (folders or {}).get(cell, cell.lower()),
+                                "name": task,
+                                "folder": (folders or {}).get(task, task.lower()),
                                 "kind": "federated",
                                 "changes": {},
                                 "against": against,
-                                "refused": (refused or {}).get(cell, ""),
+                                "skipped": (skipped or {}).get(task, ""),
                             }
-                            for cell, all_of_it in each.items()
+                            for task, all_of_it in each.items()
                             for against in all_of_it.split("; ")
                         ],
                     }
@@ -86,7 +87,7 @@ def ask(tmp_path):
                 },
             },
         )
-        return {cell["name"]: cell for cell in found(tmp_path)["groups"]["main"]["cells"]}
+        return {task["name"]: task for task in found(tmp_path)["groups"]["main"]["tasks"]}
 
     return write
 
@@ -110,12 +111,12 @@ def test_seeds_that_another_group_asked_for_are_not_in_this_one(write_cell, ask,
         write_cell("base", seed, {"a": (1, 1 + seed)})
     write_cell("new", 0, {"a": (1, 2)})
     ask({"Base": "", "New": "Base"}, seeds=1)
-    cells = read_json(tmp_path / CELLS_FILE)
-    cells["groups"]["more"] = cells["groups"]["main"] | {"seeds": 2}
-    write_json(tmp_path / CELLS_FILE, cells)
+    tasks = read_json(tmp_path / TASKS_FILE)
+    tasks["groups"]["more"] = tasks["groups"]["main"] | {"seeds": 2}
+    write_json(tmp_path / TASKS_FILE, tasks)
     groups = found(tmp_path)["groups"]
     values = {
-        name: [cell["all"]["NDCG@10"]["value"] for cell in group["cells"]]
+        name: [task["all"]["NDCG@10"]["value"] for task in group["tasks"]]
         for name, group in groups.items()
     }
     assert values["main"] == pytest.approx([FIRST, SECOND])
@@ -147,17 +148,17 @@ def test_a_comparison_that_stands_twice_is_corrected_once(write_cell, ask, tmp_p
     rng = np.random.default_rng(0)
     for name, most in (("base", 30), ("new", 5), ("old", 20)):
         write_cell(name, 0, {p: (1, int(rng.integers(1, most))) for p in people})
-    cells = {"Base": "", "New": "Base", "Old": "Base"}
-    found_here = ask(cells, again={"Base": "", "New": "Base"}, turned={"New": "", "Base": "New"})
+    tasks = {"Base": "", "New": "Base", "Old": "Base"}
+    found_here = ask(tasks, again={"Base": "", "New": "Base"}, turned={"New": "", "Base": "New"})
     p = {name: found_here[name]["difference"]["all"]["p"] for name in ("New", "Old")}
     assert p["New"] < 0.01 < p["Old"]
     assert found_here["New"]["difference"]["all"]["p (Holm)"] == 2 * p["New"]
     assert found_here["Old"]["difference"]["all"]["p (Holm)"] == p["Old"]
     groups = found(tmp_path)["groups"]
-    again, turned = (groups[name]["cells"][1] for name in ("again", "turned"))
+    again, turned = (groups[name]["tasks"][1] for name in ("again", "turned"))
     assert again["difference"] == found_here["New"]["difference"]
     # The other way round it is the same test, and a run has the same interval wherever it stands.
-    there, back = (cell["difference"]["all"] for cell in (again, turned))
+    there, back = (task["difference"]["all"] for task in (again, turned))
     assert (back["p"], back["p (Holm)"]) == (there["p"], there["p (Holm)"])
     bounds = [there[key] for key in ("value", "low", "high")]
     assert [-back[key] for key in ("value", "high", "low")] == bounds
@@ -169,8 +170,8 @@ def test_a_row_that_is_the_run_of_another_row_says_so_and_is_no_test(write_cell,
     rng = np.random.default_rng(0)
     for name, most in (("base", 30), ("new", 5)):
         write_cell(name, 0, {p: (1, int(rng.integers(1, most))) for p in people})
-    cells = {"Base": "", "As base": "Base", "New": "Base", "As new": "Base; New"}
-    rows = ask(cells, folders={"As base": "base", "As new": "new"})
+    tasks = {"Base": "", "As base": "Base", "New": "Base", "As new": "Base; New"}
+    rows = ask(tasks, folders={"As base": "base", "As new": "new"})
     assert [row["same as"] for row in rows.values()] == ["", "Base", "", "New"]
     assert [name for name in rows if "difference" in rows[name]] == ["New"]
     difference = rows["New"]["difference"]["all"]
@@ -182,15 +183,15 @@ def test_a_row_that_is_the_run_of_another_row_says_so_and_is_no_test(write_cell,
     assert "| As new | = New | |" in " ".join(page.split())
 
 
-def test_what_cannot_be_is_told_apart_from_what_failed(write_cell, ask, tmp_path):
+def test_what_was_skipped_is_told_apart_from_what_failed(write_cell, ask, tmp_path):
     write_cell("base", 0, {"a": (1, 1), "b": (2, 50)})
-    cells = {"Base": "", "Never": "Base", "Broken": "Base"}
-    ask(cells, failed={"broken-seed0": "no memory"}, refused={"Never": "it has no times"})
+    tasks = {"Base": "", "Never": "Base", "Broken": "Base"}
+    ask(tasks, failed={"broken-seed0": "no memory"}, skipped={"Never": "it has no times"})
     write_ablation(tmp_path, Console(width=100, file=io.StringIO()))
     page = (tmp_path / "ablation.md").read_text()
-    assert "| Never | cannot be |" in page
+    assert "| Never | skipped |" in page
     assert "| Broken | failed |" in page
-    assert "- never-seed0: cannot be: it has no times" in page
+    assert "- never-seed0: skipped: it has no times" in page
 
 
 def test_items_held_back_are_told_from_the_others(write_cell, ask, tmp_path):
@@ -199,8 +200,8 @@ def test_items_held_back_are_told_from_the_others(write_cell, ask, tmp_path):
     write_cell("base", 0, {"a": (1, 50), "b": (1, 60), "c": (7, 1)}, scenario=cold)
     write_cell("new", 0, {"a": (1, 1), "b": (1, 60), "c": (7, 2)}, scenario=cold)
     write_cell("none", 0, {"a": (1, 2), "b": (1, 1), "c": (7, 1)})
-    cells = ask({"Base": "", "New": "Base", "None": "New"})
-    new = cells["New"]
+    tasks = ask({"Base": "", "New": "Base", "None": "New"})
+    new = tasks["New"]
     assert (new["held back"], new["rare"]["users"], new["others"]["users"]) == ("cold", 2, 1)
     assert new["rare"]["HR@10"]["value"] == 0.5
     assert new["rare"]["chance"] == 10 / 20
@@ -208,12 +209,12 @@ def test_items_held_back_are_told_from_the_others(write_cell, ask, tmp_path):
     assert new["difference"]["rare"]["value"] == 0.5
     assert new["difference"]["others"]["value"] == pytest.approx(SECOND - FIRST)
     # A run that holds nothing back is compared on what the other holds back.
-    assert cells["None"]["difference"]["others"]["value"] == pytest.approx(FIRST - SECOND)
+    assert tasks["None"]["difference"]["others"]["value"] == pytest.approx(FIRST - SECOND)
     # It is measured on that, too, with the same chance.
-    assert (cells["None"]["held back"], cells["None"]["rare"]["users"]) == ("", 2)
-    assert cells["None"]["rare"]["HR@10"]["value"] == 1.0
-    assert cells["None"]["rare"]["chance"] == 10 / 20
-    assert cells["None"]["others"]["NDCG@10"]["value"] == FIRST
+    assert (tasks["None"]["held back"], tasks["None"]["rare"]["users"]) == ("", 2)
+    assert tasks["None"]["rare"]["HR@10"]["value"] == 1.0
+    assert tasks["None"]["rare"]["chance"] == 10 / 20
+    assert tasks["None"]["others"]["NDCG@10"]["value"] == FIRST
     about = "cold: targets never seen in training; not so in None, which had them all."
     assert about in markdown(found(tmp_path))
 
@@ -224,7 +225,7 @@ def test_a_cell_is_compared_with_several_on_what_is_cold(write_cell, ask, tmp_pa
     write_cell("text", 0, dict.fromkeys(people[:3], (1, 9)) | {"u4": (1, 50)}, scenario=cold)
     write_cell("new", 0, dict.fromkeys(people, (1, 9)) | {"z": (7, 9)}, scenario=cold)
     ask({"Base": "", "New": "Base; Text", "Text": "Base"})
-    _, first, second, text = found(tmp_path)["groups"]["main"]["cells"]
+    _, first, second, text = found(tmp_path)["groups"]["main"]["tasks"]
     assert [row["same as"] for row in (first, second)] == ["", ""]
     rare = first["difference"]["rare"]
     # Six people gain a hit each: two of 2^6 ways to give signs reach that.
@@ -249,17 +250,17 @@ def test_few_shot_items_have_few_training_events(write_cell, ask):
     base = ask({"Base": ""})["Base"]
     assert (base["held back"], base["rare"]["users"]) == ("few-shot", 1)
     words = ("few-shot", "targets with 1 to 3 training events")
-    assert what_is_rare({"cells": [base]}) == words
+    assert what_is_rare({"tasks": [base]}) == words
 
 
 @pytest.fixture
 def four_cells(write_cell, ask):
-    """The cells of an ablation: one to compare with, one worse, one that failed, one not run."""
+    """The tasks of an ablation: one to compare with, one worse, one that failed, one not run."""
     few = "few-shot-items = 0.1\nfew-shot-events = 3"
     write_cell("base", 0, {"a": (4, 1), "b": (5, 60)}, scenario=few)
     write_cell("new", 0, {"a": (4, 2), "b": (5, 1)}, scenario=few, status="degraded")
-    cells = {"Base": "", "New": "Base", "Broken": "Base", "Later": "New"}
-    ask(cells, failed={"broken-seed0": "one line | that says why"})
+    tasks = {"Base": "", "New": "Base", "Broken": "Base", "Later": "New"}
+    ask(tasks, failed={"broken-seed0": "one line | that says why"})
 
 
 @pytest.mark.parametrize("width", [60, 100, 160])

@@ -49,7 +49,7 @@ def test_a_whole_run_has_every_figure_and_none_is_blank(report):
         ({"rounds": 0, "finished": False, "about": {"status": "running"}},
          ["convergence-rounds", "convergence-megabytes", "clients-rounds"]),
         ({"rounds": 1, "users": 3, "metrics": {"gates": None, "slices": {}, "clients": [],
-                                               "references": {}}},
+                                               "baselines": {}}},
          ["convergence-rounds", "convergence-megabytes", "clients-rounds", "history-length",
           "ranks"]),
     ],
@@ -96,7 +96,7 @@ def test_fault_66_dollars_and_tex_in_labels_are_shown_as_typed(make_run):
     rows = [{"slice": name, "weights": [1.0]}]
     slices = {name: [{"slice": name, "users": 3, "metrics": {"HR@10": 0.5, "NDCG@10": 0.25}}]}
     references = {name: {"validation": {"HR@10": 0.1, "NDCG@10": 0.05}}}
-    metrics = {"slices": slices, "references": references, "gates": {"views": [name], name: rows}}
+    metrics = {"slices": slices, "baselines": references, "gates": {"views": [name], name: rows}}
     drawings = draw.draw(read_run(make_run(rounds=2, users=60, metrics=metrics)))
     by_name = {d.name: d for d in drawings}
     for which in ("convergence-rounds", "slices", "gates"):

@@ -59,7 +59,7 @@ def test_the_results_say_what_training_did_not_see(page_of, page):
 def test_the_page_tells_what_was_run_how_it_was_measured_and_what_came_out(page):
     for words in (
         "ml-1m-fedavg", "full ranking", "0.2610", "0.2490 to 0.2730", "popularity", "oracle",
-        "central", "AUC", "updates to the server", "aggregate", "minilm", "53aa53aa",
+        "centralised", "AUC", "updates to the server", "aggregate", "minilm", "53aa53aa",
         "reconstructed from the order in the file", "301,312", "learning-rate", "2.13.0",
         "fedrec run ml-1m --set federation.rounds=30 --seed 7",
     ):  # fmt: skip
@@ -116,7 +116,7 @@ def test_fault_64_html_and_scripts_in_names_are_shown_as_text(page_of):
     page = page_of(
         about={"name": evil, "reason": evil, "command": evil, "versions": {evil: evil},
                "data": {"name": evil, "items": 9, "notes": [evil]}},
-        metrics={"slices": slices, "references": {evil: {"test": {"HR@10": 0.1}}},
+        metrics={"slices": slices, "baselines": {evil: {"test": {"HR@10": 0.1}}},
                  "gates": {"views": [evil], evil: [{"slice": evil, "weights": [1.0]}]}},
         config=f"[data]\nsource = '{evil}'\n",
     )  # fmt: skip

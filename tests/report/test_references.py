@@ -18,31 +18,31 @@ def other(make_run, kind, level, **about):
         kind,
         rounds=2,
         users=40,
-        about={"engine": f"in one place ({kind})"} | about,
+        about={"engine": f"baseline ({kind})"} | about,
         metrics={"validation": metric_cells(level + 0.01), "test": metric_cells(level)},
     )
 
 
 @pytest.fixture
 def three(make_run):
-    """A run that knows popularity alone, and its local and central references."""
+    """A run that knows popularity alone, and its local and centralised references."""
     popularity = {"validation": metric_cells(0.045), "test": metric_cells(0.041)}
-    run = make_run(rounds=4, users=40, metrics={"references": {"popularity": popularity}})
-    return run, [other(make_run, "central", 0.311), other(make_run, "local", 0.111)]
+    run = make_run(rounds=4, users=40, metrics={"baselines": {"popularity": popularity}})
+    return run, [other(make_run, "centralised", 0.311), other(make_run, "local-only", 0.111)]
 
 
 def test_references_stand_in_the_order_of_what_they_learn(three):
     run, folders = three
     shown = with_references(read_run(run), folders)
-    assert list(shown.metrics["references"]) == ["popularity", "local", "central"]
-    assert reference_name(read_run(folders[1])) == "local"
+    assert list(shown.metrics["baselines"]) == ["popularity", "local-only", "centralised"]
+    assert reference_name(read_run(folders[1])) == "local-only"
 
 
 def test_the_figure_labels_every_reference(three):
     run, folders = three
     with style.house_style():
         words = texts(curves.convergence(with_references(read_run(run), folders), "round"))
-    for label in ("popularity\n0.045", "local\n0.121", "central\n0.321"):
+    for label in ("popularity\n0.045", "local-only\n0.121", "centralised\n0.321"):
         assert label in words
 
 
@@ -61,7 +61,7 @@ def test_the_page_has_a_column_for_each_and_says_where_the_run_is(three):
     run, folders = three
     page = render_page(with_references(read_run(run), folders), [])
     header = page[page.index("<thead>") : page.index("</thead>")]
-    names = ["this run, test", "popularity", "local", "central", "this run, validation"]
+    names = ["this run, test", "popularity", "local-only", "centralised", "this run, validation"]
     assert [header.index(name) for name in names] == sorted(header.index(name) for name in names)
     # NDCG@10 is .56 of HR@10 there: (.261 - .111) / (.311 - .111) of the way.
     assert "0.0622 with each client alone, 0.1462 in this run, 0.1742 with" in page
@@ -111,18 +111,23 @@ def test_what_a_run_has_measured_itself_is_not_replaced(three, make_run):
     again = other(make_run, "popularity", 0.9)
     with pytest.raises(ConfigError, match=f"{run} has measured 'popularity' itself; leave it out"):
         with_references(read_run(run), [again])
-    without = make_run("bare", rounds=4, users=40, metrics={"references": {}})
+    without = make_run("bare", rounds=4, users=40, metrics={"baselines": {}})
     shown = with_references(read_run(without), [again])
-    assert shown.metrics["references"]["popularity"]["test"]["HR@10"]["value"] == 0.9
+    assert shown.metrics["baselines"]["popularity"]["test"]["HR@10"]["value"] == 0.9
 
 
-@pytest.mark.parametrize("name", ["popularity", "local", "central", "oracle"])
+@pytest.mark.parametrize("name", ["popularity", "local-only", "centralised", "oracle"])
 def test_a_run_that_is_called_like_a_reference_is_told_from_it(three, make_run, name):
     run, folders = three
     named = make_run("named", rounds=2, users=40, about={"name": name})
     shown = with_references(read_run(run), [*folders, named])
-    assert set(shown.metrics["references"]) == {"popularity", "local", "central", f"run {name}"}
-    assert shown.metrics["references"]["popularity"]["test"]["HR@10"]["value"] == 0.041
+    assert set(shown.metrics["baselines"]) == {
+        "popularity",
+        "local-only",
+        "centralised",
+        f"run {name}",
+    }
+    assert shown.metrics["baselines"]["popularity"]["test"]["HR@10"]["value"] == 0.041
     assert gap_closed(shown) == gap_closed(with_references(read_run(run), folders))
 
 

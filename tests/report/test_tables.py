@@ -13,8 +13,8 @@ from fedrec.runs.record import read_run
 RECORD = {
     "round": 3,
     "seconds": {"train": 9.0, "aggregate": 0.25, "evaluate": 1.5, "total": 11.0},
-    "chosen": [0, 1, 2, 4],
-    "used": [0, 1, 2],
+    "sampled": [0, 1, 2, 4],
+    "aggregated": [0, 1, 2],
     "train_loss": 5.125,
     "megabytes": 1234.56,
     "validation": {"HR@10": 0.25, "NDCG@10": 0.125},
@@ -37,8 +37,9 @@ def test_a_round_is_one_row():
 
 
 def test_what_was_not_measured_is_a_dash():
-    empty = {"round": 0, "seconds": {"total": 0.0}, "chosen": [], "used": [], "train_loss": None,
-             "megabytes": 0.0, "validation": None, "clients": None, "best": False}  # fmt: skip
+    empty = {"round": 0, "seconds": {"total": 0.0}, "sampled": [], "aggregated": [],
+             "train_loss": None, "megabytes": 0.0, "validation": None, "clients": None,
+             "best": False}  # fmt: skip
     assert round_row(empty) == ["0", "-", "-", "-", "-", "-", "0.0", "0.0"]
 
 

@@ -9,15 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fedrec.errors import DataError, FedrecError, ResourceError
-from fedrec.runs.record import (
-    append_round,
-    cut_rounds,
-    read_json,
-    read_rounds,
-    read_run,
-    write_csv,
-    write_json,
-)
+from fedrec.runs.record import read_json, read_rounds, read_run
+from fedrec.runs.write import append_round, cut_rounds, write_csv, write_json
 
 TEXT = st.text(st.characters(codec="utf-8"))
 
@@ -98,10 +91,18 @@ def test_what_is_no_json_object_is_refused(tmp_path, text):
         read_json(tmp_path / "run.json")
 
 
-@pytest.mark.parametrize("change", [{"format": 2}, {"status": "fine"}])
-def test_another_format_or_status_is_refused(make_run, change):
-    with pytest.raises(DataError, match="this version reads format 1"):
-        read_run(make_run(rounds=1, users=40, about=change))
+@pytest.mark.parametrize("other", [1, 3, None])
+def test_a_folder_of_another_format_is_refused_in_one_line(make_run, other):
+    folder = make_run(rounds=1, users=40, about={"format": other})
+    with pytest.raises(DataError, match="this version reads format 2") as refused:
+        read_run(folder)
+    assert f"of format {other!r}" in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_another_status_is_refused(make_run):
+    with pytest.raises(DataError, match="status 'fine', expected one of done, degraded"):
+        read_run(make_run(rounds=1, users=40, about={"status": "fine"}))
 
 
 @pytest.mark.parametrize("text", ["user,events\n1,2\n", "", "events,rank,HR@10,NDCG@10\n3,x,0,0\n"])
@@ -114,10 +115,10 @@ def test_a_damaged_users_table_is_refused(make_run, text):
 
 def test_a_round_is_one_line_of_plain_numbers(tmp_path):
     path = tmp_path / "rounds.jsonl"
-    append_round(path, {"round": np.int64(1), "train_loss": None, "chosen": np.arange(2)})
+    append_round(path, {"round": np.int64(1), "train_loss": None, "sampled": np.arange(2)})
     append_round(path, {"round": 2, "clients": {"HR@10": (np.float32(0.5),)}})
     assert path.read_text() == (
-        '{"round": 1, "train_loss": null, "chosen": [0, 1]}\n'
+        '{"round": 1, "train_loss": null, "sampled": [0, 1]}\n'
         '{"round": 2, "clients": {"HR@10": [0.5]}}\n'
     )
 

@@ -254,7 +254,7 @@ def test_a_partition_that_fails_has_cost_its_users_the_download(small_federation
     line = train_round(federation, state, 1)
     other, fresh = small_federation(USERS | few)
     whole = train_round(other, fresh, 1)
-    assert line["used"] == [0, 2]
+    assert line["aggregated"] == [0, 2]
     _, held = asked_in(federation)
     lost = held[1]
     rows = read_rows(other, lost)
@@ -268,7 +268,7 @@ def test_who_drops_out_moves_nothing(small_federation):
     federation, state = small_federation(USERS | away)
     line = train_round(federation, state, 1)
     chosen, _ = asked_in(federation)
-    gone = {one["user"] for one in line["dropped"]}
+    gone = {one["user"] for one in line["excluded"]}
     assert 0 < len(gone) < 20
     assert not line["retried"]
     asked = np.array([user for user in chosen if user not in gone])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from experiments.references.references import reference
+from experiments.baselines.run import reference
 from fedrec.config.choices import LOSSES as NAMES
 from fedrec.config.user_code import client_code, client_fingerprint
 from fedrec.errors import ConfigError

@@ -8,22 +8,26 @@ from fedrec.config.checks import Section, count, require
 
 @dataclass(frozen=True, kw_only=True)
 class Data(Section):
-    """Which interactions are learned from, and how their files are read."""
+    """The dataset and how its files are read."""
 
-    source: str = "synthetic"  # a name, a file, a folder or "package.module:name"
-    format: str = "auto"
-    min_item_events: int = 5
-    min_user_events: int = 3
-    user_column: str = "user"
-    item_column: str = "item"
+    # A name, a file, a folder or "package.module:name"; several, joined by " + ", are domains.
+    source: str = "synthetic"
+    format: str = "auto"  # layout of the source; auto looks at the files
+    min_item_events: int = 5  # items with fewer events are dropped, once, before users are counted
+    min_user_events: int = 3  # users with fewer remaining events are dropped
+    user_column: str = "user"  # column of the user's id, in a table of events
+    item_column: str = "item"  # column of the item's id
+    # Column of the time: seconds, milliseconds or ISO dates; empty for rows in time order.
     time_column: str = "time"
-    rating_column: str = ""
-    title_column: str = ""
-    genres_column: str = ""
-    year_column: str = ""
-    description_column: str = ""
-    text_columns: str = ""  # further text of the items, comma-separated
-    attribute_columns: str = ""  # what is known of the users, for partition.by
+    rating_column: str = ""  # column of the rating, which is kept and not learned from
+    title_column: str = ""  # column of the item's title
+    genres_column: str = ""  # column of the item's genres, separated by |
+    year_column: str = ""  # column of the item's year
+    description_column: str = ""  # column of the item's description
+    # Further text columns of the items, comma-separated, for semantics.fields.
+    text_columns: str = ""
+    # Columns that describe the users, comma-separated, for partition.by.
+    attribute_columns: str = ""
     items: str = ""  # a table of items beside a table of events
 
     def problems(self) -> Iterator[str]:

@@ -10,13 +10,15 @@ from fedrec.config.import_strings import IMPORT_STRING
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation(Section):
-    """How ranks are made and summed up."""
+    """Evaluation protocols and metrics."""
 
-    protocol: str = "full"  # the first of several is the main one
+    # What a held-out item is ranked against; the first of several is the main one.
+    protocol: str = "full"
+    # The k of HR@k, NDCG@k and Recall@k, comma-separated; 10 must be one of them.
     at: str = "5,10,20"
-    metrics: str = ""  # of the user's own: "package.module:name", several separated by commas
-    resamples: int = 1000
-    ncf_negatives: str = ""  # NCF's file for the protocol ncf-99
+    metrics: str = ""  # metrics of yours, comma-separated, each as "package.module:name"
+    resamples: int = 1000  # bootstrap resamples of a confidence interval
+    ncf_negatives: str = ""  # NCF's file of negatives, for the protocol ncf-99
 
     def problems(self) -> Iterator[str]:
         """Check every key; see ``Section.problems``."""

@@ -19,25 +19,35 @@ from fedrec.config.choices import (
 class Federation(Section):
     """Client sampling, aggregation, evaluation of the global model and early stopping."""
 
-    unit: str = "partition"  # who is a client: a partition, or every user
-    rounds: int = 20
-    fraction: float = 1.0  # of the partitions, a round
-    cohort: int = 32  # users a round, with unit = "user"
-    sampling: str = "fixed"  # "poisson": every user by itself, cohort of them on average
-    weighting: str = "num-examples"  # of a user's update: its training targets; or "uniform"
-    row_averaging: str = "all"  # of item rows: over all users; "sparse": over those who trained it
+    # Who is a client: a partition (cross-silo), or every user (cross-device).
+    unit: str = "partition"
+    rounds: int = 20  # rounds of the run
+    fraction: float = 1.0  # share of the partitions that are sampled in a round
+    cohort: int = 32  # users that are sampled in a round, with unit = user
+    # Client sampling with unit = user: cohorts of a fixed size, or each user independently
+    # (poisson).
+    sampling: str = "fixed"
+    # Weight of a user's update: its number of training targets, or the same for all.
+    weighting: str = "num-examples"
+    # Rows of item embeddings: mean over all users, or over those whose training read the row
+    # (sparse).
+    row_averaging: str = "all"
     clip_norm: float = 0.0  # bound on the norm of a user's update; 0: none
-    download: str = "float32"  # how weights are sent to users: "float16" rounds them
-    upload: str = "float32"  # how a user's update is sent: "float16" and "int8" round it at random
-    min_participation: float = 0.5
-    drop_out: float = 0.0  # simulated: a sampled client is unavailable this often, by the seed
-    # Largest norm and loss of a reply, times the round's median; of a user's update, times the
-    # norm of the sent weights.
+    download: str = "float32"  # number format of the weights that users receive
+    # Number format of a user's update; float16 and int8 use stochastic rounding.
+    upload: str = "float32"
+    min_participation: float = 0.5  # share of the sampled clients that must send a usable reply
+    # Simulated dropout rate: how often a sampled client is unavailable, by the seed.
+    drop_out: float = 0.0
+    # Largest norm and loss of a reply, times the round's median; of a user's update, times the norm
+    # of the sent weights.
     outlier_limit: float = 100.0
-    evaluate_every: int = 1
-    evaluate_fraction: float = 1.0
-    patience: int = 0  # evaluations without a better NDCG@10 before stopping; 0: never
-    round_timeout: float = 3600.0
+    evaluate_every: int = 1  # rounds between two evaluations
+    evaluate_fraction: float = 1.0  # share of the partitions, or users, that are evaluated
+    # Early stopping: evaluations without a better NDCG@10 before the run ends; 0: never.
+    patience: int = 0
+    round_timeout: float = 3600.0  # seconds after which a straggler is left out of its round
+    # Clients tell how often each item occurs in training, and which items are held out.
     share_counts: bool = True
 
     def problems(self) -> Iterator[str]:

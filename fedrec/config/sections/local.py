@@ -11,20 +11,22 @@ from fedrec.config.choices import OPTIMIZER_STATES, OPTIMIZERS
 class Local(Section):
     """Hyperparameters of local training: what one client does in one round."""
 
-    epochs: int = 1
-    steps: int = 0  # 0: whole epochs; else this many batches a round
-    batch_size: int = 8
-    optimizer: str = "adam"
+    epochs: int = 1  # passes over the local data in a round, where steps is 0
+    steps: int = 0  # batches a round; 0: whole epochs
+    batch_size: int = 8  # sequences in a batch; with unit = user, the windows of a step
+    optimizer: str = "adam"  # local optimiser
+    # Local learning rate, that of the first round where it is scheduled.
     learning_rate: float = 2e-3
-    schedule_rounds: int = 0  # rounds in which the rate falls linearly to 0; 0: it stays
-    beta_1: float = 0.9
-    beta_2: float = 0.98
-    epsilon: float = 1e-8
-    weight_decay: float = 0.0
-    clip_norm: float = 0.0  # 0: no clipping of the local gradient
-    optimizer_state: str = "keep"
-    windows: int = 1  # of model.max-length targets in a user's history, newest first; 0: all
-    group_tokens: int = 4096  # targets that are trained side by side, with unit = "user"
+    schedule_rounds: int = 0  # rounds in which the learning rate falls linearly to 0; 0: it stays
+    beta_1: float = 0.9  # decay of Adam's first moment
+    beta_2: float = 0.98  # decay of Adam's second moment
+    epsilon: float = 1e-8  # Adam's term for numerical stability
+    weight_decay: float = 0.0  # weight decay of the local optimiser
+    clip_norm: float = 0.0  # bound on the norm of the local gradient; 0: no clipping
+    optimizer_state: str = "keep"  # whether a client's optimiser keeps its state between rounds
+    # Stretches of model.max-length targets of a history that are trained on, newest first; 0: all.
+    windows: int = 1
+    group_tokens: int = 4096  # targets that are trained side by side, with unit = user
 
     def problems(self) -> Iterator[str]:
         """Check every key; see ``Section.problems``."""

@@ -11,10 +11,11 @@ from fedrec.config.choices import LOSSES
 class Loss(Section):
     """What training minimises."""
 
-    name: str = "sampled-softmax"
-    negatives: int = 256  # where cold items leave fewer: all that are not cold
-    log_q: bool = True  # sampled-softmax: correct for how seldom an item is drawn
-    calibration: float = 0.75  # t of gbce
+    name: str = "sampled-softmax"  # training loss, or "package.module:name"
+    # Sampled negatives a step; where cold items leave fewer, all that are not cold.
+    negatives: int = 256
+    log_q: bool = True  # sampled-softmax: correct the scores for how seldom an item is drawn
+    calibration: float = 0.75  # t of gbce: 0 is bce, 1 removes its overconfidence fully
 
     def problems(self) -> Iterator[str]:
         """Check every key; see ``Section.problems``."""

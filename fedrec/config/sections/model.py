@@ -22,23 +22,30 @@ from fedrec.config.choices import (
 class Model(Section):
     """The recommender and its hyperparameters."""
 
+    # Hybrid, a baseline model of ID embeddings alone, or "package.module:name".
     name: str = "hybrid"
+    # What an item embedding of a hybrid is fused from, comma-separated.
     views: str = "identity,semantic,content"
-    width: int = 64
-    blocks: int = 2
-    heads: int = 1
-    hidden: int = 256
-    max_length: int = 200
-    dropout: float = 0.2
+    width: int = 64  # size of an item embedding and of the encoder's states
+    blocks: int = 2  # layers of the encoder
+    heads: int = 1  # attention heads of a layer
+    hidden: int = 256  # size of the feed-forward layer
+    max_length: int = 200  # newest items of a sequence that the encoder reads
+    dropout: float = 0.2  # dropout rate of embeddings and layers
+    # Share of the items that lose their ID embedding in a step, so that cold items work.
     identity_dropout: float = 0.1
-    neighbours: int = 0  # by semantic similarity, over which cold items are smoothed; 0: none
-    neighbour_events: float = 4.0  # training events that they count for; 0: for unseen items alone
-    identity_start: str = "text"  # of ID embeddings in a hybrid; other models' start at random
-    fusion: str = "context"  # how the views of an item become one item embedding
-    encoder: str = "causal"  # sequence encoder of a hybrid
-    time: str = ""  # time features of the encoder: "hour", "gap", "relative"
-    mask_share: float = 0.2  # of the items that a bidirectional encoder has to guess
-    private: str = ""
+    # Semantic neighbours that a cold item embedding is smoothed over; 0: no smoothing.
+    neighbours: int = 0
+    # Training events that the neighbours count for; 0: for unseen items alone.
+    neighbour_events: float = 4.0
+    # Where ID embeddings of a hybrid start; those of other models start at random.
+    identity_start: str = "text"
+    fusion: str = "context"  # how the views of an item become one embedding; context is the gate
+    encoder: str = "causal"  # what reads the sequence of item embeddings, in a hybrid
+    time: str = ""  # what the encoder knows of times, comma-separated
+    # Share of the items that are masked where the model learns to name masked items.
+    mask_share: float = 0.2
+    private: str = ""  # parameters that stay with the client, comma-separated
 
     def problems(self) -> Iterator[str]:
         """Check every key; see ``Section.problems``."""

@@ -10,9 +10,11 @@ from fedrec.config.checks import Section, count, rate, require
 class Partition(Section):
     """Which users each SuperNode holds."""
 
-    count: int = 10
-    by: str = "uniform"  # a rule, an attribute of the users or "package.module:name"
-    alpha: float = 0.5  # of the Dirichlet of by = "taste"
+    count: int = 10  # how many partitions the users are spread over; the number of SuperNodes
+    # Rule that assigns users: each, uniform, activity, taste, genre, an attribute of the users or
+    # "package.module:name".
+    by: str = "uniform"
+    alpha: float = 0.5  # concentration of the Dirichlet distribution of by = taste; small is uneven
 
     def problems(self) -> Iterator[str]:
         """Check every key; see ``Section.problems``."""

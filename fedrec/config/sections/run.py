@@ -12,15 +12,15 @@ DEVICE_NAMES = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")  # reserv
 
 @dataclass(frozen=True, kw_only=True)
 class Run(Section):
-    """Where the run's folder is; no part of what is computed."""
+    """The run directory, resuming and checkpoints; results do not depend on them."""
 
-    dir: str = ""
-    name: str = ""
-    overwrite: bool = False
+    dir: str = ""  # folder of the run; by default one under $FEDREC_HOME/runs
+    name: str = ""  # name of that folder under $FEDREC_HOME/runs
+    overwrite: bool = False  # replace a run that is already in the folder
     resume: bool = False  # go on from the last checkpoint in the folder, if it holds a run
     accept_code_change: bool = False  # resume under other code; run.json records it
-    replay: str = ""  # a run's folder whose excluded replies are excluded again: fedrec verify
-    checkpoint_every: int = 5  # rounds; 0: never
+    replay: str = ""  # folder of a run whose excluded replies are excluded again: fedrec verify
+    checkpoint_every: int = 5  # rounds between two checkpoints; 0: none
 
     def problems(self) -> Iterator[str]:
         """Check every key; see ``Section.problems``."""

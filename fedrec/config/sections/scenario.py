@@ -8,13 +8,13 @@ from fedrec.config.checks import Section, count, fraction, share
 
 @dataclass(frozen=True, kw_only=True)
 class Scenario(Section):
-    """What is taken out of training, to see how a model does where data is scarce."""
+    """Events that are hidden from training and inputs, to evaluate models on scarce data."""
 
-    cold_items: float = 0.0  # share of the items that are never seen before they are a target
-    few_shot_items: float = 0.0  # share of the items that are seldom seen in training
-    few_shot_events: int = 5  # how often those are, at most
-    history: int = 0  # events of a user before a target that are seen, the newest; 0: all
-    keep: float = 1.0  # share of each user's training events that are seen
+    cold_items: float = 0.0  # share of items without a training event
+    few_shot_items: float = 0.0  # share of items with few training events
+    few_shot_events: int = 5  # training events of those, at most
+    history: int = 0  # newest events of a user before a target that stay; 0: all
+    keep: float = 1.0  # share of each user's training events that stay
 
     def problems(self) -> Iterator[str]:
         """Check every key; see ``Section.problems``."""

@@ -11,12 +11,14 @@ from fedrec.config.choices import names_in
 class Semantics(Section):
     """The frozen embedding table: a text encoder's embedding of every item."""
 
+    # Frozen text encoder: minilm, hashed, a local folder, a hub name or "package.module:name".
     encoder: str = "minilm"
-    revision: str = ""
+    revision: str = ""  # branch, tag or commit of a hub model
+    # What of an item is encoded, comma-separated: title, genres, year, description, text columns.
     fields: str = "title,genres,year"
-    width: int = 128
-    whiten: bool = True
-    shuffled: bool = False  # control: every item gets another item's embedding
+    width: int = 128  # components that are kept of an encoder's vectors
+    whiten: bool = True  # centre the vectors and give every component unit variance
+    shuffled: bool = False  # control: every item gets another item's semantic embedding
 
     def problems(self) -> Iterator[str]:
         """Check every key; see ``Section.problems``."""

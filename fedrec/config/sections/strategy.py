@@ -10,8 +10,8 @@ from fedrec.config.checks import Section, require
 class Strategy(Section):
     """How updates become the next global model."""
 
-    name: str = "fedavg"
-    options: str = ""  # as in an inline table of TOML: 'proximal-mu = 0.01'
+    name: str = "fedavg"  # aggregation strategy
+    options: str = ""  # its hyperparameters, as in an inline table of TOML: 'proximal-mu = 0.01'
 
     def problems(self) -> Iterator[str]:
         """Check every key; see ``Section.problems``."""

@@ -35,7 +35,7 @@ _NEW = ("user_id", "parent_asin", "rating", "timestamp")
 
 
 def detect(listing: Listing) -> LayoutFiles | None:
-    """Which layout some files have, and which are the reviews and the products.
+    """Find reviews and products, and which layout they have.
 
     Returns:
         The reviews as "events" and the products as "items"; None where no reviews lie beside
@@ -74,7 +74,7 @@ def detect(listing: Listing) -> LayoutFiles | None:
 
 
 def load(files: dict[str, bytes], names: dict[str, str], layout: str) -> Interactions:
-    """Read reviews and products; who wrote what is all that is kept of a review.
+    """Read reviews as interactions, and products as the catalogue.
 
     Users and items are numbered as they first appear in the reviews; products without a review
     are no part of the catalogue. Times are the seconds of whole days (2014, 2018), so
@@ -131,7 +131,7 @@ def load(files: dict[str, bytes], names: dict[str, str], layout: str) -> Interac
 
 
 class _Numbers:
-    """Numbers of ids, from 0 in the order in which they are first asked for."""
+    """Consecutive numbers of ids, from 0 in order of first appearance."""
 
     def __init__(self) -> None:
         self.number: dict[str, int] = {}

@@ -1,4 +1,4 @@
-"""A catalogue from a shop's product records, whatever year's names their fields have."""
+"""Catalogue from Amazon's product records of any year."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,7 +22,7 @@ _SCRIPT = "getTime"  # in the 2018 files the title of some pages is their first 
 def product_catalog(
     item_ids: Sequence[str], records: Mapping[str, Mapping[str, Any]]
 ) -> tuple[Catalog, dict[str, int]]:
-    """Catalogue of the items named, and what was repaired or is lacking.
+    """Make the catalogue of the items given, and count what was repaired or is missing.
 
     An item's genres are the names in its categories below the department, which all items of a
     file share, as far as they are among the 64 commonest of the catalogue (ties by name): Amazon

@@ -1,4 +1,4 @@
-"""Product text as shops print it, made plain: entities, tags, style sheets, lists as Python reprs.
+"""Plain text from HTML in product data: entities, tags, style sheets, printed Python lists.
 
 Nothing here is evaluated: a printed list is read as a literal, and only if all it holds is text.
 """
@@ -22,7 +22,7 @@ _SPACE = re.compile(r"\s+")
 
 
 def plain_text(value: object) -> str:
-    """Text of a field: a string, a list of strings, or a list that somebody printed.
+    """Plain text of a field: a string, a list of strings, or a printed list.
 
     Lists become their parts with spaces between; comments, style sheets and scripts go with what
     is in them, other tags alone; entities are decoded, also those encoded twice. Plain text comes

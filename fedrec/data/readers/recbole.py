@@ -105,7 +105,7 @@ def load(files: dict[str, bytes], names: dict[str, str], layout: str) -> Interac
 
 @dataclass(frozen=True)
 class _Atomic:
-    """Columns of a file by name, the type of each, and on which line each row stands."""
+    """Columns of a file by name, their types, and the line of each row."""
 
     name: str
     fields: dict[str, list[str]]

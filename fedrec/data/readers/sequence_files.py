@@ -1,4 +1,4 @@
-"""Sequences in the order of time and nothing more: lines ``user item item ...``.
+"""Sequence files: lines ``user item item ...`` in the order of time, without times.
 
 GRAM, OpenP5 and many others keep a user a line, SASRec an event a line (``user item``): one rule
 reads both. What the items are may stand beside them, in ``items.tsv`` or ``<name>.item.json``.

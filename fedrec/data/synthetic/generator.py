@@ -1,4 +1,4 @@
-"""Synthetic interactions whose generating process, and so whose best ranking, is known.
+"""Synthetic interactions whose generating process, and so the oracle ranking, is known.
 
 Titles say which topic an item is of, users have tastes, and no item comes twice in a sequence. So
 a rare item, of which a model has seen little, behaves as its title says, while its genres name

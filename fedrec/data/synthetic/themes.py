@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Theme:
-    """A taste: its broad genre (shared with others), its topics, openings of further titles."""
+    """A theme of users' tastes: its genre (shared with others), topics, openings of titles."""
 
     name: str
     genre: str

@@ -1,4 +1,4 @@
-"""The process that makes the synthetic data: topics, popularity, moves and users' tastes.
+"""Generating process of the synthetic data: topics, popularity, transitions, users' tastes.
 
 A user follows two or three themes. The next item depends on the last one: mostly it lies in the
 topic that comes next in the theme of the last item, often it is that item's own successor;
@@ -72,7 +72,7 @@ class World:
     def probabilities(
         self, users: NDArray[np.integer], last: NDArray[np.integer]
     ) -> NDArray[np.float64]:
-        """True probability of the next item, before items seen are taken out, (B, V)."""
+        """True probability of the next item, before items of the history are excluded, (B, V)."""
         return np.asarray(self.moves[last] + OWN_TASTE * self.liked(users))
 
 

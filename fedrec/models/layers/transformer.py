@@ -64,7 +64,7 @@ class Block(nn.Module):
 
 
 class Transformer(nn.Module):
-    """Base transformer: positions, dropout, blocks, final norm; subclasses choose the attention mask.
+    """Base transformer: positions, dropout, blocks, final norm; subclasses choose attention masks.
 
     Args:
         width: D.

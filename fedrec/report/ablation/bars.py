@@ -18,30 +18,30 @@ from fedrec.runs.record import Record
 BAR = 0.27  # inches that a bar takes
 FRAME = 0.95  # inches of a panel's title and axis
 COLUMNS = 2
-TITLE = 30  # letters beside the names of the cells
+TITLE = 30  # letters beside the names of the tasks
 
 
 @dataclass(frozen=True)
 class Panel:
-    """What one panel shows: a metric of a group's cells over a part of the held-out items."""
+    """What one panel shows: a metric of a group's tasks over a part of the held-out items."""
 
     title: str
-    cells: Sequence[Record]
+    tasks: Sequence[Record]
     metric: str
     part: str
     protocol: str
     chance: float | None = None
 
-    def found(self, cell: Record) -> Record | None:
-        """The metric of a cell with its interval, if it has any."""
-        return (cell.get(self.part) or {}).get(self.metric)
+    def found(self, task: Record) -> Record | None:
+        """The metric of a task with its interval, if it has any."""
+        return (task.get(self.part) or {}).get(self.metric)
 
 
 def bars(found: Record) -> style.Drawing:
-    """The main metric of every cell with its interval, and HR@10 on the targets that are rare."""
+    """The main metric of every task with its interval, and HR@10 on the targets that are rare."""
     panels = list(_panels(found))
     rows = [panels[start : start + COLUMNS] for start in range(0, len(panels), COLUMNS)]
-    heights = [FRAME + BAR * max(len(panel.cells) for panel in row) for row in rows]
+    heights = [FRAME + BAR * max(len(panel.tasks) for panel in row) for row in rows]
     with style.house_style():
         figure, axes = style.panels(len(rows), COLUMNS, height=sum(heights), ratios=heights)
         for panel, own in zip(panels, axes, strict=False):
@@ -59,11 +59,11 @@ def bars(found: Record) -> style.Drawing:
 def _panels(found: Record) -> Iterator[Panel]:
     for name, group in found["groups"].items():
         firsts: dict[str, Record] = {}
-        for cell in group["cells"]:  # a row for each comparison, but one bar
-            firsts.setdefault(cell["name"], cell)
-        cells = list(firsts.values())
-        yield Panel(name, cells, MAIN, ALL, group["protocol"])
-        held = [cell for cell in cells if cell.get(RARE, {}).get("users")]
+        for task in group["tasks"]:  # a row for each comparison, but one bar
+            firsts.setdefault(task["name"], task)
+        tasks = list(firsts.values())
+        yield Panel(name, tasks, MAIN, ALL, group["protocol"])
+        held = [task for task in tasks if task.get(RARE, {}).get("users")]
         if held:
             title = f"{name}: {what_is_rare(group)[1]}"
             level = held[0][RARE]["chance"]
@@ -73,26 +73,26 @@ def _panels(found: Record) -> Iterator[Panel]:
 def _draw(axes: Axes, panel: Panel) -> None:
     axes.set_title(textwrap.fill(plain(panel.title), TITLE))
     axes.set_xlabel(metric_label(panel.metric, panel.protocol))
-    axes.set_yticks(range(len(panel.cells)), [plain(cell["name"]) for cell in panel.cells])
-    axes.set_ylim(len(panel.cells) - 0.4, -0.6)
+    axes.set_yticks(range(len(panel.tasks)), [plain(task["name"]) for task in panel.tasks])
+    axes.set_ylim(len(panel.tasks) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0, labelcolor=style.INK)
     axes.grid(visible=False, axis="y")
     furthest = panel.chance or 0.0
-    for place, cell in enumerate(panel.cells):
-        found = panel.found(cell)
-        if cell["same as"]:
-            _say(axes, 0, place, plain(f"= {cell['same as']}"), style.MUTED)
+    for place, task in enumerate(panel.tasks):
+        found = panel.found(task)
+        if task["same as"]:
+            _say(axes, 0, place, plain(f"= {task['same as']}"), style.MUTED)
             continue
         if found is None:
-            _say(axes, 0, place, why_none(cell), style.MUTED)
+            _say(axes, 0, place, why_none(task), style.MUTED)
             continue
-        _bar(axes, place, found, style.BLUE if cell["against"] else style.INK)
-        mark = " *" if _is_sure(cell, panel.part) else ""
-        if panel.part == RARE and has_seen_rare(cell):
+        _bar(axes, place, found, style.BLUE if task["against"] else style.INK)
+        mark = " *" if _is_sure(task, panel.part) else ""
+        if panel.part == RARE and has_seen_rare(task):
             mark += " (had them in training)"
         _say(axes, found["high"], place, short(found["value"]) + mark, style.INK)
         furthest = max(furthest, found["high"])
-        if not cell["against"]:
+        if not task["against"]:
             dashes = (0, (4, 2))
             axes.axvline(found["value"], color=style.INK, linestyle=dashes, linewidth=1.0, zorder=4)
     if panel.chance is not None:
@@ -116,6 +116,6 @@ def _say(axes: Axes, x: float, y: float, text: str, colour: str) -> None:
     )
 
 
-def _is_sure(cell: Record, part: str) -> bool:
-    difference = (cell.get("difference") or {}).get(part) or {}
+def _is_sure(task: Record, part: str) -> bool:
+    difference = (task.get("difference") or {}).get(part) or {}
     return float(difference.get("p (Holm)", 1.0)) < LEVEL

@@ -1,4 +1,4 @@
-"""Comparisons of an ablation: two cells have one, with one p-value, whichever stands in front.
+"""Comparisons of an ablation: two tasks have one, with one p-value, whichever stands in front.
 
 In NDCG@10; on rare targets in HR@10, which can be read beside chance.
 """
@@ -22,7 +22,7 @@ def pair_of(one: str, other: str) -> Pair:
 
 
 def comparison(pair: Pair, one: Mapping[int, Ranked], other: Mapping[int, Ranked]) -> Record:
-    """By how much one cell is above another, over the seeds that both have.
+    """By how much one task is above another, over the seeds that both have.
 
     Args:
         pair: their folders, as of ``pair_of``.

@@ -1,8 +1,8 @@
-"""What an ablation found, from its folder alone: each cell, and how it differs from its baseline.
+"""What an ablation found, from its folder alone: each task, and how it differs from its baseline.
 
 Every user counts once: with the mean over the seeds, where all seeds rank the same people. A
 difference is paired by user and held-out item, seed by seed, so that it is told apart from how
-hard users are. A group shows the seeds that all its cells ran. One run has one interval and two
+hard users are. A group shows the seeds that all its tasks ran. One run has one interval and two
 runs have one comparison, in whichever groups of as many seeds they stand.
 """
 
@@ -16,6 +16,7 @@ from rich.console import Console, RenderableType
 
 from fedrec.errors import DataError
 from fedrec.evaluation.bootstrap import intervals
+from fedrec.files.atomic import write_file
 from fedrec.report.ablation.bars import bars
 from fedrec.report.ablation.comparisons import Pair, comparison, correct, pair_of, seen_from
 from fedrec.report.ablation.ranks import (
@@ -32,24 +33,17 @@ from fedrec.report.ablation.ranks import (
 )
 from fedrec.report.ablation.tables import markdown, terminal
 from fedrec.report.figures.draw import save
-from fedrec.report.references import IN_ONE_PLACE
-from fedrec.runs.record import (
-    COMPLETE,
-    Record,
-    Run,
-    read_json,
-    read_run,
-    replace_file,
-    write_json,
-)
+from fedrec.report.references import BASELINE_ENGINE
+from fedrec.runs.record import COMPLETE, Record, Run, read_json, read_run
+from fedrec.runs.write import write_json
 
-CELLS_FILE = "cells.json"
-CANNOT_BE = "cannot be"  # a cell that the preset or the data do not allow; no failure
+TASKS_FILE = "tasks.json"
+SKIPPED = "skipped"  # a task that the preset or the data do not allow; no failure
 
 
 @dataclass(frozen=True, eq=False)
 class Runs:
-    """The runs of a cell: those that are complete, by seed, and why the others are not."""
+    """The runs of a task: those that are complete, by seed, and why the others are not."""
 
     folder: str
     complete: Mapping[int, Run]
@@ -69,15 +63,15 @@ class Runs:
 Comparisons = dict[tuple[Pair, int], Record]  # by the two folders and the seeds of the group
 
 
-def read_cells(out: Path) -> Record:
-    """What was asked for: groups with their cells, and what failed.
+def read_tasks(out: Path) -> Record:
+    """What was asked for: groups with their tasks, and what failed.
 
     Raises:
         DataError: the folder is not that of an ablation.
     """
-    if not (out / CELLS_FILE).exists():
-        raise DataError(f"{out} has no {CELLS_FILE}; is it the folder of a `fedrec ablate`?")
-    return read_json(out / CELLS_FILE)
+    if not (out / TASKS_FILE).exists():
+        raise DataError(f"{out} has no {TASKS_FILE}; is it the folder of a `fedrec ablate`?")
+    return read_json(out / TASKS_FILE)
 
 
 def found(out: Path) -> Record:
@@ -89,26 +83,26 @@ def found(out: Path) -> Record:
     Raises:
         DataError: no ablation, or a damaged run in it.
     """
-    asked = read_cells(out)
+    asked = read_tasks(out)
     seeds: dict[str, int] = {}
     for group in asked["groups"].values():
-        for cell in group["cells"]:
-            seeds[cell["folder"]] = max(group["seeds"], seeds.get(cell["folder"], 0))
-    cells = [cell for group in asked["groups"].values() for cell in group["cells"]]
-    refused = {cell["folder"]: cell["refused"] for cell in cells if cell.get("refused")}
+        for task in group["tasks"]:
+            seeds[task["folder"]] = max(group["seeds"], seeds.get(task["folder"], 0))
+    tasks = [task for group in asked["groups"].values() for task in group["tasks"]]
+    skipped = {task["folder"]: task["skipped"] for task in tasks if task.get("skipped")}
     runs = {
-        name: _read(out, name, range(seeds[name]), asked["failed"], refused.get(name, ""))
+        name: _read(out, name, range(seeds[name]), asked["failed"], skipped.get(name, ""))
         for name in seeds
     }
     comparisons: Comparisons = {}
     groups = {name: _group(group, runs, comparisons) for name, group in asked["groups"].items()}
     correct(list(comparisons.values()))
     for group in groups.values():
-        for cell in group["cells"]:
-            if "difference" in cell:
-                one, other = cell["folder"], cell["difference"]["of"][1]
+        for task in group["tasks"]:
+            if "difference" in task:
+                one, other = task["folder"], task["difference"]["of"][1]
                 key = (pair_of(one, other), group["seeds"])
-                cell["difference"] |= seen_from(one, comparisons[key])
+                task["difference"] |= seen_from(one, comparisons[key])
     complete = [run for one in runs.values() for run in one.complete.values()]
     return {
         **{key: asked[key] for key in ("preset", "sets", "kind", "commands")},
@@ -126,13 +120,13 @@ def write_ablation(out: Path, console: Console) -> RenderableType:
     """
     record = found(out)
     write_json(out / "ablation.json", record)
-    replace_file(out / "ablation.md", markdown(record).encode())
+    write_file(out / "ablation.md", markdown(record).encode())
     save(bars(record), out)
     return terminal(record, console)
 
 
 def _read(
-    out: Path, name: str, seeds: Sequence[int], failed: Mapping[str, str], refused: str
+    out: Path, name: str, seeds: Sequence[int], failed: Mapping[str, str], skipped: str
 ) -> Runs:
     complete, missing = {}, {}
     for seed in seeds:
@@ -140,8 +134,8 @@ def _read(
         run = read_run(folder) if (folder / "run.json").exists() else None
         if run is not None and run.status in COMPLETE:
             complete[seed] = run
-        elif refused:
-            missing[seed] = f"{CANNOT_BE}: {refused}"
+        elif skipped:
+            missing[seed] = f"{SKIPPED}: {skipped}"
         elif folder.name in failed:
             missing[seed] = f"failed: {failed[folder.name]}"
         else:
@@ -152,19 +146,19 @@ def _read(
 def _group(group: Record, runs: Mapping[str, Runs], comparisons: Comparisons) -> Record:
     """A group with what was found; further comparisons are added to those that there are."""
     runs = {name: one.up_to(group["seeds"]) for name, one in runs.items()}
-    folders = {cell["name"]: cell["folder"] for cell in group["cells"]}
+    folders = {task["name"]: task["folder"] for task in group["tasks"]}
     first: dict[str, str] = {}
-    cells: list[Record] = []
-    for cell in group["cells"]:
-        own = runs[cell["folder"]]
-        twin = first.setdefault(cell["folder"], cell["name"])
-        if twin != cell["name"] and cell["name"] in (one["name"] for one in cells):
+    tasks: list[Record] = []
+    for task in group["tasks"]:
+        own = runs[task["folder"]]
+        twin = first.setdefault(task["folder"], task["name"])
+        if twin != task["name"] and task["name"] in (one["name"] for one in tasks):
             continue  # said once, with however many it was to be compared
-        record = cell | {"seeds": sorted(own.complete), "missing": _words(own.missing)}
+        record = task | {"seeds": sorted(own.complete), "missing": _words(own.missing)}
         record["degraded"] = [s for s, run in own.complete.items() if run.status == "degraded"]
-        record["same as"] = "" if twin == cell["name"] else twin
+        record["same as"] = "" if twin == task["name"] else twin
         if own.complete:
-            base = runs[folders.get(cell["against"], own.folder)]
+            base = runs[folders.get(task["against"], own.folder)]
             record |= _measured(own, base)
             if not record["same as"] and _can_be_compared(own, base):
                 record["difference"] = {"of": [own.folder, base.folder]}
@@ -172,19 +166,19 @@ def _group(group: Record, runs: Mapping[str, Runs], comparisons: Comparisons) ->
                 key = (pair, group["seeds"])
                 if key not in comparisons:
                     comparisons[key] = comparison(pair, *(runs[name].ranked for name in pair))
-        cells.append(record)
-    protocols = [run.protocol for cell in folders.values() for run in runs[cell].complete.values()]
+        tasks.append(record)
+    protocols = [run.protocol for task in folders.values() for run in runs[task].complete.values()]
     return {
         "about": group["about"],
         "seeds": group["seeds"],
         "protocol": protocols[0] if protocols else "full",
-        "cells": cells,
+        "tasks": tasks,
     }
 
 
 def _can_be_compared(own: Runs, base: Runs) -> bool:
-    """Whether two cells are two, and judged alike: other protocols' ranks say nothing here."""
-    judged = {run.protocol for cell in (own, base) for run in cell.complete.values()}
+    """Whether two tasks are two, and judged alike: other protocols' ranks say nothing here."""
+    judged = {run.protocol for task in (own, base) for run in task.complete.values()}
     return own is not base and bool(base.complete) and len(judged) == 1
 
 
@@ -228,7 +222,7 @@ def _chance(run: Run) -> float | None:
 
 def _megabytes(runs: Sequence[Run]) -> float | None:
     """What a client moved while training, the mean over seeds; nothing in one place."""
-    if any(str(run.about["engine"]).startswith(IN_ONE_PLACE) for run in runs):
+    if any(str(run.about["engine"]).startswith(BASELINE_ENGINE) for run in runs):
         return None
     return float(np.mean([run.rounds[-1]["client_megabytes"] for run in runs]))
 

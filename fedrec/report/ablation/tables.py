@@ -20,29 +20,29 @@ CAPTION = (
 )
 
 
-def name_of(cell: Record, group: Record) -> str:
-    """The name of a cell, with what it is compared with where that is not the group's baseline."""
-    if not cell["against"]:
-        return f"{cell['name']} (baseline)"
+def name_of(task: Record, group: Record) -> str:
+    """The name of a task, with what it is compared with where that is not the group's baseline."""
+    if not task["against"]:
+        return f"{task['name']} (baseline)"
     is_baseline = any(
-        one["name"] == cell["against"] and not one["against"] for one in group["cells"]
+        one["name"] == task["against"] and not one["against"] for one in group["tasks"]
     )
-    return str(cell["name"]) if is_baseline else f"{cell['name']} (to {cell['against']})"
+    return str(task["name"]) if is_baseline else f"{task['name']} (to {task['against']})"
 
 
-def _row(cell: Record, shown: Sequence[Column]) -> list[str]:
-    """The cells of a row; the first says so where no run is complete, or it is another row's."""
-    if cell["same as"]:
-        return [f"= {cell['same as']}", *[""] * (len(shown) - 1)]
-    if not cell["seeds"]:
-        return [why_none(cell), *[""] * (len(shown) - 1)]
-    return [column.cell(cell) for column in shown]
+def _row(task: Record, shown: Sequence[Column]) -> list[str]:
+    """The texts of a row; the first says so where no run is complete, or it is another row's."""
+    if task["same as"]:
+        return [f"= {task['same as']}", *[""] * (len(shown) - 1)]
+    if not task["seeds"]:
+        return [why_none(task), *[""] * (len(shown) - 1)]
+    return [column.text(task) for column in shown]
 
 
-def why_none(cell: Record) -> str:
-    """In a word, why a cell has no complete run."""
-    for word in ("cannot be", "failed"):
-        if any(reason.startswith(word) for reason in cell["missing"].values()):
+def why_none(task: Record) -> str:
+    """In a word, why a task has no complete run."""
+    for word in ("skipped", "failed"):
+        if any(reason.startswith(word) for reason in task["missing"].values()):
             return word
     return "not run"
 
@@ -51,11 +51,11 @@ def notes(found: Record) -> list[str]:
     """What is missing from the tables, and why: a line for each reason, each run once."""
     reasons: dict[str, list[str]] = {}
     for group in found["groups"].values():
-        for cell in group["cells"]:
-            for seed, why in cell["missing"].items():
-                reasons.setdefault(why, []).append(f"{cell['folder']}-seed{seed}")
-            for seed in cell["degraded"]:
-                reasons.setdefault("degraded", []).append(f"{cell['folder']}-seed{seed}")
+        for task in group["tasks"]:
+            for seed, why in task["missing"].items():
+                reasons.setdefault(why, []).append(f"{task['folder']}-seed{seed}")
+            for seed in task["degraded"]:
+                reasons.setdefault("degraded", []).append(f"{task['folder']}-seed{seed}")
     return [f"{', '.join(dict.fromkeys(names))}: {why}" for why, names in reasons.items()]
 
 
@@ -63,7 +63,7 @@ def terminal(found: Record, console: Console) -> RenderableType:
     """All tables, as wide as the terminal allows; what does not fit is in ablation.md."""
     parts: list[RenderableType] = []
     for name, group in found["groups"].items():
-        names = [name_of(cell, group) for cell in group["cells"]]
+        names = [name_of(task, group) for task in group["tasks"]]
         shown = fitting(columns(group), console.width - max(map(len, names)) - GAP)
         table = Table(
             title=Text(f"{name}: {group['about']}", style="bold"),
@@ -75,10 +75,10 @@ def terminal(found: Record, console: Console) -> RenderableType:
         table.add_column("", no_wrap=True)
         for column in shown:
             table.add_column(column.header, justify="right", no_wrap=True)
-        for label, cell in zip(names, group["cells"], strict=True):
-            style = None if cell["against"] else "bold"
+        for label, task in zip(names, group["tasks"], strict=True):
+            style = None if task["against"] else "bold"
             table.add_row(
-                Text(plain(label)), *map(Text, map(plain, _row(cell, shown))), style=style
+                Text(plain(label)), *map(Text, map(plain, _row(task, shown))), style=style
             )
         parts += [table, *(Text(f"{line}.", style="dim") for line in _about_rare(group)), ""]
     parts += [Text(plain(line), style="dim") for line in notes(found)]
@@ -90,14 +90,14 @@ def _about_rare(group: Record) -> list[str]:
     word, which = what_is_rare(group)
     if not word:
         return []
-    seen = [cell["name"] for cell in group["cells"] if has_seen_rare(cell)]
+    seen = [task["name"] for task in group["tasks"] if has_seen_rare(task)]
     but = f"; not so in {', '.join(dict.fromkeys(seen))}, which had them all" if seen else ""
     return [f"{word}: {which}{but}"]
 
 
-def has_seen_rare(cell: Record) -> bool:
-    """Whether a cell is measured on targets that others hold back and that it was trained on."""
-    return bool(cell.get(RARE, {}).get("users")) and not cell["held back"]
+def has_seen_rare(task: Record) -> bool:
+    """Whether a task is measured on targets that others hold back and that it was trained on."""
+    return bool(task.get(RARE, {}).get("users")) and not task["held back"]
 
 
 def markdown(found: Record) -> str:
@@ -129,10 +129,10 @@ def markdown(found: Record) -> str:
     for name, group in found["groups"].items():
         shown = columns(group)
         lines += ["", f"## {name}: {group['about']}", ""]
-        lines += [_line(["cell", *(" ".join(column.header.split()) for column in shown)])]
+        lines += [_line(["task", *(" ".join(column.header.split()) for column in shown)])]
         lines += [_line(["---", *["---:"] * len(shown)])]
-        for cell in group["cells"]:
-            lines.append(_line([name_of(cell, group), *_row(cell, shown)]))
+        for task in group["tasks"]:
+            lines.append(_line([name_of(task, group), *_row(task, shown)]))
         for line in _about_rare(group):
             lines += ["", f"{line}."]
     if missing := notes(found):

@@ -15,8 +15,8 @@ from fedrec.runs.record import Run, number
 
 REFERENCE_COLOURS = {
     "popularity": style.MUTED,
-    "local": style.ORANGE,
-    "central": style.PURPLE,
+    "local-only": style.ORANGE,
+    "centralised": style.PURPLE,
     "oracle": style.GREEN,
 }
 
@@ -105,7 +105,7 @@ def _mark_best(
 
 
 def _draw_references(axes: Axes, run: Run, metric: str) -> None:
-    references = (run.metrics or {}).get("references") or {}
+    references = (run.metrics or {}).get("baselines") or {}
     lines = []
     for name, parts in references.items():
         value = number((parts.get("validation") or {}).get(metric))

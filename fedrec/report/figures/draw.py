@@ -6,8 +6,9 @@ round and a run of a thousand both get the figures they can have.
 
 from pathlib import Path
 
+from fedrec.files.atomic import write_file
 from fedrec.report.figures import curves, final, style
-from fedrec.runs.record import Run, replace_file
+from fedrec.runs.record import Run
 
 
 def draw(run: Run) -> list[style.Drawing]:
@@ -29,6 +30,6 @@ def draw(run: Run) -> list[style.Drawing]:
 def save(drawing: style.Drawing, folder: Path) -> tuple[Path, Path]:
     """Write ``<name>.svg`` and ``<name>.png`` and return their paths."""
     svg, png = folder / f"{drawing.name}.svg", folder / f"{drawing.name}.png"
-    replace_file(svg, drawing.svg)
-    replace_file(png, style.render(drawing.figure, "png"))
+    write_file(svg, drawing.svg)
+    write_file(png, style.render(drawing.figure, "png"))
     return svg, png

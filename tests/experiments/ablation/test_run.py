@@ -1,4 +1,4 @@
-"""`fedrec ablate`: equal cells are one run, a failing one stops nobody, a second call goes on."""
+"""`fedrec ablate`: equal tasks are one run, a failing one stops nobody, a second call goes on."""
 
 import contextlib
 import json
@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from experiments.ablation import grid
-from experiments.ablation.grid import CENTRAL, FEDERATED, chosen_groups, placed_grid
+from experiments.ablation.grid import CENTRALISED, FEDERATED, chosen_groups, placed_grid
 from experiments.ablation.grid_checks import check_base, checked
-from experiments.ablation.run import _tasks, ablate
+from experiments.ablation.run import _planned_runs, ablate
 from experiments.cli.settings import resolve
 from experiments.engines.run import ignore
 from fedrec.config.keys import config_hash, read_config
@@ -30,16 +30,16 @@ ROOT = Path(__file__).parents[3]
 GRID = """
 [start]
 about = "what identity rows start from"
-[start.cells]
+[start.tasks]
 text = { model.identity-start = "text" }
 random = { model.identity-start = "random" }
 again = { model = { identity-start = "random" }, against = "random" }
 
 [other]
-about = "cells that cannot be, and one that fails"
-[other.cells]
+about = "tasks that cannot be, and one that fails"
+[other.tasks]
 "cannot be" = { model.name = "sasrec", model.private = "gate-bias" }
-"has no counts" = { reference = "popularity", federation.share-counts = false }
+"has no counts" = { kind = "popularity", federation.share-counts = false }
 "too many negatives" = { loss.negatives = 1000 }
 "nobody answers" = { federation.drop-out = 0.99 }
 """
@@ -66,8 +66,8 @@ def ablated(small_home, tmp_path, small_config, monkeypatch):
         ended = []
 
         @contextlib.contextmanager
-        def show(tasks, there):
-            yield lambda task, reason: ended.append(task.folder.name)
+        def show(planned_runs, there):
+            yield lambda planned, reason: ended.append(planned.folder.name)
 
         words = {"command": "fedrec ablate small", "workers": 1, "show": show}
         return ablate(str(preset), sets, out=out, **words | keywords), ended
@@ -79,12 +79,12 @@ def test_every_cell_of_the_grid_goes_with_the_defaults_and_has_a_baseline():
     groups = placed_grid(read_config({}), FEDERATED)
     assert len(groups) > 10
     for group in groups:
-        rows = [(cell.name, cell.against) for cell in group.cells]
-        names = [cell.name for cell in group.cells]
+        rows = [(task.name, task.against) for task in group.tasks]
+        names = [task.name for task in group.tasks]
         assert len(set(rows)) == len(rows)
-        assert [cell.refused for cell in group.cells if cell.refused] == []
-        assert [cell.name for cell in group.cells if not cell.against] == [group.baseline]
-        assert {cell.against for cell in group.cells} - {""} <= set(names)
+        assert [task.skipped for task in group.tasks if task.skipped] == []
+        assert [task.name for task in group.tasks if not task.against] == [group.baseline]
+        assert {task.against for task in group.tasks} - {""} <= set(names)
 
 
 def test_no_cell_of_the_whole_grid_is_refused_on_the_embedded_data(tmp_path, monkeypatch):
@@ -92,21 +92,21 @@ def test_no_cell_of_the_whole_grid_is_refused_on_the_embedded_data(tmp_path, mon
     monkeypatch.setenv("FEDREC_HOME", str(tmp_path))
     base = resolve("synthetic", ["semantics.encoder=hashed"], {})
     groups = placed_grid(base, FEDERATED, open_prepared(base).dataset.catalog)
-    cells = [cell for group in checked(base, groups) for cell in group.cells]
-    assert {cell.name: cell.refused for cell in cells if cell.refused} == {}
+    tasks = [task for group in checked(base, groups) for task in group.tasks]
+    assert {task.name: task.skipped for task in tasks if task.skipped} == {}
 
 
 def test_cells_of_one_config_have_one_folder_and_others_their_own():
     groups = placed_grid(read_config({}), FEDERATED)
-    folders = {(group.name, cell.name): cell.folder for group in groups for cell in group.cells}
+    folders = {(group.name, task.name): task.folder for group in groups for task in group.tasks}
     own = [("table", "on"), ("mix", "context gate"), ("views", "all three"), ("start", "text")]
     assert {folders[name] for name in own} == {"preset"}
     assert folders["views", "identity, content"] == folders["table", "off"] == "table-off"
     configs = {}
     for group in groups:
-        for cell in group.cells:
-            hashed = config_hash(grid.run_config(read_config({}), cell))
-            configs.setdefault(cell.folder, set()).add((cell.kind, hashed))
+        for task in group.tasks:
+            hashed = config_hash(grid.run_config(read_config({}), task))
+            configs.setdefault(task.folder, set()).add((task.kind, hashed))
     assert all(len(found) == 1 for found in configs.values())
     assert len(set.union(*configs.values())) == len(configs)
 
@@ -122,18 +122,18 @@ def test_cells_of_one_config_have_one_folder_and_others_their_own():
 def test_cells_that_lend_alike_are_one_run(keys):
     base = read_config(keys)
     groups = {group.name: group for group in placed_grid(base, FEDERATED)}
-    folders = {cell.name: cell.folder for cell in groups["neighbours"].cells}
+    folders = {task.name: task.folder for task in groups["neighbours"].tasks}
     assert len(set(folders.values())) == (3 if base.model.smooths else 1)
-    cells = [cell for cell in groups["llmseqrec"].cells if cell.changes and not cell.refused]
-    configs = [grid.run_config(base, cell).model for cell in cells]
+    tasks = [task for task in groups["llmseqrec"].tasks if task.changes and not task.skipped]
+    configs = [grid.run_config(base, task).model for task in tasks]
     assert not any(model.smooths for model in configs)  # what lending is worth is another question
 
 
 def test_a_group_runs_as_many_seeds_as_it_asks_for():
     base = read_config({})
     groups = {group.name: group for group in placed_grid(base, FEDERATED)}
-    tasks = _tasks(base, [groups["headline"], groups["start"]], 1, Path("out"))
-    assert sorted(task.folder.name for task in tasks) == sorted(
+    planned_runs = _planned_runs(base, [groups["headline"], groups["start"]], 1, Path("out"))
+    assert sorted(planned.folder.name for planned in planned_runs) == sorted(
         [f"{name}-seed{seed}" for name in ("preset", "headline-sasrec") for seed in range(3)]
         + ["start-random-seed0"]
     )
@@ -147,28 +147,28 @@ def test_the_cell_that_the_preset_is_becomes_the_baseline():
     # The group's own word holds, whatever the preset is.
     assert groups["table"].baseline == "off"
     dropout = placed_grid(read_config({"model.identity-dropout": 0.4}), FEDERATED)
-    cells = next(group for group in dropout if group.name == "identity-dropout").cells
-    assert [cell.name for cell in cells] == ["preset", "0", "0.1", "0.2"]
+    tasks = next(group for group in dropout if group.name == "identity-dropout").tasks
+    assert [task.name for task in tasks] == ["preset", "0", "0.1", "0.2"]
 
 
 def test_cells_are_what_they_are_called_whatever_the_preset_is():
     base = read_config({"model.views": "semantic,content", "model.time": "hour"})
     groups = {group.name: group for group in placed_grid(base, FEDERATED)}
-    cells = {(name, c.name): c for name, group in groups.items() for c in group.cells}
-    configs = {key: grid.run_config(base, c) for key, c in cells.items() if not c.refused}
-    assert [c.refused for c in cells.values() if c.refused] == []
+    tasks = {(name, c.name): c for name, group in groups.items() for c in group.tasks}
+    configs = {key: grid.run_config(base, c) for key, c in tasks.items() if not c.skipped}
+    assert [c.skipped for c in tasks.values() if c.skipped] == []
     assert configs["table", "off"].model.views == "content"
     assert configs["table", "on"].model.views == "semantic,content"
     assert configs["comparison", "SASRec"].model.time == ""
     # Without identity rows there is nothing to start from.
-    assert {cells["start", name].folder for name in ("text", "random")} == {"preset"}
+    assert {tasks["start", name].folder for name in ("text", "random")} == {"preset"}
     without = read_config({"model.views": "identity,content"})
     groups = {group.name: group for group in placed_grid(without, FEDERATED)}
-    on = next(cell for cell in groups["table"].cells if cell.name == "on")
+    on = next(task for task in groups["table"].tasks if task.name == "on")
     assert grid.run_config(without, on).model.views == "identity,content,semantic"
     alone = placed_grid(read_config({"model.views": "semantic"}), FEDERATED)
     table = next(group for group in alone if group.name == "table")
-    assert "nothing but 'semantic'" in table.cells[0].refused
+    assert "nothing but 'semantic'" in table.tasks[0].skipped
 
 
 def test_fields_that_say_the_same_are_one_run():
@@ -181,12 +181,12 @@ def test_fields_that_say_the_same_are_one_run():
     )
     base = read_config({"semantics.fields": "title,genres,description"})
     group = next(g for g in placed_grid(base, FEDERATED, catalog) if g.name == "text")
-    folders = {cell.name: cell.folder for cell in group.cells}
+    folders = {task.name: task.folder for task in group.tasks}
     assert folders["title"] == folders["+ genres"] == folders["+ year"] == "text-title"
     assert folders["+ description"] == "preset"
     # All of them make the run of the first one, so that its folder holds one config.
-    assert {cell.changes["semantics.fields"] for cell in group.cells[:3]} == {"title"}
-    assert group.cells[3].changes == {}
+    assert {task.changes["semantics.fields"] for task in group.tasks[:3]} == {"title"}
+    assert group.tasks[3].changes == {}
 
 
 @pytest.mark.parametrize(
@@ -206,11 +206,11 @@ def test_a_preset_that_is_a_scenario_or_no_hybrid_is_refused(changes, shown):
 def test_what_does_not_go_with_users_can_be_in_one_place():
     users = {"federation.unit": "user", "local.optimizer-state": "reset"}
     refused = {}
-    for kind in (FEDERATED, CENTRAL):
+    for kind in (FEDERATED, CENTRALISED):
         groups = placed_grid(read_config(users), kind)
-        refused[kind] = {c.name: c.refused for g in groups for c in g.cells if c.refused}
+        refused[kind] = {c.name: c.skipped for g in groups for c in g.tasks if c.skipped}
     assert "BERT4Rec" in refused[FEDERATED]
-    assert refused[CENTRAL] == {}
+    assert refused[CENTRALISED] == {}
 
 
 def test_data_that_are_not_there_end_it_before_any_run(ablated, tmp_path):
@@ -244,12 +244,12 @@ def test_runs_are_made_once_and_what_fails_stops_nobody(ablated, small_grid, tmp
     assert [name for name in ended if name not in failed] == made
     assert set(failed) == {f"other-nobody-answers-seed{k}" for k in (0, 1)}
     record = found(out)
-    others = {cell["name"]: cell["missing"] for cell in record["groups"]["other"]["cells"]}
+    others = {task["name"]: task["missing"] for task in record["groups"]["other"]["tasks"]}
     for name, why in WHY.items():
         assert others[name]["0"] == others[name]["1"]
-        assert others[name]["1"].startswith(f"cannot be: {why}")
+        assert others[name]["1"].startswith(f"skipped: {why}")
     assert others["nobody answers"]["1"].startswith("failed: ")
-    text, random, again = record["groups"]["start"]["cells"]
+    text, random, again = record["groups"]["start"]["tasks"]
     assert (text["seeds"], text["against"], random["against"]) == ([0, 1], "", "text")
     assert again["per seed"] == random["per seed"]
     assert "difference" not in again  # it is the run that it is compared with
@@ -277,11 +277,11 @@ WHY = {
 
 
 def test_a_central_cell_is_the_central_reference_with_one_thread(ablated, small_grid, tmp_path):
-    failed, _ = ablated(tmp_path / "out", central=True, only=["start"])
+    failed, _ = ablated(tmp_path / "out", centralised=True, only=["start"])
     about = read_json(tmp_path / "out" / "preset-seed0" / "run.json")
-    assert (failed, about["engine"], len(about["partitions"])) == ({}, "in one place (central)", 1)
-    assert ablated(tmp_path / "out", central=True, only=["start"]) == ({}, [])
-    assert found(tmp_path / "out")["groups"]["start"]["cells"][0]["client_megabytes"] is None
+    assert (failed, about["engine"], len(about["partitions"])) == ({}, "baseline (centralised)", 1)
+    assert ablated(tmp_path / "out", centralised=True, only=["start"]) == ({}, [])
+    assert found(tmp_path / "out")["groups"]["start"]["tasks"][0]["client_megabytes"] is None
 
 
 @pytest.mark.parametrize(

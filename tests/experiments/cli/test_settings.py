@@ -9,7 +9,7 @@ from experiments.cli.settings import parse_sets, resolve
 from experiments.cli.terminal import ending
 from experiments.presets import about_preset, preset_names, read_preset
 from fedrec.errors import ConfigError
-from server.lifecycle.run_directory import check_room, run_path
+from fedrec.runs.directory import check_room, run_path
 
 
 @pytest.mark.parametrize(
@@ -124,10 +124,10 @@ def test_fault_45_overwrite_spares_a_folder_that_is_no_run(tmp_path):
 
 @pytest.mark.parametrize("name", preset_names())
 def test_every_preset_resolves_and_its_central_form_differs_in_local_training_only(name):
-    federated, central = resolve(name, []), resolve(name, [], central=True)
-    assert central.local != federated.local
+    federated, centralised = resolve(name, []), resolve(name, [], centralised=True)
+    assert centralised.local != federated.local
     for section in ("data", "partition", "semantics", "model", "loss", "evaluation"):
-        assert getattr(central, section) == getattr(federated, section)
+        assert getattr(centralised, section) == getattr(federated, section)
 
 
 def test_each_problem_of_a_config_is_a_line_of_its_own(capsys):

@@ -145,14 +145,14 @@ def test_options_of_a_run_are_checked_before_it_begins(small_config):
         run(small_config(), engine="ray", command="test", workers=0)
 
 
-@pytest.mark.parametrize("kind", ["central", "popularity"])
+@pytest.mark.parametrize("kind", ["centralised", "popularity"])
 @pytest.mark.parametrize(
     ("option", "given"), [("--workers", {"workers": 2}), ("--address", {"address": "auto"})]
 )
 def test_a_reference_that_goes_on_or_is_verified_has_no_workers(small_config, kind, option, given):
-    message = f"{option} is for --engine ray; a {kind} reference is made in one process"
+    message = f"{option} is for --engine ray; a {kind} baseline runs in one process"
     with pytest.raises(ConfigError, match=message):
-        go_on(small_config(), f"in one place ({kind})", command="test", **given)
+        go_on(small_config(), f"baseline ({kind})", command="test", **given)
 
 
 def test_an_address_without_a_cluster_is_refused_within_seconds(monkeypatch):
@@ -180,7 +180,7 @@ def test_killed_workers_change_nothing(tmp_path, start, scratch, all_of_them):
     for name in ("model.safetensors", "metrics.json", "users.csv"):
         assert (folder / name).read_bytes() == (tmp_path / "inline" / name).read_bytes()
     lines = [json.loads(line) for line in (folder / "rounds.jsonl").read_text().splitlines()]
-    assert [line["dropped"] for line in lines] == [[]] * 16
+    assert [line["excluded"] for line in lines] == [[]] * 16
     assert json.loads((folder / "run.json").read_text())["engine"] == "ray"
     assert [path.name for path in scratch.glob("fedrec-*")] == []
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from experiments.references.references import reference
+from experiments.baselines.run import run_baseline
 from fedrec.errors import ConfigError
 from fedrec.report.references import reference_name
 from fedrec.runs.record import read_run
@@ -14,10 +14,10 @@ def test_what_trains_nothing_leaves_a_run_folder_like_any_other(
 ):
     monkeypatch.setattr("server.run.write_report", lambda path: None)
     config = small_config({"model.name": "sasrec"})  # whatever the model, the meanings are found
-    run = read_run(reference(kind, config, tmp_path / kind, lambda line: None))
+    run = read_run(run_baseline(kind, config, tmp_path / kind, lambda line: None))
     assert [line["round"] for line in run.rounds] == [0]
     assert reference_name(run) == kind
-    popularity = run.metrics["references"]["popularity"]["test"]["MRR"]["value"]
+    popularity = run.metrics["baselines"]["popularity"]["test"]["MRR"]["value"]
     assert run.metrics["test"]["MRR"]["value"] != popularity
 
 
@@ -27,7 +27,7 @@ def test_what_trains_nothing_is_held_to_the_protocols_that_models_are(
 ):
     changes = {"scenario.cold-items": 0.2, "evaluation.protocol": "popularity-100"}
     with pytest.raises(ConfigError, match=r"another than 'popularity-100' with scenario"):
-        reference(kind, small_config(changes), tmp_path / kind, lambda line: None)
+        run_baseline(kind, small_config(changes), tmp_path / kind, lambda line: None)
     assert not (tmp_path / kind).exists()
 
 
@@ -54,8 +54,10 @@ def test_one_partition_with_everybody_is_matrix_factorisation_in_one_place(
     monkeypatch.setattr("server.run.write_report", lambda path: None)
     config = small_config(MF | {"partition.count": 1, "local.windows": 0})
     alone = read_run(run_inline(config, tmp_path / "alone"))
-    central = read_run(reference("central", config, tmp_path / "central", lambda line: None))
-    assert central.metrics["test"] == alone.metrics["test"]
+    centralised = read_run(
+        run_baseline("centralised", config, tmp_path / "centralised", lambda line: None)
+    )
+    assert centralised.metrics["test"] == alone.metrics["test"]
     # Every event of the training parts is a target of a pass, a user's first one, too.
-    events = central.about["data"]["events"] - 2 * central.about["data"]["users"]
-    assert central.rounds[1]["targets"] == events
+    events = centralised.about["data"]["events"] - 2 * centralised.about["data"]["users"]
+    assert centralised.rounds[1]["targets"] == events

@@ -70,7 +70,7 @@ def test_a_round_that_was_tried_twice_is_verified(run_inline, small_config, veri
     folder = run_inline(small_config(), client=client)
     line = json.loads((folder / "rounds.jsonl").read_text().splitlines()[2])
     assert [one["partition"] for one in line["retried"]] == [0, 1]
-    assert (line["used"], line["dropped"]) == ([0, 1, 2], [])
+    assert (line["aggregated"], line["excluded"]) == ([0, 1, 2], [])
     assert verified(folder) == []
 
 
@@ -124,13 +124,13 @@ class Doubling(SampledNodes):
 def test_replies_that_nobody_missed_are_not_replayed(run_inline, small_config, verified):
     folder = run_inline(small_config(), wrap=Doubling)
     lines = [json.loads(line) for line in (folder / "rounds.jsonl").read_text().splitlines()]
-    left_out = {(one["partition"], one["reason"], one["while"]) for one in lines[2]["dropped"]}
+    left_out = {(one["partition"], one["reason"], one["while"]) for one in lines[2]["excluded"]}
     assert left_out == {
         (partition, reason, doing)
         for partition, reason in ((1, "replied twice"), (-1, "was not asked in this round"))
         for doing in ("train", "evaluate")
     }
-    assert lines[2]["used"] == [0, 1, 2]
+    assert lines[2]["aggregated"] == [0, 1, 2]
     assert verified(folder) == []
 
 

@@ -87,7 +87,7 @@ def own(left_out):
 def test_a_run_over_users_is_verified_its_traffic_included(run_inline, small_config, verified, how):
     folder = run_inline(small_config(USERS | {"federation.drop-out": 0.3} | how))
     assert read_json(folder / "run.json")["status"] == "done"
-    assert all(own(line["dropped"]) for line in lines_of(folder)[1:])
+    assert all(own(line["excluded"]) for line in lines_of(folder)[1:])
     assert verified(folder) == []
     lines = lines_of(folder)
     lines[2]["client_megabytes"] += 1e-9
@@ -129,13 +129,13 @@ def test_a_run_with_broken_users_is_verified(run_inline, breaking, verified, cha
     config, broken = breaking(changes)
     folder = run_inline(config)
     lines = lines_of(folder)
-    nan = [one for one in lines[2]["dropped"] if one["reason"] != DROPPED_OUT]
-    away = {one["user"] for one in lines[2]["dropped"] if one["reason"] == DROPPED_OUT}
+    nan = [one for one in lines[2]["excluded"] if one["reason"] != DROPPED_OUT]
+    away = {one["user"] for one in lines[2]["excluded"] if one["reason"] == DROPPED_OUT}
     assert {one["user"] for one in nan} == broken - away
     assert nan
     assert all(one["reason"].startswith("its update or loss is NaN") for one in nan)
-    assert lines[2]["used"] == [0, 1, 2]
-    assert not any(one["reason"] != DROPPED_OUT for one in lines[3]["dropped"])
+    assert lines[2]["aggregated"] == [0, 1, 2]
+    assert not any(one["reason"] != DROPPED_OUT for one in lines[3]["excluded"])
     # They break by themselves again: nobody has to be left out for that.
     assert not any(recorded_unavailability(folder).values())
     assert verified(folder) == []
@@ -146,9 +146,11 @@ def test_a_run_with_partitions_all_of_whose_users_broke_is_verified(run_inline, 
     folder = run_inline(config)
     lines = lines_of(folder)
     assert (
-        len(lines[2]["dropped"]) == len(lines[2]["chosen"]) - len(lines[2]["used"]) == len(broken)
+        len(lines[2]["excluded"])
+        == len(lines[2]["sampled"]) - len(lines[2]["aggregated"])
+        == len(broken)
     )
-    assert lines[3]["used"] == lines[3]["chosen"] == lines[2]["chosen"]
+    assert lines[3]["aggregated"] == lines[3]["sampled"] == lines[2]["sampled"]
     assert verified(folder) == []
 
 
@@ -163,9 +165,9 @@ def test_broken_users_do_not_hide_other_traffic(run_inline, breaking, verified):
 def test_a_lost_user_is_told_from_another_of_its_partition(run_inline, breaking, verified):
     folder = run_inline(breaking({"partition.count": 1})[0])
     lines = lines_of(folder)
-    first, *others = lines[2]["dropped"]
+    first, *others = lines[2]["excluded"]
     assert len(others) >= 3  # of one partition, for one reason
-    used = sorted(set(range(60)) - {one["user"] for one in lines[2]["dropped"]})
+    used = sorted(set(range(60)) - {one["user"] for one in lines[2]["excluded"]})
     first["user"] = used[0]
     (folder / "rounds.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     assert verified(folder) == ["rounds.jsonl: dropped of round 2 differs"]
@@ -176,8 +178,8 @@ def test_a_partition_that_is_lost_keeps_its_users_drop_outs(run_inline, small_co
     config = small_config(USERS | {"federation.drop-out": 0.3})
     folder = run_inline(config, client=Losing(lost))
     lines = lines_of(folder)
-    assert (lines[2]["used"], lines[3]["used"]) == ([0, 2], [1, 2])
-    assert own(lines[2]["dropped"])[1]  # of the partition that was lost
+    assert (lines[2]["aggregated"], lines[3]["aggregated"]) == ([0, 2], [1, 2])
+    assert own(lines[2]["excluded"])[1]  # of the partition that was lost
     assert recorded_unavailability(folder) == {
         "train 2": {1: "failed: went away"},
         "train 3": {0: "failed: went away"},
@@ -193,13 +195,13 @@ def test_a_partition_all_of_whose_users_are_away_is_not_asked(run_inline, small_
     silent = 0
     for line in lines_of(folder)[1:]:
         assert not line["retried"]
-        assert {one["reason"] for one in line["dropped"]} == {DROPPED_OUT}
+        assert {one["reason"] for one in line["excluded"]} == {DROPPED_OUT}
         asked = [p for kind, round, p in client.asked if (kind, round) == ("train", line["round"])]
-        assert sorted(asked) == line["used"]
-        away = own(line["dropped"])
-        assert set(line["chosen"]) - set(line["used"]) <= set(away)
-        assert line["users"] == {"chosen": 9, "used": 9 - len(line["dropped"])}
-        silent += len(line["chosen"]) - len(line["used"])
+        assert sorted(asked) == line["aggregated"]
+        away = own(line["excluded"])
+        assert set(line["sampled"]) - set(line["aggregated"]) <= set(away)
+        assert line["users"] == {"sampled": 9, "aggregated": 9 - len(line["excluded"])}
+        silent += len(line["sampled"]) - len(line["aggregated"])
     assert silent
     assert verified(folder) == []
 
@@ -213,7 +215,7 @@ def test_a_cohort_that_is_all_away_is_asked_once_more(run_inline, small_config, 
     [twice] = [line for line in lines if line["retried"]]  # with this seed
     assert [one["reason"] for one in twice["retried"]] == [DROPPED_OUT] * 3
     assert len({one["user"] for one in twice["retried"]}) == 3
-    assert twice["users"]["used"] == 3 - len(twice["dropped"]) > 0
+    assert twice["users"]["aggregated"] == 3 - len(twice["excluded"]) > 0
     assert read_json(folder / "run.json")["status"] == "done"
     assert verified(folder) == []
 
@@ -228,12 +230,12 @@ def test_a_partition_lost_at_the_second_try_alone_is_lost_there_again(
     [twice] = [line for line in whole if line["retried"]]  # with this seed
     assert {one["reason"] for one in twice["retried"]} == {DROPPED_OUT}
     # A partition that was asked both times: only the second time it is lost.
-    [lost, *_] = [p for p in twice["used"] if client.asked["train", twice["round"], p] == 2]
+    [lost, *_] = [p for p in twice["aggregated"] if client.asked["train", twice["round"], p] == 2]
     client = Losing({("train", twice["round"], lost): 2})
     folder = run_inline(config, tmp_path / "run", client=client)
     line = lines_of(folder)[twice["round"]]
     assert line["retried"] == twice["retried"]
-    assert set(line["used"]) == set(twice["used"]) - {lost}
+    assert set(line["aggregated"]) == set(twice["aggregated"]) - {lost}
     assert verified(folder) == []
 
 
@@ -243,7 +245,7 @@ def test_a_cohort_that_is_all_away_twice_ends_the_run(run_inline, small_config, 
     with pytest.raises(ParticipationError, match=said) as end:
         run_inline(config, tmp_path / "run")
     assert end.value.exit_code == 3
-    left_out = read_json(tmp_path / "run" / "run.json")["left_out"]
+    left_out = read_json(tmp_path / "run" / "run.json")["excluded"]
     for tried in ("round 1, try 1", "round 1, try 2"):
         assert len({one["user"] for one in left_out[tried]}) == 3
     assert [line["round"] for line in lines_of(tmp_path / "run")] == [0]

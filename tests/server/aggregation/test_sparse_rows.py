@@ -47,7 +47,7 @@ def test_a_single_number_per_item_is_averaged_over_those_who_touched_it(
     assert federation.clients.traffic.rows == {"rows", "bias"}
     start = dict(state.weights)
     line = train_round(federation, state, 1)
-    assert line["dropped"] == []
+    assert line["excluded"] == []
     total, touched = {name: np.zeros_like(start[name]) for name in ("rows", "bias")}, 0.0
     for one in one_by_one(federation, opened, precision):
         touched = touched + one.targets * np.isin(np.arange(len(start["bias"])), one.read)

@@ -92,7 +92,7 @@ def test_every_strategy_trains_two_rounds(small_federation, name):
     before = {key: array.copy() for key, array in state.weights.items()}
     for number in (1, 2):
         line = train_round(federation, state, number)
-        assert line["used"] == [0, 1, 2]
+        assert line["aggregated"] == [0, 1, 2]
     for key, array in state.weights.items():
         assert array.dtype == np.float64
         assert np.isfinite(array).all(), key
@@ -212,7 +212,7 @@ def test_a_strategy_of_ones_own_is_named_by_module_and_class(
     monkeypatch.syspath_prepend(tmp_path)
     assert make_strategy("own_strategy:Half", "factor = 0.25").factor == 0.25
     federation, state = small_federation({"strategy.name": "own_strategy:Half"})
-    assert train_round(federation, state, 1)["used"] == [0, 1, 2]
+    assert train_round(federation, state, 1)["aggregated"] == [0, 1, 2]
     with pytest.raises(ConfigError, match=r"'own_strategy:Other' is no subclass"):
         make_strategy("own_strategy:Other", "")
     with pytest.raises(ConfigError, match=r"'own_strategy:None_' cannot be imported"):

@@ -81,9 +81,9 @@ def test_what_is_saved_is_loaded(tmp_path):
 
 
 def test_numbers_of_numpy_in_a_line_become_plain(tmp_path):
-    line = {"round": np.int64(2), "loss": np.float32(0.5), "chosen": np.arange(2)}
+    line = {"round": np.int64(2), "loss": np.float32(0.5), "sampled": np.arange(2)}
     save_checkpoint(tmp_path, Checkpoint(line, ServerState({}), Snapshot({}, {})))
-    assert load_checkpoint(tmp_path)[0].line == {"round": 2, "loss": 0.5, "chosen": [0, 1]}
+    assert load_checkpoint(tmp_path)[0].line == {"round": 2, "loss": 0.5, "sampled": [0, 1]}
 
 
 def test_the_files_are_plain_safetensors_and_json(tmp_path):

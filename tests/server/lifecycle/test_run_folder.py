@@ -106,7 +106,7 @@ def test_a_run_leaves_every_file_and_all_of_them_agree(run_inline, small_config,
     events = sum(int(row["events"]) for row in users)
     assert sum(int(row["training_events"]) for row in items) == events - 2 * 60
 
-    assert set(metrics["references"]) == {"popularity", "oracle"}
+    assert set(metrics["baselines"]) == {"popularity", "oracle"}
     gates = metrics["gates"]
     assert gates.pop("views") == ["identity", "semantic", "content"]
     positions = sum(min(int(row["events"]) - 1, 12) for row in users)  # of model.max-length
@@ -170,8 +170,10 @@ def test_validation_is_judged_every_few_rounds_and_at_the_end(run_inline, small_
 def test_a_fraction_of_the_clients_takes_part(run_inline, small_config):
     changes = {"partition.count": 6, "federation.fraction": 0.5, "federation.rounds": 3}
     lines = lines_of(run_inline(small_config(changes)))[1:]
-    assert all(len(line["chosen"]) == 3 and line["used"] == line["chosen"] for line in lines)
-    assert len({tuple(line["chosen"]) for line in lines}) > 1
+    assert all(
+        len(line["sampled"]) == 3 and line["aggregated"] == line["sampled"] for line in lines
+    )
+    assert len({tuple(line["sampled"]) for line in lines}) > 1
 
 
 def test_frozen_arrays_never_travel(run_inline, small_config):
@@ -313,7 +315,7 @@ def test_a_run_with_replies_left_out_is_degraded(run_inline, small_config):
 
     folder = run_inline(small_config(), client=client)
     assert read(folder, "run.json")["status"] == "degraded"
-    assert [line["dropped"] for line in lines_of(folder)[1:]] == [
+    assert [line["excluded"] for line in lines_of(folder)[1:]] == [
         [
             {
                 "partition": 2,
@@ -386,7 +388,7 @@ def test_a_parameter_that_is_a_single_number_travels_as_one(
 def test_without_shared_counts_there_is_no_popularity(run_inline, small_config):
     folder = run_inline(small_config({"federation.share-counts": False}))
     metrics = read(folder, "metrics.json")
-    assert set(metrics["references"]) == {"oracle"}
+    assert set(metrics["baselines"]) == {"oracle"}
     assert "item popularity" not in metrics["slices"]
     assert "training_events" not in (folder / "items.csv").read_text().splitlines()[0]
     # Nor does anybody say which item was held out.
@@ -400,7 +402,7 @@ def test_popularity_trains_nothing(run_inline, small_config):
     folder = run_inline(small_config(), scorer="popularity")
     metrics = read(folder, "metrics.json")
     assert [line["round"] for line in lines_of(folder)] == [0]
-    assert metrics["test"] == metrics["references"]["popularity"]["test"]
+    assert metrics["test"] == metrics["baselines"]["popularity"]["test"]
 
 
 @pytest.mark.slow

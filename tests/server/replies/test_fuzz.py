@@ -170,7 +170,7 @@ def tampering(small_federation, tampered, remembered):
 
 def check_line(line):
     json.dumps(line, allow_nan=False)
-    for one in line["dropped"]:
+    for one in line["excluded"]:
         assert one["reason"].isprintable()
         assert len(one["reason"]) < 700
 
@@ -181,10 +181,10 @@ def test_a_round_of_training_uses_a_reply_or_leaves_it_out(tampering):
     def check(federation, state):
         line = train_round(federation, state, 1)
         check_line(line)
-        assert {0, 2} <= set(line["used"])
-        assert set(line["used"]) | {one["partition"] for one in line["dropped"]} == {0, 1, 2}
+        assert {0, 2} <= set(line["aggregated"])
+        assert set(line["aggregated"]) | {one["partition"] for one in line["excluded"]} == {0, 1, 2}
         assert all(np.isfinite(array).all() for array in state.weights.values())
-        ends.append(TAMPERED in line["used"])
+        ends.append(TAMPERED in line["aggregated"])
 
     tampering("train", (TAMPERED,), check)
     assert ends.count(False) > EXAMPLES / 2  # the changes do harm
@@ -197,7 +197,7 @@ def test_an_evaluation_uses_ranks_or_leaves_them_out(tampering):
         line = evaluate_round(federation, state, empty_round(0))
         check_line(line)
         assert 0 < line["validation"]["NDCG@10"] < 1
-        ends.append([one["partition"] for one in line["dropped"]])
+        ends.append([one["partition"] for one in line["excluded"]])
 
     tampering("evaluate", (TAMPERED,), check)
     assert ends.count([TAMPERED]) > EXAMPLES / 2

@@ -292,7 +292,7 @@ def expected(five, of_the_honest, remembered, strategy, silent):
     if (strategy, silent) not in of_the_honest:
         grid = InlineGrid(remembered, COUNT, flatten(five[0].config))
         line, state = one_round(five, strategy, Silent(grid, silent))
-        assert line["used"] == [p for p in range(COUNT) if p not in silent]
+        assert line["aggregated"] == [p for p in range(COUNT) if p not in silent]
         of_the_honest[strategy, silent] = state.weights
     return of_the_honest[strategy, silent]
 
@@ -307,9 +307,9 @@ def check(five, of_the_honest, remembered, tampered, strategy, hostile):
     grid = Backwards(InlineGrid(client, COUNT, flatten(five[0].config)))
     line, state = one_round(five, strategy, grid)
     honest = [p for p in range(COUNT) if p not in hostile]
-    assert line["used"] == sorted(state.accepted) == honest
-    assert [one["partition"] for one in line["dropped"]] == sorted(hostile)
-    for one in line["dropped"]:
+    assert line["aggregated"] == sorted(state.accepted) == honest
+    assert [one["partition"] for one in line["excluded"]] == sorted(hostile)
+    for one in line["excluded"]:
         assert re.search(hostile[one["partition"]][2], one["reason"]), one["reason"]
         assert one["while"] == "train"
     assert line["targets"] == sum(five[0].registration.targets[p] for p in honest)
@@ -371,6 +371,6 @@ def test_a_reply_in_another_order_of_memory_or_of_names_is_as_good(five, tampere
         for client in (remembered, tampered(turn, partitions=range(COUNT), app=remembered))
     ]
     (plain, one), (turned, other) = (one_round(five, "fedavg", grid) for grid in grids)
-    assert turned["used"] == plain["used"] == list(range(COUNT))
+    assert turned["aggregated"] == plain["aggregated"] == list(range(COUNT))
     for name, array in one.weights.items():
         np.testing.assert_array_equal(array, other.weights[name])

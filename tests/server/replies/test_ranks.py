@@ -211,7 +211,7 @@ def test_who_gave_no_ranks_is_on_the_rounds_line(small_federation, tampered, rem
     client = tampered(empty, kind="evaluate", app=remembered)
     federation, state = small_federation(client=client)
     line = evaluate_round(federation, state, empty_round(0))
-    assert line["dropped"] == [
+    assert line["excluded"] == [
         {"partition": 1, "reason": "sent no facts about itself", "while": "evaluate"}
     ]
 

@@ -63,7 +63,7 @@ def between(rearrange):
 def test_honest_replies_are_all_averaged(small_federation, tampered):
     federation, state = small_federation()
     line = train_round(federation, state, 1)
-    assert (line["used"], line["dropped"], line["retried"]) == ([0, 1, 2], [], [])
+    assert (line["aggregated"], line["excluded"], line["retried"]) == ([0, 1, 2], [], [])
     assert sorted(state.accepted) == [0, 1, 2]
     for accepted in state.accepted.values():
         assert accepted.round == 1
@@ -89,8 +89,8 @@ def test_an_exception_in_a_client_costs_that_client_its_round_only(
     monkeypatch.setattr(clients.train_partition, "fit", fit)
     federation, state = small_federation()
     line = train_round(federation, state, 1)
-    assert line["dropped"] == [left_out(1, "RuntimeError: out of luck")]
-    assert line["used"] == [0, 2]
+    assert line["excluded"] == [left_out(1, "RuntimeError: out of luck")]
+    assert line["aggregated"] == [0, 2]
     assert "in fit" in state.traceback
     monkeypatch.undo()
 
@@ -102,8 +102,8 @@ def test_a_client_that_does_not_reply_is_left_out_when_the_time_is_over(small_fe
     changes = {"federation.round-timeout": 0.05}
     federation, state = small_federation(changes, wrap=between(lose))
     line = train_round(federation, state, 1)
-    assert line["used"] == [0, 2]
-    assert line["dropped"] == [left_out(1, "did not reply in time")]
+    assert line["aggregated"] == [0, 2]
+    assert line["excluded"] == [left_out(1, "did not reply in time")]
 
 
 def test_fault_53_a_reply_that_comes_twice_counts_once(small_federation):
@@ -111,8 +111,8 @@ def test_fault_53_a_reply_that_comes_twice_counts_once(small_federation):
     once = train_round(federation, state, 1)
     doubled, other = small_federation(wrap=between(lambda replies: 2 * replies))
     twice = train_round(doubled, other, 1)
-    assert twice["dropped"] == [left_out(p, "replied twice") for p in range(3)]
-    assert twice["used"] == once["used"] == [0, 1, 2]
+    assert twice["excluded"] == [left_out(p, "replied twice") for p in range(3)]
+    assert twice["aggregated"] == once["aggregated"] == [0, 1, 2]
     assert_equal_weights(state, other)
 
 
@@ -156,8 +156,8 @@ def test_fault_53_two_replies_that_differ_are_both_left_out_whichever_comes_firs
 
     federation, state = small_federation(wrap=between(add_another))
     line = train_round(federation, state, 1)
-    assert line["used"] == [0, 2]
-    assert line["dropped"] == [left_out(1, "replied more than once, each time something else")]
+    assert line["aggregated"] == [0, 2]
+    assert line["excluded"] == [left_out(1, "replied more than once, each time something else")]
 
 
 def test_fault_53_a_node_that_nobody_asked_is_left_out(small_federation):
@@ -257,7 +257,7 @@ def test_a_round_that_succeeds_at_the_second_try_is_as_if_nothing_had_happened(
     for number in (1, 2):
         line = train_round(federation, state, number)
         once = train_round(plain, expected, number)
-        assert line["dropped"] == []
+        assert line["excluded"] == []
         lost = [left_out(p, "failed: the node went away") for p in range(3)]
         assert line["retried"] == (lost if number == 1 else [])
         assert line["bytes_down"] == (2 if number == 1 else 1) * once["bytes_down"]
@@ -294,7 +294,7 @@ def test_a_clients_words_are_short_and_without_controls(small_federation, tamper
     words = "first\nsecond\x1b[31m\u202ered" + "x" * 10**6
     client = tampered(says(error=words, exit_code=1, traceback=words))
     federation, state = small_federation(client=client)
-    [one] = train_round(federation, state, 1)["dropped"]
+    [one] = train_round(federation, state, 1)["excluded"]
     assert one["reason"].startswith("first second [31m redxxx")
     assert one["reason"].isprintable()
     assert len(one["reason"]) == 604  # 600 and an ellipsis

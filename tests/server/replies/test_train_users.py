@@ -175,14 +175,14 @@ def test_an_odd_sum_is_left_out_and_the_others_are_used(small_federation, tamper
     change, how, reason = ODD[name]
     federation, state = small_federation(USERS | how, client=tampered(change, partitions=(1,)))
     line = train_round(federation, state, 1)
-    assert line["used"] == [0, 2]
-    [dropped] = line["dropped"]
+    assert line["aggregated"] == [0, 2]
+    [dropped] = line["excluded"]
     assert dropped["partition"] == 1
     assert "user" not in dropped
     assert reason in dropped["reason"]
     chosen = federation.clients.population.sample(20, is_poisson=False, seed=0, round=1)
     held = federation.clients.population.by_partition(chosen)
-    assert line["users"]["used"] == len(held[0]) + len(held[2])
+    assert line["users"]["aggregated"] == len(held[0]) + len(held[2])
 
 
 def test_a_sum_of_nobody_must_be_zero(small_federation, tampered):
@@ -202,8 +202,8 @@ def test_a_sum_of_nobody_must_be_zero(small_federation, tampered):
     few = USERS | {"federation.min-participation": 0.1}
     federation, state = small_federation(few, client=tampered({0: nobody, 1: empty}))
     line = train_round(federation, state, 1)
-    assert line["used"] == [2]
-    [refused] = [one for one in line["dropped"] if "user" not in one]
+    assert line["aggregated"] == [2]
+    [refused] = [one for one in line["excluded"] if "user" not in one]
     assert refused["partition"] == 0
     assert "its sum of updates has norm" in refused["reason"]
     assert "add up to 0" in refused["reason"]
@@ -239,8 +239,8 @@ def test_an_honest_sum_is_never_left_out(small_federation, name, rows):
     federation, state = small_federation(changes)
     for number in (1, 2):
         line = train_round(federation, state, number)
-        assert line["dropped"] == []
-        assert line["used"] == [0, 1, 2]
+        assert line["excluded"] == []
+        assert line["aggregated"] == [0, 1, 2]
         assert np.isfinite(norm_of(state.weights.values()))
 
 

@@ -40,10 +40,10 @@ def test_the_same_users_go_too_far_in_any_partition(small_federation, opened, pr
     for spread in SPREADS:
         federation, state = small_federation(wild | spread | {"federation.outlier-limit": limit})
         line = train_round(federation, state, 1)
-        gone = {one["user"] for one in line["dropped"]}
+        gone = {one["user"] for one in line["excluded"]}
         assert gone == {one.user for one in users} - {one.user for one in kept}
-        assert all(one["reason"].endswith(TOO_LARGE) for one in line["dropped"])
-        assert line["users"] == {"chosen": 20, "used": len(kept)}
+        assert all(one["reason"].endswith(TOO_LARGE) for one in line["excluded"])
+        assert line["users"] == {"sampled": 20, "aggregated": len(kept)}
         assert line["targets"] == steps * sum(one.targets for one in kept)
         losses = [one.loss for one in kept]
         mean = np.average(losses, weights=[one.targets for one in kept])
@@ -96,11 +96,11 @@ def test_a_huge_and_a_nan_user_are_left_out_in_any_partition(small_federation, o
         federation, state = small_federation(few | spread)
         state.weights = dict(broken)
         line = train_round(federation, state, 1)
-        reasons = {one["user"]: one["reason"] for one in line["dropped"]}
+        reasons = {one["user"]: one["reason"] for one in line["excluded"]}
         assert set(reasons) == {nan_user, huge_user}
         assert reasons[nan_user] == NOT_FINITE
         assert reasons[huge_user].endswith(TOO_LARGE)
-        assert line["users"] == {"chosen": 20, "used": 18}
+        assert line["users"] == {"sampled": 20, "aggregated": 18}
         found.append(state.weights)
     assert all(apart(one, found[0]) < 1e-5 for one in found)
     assert apart(found[0], broken) > 1e-3
@@ -117,11 +117,11 @@ def test_a_partition_whose_users_all_broke_is_no_loss_of_a_reply(small_federatio
     start = {name: array.copy() for name, array in state.weights.items()}
     line = train_round(federation, state, 1)
     [held_by] = federation.clients.population.by_partition(np.array([user]))
-    assert line["dropped"] == [
+    assert line["excluded"] == [
         {"partition": held_by, "user": user, "reason": NOT_FINITE, "while": "train"}
     ]
-    assert line["used"] == [p for p in line["chosen"] if p != held_by]
-    assert line["users"] == {"chosen": 20, "used": 19}
+    assert line["aggregated"] == [p for p in line["sampled"] if p != held_by]
+    assert line["users"] == {"sampled": 20, "aggregated": 19}
     assert line["retried"] == []
     assert held_by not in state.accepted
     assert apart(state.weights, start) > 1e-3
@@ -143,7 +143,7 @@ def test_a_round_whose_users_all_broke_fails_by_their_number(small_federation, h
         "the training of 20 users broke: lower local.learning-rate"
     )
     for attempt in ("round 1, try 1", "round 1, try 2"):
-        assert {one["user"] for one in failed.value.left_out[attempt]} == set(first.tolist())
+        assert {one["user"] for one in failed.value.excluded[attempt]} == set(first.tolist())
     assert apart(state.weights, start) == 0
 
 

@@ -111,7 +111,7 @@ def test_one_full_step_of_every_client_is_the_central_gradient_step(
     }
     federation, state = small_federation(changes)
     before = {name: array.copy() for name, array in state.weights.items()}
-    assert train_round(federation, state, 1)["used"] == list(range(count))
+    assert train_round(federation, state, 1)["aggregated"] == list(range(count))
 
     num_items, training, model = opened(federation.config)
     precision.model(model)

@@ -1,9 +1,9 @@
-"""The central reference of a federation of users: the same steps, all data in one place."""
+"""The centralised baseline of a federation of users: the same steps, all data in one place."""
 
 import numpy as np
 import pytest
 
-from experiments.references.references import central_config
+from experiments.baselines.run import centralised_config
 from fedrec.config.keys import flatten
 from fedrec.config.sections.federation import Federation
 from fedrec.config.sections.local import Local
@@ -32,8 +32,8 @@ def test_a_federation_of_everybody_takes_the_steps_of_its_central_reference(
     small_federation, small_config, tmp_path, precision, windows
 ):
     keys = EVERYBODY | {"local.windows": windows}
-    central = central_config(small_config(keys), tmp_path)
-    own, alone = small_federation(keys), small_federation(flatten(central))
+    centralised = centralised_config(small_config(keys), tmp_path)
+    own, alone = small_federation(keys), small_federation(flatten(centralised))
     for number in (1, 2, 3):
         lines = [
             train_round(*federation_and_state, number) for federation_and_state in (own, alone)
@@ -51,7 +51,7 @@ def test_a_partition_reads_whole_histories_in_a_few_steps_too(small_federation):
     keys = {"local.steps": 2, "local.batch-size": 4, "local.windows": 0, "model.max-length": 3}
     federation, state = small_federation(keys)
     line = train_round(federation, state, 1)
-    assert line["used"] == [0, 1, 2]
+    assert line["aggregated"] == [0, 1, 2]
     assert line["targets"] > 3 * 2 * 4 * 3  # more than a window each
     assert line["targets"] <= sum(federation.registration.targets.values())
 
@@ -67,7 +67,7 @@ def test_the_central_reference_keeps_what_computes_and_drops_what_sends(small_co
         "local.group-tokens": 512,
         "local.windows": 3,
     }
-    found = central_config(small_config(EVERYBODY | sending), tmp_path)
+    found = centralised_config(small_config(EVERYBODY | sending), tmp_path)
     local = found.local
     adam = (local.optimizer, local.learning_rate, local.beta_1, local.beta_2, local.epsilon)
     assert adam == ("adam", 0.03, 0.6, 0.8, 0.002)
@@ -75,9 +75,9 @@ def test_the_central_reference_keeps_what_computes_and_drops_what_sends(small_co
     assert local.group_tokens == Local().group_tokens
     assert found.federation == Federation(rounds=2)
     assert (found.partition.count, found.strategy.name, found.strategy.options) == (1, "fedavg", "")
-    assert central_config(found, tmp_path) == found
+    assert centralised_config(found, tmp_path) == found
 
 
 def test_nobody_drops_out_of_a_central_reference_of_partitions_either(small_config, tmp_path):
-    found = central_config(small_config({"federation.drop-out": 0.9}), tmp_path)
+    found = centralised_config(small_config({"federation.drop-out": 0.9}), tmp_path)
     assert found.federation.drop_out == 0

@@ -177,7 +177,7 @@ def test_no_order_of_replies_changes_a_byte(small_federation, small_heap, name):
         "model.private": "gate-bias",
     }
     plain, lines, used = result(*small_federation(changes, wrap=arriving(in_turn)))
-    assert [line["used"] for line in lines] == [[], [*range(7)], [*range(7)]]
+    assert [line["aggregated"] for line in lines] == [[], [*range(7)], [*range(7)]]
     for order in (backwards, trickling):
         weights, *others = result(*small_federation(changes, wrap=arriving(order)))
         assert others == [lines, used]

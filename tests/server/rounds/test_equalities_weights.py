@@ -38,7 +38,7 @@ USERS = {f"u{u}": (f"h{u % 2}", RNG.permutation(20)[: 5 + u]) for u in range(7)}
 def after_a_round(federation, state):
     start = {name: array.copy() for name, array in state.weights.items()}
     line = train_round(federation, state, 1)
-    assert line["used"] == line["chosen"]
+    assert line["aggregated"] == line["sampled"]
     return start, state.weights
 
 

@@ -33,9 +33,9 @@ def test_partitions_of_any_size_give_the_numbers_of_one_supernode_per_user(
     small_federation, precision, how
 ):
     one, lines, _ = after(small_federation, how | {"partition.count": 60, "partition.by": "each"})
-    chosen = lines[0]["users"]["chosen"]
-    assert lines[0]["users"] == {"chosen": chosen, "used": chosen}
-    assert len(lines[0]["used"]) == chosen
+    chosen = lines[0]["users"]["sampled"]
+    assert lines[0]["users"] == {"sampled": chosen, "aggregated": chosen}
+    assert len(lines[0]["aggregated"]) == chosen
     assert (chosen == 20) == ("federation.sampling" not in how)
     # A number that differs in its last bit may be rounded the other way.
     is_rounded = "federation.upload" in how and precision.name == "float32"
@@ -104,10 +104,10 @@ def test_a_user_whose_training_breaks_costs_nobody_else_the_round(small_federati
     state.weights[rows][item] = 1e38
     others = state.weights[rows].copy()
     line = train_round(federation, state, 1)
-    assert {one["user"] for one in line["dropped"]} == read_by[item]
-    assert all(one["reason"].startswith("its update or loss is NaN") for one in line["dropped"])
-    assert line["users"] == {"chosen": 20, "used": 20 - len(read_by[item])}
-    assert line["used"] == line["chosen"] == [0, 1, 2]
+    assert {one["user"] for one in line["excluded"]} == read_by[item]
+    assert all(one["reason"].startswith("its update or loss is NaN") for one in line["excluded"])
+    assert line["users"] == {"sampled": 20, "aggregated": 20 - len(read_by[item])}
+    assert line["aggregated"] == line["sampled"] == [0, 1, 2]
     assert all(np.isfinite(array).all() for array in state.weights.values())
     assert np.abs(state.weights[rows] - others)[1:].max() > 1e-3
 
@@ -116,10 +116,10 @@ def test_users_drop_out_by_the_seed_and_are_on_record(small_federation):
     _, lines, _ = after(small_federation, {"federation.drop-out": 0.3})
     _, again, _ = after(small_federation, {"federation.drop-out": 0.3, "partition.count": 1})
     for one, other in zip(lines, again, strict=True):
-        gone = {drop["user"] for drop in one["dropped"]}
-        assert gone == {drop["user"] for drop in other["dropped"]}
+        gone = {drop["user"] for drop in one["excluded"]}
+        assert gone == {drop["user"] for drop in other["excluded"]}
         assert 0 < len(gone) < 20
-        assert one["users"] == {"chosen": 20, "used": 20 - len(gone)}
+        assert one["users"] == {"sampled": 20, "aggregated": 20 - len(gone)}
     with pytest.raises(ParticipationError, match="20 clients sent a usable reply, 19 are needed"):
         after(
             small_federation,

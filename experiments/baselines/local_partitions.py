@@ -1,0 +1,114 @@
+"""Every partition trains a model of its own, from the same weights and as long as federated."""
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from clients.local_data import open_local_data, training_events
+from experiments.baselines.local_common import ByStage, Judge, Tally, Trained, joined
+from fedrec.config.config import Config
+from fedrec.data.store import Dataset
+from fedrec.evaluation.leave_one_out import Scorer
+from fedrec.factory.model import make_model
+from fedrec.factory.training import local_optimizer, make_loss, make_plan
+from fedrec.models.parameters import arrays_of, load_arrays
+from fedrec.semantics.table import SemanticTable
+from fedrec.training.local import fit
+
+
+def train_partitions(
+    config: Config,
+    dataset: Dataset,
+    table: SemanticTable | None,
+    judge: Judge,
+    on_wait: Callable[[int, int], None],
+) -> Trained:
+    """Train one partition after the other; each keeps its own best round by its own users.
+
+    A partition does ``federation.rounds`` rounds of the local work of a federation in which it
+    takes part every time, without FedProx's pull, which has nothing to pull towards. What it knows
+    of training counts is its own. One without a user to train on keeps the weights it began with.
+
+    Args:
+        config: of the run.
+        dataset: the prepared data.
+        table: the frozen meanings, or none.
+        judge: ranks held-out items.
+        on_wait: called with how many partitions are done of how many.
+
+    Raises:
+        TrainingError: a partition's training diverges.
+    """
+    plan, count = config.federation, config.partition.count
+    tallies = {number: Tally() for number in range(plan.rounds + 1)}
+    finals: list[ByStage] = []
+    best_rounds = []
+    for partition in range(count):
+        on_wait(partition, count)
+        final, best_round = _train_one(config, dataset, table, judge, partition, tallies)
+        finals.append(final)
+        best_rounds.append(best_round)
+    on_wait(count, count)
+    return Trained(
+        tallies,
+        {stage: joined([final[stage] for final in finals]) for stage in finals[0]},
+        {"best_round": None, "best_rounds": best_rounds},
+    )
+
+
+def _train_one(
+    config: Config,
+    dataset: Dataset,
+    table: SemanticTable | None,
+    judge: Judge,
+    partition: int,
+    tallies: dict[int, Tally],
+) -> tuple[ByStage, int]:
+    """Train a partition's model; its ranks by the best round's weights, and that round."""
+    data = open_local_data(config, partition)
+    model = make_model(config, dataset.catalog, table, training_events(data), data.users)
+    names = [name for name, _ in model.named_parameters()]
+    loss = make_loss(config, data.training, dataset.catalog.num_items, dataset.domains)
+    optimizer = local_optimizer(config, model)
+    can_train = bool(data.targets.any())
+    best_value, best_round, best = -1.0, 0, arrays_of(model, names)
+    for number, tally in tallies.items():
+        start = time.monotonic()
+        if number and can_train:
+            if config.local.optimizer_state == "reset":
+                optimizer = local_optimizer(config, model)
+            done = fit(
+                model,
+                optimizer,
+                loss,
+                data.training,
+                data.users,
+                plan=make_plan(config, proximal_mu=0.0),
+                seed=config.seed,
+                round=number,
+                partition=partition,
+            )
+            tally.losses.append(done.loss * done.targets)
+            tally.targets += done.targets
+        trained = time.monotonic()
+        tally.seconds["train"] += trained - start
+        if is_judged(config, number):
+            value = _judge_round(judge, judge.scorer(model), data.users, tally)
+            if value > best_value:
+                best_value, best_round, best = value, number, arrays_of(model, names)
+            tally.seconds["evaluate"] += time.monotonic() - trained
+    load_arrays(model, best, names)
+    return judge.both(model, data.users), best_round
+
+
+def _judge_round(judge: Judge, scorer: Scorer, users: np.ndarray, tally: Tally) -> float:
+    found = judge.ranks(scorer, users, "validation", [judge.config.evaluation.main_protocol])
+    tally.ranks.append(found)
+    return judge.value(found)
+
+
+def is_judged(config: Config, number: int) -> bool:
+    """Whether a federation judges its model after this round."""
+    plan = config.federation
+    return number % plan.evaluate_every == 0 or number == plan.rounds

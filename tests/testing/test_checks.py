@@ -1,0 +1,251 @@
+"""``fedrec.testing``: our own parts pass, and each fault is named in one line."""
+
+from abc import abstractmethod
+from typing import ClassVar
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import pytest
+import torch
+from flwr.serverapp.strategy import FedAvg
+from torch import nn
+
+from fedrec.models.sasrec import SASRec
+from fedrec.testing import ConformanceError, check_encoder, check_model, check_strategy
+
+OWN_MODELS = [
+    {"model": "sasrec"},
+    {"model": "bert4rec"},
+    {"model": "gru4rec"},
+    {"model": "bpr-mf"},
+    {"model": "hybrid"},
+    {"model": "hybrid", "encoder": "gru", "fusion": "concat"},
+    {"model": "hybrid", "encoder": "bidirectional"},
+    {"model": "hybrid", "time": "hour,gap,relative"},
+    {"model": "hybrid", "views": "semantic"},
+    {"model": SASRec},
+]
+
+
+@pytest.mark.parametrize("settings", OWN_MODELS, ids=str)
+def test_our_models_conform(settings):
+    check_model(**settings)
+
+
+class LooksAhead(SASRec):
+    def encode(self, table, places, *rest):
+        states, weights = super().encode(table, places, *rest)
+        return states + states.mean(dim=1, keepdim=True), weights
+
+
+class ReadsPadding(SASRec):
+    def encode(self, table, places, *rest):
+        states, weights = super().encode(table, places, *rest)
+        return states * places.shape[1], weights
+
+
+class MixesUsers(SASRec):
+    def encode(self, table, places, *rest):
+        states, weights = super().encode(table, places, *rest)
+        return states + states[:, :1].mean(dim=0), weights
+
+
+class DrawsWeights(SASRec):
+    def __init__(self, rows, encoder):
+        super().__init__(rows, encoder)
+        self.own = nn.Linear(2, 2)
+
+
+class DrawsInTraining(SASRec):
+    def encode(self, table, places, *rest):
+        states, weights = super().encode(table, places, *rest)
+        return nn.functional.dropout(states, 0.1, self.training), weights
+
+
+class WrongWidth(SASRec):
+    def output_vectors(self, table):
+        return table.views[:, 0, :3]
+
+
+class NotSumming(SASRec):
+    def encode(self, table, places, *rest):
+        states, weights = super().encode(table, places, *rest)
+        return states, 2 * weights
+
+
+class WrongItemArrays(SASRec):
+    item_arrays = ("encoder.positions",)
+
+
+class UnknownArrays(SASRec):
+    item_arrays = ("table",)
+
+
+class HidesARow(SASRec):
+    """Adds a row of its own beside look_up, which item_arrays forbids."""
+
+    def encode(self, table, places, *rest):
+        states, weights = super().encode(table, places, *rest)
+        return states + self.rows[1], weights
+
+
+class WritesFrozen(SASRec):
+    def __init__(self, rows, encoder):
+        super().__init__(rows, encoder)
+        self.register_buffer("seen", torch.zeros(1))
+
+    def encode(self, table, places, *rest):
+        if self.training:
+            self.seen += 1
+        return super().encode(table, places, *rest)
+
+
+class ManySites(SASRec):
+    num_dropout_sites = 9
+
+
+class Incomplete(SASRec):
+    @abstractmethod
+    def more(self): ...
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (LooksAhead, "changes a state before it: the model sees what it is asked to predict"),
+        (ReadsPadding, "a state depends on how far its row is padded"),
+        (MixesUsers, "a user's states depend on the other users of the batch"),
+        (DrawsWeights, "two models of the same seed start from other weights"),
+        (DrawsInTraining, "training draws from torch's global generator"),
+        (WrongWidth, r"gave states of shape \(3, 8, 8\), expected \(3, 8, 3\)"),
+        (NotSumming, "the view weights of a position do not sum to 1"),
+        (WrongItemArrays, "names 'encoder.positions', which has 10 rows, expected 41"),
+        (UnknownArrays, r"name \['table'\], which the model does not have"),
+        (HidesARow, "users who train side by side move '.*' elsewhere than each of them alone"),
+        (WritesFrozen, "training changes the frozen array 'seen'"),
+        (ManySites, "num_dropout_sites is 9, but the factors of site 5 change nothing"),
+        (Incomplete, "model Incomplete lacks more"),
+        (nn.Linear, "Linear is no Recommender; derive it from .* and give it encode, look_up"),
+        (lambda rows: None, "could not be made of item rows"),
+        ("sasrek", "did you mean 'sasrec'"),
+    ],
+)
+def test_a_model_that_does_not_conform_is_told_why(model, message):
+    with pytest.raises(ConformanceError, match=message) as caught:
+        check_model(model)
+    assert "\n" not in str(caught.value)
+
+
+def test_our_encoder_conforms():
+    check_encoder("hashed")
+
+
+def of_batch(texts):
+    return [[len(text), len(texts) + 1.0, 1.0] for text in texts]
+
+
+def all_equal(texts):
+    return np.ones((len(texts), 3))
+
+
+def by_count(texts, calls=[]):  # noqa: B006 (that it remembers is the fault)
+    calls.append(1)
+    return [[len(text), len(calls)] for text in texts]
+
+
+def one_short(texts):
+    return np.ones((len(texts) - 1, 3))
+
+
+@pytest.mark.parametrize(
+    ("encoder", "message"),
+    [
+        (of_batch, "the vector of 'Alien 1979' depends on the texts that are encoded with it"),
+        (all_equal, "all texts get the same vector"),
+        (by_count, "the same texts get other vectors the second time"),
+        (one_short, r"gave an array of shape \(4, 3\) for 5 texts"),
+        ("no such encoder", "is no folder here"),
+    ],
+)
+def test_an_encoder_that_does_not_conform_is_told_why(encoder, message):
+    with pytest.raises(ConformanceError, match=message):
+        check_encoder(encoder)
+
+
+STRATEGIES = {
+    "fedavg": "",
+    "fedprox": "proximal-mu = 0.1",
+    "server-adam": "learning-rate = 0.1",
+    "fedavgm": "server-momentum = 0.9",
+    "fedadam": "",
+    "fedmedian": "",
+    "krum": "num-malicious-nodes = 1",
+}
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_our_strategies_conform(name):
+    check_strategy(name, STRATEGIES[name])
+
+
+def test_a_strategy_may_be_an_instance_or_what_makes_one():
+    check_strategy(FedAvg())
+    check_strategy(FedAvg)
+
+
+class Forgets(FedAvg):
+    """Remembers a round where no checkpoint looks."""
+
+    rounds: ClassVar[WeakKeyDictionary[FedAvg, int]] = WeakKeyDictionary()
+
+    def aggregate_train(self, server_round, replies):
+        self.rounds[self] = self.rounds.get(self, 0) + 1
+        arrays, metrics = super().aggregate_train(server_round, replies)
+        found = {
+            name: type(a)(np.asarray(a.numpy() * self.rounds[self])) for name, a in arrays.items()
+        }
+        return type(arrays)(found), metrics
+
+
+class Noisy(FedAvg):
+    def aggregate_train(self, server_round, replies):
+        arrays, metrics = super().aggregate_train(server_round, replies)
+        noise = np.random.default_rng()
+        found = {
+            name: type(a)(np.asarray(a.numpy() + noise.normal(size=a.numpy().shape)))
+            for name, a in arrays.items()
+        }
+        return type(arrays)(found), metrics
+
+
+class Failing(FedAvg):
+    def aggregate_train(self, server_round, replies):
+        raise KeyError("weights")
+
+
+class Silent(FedAvg):
+    def aggregate_train(self, server_round, replies):
+        return None, None
+
+
+class Keeps(FedAvg):
+    def __init__(self):
+        super().__init__()
+        self.lock = object()
+
+
+@pytest.mark.parametrize(
+    ("strategy", "message"),
+    [
+        (Forgets, "restored from a checkpoint, the strategy goes on to other weights"),
+        (Noisy, "made alike aggregate the same replies to other weights"),
+        (Failing, "aggregate_train failed on 7 replies .*KeyError: 'weights'"),
+        (Silent, "aggregate_train made no weights of 7 replies"),
+        (Keeps, "keeps 'lock'"),
+        (FedAvg(fraction_train=0.5), "has fraction_train = 0.5, expected 1.0"),
+        ("fedavk", "did you mean 'fedavg'"),
+    ],
+)
+def test_a_strategy_that_does_not_conform_is_told_why(strategy, message):
+    with pytest.raises(ConformanceError, match=message):
+        check_strategy(strategy)
