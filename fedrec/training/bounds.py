@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-LARGEST_LOSS = 1e6  # losses here are minus the logarithm of a probability, times 257 for gBCE
+LARGEST_LOSS = 1e6  # ours are minus the logarithm of a probability, times 257 for gBCE
 LARGEST_NORM = 1e30  # of an update from whatever weights: sums of a cohort stay finite in float32
 
 
