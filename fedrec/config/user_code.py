@@ -72,13 +72,17 @@ def _files(name: str) -> dict[str, str]:
     except (ImportError, ValueError):
         return {}  # whoever needs it says so
     folders = list(package.submodule_search_locations or []) if package else []
-    files = [path for folder in folders for path in sorted(Path(folder).rglob("*.py"))]
-    if not folders and found and found.origin:
-        files = [Path(found.origin)]
+    if not folders:
+        files = {Path(found.origin).name: Path(found.origin)} if found and found.origin else {}
+    else:
+        # A namespace package lies in several folders; as in an import, the first of them counts.
+        files = {
+            f"{top}/{path.relative_to(folder).as_posix()}": path
+            for folder in reversed(folders)
+            for path in sorted(Path(folder).rglob("*.py"))
+        }
     return {
-        f"{top}/{path.relative_to(folders[0]).as_posix()}"
-        if folders
-        else path.name: hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in files
+        name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for name, path in files.items()
         if path.suffix == ".py"
     }

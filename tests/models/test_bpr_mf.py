@@ -124,7 +124,7 @@ def test_a_step_of_sgd_is_rendles_update():
                 "federation.unit": "user",
                 "local.optimizer-state": "reset",
             },
-            r"model\.name must be another \(its rows of users stay with them",
+            r"model\.name must be another \(its rows of users are private",
         ),
         (
             {"model.name": "bpr-mf", "loss.name": "bpr", "model.private": "gate-bias"},

@@ -1,5 +1,7 @@
 """A user's own loss as "package.module:name", in every engine."""
 
+import hashlib
+
 import numpy as np
 import pytest
 import torch
@@ -149,3 +151,18 @@ def test_its_code_is_part_of_what_both_sides_must_share(small_config):
     assert "tests/training/own_losses.py" in client_code(own)
     assert client_code(plain) == {}
     assert client_fingerprint(own) != client_fingerprint(plain) == ""
+
+
+def test_a_package_in_several_folders_counts_by_the_first(tmp_path, monkeypatch, small_config):
+    for number, folder in enumerate(("one", "two")):
+        package = tmp_path / folder / "spread_over_folders"
+        package.mkdir(parents=True)
+        (package / "losses.py").write_text(f"number = {number}\n")
+        (package / f"only_{folder}.py").write_text("")
+        monkeypatch.syspath_prepend(tmp_path / folder)
+    code = client_code(small_config({"loss.name": "spread_over_folders.losses:hinge"}))
+    assert sorted(code) == [
+        f"spread_over_folders/{name}.py" for name in ("losses", "only_one", "only_two")
+    ]
+    # "two" was put before "one" on the path.
+    assert code["spread_over_folders/losses.py"] == hashlib.sha256(b"number = 1\n").hexdigest()
