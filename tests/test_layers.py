@@ -1,4 +1,4 @@
-"""experiments -> clients | server -> fedrec, and nothing the other way."""
+"""The layout: imports one way and without circles, files and folders of a bounded size."""
 
 import ast
 from pathlib import Path
@@ -67,3 +67,65 @@ def test_every_relative_import_is_spelled_out():
         if "." in {name for name, _ in imported(path)}
     ]
     assert relative == []
+
+
+def module_of(path: Path, root: Path) -> str:
+    """Dotted name of a file."""
+    return path.relative_to(root).with_suffix("").as_posix().replace("/", ".")
+
+
+def import_graph(root: Path) -> dict[str, set[str]]:
+    """Module -> modules that it imports anywhere, also inside functions and for types alone.
+
+    The ``__init__`` of a package only hands on what its modules define: it is no node.
+    """
+    files = {
+        module_of(path, root): path
+        for package in PACKAGES
+        for path in (root / package).rglob("*.py")
+        if path.name != "__init__.py"
+    }
+    graph: dict[str, set[str]] = {}
+    for module, path in files.items():
+        found: set[str] = set()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+        graph[module] = found & files.keys()
+    return graph
+
+
+def circles(graph: dict[str, set[str]]) -> list[str]:
+    """Modules that are left when those that import nothing left are taken away, over and over."""
+    left = dict(graph)
+    while free := [module for module, imports in left.items() if not imports & left.keys()]:
+        for module in free:
+            del left[module]
+    return sorted(left)
+
+
+def test_no_circle_of_imports():
+    assert circles(import_graph(ROOT)) == []
+
+
+def test_a_circle_is_found(tmp_path):
+    for name, text in {"a": "import fedrec.b", "b": "from fedrec import a", "c": ""}.items():
+        (tmp_path / "fedrec").mkdir(exist_ok=True)
+        (tmp_path / "fedrec" / f"{name}.py").write_text(text)
+    assert circles(import_graph(tmp_path)) == ["fedrec.a", "fedrec.b"]
+
+
+SOURCES = (*PACKAGES, "benchmarks", "examples", "tests")
+
+
+def test_no_folder_holds_more_than_15_files():
+    full = {
+        folder.relative_to(ROOT).as_posix(): count
+        for top in (*SOURCES, "docs")
+        for folder in [ROOT / top, *(ROOT / top).rglob("*")]
+        if folder.is_dir() and folder.name not in ("__pycache__", "_static")
+        if (count := sum(path.is_file() for path in folder.iterdir())) > 15
+    }
+    assert full == {}

@@ -7,11 +7,11 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from fedrec.models.layers.encoder import SequenceEncoder, read
+from fedrec.models.layers.encoder import SequenceEncoder, TrainingTask, read
 from fedrec.models.layers.gate import gate_features, running_mean
 from fedrec.models.layers.neighbour_smoothing import NeighbourSmoothing
 from fedrec.models.parts import ModelParts
-from fedrec.models.recommender import ItemTable, Recommender, TrainingTask
+from fedrec.models.recommender import ItemTable, Recommender
 
 
 class Hybrid(Recommender):

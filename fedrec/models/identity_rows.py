@@ -5,8 +5,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from fedrec.models.layers.encoder import SequenceEncoder, read
-from fedrec.models.recommender import ItemTable, Recommender, TrainingTask
+from fedrec.models.layers.encoder import SequenceEncoder, TrainingTask, read
+from fedrec.models.recommender import ItemTable, Recommender
 
 
 class IdentityRows(Recommender):

@@ -5,14 +5,12 @@ A class takes what it needs in ``Recommender.build``; by default that is ID embe
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from torch import Tensor, nn
 
-if TYPE_CHECKING:
-    from fedrec.models.layers.encoder import SequenceEncoder
-    from fedrec.models.layers.neighbour_smoothing import NeighbourSmoothing
+from fedrec.models.layers.encoder import SequenceEncoder
+from fedrec.models.layers.neighbour_smoothing import NeighbourSmoothing
 
 ROW_STD = 0.02  # of a component of initial ID embeddings; other views start at their norm
 
@@ -34,11 +32,11 @@ class ModelParts:
     """
 
     rows: Tensor
-    encoder: "SequenceEncoder"
+    encoder: SequenceEncoder
     width: int
     seed: int
     users: np.ndarray
     frequency: Tensor
     views: Callable[[], Mapping[str, nn.Module]]
     fusion: Callable[[int], nn.Module]
-    smoothing: "NeighbourSmoothing | None"
+    smoothing: NeighbourSmoothing | None

@@ -1,17 +1,15 @@
 """Base class of all recommenders, and scoring of the catalogue."""
 
 from abc import ABC, abstractmethod
-from typing import Literal, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from fedrec.models.layers.encoder import TrainingTask
 from fedrec.models.parts import ModelParts
-
-# What training asks of a model: at each item the next one, or hidden items from both sides.
-TrainingTask = Literal["next", "cloze"]
 
 LOOKUP_ROWS = 1 << 16  # items whose views are held at once while output embeddings are made
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from experiments.baselines.run import reference
+from experiments.baselines.run import run_baseline
 from fedrec.config.choices import LOSSES as NAMES
 from fedrec.config.user_code import client_code, client_fingerprint
 from fedrec.errors import ConfigError
@@ -135,7 +135,7 @@ def test_a_federation_runs_with_the_loss_of_a_user(run_inline, small_config, cha
 
 def test_the_centralised_baseline_runs_with_it(small_home, small_config, tmp_path):
     config = small_config({"loss.name": OWN + "hinge", "federation.rounds": 1})
-    folder = reference("central", config, tmp_path / "run", lambda line: None, threads=1)
+    folder = run_baseline("centralised", config, tmp_path / "run", lambda line: None, threads=1)
     assert read_json(folder / "run.json")["status"] == "done"
 
 

@@ -8,8 +8,8 @@ last.
 import torch
 from torch import Tensor, nn
 
+from fedrec.models.layers.encoder import TrainingTask
 from fedrec.models.layers.transformer import Transformer
-from fedrec.models.recommender import TrainingTask
 
 
 class BidirectionalTransformer(Transformer):

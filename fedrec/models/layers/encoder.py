@@ -1,10 +1,11 @@
 """Protocol of sequence encoders, and the call of any of them by a model."""
 
-from typing import Protocol
+from typing import Literal, Protocol
 
 from torch import Tensor
 
-from fedrec.models.recommender import TrainingTask
+# What training asks of a model: at each item the next one, or hidden items from both sides.
+TrainingTask = Literal["next", "cloze"]
 
 
 class SequenceEncoder(Protocol):

@@ -8,7 +8,7 @@ way, users who are clients train it like any other encoder.
 import torch
 from torch import Tensor, nn
 
-from fedrec.models.recommender import TrainingTask
+from fedrec.models.layers.encoder import TrainingTask
 
 
 class GRULayer(nn.Module):

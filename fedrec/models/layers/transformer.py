@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fedrec.models.recommender import TrainingTask
+from fedrec.models.layers.encoder import TrainingTask
 
 MASKS_PER_BLOCK = 2  # places in a block where dropout acts: after attention, after the feed-forward
 
