@@ -18,17 +18,21 @@ class SequenceEncoder(Protocol):
     """
 
     @property
-    def task(self) -> TrainingTask: ...  # noqa: D102
+    def task(self) -> TrainingTask:
+        """Training task."""
 
     @property
-    def needs_times(self) -> bool: ...  # noqa: D102
+    def needs_times(self) -> bool:
+        """Whether it reads the times of events."""
 
     @property
-    def num_dropout_masks(self) -> int: ...  # noqa: D102
+    def num_dropout_masks(self) -> int:
+        """Number of dropout masks of one forward pass."""
 
-    def __call__(  # noqa: D102
+    def __call__(
         self, x: Tensor, lengths: Tensor, dropout_masks: Tensor | None, /, *more: Tensor
-    ) -> Tensor: ...
+    ) -> Tensor:
+        """States (B, L, D) of item embeddings (B, L, D) with real lengths (B,); see ``read``."""
 
 
 def read(

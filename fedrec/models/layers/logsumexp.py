@@ -107,6 +107,7 @@ class _LogSumExp(torch.autograd.Function):
         shift: float,
         weights: Tensor | None,
     ) -> Tensor:
+        """(..., M) from states (..., M, D), candidates (..., K, D), own (..., M, D)."""
         inputs = _Inputs(states, candidates, own, refused, shift)
         gradient = None if weights is None else _Gradient(inputs)
         found = states.new_empty(states.shape[:-1])

@@ -111,7 +111,7 @@ class StackedSASRec(SASRec):
         self.scale = plain.scale
 
     def look_up(self, items: Tensor, unknown: Tensor | None = None) -> ItemTable:
-        """The rows as they lie: ``items`` are their numbers in order."""
+        """All rows (S * R, 1, D) as one view: ``items`` (S * R,) are their numbers in order."""
         return ItemTable(self.rows.unsqueeze(1), self.rows.detach()[:, 0])
 
     def output_vectors(self, table: ItemTable) -> Tensor:
@@ -129,6 +129,7 @@ class _ReadRows(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, table: Tensor, *places: Tensor) -> tuple[Tensor, ...]:
+        """Rows (..., D) of a table (R, D) at each of some places (...)."""
         ctx.save_for_backward(*places)
         ctx.shape = table.shape
         return tuple(functional.embedding(some, table) for some in places)

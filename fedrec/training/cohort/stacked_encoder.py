@@ -81,6 +81,7 @@ def encoded(
 class _Encoder(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, layout: Layout, positions: Tensor, *weights: Tensor) -> Tensor:
+        """States (U, M, D) of items (U, M, D), positions (S, P, D) and the arrays of all blocks."""
         ctx.layout, ctx.shape = layout, positions.shape
         dropout_masks = layout.dropout_masks
         flat = positions.reshape(-1, x.shape[-1])

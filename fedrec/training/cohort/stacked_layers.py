@@ -57,6 +57,7 @@ class _Affine(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, rows: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """(S, M, O) from rows (S, M, I), weights (S, O, I) and biases (S, O)."""
         ctx.save_for_backward(rows, weight)
         if bias is None:
             return torch.bmm(rows, weight.mT)

@@ -87,6 +87,7 @@ def make_forward(model: Recommender, loss: CohortLoss) -> Forward:
         twin = stacked(model)
 
         def forward(weights: UserWeights, step: GroupStep, unknown: Tensor | None) -> Tensor:
+            """Losses (U, M) of S weight sets; ``unknown`` is (S * R,)."""
             assign(twin, weights.trained)
             assign(twin, weights.frozen)
             return losses_of(
@@ -111,11 +112,13 @@ class _Losses(nn.Module):
         self.loss = loss
 
     def forward(self, step: GroupStep, numbers: Tensor, unknown: Tensor | None) -> Tensor:
+        """Losses (U, M) of one weight set from item numbers (R,) and flags (R,)."""
         return losses_of(self.model, step, numbers, unknown, sets=1, loss=self.loss)
 
 
 def _mapped(losses: _Losses) -> Forward:
     def forward(weights: UserWeights, step: GroupStep, unknown: Tensor | None) -> Tensor:
+        """Losses (U, M) of S weight sets; ``unknown`` is (S * R,)."""
         sets, size = weights.needed.shape
         # Inside the map a set knows only itself: its rows begin at 0 again.
         first = size * torch.arange(sets, device=weights.needed.device)
