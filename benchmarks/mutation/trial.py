@@ -53,7 +53,7 @@ def seen_by(copy: Path, drawn: Drawn, workers: int, *, likely: bool) -> str:
 
 
 def likely_tests(copy: Path, path: str) -> list[str]:
-    """The mirrored folder, then other test files that import the module of a file."""
+    """Test files of the mirrored folder or that import the module, the likeliest first."""
     module = path.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
     package, _, name = module.rpartition(".")
     imported = re.compile(
@@ -61,16 +61,15 @@ def likely_tests(copy: Path, path: str) -> list[str]:
         rf"|from {re.escape(package or module)} import .*\b{name}\b)",
         re.MULTILINE,
     )
-    tests = [
-        file.relative_to(copy).as_posix()
-        for file in sorted((copy / "tests").rglob("test_*.py"))
-        if imported.search(file.read_text())
-    ]
     mirrored = Path("tests", *Path(path).parts[1 if path.startswith("fedrec") else 0 : -1])
-    if mirrored != Path("tests") and any((copy / mirrored).glob("test_*.py")):
-        tests = [test for test in tests if mirrored not in Path(test).parents]
-        tests.insert(0, mirrored.as_posix())
-    return tests
+    found = []
+    for file in sorted((copy / "tests").rglob("test_*.py")):
+        test = file.relative_to(copy)
+        is_near = test.parent == mirrored != Path("tests")
+        if (does_import := bool(imported.search(file.read_text()))) or is_near:
+            order = (not is_near, not test.stem.startswith(f"test_{name}"), not does_import)
+            found.append((order, test.as_posix()))
+    return [test for _, test in sorted(found)]
 
 
 def first_failure(copy: Path, tests: list[str], workers: int) -> str:
