@@ -53,6 +53,7 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
         default=ROOT / "build" / "mutation.json",
         help="JSON file of outcomes, which a second call goes on from",
     )
+    parser.add_argument("--likely", action="store_true", help="run no more than likely tests")
     parser.add_argument("--survivors", action="store_true", help="try survivors again")
     parser.add_argument("--table", action="store_true", help="try nothing, print what is known")
     return parser.parse_args(arguments)
@@ -64,16 +65,22 @@ def read_results(path: Path) -> dict[str, str]:
 
 
 def try_all(waiting: Sequence[Drawn], outcomes: dict[str, str], asked: argparse.Namespace) -> None:
-    """Try mutants one after the other; each outcome is written before the next is tried."""
+    """Try every mutant on its likely tests, then those that are left on all tests.
+
+    Each outcome is written before the next mutant is tried.
+    """
     asked.results.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="mutation-") as scratch:
         copy = Path(scratch, "tree")
         copy_tree(ROOT, copy)
-        for number, one in enumerate(waiting, start=1):
-            outcomes[one.key] = seen_by(copy, one, asked.workers)
-            asked.results.write_text(json.dumps(outcomes, indent=1) + "\n")
-            ended = outcomes[one.key] or "survived"
-            print(f"{number}/{len(waiting)} {one.key}: {ended}", file=sys.stderr, flush=True)
+        for likely in (True,) if asked.likely else (True, False):
+            left = [one for one in waiting if not outcomes.get(one.key)]
+            for number, one in enumerate(left, start=1):
+                test = seen_by(copy, one, asked.workers, likely=likely)
+                if test or not likely:
+                    outcomes[one.key] = test
+                    asked.results.write_text(json.dumps(outcomes, indent=1) + "\n")
+                print(f"{number}/{len(left)} {one.key}: {test or 'not seen'}", file=sys.stderr)
 
 
 if __name__ == "__main__":

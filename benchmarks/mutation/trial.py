@@ -1,4 +1,4 @@
-"""One mutant in a copy of the tree: the tests most likely to see it first, then all of them."""
+"""One mutant in a copy of the tree: the tests most likely to see it, or all of them."""
 
 import os
 import re
@@ -30,13 +30,14 @@ def copy_tree(root: Path, to: Path) -> None:
             shutil.copytree(entry, to / entry.name, ignore=leave)
 
 
-def seen_by(copy: Path, drawn: Drawn, workers: int) -> str:
+def seen_by(copy: Path, drawn: Drawn, workers: int, *, likely: bool) -> str:
     """The first test that a mutant fails; "" if it passes them all. The copy is as before after.
 
     Args:
         copy: Folder of the copied tree.
         drawn: Mutant to try.
         workers: Processes that run the tests.
+        likely: Run the tests that are likely to see it, not all.
 
     Raises:
         BrokenRunError: pytest ended in another way than tests do.
@@ -45,16 +46,14 @@ def seen_by(copy: Path, drawn: Drawn, workers: int) -> str:
     original = path.read_text()
     path.write_text(drawn.mutant.source)
     try:
-        for tests in (likely_tests(copy, drawn.path), ["tests"]):
-            if tests and (failed := first_failure(copy, tests, workers)):
-                return failed
-        return ""
+        tests = likely_tests(copy, drawn.path) if likely else ["tests"]
+        return first_failure(copy, tests, workers) if tests else ""
     finally:
         path.write_text(original)
 
 
 def likely_tests(copy: Path, path: str) -> list[str]:
-    """Test files that import the module of a file, and the mirrored folder."""
+    """Test files of the mirrored folder or that import the module, the likeliest first."""
     module = path.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
     package, _, name = module.rpartition(".")
     imported = re.compile(
@@ -62,16 +61,15 @@ def likely_tests(copy: Path, path: str) -> list[str]:
         rf"|from {re.escape(package or module)} import .*\b{name}\b)",
         re.MULTILINE,
     )
-    tests = [
-        file.relative_to(copy).as_posix()
-        for file in sorted((copy / "tests").rglob("test_*.py"))
-        if imported.search(file.read_text())
-    ]
     mirrored = Path("tests", *Path(path).parts[1 if path.startswith("fedrec") else 0 : -1])
-    if mirrored != Path("tests") and any((copy / mirrored).glob("test_*.py")):
-        tests = [test for test in tests if mirrored not in Path(test).parents]
-        tests.append(mirrored.as_posix())
-    return tests
+    found = []
+    for file in sorted((copy / "tests").rglob("test_*.py")):
+        test = file.relative_to(copy)
+        is_near = test.parent == mirrored != Path("tests")
+        if (does_import := bool(imported.search(file.read_text()))) or is_near:
+            order = (not is_near, not test.stem.startswith(f"test_{name}"), not does_import)
+            found.append((order, test.as_posix()))
+    return [test for _, test in sorted(found)]
 
 
 def first_failure(copy: Path, tests: list[str], workers: int) -> str:

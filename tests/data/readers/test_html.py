@@ -49,3 +49,8 @@ def test_an_endless_text_is_cut_and_a_deep_list_stays_as_it_is():
     assert len(plain_text("ab " * MAX_MARKUP)) <= MAX_MARKUP
     deep = "[" * 3000 + "]" * 3000
     assert plain_text(deep) == deep
+
+
+@pytest.mark.parametrize("text", ["['new'] smell of 'x'!", "'x', ['new']", "[new", "new]"])
+def test_a_bracket_at_one_end_makes_no_list(text):
+    assert plain_text(text) == text

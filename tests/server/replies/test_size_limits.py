@@ -1,0 +1,98 @@
+"""Limits on what a reply may say, at their bounds."""
+
+import numpy as np
+import pytest
+from flwr.app import ArrayRecord, ConfigRecord, Message, MessageType, RecordDict
+
+from fedrec import protocol
+from fedrec.errors import FedrecError
+from fedrec.records import array_record
+from server.engines.nodes import FIRST_NODE, be_the_server
+from server.replies.outcome import RejectedReply, raise_failure, sort_replies
+from server.replies.ranks import validate_ranks_reply
+from server.replies.train import checked_loss
+
+
+def reply_with(facts, arrays=None):
+    be_the_server()
+    question = Message(RecordDict(), FIRST_NODE, MessageType.TRAIN)
+    question.metadata.__dict__["_message_id"] = "1"
+    records: dict[str, ConfigRecord | ArrayRecord] = {protocol.FACTS: ConfigRecord(facts)}
+    if arrays is not None:
+        records[protocol.RANKS] = array_record(arrays)
+    return Message(RecordDict(records), reply_to=question)
+
+
+def excluded(facts):
+    """What is on record of the one client that says these facts."""
+    accepted, refused = (
+        getattr(sort_replies([reply_with(facts)], {FIRST_NODE: 0}, [0], lambda *_: None), name)
+        for name in ("accepted", "excluded")
+    )
+    assert not accepted
+    return refused[0]
+
+
+@pytest.mark.parametrize("length", [599, 600, 601])
+def test_600_characters_of_a_clients_reason_are_shown(length):
+    text = "x" * (length - 1) + "y"
+    shown = text if length <= 600 else text[:600] + " ..."
+    assert excluded({protocol.ERROR: text}).reason == shown
+    with pytest.raises(FedrecError) as caught:
+        raise_failure(reply_with({protocol.ERROR: text}))
+    assert str(caught.value) == shown
+
+
+@pytest.mark.parametrize("length", [19_999, 20_000, 20_001])
+def test_20_000_characters_of_a_clients_traceback_are_kept_with_their_lines(length):
+    text = "line\n" * 3_999 + "x" * (length - 5 * 3_999 - 1) + "y"
+    found = excluded({protocol.ERROR: "broken", protocol.TRACEBACK: text}).traceback
+    assert found == (text if length <= 20_000 else text[:20_000] + " ...")
+
+
+def test_a_training_loss_lies_between_0_and_a_million():
+    for loss in (0.0, 1e6, float(np.nextafter(1e6, 0))):
+        assert checked_loss(loss) == loss
+    for loss in (float(np.nextafter(0, -1)), float(np.nextafter(1e6, 2e6)), float("nan"), 1):
+        with pytest.raises(RejectedReply, match="expected a number from 0 to 1e"):
+            checked_loss(loss)
+
+
+def ranks(**changes):
+    """A reply about one user of a catalogue of ten items, read."""
+    arrays = {
+        protocol.USER_NUMBERS: 0,
+        protocol.CANDIDATES: 10,
+        protocol.EVENTS: 3,
+        protocol.rank_array("full"): 1,
+    }
+    arrays = {name: np.array([value], dtype=np.int64) for name, value in (arrays | changes).items()}
+    reply = reply_with({protocol.ROUND: 4, protocol.PARTITION: 0}, arrays)
+    return validate_ranks_reply(
+        reply,
+        round=4,
+        partition=0,
+        users=arrays[protocol.USER_NUMBERS],
+        protocols=("full",),
+        num_items=10,
+        num_gates=0,
+        personal=False,
+        names_items=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "low", "high"),
+    [
+        (protocol.USER_NUMBERS, 0, 2**31 - 1),
+        (protocol.EVENTS, 1, 2**31 - 1),
+        (protocol.CANDIDATES, 1, 10),
+        (protocol.rank_array("full"), 1, 10),
+    ],
+)
+def test_numbers_of_a_reply_about_ranks_lie_within_their_bounds(name, low, high):
+    for value in (low, low + 1, high - 1, high):
+        assert ranks(**{name: value})[name].tolist() == [value]
+    for value in (low - 1, high + 1):
+        with pytest.raises(RejectedReply, match=f"{name}' holds numbers that cannot be"):
+            ranks(**{name: value})
