@@ -195,7 +195,7 @@ def report(
 
 
 @app.command()
-@app.command("baseline", hidden=True)  # its name until 0.1
+@app.command("reference", hidden=True)  # its name until 0.1
 def baseline(
     kind: Annotated[str, typer.Argument(metavar="KIND", help="Kind of baseline.")],
     source: Source = None,

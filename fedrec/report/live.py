@@ -8,9 +8,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from fedrec.report.tables import round_headers, round_row
-
-WIDTHS = (7, 9, 9, 9, 9, 23, 10, 9)  # of the columns where the table is printed line by line
+from fedrec.report.tables import ROUND_COLUMNS, round_headers, round_row
 
 
 class LiveRounds:
@@ -58,15 +56,16 @@ class LiveRounds:
             self._line(self._rows[-1])
 
     def wait(self, arrived: int, asked: int) -> None:
-        """Show how many clients have answered so far; on a terminal only."""
-        seen = f"{arrived} of {asked} clients have answered"
+        """Show how many sampled clients have responded so far; on a terminal only."""
+        seen = f"{arrived} of {asked} clients have responded"
         if self._live is None or seen == self._waiting:
             return
         self._waiting = seen
         self._live.update(Group(self._table(all_rows=False), Text(seen, "dim")), refresh=True)
 
     def _line(self, cells: list[str]) -> None:
-        text = " ".join(cell.rjust(width) for cell, width in zip(cells, WIDTHS, strict=True))
+        pairs = zip(cells, ROUND_COLUMNS, strict=True)
+        text = " ".join(cell.rjust(column.width) for cell, column in pairs)
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def _table(self, *, all_rows: bool) -> Table:

@@ -1,4 +1,4 @@
-"""Other runs shown beside a run: each client alone, all data in one place, or any other run.
+"""Show other runs beside a run: local-only, centralised and other baselines, or any run.
 
 Read from their folders alone. Ranks of other items, or among other candidates, are no comparison:
 such a run is refused.
@@ -15,7 +15,7 @@ from fedrec.evaluation.protocols import metric_label
 from fedrec.report.ablation.ranks import hidden
 from fedrec.runs.record import COMPLETE, Run, number, read_run
 
-BASELINE_ENGINE = "baseline ("  # how run.json names the engine of a reference
+BASELINE_ENGINE = "baseline ("  # how run.json names the engine of a baseline
 ORDER = (
     "popularity",
     "nearest-text",
@@ -29,7 +29,7 @@ MAIN = "NDCG@10"
 
 
 def with_references(run: Run, folders: Iterable[Path]) -> Run:
-    """A run with others among its references, from what learns least to what learns most.
+    """Add other runs to the baselines of a run, from what learns least to what learns most.
 
     Args:
         run: the one that is reported.
@@ -63,9 +63,9 @@ def with_references(run: Run, folders: Iterable[Path]) -> Run:
 
 
 def reference_name(run: Run) -> str:
-    """The kind of a reference, such as "local-only"; the name of any other run.
+    """The kind of a baseline, such as "local-only"; the name of any other run.
 
-    A run that is merely called like a reference is told from it: "run local".
+    A run that is merely called like a baseline is told from it: "run local".
     """
     engine = str(run.about.get("engine", ""))
     if engine.startswith(BASELINE_ENGINE):
@@ -107,7 +107,7 @@ def gap_closed(run: Run) -> str:
     if local is None or own is None or centralised is None or centralised <= local:
         return ""
     return (
-        f"Test {metric_label(MAIN, run.protocol)}: {local:.4f} with each client alone, "
-        f"{own:.4f} in this run, {centralised:.4f} with all data in one place: "
-        f"{100 * (own - local) / (centralised - local):.0f} % of the way."
+        f"Test {metric_label(MAIN, run.protocol)}: {local:.4f} local-only, {own:.4f} in this run, "
+        f"{centralised:.4f} centralised: this run closes "
+        f"{100 * (own - local) / (centralised - local):.0f} % of the gap."
     )

@@ -1,6 +1,7 @@
 """What the terminal shows: one row a round while a run goes on, one table at its end."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -8,70 +9,96 @@ from rich.table import Table
 from rich.text import Text
 
 from fedrec.evaluation.protocols import metric_label
+from fedrec.report.excluded import sampled_and_aggregated
 from fedrec.runs.plain_text import plain
 from fedrec.runs.record import Run, number
 
-ROUND_HEADERS = [
-    "round",
-    "clients",
-    "loss",
-    "HR@10",
-    "NDCG@10",
-    "p10 / p50 / p90",
-    "MB",
-    "seconds",
-]
+RoundRecord = Mapping[str, Any]  # a line of rounds.jsonl
+
+
+@dataclass(frozen=True)
+class RoundColumn:
+    """A column of the table of rounds.
+
+    Attributes:
+        header: Name of the column; that of a metric gets the protocol behind it.
+        width: Characters of the column where the table is printed line by line.
+        text: What it shows of a line of rounds.jsonl; "-" where nothing was measured.
+    """
+
+    header: str
+    width: int
+    text: Callable[[RoundRecord], str]
+
+
+def _best(record: RoundRecord) -> str:
+    return str(record["round"]) + (" *" if record.get("best") else "")
+
+
+def _clients(record: RoundRecord) -> str:
+    sampled, aggregated = sampled_and_aggregated(record)
+    return f"{aggregated}/{sampled}" if sampled else "-"
+
+
+def _loss(record: RoundRecord) -> str:
+    loss = record.get("train_loss")
+    return "-" if loss is None else f"{loss:.4f}"
+
+
+def _validation(metric: str) -> Callable[[RoundRecord], str]:
+    return lambda record: shown((record.get("validation") or {}).get(metric))
+
+
+def _percentiles(record: RoundRecord) -> str:
+    """Of NDCG@10 over the clients."""
+    spread = (record.get("clients") or {}).get("NDCG@10")
+    return " / ".join(f"{spread[p]:.3f}" for p in ("p10", "p50", "p90")) if spread else "-"
+
+
+ROUND_COLUMNS = (
+    RoundColumn("round", 7, _best),
+    RoundColumn("clients", 9, _clients),
+    RoundColumn("loss", 9, _loss),
+    RoundColumn("HR@10", 9, _validation("HR@10")),
+    RoundColumn("NDCG@10", 9, _validation("NDCG@10")),
+    RoundColumn("p10 / p50 / p90", 23, _percentiles),
+    RoundColumn("MB", 10, lambda record: f"{record.get('megabytes', 0):,.1f}"),
+    RoundColumn("seconds", 9, lambda record: f"{record['seconds']['total']:.1f}"),
+)
 
 
 def round_headers(protocol: str) -> list[str]:
-    """`ROUND_HEADERS` with the metrics named after the protocol that made them."""
-    return [metric_label(h, protocol) if h in ("HR@10", "NDCG@10") else h for h in ROUND_HEADERS]
+    """Headers of the table of rounds, the metrics named after the protocol that made them."""
+    headers = [column.header for column in ROUND_COLUMNS]
+    return [metric_label(h, protocol) if h in ("HR@10", "NDCG@10") else h for h in headers]
 
 
-def round_row(record: Mapping[str, Any]) -> list[str]:
-    """One record of rounds.jsonl as the cells under `ROUND_HEADERS`.
-
-    "-" stands where nothing was measured. The percentiles are those of NDCG@10 over the clients.
-    """
-    validation = record.get("validation") or {}
-    spread = (record.get("clients") or {}).get("NDCG@10")
-    percentiles = [f"{spread[p]:.3f}" for p in ("p10", "p50", "p90")] if spread else []
-    chosen, used = len(record.get("sampled") or []), len(record.get("aggregated") or [])
-    if users := record.get("users"):
-        chosen, used = users["sampled"], users["aggregated"]
-    loss = record.get("train_loss")
-    return [
-        str(record["round"]) + (" *" if record.get("best") else ""),
-        f"{used}/{chosen}" if chosen else "-",
-        "-" if loss is None else f"{loss:.4f}",
-        *(f"{validation[m]:.4f}" if m in validation else "-" for m in ("HR@10", "NDCG@10")),
-        " / ".join(percentiles) or "-",
-        f"{record.get('megabytes', 0):,.1f}",
-        f"{record['seconds']['total']:.1f}",
-    ]
+def round_row(record: RoundRecord) -> list[str]:
+    """One line of rounds.jsonl as a row under ``round_headers``."""
+    return [column.text(record) for column in ROUND_COLUMNS]
 
 
 def final_table(run: Run) -> Table:
-    """Test metrics with their intervals, beside validation and the references of the run."""
+    """Test metrics with their intervals, beside validation and the baselines of the run."""
     metrics = run.metrics or {}
-    references: Mapping[str, Any] = metrics.get("baselines") or {}
+    baselines: Mapping[str, Any] = metrics.get("baselines") or {}
     title = Text(f"{plain(run.name)}: {run.status}", style="bold")
     if reason := plain(run.about.get("reason", "")):
         title.append(f" ({reason})")
     if run.best_round is not None:
         title.append(f", weights of round {run.best_round}")
-    # Four references and the intervals fit into the 80 columns of an ordinary terminal.
+    # Four baselines and the intervals fit into the 80 columns of an ordinary terminal.
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("metric", no_wrap=True)
     table.add_column("test", justify="right", no_wrap=True)
     table.add_column("95 % interval", justify="right", no_wrap=True)
-    for name in references:
+    for name in baselines:
         table.add_column(Text(plain(name)), justify="right", no_wrap=True)
     table.add_column("validation", justify="right", no_wrap=True)
     test, validation = metrics.get("test") or {}, run.validation
     for name in metric_names(test, validation):
         cells = [test.get(name)]
-        others = [(parts.get("test") or {}).get(name) for parts in references.values()]
+        others = [(parts.get("test") or {}).get(name) for parts in baselines.values()]
         table.add_row(
             Text(metric_label(name, run.protocol)),
             *map(shown, cells),

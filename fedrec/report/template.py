@@ -107,11 +107,6 @@ PAGE = """\
 {%- endif %}{% else %}{{ cell }}{% endif %}</td>{% endfor %}</tr>
 {% endfor %}</tbody></table></div>
 {%- endmacro %}
-{% macro pictures(names) -%}
-{% for name in names if name in figures %}{% set f = figures[name] %}
-<figure id="figure-{{ name }}">{{ f.svg }}<figcaption>{{ f.caption }}</figcaption></figure>
-{% endfor %}
-{%- endmacro %}
 <!DOCTYPE html>
 <html lang="en">
 <head>
@@ -150,33 +145,24 @@ held-out item, Recall@k equals HR@k.{% endif %}</p>
 {% endfor %}
 {% if not results.is_final %}<p class="muted">This run left no test metrics.</p>{% endif %}
 
-{% if "convergence-rounds" in figures %}
-<h2 id="convergence">Convergence</h2>
-{{ pictures(["convergence-rounds", "convergence-megabytes"]) }}
-{% endif %}
-
-{% if "clients" in figures or "clients-rounds" in figures %}
-<h2 id="clients">Clients</h2>
-{{ pictures(["clients", "clients-rounds"]) }}
-{% endif %}
-{% if excluded %}
-<details><summary>Replies left out: {{ excluded|length }}</summary>
+{% for heading, drawings in figures.items() %}
+{% set is_clients = heading == "Clients" %}
+{% if drawings or is_clients and (sampling or excluded or traceback) %}
+<h2 id="{{ heading|lower|replace(" ", "-") }}">{{ heading }}</h2>
+{% if is_clients and sampling %}<p>{{ sampling }}</p>{% endif %}
+{% for f in drawings %}
+<figure id="figure-{{ f.name }}">{{ f.svg }}<figcaption>{{ f.caption }}</figcaption></figure>
+{% endfor %}
+{% if is_clients and excluded %}
+<details><summary>Excluded replies: {{ excluded|length }}</summary>
 {{ sheet(excluded_headers, excluded) }}</details>
 {% endif %}
-{% if traceback %}
+{% if is_clients and traceback %}
 <details><summary>First traceback of a client</summary>
 <pre>{{ traceback|join("\n") }}</pre></details>
 {% endif %}
-
-{% if "slices" in figures or "history-length" in figures or "ranks" in figures %}
-<h2 id="users">Users and items</h2>
-{{ pictures(["slices", "history-length", "ranks"]) }}
 {% endif %}
-
-{% if "gates" in figures %}
-<h2 id="gates">What the gate listens to</h2>
-{{ pictures(["gates"]) }}
-{% endif %}
+{% endfor %}
 
 <h2 id="cost">Traffic and time</h2>
 {% if traffic %}{{ sheet(["traffic", "total", "mean per round"], traffic) }}{% endif %}
@@ -186,13 +172,13 @@ held-out item, Recall@k equals HR@k.{% endif %}</p>
 {{ sheet(round_headers, rounds) }}</details>
 {% else %}<p class="muted">No round was completed.</p>{% endif %}
 
-<h2 id="inputs">What went in</h2>
+<h2 id="inputs">Inputs</h2>
 <h3>Data</h3>
 {{ words(data) }}
-{% if semantics %}<h3>Semantics</h3>{{ words(semantics) }}{% endif %}
+{% if semantics %}<h3>Semantic embeddings</h3>{{ words(semantics) }}{% endif %}
 {% if parameters %}<h3>Parameters</h3>{{ words(parameters) }}{% endif %}
 
-<h2 id="repeat">How to repeat it</h2>
+<h2 id="repeat">Reproduction</h2>
 <div class="command"><pre>{{ command }}</pre><button type="button" hidden>Copy</button></div>
 {{ words(machine) }}
 <details><summary>Complete configuration</summary>

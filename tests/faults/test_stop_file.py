@@ -1,7 +1,5 @@
 """Ctrl-C on Flower's engine: a file asks the server, whom no signal reaches, and no other."""
 
-import time
-
 import pytest
 
 from experiments.engines import flower
@@ -62,8 +60,6 @@ def test_a_wish_that_the_server_does_not_see_in_time_is_taken_back(tmp_path, mon
         asked.append((folder / STOP_FILE).exists())
 
     monkeypatch.setattr(flower, "request_stop", ask)
-    start = time.monotonic()
     flower._let_it_save(tmp_path, None, 130)
     assert asked == [True]
-    assert time.monotonic() - start < 5
     assert not (tmp_path / STOP_FILE).exists()

@@ -25,7 +25,7 @@ def other(make_run, kind, level, **about):
 
 @pytest.fixture
 def three(make_run):
-    """A run that knows popularity alone, and its local and centralised references."""
+    """A run that knows popularity alone, and its local-only and centralised baselines."""
     popularity = {"validation": metric_cells(0.045), "test": metric_cells(0.041)}
     run = make_run(rounds=4, users=40, metrics={"baselines": {"popularity": popularity}})
     return run, [other(make_run, "centralised", 0.311), other(make_run, "local-only", 0.111)]
@@ -63,9 +63,9 @@ def test_the_page_has_a_column_for_each_and_says_where_the_run_is(three):
     header = page[page.index("<thead>") : page.index("</thead>")]
     names = ["this run, test", "popularity", "local-only", "centralised", "this run, validation"]
     assert [header.index(name) for name in names] == sorted(header.index(name) for name in names)
-    # NDCG@10 is .56 of HR@10 there: (.261 - .111) / (.311 - .111) of the way.
-    assert "0.0622 with each client alone, 0.1462 in this run, 0.1742 with" in page
-    assert "75 % of the way" in page
+    # NDCG@10 is .56 of HR@10 there: (.261 - .111) / (.311 - .111) of the gap.
+    assert "0.0622 local-only, 0.1462 in this run, 0.1742 centralised" in page
+    assert "closes 75 % of the gap" in page
 
 
 def test_without_both_ends_nothing_is_said_of_a_gap(three):

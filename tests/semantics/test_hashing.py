@@ -67,6 +67,7 @@ def test_another_process_gives_the_same_bytes(hash_seed):
     assert shown == hashed_vectors(["Night Train", "été", "???"]).tobytes().hex()
 
 
+@pytest.mark.slow
 def test_twenty_thousand_titles_take_seconds():
     texts = [f"Film number {n}. Crime, Drama, Thriller. {1950 + n % 70}." for n in range(20_000)]
     start = time.perf_counter()

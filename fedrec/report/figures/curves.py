@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from fedrec.report.figures import style
 from fedrec.runs.record import Run, number
 
-REFERENCE_COLOURS = {
+BASELINE_COLOURS = {
     "popularity": style.MUTED,
     "local-only": style.ORANGE,
     "centralised": style.PURPLE,
@@ -23,6 +23,16 @@ REFERENCE_COLOURS = {
 Floats = npt.NDArray[np.float64]
 
 
+def convergence_by_round(run: Run) -> style.Drawing | None:
+    """Training loss and validation metrics against rounds."""
+    return convergence(run, "round")
+
+
+def convergence_by_traffic(run: Run) -> style.Drawing | None:
+    """Training loss and validation metrics against megabytes sent."""
+    return convergence(run, "megabytes")
+
+
 def convergence(run: Run, against: str) -> style.Drawing | None:
     """Training loss and validation metrics against "round" or "megabytes"."""
     evaluated = [r for r in run.rounds if r.get("validation")]
@@ -30,7 +40,7 @@ def convergence(run: Run, against: str) -> style.Drawing | None:
     if not evaluated and not trained:
         return None
     if against == "megabytes" and trained and not any(r[against] for r in run.rounds):
-        return None  # nothing travels where each client is alone
+        return None  # nothing travels in a local-only baseline
     along, unit = against, run.round_word
     if against == "megabytes":
         is_each = any(r.get("client_megabytes") for r in run.rounds)
@@ -46,7 +56,7 @@ def convergence(run: Run, against: str) -> style.Drawing | None:
         _curve(axes, points, along, values, metric)
         axes.set_title(style.metric_title(metric, run.protocol))
         _mark_best(axes, run, points, along, values, style.METRIC_COLOURS[metric])
-        _draw_references(axes, run, metric)
+        _draw_baselines(axes, run, metric)
     furthest = max(float(r[along]) for r in run.rounds) or 1.0
     for axes in (loss_axes, *metric_axes):
         axes.set_xlim(-0.03 * furthest, 1.03 * furthest)
@@ -62,7 +72,7 @@ def convergence(run: Run, against: str) -> style.Drawing | None:
         title=f"Convergence against {words}",
         caption="Loss is the mean over the targets trained in a round; the metrics are those of "
         f"{whose} model on the validation items of all evaluated users. A ring marks the round "
-        "whose weights were kept. Dashed lines are references, by the weights that they kept.",
+        "whose weights were kept. Dashed lines are baselines, by the weights that they kept.",
         figure=figure,
     )
 
@@ -104,13 +114,13 @@ def _mark_best(
             style.note(axes, f"{run.round_word} {record['round']}: {value:.3f}")
 
 
-def _draw_references(axes: Axes, run: Run, metric: str) -> None:
-    references = (run.metrics or {}).get("baselines") or {}
+def _draw_baselines(axes: Axes, run: Run, metric: str) -> None:
+    baselines = (run.metrics or {}).get("baselines") or {}
     lines = []
-    for name, parts in references.items():
+    for name, parts in baselines.items():
         value = number((parts.get("validation") or {}).get(metric))
         if value is not None:
-            colour = REFERENCE_COLOURS.get(name, style.SKY)
+            colour = BASELINE_COLOURS.get(name, style.SKY)
             axes.axhline(value, color=colour, linestyle=(0, (4, 2)), linewidth=1.3, zorder=2)
             lines.append((value, f"{name}\n{value:.3f}", colour))
     if lines:

@@ -1,4 +1,4 @@
-"""Figures of the end of a run: accuracy by user and item, gate weights, ranks."""
+"""Figures of the final test: accuracy by slice and by history length, ranks of the test items."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from fedrec.report.figures import style
+from fedrec.report.figures.axes import bounds_of, log_axis, rows_axis, with_count
 from fedrec.runs.record import Run, number
 
 Floats = npt.NDArray[np.float64]
@@ -40,7 +40,7 @@ def history_length(run: Run) -> style.Drawing | None:
     count_axes.set_title("Users")
     count_axes.yaxis.set_major_locator(MaxNLocator(nbins=5, integer=True, min_n_ticks=1))
     for panel in (axes, count_axes):
-        _log_axis(panel, float(edges[0]), float(edges[-1]))
+        log_axis(panel, float(edges[0]), float(edges[-1]))
         panel.set_xlabel("events of the user")
     return style.Drawing(
         name="history-length",
@@ -105,7 +105,7 @@ def _slice_bars(axes: Axes, rows: Sequence[Mapping[str, Any]], metric: str) -> N
     places = [float(place) for place in range(len(rows))]
     cells = [row["metrics"].get(metric) for row in rows]
     values = [number(cell) or 0.0 for cell in cells]
-    bounds = [_bounds(cell, value) for cell, value in zip(cells, values, strict=True)]
+    bounds = [bounds_of(cell, value) for cell, value in zip(cells, values, strict=True)]
     errors = [[abs(v - b[side]) for v, b in zip(values, bounds, strict=True)] for side in (0, 1)]
     axes.barh(places, values, height=0.62, color=style.METRIC_COLOURS[metric], alpha=0.35)
     axes.errorbar(
@@ -131,73 +131,7 @@ def _slice_bars(axes: Axes, rows: Sequence[Mapping[str, Any]], metric: str) -> N
         start += 0.025 * right
         axes.text(start, place, words, va="center", fontsize=8, color=style.INK, zorder=4)
     axes.set_xlim(0, right * 1.18)
-    _rows_axis(axes, [_with_count(row, "users") for row in rows])
-
-
-def gates(run: Run) -> style.Drawing | None:
-    """Weights of the views by position, popularity and history, as stacked bars."""
-    found = (run.metrics or {}).get("gates") or {}
-    views = found.get("views") or []
-    groups = {name: rows for name, rows in found.items() if name != "views" and rows}
-    if not views or not groups:
-        return None
-    counts = [len(rows) for rows in groups.values()]
-    longest = [max(3, *counts[first : first + 2]) for first in range(0, len(counts), 2)]
-    height = 0.5 + sum(0.8 + 0.3 * most for most in longest)
-    # Bars of one height in all panels.
-    figure, axes_list = style.panels(len(longest), min(len(groups), 2), height, longest)
-    handles: list[Artist] = []
-    for axes in axes_list[len(groups) :]:
-        axes.remove()
-    for place, (axes, (name, rows)) in enumerate(zip(axes_list, groups.items(), strict=False)):
-        weights = np.array([row["weights"] for row in rows], dtype=np.float64)  # (slices, N)
-        handles = _stacked(axes, weights)
-        axes.set_title(f"By {name}")
-        axes.set_xlim(0, 1)
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{100 * x:.0f} %"))
-        _rows_axis(
-            axes, [_with_count(row, "items" if "items" in row else "positions") for row in rows]
-        )
-        axes.set_ylim(longest[place // 2] - 0.4, -0.6)
-    figure.legend(handles, [_short(str(view)) for view in views], loc="outside lower center",
-                  ncols=min(len(views), 6))  # fmt: skip
-    return style.Drawing(
-        name="gates",
-        title="Gate weights",
-        caption="How much each view of an item weighs in its vector, on average over what the "
-        "model read to rank the test items: by place in what it read, the oldest first, by "
-        "events of the user's history, and by training events of the item; in brackets, positions. "
-        "Over the whole catalogue: in each item by itself, as it is scored; in brackets, items. "
-        "The weights of a row sum to 1.",
-        figure=figure,
-    )
-
-
-def _stacked(axes: Axes, weights: Floats) -> list[Artist]:
-    """Draw (slices, N) weights as stacked bars; return one bar of each view for the legend."""
-    places = [float(place) for place in range(len(weights))]
-    starts = np.cumsum(weights, axis=1) - weights
-    handles: list[Artist] = []
-    for view in range(weights.shape[1]):
-        colour = style.VIEW_COLOURS[view % len(style.VIEW_COLOURS)]
-        bars = axes.barh(
-            places,
-            weights[:, view],
-            left=starts[:, view],
-            height=0.7,
-            color=colour,
-            edgecolor="white",
-            hatch="" if view < len(style.VIEW_COLOURS) else "//",
-        )
-        handles.append(bars.patches[0])
-        dark = colour in (style.BLUE, style.GREEN, style.VERMILION)
-        for place, start, weight in zip(places, starts[:, view], weights[:, view], strict=True):
-            if weight >= 0.075:
-                axes.text(
-                    start + weight / 2, place, f"{weight:.2f}", ha="center", va="center",
-                    fontsize=8, color="white" if dark else style.INK,
-                )  # fmt: skip
-    return handles
+    rows_axis(axes, [with_count(row, "users") for row in rows])
 
 
 def ranks(run: Run) -> style.Drawing | None:
@@ -229,7 +163,7 @@ def ranks(run: Run) -> style.Drawing | None:
     hit_axes.set_title(style.metric_title("HR@k", run.protocol))
     style.note(hit_axes, f"k = 10: {rate:.3f}")
     hit_axes.set_ylim(0, 1.02)
-    _log_axis(hit_axes, 1, max(float(found.max()), 10))
+    log_axis(hit_axes, 1, max(float(found.max()), 10))
     hit_axes.set_xlabel("k")
     return style.Drawing(
         name="ranks",
@@ -238,48 +172,3 @@ def ranks(run: Run) -> style.Drawing | None:
         "one before. Right: share of users whose item is among the first k.",
         figure=figure,
     )
-
-
-def _with_count(row: Mapping[str, Any], key: str) -> str:
-    """A slice and how many are in it, where the run tells."""
-    label = _short(str(row["slice"]))
-    return f"{label}  ({_compact(int(row[key]))})" if key in row else label
-
-
-def _compact(count: int) -> str:
-    """1,234 or 56k or 7.8M: what fits beside a bar."""
-    if count < 10_000:
-        return f"{count:,}"
-    return f"{count / 1e3:.0f}k" if count < 999_500 else f"{count / 1e6:.1f}M"
-
-
-def _bounds(cell: Any, value: float) -> tuple[float, float]:
-    if not isinstance(cell, Mapping) or cell.get("low") is None or cell.get("high") is None:
-        return value, value
-    return float(cell["low"]), float(cell["high"])
-
-
-def _rows_axis(axes: Axes, labels: Sequence[str]) -> None:
-    axes.set_yticks(np.arange(len(labels)), labels)
-    axes.set_ylim(len(labels) - 0.4, -0.6)  # the first slice on top
-    axes.tick_params(axis="y", length=0)
-    axes.grid(visible=False, axis="y")
-
-
-def _log_axis(axes: Axes, low: float, high: float) -> None:
-    """A log x axis with plain numbers at 1, 2, 5, 10, ..., thinned to what fits."""
-    axes.set_xscale("log")
-    axes.set_xlim(low, high)
-    ticks = [m * 10**e for e in range(9) for m in (1, 2, 5) if low <= m * 10**e <= high]
-    if len(ticks) < 2:
-        ticks = sorted({math.ceil(low), math.floor(high)})
-    if len(ticks) > 8:
-        ticks = [t for t in ticks if str(t).startswith("1")]
-    axes.xaxis.set_major_locator(FixedLocator(ticks))
-    axes.xaxis.set_major_formatter(FixedFormatter([f"{tick:,}" for tick in ticks]))
-    axes.xaxis.set_minor_locator(NullLocator())
-
-
-def _short(text: str, most: int = 28) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= most else text[: most - 1] + "…"

@@ -1,0 +1,79 @@
+"""Figure of the gate: how much each view of an item weighs."""
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter
+
+from fedrec.report.figures import style
+from fedrec.report.figures.axes import rows_axis, short, with_count
+from fedrec.runs.record import Run
+
+Floats = npt.NDArray[np.float64]
+
+
+def gates(run: Run) -> style.Drawing | None:
+    """Weights of the views by position, popularity and history, as stacked bars."""
+    found = (run.metrics or {}).get("gates") or {}
+    views = found.get("views") or []
+    groups = {name: rows for name, rows in found.items() if name != "views" and rows}
+    if not views or not groups:
+        return None
+    counts = [len(rows) for rows in groups.values()]
+    longest = [max(3, *counts[first : first + 2]) for first in range(0, len(counts), 2)]
+    height = 0.5 + sum(0.8 + 0.3 * most for most in longest)
+    # Bars of one height in all panels.
+    figure, axes_list = style.panels(len(longest), min(len(groups), 2), height, longest)
+    handles: list[Artist] = []
+    for axes in axes_list[len(groups) :]:
+        axes.remove()
+    for place, (axes, (name, rows)) in enumerate(zip(axes_list, groups.items(), strict=False)):
+        weights = np.array([row["weights"] for row in rows], dtype=np.float64)  # (slices, N)
+        handles = _stacked(axes, weights)
+        axes.set_title(f"By {name}")
+        axes.set_xlim(0, 1)
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{100 * x:.0f} %"))
+        rows_axis(
+            axes, [with_count(row, "items" if "items" in row else "positions") for row in rows]
+        )
+        axes.set_ylim(longest[place // 2] - 0.4, -0.6)
+    figure.legend(handles, [short(str(view)) for view in views], loc="outside lower center",
+                  ncols=min(len(views), 6))  # fmt: skip
+    return style.Drawing(
+        name="gates",
+        title="Gate weights",
+        caption="How much each view of an item weighs in its vector, on average over what the "
+        "model read to rank the test items: by place in what it read, the oldest first, by "
+        "events of the user's history, and by training events of the item; in brackets, positions. "
+        "Over the whole catalogue: in each item by itself, as it is scored; in brackets, items. "
+        "The weights of a row sum to 1.",
+        figure=figure,
+    )
+
+
+def _stacked(axes: Axes, weights: Floats) -> list[Artist]:
+    """Draw (slices, N) weights as stacked bars; return one bar of each view for the legend."""
+    places = [float(place) for place in range(len(weights))]
+    starts = np.cumsum(weights, axis=1) - weights
+    handles: list[Artist] = []
+    for view in range(weights.shape[1]):
+        colour = style.VIEW_COLOURS[view % len(style.VIEW_COLOURS)]
+        bars = axes.barh(
+            places,
+            weights[:, view],
+            left=starts[:, view],
+            height=0.7,
+            color=colour,
+            edgecolor="white",
+            hatch="" if view < len(style.VIEW_COLOURS) else "//",
+        )
+        handles.append(bars.patches[0])
+        dark = colour in (style.BLUE, style.GREEN, style.VERMILION)
+        for place, start, weight in zip(places, starts[:, view], weights[:, view], strict=True):
+            if weight >= 0.075:
+                axes.text(
+                    start + weight / 2, place, f"{weight:.2f}", ha="center", va="center",
+                    fontsize=8, color="white" if dark else style.INK,
+                )  # fmt: skip
+    return handles
