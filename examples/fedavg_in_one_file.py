@@ -13,6 +13,7 @@ import torch
 import fedrec
 from fedrec.config.sections.model import Model
 from fedrec.data.partition import assign, users_of
+from fedrec.data.partition_rules import PartitionFacts
 from fedrec.data.splits import training_part
 from fedrec.evaluation.model_scorer import model_scorer
 from fedrec.factory.build_model import build_model
@@ -37,7 +38,8 @@ SEED, CLIENTS, ROUNDS, LENGTH = 0, 3, 4, 20
 torch.set_num_threads(1)  # as clients compute: another number of threads gives other sums
 dataset = fedrec.Dataset.load("synthetic:users=300,items=120")
 training, num_items = training_part(dataset.sequences), dataset.catalog.num_items
-holder = assign("uniform", CLIENTS, sequences=training, seed=SEED)  # (U,) client of each user
+facts = PartitionFacts(sequences=training, seed=SEED)
+holder = assign("uniform", CLIENTS, facts)  # (U,) client of each user
 clients = [users_of(holder, client) for client in range(CLIENTS)]
 targets = [int(num_targets(training, users, LENGTH).sum()) for users in clients]
 

@@ -18,7 +18,7 @@ from fedrec.testing import check_model
 class MovingAverage(Recommender):
     """Scores the next item against the moving average of the items before it."""
 
-    num_dropout_sites = 0
+    num_dropout_masks = 0
     view_names = ("identity",)
     item_arrays = ("rows",)  # has a row per item and is read by look_up alone
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,7 @@ def simulate(
     model: str | Callable[..., Any] | None = None,
     strategy: "str | Strategy | type[Strategy] | None" = None,
     loss: str | Callable[..., Any] | None = None,
+    metric: str | Callable[..., Any] | Sequence[Callable[..., Any]] | None = None,
     partition: str | Callable[..., Any] | None = None,
     engine: str = "inline",
     workers: int | None = None,
@@ -49,8 +50,11 @@ def simulate(
             ``fedrec.models.recommender.Recommender`` of item rows and an encoder; wins over the key
             ``model.name``, as the following win over theirs.
         strategy: A name, a Flower ``Strategy`` or its class (``strategy.name``).
-        loss: A name or a function (``loss.name``).
-        partition: A rule's name or a function (``partition.by``).
+        loss: A name, or a function as ``fedrec.training.user_loss`` describes (``loss.name``).
+        metric: One or several functions as ``fedrec.evaluation.user_metrics`` describes
+            (``evaluation.metrics``).
+        partition: A rule's name or a function as ``fedrec.data.partition`` describes
+            (``partition.by``).
         engine: "inline" (this process), "ray" (workers on Ray) or "flower" (Flower's simulation).
         workers: of engine "ray"; all usable cores when None.
         address: of a Ray cluster for engine "ray", "auto" or host:port; None starts one.
@@ -66,7 +70,7 @@ def simulate(
     given = read_preset(settings) if isinstance(settings, str) else settings
     values = dict(flatten(given) if isinstance(given, Config) else given or {})
     values |= changes or {}
-    values |= object_keys(strategy, model=model, loss=loss, partition=partition)
+    values |= object_keys(strategy, metric, model=model, loss=loss, partition=partition)
     values |= {} if seed is None else {"seed": seed}
     values |= {} if out is None else {"run.dir": str(out)}
     values |= {"run.overwrite": True} if overwrite else {}

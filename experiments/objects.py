@@ -1,8 +1,9 @@
 """Objects that ``fedrec.simulate`` takes, as keys of a config: a model, a strategy, functions."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from fedrec.config.choices import names_in
 from fedrec.config.config import Value
 from fedrec.config.handed_over import named, travels
 from fedrec.config.keys import toml_value
@@ -12,16 +13,20 @@ if TYPE_CHECKING:
     from flwr.serverapp.strategy import Strategy
 
 KEYS = {"model": "model.name", "loss": "loss.name", "partition": "partition.by"}
-IN_THIS_PROCESS = {"inline": (*KEYS.values(), "strategy.name"), "ray": ("strategy.name",)}
+ON_SERVER = ("strategy.name", "evaluation.metrics")
+IN_THIS_PROCESS = {"inline": (*KEYS.values(), *ON_SERVER), "ray": ON_SERVER}
 
 
 def object_keys(
-    strategy: "str | Strategy | type[Strategy] | None", **objects: str | Callable[..., Any] | None
+    strategy: "str | Strategy | type[Strategy] | None" = None,
+    metric: str | Callable[..., Any] | Sequence[Callable[..., Any]] | None = None,
+    **objects: str | Callable[..., Any] | None,
 ) -> dict[str, Value]:
     """The dotted keys that stand for objects; names pass as they are.
 
     Args:
         strategy: A name, a Flower strategy or its class.
+        metric: Import strings, a function or several.
         objects: ``model``, ``loss`` and ``partition``: a name, or a class or function.
 
     Raises:
@@ -39,6 +44,9 @@ def object_keys(
             keys[KEYS[word]] = named(word, value)
         else:
             raise ConfigError(f"{word} must be a name or a function, got {value!r}")
+    if metric is not None:
+        several = [metric] if isinstance(metric, str) or callable(metric) else metric
+        keys["evaluation.metrics"] = ",".join(named("metric", one) for one in several)
     return keys | ({} if strategy is None else _strategy_keys(strategy))
 
 
@@ -52,14 +60,16 @@ def check_objects(config: Mapping[str, Value], engine: str) -> None:
     Raises:
         ConfigError: Names the key and what to do.
     """
-    for key in (*KEYS.values(), "strategy.name"):
-        value = str(config[key])
-        if not travels(value) and key not in IN_THIS_PROCESS.get(engine, ()):
-            raise ConfigError(
-                f"{key} is {value.partition(':')[2].rpartition('_')[0]}, an object of this process "
-                f"that engine {engine!r} cannot carry to others; define it in a module and give "
-                "\"package.module:name\", or run on engine 'inline'"
-            )
+    for key in (*KEYS.values(), *ON_SERVER):
+        if key in IN_THIS_PROCESS.get(engine, ()):
+            continue
+        for value in names_in(str(config[key])):
+            if not travels(value):
+                raise ConfigError(
+                    f"{key} is {value.partition(':')[2]}, an object of this process that engine "
+                    f"{engine!r} cannot carry to others; define it in a module and give "
+                    "\"package.module:name\", or run on engine 'inline'"
+                )
 
 
 def _strategy_keys(strategy: "str | Strategy | type[Strategy]") -> dict[str, Value]:

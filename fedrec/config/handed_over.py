@@ -43,7 +43,8 @@ def travels(name: str) -> bool:
 def _registered(key: str, value: object) -> str:
     plain = getattr(value, "__name__", type(value).__name__)
     stem = plain if plain.isidentifier() else key.replace("-", "_").replace(".", "_")
-    number = 1
-    while handed_over.setdefault(f"{HERE}:{stem}_{number}", value) is not value:
+    name, number = f"{HERE}:{stem}", 1
+    while handed_over.setdefault(name, value) is not value:
         number += 1
-    return f"{HERE}:{stem}_{number}"
+        name = f"{HERE}:{stem}_{number}"
+    return name

@@ -130,6 +130,7 @@ class Estimator:
         """
         from fedrec.estimator.evaluate import metrics_frame
         from fedrec.estimator.fitting import computing, held_out_ranks
+        from fedrec.factory.evaluation import user_metrics
 
         made = self._made()
         one_of("stage", stage, STAGES)
@@ -142,6 +143,7 @@ class Estimator:
             protocol,
             stage,
             at=evaluation.cutoffs,
+            user_metrics=user_metrics(config),
             seed=config.seed,
             resamples=evaluation.resamples,
             label=config.protocol_names[0],

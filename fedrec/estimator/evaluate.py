@@ -1,20 +1,22 @@
 """``fedrec.evaluate``: metrics of any callable that scores items, with their intervals."""
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
 from fedrec.config.checks import one_of
+from fedrec.config.handed_over import named
 from fedrec.data.splits import Stage, training_part
 from fedrec.data.store import Dataset
 from fedrec.errors import DataError, EvaluationError
 from fedrec.evaluation.bootstrap import intervals
 from fedrec.evaluation.gates import no_gates
 from fedrec.evaluation.leave_one_out import HeldOut, Scorer, Scores, rank_held_out
-from fedrec.evaluation.metrics import CUTOFFS, check_cutoffs, per_user
+from fedrec.evaluation.metrics import CUTOFFS, NO_USER_METRICS, UserMetric, check_cutoffs, per_user
 from fedrec.evaluation.protocols import PROTOCOLS, metric_label
+from fedrec.evaluation.user_metrics import load_user_metrics
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,6 +32,7 @@ def evaluate(
     stage: Stage = "test",
     *,
     at: Sequence[int] = CUTOFFS,
+    metrics: Sequence[Callable[..., Any]] = (),
     seed: int = 0,
     resamples: int = 1000,
 ) -> "pd.DataFrame":
@@ -45,6 +48,7 @@ def evaluate(
         protocol: One of ``fedrec.evaluation.protocols.PROTOCOLS`` but "ncf-99".
         stage: "test" (the last event of each user) or "validation" (the one before it).
         at: Cut-offs k of HR@k and NDCG@k.
+        metrics: Metrics of your own, as ``fedrec.evaluation.user_metrics`` describes.
         seed: Seed of sampled candidates and of the bootstrap.
         resamples: Bootstrap resamples of the 95 % intervals.
 
@@ -78,7 +82,10 @@ def evaluate(
         domains=dataset.domains,
         with_times=False,
     )
-    return metrics_frame(held_out, protocol, stage, at=at, seed=seed, resamples=resamples)
+    own = load_user_metrics([named("metric", metric) for metric in metrics])
+    return metrics_frame(
+        held_out, protocol, stage, at=at, user_metrics=own, seed=seed, resamples=resamples
+    )
 
 
 def training_counts(dataset: Dataset) -> np.ndarray:
@@ -135,6 +142,7 @@ def metrics_frame(
     stage: Stage,
     *,
     at: Sequence[int] = CUTOFFS,
+    user_metrics: Mapping[str, UserMetric] = NO_USER_METRICS,
     seed: int = 0,
     resamples: int = 1000,
     label: str = "",
@@ -146,6 +154,7 @@ def metrics_frame(
         protocol: The protocol that made them.
         stage: Names the bootstrap's stream, as in a run.
         at: Cut-offs k.
+        user_metrics: Further metrics by name.
         seed: Seed of the bootstrap.
         resamples: Of the bootstrap.
         label: Protocol as results name it, where that says more than ``protocol``.
@@ -155,7 +164,7 @@ def metrics_frame(
     sizes = held_out.num_candidates
     if protocol != "full":
         sizes = np.full(len(sizes), int(protocol.rpartition("-")[2]) + 1)
-    values = per_user(held_out.ranks[protocol], sizes, at)
+    values = per_user(held_out.ranks[protocol], sizes, at, user_metrics)
     found = intervals(values, seed, name=stage, resamples=resamples)
     shown = {metric_label(metric, label or protocol): cell for metric, cell in found.items()}
     return pd.DataFrame.from_dict(shown, orient="index").rename_axis("metric")

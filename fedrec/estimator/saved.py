@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+import safetensors.numpy
 
 from fedrec.config.keys import flat_tables, read_config, to_toml
 from fedrec.errors import ConfigError, DataError, MessageError, ResourceError
 from fedrec.estimator.fitting import Fitted, untrained
-from fedrec.files.atomic import new_folder
+from fedrec.files.atomic import flushed_file, new_folder
 from fedrec.models.parameters import arrays_of, load_arrays
 from fedrec.semantics.table import SemanticTable
 from fedrec.training.centralised import Epoch
@@ -46,9 +45,7 @@ def save(made: Fitted, folder: Path, *, overwrite: bool) -> Path:
 
 
 def _write(made: Fitted, folder: Path) -> None:
-    (folder / "config.toml").write_text(to_toml(made.config), encoding="utf-8")
     names = [name for name, _ in made.model.named_parameters()]
-    save_file(arrays_of(made.model, names), folder / "model.safetensors")
     facts: dict[str, Any] = {
         "format": FORMAT,
         "data_hash": made.dataset.data_hash,
@@ -56,10 +53,18 @@ def _write(made: Fitted, folder: Path) -> None:
         "table": None,
     }
     if made.table is not None:
-        np.save(folder / "semantic.npy", made.table.vectors, allow_pickle=False)
         kept = {field.name for field in dataclasses.fields(made.table)} - {"vectors"}
         facts["table"] = {name: getattr(made.table, name) for name in sorted(kept)}
-    (folder / MARK).write_text(json.dumps(facts, indent=1), encoding="utf-8")
+        with flushed_file(folder / "semantic.npy") as file:
+            np.save(file, made.table.vectors, allow_pickle=False)
+    contents = {
+        "config.toml": to_toml(made.config).encode(),
+        MARK: json.dumps(facts, indent=1).encode(),
+        "model.safetensors": safetensors.numpy.save(arrays_of(made.model, names)),
+    }
+    for name, content in contents.items():
+        with flushed_file(folder / name) as file:
+            file.write(content)
     assert made.dataset.folder is not None  # fitting prepares its data in one
     shutil.copytree(made.dataset.folder, folder / "data")
 
@@ -79,12 +84,12 @@ def load(folder: Path) -> Fitted:
                 f"{folder} has format {facts['format']!r}, this fedrec reads {FORMAT}; fit again"
             )
         tables = tomllib.loads((folder / "config.toml").read_text(encoding="utf-8"))
-        weights = load_file(folder / "model.safetensors")
+        weights = safetensors.numpy.load_file(folder / "model.safetensors")
         table = _table(folder, facts["table"])
         history = [Epoch(**epoch) for epoch in facts["history"]]
     except FileNotFoundError as error:
         raise DataError(f"{folder} holds no estimator: {error.filename} is missing") from None
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
         raise DataError(f"{folder} is damaged ({error}); fit and save again") from None
     config = read_config(flat_tables(tables) | {"data.source": str(folder / "data")})
     made = untrained(config, table)

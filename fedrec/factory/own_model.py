@@ -7,8 +7,20 @@ from torch import nn
 
 from fedrec.config.handed_over import named
 from fedrec.errors import ConfigError
+from fedrec.models.bert4rec import BERT4Rec
+from fedrec.models.bpr_mf import BPRMF
+from fedrec.models.gru4rec import GRU4Rec
+from fedrec.models.hybrid import Hybrid
 from fedrec.models.recommender import Recommender
+from fedrec.models.sasrec import SASRec
 
+_OURS: dict[object, str] = {
+    Hybrid: "hybrid",
+    SASRec: "sasrec",
+    BERT4Rec: "bert4rec",
+    GRU4Rec: "gru4rec",
+    BPRMF: "bpr-mf",
+}
 HOME = f"{Recommender.__module__}.{Recommender.__name__}"
 
 
@@ -24,6 +36,10 @@ def model_name(model: str | Callable[..., Any]) -> str:
     """
     if isinstance(model, str):
         return model
+    if isinstance(name := getattr(model, "model_name", None), str) and name:
+        return name  # an estimator's class stands for its model
+    if model in _OURS:
+        return _OURS[model]
     if isinstance(model, nn.Module) or not callable(model):
         raise ConfigError(
             "model must be a name, or a class or function that makes a model of item rows and an "

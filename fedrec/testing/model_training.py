@@ -7,6 +7,8 @@ import numpy as np
 import torch
 
 from fedrec.data.sequences import Sequences
+from fedrec.evaluation.model_scorer import model_scorer
+from fedrec.evaluation.ranking import ranks_of
 from fedrec.models.parameters import NamedArrays, arrays_of, groups_of
 from fedrec.models.recommender import Recommender
 from fedrec.testing.conformance import (
@@ -22,11 +24,13 @@ from fedrec.training.cohort.loss import CohortLoss
 from fedrec.training.cohort.plan import CohortPlan
 from fedrec.training.cohort.train import train_cohort
 from fedrec.training.local import Plan, fit, make_optimizer
-from fedrec.training.objective import Objective, make_objective
+from fedrec.training.objective import make_objective
 
 Build = Callable[[int], Recommender]
 
 RATE = 0.1
+NEGATIVES = 6
+ROUNDS = 12
 TOLERANCE = 1e-9  # of float64
 
 
@@ -39,7 +43,7 @@ def check_training(build: Build) -> None:
     frozen = {name: buffer.clone() for name, buffer in build(0).named_buffers()}
     untrained = [build(0) for _ in range(2)]  # torch's layers draw weights that are drawn again
     state = torch.get_rng_state()
-    models = [_trained(model, steps=0, dropout=0.2) for model in untrained]
+    models = [_trained(model, dropout=0.2) for model in untrained]
     demand(
         torch.equal(state, torch.get_rng_state()),
         "training draws from torch's global generator; multiply by the dropout masks of encode",
@@ -61,8 +65,42 @@ def check_training(build: Build) -> None:
         demand(torch.equal(buffer, frozen[name]), f"training changes the frozen array {name!r}")
 
 
-def check_side_by_side(model: Recommender) -> None:
+def check_learning(model: Recommender, loss: str) -> None:
+    """Check that training by a loss raises in the ranking what follows.
+
+    Args:
+        model: That is trained, in place.
+        loss: A value of ``loss.name``.
+
+    Raises:
+        ConformanceError: It does not.
+    """
+    training, before = small_histories(), _mean_rank(model)
+    optimizer = make_optimizer(model, "adam", learning_rate=0.02, beta_2=0.98, weight_decay=0.0)
+    for number in range(1, ROUNDS + 1):
+        _fit(model, optimizer, training, loss=loss, round=number)
+    after = _mean_rank(model)
+    demand(
+        after < before,
+        f"{ROUNDS} epochs do not raise the items that follow in the ranking (mean rank "
+        f"{before:.1f} to {after:.1f} of {NUM_ITEMS}); has the loss the wrong sign?",
+    )
+
+
+def _mean_rank(model: Recommender) -> float:
+    """Mean rank of the last items of the histories, which training sees."""
+    rows = [small_histories().of(user) for user in range(len(LENGTHS))]
+    score = model_scorer(model, NUM_ITEMS, MAX_LENGTH)
+    scores = score([row[:-1] for row in rows]).scores
+    return float(ranks_of(scores, np.array([row[-1] for row in rows])).mean())
+
+
+def check_side_by_side(model: Recommender, loss: str = "softmax") -> None:
     """Check that users who train side by side end where each ends alone (``unit = "user"``).
+
+    Args:
+        model: That is trained.
+        loss: A value of ``loss.name``.
 
     Raises:
         ConformanceError: They do not.
@@ -72,16 +110,16 @@ def check_side_by_side(model: Recommender) -> None:
     plan = CohortPlan(
         steps=2, learning_rate=RATE, max_length=MAX_LENGTH, newest_windows=1, group_tokens=30
     )
-    loss = CohortLoss(name="softmax", num_items=NUM_ITEMS, negatives=6)
+    cohort_loss = CohortLoss(name=loss, num_items=NUM_ITEMS, negatives=NEGATIVES)
     start = arrays_of(model, groups_of(model).shared)
     try:
-        got = train_cohort(model, training, users, plan=plan, loss=loss, seed=0, round=1)
+        got = train_cohort(model, training, users, plan=plan, loss=cohort_loss, seed=0, round=1)
     except (RuntimeError, TypeError, ValueError, IndexError) as error:
         demand(False, f"users cannot be trained side by side (federation.unit = 'user'): {error}")
         return
     total: NamedArrays = {name: np.zeros_like(array) for name, array in start.items()}
     for user, length in enumerate(LENGTHS):
-        own = _trained(copy.deepcopy(model), steps=2, dropout=0.0, users=np.array([user]))
+        own = _trained(copy.deepcopy(model), steps=2, loss=loss, users=np.array([user]))
         for name, array in arrays_of(own, start).items():
             total[name] += (min(length - 1, MAX_LENGTH)) * (array - start[name])
     for name, array in total.items():
@@ -93,17 +131,47 @@ def check_side_by_side(model: Recommender) -> None:
 
 
 def _trained(
-    model: Recommender, *, steps: int, dropout: float, users: np.ndarray | None = None
+    model: Recommender,
+    *,
+    steps: int = 0,
+    dropout: float = 0.0,
+    loss: str = "softmax",
+    users: np.ndarray | None = None,
 ) -> Recommender:
     """A model after one round by plain gradient descent, trained in place."""
     training = small_histories()
     if model.user_arrays:  # nothing is read: what a user had first follows the padding
         items = np.insert(training.items, training.offsets[:-1], 0)
         training = Sequences(items, training.offsets + np.arange(len(training.offsets)))
+        loss = "bpr"
     if model.needs_times:
         times = np.arange(training.num_events, dtype=np.int64) * 3600
         training = Sequences(training.items, training.offsets, times)
     optimizer = make_optimizer(model, "sgd", learning_rate=RATE, beta_2=0.98, weight_decay=0.0)
+    _fit(model, optimizer, training, loss=loss, steps=steps, dropout=dropout, users=users)
+    return model
+
+
+def _fit(
+    model: Recommender,
+    optimizer: torch.optim.Optimizer,
+    training: Sequences,
+    *,
+    loss: str,
+    round: int = 1,
+    steps: int = 0,
+    dropout: float = 0.0,
+    users: np.ndarray | None = None,
+) -> None:
+    """Train a model in place for one round."""
+    objective = make_objective(
+        loss,
+        training=training,
+        catalogue=np.arange(1, NUM_ITEMS + 1),
+        negatives=NEGATIVES,
+        log_q=True,
+        calibration=0.75,
+    )
     plan = Plan(
         epochs=1,
         steps=steps,
@@ -112,26 +180,5 @@ def _trained(
         dropout=dropout,
         identity_dropout=0.0,
     )
-    fit(
-        model,
-        optimizer,
-        _objective(model, training),
-        training,
-        np.arange(len(LENGTHS)) if users is None else users,
-        plan=plan,
-        seed=0,
-        round=1,
-        partition=0,
-    )
-    return model
-
-
-def _objective(model: Recommender, training: Sequences) -> Objective:
-    return make_objective(
-        "bpr" if model.user_arrays else "softmax",
-        training=training,
-        catalogue=np.arange(1, NUM_ITEMS + 1),
-        negatives=6,
-        log_q=True,
-        calibration=0.75,
-    )
+    held = np.arange(len(LENGTHS)) if users is None else users
+    fit(model, optimizer, objective, training, held, plan=plan, seed=0, round=round, partition=0)

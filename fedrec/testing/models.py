@@ -26,7 +26,13 @@ from fedrec.testing.model_training import check_side_by_side, check_training
 
 Build = Callable[[int], Recommender]
 
-_SMALL = {"width": 8, "blocks": 2, "heads": 2, "hidden": 16, "max_length": MAX_LENGTH}
+_SMALL: dict[str, Any] = {
+    "width": 8,
+    "blocks": 2,
+    "heads": 2,
+    "hidden": 16,
+    "max_length": MAX_LENGTH,
+}
 
 
 def check_model(model: str | Callable[..., Any], **settings: Any) -> None:
@@ -55,6 +61,11 @@ def check_model(model: str | Callable[..., Any], **settings: Any) -> None:
     _check_saving(build)
     if not (build(0).user_arrays or build(0).task != "next" or build(0).needs_times):
         check_side_by_side(build(0))
+
+
+def small_model(name: str) -> Recommender:
+    """A small model of ours on the 40 items."""
+    return _built(Model(**(_SMALL | {"name": name})), seed=0)
 
 
 def _built(settings: Model, seed: int) -> Recommender:

@@ -8,7 +8,7 @@ import pytest
 from safetensors.numpy import load_file
 
 import fedrec
-from experiments.baselines.run import centralised_config, reference
+from experiments.baselines.run import centralised_config, run_baseline
 from fedrec.config.keys import read_config
 from fedrec.errors import ConfigError, DataError, ResourceError
 from fedrec.models.parameters import arrays_of, groups_of
@@ -44,8 +44,7 @@ def test_the_centralised_baseline_of_the_same_config_has_the_same_bytes(
 ):
     made = estimator(**(SMALL | settings)).fit(dataset)
     config = made._fitted.config
-    assert centralised_config(config, tmp_path / "run").run.dir == str(tmp_path / "run")
-    folder = reference("central", config, tmp_path / "run", lambda line: None, threads=1)
+    folder = run_baseline("centralised", config, tmp_path / "run", lambda line: None, threads=1)
     run = read_run(folder)
     weights = load_file(folder / "model.safetensors")
     own = arrays_of(made._fitted.model, groups_of(made._fitted.model).shared)

@@ -10,8 +10,15 @@ import torch
 from flwr.serverapp.strategy import FedAvg
 from torch import nn
 
+from fedrec.config.choices import LOSSES
 from fedrec.models.sasrec import SASRec
-from fedrec.testing import ConformanceError, check_encoder, check_model, check_strategy
+from fedrec.testing import (
+    ConformanceError,
+    check_encoder,
+    check_loss,
+    check_model,
+    check_strategy,
+)
 
 OWN_MODELS = [
     {"model": "sasrec"},
@@ -101,7 +108,7 @@ class WritesFrozen(SASRec):
 
 
 class ManySites(SASRec):
-    num_dropout_sites = 9
+    num_dropout_masks = 9
 
 
 class Incomplete(SASRec):
@@ -123,7 +130,7 @@ class Incomplete(SASRec):
         (UnknownArrays, r"name \['table'\], which the model does not have"),
         (HidesARow, "users who train side by side move '.*' elsewhere than each of them alone"),
         (WritesFrozen, "training changes the frozen array 'seen'"),
-        (ManySites, "num_dropout_sites is 9, but the factors of site 5 change nothing"),
+        (ManySites, "num_dropout_masks is 9, but mask 5 changes nothing"),
         (Incomplete, "model Incomplete lacks more"),
         (nn.Linear, "Linear is no Recommender; derive it from .* and give it encode, look_up"),
         (lambda rows: None, "could not be made of item rows"),
@@ -249,3 +256,35 @@ class Keeps(FedAvg):
 def test_a_strategy_that_does_not_conform_is_told_why(strategy, message):
     with pytest.raises(ConformanceError, match=message):
         check_strategy(strategy)
+
+
+def hinge(targets, negatives):
+    return (1 - targets.unsqueeze(-1) + negatives).clamp(min=0).mean(dim=-1)
+
+
+def upside_down(targets, negatives):
+    return targets - negatives.mean(dim=-1)
+
+
+def one_number(targets, negatives):
+    return (negatives.mean(dim=-1) - targets).mean()
+
+
+@pytest.mark.parametrize(
+    "loss", [*LOSSES, hinge, lambda t, n: nn.functional.softplus(n.mean(-1) - t)]
+)
+def test_our_losses_conform(loss):
+    check_loss(loss)
+
+
+@pytest.mark.parametrize(
+    ("loss", "message"),
+    [
+        (upside_down, r"do not raise the items that follow in the ranking .*wrong sign"),
+        (one_number, "one loss per target"),
+        ("softmaxx", "cannot be|must be|did you mean"),
+    ],
+)
+def test_a_loss_that_does_not_conform_is_told_why(loss, message):
+    with pytest.raises(ConformanceError, match=message):
+        check_loss(loss)
