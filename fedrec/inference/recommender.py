@@ -21,7 +21,7 @@ from fedrec.files.home import home
 from fedrec.inference.new_items import catalog_entries, cold_item_views, extended, with_new_items
 from fedrec.inference.search import ItemSearch
 from fedrec.models.recommender import device_of, output_embeddings
-from fedrec.semantics.table import rows_of_others
+from fedrec.semantics.table import embed_new_items
 
 MIB = 1 << 20
 
@@ -269,7 +269,7 @@ class ReadyRecommender:
 
     def _semantic_rows(self, items: Catalog) -> NDArray[np.float32]:
         semantics = self.config.semantics
-        return rows_of_others(
+        return embed_new_items(
             items,
             self.dataset.catalog,
             encoder=semantics.encoder,
