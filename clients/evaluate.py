@@ -14,7 +14,7 @@ from fedrec.baselines.names import ORACLE
 from fedrec.config.config import Config
 from fedrec.data.sequences import Sequences
 from fedrec.data.splits import Stage
-from fedrec.evaluation.leave_one_out import HeldOut, Scorer, rank_held_out
+from fedrec.evaluation.leave_one_out import HeldOutRanks, Scorer, leave_one_out_ranks
 from fedrec.evaluation.model_scorer import model_scorer
 from fedrec.models.parameters import NamedArrays, load_arrays
 
@@ -32,7 +32,7 @@ def evaluate(
     accepted: int,
     private_digest: str = "",
     counts_are_shared: bool,
-) -> tuple[HeldOut, np.ndarray | None]:
+) -> tuple[HeldOutRanks, np.ndarray | None]:
     """Rank the held-out items of the partition's users.
 
     Args:
@@ -55,8 +55,10 @@ def evaluate(
 
     read = data.view.before(stage)
 
-    def ranked(scorer: Scorer, inputs: Sequences | None, *, with_times: bool = False) -> HeldOut:
-        return rank_held_out(
+    def ranked(
+        scorer: Scorer, inputs: Sequences | None, *, with_times: bool = False
+    ) -> HeldOutRanks:
+        return leave_one_out_ranks(
             scorer,
             data.dataset.sequences,
             data.users,
@@ -71,7 +73,7 @@ def evaluate(
             with_times=with_times,
         )
 
-    def by_model() -> HeldOut:
+    def by_model() -> HeldOutRanks:
         scorer = model_scorer(model, num_items, config.model.max_length)
         return ranked(scorer, read, with_times=model.needs_times)
 

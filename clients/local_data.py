@@ -7,7 +7,7 @@ import numpy as np
 
 from fedrec.config.config import Config
 from fedrec.data.partition import users_of
-from fedrec.data.scenarios import Seen
+from fedrec.data.scenarios import TrainingView
 from fedrec.data.sequences import Sequences
 from fedrec.data.store import Dataset
 from fedrec.factory.checks import check_times
@@ -35,7 +35,7 @@ class LocalData:
         return self.prepared.dataset
 
     @property
-    def view(self) -> Seen:
+    def view(self) -> TrainingView:
         """The training view as the model is trained on it, of all users."""
         return self.prepared.model_view
 

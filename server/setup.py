@@ -13,7 +13,7 @@ from flwr.serverapp.strategy import Strategy
 from fedrec.config.choices import names_in
 from fedrec.config.config import Config
 from fedrec.data.catalog import Catalog
-from fedrec.data.store import find_prepared, open_catalog
+from fedrec.data.prepared_folder import find_prepared, open_catalog
 from fedrec.errors import DataError
 from fedrec.evaluation.metrics import check_cutoffs
 from fedrec.factory.model import make_model

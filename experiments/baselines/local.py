@@ -21,7 +21,7 @@ from fedrec.config.keys import flatten
 from fedrec.config.sections.local import Local
 from fedrec.data.splits import Stage
 from fedrec.data.store import Dataset
-from fedrec.evaluation.leave_one_out import HeldOut
+from fedrec.evaluation.leave_one_out import HeldOutRanks
 from fedrec.evaluation.metrics import check_cutoffs
 from fedrec.factory.checks import check_fit
 from fedrec.factory.data import open_prepared
@@ -121,7 +121,7 @@ def _fill(
         trained = train_partitions(config, dataset, table, judge, on_wait)
     holders, lengths = prepared.assignment, dataset.sequences.lengths()
 
-    def judged(found: HeldOut) -> RankTable:
+    def judged(found: HeldOutRanks) -> RankTable:
         return RankTable(
             users=found.users,
             partitions=holders[found.users],
@@ -189,7 +189,7 @@ def _lines(
     config: Config,
     registration: Registration,
     trained: Trained,
-    judged: Callable[[HeldOut], RankTable],
+    judged: Callable[[HeldOutRanks], RankTable],
 ) -> list[dict[str, Any]]:
     """Lines of rounds.jsonl; with users alone, a round is a local step."""
     elapsed, targets, best = 0.0, 0, -1.0

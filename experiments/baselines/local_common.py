@@ -9,10 +9,10 @@ import numpy as np
 
 from fedrec.config.choices import names_in
 from fedrec.config.config import Config
-from fedrec.data.scenarios import Seen
+from fedrec.data.scenarios import TrainingView
 from fedrec.data.splits import Stage
 from fedrec.data.store import Dataset
-from fedrec.evaluation.leave_one_out import Fixed, HeldOut, Scorer, rank_held_out
+from fedrec.evaluation.leave_one_out import Fixed, HeldOutRanks, Scorer, leave_one_out_ranks
 from fedrec.evaluation.metrics import ndcg
 from fedrec.evaluation.model_scorer import model_scorer
 from fedrec.models.recommender import Recommender
@@ -20,7 +20,7 @@ from fedrec.models.recommender import Recommender
 STAGES: tuple[Stage, ...] = ("validation", "test")
 SELECTED_AT = 10  # NDCG@10 on validation items picks what is kept, as in a federation
 
-ByStage = dict[Stage, HeldOut]
+ByStage = dict[Stage, HeldOutRanks]
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Judge:
 
     config: Config
     dataset: Dataset
-    seen: Seen
+    seen: TrainingView
     counts: np.ndarray | None
     fixed: Fixed | None
 
@@ -48,9 +48,9 @@ class Judge:
 
     def ranks(
         self, scorer: Scorer, users: np.ndarray, stage: Stage, protocols: Sequence[str] = ()
-    ) -> HeldOut:
+    ) -> HeldOutRanks:
         """Ranks of users (n,) by a model, by all protocols unless some are named."""
-        return rank_held_out(
+        return leave_one_out_ranks(
             scorer,
             self.dataset.sequences,
             users,
@@ -70,7 +70,7 @@ class Judge:
         scorer = self.scorer(model)
         return {stage: self.ranks(scorer, users, stage) for stage in STAGES}
 
-    def value(self, found: HeldOut) -> float:
+    def value(self, found: HeldOutRanks) -> float:
         """What picks the weights to keep: mean NDCG@10 under the main protocol."""
         return float(ndcg(found.ranks[self.config.evaluation.main_protocol], SELECTED_AT).mean())
 
@@ -89,7 +89,7 @@ class Tally:
     losses: list[float] = field(default_factory=list)
     targets: int = 0
     seconds: dict[str, float] = field(default_factory=lambda: {"train": 0.0, "evaluate": 0.0})
-    ranks: list[HeldOut] = field(default_factory=list)
+    ranks: list[HeldOutRanks] = field(default_factory=list)
 
     @property
     def loss(self) -> float | None:
@@ -113,11 +113,11 @@ class Trained:
     kept: dict[str, Any]
 
 
-def joined(parts: Sequence[HeldOut]) -> HeldOut:
+def joined(parts: Sequence[HeldOutRanks]) -> HeldOutRanks:
     """Ranks of several clients' users as one, in order of users."""
     users = np.concatenate([part.users for part in parts])
     order = np.argsort(users, kind="stable")
-    return HeldOut(
+    return HeldOutRanks(
         users[order],
         np.concatenate([part.targets for part in parts])[order],
         {

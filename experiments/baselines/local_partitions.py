@@ -13,14 +13,14 @@ from fedrec.evaluation.leave_one_out import Scorer
 from fedrec.factory.model import make_model
 from fedrec.factory.training import local_optimizer, make_loss, make_plan
 from fedrec.models.parameters import arrays_of, load_arrays
-from fedrec.semantics.table import SemanticTable
+from fedrec.semantics.table import EmbeddingTable
 from fedrec.training.local import fit
 
 
 def train_partitions(
     config: Config,
     dataset: Dataset,
-    table: SemanticTable | None,
+    table: EmbeddingTable | None,
     judge: Judge,
     on_wait: Callable[[int, int], None],
 ) -> Trained:
@@ -60,7 +60,7 @@ def train_partitions(
 def _train_one(
     config: Config,
     dataset: Dataset,
-    table: SemanticTable | None,
+    table: EmbeddingTable | None,
     judge: Judge,
     partition: int,
     tallies: dict[int, Tally],

@@ -15,7 +15,7 @@ from fedrec.config.sections.local import Local
 from fedrec.data.sequences import Sequences
 from fedrec.data.splits import Stage
 from fedrec.errors import EvaluationError, TrainingError
-from fedrec.evaluation.leave_one_out import HeldOut
+from fedrec.evaluation.leave_one_out import HeldOutRanks
 from fedrec.factory.training import make_cohort_loss, make_cohort_plan
 from fedrec.models.recommender import Recommender
 from fedrec.training.cohort.plan import CohortPlan
@@ -156,7 +156,7 @@ class _Watcher:
     ) -> None:
         self.own, self.training, self.judge = OneAtATime(model), training, judge
         self.tallies = {mark: Tally() for mark in marks}
-        self.found: dict[int, dict[Stage, list[HeldOut]]] = {
+        self.found: dict[int, dict[Stage, list[HeldOutRanks]]] = {
             mark: {stage: [] for stage in STAGES} for mark in marks
         }
         self._on_wait, self._judged = on_wait, 0

@@ -19,7 +19,7 @@ from rich.table import Table
 from fedrec.config.choices import QUERY_TIME
 from fedrec.errors import ConfigError, DataError, FedrecError
 from fedrec.evaluation.metrics import hr, ndcg
-from fedrec.evaluation.paired import paired
+from fedrec.evaluation.paired import paired_difference
 from fedrec.evaluation.slices import by_training_events
 from fedrec.runs.record import COMPLETE, content_of, read_run
 
@@ -79,7 +79,7 @@ def compare(
         )
     a, b = mine["rank"][chosen], its["rank"][chosen]
     return {
-        name: paired(metric(a, 10), metric(b, 10), 0, RESAMPLES, name=targets)
+        name: paired_difference(metric(a, 10), metric(b, 10), 0, RESAMPLES, name=targets)
         for name, metric in (("HR@10", hr), ("NDCG@10", ndcg))
     }
 

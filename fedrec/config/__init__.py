@@ -1,1 +1,45 @@
-"""The run config: sections, flat keys, checks of values, renamed keys, user code."""
+"""The run config: sections, flat keys, checks of values, renamed keys, user code.
+
+Each name is imported when it is first used.
+"""
+
+from typing import TYPE_CHECKING
+
+from fedrec.lazy import lazy_exports
+
+if TYPE_CHECKING:
+    from fedrec.config.choices import names_in
+    from fedrec.config.config import Config
+    from fedrec.config.import_strings import import_callable, import_string
+    from fedrec.config.keys import config_hash, flat_tables, flatten, read_config, to_toml
+    from fedrec.config.user_code import client_fingerprint, user_code_names
+
+__all__ = [
+    "Config",
+    "client_fingerprint",
+    "config_hash",
+    "flat_tables",
+    "flatten",
+    "import_callable",
+    "import_string",
+    "names_in",
+    "read_config",
+    "to_toml",
+    "user_code_names",
+]
+
+_HOMES = {
+    "Config": "config",
+    "client_fingerprint": "user_code",
+    "config_hash": "keys",
+    "flat_tables": "keys",
+    "flatten": "keys",
+    "import_callable": "import_strings",
+    "import_string": "import_strings",
+    "names_in": "choices",
+    "read_config": "keys",
+    "to_toml": "keys",
+    "user_code_names": "user_code",
+}
+
+__getattr__, __dir__ = lazy_exports(__name__, _HOMES)

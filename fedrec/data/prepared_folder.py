@@ -11,6 +11,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from fedrec.data.catalog import Catalog
 from fedrec.data.interactions import Prepared
 from fedrec.errors import DataError
 from fedrec.files.atomic import flushed_file, new_folder, sha256
@@ -57,6 +58,29 @@ def write_folder(folder: Path, prepared: Prepared, manifest: dict[str, Any]) -> 
         for name, data in documents.items():
             with flushed_file(draft / name) as file:
                 file.write(data)
+
+
+def open_catalog(folder: Path) -> tuple[Catalog, str]:
+    """The catalogue and the data hash, from ``catalog.json`` and ``manifest.json`` alone.
+
+    Raises:
+        DataError: the folder is missing, of another format version or damaged.
+    """
+    manifest = read_manifest(folder)
+    text = read_document(folder, "catalog.json", manifest["parts"]["catalog"])
+    return Catalog.from_json(json.loads(text)), manifest["data_hash"]
+
+
+def find_prepared(data_hash: str, home: Path) -> Path | None:
+    """The folder under ``home/prepared`` that holds the data of a hash; none if there is none."""
+    for path in sorted((home / "prepared").glob("*/manifest.json")):
+        try:
+            found = json.loads(path.read_bytes()).get("data_hash")
+        except (OSError, ValueError, AttributeError):
+            continue  # another dataset's folder, half-made or damaged, is not ours to judge
+        if found == data_hash:
+            return path.parent
+    return None
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

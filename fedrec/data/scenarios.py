@@ -20,7 +20,7 @@ LEAST_KEPT = 2  # training events of a user that thinning leaves: one to read, o
 
 
 @dataclass(frozen=True, eq=False)  # one of two equal ones is not the other
-class Seen:
+class TrainingView:
     """Events that models may use; users keep their number.
 
     Attributes:
@@ -57,7 +57,7 @@ def few_shot_items(share: float, *, cold: Mask, seed: int) -> Mask:
     return _first("few-shot", share, ~cold, seed)
 
 
-def visible_events(
+def view_mask(
     sequences: Sequences,
     *,
     cold: Mask,
@@ -100,7 +100,7 @@ def visible_events(
     return in_view
 
 
-def seen_events(sequences: Sequences, in_view: Mask, newest: int) -> Seen:
+def training_view(sequences: Sequences, in_view: Mask, newest: int) -> TrainingView:
     """Make the training view of whole sequences.
 
     Args:
@@ -114,7 +114,7 @@ def seen_events(sequences: Sequences, in_view: Mask, newest: int) -> Seen:
         starts, ends = view.offsets[:-1], view.offsets[1:]
         return pieces(view, np.maximum(starts, ends - newest), ends) if newest else view
 
-    return Seen(before("validation"), before("test"))
+    return TrainingView(before("validation"), before("test"))
 
 
 def _first(name: str, share: float, allowed: Mask, seed: int) -> Mask:

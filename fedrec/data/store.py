@@ -21,12 +21,12 @@ from fedrec.data.prepared_folder import (
     damaged,
     json_bytes,
     make_manifest,
+    open_catalog,
     read_arrays,
     read_document,
     read_manifest,
     write_folder,
 )
-from fedrec.data.readers.detect import FORMATS
 from fedrec.data.sequences import Sequences
 from fedrec.data.sources import Source, find_source
 from fedrec.errors import DataError, ResourceError
@@ -99,6 +99,8 @@ class Dataset:
             DataError: The source is not as it should be; names file and line.
             ResourceError: Not downloaded yet, or the folder cannot be written.
         """
+        from fedrec.data.readers.detect import FORMATS  # which imports pandas
+
         if source is not None and not os.path.exists(source):
             raise DataError(f"source {str(source)!r} of dataset {name!r} does not exist")
         folder = prepare(
@@ -247,29 +249,6 @@ def open_dataset(folder: Path) -> Dataset:
     return Dataset(
         manifest["name"], catalog, sequences, user_ids, attributes, data_hash, manifest, folder
     )
-
-
-def open_catalog(folder: Path) -> tuple[Catalog, str]:
-    """The catalogue and the data hash, from ``catalog.json`` and ``manifest.json`` alone.
-
-    Raises:
-        DataError: the folder is missing, of another format version or damaged.
-    """
-    manifest = read_manifest(folder)
-    text = read_document(folder, "catalog.json", manifest["parts"]["catalog"])
-    return Catalog.from_json(json.loads(text)), manifest["data_hash"]
-
-
-def find_prepared(data_hash: str, home: Path) -> Path | None:
-    """The folder under ``home/prepared`` that holds the data of a hash; none if there is none."""
-    for path in sorted((home / "prepared").glob("*/manifest.json")):
-        try:
-            found = json.loads(path.read_bytes()).get("data_hash")
-        except (OSError, ValueError, AttributeError):
-            continue  # another dataset's folder, half-made or damaged, is not ours to judge
-        if found == data_hash:
-            return path.parent
-    return None
 
 
 def _is_prepared(source: str) -> bool:

@@ -13,7 +13,7 @@ from fedrec.data.store import Dataset
 from fedrec.errors import DataError, EvaluationError
 from fedrec.evaluation.bootstrap import intervals
 from fedrec.evaluation.gates import no_gates
-from fedrec.evaluation.leave_one_out import HeldOut, Scorer, Scores, rank_held_out
+from fedrec.evaluation.leave_one_out import HeldOutRanks, Scorer, Scores, leave_one_out_ranks
 from fedrec.evaluation.metrics import CUTOFFS, NO_USER_METRICS, UserMetric, check_cutoffs, per_user
 from fedrec.evaluation.protocols import PROTOCOLS, metric_label
 from fedrec.evaluation.user_metrics import load_user_metrics
@@ -70,7 +70,7 @@ def evaluate(
     one_of("stage", stage, STAGES)
     num_items = dataset.catalog.num_items
     check_cutoffs(at, num_items)
-    held_out = rank_held_out(
+    held_out = leave_one_out_ranks(
         checked_scorer(scorer, num_items),
         dataset.sequences,
         np.arange(dataset.sequences.num_users),
@@ -137,7 +137,7 @@ def _takes_users(scorer: AnyScorer) -> bool:
 
 
 def metrics_frame(
-    held_out: HeldOut,
+    held_out: HeldOutRanks,
     protocol: str,
     stage: Stage,
     *,

@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 from fedrec.config.config import Config
 from fedrec.data.splits import Stage
 from fedrec.data.store import Dataset
-from fedrec.evaluation.leave_one_out import HeldOut, rank_held_out
+from fedrec.evaluation.leave_one_out import HeldOutRanks, leave_one_out_ranks
 from fedrec.evaluation.metrics import summary
 from fedrec.evaluation.model_scorer import model_scorer
 from fedrec.factory.checks import check_fit
@@ -21,7 +21,7 @@ from fedrec.factory.model import make_model
 from fedrec.factory.training import local_optimizer, make_loss, make_plan
 from fedrec.files.machine import cores
 from fedrec.models.recommender import Recommender
-from fedrec.semantics.table import SemanticTable
+from fedrec.semantics.table import EmbeddingTable
 from fedrec.training.centralised import Epoch, fit_epochs
 
 SELECTED_BY = "NDCG@10"  # on validation items, as in a federation
@@ -43,7 +43,7 @@ class Fitted:
     config: Config
     prepared: PreparedData
     frequency: np.ndarray
-    table: SemanticTable | None
+    table: EmbeddingTable | None
     model: Recommender
     history: list[Epoch]
 
@@ -96,7 +96,7 @@ def fitted(
     return dataclasses.replace(made, history=history)
 
 
-def untrained(config: Config, table: SemanticTable | None = None) -> Fitted:
+def untrained(config: Config, table: EmbeddingTable | None = None) -> Fitted:
     """The data of a config and its model with initial weights.
 
     Args:
@@ -119,10 +119,10 @@ def untrained(config: Config, table: SemanticTable | None = None) -> Fitted:
     )
 
 
-def held_out_ranks(made: Fitted, stage: Stage, protocol: str) -> HeldOut:
+def held_out_ranks(made: Fitted, stage: Stage, protocol: str) -> HeldOutRanks:
     """Ranks of every user's held-out item, exactly as a federation's evaluation makes them."""
     config, num_items = made.config, made.dataset.catalog.num_items
-    return rank_held_out(
+    return leave_one_out_ranks(
         model_scorer(made.model, num_items, config.model.max_length),
         made.dataset.sequences,
         all_users(made.dataset),

@@ -21,7 +21,7 @@ from fedrec.errors import ConfigError, DataError, MessageError, ResourceError
 from fedrec.estimator.fitting import Fitted, untrained
 from fedrec.files.atomic import flushed_file, new_folder
 from fedrec.models.parameters import arrays_of, load_arrays
-from fedrec.semantics.table import SemanticTable
+from fedrec.semantics.table import EmbeddingTable
 from fedrec.training.centralised import Epoch
 
 FORMAT = 1
@@ -102,8 +102,8 @@ def load(folder: Path) -> Fitted:
     return dataclasses.replace(made, history=history)
 
 
-def _table(folder: Path, facts: dict[str, Any] | None) -> SemanticTable | None:
+def _table(folder: Path, facts: dict[str, Any] | None) -> EmbeddingTable | None:
     if facts is None:
         return None
     vectors = np.load(folder / "semantic.npy", mmap_mode="r", allow_pickle=False)
-    return SemanticTable(vectors=vectors, **facts)
+    return EmbeddingTable(vectors=vectors, **facts)

@@ -30,7 +30,7 @@ class Scores(NamedTuple):
 
 Fixed = Callable[[np.ndarray, np.ndarray], np.ndarray]  # users, targets -> candidates, 0 for none
 
-NOTHING_READ = np.zeros(1, dtype=np.int32)  # what a scorer gets for an empty history: padding
+EMPTY_HISTORY = np.zeros(1, dtype=np.int32)  # what a scorer gets for an empty history: padding
 
 
 class Scorer(Protocol):
@@ -53,7 +53,7 @@ class Scorer(Protocol):
 
 
 @dataclass(frozen=True)
-class HeldOut:
+class HeldOutRanks:
     """Ranks of U users' held-out items.
 
     Attributes:
@@ -71,7 +71,7 @@ class HeldOut:
     gates: np.ndarray
 
 
-def rank_held_out(
+def leave_one_out_ranks(
     scorer: Scorer,
     sequences: Sequences,
     users: np.ndarray,
@@ -85,7 +85,7 @@ def rank_held_out(
     domains: Domains | None = None,
     inputs: Sequences | None = None,
     with_times: bool = False,
-) -> HeldOut:
+) -> HeldOutRanks:
     """Score each user's history and rank the held-out item.
 
     Args:
@@ -146,13 +146,13 @@ def rank_held_out(
             chosen = np.take_along_axis(scored.scores, drawn, axis=1)
             ranks[name][rows] = candidate_ranks(chosen, drawn == 0)
         gates = scored.gates if start == 0 else gates + scored.gates
-    return HeldOut(users, held_out, ranks, sizes, gates)
+    return HeldOutRanks(users, held_out, ranks, sizes, gates)
 
 
 def _inputs_of(inputs: Sequences, users: np.ndarray) -> list[np.ndarray]:
     """Inputs of each user in the training view; an empty one is padding, and still evaluated."""
     read = [inputs.of(int(user)) for user in users]
-    return [items if len(items) else NOTHING_READ for items in read]
+    return [items if len(items) else EMPTY_HISTORY for items in read]
 
 
 def _times_of(

@@ -9,7 +9,7 @@ from fedrec.evaluation.bootstrap import resampled_means
 from fedrec.evaluation.metrics import Floats
 
 
-def paired(
+def paired_difference(
     values_a: Floats, values_b: Floats, seed: int, resamples: int = 1000, *, name: str = "paired"
 ) -> dict[str, Any]:
     """Difference of one metric over the same users, with 95 % percentile bootstrap intervals.

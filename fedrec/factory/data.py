@@ -17,11 +17,11 @@ from fedrec.data.partition_rules import PartitionFacts
 from fedrec.data.readers.movielens import load_movielens
 from fedrec.data.readers.tables import Columns
 from fedrec.data.scenarios import (
-    Seen,
+    TrainingView,
     cold_items,
     few_shot_items,
-    seen_events,
-    visible_events,
+    training_view,
+    view_mask,
 )
 from fedrec.data.sequences import Sequences
 from fedrec.data.sources import downloaded
@@ -31,7 +31,7 @@ from fedrec.evaluation.leave_one_out import Fixed
 from fedrec.evaluation.ncf import item_order, ncf_candidates, read_ncf
 from fedrec.factory.table import make_table, needs_table
 from fedrec.files.home import home
-from fedrec.semantics.table import SemanticTable
+from fedrec.semantics.table import EmbeddingTable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +81,7 @@ class PreparedData:
         return training_part(self.dataset.sequences)
 
     @cached_property
-    def view(self) -> Seen:
+    def view(self) -> TrainingView:
         """Training view: what models get to see of the data under the run's scenario.
 
         Raises:
@@ -89,10 +89,10 @@ class PreparedData:
         """
         scenario, seed = self.settings.scenario, self.settings.seed
         if not scenario.hides_events:
-            return Seen(self.full_training)
+            return TrainingView(self.full_training)
         sequences, num_items = self.dataset.sequences, self.dataset.catalog.num_items
         cold = cold_items(scenario.cold_items, seed=seed, num_items=num_items)
-        visible = visible_events(
+        visible = view_mask(
             sequences,
             cold=cold,
             few_shot=few_shot_items(scenario.few_shot_items, cold=cold, seed=seed),
@@ -100,10 +100,10 @@ class PreparedData:
             keep=scenario.keep,
             seed=seed,
         )
-        return seen_events(sequences, visible, scenario.history)
+        return training_view(sequences, visible, scenario.history)
 
     @cached_property
-    def model_view(self) -> Seen:
+    def model_view(self) -> TrainingView:
         """The training view as the model is trained on it; see ``padded_first``."""
         return padded_first(self.view) if self.settings.has_user_rows else self.view
 
@@ -125,7 +125,7 @@ class PreparedData:
         )
 
     @cached_property
-    def table(self) -> SemanticTable | None:
+    def table(self) -> EmbeddingTable | None:
         """Frozen embedding table, or None if the model reads no semantic embeddings."""
         semantics, seed = self.settings.semantics, self.settings.seed
         return None if semantics is None else make_table(semantics, self.dataset.catalog, seed=seed)
@@ -240,7 +240,7 @@ def has_user_rows(config: Config) -> bool:
     return config.model.name == "bpr-mf"
 
 
-def padded_first(view: Seen) -> Seen:
+def padded_first(view: TrainingView) -> TrainingView:
     """A training view with item 0, the padding, before each user's first training event.
 
     A model of users reads no history, so that a user's first event is a target, too: it follows

@@ -10,13 +10,13 @@ from fedrec.factory.build_model import build_model
 from fedrec.factory.data import cold_items_of
 from fedrec.factory.own_views import own_views
 from fedrec.models.recommender import Recommender
-from fedrec.semantics.table import SemanticTable
+from fedrec.semantics.table import EmbeddingTable
 
 
 def make_model(
     config: Config,
     catalog: Catalog,
-    table: SemanticTable | None,
+    table: EmbeddingTable | None,
     frequency: np.ndarray,
     users: np.ndarray | None = None,
 ) -> Recommender:

@@ -5,7 +5,7 @@ from fedrec.config.config import Config
 from fedrec.config.sections.semantics import Semantics
 from fedrec.data.catalog import Catalog
 from fedrec.files.home import home
-from fedrec.semantics.table import SemanticTable, semantic_table
+from fedrec.semantics.table import EmbeddingTable, embedding_table
 
 
 def needs_table(config: Config) -> bool:
@@ -17,7 +17,7 @@ def needs_table(config: Config) -> bool:
     return "semantic" in views or starts_from_text
 
 
-def open_table(config: Config, catalog: Catalog) -> SemanticTable | None:
+def open_table(config: Config, catalog: Catalog) -> EmbeddingTable | None:
     """The frozen embedding table, from the cache on disk if it is there; None if nothing reads it.
 
     Args:
@@ -29,7 +29,7 @@ def open_table(config: Config, catalog: Catalog) -> SemanticTable | None:
     return make_table(config.semantics, catalog, seed=config.seed)
 
 
-def make_table(settings: Semantics, catalog: Catalog, *, seed: int) -> SemanticTable:
+def make_table(settings: Semantics, catalog: Catalog, *, seed: int) -> EmbeddingTable:
     """The frozen embedding table that section ``semantics`` asks for.
 
     Args:
@@ -37,7 +37,7 @@ def make_table(settings: Semantics, catalog: Catalog, *, seed: int) -> SemanticT
         catalog: Items whose texts are embedded.
         seed: Seed of the run, by which ``semantics.shuffled`` permutes the rows.
     """
-    return semantic_table(
+    return embedding_table(
         catalog,
         encoder=settings.encoder,
         revision=settings.revision,

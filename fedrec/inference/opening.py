@@ -14,7 +14,8 @@ from fedrec.baselines.names import BASELINES
 from fedrec.config.config import Config
 from fedrec.config.keys import flat_tables, read_config
 from fedrec.data.catalog import Catalog
-from fedrec.data.store import Dataset, find_prepared, open_dataset
+from fedrec.data.prepared_folder import find_prepared
+from fedrec.data.store import Dataset, open_dataset
 from fedrec.errors import ConfigError, DataError, MessageError
 from fedrec.factory.data import open_prepared
 from fedrec.factory.model import make_model
@@ -80,7 +81,7 @@ def _check_kept(run: Run) -> None:
     if run.no_model:
         raise ConfigError(f"{run.folder} holds no model: {run.no_model}")
     if run.about.get("engine") in [f"{BASELINE_ENGINE}{kind})" for kind in BASELINES]:
-        raise ConfigError(f"{run.folder} is a reference that trains nothing: it holds no model")
+        raise ConfigError(f"{run.folder} is a baseline that trains nothing: it holds no model")
     if run.status not in COMPLETE:
         raise ConfigError(
             f"{run.folder} holds a run that is {run.status}: no model is kept before its end "

@@ -6,22 +6,17 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from fedrec.config.checks import refuse, require
-from fedrec.config.choices import names_in
 from fedrec.config.config import Config
 from fedrec.data.catalog import Catalog
 from fedrec.data.store import Dataset
 from fedrec.errors import ConfigError, DataError
-from fedrec.factory.build_model import start_rows
-from fedrec.factory.table import open_table
-from fedrec.files.home import home
-from fedrec.inference.new_items import catalog_entries, cold_item_views, extended, with_new_items
+from fedrec.inference.new_item_embeddings import extended_search, usable_views
+from fedrec.inference.new_items import catalog_entries, extended
 from fedrec.inference.search import ItemSearch
-from fedrec.models.recommender import device_of, output_embeddings
-from fedrec.semantics.table import rows_of_others
+from fedrec.models.recommender import device_of
 
 MIB = 1 << 20
 
@@ -186,18 +181,12 @@ class ReadyRecommender:
             DataError: an id that is taken, columns that do not fit, or nothing said of an item that
                 the model reads.
         """
-        model = self.search.model
         if self.dataset.domains is not None:
             raise ConfigError(
                 "items cannot be added to a run on several sources, of which each offers its own "
                 f"({', '.join(self.dataset.domains.names)}); add them to a run on one of them"
             )
-        views = cold_item_views(model)
-        if "semantic" in views and self.config.semantics.shuffled:
-            raise ConfigError(
-                "the run shuffled the semantic embeddings (semantics.shuffled = true), so that its "
-                "model cannot use the text of a new item"
-            )
+        views = usable_views(self.search.model, self.config)
         items = catalog_entries(
             self.catalog,
             titles,
@@ -207,27 +196,8 @@ class ReadyRecommender:
             descriptions=descriptions,
             columns=columns,
         )
-        made = {"semantic": self._semantic_rows, "content": self.dataset.catalog.content_of}
-        if self._starts_from_text:
-            views.append("identity")
-            made["identity"] = self._starts
-        rows = {view: torch.from_numpy(made[view](items)) for view in views}
-        if "semantic" not in views and not bool(rows["content"].any(dim=1).all()):
-            raise DataError(
-                "this model knows items by genres and year alone, and a new item has neither a "
-                "genre of the catalogue nor a year"
-            )
-        old, new = self.catalog.num_items, items.num_items
-        with torch.inference_mode():
-            larger = with_new_items(model, rows, new)
-            numbers = torch.arange(old + 1, old + new + 1, device=device_of(model))
-            vectors = torch.cat([self.search.vectors, output_embeddings(larger, numbers)])
-        search = ItemSearch(
-            larger,
-            old + new,
-            self.search.max_length,
-            score_bytes=self.search.score_bytes,
-            vectors=vectors,
+        search = extended_search(
+            self.search, items, views, config=self.config, trained_on=self.dataset.catalog
         )
         return dataclasses.replace(self, catalog=extended(self.catalog, items), search=search)
 
@@ -266,32 +236,6 @@ class ReadyRecommender:
         """The candidates for a history of items: the whole catalogue, or that of its domain."""
         domains = self.dataset.domains
         return self.search.items if domains is None else domains.span_of(numbers)
-
-    def _semantic_rows(self, items: Catalog) -> NDArray[np.float32]:
-        semantics = self.config.semantics
-        return rows_of_others(
-            items,
-            self.dataset.catalog,
-            encoder=semantics.encoder,
-            revision=semantics.revision,
-            fields=names_in(semantics.fields),
-            width=semantics.width,
-            whiten=semantics.whiten,
-            home=home(),
-        )
-
-    @property
-    def _starts_from_text(self) -> bool:
-        """Whether ID embeddings were initialised from semantic embeddings."""
-        if self.config.semantics.shuffled or "identity" not in self.search.model.view_names:
-            return False
-        return self.config.model.identity_start == "text"
-
-    def _starts(self, items: Catalog) -> NDArray[np.float32]:
-        """The initial ID embeddings (n, D) of new items."""
-        table = open_table(self.config, self.dataset.catalog)
-        assert table is not None
-        return start_rows(table.vectors, self.config.model.width, self._semantic_rows(items))
 
     def _number(self, item: str) -> int:
         number = self._items.get(item) if isinstance(item, str) else None

@@ -17,7 +17,7 @@ BLOCK = 1 << 17  # items scored at once on a CPU, at most
 BATCH = 256  # histories that are encoded at once
 
 
-class Found(NamedTuple):
+class TopItems(NamedTuple):
     """The best items for B histories.
 
     Attributes:
@@ -84,7 +84,7 @@ class ItemSearch:
         exclude: bool = True,
         among: range | None = None,
         users: NDArray[np.integer] | None = None,
-    ) -> Found:
+    ) -> TopItems:
         """The k best next items for each of B histories.
 
         Args:
@@ -105,7 +105,7 @@ class ItemSearch:
             )
             for start in range(0, len(histories), BATCH)
         ]
-        return Found(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+        return TopItems(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
     def _top(
         self,
@@ -114,7 +114,7 @@ class ItemSearch:
         exclude: bool,
         items: range,
         users: NDArray[np.integer] | None,
-    ) -> Found:
+    ) -> TopItems:
         states, _ = self._states(histories, users)
         excluded = Excluded(histories, states.device) if exclude else None
         scores, found = top_k(
@@ -124,7 +124,7 @@ class ItemSearch:
             block=self._block(len(states)),
             excluded=excluded,
         )
-        return Found(found.cpu().numpy(), scores.cpu().numpy())
+        return TopItems(found.cpu().numpy(), scores.cpu().numpy())
 
     @torch.inference_mode()
     def view_weights(self, history: NDArray[np.integer]) -> NDArray[np.float32]:

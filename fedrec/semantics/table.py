@@ -33,7 +33,7 @@ Vectors = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class SemanticTable:
+class EmbeddingTable:
     """Frozen semantic embeddings of all items, the same on every client and the server.
 
     Attributes:
@@ -62,7 +62,7 @@ class SemanticTable:
         return int(self.vectors.shape[1])
 
 
-def semantic_table(
+def embedding_table(
     catalog: Catalog,
     *,
     encoder: str,
@@ -72,7 +72,7 @@ def semantic_table(
     whiten: bool = True,
     home: Path,
     shuffle_seed: int | None = None,
-) -> SemanticTable:
+) -> EmbeddingTable:
     """Make or open the embedding table of a catalogue.
 
     Opening a table that exists imports neither torch nor sentence-transformers and does not need
@@ -126,7 +126,7 @@ def semantic_table(
 
     vectors, manifest = cached_array(folder / key, build)
     _report(described.fallbacks, described.cut, manifest["components"], width)
-    return SemanticTable(
+    return EmbeddingTable(
         vectors=vectors,
         encoder=opened.name,
         encoder_sha256=opened.sha256,
@@ -138,7 +138,7 @@ def semantic_table(
     )
 
 
-def rows_of_others(
+def embed_new_items(
     items: Catalog,
     catalog: Catalog,
     *,
@@ -158,10 +158,10 @@ def rows_of_others(
         items: n items, with the further columns of the catalogue.
         catalog: what the table was made of; its texts are encoded again if their vectors are gone.
         encoder: as the table was made, and all that follow.
-        revision: see `semantic_table`.
-        fields: see `semantic_table`.
+        revision: see `embedding_table`.
+        fields: see `embedding_table`.
         width: S.
-        whiten: see `semantic_table`.
+        whiten: see `embedding_table`.
         home: where the catalogue's vectors are kept.
 
     Returns:
@@ -198,8 +198,8 @@ def table_key(
         encoder: its name, revision, pooling and hash of weights count.
         items: (original id, text) of items 1..V in that order.
         width: S.
-        whiten: see `semantic_table`.
-        shuffle_seed: see `semantic_table`.
+        whiten: see `embedding_table`.
+        shuffle_seed: see `embedding_table`.
 
     Returns:
         64 hexadecimal digits.

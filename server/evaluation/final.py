@@ -12,7 +12,7 @@ from fedrec.evaluation.model_scorer import catalogue_gates
 from fedrec.factory.model import device
 from fedrec.models.parameters import groups_of, load_arrays
 from fedrec.models.recommender import Recommender
-from fedrec.semantics.table import SemanticTable
+from fedrec.semantics.table import EmbeddingTable
 from server.evaluation.evaluate import EvaluationOutcome, evaluate
 from server.evaluation.metrics import RankTable
 from server.evaluation.results import LeftOut, summed_up, write_results
@@ -118,7 +118,7 @@ def run_facts(
     registration: Registration,
     catalog: Catalog,
     manifest: dict[str, Any],
-    table: SemanticTable | None,
+    table: EmbeddingTable | None,
     model: Recommender,
 ) -> dict[str, Any]:
     """What run.json says of data, meanings, parameters and partitions."""

@@ -13,7 +13,7 @@ from fedrec.data.readers.tables import Columns, load_frame
 from fedrec.data.store import open_dataset, prepare
 from fedrec.errors import ConfigError, DataError
 from fedrec.evaluation.gates import no_gates
-from fedrec.evaluation.leave_one_out import Scores, rank_held_out
+from fedrec.evaluation.leave_one_out import Scores, leave_one_out_ranks
 from fedrec.evaluation.protocols import candidates, describe
 
 
@@ -183,7 +183,7 @@ def test_no_candidate_is_foreign_and_all_own_items_are_ranked(domains, seed):
             scores[row, domains.of_item != domains.of_item[history[0]]] = 1e9
         return Scores(scores, no_gates())
 
-    found = rank_held_out(
+    found = leave_one_out_ranks(
         scorer, sequences, users, stage="test", protocols=["full"],
         num_items=len(domains.of_item) - 1, counts=None, seed=seed, domains=domains,
     )  # fmt: skip

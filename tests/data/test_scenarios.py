@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from fedrec.data.scenarios import (
     cold_items,
     few_shot_items,
-    seen_events,
-    visible_events,
+    training_view,
+    view_mask,
 )
 from fedrec.data.sequences import Sequences
 from fedrec.errors import ConfigError
@@ -36,7 +36,7 @@ def marks(*items):
 
 
 def visible_of(sequences, *, cold=(), few_shot=(), events=1, keep=1.0, seed=0):
-    return visible_events(
+    return view_mask(
         sequences,
         cold=marks(*cold),
         few_shot=marks(*few_shot),
@@ -48,7 +48,7 @@ def visible_of(sequences, *, cold=(), few_shot=(), events=1, keep=1.0, seed=0):
 
 def test_cold_items_are_seen_nowhere_but_as_targets():
     whole = sequences_of([[1, 2, 3, 2, 4], [2, 2, 2, 5], [5, 6, 2]])
-    seen = seen_events(whole, visible_of(whole, cold=[2]), 0)
+    seen = training_view(whole, visible_of(whole, cold=[2]), 0)
     # training parts: 1 2 3 | 2 2 | 5; before the test: 1 2 3 2 | 2 2 2 | 5 6
     assert rows_of(seen.training) == [[1, 3], [], [5]]
     assert rows_of(seen.before_test) == [[1, 3], [], [5, 6]]
@@ -57,7 +57,7 @@ def test_cold_items_are_seen_nowhere_but_as_targets():
 
 def test_a_few_shot_item_keeps_so_many_training_events_and_its_validation_events():
     whole = sequences_of([[1, 1, 3, 1, 4], [1, 2, 1, 5], [5, 6, 2]])
-    seen = seen_events(whole, visible_of(whole, few_shot=[1], events=2), 0)
+    seen = training_view(whole, visible_of(whole, few_shot=[1], events=2), 0)
     training = [item for row in rows_of(seen.training) for item in row]
     assert sorted(training) == [1, 1, 2, 3, 5]  # two of the three 1s
     kept = [len(row) for row in rows_of(seen.training)]
@@ -66,7 +66,7 @@ def test_a_few_shot_item_keeps_so_many_training_events_and_its_validation_events
 
 def test_short_histories_are_the_newest_events_before_each_target():
     whole = sequences_of([[1, 2, 3, 4, 5], [6, 7, 8]], times=True)
-    seen = seen_events(whole, visible_of(whole), 2)
+    seen = training_view(whole, visible_of(whole), 2)
     assert rows_of(seen.training) == [[2, 3], [6]]
     assert rows_of(seen.before_test) == [[3, 4], [6, 7]]
     assert seen.before_test.times.tolist() == [20, 30, 50, 60]  # times stay with their events
@@ -74,7 +74,7 @@ def test_short_histories_are_the_newest_events_before_each_target():
 
 def test_short_histories_are_short_of_what_is_visible():
     whole = sequences_of([[1, 2, 9, 9, 4, 5]])
-    seen = seen_events(whole, visible_of(whole, cold=[9]), 2)
+    seen = training_view(whole, visible_of(whole, cold=[9]), 2)
     assert rows_of(seen.training) == [[1, 2]]
     assert rows_of(seen.before_test) == [[2, 4]]
 
@@ -82,7 +82,7 @@ def test_short_histories_are_short_of_what_is_visible():
 def test_thinning_keeps_a_rounded_share_and_two_events_at_least():
     rows = [list(range(1, 10)) + [1] * 13, [1, 2, 3, 4, 5], [1, 2, 3]]  # 20, 3 and 1 train
     whole = sequences_of(rows)
-    lengths = seen_events(whole, visible_of(whole, keep=0.25), 0).training.lengths()
+    lengths = training_view(whole, visible_of(whole, keep=0.25), 0).training.lengths()
     assert lengths.tolist() == [5, 2, 1]
 
 
@@ -113,7 +113,7 @@ some_items = st.sets(st.integers(1, NUM_ITEMS), max_size=4)
 def test_nothing_hidden_is_read_or_trained_on(rows, cold, few_shot, events, keep):
     whole = sequences_of(rows)
     visible = visible_of(whole, cold=cold, few_shot=few_shot, events=events, keep=keep)
-    seen = seen_events(whole, visible, 0)
+    seen = training_view(whole, visible, 0)
     assert not set(seen.training.items.tolist()) & cold
     assert not set(seen.before_test.items.tolist()) & cold
     counts = np.bincount(seen.training.items, minlength=NUM_ITEMS + 1)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from fedrec.config.choices import FUSIONS
 from fedrec.evaluation.gates import BUCKETS, KINDS, are_told, bucket_of, gate_sums, gate_table
-from fedrec.evaluation.leave_one_out import rank_held_out
+from fedrec.evaluation.leave_one_out import leave_one_out_ranks
 from fedrec.evaluation.model_scorer import catalogue_gates, model_scorer
 from fedrec.models.layers.gate import gate_features
 from tests.models.test_hybrid import shaken
@@ -66,7 +66,7 @@ def test_the_sums_of_a_model_by_the_slow_loop(make_tiny, twelve_users, max_lengt
     model = make_tiny(frequency=frequency, max_length=max_length)
     with torch.no_grad():
         model.gate.from_facts.weight.add_(torch.arange(9.0).reshape(3, 3) / 5)
-    found = rank_held_out(
+    found = leave_one_out_ranks(
         model_scorer(model, 40, max_length),
         twelve_users,
         np.arange(12),

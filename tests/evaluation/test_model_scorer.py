@@ -5,7 +5,7 @@ import torch
 import fedrec.evaluation.leave_one_out as held_out_module
 from fedrec.baselines.popularity import popularity_scorer
 from fedrec.data.sequences import Sequences
-from fedrec.evaluation.leave_one_out import rank_held_out
+from fedrec.evaluation.leave_one_out import leave_one_out_ranks
 from fedrec.evaluation.model_scorer import model_scorer
 from fedrec.models.recommender import catalogue_of, score_next
 
@@ -23,7 +23,7 @@ def model(make_tiny):
 
 
 def ranked(scorer, sequences, users=None, stage="validation"):
-    return rank_held_out(
+    return leave_one_out_ranks(
         scorer,
         sequences,
         np.arange(sequences.num_users) if users is None else users,
@@ -61,7 +61,7 @@ def test_times_reach_the_model_up_to_the_moment_of_the_target(make_tiny, twelve_
     times = np.cumsum(np.arange(twelve_users.num_events, dtype=np.int64) * 997 % 40_000)
     timed = Sequences(twelve_users.items, twelve_users.offsets, times)
     score = model_scorer(model, NUM_ITEMS, max_length=4)
-    found = rank_held_out(
+    found = leave_one_out_ranks(
         score,
         timed,
         np.array([9]),

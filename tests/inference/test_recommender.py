@@ -16,6 +16,7 @@ from fedrec.errors import ConfigError, DataError
 from fedrec.factory.data import cold_items_of
 from fedrec.inference.search import ItemSearch
 from fedrec.models.recommender import catalogue_of
+from fedrec.report.references import BASELINE_ENGINE
 from fedrec.runs.record import read_json
 from fedrec.runs.write import write_json
 
@@ -194,7 +195,7 @@ def test_what_is_not_the_runs_own_is_refused(small_run, tmp_path):
         ({"data": data}, "was trained on data 0000"),
         ({"status": "failed"}, "a run that is failed"),
         ({"no_model": "every client has its own"}, "holds no model: every client"),
-        ({"engine": "in one place (popularity)"}, "trains nothing"),
+        ({"engine": f"{BASELINE_ENGINE}popularity)"}, "trains nothing"),
     ):
         write_json(folder / "run.json", about | changes)
         with pytest.raises((ConfigError, DataError), match=words):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from fedrec.data.scenarios import Seen
+from fedrec.data.scenarios import TrainingView
 from fedrec.data.sequences import Sequences
 from fedrec.errors import ConfigError, DataError
 from fedrec.evaluation.model_scorer import model_scorer
@@ -63,7 +63,7 @@ def test_bpr_by_hand():
 
 def test_a_users_first_event_is_a_target_like_all_others(small_config):
     training = Sequences(np.array([3, 1, 2], dtype=np.int32), np.array([0, 2, 3]))
-    found = padded_first(Seen(training)).training
+    found = padded_first(TrainingView(training)).training
     np.testing.assert_array_equal(found.items, [0, 3, 1, 0, 2])
     np.testing.assert_array_equal(found.offsets, [0, 3, 5])
     assert has_user_rows(small_config({"model.name": "bpr-mf", "loss.name": "bpr"}))
@@ -72,7 +72,7 @@ def test_a_users_first_event_is_a_target_like_all_others(small_config):
 
 def test_a_step_of_sgd_is_rendles_update():
     whole = Sequences(np.array([1, 2], dtype=np.int32), np.array([0, 2]))
-    training = padded_first(Seen(whole)).training
+    training = padded_first(TrainingView(whole)).training
     rows = torch.from_numpy(np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32))
     rows[0] = 0
     own = torch.from_numpy(np.random.default_rng(1).normal(size=(1, 3)).astype(np.float32))

@@ -12,7 +12,7 @@ from fedrec.errors import ConfigError
 from fedrec.semantics import table as table_module
 from fedrec.semantics.cache import array_sha256
 from fedrec.semantics.encoders import open_encoder
-from fedrec.semantics.table import rows_of_others, semantic_table, table_key
+from fedrec.semantics.table import embed_new_items, embedding_table, table_key
 
 HASHED = open_encoder("hashed")
 ITEMS = [("10", "Heat."), ("20", "Alien.")]
@@ -24,7 +24,7 @@ def key(encoder=HASHED, items=ITEMS, *, width=4, whiten=True, shuffle_seed=None)
 
 @pytest.fixture
 def hashed_table(films, tmp_path):
-    return semantic_table(films, encoder="hashed", width=4, home=tmp_path)
+    return embedding_table(films, encoder="hashed", width=4, home=tmp_path)
 
 
 def test_the_table_has_one_row_per_item_after_the_padding(hashed_table):
@@ -39,7 +39,7 @@ def test_the_table_has_one_row_per_item_after_the_padding(hashed_table):
 
 
 def test_items_of_one_genre_lie_nearer(films, tmp_path):
-    table = semantic_table(films, encoder="hashed", width=5, whiten=False, home=tmp_path)
+    table = embedding_table(films, encoder="hashed", width=5, whiten=False, home=tmp_path)
     near = table.vectors[1:] @ table.vectors[1:].T
     crime = np.array([True, True, False, False, True, False])
     assert near[crime][:, crime].mean() > near[crime][:, ~crime].mean()
@@ -47,7 +47,7 @@ def test_items_of_one_genre_lie_nearer(films, tmp_path):
 
 def test_a_second_call_opens_the_same_bytes(hashed_table, films, tmp_path, monkeypatch):
     monkeypatch.setattr(table_module, "reduced", None)  # calling it would fail
-    again = semantic_table(films, encoder="hashed", width=4, home=tmp_path)
+    again = embedding_table(films, encoder="hashed", width=4, home=tmp_path)
     assert again.sha256 == hashed_table.sha256
     assert again.key == hashed_table.key
 
@@ -58,9 +58,9 @@ def test_another_width_encodes_nothing_again(hashed_table, films, tmp_path, monk
 
     silent = replace(HASHED, encode_texts=refuse)
     monkeypatch.setattr(table_module, "open_encoder", lambda name, revision: silent)
-    assert semantic_table(films, encoder="hashed", width=3, home=tmp_path).width == 3
+    assert embedding_table(films, encoder="hashed", width=3, home=tmp_path).width == 3
     with pytest.raises(RuntimeError, match="encoded 6 texts again"):
-        semantic_table(films, encoder="hashed", fields=("title",), width=3, home=tmp_path)
+        embedding_table(films, encoder="hashed", fields=("title",), width=3, home=tmp_path)
 
 
 def test_writing_to_the_frozen_table_raises(hashed_table):
@@ -81,7 +81,7 @@ def test_training_a_copy_leaves_the_bytes_of_the_table(hashed_table):
 
 @pytest.mark.parametrize("seed", range(5))
 def test_shuffling_gives_every_item_the_vector_of_another(hashed_table, films, tmp_path, seed):
-    table = semantic_table(films, encoder="hashed", width=4, home=tmp_path, shuffle_seed=seed)
+    table = embedding_table(films, encoder="hashed", width=4, home=tmp_path, shuffle_seed=seed)
     rows, shuffled = hashed_table.vectors[1:], table.vectors[1:]
     assert np.any(rows != shuffled, axis=1).all()
     assert sorted(map(tuple, rows.tolist())) == sorted(map(tuple, shuffled.tolist()))
@@ -90,7 +90,7 @@ def test_shuffling_gives_every_item_the_vector_of_another(hashed_table, films, t
 
 def test_the_shuffle_follows_its_seed(films, tmp_path):
     first, again, other = (
-        semantic_table(films, encoder="hashed", width=4, home=home, shuffle_seed=seed).sha256
+        embedding_table(films, encoder="hashed", width=4, home=home, shuffle_seed=seed).sha256
         for home, seed in ((tmp_path / "a", 1), (tmp_path / "b", 1), (tmp_path / "a", 2))
     )
     assert first == again != other
@@ -98,7 +98,7 @@ def test_the_shuffle_follows_its_seed(films, tmp_path):
 
 def test_items_in_another_order_get_the_same_rows(hashed_table, films, tmp_path):
     order = np.array([3, 0, 5, 1, 4, 2])
-    moved = semantic_table(films.select(order), encoder="hashed", width=4, home=tmp_path)
+    moved = embedding_table(films.select(order), encoder="hashed", width=4, home=tmp_path)
     np.testing.assert_array_equal(moved.vectors[1:], hashed_table.vectors[1:][order])
 
 
@@ -134,13 +134,13 @@ def test_fault_57_a_damaged_table_is_never_used(hashed_table, films, tmp_path):
     content = bytearray(path.read_bytes())
     content[-3] ^= 64
     path.write_bytes(content)
-    again = semantic_table(films, encoder="hashed", width=4, home=tmp_path)
+    again = embedding_table(films, encoder="hashed", width=4, home=tmp_path)
     np.testing.assert_array_equal(again.vectors, expected)
 
 
 def test_fault_23_items_without_text_are_counted_and_told_apart(make_catalog, tmp_path, caplog):
     catalog = make_catalog("Heat", "", "", "Alien")
-    table = semantic_table(catalog, encoder="hashed", width=3, home=tmp_path)
+    table = embedding_table(catalog, encoder="hashed", width=3, home=tmp_path)
     assert table.fallback_texts == 2
     assert np.abs(table.vectors[1:]).sum(axis=1).all()
     assert not np.array_equal(table.vectors[2], table.vectors[3])
@@ -149,11 +149,11 @@ def test_fault_23_items_without_text_are_counted_and_told_apart(make_catalog, tm
 
 def test_fault_26_a_cut_text_is_counted(make_catalog, tmp_path):
     catalog = make_catalog("x" * 1_000_000, "Heat")
-    assert semantic_table(catalog, encoder="hashed", width=1, home=tmp_path).cut_texts == 1
+    assert embedding_table(catalog, encoder="hashed", width=1, home=tmp_path).cut_texts == 1
 
 
 def test_fault_27_a_catalogue_of_one_item_works(make_catalog, tmp_path, caplog):
-    table = semantic_table(make_catalog("Heat"), encoder="hashed", width=8, home=tmp_path)
+    table = embedding_table(make_catalog("Heat"), encoder="hashed", width=8, home=tmp_path)
     np.testing.assert_array_equal(table.vectors, np.zeros((2, 8)))
     assert table.components == 0
     assert "the items fill 0 of 8 semantic components" in caplog.text
@@ -162,7 +162,7 @@ def test_fault_27_a_catalogue_of_one_item_works(make_catalog, tmp_path, caplog):
 @pytest.mark.parametrize("width", [0, 385])
 def test_a_width_that_the_encoder_lacks_is_refused_before_encoding(films, tmp_path, width):
     with pytest.raises(ConfigError, match=f"semantics.width must be from 1 to 384.*got {width}"):
-        semantic_table(films, encoder="minilm", width=width, home=tmp_path)
+        embedding_table(films, encoder="minilm", width=width, home=tmp_path)
     assert not (tmp_path / "semantics").exists()
 
 
@@ -170,9 +170,9 @@ OPEN_TABLE = """
 import sys
 from pathlib import Path
 from fedrec.data.catalog import Catalog
-from fedrec.semantics.table import semantic_table
+from fedrec.semantics.table import embedding_table
 catalog = Catalog(["1", "2"], ["Heat", "Alien"], [(), ()], [None, None], ["", ""], {})
-table = semantic_table(catalog, encoder=sys.argv[1], width=2, home=Path(sys.argv[2]))
+table = embedding_table(catalog, encoder=sys.argv[1], width=2, home=Path(sys.argv[2]))
 print(table.sha256, sorted({"torch", "sentence_transformers", "transformers"} & set(sys.modules)))
 """
 
@@ -208,9 +208,9 @@ def test_a_cache_hit_of_minilm_imports_neither_torch_nor_sentence_transformers(t
 @pytest.mark.slow
 def test_opening_a_stored_table_takes_a_fraction_of_a_second(make_catalog, tmp_path):
     catalog = make_catalog(*(f"Film {number}" for number in range(4000)))
-    semantic_table(catalog, encoder="hashed", home=tmp_path)
+    embedding_table(catalog, encoder="hashed", home=tmp_path)
     start = time.perf_counter()
-    semantic_table(catalog, encoder="hashed", home=tmp_path)
+    embedding_table(catalog, encoder="hashed", home=tmp_path)
     assert time.perf_counter() - start < 0.5
 
 
@@ -220,6 +220,6 @@ def test_an_item_of_the_catalogue_gets_its_own_row_back_as_a_new_one(
     catalogue, tmp_path, encoder, whiten
 ):
     made = {"encoder": encoder, "width": 8, "whiten": whiten, "home": tmp_path}
-    table = semantic_table(catalogue, **made).vectors
-    again = rows_of_others(catalogue.select(np.array([12, 3])), catalogue, **made)
+    table = embedding_table(catalogue, **made).vectors
+    again = embed_new_items(catalogue.select(np.array([12, 3])), catalogue, **made)
     np.testing.assert_allclose(again, table[[13, 4]], atol=1e-5)

@@ -15,7 +15,7 @@ from experiments.engines.resume import resume, where_it_goes_on
 from experiments.reproducibility.verify import verify
 from fedrec.config.config import Config
 from fedrec.config.keys import read_config
-from fedrec.data.scenarios import Seen
+from fedrec.data.scenarios import TrainingView
 from fedrec.data.sequences import Sequences
 from fedrec.data.splits import training_part
 from fedrec.data.store import Dataset
@@ -120,7 +120,7 @@ def two_users():
 
 def judge_of(sequences, catalogue):
     data = Dataset("two", catalogue, sequences, ["a", "b", "c"], {}, "", {})
-    seen = Seen(training_part(sequences))
+    seen = TrainingView(training_part(sequences))
     return Judge(read_config({"model.max-length": 10}), data, seen, None, None)
 
 

@@ -12,7 +12,7 @@ from experiments.reproducibility.compare import compare
 from fedrec.data.scenarios import cold_items
 from fedrec.data.sequences import Sequences
 from fedrec.errors import ConfigError
-from fedrec.evaluation.leave_one_out import NOTHING_READ, rank_held_out
+from fedrec.evaluation.leave_one_out import EMPTY_HISTORY, leave_one_out_ranks
 from fedrec.evaluation.model_scorer import model_scorer
 from fedrec.factory.checks import check_fit
 from fedrec.factory.data import open_prepared
@@ -113,7 +113,7 @@ def test_describe_tells_what_a_scenario_hides(small_home, small_config):
 @pytest.mark.parametrize("name", ["hybrid", "sasrec"])
 def test_who_has_nothing_to_be_read_gets_finite_scores(make_tiny, name):
     model = make_tiny(name=name)
-    scored = model_scorer(model, 40, 10)([NOTHING_READ, np.array([3, 7])])
+    scored = model_scorer(model, 40, 10)([EMPTY_HISTORY, np.array([3, 7])])
     assert np.isfinite(scored.scores).all()
     assert np.ptp(scored.scores[0]) > 0
 
@@ -128,7 +128,7 @@ def test_hours_tell_nothing_of_when_the_question_is_asked(make_tiny):
     for hour in range(0, 24, 3):
         times = np.array([0, 60, 120, hour * 3600]) + 10**6
         whole = Sequences(np.array([3, 7, 5, 9], np.int32), np.array([0, 4]), times)
-        found = rank_held_out(
+        found = leave_one_out_ranks(
             model_scorer(model, 40, 10),
             whole,
             np.array([0]),
