@@ -5,7 +5,7 @@ Each name is imported when it is first used.
 
 from typing import TYPE_CHECKING
 
-from fedrec.lazy import lazy_exports
+from fedrec.lazy_exports import lazy_exports
 
 if TYPE_CHECKING:
     from fedrec.baselines.item_knn import item_neighbours, neighbours_scorer
@@ -28,16 +28,16 @@ __all__ = [
 ]
 
 _HOMES = {
-    "BASELINES": "names",
-    "ORACLE": "names",
-    "SCORERS": "names",
-    "item_neighbours": "item_knn",
-    "nearest_text_scorer": "nearest_text",
-    "neighbours_scorer": "item_knn",
-    "oracle_ranks": "oracle",
-    "oracle_scorer": "oracle",
-    "oracle_scores": "oracle",
-    "popularity_scorer": "popularity",
+    "BASELINES": "fedrec.baselines.names",
+    "ORACLE": "fedrec.baselines.names",
+    "SCORERS": "fedrec.baselines.names",
+    "item_neighbours": "fedrec.baselines.item_knn",
+    "nearest_text_scorer": "fedrec.baselines.nearest_text",
+    "neighbours_scorer": "fedrec.baselines.item_knn",
+    "oracle_ranks": "fedrec.baselines.oracle",
+    "oracle_scorer": "fedrec.baselines.oracle",
+    "oracle_scores": "fedrec.baselines.oracle",
+    "popularity_scorer": "fedrec.baselines.popularity",
 }
 
 __getattr__, __dir__ = lazy_exports(__name__, _HOMES)

@@ -5,7 +5,7 @@ Each name is imported when it is first used.
 
 from typing import TYPE_CHECKING
 
-from fedrec.lazy import lazy_exports
+from fedrec.lazy_exports import lazy_exports
 
 if TYPE_CHECKING:
     from fedrec.config.choices import names_in
@@ -29,17 +29,17 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Config": "config",
-    "client_fingerprint": "user_code",
-    "config_hash": "keys",
-    "flat_tables": "keys",
-    "flatten": "keys",
-    "import_callable": "import_strings",
-    "import_string": "import_strings",
-    "names_in": "choices",
-    "read_config": "keys",
-    "to_toml": "keys",
-    "user_code_names": "user_code",
+    "Config": "fedrec.config.config",
+    "client_fingerprint": "fedrec.config.user_code",
+    "config_hash": "fedrec.config.keys",
+    "flat_tables": "fedrec.config.keys",
+    "flatten": "fedrec.config.keys",
+    "import_callable": "fedrec.config.import_strings",
+    "import_string": "fedrec.config.import_strings",
+    "names_in": "fedrec.config.choices",
+    "read_config": "fedrec.config.keys",
+    "to_toml": "fedrec.config.keys",
+    "user_code_names": "fedrec.config.user_code",
 }
 
 __getattr__, __dir__ = lazy_exports(__name__, _HOMES)

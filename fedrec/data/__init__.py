@@ -5,7 +5,7 @@ Each name is imported when it is first used.
 
 from typing import TYPE_CHECKING
 
-from fedrec.lazy import lazy_exports
+from fedrec.lazy_exports import lazy_exports
 
 if TYPE_CHECKING:
     from fedrec.data.catalog import Catalog
@@ -59,34 +59,34 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Catalog": "catalog",
-    "Columns": "readers.tables",
-    "Dataset": "store",
-    "Domains": "domains",
-    "Interactions": "interactions",
-    "PartitionFacts": "partition_rules",
-    "Sequences": "sequences",
-    "Stage": "splits",
-    "TrainingView": "scenarios",
-    "assign": "partition",
-    "cold_items": "scenarios",
-    "few_shot_items": "scenarios",
-    "history": "splits",
-    "history_mask": "sequences",
-    "load_frame": "readers.tables",
-    "load_movielens": "readers.movielens",
-    "load_table": "readers.tables",
-    "merge_domains": "domains",
-    "open_dataset": "store",
-    "prepare": "store",
-    "targets": "splits",
-    "taste_divergence": "genre_profiles",
-    "to_sequences": "interactions",
-    "training_counts": "splits",
-    "training_part": "splits",
-    "training_view": "scenarios",
-    "users_of": "partition",
-    "view_mask": "scenarios",
+    "Catalog": "fedrec.data.catalog",
+    "Columns": "fedrec.data.readers.tables",
+    "Dataset": "fedrec.data.store",
+    "Domains": "fedrec.data.domains",
+    "Interactions": "fedrec.data.interactions",
+    "PartitionFacts": "fedrec.data.partition_rules",
+    "Sequences": "fedrec.data.sequences",
+    "Stage": "fedrec.data.splits",
+    "TrainingView": "fedrec.data.scenarios",
+    "assign": "fedrec.data.partition",
+    "cold_items": "fedrec.data.scenarios",
+    "few_shot_items": "fedrec.data.scenarios",
+    "history": "fedrec.data.splits",
+    "history_mask": "fedrec.data.sequences",
+    "load_frame": "fedrec.data.readers.tables",
+    "load_movielens": "fedrec.data.readers.movielens",
+    "load_table": "fedrec.data.readers.tables",
+    "merge_domains": "fedrec.data.domains",
+    "open_dataset": "fedrec.data.store",
+    "prepare": "fedrec.data.store",
+    "targets": "fedrec.data.splits",
+    "taste_divergence": "fedrec.data.genre_profiles",
+    "to_sequences": "fedrec.data.interactions",
+    "training_counts": "fedrec.data.splits",
+    "training_part": "fedrec.data.splits",
+    "training_view": "fedrec.data.scenarios",
+    "users_of": "fedrec.data.partition",
+    "view_mask": "fedrec.data.scenarios",
 }
 
 __getattr__, __dir__ = lazy_exports(__name__, _HOMES)

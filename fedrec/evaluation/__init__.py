@@ -5,7 +5,7 @@ Each name is imported when it is first used.
 
 from typing import TYPE_CHECKING
 
-from fedrec.lazy import lazy_exports
+from fedrec.lazy_exports import lazy_exports
 
 if TYPE_CHECKING:
     from fedrec.evaluation.bootstrap import intervals
@@ -62,37 +62,37 @@ __all__ = [
 ]
 
 _HOMES = {
-    "HeldOutRanks": "leave_one_out",
-    "Scorer": "leave_one_out",
-    "Scores": "leave_one_out",
-    "Slices": "slices",
-    "auc": "metrics",
-    "by_history_length": "slices",
-    "by_label": "slices",
-    "by_popularity": "slices",
-    "by_training_events": "slices",
-    "candidate_ranks": "ranking",
-    "candidates": "protocols",
-    "chance": "metrics",
-    "holm": "significance",
-    "hr": "metrics",
-    "intervals": "bootstrap",
-    "leave_one_out_ranks": "leave_one_out",
-    "load_user_metrics": "user_metrics",
-    "metric_label": "protocols",
-    "mrr": "metrics",
-    "ndcg": "metrics",
-    "num_candidates": "ranking",
-    "paired_difference": "paired",
-    "partition_metrics": "slices",
-    "partition_spread": "spread",
-    "per_user": "metrics",
-    "rank_spread": "spread",
-    "ranks_of": "ranking",
-    "recall": "metrics",
-    "sign_flip_p": "significance",
-    "slice_metrics": "slices",
-    "summary": "metrics",
+    "HeldOutRanks": "fedrec.evaluation.leave_one_out",
+    "Scorer": "fedrec.evaluation.leave_one_out",
+    "Scores": "fedrec.evaluation.leave_one_out",
+    "Slices": "fedrec.evaluation.slices",
+    "auc": "fedrec.evaluation.metrics",
+    "by_history_length": "fedrec.evaluation.slices",
+    "by_label": "fedrec.evaluation.slices",
+    "by_popularity": "fedrec.evaluation.slices",
+    "by_training_events": "fedrec.evaluation.slices",
+    "candidate_ranks": "fedrec.evaluation.ranking",
+    "candidates": "fedrec.evaluation.protocols",
+    "chance": "fedrec.evaluation.metrics",
+    "holm": "fedrec.evaluation.significance",
+    "hr": "fedrec.evaluation.metrics",
+    "intervals": "fedrec.evaluation.bootstrap",
+    "leave_one_out_ranks": "fedrec.evaluation.leave_one_out",
+    "load_user_metrics": "fedrec.evaluation.user_metrics",
+    "metric_label": "fedrec.evaluation.protocols",
+    "mrr": "fedrec.evaluation.metrics",
+    "ndcg": "fedrec.evaluation.metrics",
+    "num_candidates": "fedrec.evaluation.ranking",
+    "paired_difference": "fedrec.evaluation.paired",
+    "partition_metrics": "fedrec.evaluation.slices",
+    "partition_spread": "fedrec.evaluation.spread",
+    "per_user": "fedrec.evaluation.metrics",
+    "rank_spread": "fedrec.evaluation.spread",
+    "ranks_of": "fedrec.evaluation.ranking",
+    "recall": "fedrec.evaluation.metrics",
+    "sign_flip_p": "fedrec.evaluation.significance",
+    "slice_metrics": "fedrec.evaluation.slices",
+    "summary": "fedrec.evaluation.metrics",
 }
 
 __getattr__, __dir__ = lazy_exports(__name__, _HOMES)

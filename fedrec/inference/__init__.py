@@ -5,7 +5,7 @@ Each name is imported when it is first used.
 
 from typing import TYPE_CHECKING
 
-from fedrec.lazy import lazy_exports
+from fedrec.lazy_exports import lazy_exports
 
 if TYPE_CHECKING:
     from fedrec.inference.opening import open_recommender
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 __all__ = ["ItemSearch", "ReadyRecommender", "Recommendation", "TopItems", "open_recommender"]
 
 _HOMES = {
-    "ItemSearch": "search",
-    "ReadyRecommender": "recommender",
-    "Recommendation": "recommender",
-    "TopItems": "search",
-    "open_recommender": "opening",
+    "ItemSearch": "fedrec.inference.search",
+    "ReadyRecommender": "fedrec.inference.recommender",
+    "Recommendation": "fedrec.inference.recommender",
+    "TopItems": "fedrec.inference.search",
+    "open_recommender": "fedrec.inference.opening",
 }
 
 __getattr__, __dir__ = lazy_exports(__name__, _HOMES)

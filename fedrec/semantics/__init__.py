@@ -5,7 +5,7 @@ Each name is imported when it is first used.
 
 from typing import TYPE_CHECKING
 
-from fedrec.lazy import lazy_exports
+from fedrec.lazy_exports import lazy_exports
 
 if TYPE_CHECKING:
     from fedrec.semantics.encoders import Encoder, open_encoder
@@ -26,15 +26,15 @@ __all__ = [
 ]
 
 _HOMES = {
-    "EmbeddingTable": "table",
-    "Encoder": "encoders",
-    "Projection": "whitening",
-    "describe_items": "texts",
-    "embed_new_items": "table",
-    "embedding_table": "table",
-    "open_encoder": "encoders",
-    "pca_rows": "whitening",
-    "reduced": "whitening",
+    "EmbeddingTable": "fedrec.semantics.table",
+    "Encoder": "fedrec.semantics.encoders",
+    "Projection": "fedrec.semantics.whitening",
+    "describe_items": "fedrec.semantics.texts",
+    "embed_new_items": "fedrec.semantics.table",
+    "embedding_table": "fedrec.semantics.table",
+    "open_encoder": "fedrec.semantics.encoders",
+    "pca_rows": "fedrec.semantics.whitening",
+    "reduced": "fedrec.semantics.whitening",
 }
 
 __getattr__, __dir__ = lazy_exports(__name__, _HOMES)
