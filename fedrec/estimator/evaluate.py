@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
-from fedrec.config.checks import one_of
+from fedrec.config.checks import one_of, refuse
+from fedrec.config.choices import PROTOCOLS
 from fedrec.config.handed_over import named
 from fedrec.data.splits import Stage, training_part
 from fedrec.data.store import Dataset
@@ -15,7 +16,7 @@ from fedrec.evaluation.bootstrap import intervals
 from fedrec.evaluation.gates import no_gates
 from fedrec.evaluation.leave_one_out import HeldOutRanks, Scorer, Scores, leave_one_out_ranks
 from fedrec.evaluation.metrics import CUTOFFS, NO_USER_METRICS, UserMetric, check_cutoffs, per_user
-from fedrec.evaluation.protocols import PROTOCOLS, metric_label
+from fedrec.evaluation.protocols import metric_label
 from fedrec.evaluation.user_metrics import load_user_metrics
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def evaluate(
             ``dataset.catalog.item_ids``, or (B, V + 1) with a first column that is ignored, as an
             array, a tensor or ``Scores``. The baselines of ``fedrec.baselines`` are such scorers.
         dataset: Prepared data.
-        protocol: One of ``fedrec.evaluation.protocols.PROTOCOLS`` but "ncf-99".
+        protocol: One of ``fedrec.config.choices.PROTOCOLS`` but "ncf-99".
         stage: "test" (the last event of each user) or "validation" (the one before it).
         at: Cut-offs k of HR@k and NDCG@k.
         metrics: Metrics of your own, as ``fedrec.evaluation.user_metrics`` describes.
@@ -66,8 +67,8 @@ def evaluate(
             f"dataset must be a fedrec.Dataset, got {type(dataset).__name__}; make one with "
             "fedrec.Dataset.from_frame or fedrec.Dataset.load"
         )
-    one_of("protocol", protocol, tuple(name for name in PROTOCOLS if name != "ncf-99"))
-    one_of("stage", stage, STAGES)
+    drawn = tuple(name for name in PROTOCOLS if name != "ncf-99")
+    refuse([one_of("protocol", protocol, drawn), one_of("stage", stage, STAGES)])
     num_items = dataset.catalog.num_items
     check_cutoffs(at, num_items)
     held_out = leave_one_out_ranks(

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fedrec.config.choices import PROTOCOLS
 from fedrec.errors import ConfigError
-from fedrec.evaluation.protocols import PROTOCOLS, candidates, describe, metric_label
+from fedrec.evaluation.protocols import candidates, describe, metric_label
 
 NUM_ITEMS = 160
 SAMPLED = ("uniform-100", "uniform-99", "popularity-100")
