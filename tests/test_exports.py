@@ -7,7 +7,17 @@ import sys
 
 import pytest
 
-PACKAGES = ["baselines", "config", "data", "evaluation", "inference", "semantics"]
+PACKAGES = [
+    "baselines",
+    "config",
+    "data",
+    "evaluation",
+    "factory",
+    "inference",
+    "models",
+    "semantics",
+    "training",
+]
 
 
 @pytest.fixture(params=PACKAGES)
