@@ -8,7 +8,7 @@ from flwr.clientapp import ClientApp
 
 from clients.errors import failure_facts
 from clients.handlers import handle_evaluate, handle_query, handle_train
-from clients.request import Record, config_of
+from clients.request import ConfigValues, config_of
 from fedrec import protocol
 from fedrec.config.config import Config
 from fedrec.config.keys import read_config
@@ -67,7 +67,7 @@ def _node_number(context: Context, key: str, default: int | None = None) -> int:
     return value
 
 
-def _check_message(sent: Record, context: Context, config: Config, partition: int) -> None:
+def _check_message(sent: ConfigValues, context: Context, config: Config, partition: int) -> None:
     if sent.get(protocol.FORMAT_KEY) != protocol.FORMAT:
         raise MessageError(
             f"the server speaks message format {sent.get(protocol.FORMAT_KEY)!r}, this client "

@@ -20,7 +20,7 @@ from fedrec.errors import MessageError
 from fedrec.models.parameters import NamedArrays
 from fedrec.records import array_in
 
-Record = Mapping[str, object]
+ConfigValues = Mapping[str, object]
 
 STAGES = ("validation", "test")
 SCORERS = ("model", *names.SCORERS)
@@ -79,7 +79,7 @@ class EvaluateRequest:
     protocols: tuple[str, ...]
 
 
-def config_of(message: Message) -> Record:
+def config_of(message: Message) -> ConfigValues:
     """The config record of a message."""
     found = message.content.config_records.get(protocol.CONFIG) if message.has_content() else None
     if found is None:
@@ -87,7 +87,7 @@ def config_of(message: Message) -> Record:
     return found
 
 
-def train_request(sent: Record) -> TrainRequest:
+def train_request(sent: ConfigValues) -> TrainRequest:
     """Read the config record of a train message."""
     number = _whole(sent, protocol.ROUND, least=1)
     past = _past(sent)
@@ -107,7 +107,7 @@ def train_request(sent: Record) -> TrainRequest:
     )
 
 
-def evaluate_request(sent: Record) -> EvaluateRequest:
+def evaluate_request(sent: ConfigValues) -> EvaluateRequest:
     """Read the config record of an evaluate message."""
     return EvaluateRequest(
         round=_whole(sent, protocol.ROUND, least=0),
@@ -118,7 +118,7 @@ def evaluate_request(sent: Record) -> EvaluateRequest:
     )
 
 
-def deleted_token(sent: Record) -> str | None:
+def deleted_token(sent: ConfigValues) -> str | None:
     """The run whose private files a query asks to remove; none if it asks who is there."""
     asked = sent.get(protocol.DELETE_STATE, False)
     if type(asked) is not bool:
@@ -126,12 +126,12 @@ def deleted_token(sent: Record) -> str | None:
     return token_of(sent) if asked else None
 
 
-def token_of(sent: Record) -> str:
+def token_of(sent: ConfigValues) -> str:
     """Token that names the private files of the run."""
     return _text(sent, protocol.TOKEN)
 
 
-def files_to_check(sent: Record) -> dict[int, str]:
+def files_to_check(sent: ConfigValues) -> dict[int, str]:
     """Round -> sha256 of the private files that a query asks for; none if it asks who is there."""
     asked = _text(sent, protocol.CHECK) if protocol.CHECK in sent else ""
     pairs = [part.partition(":") for part in asked.split(",") if part]
@@ -178,13 +178,13 @@ def frequency_in(message: Message, num_items: int) -> np.ndarray:
     return counts
 
 
-def _past(sent: Record) -> PastState:
+def _past(sent: ConfigValues) -> PastState:
     accepted = _whole(sent, protocol.LAST_ACCEPTED, least=0)
     private = _text(sent, protocol.PRIVATE, pattern=DIGEST)
     return PastState(token=_text(sent, protocol.TOKEN), accepted=accepted, private_digest=private)
 
 
-def _whole(sent: Record, key: str, *, least: int) -> int:
+def _whole(sent: ConfigValues, key: str, *, least: int) -> int:
     value = _value(sent, key)
     if type(value) is not int or value < least:
         raise MessageError(f"{key} must be a whole number of {least} or more, got {value!r}")
@@ -192,7 +192,11 @@ def _whole(sent: Record, key: str, *, least: int) -> int:
 
 
 def _text(
-    sent: Record, key: str, *, pattern: re.Pattern[str] | None = None, among: Collection[str] = ()
+    sent: ConfigValues,
+    key: str,
+    *,
+    pattern: re.Pattern[str] | None = None,
+    among: Collection[str] = (),
 ) -> str:
     value = _value(sent, key)
     if type(value) is not str or (pattern and not pattern.fullmatch(value)):
@@ -202,7 +206,7 @@ def _text(
     return value
 
 
-def _value(sent: Record, key: str) -> object:
+def _value(sent: ConfigValues, key: str) -> object:
     if key not in sent:
         raise MessageError(f"the message lacks {key!r}")
     return sent[key]
