@@ -106,7 +106,7 @@ def test_fault_56_a_run_that_was_to_write_no_checkpoint_begins_again(
     fedrec, run, csv, events, whole, monkeypatch, stoppable, fedrec_home
 ):
     with monkeypatch.context() as patch:
-        patch.setattr(server.run, "finish", lambda *_: signal.raise_signal(signal.SIGINT))
+        patch.setattr(server.run, "finalize_run", lambda *_: signal.raise_signal(signal.SIGINT))
         ended = run(csv(events), *stoppable, "run.checkpoint-every=0")
     assert ended.code == 130, ended.errors
     folder = fedrec_home / "runs" / "small"

@@ -338,16 +338,16 @@ def test_a_reference_that_was_stopped_goes_on_as_the_reference_it_was(
 ):
     sets = (f"data.source={csv(events)}", "federation.rounds=3", "run.checkpoint-every=1")
     words = ("baseline", kind, small, *(word for text in sets for word in ("--set", text)))
-    real = server.run.finish
+    real = server.run.finalize_run
 
     def stop(*args, **keywords):
         signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(server.run, "finish", stop)
+    monkeypatch.setattr(server.run, "finalize_run", stop)
     ended = fedrec(*words)
     assert ended.code == 130, ended.errors
     folder = fedrec_home / "runs" / f"small-{kind}"
-    monkeypatch.setattr(server.run, "finish", real)
+    monkeypatch.setattr(server.run, "finalize_run", real)
     ended = fedrec("resume", folder)
     assert ended.code == 0, ended.errors
     assert json.loads((folder / "run.json").read_text())["status"] == "done"

@@ -257,7 +257,7 @@ def test_fault_47_a_run_goes_on_with_its_secret_and_not_with_another(
     monkeypatch.setitem(sys.modules, "own_strategy", SimpleNamespace(Cloudy=Cloudy))
     monkeypatch.setattr(server.run, "write_report", lambda path: None)
     with monkeypatch.context() as patch:
-        patch.setattr(server.run, "finish", lambda *_: signal.raise_signal(signal.SIGINT))
+        patch.setattr(server.run, "finalize_run", lambda *_: signal.raise_signal(signal.SIGINT))
         ended = run(csv(events), *CLOUDY, "federation.rounds=2", "run.checkpoint-every=1")
     assert ended.code == 130, ended.errors
     folder = fedrec_home / "runs" / "small"

@@ -28,7 +28,7 @@ NOISY = {
     "loss.name": "sampled-softmax",
     "federation.rounds": 4,
     "federation.evaluate-every": 2,
-    "local.optimizer-state": "dropout_masks",
+    "local.optimizer-state": "keep",
     "local.learning-rate": 0.001,
     "run.checkpoint-every": 4,
 }
