@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, Unpack, cast
 
-from fedrec.config.checks import one_of
+from fedrec.config.checks import one_of, refuse
 from fedrec.config.config import Value
 from fedrec.data.splits import Stage
 from fedrec.errors import ConfigError, DataError
@@ -133,7 +133,7 @@ class Estimator:
         from fedrec.factory.evaluation import user_metrics
 
         made = self._made()
-        one_of("stage", stage, STAGES)
+        refuse([one_of("stage", stage, STAGES)])
         evaluation = dataclasses.replace(made.config.evaluation, protocol=protocol)
         config = dataclasses.replace(made.config, evaluation=evaluation)
         with computing(threads):

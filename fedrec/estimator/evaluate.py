@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
-from fedrec.config.checks import one_of
+from fedrec.config.checks import one_of, refuse
 from fedrec.config.handed_over import named
 from fedrec.data.splits import Stage, training_part
 from fedrec.data.store import Dataset
@@ -66,8 +66,8 @@ def evaluate(
             f"dataset must be a fedrec.Dataset, got {type(dataset).__name__}; make one with "
             "fedrec.Dataset.from_frame or fedrec.Dataset.load"
         )
-    one_of("protocol", protocol, tuple(name for name in PROTOCOLS if name != "ncf-99"))
-    one_of("stage", stage, STAGES)
+    known = tuple(name for name in PROTOCOLS if name != "ncf-99")
+    refuse([one_of("protocol", protocol, known), one_of("stage", stage, STAGES)])
     num_items = dataset.catalog.num_items
     check_cutoffs(at, num_items)
     held_out = leave_one_out_ranks(

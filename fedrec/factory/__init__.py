@@ -6,7 +6,7 @@ means the same model everywhere.
 
 from typing import TYPE_CHECKING
 
-from fedrec.lazy_exports import lazy_exports
+from fedrec.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from fedrec.factory.checks import check_fit, check_ranking
@@ -37,18 +37,18 @@ __all__ = [
 ]
 
 _HOMES = {
-    "PreparedData": "fedrec.factory.data",
-    "check_fit": "fedrec.factory.checks",
-    "check_ranking": "fedrec.factory.checks",
-    "device": "fedrec.factory.model",
-    "local_optimizer": "fedrec.factory.training",
-    "make_cohort_loss": "fedrec.factory.training",
-    "make_cohort_plan": "fedrec.factory.training",
-    "make_loss": "fedrec.factory.training",
-    "make_model": "fedrec.factory.model",
-    "make_plan": "fedrec.factory.training",
-    "open_prepared": "fedrec.factory.data",
-    "open_table": "fedrec.factory.table",
+    "PreparedData": "data",
+    "check_fit": "checks",
+    "check_ranking": "checks",
+    "device": "model",
+    "local_optimizer": "training",
+    "make_cohort_loss": "training",
+    "make_cohort_plan": "training",
+    "make_loss": "training",
+    "make_model": "model",
+    "make_plan": "training",
+    "open_prepared": "data",
+    "open_table": "table",
 }
 
 __getattr__, __dir__ = lazy_exports(__name__, _HOMES)

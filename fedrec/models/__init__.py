@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from fedrec.lazy_exports import lazy_exports
+from fedrec.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from fedrec.models.bert4rec import BERT4Rec
@@ -52,26 +52,26 @@ __all__ = [
 ]
 
 _HOMES = {
-    "BERT4Rec": "fedrec.models.bert4rec",
-    "BPRMF": "fedrec.models.bpr_mf",
-    "GRU4Rec": "fedrec.models.gru4rec",
-    "Hybrid": "fedrec.models.hybrid",
-    "IdentityRows": "fedrec.models.identity_rows",
-    "ItemTable": "fedrec.models.recommender",
-    "LOSSES": "fedrec.models.losses",
-    "LossFunction": "fedrec.models.losses",
-    "LossOptions": "fedrec.models.losses",
-    "ModelParts": "fedrec.models.parts",
-    "NamedArrays": "fedrec.models.parameters",
-    "ParameterGroups": "fedrec.models.parameters",
-    "Recommender": "fedrec.models.recommender",
-    "SASRec": "fedrec.models.sasrec",
-    "arrays_of": "fedrec.models.parameters",
-    "catalogue_of": "fedrec.models.recommender",
-    "groups_of": "fedrec.models.parameters",
-    "load_arrays": "fedrec.models.parameters",
-    "output_embeddings": "fedrec.models.recommender",
-    "score_next": "fedrec.models.recommender",
+    "BERT4Rec": "bert4rec",
+    "BPRMF": "bpr_mf",
+    "GRU4Rec": "gru4rec",
+    "Hybrid": "hybrid",
+    "IdentityRows": "identity_rows",
+    "ItemTable": "recommender",
+    "LOSSES": "losses",
+    "LossFunction": "losses",
+    "LossOptions": "losses",
+    "ModelParts": "parts",
+    "NamedArrays": "parameters",
+    "ParameterGroups": "parameters",
+    "Recommender": "recommender",
+    "SASRec": "sasrec",
+    "arrays_of": "parameters",
+    "catalogue_of": "recommender",
+    "groups_of": "parameters",
+    "load_arrays": "parameters",
+    "output_embeddings": "recommender",
+    "score_next": "recommender",
 }
 
 __getattr__, __dir__ = lazy_exports(__name__, _HOMES)

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from fedrec.lazy_exports import lazy_exports
+from fedrec.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from fedrec.training.batches import Batch, collate, epoch_order, num_targets
@@ -36,24 +36,24 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Batch": "fedrec.training.batches",
-    "CohortLoss": "fedrec.training.cohort.loss",
-    "CohortPlan": "fedrec.training.cohort.plan",
-    "CohortUpdate": "fedrec.training.cohort.update",
-    "FitResult": "fedrec.training.local",
-    "Objective": "fedrec.training.objective",
-    "Plan": "fedrec.training.local",
-    "StepSeeds": "fedrec.training.objective",
-    "check_loss": "fedrec.training.user_loss",
-    "collate": "fedrec.training.batches",
-    "epoch_order": "fedrec.training.batches",
-    "find_loss": "fedrec.training.user_loss",
-    "fit": "fedrec.training.local",
-    "make_objective": "fedrec.training.objective",
-    "make_optimizer": "fedrec.training.local",
-    "num_targets": "fedrec.training.batches",
-    "objective_of": "fedrec.training.objective",
-    "train_cohort": "fedrec.training.cohort.train",
+    "Batch": "batches",
+    "CohortLoss": "cohort.loss",
+    "CohortPlan": "cohort.plan",
+    "CohortUpdate": "cohort.update",
+    "FitResult": "local",
+    "Objective": "objective",
+    "Plan": "local",
+    "StepSeeds": "objective",
+    "check_loss": "user_loss",
+    "collate": "batches",
+    "epoch_order": "batches",
+    "find_loss": "user_loss",
+    "fit": "local",
+    "make_objective": "objective",
+    "make_optimizer": "local",
+    "num_targets": "batches",
+    "objective_of": "objective",
+    "train_cohort": "cohort.train",
 }
 
 __getattr__, __dir__ = lazy_exports(__name__, _HOMES)
