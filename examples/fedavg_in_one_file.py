@@ -12,15 +12,12 @@ import torch
 
 import fedrec
 from fedrec.config.sections.model import Model
-from fedrec.data.partition import assign, users_of
-from fedrec.data.partition_rules import PartitionFacts
-from fedrec.data.splits import training_part
+from fedrec.data import PartitionFacts, assign, training_part, users_of
 from fedrec.evaluation.model_scorer import model_scorer
 from fedrec.factory.build_model import build_model
 from fedrec.models.parameters import arrays_of, load_arrays
+from fedrec.training import Plan, fit, make_objective, make_optimizer
 from fedrec.training.batches import num_targets
-from fedrec.training.local import Plan, fit, make_optimizer
-from fedrec.training.objective import make_objective
 
 CONFIG = {
     "data.source": "synthetic:users=300,items=120",

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 import fedrec
-from fedrec.data.readers.tables import Columns
+from fedrec.data import Columns
 
 # 200 listeners who mostly go from a song to the next one of the same album.
 rng = np.random.default_rng(0)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import fedrec
-from fedrec.models.recommender import ItemTable, Recommender
+from fedrec.models import ItemTable, Recommender
 from fedrec.testing import check_model
 
 

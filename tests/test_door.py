@@ -34,7 +34,8 @@ def test_the_stub_names_what_the_package_gives(package):
     assert names_of_stub(stub) == sorted(homes)
     assert sorted(package.__all__) == sorted(home.rpartition(":")[2] for home in homes)
     text = stub.read_text(encoding="utf-8")
-    assert ast.literal_eval(text[text.index("__all__ = ") + len("__all__ = ") :]) == package.__all__
+    listed = ast.literal_eval(text[text.index("__all__ = ") + len("__all__ = ") :])
+    assert sorted(listed) == sorted(package.__all__)
 
 
 @pytest.mark.parametrize("package", [fedrec, fedrec.testing])
@@ -48,7 +49,8 @@ def test_every_name_can_be_had_and_is_listed(package):
 
 def test_importing_the_package_imports_next_to_nothing():
     code = (
-        "import sys; before = set(sys.modules); import fedrec, fedrec.testing; "
+        "import sys; before = set(sys.modules); "
+        "import fedrec, fedrec.data, fedrec.models, fedrec.training, fedrec.testing; "
         "print(*sorted({name.partition('.')[0] for name in set(sys.modules) - before}))"
     )
     ran = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)

@@ -6,12 +6,13 @@ refuse a server that has another.
 
 import hashlib
 import importlib.util
+import inspect
 from functools import lru_cache
 from pathlib import Path
 
 from fedrec.config.choices import names_in, sources_in
 from fedrec.config.config import Config
-from fedrec.config.import_strings import IMPORT_STRING
+from fedrec.config.import_strings import HERE, IMPORT_STRING, handed_over
 
 
 def user_code_names(config: Config) -> tuple[str, ...]:
@@ -58,6 +59,16 @@ def _digests(names: tuple[str, ...]) -> dict[str, str]:
     return {file: digest for name in names for file, digest in _files(name).items()}
 
 
+def _source(name: str) -> dict[str, str]:
+    """An object that no module holds, by its source where Python knows that."""
+    found = handed_over.get(name)
+    kind = found if inspect.isroutine(found) or isinstance(found, type) else type(found)
+    try:
+        return {name: hashlib.sha256(inspect.getsource(kind).encode()).hexdigest()}
+    except (OSError, TypeError):  # typed at a prompt, or whoever needs it says that it is gone
+        return {}
+
+
 @lru_cache(maxsize=16)
 def _files(name: str) -> dict[str, str]:
     """Files of a module and of the package around it, read once: as they are when it is imported.
@@ -65,6 +76,8 @@ def _files(name: str) -> dict[str, str]:
     What a module imports from elsewhere is not followed.
     """
     module = name.partition(":")[0]
+    if module == HERE:
+        return _source(name)
     top = module.partition(".")[0]
     try:
         found = importlib.util.find_spec(module)

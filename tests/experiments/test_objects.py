@@ -10,6 +10,8 @@ from experiments.objects import object_keys
 from fedrec.config.config import Config
 from fedrec.config.handed_over import named
 from fedrec.config.import_strings import import_string
+from fedrec.config.keys import read_config
+from fedrec.config.user_code import client_code
 from fedrec.errors import ConfigError
 from fedrec.models.sasrec import SASRec
 from fedrec.runs.record import read_json
@@ -162,7 +164,7 @@ LOCAL = type("Local", (SASRec,), {})
             "and give it encode, look_up, num_dropout_masks, output_vectors, view_names",
         ),
         ({"model": NoRecommender()}, "got an instance of NoRecommender"),
-        ({"model": abstract}, "made a NoRecommender, which is no Recommender"),
+        ({"model": abstract}, "must make a Recommender, got NoRecommender; a model derives"),
         ({"model": LOCAL, "engine": "ray"}, "model.name is Local, an object of this process"),
         (
             {"strategy": Scaled(1), "engine": "flower"},
@@ -190,3 +192,12 @@ def test_a_strategy_object_may_serve_on_ray_where_the_server_is_this_process():
     check_objects(keys, "ray")
     with pytest.raises(ConfigError, match="engine 'flower' cannot carry"):
         check_objects(keys, "flower")
+
+
+def test_the_source_of_an_object_is_part_of_the_code_of_a_run():
+    def one(facts, count, rng):
+        return np.zeros(facts.num_users, dtype=int)
+
+    keys = object_keys(partition=one)
+    config = read_config(keys)
+    assert list(client_code(config)) == [keys["partition.by"]]
