@@ -43,7 +43,7 @@ targets = [int(num_targets(training, users, LENGTH).sum()) for users in clients]
 model = build_model(
     Model(name="sasrec", width=16, hidden=32, max_length=LENGTH),
     num_items=num_items,
-    meaning=None,
+    semantic=None,
     content=dataset.catalog.content_features(),
     frequency=np.zeros(num_items + 1),
     seed=SEED,
