@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -133,19 +134,30 @@ def test_presets_are_listed(fedrec):
     assert "synthetic" in fedrec("presets").stdout
 
 
-def test_a_run_leaves_a_report_and_says_where(fedrec, tmp_path):
-    result = fedrec(
-        "run", "--engine", "inline", "--partitions", "2", "--out", tmp_path / "run", *sets(SMALL)
-    )
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    """What `fedrec run` printed, and its run folder with a whole report; drawing takes seconds."""
+    place = tmp_path_factory.mktemp("done")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FEDREC_HOME", str(place / "home"))
+        words = ["run", "--engine", "inline", "--partitions", "2", *sets(SMALL)]
+        result = CliRunner().invoke(app, [*words, "--out", str(place / "run")])
+    return result, place / "run"
+
+
+def test_a_run_leaves_a_report_and_says_where(done):
+    result, folder = done
     assert result.exit_code == 0, result.output
-    assert result.stdout.strip().endswith(f"report: {tmp_path / 'run' / 'report.html'}")
+    assert result.stdout.strip().endswith(f"report: {folder / 'report.html'}")
+    assert (folder / "report.html").exists()
     assert "NDCG@10" in result.stdout
-    about = json.loads((tmp_path / "run" / "run.json").read_text())
+    about = json.loads((folder / "run.json").read_text())
     assert (about["status"], about["engine"]) == ("done", "inline")
-    assert len((tmp_path / "run" / "rounds.jsonl").read_text().splitlines()) == 2
+    assert len((folder / "rounds.jsonl").read_text().splitlines()) == 2
 
 
-def test_a_quiet_run_prints_the_path_alone_and_its_config_runs_again(fedrec, tmp_path):
+def test_a_quiet_run_prints_the_path_alone_and_its_config_runs_again(fedrec, tmp_path, monkeypatch):
+    monkeypatch.setattr("server.run.write_report", lambda path: None)
     words = ["--engine", "inline", "--partitions", "2", "--quiet"]
     first = fedrec("run", *words, "--name", "one", *sets(SMALL))
     folder = tmp_path / "home" / "runs" / "one"
@@ -156,9 +168,9 @@ def test_a_quiet_run_prints_the_path_alone_and_its_config_runs_again(fedrec, tmp
     assert metrics[0] == metrics[1]
 
 
-def test_report_is_made_again_from_the_folder_alone(fedrec, tmp_path):
-    fedrec("run", "--engine", "inline", "--partitions", "2", "--name", "one", *sets(SMALL))
-    page = tmp_path / "home" / "runs" / "one" / "report.html"
+def test_report_is_made_again_from_the_folder_alone(fedrec, done, tmp_path):
+    folder = Path(shutil.copytree(done[1], tmp_path / "home" / "runs" / "one"))
+    page = folder / "report.html"
     page.unlink()
     assert fedrec("report", "one").exit_code == 0
     assert page.exists()

@@ -1,4 +1,5 @@
 import contextlib
+import gc
 
 import numpy as np
 import pytest
@@ -18,6 +19,14 @@ from server.aggregation.strategies import (
 )
 from server.engines.inline import InlineGrid
 from server.rounds import train_round
+
+
+@pytest.fixture(autouse=True, scope="module")
+def quick_collections():
+    """Flower's q-FedAvg and Bulyan collect garbage once an array, slow with torch loaded."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 def mean_of(one, count=1):
