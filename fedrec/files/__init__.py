@@ -1,10 +1,11 @@
 """Files on disk: where they are kept, how they are written, locked, hashed; the machine.
 
-Names are imported when they are first used.
+Each name is imported when it is first used.
 """
 
-import importlib
 from typing import TYPE_CHECKING
+
+from fedrec.lazy_exports import lazy_exports
 
 if TYPE_CHECKING:
     from fedrec.files.atomic import (
@@ -53,12 +54,4 @@ _HOMES = {
     "write_file": "fedrec.files.atomic",
 }
 
-
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'fedrec.files' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_exports(__name__, _HOMES)

@@ -1,10 +1,11 @@
 """The report of a run or an ablation: figures, tables and one self-contained page.
 
-Names are imported when they are first used.
+Each name is imported when it is first used.
 """
 
-import importlib
 from typing import TYPE_CHECKING
+
+from fedrec.lazy_exports import lazy_exports
 
 if TYPE_CHECKING:
     from fedrec.report.ablation.summary import write_ablation
@@ -40,12 +41,4 @@ _HOMES = {
     "write_report": "fedrec.report.page",
 }
 
-
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'fedrec.report' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_exports(__name__, _HOMES)

@@ -1,10 +1,11 @@
 """The run folder: read as one record, written line by line, prepared, shown without secrets.
 
-Names are imported when they are first used.
+Each name is imported when it is first used.
 """
 
-import importlib
 from typing import TYPE_CHECKING
+
+from fedrec.lazy_exports import lazy_exports
 
 if TYPE_CHECKING:
     from fedrec.runs.directory import check_room, prepare_run_dir, run_path
@@ -64,12 +65,4 @@ _HOMES = {
     "write_json": "fedrec.runs.write",
 }
 
-
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'fedrec.runs' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_exports(__name__, _HOMES)
