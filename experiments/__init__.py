@@ -1,1 +1,1 @@
-"""The command line, and what is run with it: engines, references, presets, measured results."""
+"""The command line, and what is run with it: engines, baselines, presets, measured results."""

@@ -8,8 +8,8 @@ import sys
 import pytest
 
 NAMES = (
-    *("baselines", "config", "data", "evaluation", "factory"),
-    *("inference", "models", "semantics", "training"),
+    *("baselines", "config", "data", "evaluation", "factory", "files"),
+    *("inference", "models", "report", "runs", "semantics", "training"),
 )
 PACKAGES = [f"fedrec.{name}" for name in NAMES]
 

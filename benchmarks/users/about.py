@@ -38,7 +38,7 @@ def processor() -> str:
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
-    return platform.machine()
+    return platform.machine_facts()
 
 
 def load() -> float:

@@ -1,4 +1,4 @@
-"""`fedrec baseline local-only`: every client alone, never a mean; what a federation must beat.
+"""Run the local-only baseline: every client trains alone and nothing is averaged.
 
 Nothing is sent and nothing is shared: a client, be it a partition or a user, trains its own model
 on its own sequences from the weights that a federation begins with, and its users' held-out items
@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from clients.app import app
-from experiments.baselines.local_common import Judge, Trained, joined
+from experiments.baselines.local_common import Evaluator, LocalOnlyResult, joined
 from experiments.baselines.local_partitions import train_partitions
-from experiments.baselines.local_users import plan_alone, train_users
+from experiments.baselines.local_users import local_only_plan, train_users
 from fedrec.config.config import Config
 from fedrec.config.keys import flatten
 from fedrec.config.sections.local import Local
@@ -61,7 +61,7 @@ def local_only_baseline(
     on_round: OnRound,
     on_wait: OnWait,
 ) -> Path:
-    """Train each client alone and leave a run folder like any other run's, but for the weights.
+    """Train each client alone and write a run folder like any other run's, without weights.
 
     One thread computes, so that the number of cores changes no byte.
 
@@ -112,13 +112,15 @@ def _fill(
     facts = run_facts(config, registration, dataset.catalog, dataset.manifest, table, model)
     folder.describe(**_facts(facts, plan.unit))
     baselines, left_out = _baselines(grid, config, registration, dataset, model)
-    judge = Judge(config, dataset, prepared.view, registration.counts, prepared.fixed_candidates)
+    evaluator = Evaluator(
+        config, dataset, prepared.view, registration.counts, prepared.fixed_candidates
+    )
     if plan.unit == "user":
         population = population_of(registration, plan.cohort)
-        work = plan_alone(config, optimizer, len(population.users))
-        trained = train_users(config, work, prepared.view.training, model, judge, on_wait)
+        work = local_only_plan(config, optimizer, len(population.users))
+        trained = train_users(config, work, prepared.view.training, model, evaluator, on_wait)
     else:
-        trained = train_partitions(config, dataset, table, judge, on_wait)
+        trained = train_partitions(config, dataset, table, evaluator, on_wait)
     holders, lengths = prepared.assignment, dataset.sequences.lengths()
 
     def judged(found: HeldOutRanks) -> RankTable:
@@ -188,7 +190,7 @@ def _baselines(
 def _lines(
     config: Config,
     registration: Registration,
-    trained: Trained,
+    trained: LocalOnlyResult,
     judged: Callable[[HeldOutRanks], RankTable],
 ) -> list[dict[str, Any]]:
     """Lines of rounds.jsonl; with users alone, a round is a local step."""

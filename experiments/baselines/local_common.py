@@ -1,4 +1,4 @@
-"""What training alone comes to, whoever is alone: how it is judged, and what is kept of it."""
+"""Evaluation and results of local-only training, of partitions and of users alike."""
 
 import math
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ ByStage = dict[Stage, HeldOutRanks]
 
 
 @dataclass(frozen=True)
-class Judge:
+class Evaluator:
     """Ranks held-out items exactly as the federation's evaluation does.
 
     Attributes:
@@ -98,8 +98,8 @@ class Tally:
 
 
 @dataclass(frozen=True)
-class Trained:
-    """What training alone left.
+class LocalOnlyResult:
+    """Results of local-only training.
 
     Attributes:
         tallies: number of the round, or of steps, -> the clients after it; 0 is the beginning.

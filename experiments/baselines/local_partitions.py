@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from clients.local_data import open_local_data, training_events
-from experiments.baselines.local_common import ByStage, Judge, Tally, Trained, joined
+from experiments.baselines.local_common import ByStage, Evaluator, LocalOnlyResult, Tally, joined
 from fedrec.config.config import Config
 from fedrec.data.store import Dataset
 from fedrec.evaluation.leave_one_out import Scorer
@@ -21,9 +21,9 @@ def train_partitions(
     config: Config,
     dataset: Dataset,
     table: EmbeddingTable | None,
-    judge: Judge,
+    evaluator: Evaluator,
     on_wait: Callable[[int, int], None],
-) -> Trained:
+) -> LocalOnlyResult:
     """Train one partition after the other; each keeps its own best round by its own users.
 
     A partition does ``federation.rounds`` rounds of the local work of a federation in which it
@@ -34,7 +34,7 @@ def train_partitions(
         config: of the run.
         dataset: the prepared data.
         table: the frozen meanings, or none.
-        judge: ranks held-out items.
+        evaluator: ranks held-out items.
         on_wait: called with how many partitions are done of how many.
 
     Raises:
@@ -46,11 +46,11 @@ def train_partitions(
     best_rounds = []
     for partition in range(count):
         on_wait(partition, count)
-        final, best_round = _train_one(config, dataset, table, judge, partition, tallies)
+        final, best_round = _train_one(config, dataset, table, evaluator, partition, tallies)
         finals.append(final)
         best_rounds.append(best_round)
     on_wait(count, count)
-    return Trained(
+    return LocalOnlyResult(
         tallies,
         {stage: joined([final[stage] for final in finals]) for stage in finals[0]},
         {"best_round": None, "best_rounds": best_rounds},
@@ -61,7 +61,7 @@ def _train_one(
     config: Config,
     dataset: Dataset,
     table: EmbeddingTable | None,
-    judge: Judge,
+    evaluator: Evaluator,
     partition: int,
     tallies: dict[int, Tally],
 ) -> tuple[ByStage, int]:
@@ -94,18 +94,20 @@ def _train_one(
         trained = time.monotonic()
         tally.seconds["train"] += trained - start
         if is_judged(config, number):
-            value = _judge_round(judge, judge.scorer(model), data.users, tally)
+            value = _evaluate_round(evaluator, evaluator.scorer(model), data.users, tally)
             if value > best_value:
                 best_value, best_round, best = value, number, arrays_of(model, names)
             tally.seconds["evaluate"] += time.monotonic() - trained
     load_arrays(model, best, names)
-    return judge.both(model, data.users), best_round
+    return evaluator.both(model, data.users), best_round
 
 
-def _judge_round(judge: Judge, scorer: Scorer, users: np.ndarray, tally: Tally) -> float:
-    found = judge.ranks(scorer, users, "validation", [judge.config.evaluation.main_protocol])
+def _evaluate_round(evaluator: Evaluator, scorer: Scorer, users: np.ndarray, tally: Tally) -> float:
+    found = evaluator.ranks(
+        scorer, users, "validation", [evaluator.config.evaluation.main_protocol]
+    )
     tally.ranks.append(found)
-    return judge.value(found)
+    return evaluator.value(found)
 
 
 def is_judged(config: Config, number: int) -> bool:

@@ -9,7 +9,14 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from experiments.baselines.local_common import STAGES, ByStage, Judge, Tally, Trained, joined
+from experiments.baselines.local_common import (
+    STAGES,
+    ByStage,
+    Evaluator,
+    LocalOnlyResult,
+    Tally,
+    joined,
+)
 from fedrec.config.config import Config
 from fedrec.config.sections.local import Local
 from fedrec.data.sequences import Sequences
@@ -22,12 +29,12 @@ from fedrec.training.cohort.plan import CohortPlan
 from fedrec.training.cohort.train import GroupProgress, train_cohort
 from fedrec.training.cohort.user_weights import UserWeights
 
-CHECKPOINTS = 4  # step counts that are judged, beside the beginning
+CHECKPOINTS = 4  # step counts that are evaluated, beside the beginning
 FREQUENCY = "frequency"  # of the arrays with a row per item: how often each was seen in training
 
 
-def plan_alone(config: Config, optimizer: Local, num_users: int) -> CohortPlan:
-    """What a user does alone: the federation's mean work on it, by the optimiser of one place.
+def local_only_plan(config: Config, optimizer: Local, num_users: int) -> CohortPlan:
+    """Plan a user's training: the federation's mean work on it, by the centralised optimiser.
 
     A federation takes each user ``rounds * cohort / users`` times on average, for ``local.steps``
     steps (or ``local.epochs`` passes) each time: so many steps, at least one, are done here in one
@@ -67,9 +74,9 @@ def train_users(
     plan: CohortPlan,
     training: Sequences,
     model: Recommender,
-    judge: Judge,
+    evaluator: Evaluator,
     on_wait: Callable[[int, int], None],
-) -> Trained:
+) -> LocalOnlyResult:
     """Train every user from the model's weights; keep one step count for all of them.
 
     It is the one with the best mean NDCG@10 on validation items: a single item says too little to
@@ -82,19 +89,19 @@ def train_users(
         plan: what each user does.
         training: training parts of all users.
         model: holds the weights to begin with; its training counts are zeros.
-        judge: ranks held-out items.
+        evaluator: ranks held-out items.
         on_wait: called with how many users are done of how many.
 
     Raises:
         TrainingError: a user's training diverges.
     """
-    watcher = _Watcher(model, training, judge, checkpoints(plan.steps), on_wait)
+    watcher = _Watcher(model, training, evaluator, checkpoints(plan.steps), on_wait)
     done = train_cohort(
         model,
         training,
         np.arange(training.num_users),
         plan=plan,
-        loss=make_cohort_loss(config, judge.dataset.catalog.num_items),
+        loss=make_cohort_loss(config, evaluator.dataset.catalog.num_items),
         seed=config.seed,
         round=1,
         watch=watcher,
@@ -105,8 +112,8 @@ def train_users(
         mark: {stage: joined(parts) for stage, parts in of.items()}
         for mark, of in watcher.found.items()
     }
-    best = max(found, key=lambda mark: (judge.value(found[mark]["validation"]), -mark))
-    return Trained(watcher.tallies, found[best], {"best_round": best})
+    best = max(found, key=lambda mark: (evaluator.value(found[mark]["validation"]), -mark))
+    return LocalOnlyResult(watcher.tallies, found[best], {"best_round": best})
 
 
 class OneAtATime:
@@ -150,11 +157,11 @@ class _Watcher:
         self,
         model: Recommender,
         training: Sequences,
-        judge: Judge,
+        evaluator: Evaluator,
         marks: list[int],
         on_wait: Callable[[int, int], None],
     ) -> None:
-        self.own, self.training, self.judge = OneAtATime(model), training, judge
+        self.own, self.training, self.evaluator = OneAtATime(model), training, evaluator
         self.tallies = {mark: Tally() for mark in marks}
         self.found: dict[int, dict[Stage, list[HeldOutRanks]]] = {
             mark: {stage: [] for stage in STAGES} for mark in marks
@@ -186,16 +193,16 @@ class _Watcher:
 
     def _judged_own(self, user: int, steps: int) -> ByStage:
         try:
-            return self.judge.both(self.own.model, np.array([user]))
+            return self.evaluator.both(self.own.model, np.array([user]))
         except EvaluationError as error:
             if steps == 0:
                 raise
             raise _diverged(user, steps, str(error)) from None
 
     def judge_idle(self, user: int) -> None:
-        """Judge a user that has nothing to train on: the same at every checkpoint."""
+        """Evaluate a user that has nothing to train on: the same at every checkpoint."""
         self.own.begin(self._counts(user))
-        found = self.judge.both(self.own.model, np.array([user]))
+        found = self.evaluator.both(self.own.model, np.array([user]))
         for mark in self.tallies:
             self._add(mark, found)
 
@@ -215,7 +222,7 @@ class _Watcher:
 
     def _counts(self, user: int) -> np.ndarray:
         """(V + 1,) training events of a user per item."""
-        num_items = self.judge.dataset.catalog.num_items
+        num_items = self.evaluator.dataset.catalog.num_items
         return np.bincount(self.training.of(user), minlength=num_items + 1).astype(np.float32)
 
 

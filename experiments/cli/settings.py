@@ -1,4 +1,4 @@
-"""From what the user typed to a resolved config: preset or file, then ``--set``, then options."""
+"""Resolve the config of a command: preset or file, then ``--set``, then options."""
 
 import tomllib
 from collections.abc import Iterable, Mapping

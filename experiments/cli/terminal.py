@@ -1,4 +1,4 @@
-"""What the ``fedrec`` command shows and how it ends: one line, an exit code, never a traceback."""
+"""Output and exit codes of the ``fedrec`` command: an error is one line, never a traceback."""
 
 import contextlib
 import os

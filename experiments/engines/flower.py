@@ -1,4 +1,4 @@
-"""Engine "flower": one run through Flower's own simulation, from start to a truthful end.
+"""Run on engine "flower": Flower's own simulation, from start to end.
 
 The app is written into a scratch folder from the packages that are imported here, so a checkout
 and an installed wheel behave alike, and its pyproject.toml holds the resolved config of the run.

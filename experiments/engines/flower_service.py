@@ -1,4 +1,4 @@
-"""A Flower service (SuperLink) of our own: started in an empty folder, gone when the run is.
+"""Start a Flower service (SuperLink) of our own in an empty folder, and stop it after the run.
 
 Flower's command line starts a service that outlives it, is shared by every checkout of the
 machine and keeps the folder, environment and code of its start. This one belongs to one run.

@@ -1,4 +1,4 @@
-"""`fedrec resume RUN`: go on with a run that was killed, stopped, or failed, on any engine."""
+"""Resume a run that was killed, stopped, or failed, on any engine: `fedrec resume RUN`."""
 
 import dataclasses
 from pathlib import Path

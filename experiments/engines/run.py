@@ -1,4 +1,4 @@
-"""One run on one engine: the same server and clients, other carriers of their messages."""
+"""Run a config on one engine: server and clients are the same, the transport differs."""
 
 import contextlib
 import dataclasses

@@ -1,4 +1,4 @@
-"""No process of ours is left behind, however we end: what an engine started is found and ended.
+"""End every process that an engine started, however the command itself ends.
 
 A watcher, a process of its own, waits at the end of a pipe that closes with us. While we live it
 learns which processes are ours: Ray's workers write their title over the memory where their

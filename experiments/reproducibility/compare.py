@@ -1,4 +1,4 @@
-"""Two finished runs on the same targets, user by user: the first against the second.
+"""Compare two complete runs on the same targets, paired by user.
 
 ``python -m experiments.reproducibility.compare RUN OTHER --targets seen`` says what a scenario
 costs where it hides nothing: RUN with cold items against OTHER without them, on the users whose

@@ -1,4 +1,4 @@
-"""One seed, every engine, one hash: the determinism matrix.
+"""Determinism matrix: one seed gives one hash on every engine.
 
 ``FEDREC_DATA=DIR python -m experiments.reproducibility.same_bytes`` runs the real command for
 every dataset, strategy and engine and prints one row of hashes for each dataset and strategy.

@@ -1,7 +1,7 @@
-"""`fedrec verify RUN`: run a folder's config again and compare, byte by byte.
+"""Repeat a run and compare the results byte by byte: `fedrec verify RUN`.
 
-Timeouts and faults are not deterministic: clients that were left out are left out again, as the
-run's record says. Wall times are not compared, nor is traffic where a client was left out, since
+Timeouts and faults are not deterministic: clients that were excluded are excluded again, as the
+run's record says. Wall times are not compared, nor is traffic where a client was excluded, since
 nothing is sent to it now.
 """
 
@@ -26,7 +26,7 @@ WALL_TIMES = ("seconds", "elapsed")
 TRAFFIC = ("bytes_down", "bytes_up", "bytes_evaluate", "megabytes", "client_megabytes")
 MODEL = "model.safetensors"
 SAME_BYTES = (MODEL, "metrics.json", "users.csv", "items.csv")
-LEFT_OUT = ("excluded", "retried")
+EXCLUDED = ("excluded", "retried")
 
 
 def verify(folder: Path, *, engine: str | None, **how: Unpack[How]) -> list[str]:
@@ -128,29 +128,29 @@ def differences(first: Left, second: Left) -> list[str]:
         keys = sorted(key for key in {*line, *other} if key not in ignored)
         for key in keys:
             one, two = line.get(key), other.get(key)
-            if key in LEFT_OUT:
+            if key in EXCLUDED:
                 one, two = _lost(one or ()), _lost(two or ())
             if one != two:
                 found.append(f"rounds.jsonl: {key} of round {line.get('round')} differs")
     return found
 
 
-def _lost(left_out: Sequence[Mapping[str, Any]]) -> dict[tuple[str, int, int | None], str]:
+def _lost(excluded: Sequence[Mapping[str, Any]]) -> dict[tuple[str, int, int | None], str]:
     """Whose reply a round lost in what, and why: what a repetition can leave out again.
 
     A reply that came twice, or that nobody had asked for, comes once or not at all there.
     """
     return {
         (one["while"], one["partition"], one.get("user")): one["reason"]
-        for one in left_out
+        for one in excluded
         if costs_a_reply(one)
     }
 
 
 def _lost_somebody(line: Mapping[str, Any]) -> bool:
-    """Whether a reply was left out in a round, which no repetition makes by itself.
+    """Whether a reply was excluded from a round, which no repetition makes by itself.
 
     A simulated drop-out repeats by the seed, and a single user breaks by its own training.
     """
-    dropped = [*(line.get("excluded") or ()), *(line.get("retried") or ())]
-    return not all(is_simulated(one) or "user" in one for one in dropped)
+    excluded = [*(line.get("excluded") or ()), *(line.get("retried") or ())]
+    return not all(is_simulated(one) or "user" in one for one in excluded)

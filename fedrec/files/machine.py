@@ -20,7 +20,7 @@ def memory_gib() -> float | None:
         return None
 
 
-def machine() -> dict[str, Any]:
+def machine_facts() -> dict[str, Any]:
     """Facts of this machine, as run.json records them: cores, memory_gib, platform."""
     memory = memory_gib()
     return {

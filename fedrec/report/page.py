@@ -33,7 +33,7 @@ def write_report(run_dir: Path, references: Sequence[Path] = ()) -> Path:
         The path of report.html.
 
     Raises:
-        ConfigError: a reference that cannot be compared with the run.
+        ConfigError: a reference run that cannot be compared with the run.
         DataError: no run folder, or a damaged file in it.
         ResourceError: the folder cannot be written.
     """
@@ -52,7 +52,7 @@ def write_report(run_dir: Path, references: Sequence[Path] = ()) -> Path:
 
 
 def render_page(run: Run, figures: Iterable[tuple[str, Sequence[style.Drawing]]]) -> str:
-    """The page as HTML; everything that a run brings is escaped, secrets are left out.
+    """The page as HTML; everything that a run brings is escaped, secrets are removed.
 
     Args:
         run: Record of the run.

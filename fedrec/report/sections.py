@@ -212,7 +212,7 @@ def machine(run: Run) -> Rows:
 
 
 def config(run: Run) -> list[tuple[str, Rows]]:
-    """Sections of the config, secrets left out."""
+    """Sections of the config, without secrets."""
     shown_config = hide_secrets(run.config)
     top = {key: value for key, value in shown_config.items() if not isinstance(value, dict)}
     sections = [

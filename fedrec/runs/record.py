@@ -36,7 +36,7 @@ class Run:
         rounds: rounds.jsonl, one record per round, oldest first; empty before the first.
         metrics: metrics.json, or None for a run that did not reach its end.
         users: users.csv, one row per user, or None for a run that did not reach its end.
-        torn_line: a killed run left half a last line in rounds.jsonl; it was left out.
+        torn_line: a killed run left half a last line in rounds.jsonl; it was ignored.
     """
 
     folder: Path
@@ -71,7 +71,7 @@ class Run:
 
     @property
     def round_word(self) -> str:
-        """What the rounds of this run are: "round", or "local step" of users alone."""
+        """What the rounds of this run are: "round", or "local step" of the local-only users."""
         return str(self.about.get("round_is", "round"))
 
     @property
@@ -161,7 +161,7 @@ def read_rounds(path: Path, *, must_exist: bool = True) -> tuple[list[Record], b
     """Read rounds.jsonl, leaving out the half line that a killed run may end with.
 
     Returns:
-        The records in order, and whether a torn last line was left out.
+        The records in order, and whether a torn last line was ignored.
 
     Raises:
         DataError: a broken line before the last one, or no file though `must_exist`.

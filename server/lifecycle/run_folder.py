@@ -18,7 +18,7 @@ from fedrec.config.keys import config_hash, flatten, to_toml
 from fedrec.errors import FedrecError, ResourceError
 from fedrec.factory.model import device_fallback
 from fedrec.files.atomic import write_file
-from fedrec.files.machine import machine
+from fedrec.files.machine import machine_facts
 from fedrec.models.parameters import NamedArrays
 from fedrec.runs.directory import prepare_run_dir, remove_drafts
 from fedrec.runs.record import COMPLETE, FORMAT, read_about
@@ -61,7 +61,12 @@ class RunFolder:
         about |= {"name": path.name, "command": command, "engine": engine, "seed": config.seed}
         about |= {"checkpoint_every": config.run.checkpoint_every}
         about |= {"config_hash": config_hash(config), "code": protocol.code_fingerprint()}
-        about |= {"versions": versions(), "machine": machine(), "started": _now(), "resumed": []}
+        about |= {
+            "versions": versions(),
+            "machine": machine_facts(),
+            "started": _now(),
+            "resumed": [],
+        }
         folder = cls(path, about)
         # Who finds run.json finds the config too: from then on a killed run can be gone on with.
         write_file(path / "config.toml", to_toml(config).encode())

@@ -1,4 +1,4 @@
-"""Fault 56: damaged checkpoints, histories and private files of a run that is to go on."""
+"""Damaged checkpoints, histories and private files of a run that is to go on."""
 
 import json
 import os
@@ -47,7 +47,7 @@ NAMES = ("weights.safetensors", "best.safetensors", "strategy.safetensors", "sta
         (shutil.rmtree, ""),
     ],
 )
-def test_fault_56_a_damaged_checkpoint_goes_back_to_the_one_before_and_says_so(
+def test_a_damaged_checkpoint_goes_back_to_the_one_before_and_says_so(
     fedrec, stopped, whole, damage, name
 ):
     damage(stopped / "checkpoints" / "round-00003" / name)
@@ -63,9 +63,7 @@ def test_fault_56_a_damaged_checkpoint_goes_back_to_the_one_before_and_says_so(
         assert words in said
 
 
-def test_fault_56_when_all_are_damaged_the_run_is_refused_and_nothing_touched(
-    fedrec, refused, stopped
-):
+def test_when_all_are_damaged_the_run_is_refused_and_nothing_touched(fedrec, refused, stopped):
     flipped(stopped / "checkpoints" / "round-00003" / "weights.safetensors")
     empty(stopped / "checkpoints" / "round-00002" / "state.json")
     before = content_of(stopped)
@@ -79,7 +77,7 @@ def test_fault_56_when_all_are_damaged_the_run_is_refused_and_nothing_touched(
     assert content_of(stopped) == before
 
 
-def test_fault_56_a_history_whose_checkpoints_are_gone_is_not_thrown_away(
+def test_a_history_whose_checkpoints_are_gone_is_not_thrown_away(
     fedrec, run, refused, stopped, stoppable, csv, events, whole
 ):
     shutil.rmtree(stopped / "checkpoints")
@@ -102,7 +100,7 @@ def test_fault_56_a_history_whose_checkpoints_are_gone_is_not_thrown_away(
     whole(stopped)
 
 
-def test_fault_56_a_run_that_was_to_write_no_checkpoint_begins_again(
+def test_a_run_that_was_to_write_no_checkpoint_begins_again(
     fedrec, run, csv, events, whole, monkeypatch, stoppable, fedrec_home
 ):
     with monkeypatch.context() as patch:
@@ -118,7 +116,7 @@ def test_fault_56_a_run_that_was_to_write_no_checkpoint_begins_again(
     whole(folder)
 
 
-def test_fault_56_a_draft_that_a_kill_left_is_no_checkpoint(fedrec, stopped, whole):
+def test_a_draft_that_a_kill_left_is_no_checkpoint(fedrec, stopped, whole):
     newest = stopped / "checkpoints" / "round-00003"
     shutil.copytree(newest, newest.with_name(".round-00004.draft"))
     ended = fedrec("resume", stopped)
@@ -130,7 +128,7 @@ def test_fault_56_a_draft_that_a_kill_left_is_no_checkpoint(fedrec, stopped, who
     whole(stopped)
 
 
-def test_fault_56_a_torn_last_line_of_the_history_is_written_again(fedrec, stopped, whole):
+def test_a_torn_last_line_of_the_history_is_written_again(fedrec, stopped, whole):
     rounds = stopped / "rounds.jsonl"
     os.truncate(rounds, rounds.stat().st_size - 20)
     ended = fedrec("resume", stopped)
@@ -138,21 +136,21 @@ def test_fault_56_a_torn_last_line_of_the_history_is_written_again(fedrec, stopp
     whole(stopped)
 
 
-def test_fault_56_a_history_that_lacks_a_round_is_refused(fedrec, refused, stopped):
+def test_a_history_that_lacks_a_round_is_refused(fedrec, refused, stopped):
     lines = (stopped / "rounds.jsonl").read_text().splitlines(keepends=True)
     (stopped / "rounds.jsonl").write_text("".join([lines[0], *lines[2:]]))
     ended = fedrec("resume", stopped)
     refused(ended, 4, str(stopped / "rounds.jsonl"), "lacks rounds [1]")
 
 
-def test_fault_56_a_broken_line_of_the_history_is_named(fedrec, refused, stopped):
+def test_a_broken_line_of_the_history_is_named(fedrec, refused, stopped):
     lines = (stopped / "rounds.jsonl").read_text().splitlines(keepends=True)
     (stopped / "rounds.jsonl").write_text("".join([lines[0], "{\n", *lines[2:]]))
     refused(fedrec("resume", stopped), 4, f"{stopped / 'rounds.jsonl'} line 2")
 
 
 @pytest.mark.parametrize("damage", [flipped, truncated, empty, Path.unlink])
-def test_fault_56_a_damaged_private_file_goes_back_to_the_checkpoint_before(
+def test_a_damaged_private_file_goes_back_to_the_checkpoint_before(
     fedrec, stopped, whole, fedrec_home, damage
 ):
     [file] = (fedrec_home / "clients").glob("*/partition-00001/round-00003.safetensors")
@@ -167,7 +165,7 @@ def test_fault_56_a_damaged_private_file_goes_back_to_the_checkpoint_before(
     whole(stopped)
 
 
-def test_fault_56_private_files_that_are_all_gone_are_refused_and_nothing_is_changed(
+def test_private_files_that_are_all_gone_are_refused_and_nothing_is_changed(
     fedrec, refused, stopped, fedrec_home
 ):
     shutil.rmtree(fedrec_home / "clients")

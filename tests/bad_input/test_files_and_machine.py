@@ -1,4 +1,4 @@
-"""Faults 57 to 63 as far as one command meets them: caches, downloads, archives, pickles, GPU."""
+"""Damaged caches, downloads and archives, pickles, a full disk, a missing GPU."""
 
 import io
 import json
@@ -21,7 +21,7 @@ import torch
 from fedrec.data import download
 
 
-def test_fault_57_a_damaged_table_of_meanings_is_made_again(run, csv, events, fedrec_home, caplog):
+def test_a_damaged_table_of_meanings_is_made_again(run, csv, events, fedrec_home, caplog):
     assert run(csv(events)).code == 0
     metrics = fedrec_home / "runs" / "small" / "metrics.json"
     before = metrics.read_bytes()
@@ -35,7 +35,7 @@ def test_fault_57_a_damaged_table_of_meanings_is_made_again(run, csv, events, fe
     assert "semantics" in caplog.text
 
 
-def test_fault_57_other_texts_make_another_table(run, csv, events, fedrec_home):
+def test_other_texts_make_another_table(run, csv, events, fedrec_home):
     about = fedrec_home / "runs" / "small" / "run.json"
     keys = []
     for lines in (events, [line.replace("Film 7,", "Lucky Seven,") for line in events]):
@@ -80,32 +80,28 @@ def served(monkeypatch):
         server.server_close()
 
 
-def test_fault_58_a_download_of_another_hash_is_refused_and_not_kept(
-    fedrec, refused, served, fedrec_home
-):
+def test_a_download_of_another_hash_is_refused_and_not_kept(fedrec, refused, served, fedrec_home):
     address = served(Answers)
     expected = download.RELEASES["ml-1m"].sha256
     refused(fedrec("data", "get", "ml-1m"), 4, address, "error page", expected, "data.source")
     assert list((fedrec_home / "downloads").iterdir()) == []
 
 
-def test_fault_58_a_download_cut_short_is_refused_and_not_kept(
-    fedrec, refused, served, fedrec_home
-):
+def test_a_download_cut_short_is_refused_and_not_kept(fedrec, refused, served, fedrec_home):
     served(type("CutShort", (Answers,), {"claimed": 1000}))
     refused(fedrec("data", "get", "ml-1m"), 4, f"cut short: {len(Answers.body)} of 1000 bytes")
     assert list((fedrec_home / "downloads").iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["../ratings.dat", "/ratings.dat", "a/../../ratings.dat"])
-def test_fault_59_names_that_leave_the_archive_are_refused(describe, refused, tmp_path, name):
+def test_names_that_leave_the_archive_are_refused(describe, refused, tmp_path, name):
     with zipfile.ZipFile(tmp_path / "ml.zip", "w") as archive:
         archive.writestr(name, "1::1::1::1")
         archive.writestr("movies.dat", "1::Film (1999)::War")
     refused(describe(tmp_path / "ml.zip"), 4, "ml.zip", repr(name), "outside the archive")
 
 
-def test_fault_59_links_are_refused(describe, refused, tmp_path):
+def test_links_are_refused(describe, refused, tmp_path):
     with tarfile.open(tmp_path / "ml.tar", "w") as archive:
         link = tarfile.TarInfo("ratings.dat")
         link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
@@ -113,7 +109,7 @@ def test_fault_59_links_are_refused(describe, refused, tmp_path):
     refused(describe(tmp_path / "ml.tar"), 4, "'ratings.dat', a link or device")
 
 
-def test_fault_59_a_bomb_is_refused_before_it_unpacks(describe, refused, tmp_path):
+def test_a_bomb_is_refused_before_it_unpacks(describe, refused, tmp_path):
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("ratings.dat", bytes(4096))
@@ -135,13 +131,13 @@ class Owned:
 
 
 @pytest.mark.parametrize("name", ["events.pkl", "events.csv", "events.npy"])
-def test_fault_60_a_pickle_as_data_is_never_unpickled(describe, refused, tmp_path, name):
+def test_a_pickle_as_data_is_never_unpickled(describe, refused, tmp_path, name):
     (tmp_path / name).write_bytes(pickle.dumps(Owned(tmp_path / "owned")))
     refused(describe(tmp_path / name), 4, name)
     assert not (tmp_path / "owned").exists()
 
 
-def test_fault_60_pickled_objects_in_prepared_data_are_never_unpickled(
+def test_pickled_objects_in_prepared_data_are_never_unpickled(
     describe, refused, csv, events, fedrec_home, tmp_path
 ):
     assert describe(csv(events)).code == 0
@@ -160,7 +156,7 @@ def files_end_at():
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_fault_61_a_full_disk_while_data_are_prepared_leaves_nothing(
+def test_a_full_disk_while_data_are_prepared_leaves_nothing(
     describe, refused, csv, events, files_end_at, fedrec_home
 ):
     path = csv(events)
@@ -170,7 +166,7 @@ def test_fault_61_a_full_disk_while_data_are_prepared_leaves_nothing(
     assert describe(path).code == 0
 
 
-def test_fault_61_a_full_disk_while_a_run_is_written_ends_it_with_5(
+def test_a_full_disk_while_a_run_is_written_ends_it_with_5(
     run, describe, csv, events, files_end_at, fedrec_home
 ):
     path = csv(events)
@@ -189,14 +185,14 @@ def test_fault_61_a_full_disk_while_a_run_is_written_ends_it_with_5(
 
 
 @pytest.mark.parametrize("place", ["/proc/runs/mine", "/dev/null/mine"])
-def test_fault_61_a_place_where_nobody_may_write_is_refused(run, refused, csv, events, place):
+def test_a_place_where_nobody_may_write_is_refused(run, refused, csv, events, place):
     if not os.path.exists(os.path.dirname(os.path.dirname(place))):
         pytest.skip(f"no {place} here")
     refused(run(csv(events), f"run.dir={place}"), 2, f"run folder {place}: ", "--out or run.dir")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_fault_61_a_read_only_folder_is_refused(run, refused, csv, events, tmp_path):
+def test_a_read_only_folder_is_refused(run, refused, csv, events, tmp_path):
     (tmp_path / "locked").mkdir(mode=0o500)
     ended = run(csv(events), f"run.dir={tmp_path / 'locked' / 'run'}")
     refused(ended, 2, f"run folder {tmp_path / 'locked' / 'run'}: Permission denied", "--out")
@@ -214,7 +210,7 @@ def on_ray(fedrec, small, path, *words):
     return fedrec("run", small, "--engine", "ray", *sets, *words)
 
 
-def test_fault_62_a_port_that_another_program_holds_is_no_ray_cluster(
+def test_a_port_that_another_program_holds_is_no_ray_cluster(
     fedrec, refused, small, csv, events, taken_port, monkeypatch
 ):
     pytest.importorskip("ray")
@@ -224,7 +220,7 @@ def test_fault_62_a_port_that_another_program_holds_is_no_ray_cluster(
     refused(ended, 5, f"no Ray cluster answers at {where}", "`ray start --head`")
 
 
-def test_fault_62_without_ray_the_command_says_what_to_install(
+def test_without_ray_the_command_says_what_to_install(
     fedrec, refused, small, csv, events, monkeypatch
 ):
     monkeypatch.setitem(sys.modules, "ray", None)
@@ -233,7 +229,7 @@ def test_fault_62_without_ray_the_command_says_what_to_install(
 
 
 @pytest.mark.slow  # Ray's processes are up before it refuses: a process of its own
-def test_fault_62_a_ray_that_does_not_start_is_a_resource(small, csv, events, fedrec_home):
+def test_a_ray_that_does_not_start_is_a_resource(small, csv, events, fedrec_home):
     """Ray's own refusal, of a store that no object fits into."""
     pytest.importorskip("ray")
     code = (
@@ -255,13 +251,13 @@ def test_fault_62_a_ray_that_does_not_start_is_a_resource(small, csv, events, fe
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
-def test_fault_62_a_gpu_that_is_not_there_is_a_resource(run, refused, csv, events):
+def test_a_gpu_that_is_not_there_is_a_resource(run, refused, csv, events):
     refused(run(csv(events), "device=cuda"), 5, "device = 'cuda'", "set device = 'auto'")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 @pytest.mark.parametrize("device", ["auto", "cpu"])
-def test_fault_62_device_auto_falls_back_and_says_so(run, csv, events, fedrec_home, device):
+def test_device_auto_falls_back_and_says_so(run, csv, events, fedrec_home, device):
     ended = run(csv(events), f"device={device}")
     assert ended.code == 0, ended.errors
     folder = fedrec_home / "runs" / "small"
@@ -273,7 +269,7 @@ def test_fault_62_device_auto_falls_back_and_says_so(run, csv, events, fedrec_ho
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
-def test_fault_62_a_quiet_run_keeps_the_fallback_to_its_log(
+def test_a_quiet_run_keeps_the_fallback_to_its_log(
     fedrec, small, csv, events, fedrec_home, monkeypatch
 ):
     monkeypatch.setattr("server.run.write_report", lambda path: None)
@@ -285,9 +281,7 @@ def test_fault_62_a_quiet_run_keeps_the_fallback_to_its_log(
     assert "torch finds no GPU here" in (folder / "log.txt").read_text()
 
 
-def test_fault_63_no_network_for_a_dataset_names_folder_and_key(
-    fedrec, refused, fedrec_home, monkeypatch
-):
+def test_no_network_for_a_dataset_names_folder_and_key(fedrec, refused, fedrec_home, monkeypatch):
     release = replace(download.RELEASES["ml-1m"], address="http://127.0.0.1:9/ml-1m.zip")
     monkeypatch.setitem(download.RELEASES, "ml-1m", release)
     ended = fedrec("data", "get", "ml-1m")
@@ -295,13 +289,13 @@ def test_fault_63_no_network_for_a_dataset_names_folder_and_key(
     refused(ended, 5, "cannot fetch http://127.0.0.1:9/ml-1m.zip", path, "data.source")
 
 
-def test_fault_63_a_dataset_that_was_not_fetched_says_how(describe, refused, fedrec_home):
+def test_a_dataset_that_was_not_fetched_says_how(describe, refused, fedrec_home):
     path = str(fedrec_home / "downloads" / "ml-1m.zip")
     refused(describe("ml-1m"), 5, f"ml-1m is not at {path}", "`fedrec data get ml-1m`")
 
 
 @pytest.mark.slow  # the hub's client reads its address when it is imported: a process of its own
-def test_fault_63_no_network_for_an_encoder_names_the_cache_and_the_offline_extra(
+def test_no_network_for_an_encoder_names_the_cache_and_the_offline_extra(
     small, csv, events, tmp_path, fedrec_home
 ):
     sets = ["--set", f"data.source={csv(events)}", "--set", "semantics.encoder=BAAI/bge-small-en"]

@@ -1,4 +1,4 @@
-"""Fault 46: going on with another config, other data or code, with a done run, with no run."""
+"""Resuming with another config, other data or code, a complete run, or no run at all."""
 
 import json
 import os
@@ -32,7 +32,7 @@ def change(path, old, new):
     path.write_text(text.replace(old, new))
 
 
-def test_fault_46_another_config_is_refused_with_every_difference(fedrec, refused, stopped):
+def test_another_config_is_refused_with_every_difference(fedrec, refused, stopped):
     change(stopped / "config.toml", "epochs = 1", "epochs = 3")
     change(stopped / "config.toml", "dropout = 0.2", "dropout = 0.4")
     before = content_of(stopped)
@@ -46,9 +46,7 @@ def test_fault_46_another_config_is_refused_with_every_difference(fedrec, refuse
     assert content_of(stopped) == before
 
 
-def test_fault_46_run_with_resume_compares_what_was_typed(
-    run, refused, stopped, stoppable, csv, events
-):
+def test_run_with_resume_compares_what_was_typed(run, refused, stopped, stoppable, csv, events):
     again = (*stoppable, "run.resume=true")
     before = content_of(stopped)
     ended = run(csv(events), *again, "seed=5", "local.learning-rate=0.5")
@@ -56,7 +54,7 @@ def test_fault_46_run_with_resume_compares_what_was_typed(
     assert content_of(stopped) == before
 
 
-def test_fault_46_of_many_differences_the_first_are_shown_and_the_rest_counted(
+def test_of_many_differences_the_first_are_shown_and_the_rest_counted(
     run, refused, stopped, stoppable, csv, events
 ):
     keys = ("width=4", "hidden=4", "blocks=2", "max-length=4", "dropout=0", "identity-dropout=0")
@@ -65,16 +63,14 @@ def test_fault_46_of_many_differences_the_first_are_shown_and_the_rest_counted(
     refused(ended, 2, "config: local.batch-size was 8, is 4", "; and 1 more")
 
 
-def test_fault_46_a_run_goes_on_whatever_it_is_called_and_wherever_it_lies(
-    fedrec, whole, stopped, tmp_path
-):
+def test_a_run_goes_on_whatever_it_is_called_and_wherever_it_lies(fedrec, whole, stopped, tmp_path):
     moved = Path(shutil.move(stopped, stopped.with_name("moved")))
     ended = fedrec("resume", moved)
     assert ended.code == 0, ended.errors
     whole(moved)
 
 
-def test_fault_46_another_round_timeout_is_no_other_run(fedrec, whole, stopped):
+def test_another_round_timeout_is_no_other_run(fedrec, whole, stopped):
     change(stopped / "config.toml", "round-timeout = 3600.0", "round-timeout = 900.0")
     ended = fedrec("resume", stopped)
     assert ended.code == 0, ended.errors
@@ -82,9 +78,7 @@ def test_fault_46_another_round_timeout_is_no_other_run(fedrec, whole, stopped):
     whole(stopped)
 
 
-def test_fault_46_other_data_are_refused_and_the_right_ones_go_on(
-    fedrec, stopped, whole, csv, events
-):
+def test_other_data_are_refused_and_the_right_ones_go_on(fedrec, stopped, whole, csv, events):
     csv([*events[:-1], events[-1].replace("i", "i0", 1)])
     ended = fedrec("resume", stopped)
     assert ended.code == 4, ended.errors
@@ -111,13 +105,11 @@ def other_code(monkeypatch):
     )
 
 
-def test_fault_46_other_code_is_refused_with_every_file(fedrec, refused, stopped, other_code):
+def test_other_code_is_refused_with_every_file(fedrec, refused, stopped, other_code):
     refused(fedrec("resume", stopped), 2, *other_code, "--accept-code-change goes on all the same")
 
 
-def test_fault_46_other_code_goes_on_when_told_to_and_that_is_recorded(
-    fedrec, stopped, whole, other_code
-):
+def test_other_code_goes_on_when_told_to_and_that_is_recorded(fedrec, stopped, whole, other_code):
     ended = fedrec("resume", stopped, "--accept-code-change")
     assert ended.code == 0, ended.errors
     [resumed] = json.loads((stopped / "run.json").read_text())["resumed"]
@@ -128,13 +120,13 @@ def test_fault_46_other_code_goes_on_when_told_to_and_that_is_recorded(
     whole(stopped)
 
 
-def test_fault_46_other_versions_are_refused(fedrec, refused, stopped, monkeypatch):
+def test_other_versions_are_refused(fedrec, refused, stopped, monkeypatch):
     own = server.checkpoints.resume.versions()
     monkeypatch.setattr(server.checkpoints.resume, "versions", lambda: own | {"torch": "9.9"})
     refused(fedrec("resume", stopped), 2, f"versions: torch was '{own['torch']}', is '9.9'")
 
 
-def test_fault_46_a_change_of_the_config_is_never_accepted_with_the_code(
+def test_a_change_of_the_config_is_never_accepted_with_the_code(
     fedrec, refused, stopped, other_code
 ):
     change(stopped / "config.toml", "epochs = 1", "epochs = 3")
@@ -144,9 +136,7 @@ def test_fault_46_a_change_of_the_config_is_never_accepted_with_the_code(
 
 
 @pytest.mark.slow
-def test_fault_46_a_checkout_that_was_edited_since_is_refused_and_may_be_accepted(
-    stopped, small, tmp_path
-):
+def test_a_checkout_that_was_edited_since_is_refused_and_may_be_accepted(stopped, small, tmp_path):
     for package in (*protocol.PACKAGES, "experiments"):
         shutil.copytree(ROOT / package, tmp_path / "checkout" / package)
     with (tmp_path / "checkout" / "server" / "rounds.py").open("a") as file:

@@ -1,4 +1,4 @@
-"""Faults 38 to 47: settings in a file or on the command line, run names, folders and secrets."""
+"""Refused settings, in a file or on the command line; run names, folders and secrets."""
 
 import json
 import shutil
@@ -24,12 +24,12 @@ def toml(fedrec, tmp_path):
     return call
 
 
-def test_fault_38_an_unknown_key_names_the_nearest(toml, run, refused, csv, events):
+def test_an_unknown_key_names_the_nearest(toml, run, refused, csv, events):
     refused(toml("[local]\nepoch = 3\n"), 2, "'local.epoch'", "did you mean 'local.epochs'?")
     refused(run(csv(events), "local.epoch=3"), 2, "'local.epoch'", "'local.epochs'")
 
 
-def test_fault_38_an_unknown_section_says_where_the_keys_are(toml, refused):
+def test_an_unknown_section_says_where_the_keys_are(toml, refused):
     refused(toml("[zzz]\nqqq = 3\n"), 2, "'zzz.qqq'", "`fedrec keys`")
 
 
@@ -46,7 +46,7 @@ def test_fault_38_an_unknown_section_says_where_the_keys_are(toml, refused):
         ("data.source = 2020-01-01", ("data.source must be a string", "(date)")),
     ],
 )
-def test_fault_39_a_wrong_type_says_what_is_meant(toml, refused, text, words):
+def test_a_wrong_type_says_what_is_meant(toml, refused, text, words):
     refused(toml(text), 2, *words)
 
 
@@ -68,7 +68,7 @@ def test_fault_39_a_wrong_type_says_what_is_meant(toml, refused, text, words):
         ('device = "tpu"', "device must be one of auto, cpu, cuda"),
     ],
 )
-def test_fault_40_a_value_out_of_range_names_key_and_range(toml, refused, text, words):
+def test_a_value_out_of_range_names_key_and_range(toml, refused, text, words):
     refused(toml(text), 2, words, "got")
 
 
@@ -100,23 +100,23 @@ def test_fault_40_a_value_out_of_range_names_key_and_range(toml, refused, text, 
         (["strategy.options=proximal-mu = 1"], ("'proximal-mu', which fedavg does not take",)),
     ],
 )  # fmt: skip
-def test_fault_41_contradictions_are_refused(run, refused, csv, events, sets, words):
+def test_contradictions_are_refused(run, refused, csv, events, sets, words):
     refused(run(csv(events), *sets), 2, *words)
 
 
-def test_fault_42_a_missing_config_file_is_named(fedrec, refused, tmp_path):
+def test_a_missing_config_file_is_named(fedrec, refused, tmp_path):
     missing = tmp_path / "none.toml"
     refused(fedrec("run", missing), 2, str(missing), "No such file", "TOML file or a preset")
 
 
-def test_fault_42_missing_data_is_named(run, describe, refused, tmp_path):
+def test_missing_data_is_named(run, describe, refused, tmp_path):
     for command in (run, describe):
         ended = command(tmp_path / "none.csv")
         refused(ended, 4, f"data.source '{tmp_path / 'none.csv'}' does not exist")
     refused(describe("x" * 300), 4, "data.source 'xxx", "does not exist")
 
 
-def test_fault_42_a_missing_table_of_items_is_named(describe, refused, csv, events, tmp_path):
+def test_a_missing_table_of_items_is_named(describe, refused, csv, events, tmp_path):
     ended = describe(csv(events), f"data.items={tmp_path / 'none.csv'}")
     refused(ended, 4, f"{tmp_path / 'none.csv'} does not exist", "data.items")
 
@@ -137,13 +137,13 @@ def test_columns_are_taken_where_one_of_the_sources_is_a_table(describe, csv, ev
     assert describe(joined, "data.title-column=title").code == 0
 
 
-def test_fault_42_a_run_folder_that_cannot_be_made_is_refused(run, refused, csv, events, tmp_path):
+def test_a_run_folder_that_cannot_be_made_is_refused(run, refused, csv, events, tmp_path):
     (tmp_path / "file").write_text("")
     ended = run(csv(events), f"run.dir={tmp_path / 'file' / 'run'}")
     refused(ended, 2, f"run folder {tmp_path / 'file' / 'run'}", "--out")
 
 
-def test_fault_42_a_home_that_cannot_be_written_is_a_resource(
+def test_a_home_that_cannot_be_written_is_a_resource(
     describe, refused, csv, events, tmp_path, monkeypatch
 ):
     (tmp_path / "file").write_text("")
@@ -160,7 +160,7 @@ def test_fault_42_a_home_that_cannot_be_written_is_a_resource(
         ("mine.toml", "is no TOML"),
     ],
 )
-def test_fault_43_yaml_tags_are_never_obeyed(toml, refused, tmp_path, monkeypatch, name, words):
+def test_yaml_tags_are_never_obeyed(toml, refused, tmp_path, monkeypatch, name, words):
     monkeypatch.chdir(tmp_path)
     refused(toml("!!python/object/apply:os.system ['touch owned']\n", name), 2, name, words)
     assert not (tmp_path / "owned").exists()
@@ -180,16 +180,12 @@ BAD_NAMES = {
 
 
 @pytest.mark.parametrize(("name", "shown"), BAD_NAMES.items(), ids=range(len(BAD_NAMES)))
-def test_fault_44_a_run_name_that_is_no_plain_file_name_is_refused(
-    toml, refused, fedrec_home, name, shown
-):
+def test_a_run_name_that_is_no_plain_file_name_is_refused(toml, refused, fedrec_home, name, shown):
     refused(toml(f'run.name = "{name}"'), 2, "run.name must be 1 to 64", f"'{shown}'")
     assert not fedrec_home.exists()
 
 
-def test_fault_45_an_existing_run_is_kept_unless_overwriting(
-    run, refused, csv, events, fedrec_home
-):
+def test_an_existing_run_is_kept_unless_overwriting(run, refused, csv, events, fedrec_home):
     assert run(csv(events)).code == 0
     path = fedrec_home / "runs" / "small"
     before = (path / "run.json").read_bytes()
@@ -199,9 +195,7 @@ def test_fault_45_an_existing_run_is_kept_unless_overwriting(
     assert json.loads((path / "run.json").read_text())["seed"] == 5
 
 
-def test_fault_45_a_folder_of_other_things_is_never_overwritten(
-    run, refused, csv, events, tmp_path
-):
+def test_a_folder_of_other_things_is_never_overwritten(run, refused, csv, events, tmp_path):
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter1.tex").write_text("precious")
     sets = (f"run.dir={tmp_path / 'thesis'}", "run.overwrite=true")
@@ -240,7 +234,7 @@ def without_secret(folder):
     assert "state.json" in looked_at
 
 
-def test_fault_47_secrets_are_copied_neither_into_the_report_nor_into_run_json(
+def test_secrets_are_copied_neither_into_the_report_nor_into_run_json(
     run, csv, events, fedrec_home, monkeypatch
 ):
     monkeypatch.setitem(sys.modules, "own_strategy", SimpleNamespace(Cloudy=Cloudy))
@@ -251,7 +245,7 @@ def test_fault_47_secrets_are_copied_neither_into_the_report_nor_into_run_json(
     assert "(hidden)" in json.loads((folder / "run.json").read_text())["command"]
 
 
-def test_fault_47_a_run_goes_on_with_its_secret_and_not_with_another(
+def test_a_run_goes_on_with_its_secret_and_not_with_another(
     run, fedrec, refused, csv, events, fedrec_home, monkeypatch
 ):
     monkeypatch.setitem(sys.modules, "own_strategy", SimpleNamespace(Cloudy=Cloudy))
@@ -275,7 +269,7 @@ def test_fault_47_a_run_goes_on_with_its_secret_and_not_with_another(
     without_secret(folder)
 
 
-def test_fault_47_a_reason_that_quotes_a_secret_is_hidden_in_the_report(
+def test_a_reason_that_quotes_a_secret_is_hidden_in_the_report(
     run, fedrec, csv, events, fedrec_home
 ):
     assert run(csv(events)).code == 0

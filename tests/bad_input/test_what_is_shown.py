@@ -1,4 +1,4 @@
-"""Faults 64 to 67: titles, names and labels that would act where they are shown."""
+"""Titles, names and labels that carry markup or terminal escapes are shown as text."""
 
 import sys
 from html.parser import HTMLParser
@@ -27,7 +27,7 @@ class Tags(HTMLParser):
         self.names.append(tag)
 
 
-def test_fault_64_html_in_names_and_titles_is_shown_as_text(run, csv, events, fedrec_home):
+def test_html_in_names_and_titles_is_shown_as_text(run, csv, events, fedrec_home):
     titled = [line.replace("Film 7,", f"<script>alert(2)</script>{HTML},") for line in events]
     ended = run(csv(titled, f"{HTML}.csv"), draw=True)
     assert ended.code == 0, ended.errors
@@ -39,7 +39,7 @@ def test_fault_64_html_in_names_and_titles_is_shown_as_text(run, csv, events, fe
     assert "unsafe-inline" not in page
 
 
-def test_fault_65_cells_that_start_a_formula_get_an_apostrophe(run, csv, events, fedrec_home):
+def test_cells_that_start_a_formula_get_an_apostrophe(run, csv, events, fedrec_home):
     lines = [line.replace("Film 7,", "=1+1,").replace("Film 8,", "@SUM(A1),") for line in events]
     lines = [line.replace("u4,", "-2+3,").replace("i9,", "+9,") for line in lines]
     ended = run(csv(lines))
@@ -66,18 +66,14 @@ def two_views(rows, encoder):
     )
 
 
-def test_fault_66_dollars_and_tex_in_labels_are_shown_as_typed(
-    run, csv, events, fedrec_home, monkeypatch
-):
+def test_dollars_and_tex_in_labels_are_shown_as_typed(run, csv, events, fedrec_home, monkeypatch):
     monkeypatch.setitem(sys.modules, "own_views", SimpleNamespace(two_views=two_views))
     ended = run(csv(events), "model.name=own_views:two_views", draw=True)
     assert ended.code == 0, ended.errors
     assert (fedrec_home / "runs" / "small" / "figures" / "gates.svg").exists()
 
 
-def test_fault_67_terminal_escapes_of_a_file_never_reach_the_terminal(
-    run, describe, refused, csv, events
-):
+def test_terminal_escapes_of_a_file_never_reach_the_terminal(run, describe, refused, csv, events):
     titled = [line.replace("Film 7,", "\x1b]0;owned\x07\x1b[31mFilm,") for line in events]
     for ended in (describe(csv(titled)), run(csv(titled))):
         assert ended.code == 0, ended.errors
@@ -88,7 +84,7 @@ def test_fault_67_terminal_escapes_of_a_file_never_reach_the_terminal(
     assert not set(ended.errors) & set("\x1b\x07\x9b")
 
 
-def test_fault_67_markup_in_the_name_of_a_column_is_no_markup(describe, csv, events):
+def test_markup_in_the_name_of_a_column_is_no_markup(describe, csv, events):
     rows = [f"{line},{line.split(',')[0][-1]}" for line in events]
     rows[0] = f"{events[0]},[/red]"
     ended = describe(csv(rows), "data.attribute-columns=[/red]", "partition.by=[/red]")

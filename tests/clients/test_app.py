@@ -39,14 +39,14 @@ def test_another_message_format_is_refused(small_home, small_config):
 
 
 @pytest.mark.parametrize("nodes", [2, 4])
-def test_fault_31_another_number_of_nodes_is_refused(small_home, small_config, nodes):
+def test_another_number_of_nodes_is_refused(small_home, small_config, nodes):
     facts = facts_of(asked(small_config(), MessageType.QUERY, nodes=nodes))
     assert facts["error"].startswith(
         f"there are {nodes} SuperNodes but partition.count is 3; set partition.count={nodes} or"
     )
 
 
-def test_fault_31_a_partition_that_is_out_of_range_is_refused(small_home, small_config):
+def test_a_partition_that_is_out_of_range_is_refused(small_home, small_config):
     facts = facts_of(asked(small_config(), MessageType.QUERY, partition=3))
     assert facts["error"].startswith("partition 3 does not exist, there are 3 (0 to 2)")
     assert facts["exit-code"] == 2
@@ -120,7 +120,7 @@ def fill_the_disk():
     ],
     ids=["numpy", "torch", "disk", "not the machine"],
 )
-def test_fault_61_what_the_machine_lacks_is_said_with_exit_code_5(
+def test_what_the_machine_lacks_is_said_with_exit_code_5(
     small_home, small_config, monkeypatch, lack, words
 ):
     monkeypatch.setattr(clients.handlers, "open_local_data", lambda *args: lack())
@@ -131,7 +131,7 @@ def test_fault_61_what_the_machine_lacks_is_said_with_exit_code_5(
     )
 
 
-def test_fault_55_training_that_diverges_is_a_reason_and_no_reply(small_home, small_config):
+def test_training_that_diverges_is_a_reason_and_no_reply(small_home, small_config):
     config = small_config({"local.learning-rate": 1e30})
     reply = asked(config, MessageType.TRAIN, records=sound_records(config))
     facts = facts_of(reply)

@@ -23,7 +23,7 @@ class Touch:
         return pathlib.Path.touch, (pathlib.Path(self.path),)
 
 
-def test_fault_50_weights_of_another_model_are_refused(small_home, small_config):
+def test_weights_of_another_model_are_refused(small_home, small_config):
     records = {
         protocol.ARRAYS: record_of({"rows": np.zeros((3, 2), np.float32)}),
         protocol.FREQUENCY: record_of({protocol.FREQUENCY: np.zeros(58, np.int64)}),
@@ -33,7 +33,7 @@ def test_fault_50_weights_of_another_model_are_refused(small_home, small_config)
     assert "one side only" in facts["error"]
 
 
-def test_fault_60_weights_that_are_a_pickle_are_never_unpickled(small_home, small_config, tmp_path):
+def test_weights_that_are_a_pickle_are_never_unpickled(small_home, small_config, tmp_path):
     trace = tmp_path / "was-here"
     harmful = pickle.dumps(Touch(str(trace)))
     for stype in ("pickle", "numpy.ndarray"):

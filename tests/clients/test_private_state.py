@@ -108,7 +108,7 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE.keys())
-def test_fault_56_a_damaged_private_file_is_refused_with_one_line(damage):
+def test_a_damaged_private_file_is_refused_with_one_line(damage):
     store = PrivateState(TOKEN, 3)
     digest = store.write(4, arrays(4))
     path = store.folder / "round-00004.safetensors"
@@ -122,14 +122,14 @@ def test_fault_56_a_damaged_private_file_is_refused_with_one_line(damage):
     )
 
 
-def test_fault_56_a_private_file_that_is_a_folder_is_refused():
+def test_a_private_file_that_is_a_folder_is_refused():
     store = PrivateState(TOKEN, 3)
     (store.folder / "round-00004.safetensors").mkdir(parents=True)
     with pytest.raises(ResourceError, match=r"round-00004.* cannot be read: Is a directory"):
         store.read(4, "0" * 64)
 
 
-def test_fault_61_a_full_disk_leaves_what_was_there_and_no_draft():
+def test_a_full_disk_leaves_what_was_there_and_no_draft():
     store = PrivateState(TOKEN, 3)
     digest = store.write(1, arrays(1))
     large = {"parameter/gate.bias": np.zeros(5000)}
@@ -143,7 +143,7 @@ def test_fault_61_a_full_disk_leaves_what_was_there_and_no_draft():
     store.write(2, large, keep=[1])  # there is room again
 
 
-def test_fault_61_a_folder_that_cannot_be_made_is_refused(fedrec_home):
+def test_a_folder_that_cannot_be_made_is_refused(fedrec_home):
     fedrec_home.mkdir()
     (fedrec_home / "clients").touch()
     with pytest.raises(ResourceError, match=r"round-00001\S+ cannot be written: Not a directory"):
@@ -216,7 +216,7 @@ def test_deleting_leaves_nothing():
 
 
 @pytest.mark.parametrize("token", ["../../etc/cron", "", "XYZ", "0" * 7, "0" * 65, "0123456 "])
-def test_fault_44_a_token_that_is_no_hexadecimal_name_is_refused(token):
+def test_a_token_that_is_no_hexadecimal_name_is_refused(token):
     with pytest.raises(MessageError, match="run token must be 8 to 64 hexadecimal digits"):
         PrivateState(token, 0)
 

@@ -313,14 +313,14 @@ def test_without_anything_to_keep_no_digest_is_looked_at(desk):
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-def test_fault_55_local_training_that_diverges_is_an_error_and_leaves_nothing(desk, optimizer):
+def test_local_training_that_diverges_is_an_error_and_leaves_nothing(desk, optimizer):
     client = desk({"local.learning-rate": 1e30, "local.optimizer": optimizer})
     with pytest.raises(TrainingError, match=r"its training diverged: loss (nan|inf) at step [23]"):
         client.train(1, accepted=0)
     assert not client.store.folder.exists()
 
 
-def test_fault_55_a_private_state_that_is_not_finite_is_never_kept(desk):
+def test_a_private_state_that_is_not_finite_is_never_kept(desk):
     """Divided by infinity, Adam's step is 0: the replies look good and nothing is learnt."""
     client = desk(PRIVATE)
     client.train(1, accepted=0)
@@ -333,7 +333,7 @@ def test_fault_55_a_private_state_that_is_not_finite_is_never_kept(desk):
     assert [path.name for path in client.store.folder.iterdir()] == ["round-00001.safetensors"]
 
 
-def test_fault_50_weights_of_another_dtype_are_refused_and_not_cast(desk):
+def test_weights_of_another_dtype_are_refused_and_not_cast(desk):
     client = desk()
     client.weights = {name: array.astype(np.float64) for name, array in client.weights.items()}
     for work in (lambda: client.train(1, accepted=0), client.evaluate):

@@ -1,4 +1,4 @@
-"""The run config: defaults, types, ranges, contradictions; faults 38-42, 44 of the list."""
+"""The run config: defaults, types, ranges, contradictions."""
 
 import dataclasses
 import math
@@ -109,12 +109,12 @@ def test_a_folder_that_is_called_like_a_dataset_does_not_take_its_place(tmp_path
     assert absolute_paths(config, tmp_path) == config
 
 
-def test_fault_38_unknown_key_names_the_nearest():
+def test_unknown_key_names_the_nearest():
     with pytest.raises(ConfigError, match=r"unknown key 'local\.batchsize'.*'local\.batch-size'"):
         read_config({"local.batchsize": 3})
 
 
-def test_fault_38_unknown_key_without_a_near_one_says_where_keys_are_listed():
+def test_unknown_key_without_a_near_one_says_where_keys_are_listed():
     with pytest.raises(ConfigError, match="`fedrec keys` lists"):
         read_config({"qqqqqqqq": 3})
 
@@ -132,7 +132,7 @@ WRONG_TYPES = [
 
 
 @pytest.mark.parametrize(("key", "value", "words"), WRONG_TYPES)
-def test_fault_39_wrong_type_says_what_is_meant(key, value, words):
+def test_wrong_type_says_what_is_meant(key, value, words):
     with pytest.raises(ConfigError) as caught:
         read_config({key: value})
     assert key in str(caught.value)
@@ -143,7 +143,7 @@ def test_fault_39_wrong_type_says_what_is_meant(key, value, words):
     key=st.sampled_from(sorted(FLAT)),
     value=st.one_of(st.none(), st.lists(st.integers()), st.binary(), st.dates()),
 )
-def test_fault_39_what_toml_has_but_no_key_takes_is_refused(key, value):
+def test_what_toml_has_but_no_key_takes_is_refused(key, value):
     with pytest.raises(ConfigError):
         read_config({key: value})
 
@@ -181,7 +181,7 @@ OUT_OF_RANGE = [
 
 
 @pytest.mark.parametrize(("key", "value"), OUT_OF_RANGE)
-def test_fault_40_a_value_out_of_range_names_its_key(key, value):
+def test_a_value_out_of_range_names_its_key(key, value):
     with pytest.raises(ConfigError, match=key.replace(".", r"\.")):
         read_config({key: value})
 
@@ -207,7 +207,7 @@ CONTRADICTIONS = [
 
 
 @pytest.mark.parametrize(("values", "words"), CONTRADICTIONS)
-def test_fault_41_keys_that_contradict_each_other_are_both_named(values, words):
+def test_keys_that_contradict_each_other_are_both_named(values, words):
     with pytest.raises(ConfigError, match=words):
         read_config(values)
 
@@ -230,13 +230,13 @@ BAD_NAMES = [
 
 
 @pytest.mark.parametrize("name", BAD_NAMES)
-def test_fault_44_a_run_name_that_is_no_plain_file_name_is_refused(name):
+def test_a_run_name_that_is_no_plain_file_name_is_refused(name):
     with pytest.raises(ConfigError, match=r"run\.name"):
         read_config({"run.name": name})
 
 
 @given(st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True))
-def test_fault_44_plain_names_are_taken_but_for_reserved_ones(name):
+def test_plain_names_are_taken_but_for_reserved_ones(name):
     if name.lower() not in ("con", "prn", "aux", "nul") and name[:3].lower() not in ("com", "lpt"):
         assert read_config({"run.name": name}).run.name == name
 
@@ -279,7 +279,7 @@ OF_USERS = {"federation.unit": "user", "local.optimizer-state": "reset"}
         ),
     ],
 )
-def test_fault_41_a_key_that_says_nothing_of_these_clients_is_refused(changes, message):
+def test_a_key_that_says_nothing_of_these_clients_is_refused(changes, message):
     with pytest.raises(ConfigError) as caught:
         read_config(changes)
     assert str(caught.value) == message

@@ -68,7 +68,7 @@ def test_a_file_that_is_there_is_not_fetched_again(tmp_path):
         assert not get("ml-1m", tmp_path, release=release_of(address)).was_there
 
 
-def test_fault_58_another_hash_is_refused_and_not_kept(tmp_path):
+def test_another_hash_is_refused_and_not_kept(tmp_path):
     with (
         server_of(b"<html>sign in</html>") as (address, _),
         pytest.raises(DataError, match=r"sha256 .*expected .*error page.*data\.source"),
@@ -77,7 +77,7 @@ def test_fault_58_another_hash_is_refused_and_not_kept(tmp_path):
     assert left_in(tmp_path) == []
 
 
-def test_fault_58_a_file_cut_short_is_refused_and_not_kept(tmp_path):
+def test_a_file_cut_short_is_refused_and_not_kept(tmp_path):
     with (
         server_of(BODY[:1000], length=len(BODY)) as (address, _),
         pytest.raises(DataError, match=f"cut short: 1000 of {len(BODY)} bytes"),
@@ -86,7 +86,7 @@ def test_fault_58_a_file_cut_short_is_refused_and_not_kept(tmp_path):
     assert left_in(tmp_path) == []
 
 
-def test_fault_58_a_wrong_download_leaves_the_old_file_alone(tmp_path):
+def test_a_wrong_download_leaves_the_old_file_alone(tmp_path):
     (tmp_path / "downloads").mkdir()
     (tmp_path / "downloads" / "ml-1m.zip").write_bytes(b"old")
     with server_of(b"error") as (address, _), pytest.raises(DataError, match="expected"):
@@ -94,7 +94,7 @@ def test_fault_58_a_wrong_download_leaves_the_old_file_alone(tmp_path):
     assert (tmp_path / "downloads" / "ml-1m.zip").read_bytes() == b"old"
 
 
-def test_fault_58_an_error_answer_is_named(tmp_path):
+def test_an_error_answer_is_named(tmp_path):
     with (
         server_of(b"no", status=404) as (address, _),
         pytest.raises(ResourceError, match="answers 404 Not Found"),
@@ -103,7 +103,7 @@ def test_fault_58_an_error_answer_is_named(tmp_path):
     assert left_in(tmp_path) == []
 
 
-def test_fault_63_without_network_the_message_names_address_folder_and_key(tmp_path):
+def test_without_network_the_message_names_address_folder_and_key(tmp_path):
     with server_of(b"") as (address, _):
         pass  # closed now: nothing listens there
     with pytest.raises(ResourceError) as caught:

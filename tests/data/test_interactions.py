@@ -28,21 +28,21 @@ def interactions_of(events, *, num_users, num_items, timed=True, ratings=None):
     )
 
 
-def test_fault_16_equal_timestamps_keep_the_order_of_the_file():
+def test_equal_timestamps_keep_the_order_of_the_file():
     events = [(0, 2, 5), (0, 1, 5), (0, 0, 5), (0, 1, 4)]
     prepared = to_sequences(interactions_of(events, num_users=1, num_items=3), min_item_events=1)
     assert prepared.sequences.items.tolist() == [2, 3, 2, 1]
     assert prepared.sequences.times.tolist() == [4, 5, 5, 5]
 
 
-def test_fault_17_unsorted_events_are_put_in_time_order_per_user():
+def test_unsorted_events_are_put_in_time_order_per_user():
     events = [(1, 0, 9), (0, 0, 3), (1, 1, 1), (0, 1, 1), (0, 0, 2), (1, 1, 4)]
     prepared = to_sequences(interactions_of(events, num_users=2, num_items=2), min_item_events=1)
     assert prepared.sequences.of(0).tolist() == [2, 1, 1]
     assert prepared.sequences.of(1).tolist() == [2, 2, 1]
 
 
-def test_fault_19_the_same_item_again_is_kept():
+def test_the_same_item_again_is_kept():
     events = [(0, 0, 1), (0, 0, 2), (0, 0, 3), (0, 1, 4)]
     prepared = to_sequences(interactions_of(events, num_users=1, num_items=2), min_item_events=1)
     assert prepared.sequences.items.tolist() == [1, 1, 1, 2]
@@ -57,7 +57,7 @@ def test_without_times_file_order_is_time_order():
     assert [sequences.of(0).tolist(), sequences.of(1).tolist()] == [[1, 2, 1], [2, 1, 2]]
 
 
-def test_fault_21_rare_items_go_first_then_short_users_and_both_are_counted():
+def test_rare_items_go_first_then_short_users_and_both_are_counted():
     # Item 1 has one event; without it user 1 has two events, too few.
     events = [(0, 0, 1), (0, 2, 2), (0, 0, 3), (1, 0, 1), (1, 1, 2), (1, 2, 3)]
     prepared = to_sequences(interactions_of(events, num_users=2, num_items=3), min_item_events=2)
@@ -79,13 +79,13 @@ def test_items_without_events_stay_when_no_events_are_asked_for():
     assert prepared.catalog.item_ids == ["i0", "i1"]
 
 
-def test_fault_22_every_user_dropped_is_refused():
+def test_every_user_dropped_is_refused():
     events = [(0, 0, 1), (0, 1, 2), (1, 0, 1), (1, 1, 2)]
     with pytest.raises(DataError, match=r"none of 2 users.*data\.min-item-events"):
         to_sequences(interactions_of(events, num_users=2, num_items=2), min_item_events=1)
 
 
-def test_fault_27_a_catalogue_of_one_item_is_refused():
+def test_a_catalogue_of_one_item_is_refused():
     events = [(0, 0, 1), (0, 0, 2), (0, 0, 3)]
     with pytest.raises(DataError, match=r"1 of 1 items.*at least 2"):
         to_sequences(interactions_of(events, num_users=1, num_items=1), min_item_events=1)
@@ -101,7 +101,7 @@ def test_thresholds_that_cannot_be_are_refused(options, key):
         to_sequences(interactions_of(events, num_users=1, num_items=2), **options)
 
 
-def test_fault_18_exact_duplicates_are_dropped_and_counted():
+def test_exact_duplicates_are_dropped_and_counted():
     events = [(0, 0, 1), (0, 1, 1), (0, 0, 1), (0, 0, 2), (1, 0, 1)]
     kept = drop_exact_duplicates(interactions_of(events, num_users=2, num_items=2))
     assert kept.items.tolist() == [0, 1, 0, 0]
@@ -126,12 +126,12 @@ def place(row):
     return f"f.csv, line {row + 2}"
 
 
-def test_fault_14_a_negative_timestamp_names_its_line():
+def test_a_negative_timestamp_names_its_line():
     with pytest.raises(DataError, match=r"f\.csv, line 3: timestamp -5 is negative"):
         checked_times(np.array([1, -5, 3]), place)
 
 
-def test_fault_15_seconds_mixed_with_milliseconds_name_the_line():
+def test_seconds_mixed_with_milliseconds_name_the_line():
     with pytest.raises(DataError, match=r"f\.csv, line 4: timestamp 978300760000 .*milliseconds"):
         checked_times(np.array([978300760, 978300761, 978300760000]), place)
 

@@ -167,7 +167,7 @@ def test_divergence_of_equal_tastes_is_zero():
 
 
 @pytest.mark.parametrize("by", ["uniform", "activity", "taste", "genre", "age"])
-def test_fault_28_more_partitions_than_users_are_refused(by):
+def test_more_partitions_than_users_are_refused(by):
     with pytest.raises(ConfigError, match=r"partition\.count is 4, but 3 users"):
         assign(
             by,
@@ -179,7 +179,7 @@ def test_fault_28_more_partitions_than_users_are_refused(by):
         )
 
 
-def test_fault_29_an_empty_partition_gets_a_user_of_the_largest():
+def test_an_empty_partition_gets_a_user_of_the_largest():
     # alpha so small that all 12 users of the one genre fall into one partition
     sequences = sequences_of(*[[1]] * 12)
     found = assign("taste", 4, sequences=sequences, seed=0, alpha=1e-3, genres=GENRES)
@@ -187,13 +187,13 @@ def test_fault_29_an_empty_partition_gets_a_user_of_the_largest():
 
 
 @pytest.mark.parametrize("alpha", [0.0, -1.0, float("nan"), float("inf")])
-def test_fault_30_alpha_not_above_zero_is_refused(alpha):
+def test_alpha_not_above_zero_is_refused(alpha):
     with pytest.raises(ConfigError, match=r"partition\.alpha must be a finite number above 0"):
         assign("taste", 1, sequences=sequences_of([1]), seed=0, alpha=alpha, genres=GENRES)
 
 
 @pytest.mark.parametrize("number", [-1, 2])
-def test_fault_31_a_partition_number_out_of_range_is_refused(number):
+def test_a_partition_number_out_of_range_is_refused(number):
     with pytest.raises(ConfigError, match=r"does not exist, there are 2 \(0 to 1\)"):
         users_of(np.array([0, 1, 1], dtype=np.int32), number)
 

@@ -34,7 +34,7 @@ lengths = st.lists(st.integers(3, 7), min_size=1, max_size=6)
 
 
 @given(lengths)
-def test_fault_35_no_target_nor_anything_after_it_is_in_the_training_part(sizes):
+def test_no_target_nor_anything_after_it_is_in_the_training_part(sizes):
     # Items are numbered by their place in the whole, so each event can be told from all others.
     items = np.arange(1, sum(sizes) + 1, dtype=np.int32)
     whole = Sequences(items, np.cumsum([0, *sizes]).astype(np.int64))
@@ -48,7 +48,7 @@ def test_fault_35_no_target_nor_anything_after_it_is_in_the_training_part(sizes)
         assert [*history(whole, user, "test").tolist(), test] == mine
 
 
-def test_fault_21_a_user_with_two_events_cannot_be_split():
+def test_a_user_with_two_events_cannot_be_split():
     short = Sequences(np.array([1, 2], dtype=np.int32), np.array([0, 2], dtype=np.int64))
     with pytest.raises(DataError, match=r"user 0 has 2 events.*data\.min-user-events"):
         training_part(short)

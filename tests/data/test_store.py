@@ -116,7 +116,7 @@ def test_another_format_version_is_refused_by_number(source, home):
         open_catalog(folder)
 
 
-def test_fault_60_nothing_is_ever_unpickled(source, home):
+def test_nothing_is_ever_unpickled(source, home):
     folder = prepare(source, home=home, seed=0)
 
     with (folder / "items.npy").open("wb") as file:

@@ -135,13 +135,13 @@ def test_uniform_candidates_take_every_item_alike():
 
 
 @pytest.mark.parametrize("protocol", SAMPLED)
-def test_fault_34_more_negatives_than_items_outside_the_history_are_refused(protocol):
+def test_more_negatives_than_items_outside_the_history_are_refused(protocol):
     one = {"users": np.array([8]), "histories": [np.array([1, 2])], "targets": np.array([3])}
     with pytest.raises(ConfigError, match=r"needs \d+ negatives, but only 97 .* user 8"):
         draw(protocol, one, num_items=100)
 
 
-def test_fault_34_exactly_enough_items_are_enough():
+def test_exactly_enough_items_are_enough():
     one = {"users": np.array([8]), "histories": [np.array([1, 2])], "targets": np.array([3])}
     drawn = draw("uniform-99", one, num_items=102)
     np.testing.assert_array_equal(np.sort(drawn[0]), np.arange(3, 103))

@@ -102,7 +102,7 @@ def test_number_of_candidates_counts_open_items_and_the_target():
     np.testing.assert_array_equal(num_candidates(np.array([1, 1]), excluded), [2, 2])
 
 
-def test_fault_36_nan_scores_are_refused_with_the_number_of_users():
+def test_nan_scores_are_refused_with_the_number_of_users():
     scores = np.zeros((4, 6))
     scores[1, 3] = scores[3, 1] = scores[3, 2] = np.nan
     with pytest.raises(EvaluationError, match="2 of 4 users have NaN scores"):
@@ -111,12 +111,12 @@ def test_fault_36_nan_scores_are_refused_with_the_number_of_users():
         candidate_ranks(scores)
 
 
-def test_fault_36_a_nan_of_the_target_is_refused():
+def test_a_nan_of_the_target_is_refused():
     with pytest.raises(EvaluationError, match="1 of 1 users"):
         ranks_of(np.array([[0.0, np.nan, 1.0]]), np.array([1]))
 
 
-def test_fault_36_all_equal_scores_give_the_middle_rank():
+def test_all_equal_scores_give_the_middle_rank():
     ranks = ranks_of(np.zeros((3, 101)), np.array([1, 50, 100]))
     np.testing.assert_array_equal(ranks, [50.5] * 3)  # (1 + 100) / 2
     np.testing.assert_array_equal(candidate_ranks(np.zeros((2, 100))), [50.5] * 2)

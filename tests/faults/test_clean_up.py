@@ -143,7 +143,7 @@ def own_module(tmp_path, monkeypatch):
     sys.modules.pop("ownstrategy", None)
 
 
-def test_fault_46_a_run_does_not_go_on_under_another_strategy_of_the_users_own(
+def test_a_run_does_not_go_on_under_another_strategy_of_the_users_own(
     run_inline, small_config, tmp_path, strike, own_module
 ):
     import server.rounds

@@ -1,11 +1,11 @@
 import os
 import platform
 
-from fedrec.files.machine import cores, machine
+from fedrec.files.machine import cores, machine_facts
 
 
 def test_the_facts_of_run_json():
-    facts = machine()
+    facts = machine_facts()
     assert list(facts) == ["cores", "memory_gib", "platform"]
     assert facts["platform"] == platform.platform()
     assert facts["memory_gib"] > 0
@@ -14,4 +14,4 @@ def test_the_facts_of_run_json():
 
 def test_a_system_that_tells_no_memory_is_no_error(monkeypatch):
     monkeypatch.delattr(os, "sysconf")
-    assert machine()["memory_gib"] is None
+    assert machine_facts()["memory_gib"] is None

@@ -91,7 +91,7 @@ def test_a_sampled_protocol_is_part_of_every_title(make_run):
             assert "(99 sampled)" in texts(drawing)
 
 
-def test_fault_66_dollars_and_tex_in_labels_are_shown_as_typed(make_run):
+def test_dollars_and_tex_in_labels_are_shown_as_typed(make_run):
     name = r"$\frac{a}{b}$ _x^2 \undefined{"
     rows = [{"slice": name, "weights": [1.0]}]
     slices = {name: [{"slice": name, "users": 3, "metrics": {"HR@10": 0.5, "NDCG@10": 0.25}}]}

@@ -110,7 +110,7 @@ def test_ids_are_unique_and_every_reference_inside_a_figure_resolves(page):
     assert used <= set(ids)
 
 
-def test_fault_64_html_and_scripts_in_names_are_shown_as_text(page_of):
+def test_html_and_scripts_in_names_are_shown_as_text(page_of):
     evil = "<script>alert(1)</script><img src=x onerror=alert(2)>"
     slices = {evil: [{"slice": evil, "users": 3, "metrics": {"HR@10": 0.5, "NDCG@10": 0.2}}]}
     page = page_of(
@@ -126,7 +126,7 @@ def test_fault_64_html_and_scripts_in_names_are_shown_as_text(page_of):
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
 
 
-def test_fault_47_secrets_never_reach_the_report(make_run):
+def test_secrets_never_reach_the_report(make_run):
     folder = make_run(
         rounds=2,
         users=60,

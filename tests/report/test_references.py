@@ -102,7 +102,7 @@ def test_a_reference_that_saw_more_of_the_data_is_refused(three, make_run):
 
 def test_a_reference_that_comes_twice_is_refused(three):
     run, folders = three
-    with pytest.raises(ConfigError, match="there is a reference 'local' already"):
+    with pytest.raises(ConfigError, match="there is a reference 'local-only' already"):
         with_references(read_run(run), [folders[1], folders[1]])
 
 

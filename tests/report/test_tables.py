@@ -75,11 +75,11 @@ def test_the_final_table_of_a_failed_run_shows_status_reason_and_last_validation
         ("Amélie (2001) [18+]", "Amélie (2001) [18+]"),
     ],
 )
-def test_fault_67_terminal_escapes_are_stripped(text, expected):
+def test_terminal_escapes_are_stripped(text, expected):
     assert plain(text) == expected
 
 
-def test_fault_67_a_run_name_neither_moves_the_cursor_nor_styles_the_table(make_run):
+def test_a_run_name_neither_moves_the_cursor_nor_styles_the_table(make_run):
     about = {"name": "\x1b[2J\x1b]0;x\x07[red]a[/red]", "reason": "\x1b[1mbad"}
     text = printed(read_run(make_run(rounds=1, users=40, about=about)))
     assert "\x1b" not in text
@@ -87,7 +87,7 @@ def test_fault_67_a_run_name_neither_moves_the_cursor_nor_styles_the_table(make_
 
 
 @given(st.text())
-def test_fault_67_no_control_character_survives(text):
+def test_no_control_character_survives(text):
     shown = plain(text)
     assert not any(ord(c) < 32 or 127 <= ord(c) < 160 for c in shown)
     assert plain(shown) == shown

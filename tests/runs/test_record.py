@@ -163,7 +163,7 @@ def test_a_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("text", ["=1+2", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
-def test_fault_65_csv_cells_that_start_a_formula_get_an_apostrophe(tmp_path, text):
+def test_csv_cells_that_start_a_formula_get_an_apostrophe(tmp_path, text):
     path = tmp_path / "items.csv"
     write_csv(path, {"item": [1, 2], "title": [text, "Alien, 3"], "change": np.array([-1.5, 2.0])})
     table = pd.read_csv(path)

@@ -56,7 +56,7 @@ def test_the_array_is_mapped_and_cannot_be_written(stored):
 
 @pytest.mark.parametrize("name", ["vectors.npy", "manifest.json"])
 @pytest.mark.parametrize("place", [0, 20, -1, -7])
-def test_fault_57_a_flipped_byte_anywhere_is_built_again(stored, name, place, caplog):
+def test_a_flipped_byte_anywhere_is_built_again(stored, name, place, caplog):
     path = stored / name
     content = bytearray(path.read_bytes())
     content[place] ^= 1
@@ -67,7 +67,7 @@ def test_fault_57_a_flipped_byte_anywhere_is_built_again(stored, name, place, ca
     assert "is damaged and is built again" in caplog.text
 
 
-def test_fault_57_a_manifest_that_was_edited_is_built_again(stored):
+def test_a_manifest_that_was_edited_is_built_again(stored):
     path = stored / "manifest.json"
     path.write_text(path.read_text().replace("six", "ten"))
     assert ask(stored)[1]["note"] == "six"
@@ -76,7 +76,7 @@ def test_fault_57_a_manifest_that_was_edited_is_built_again(stored):
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"\xff"])
 @pytest.mark.parametrize("name", ["vectors.npy", "manifest.json"])
-def test_fault_57_a_cut_or_empty_file_is_built_again(stored, name, content):
+def test_a_cut_or_empty_file_is_built_again(stored, name, content):
     (stored / name).write_bytes(content)
     np.testing.assert_array_equal(ask(stored)[0], NUMBERS)
     assert builds(stored) == 2
@@ -112,7 +112,7 @@ def test_a_folder_that_cannot_be_made_names_the_setting_to_change(folder):
         cached_array(folder, lambda: (NUMBERS, {}))
 
 
-def test_fault_61_a_full_disk_leaves_nothing_behind(folder, monkeypatch):
+def test_a_full_disk_leaves_nothing_behind(folder, monkeypatch):
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 

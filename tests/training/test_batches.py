@@ -83,7 +83,7 @@ def test_num_targets_counts_what_collate_gives():
     assert batch.num_targets == 9
 
 
-def test_fault_37_no_row_of_a_batch_is_all_padding():
+def test_no_row_of_a_batch_is_all_padding():
     order = epoch_order(sequences(1, 1, 2, 3), np.arange(4), 2, np.random.default_rng(0))
     for users in order:
         assert (collate(sequences(1, 1, 2, 3), users, 10).lengths >= 1).all()

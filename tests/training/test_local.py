@@ -95,7 +95,7 @@ def test_another_seed_or_partition_walks_another_path(make_tiny, twelve_training
 
 
 @pytest.mark.parametrize("loss", ["sampled-softmax", "softmax", "bce", "gbce", "bpr"])
-def test_fault_35_training_never_reads_the_last_two_events(make_tiny, twelve_users, loss):
+def test_training_never_reads_the_last_two_events(make_tiny, twelve_users, loss):
     items = twelve_users.items.copy()
     ends = twelve_users.offsets[1:]
     for back in (1, 2):  # other validation and test items, such as the user's own first ones

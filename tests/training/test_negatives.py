@@ -114,7 +114,7 @@ def test_shared_negatives_draw_every_item_alike():
     assert np.all(np.abs(counts[1:] - 500) < 5 * 19.4)
 
 
-def test_fault_34_more_shared_negatives_than_items_are_refused():
+def test_more_shared_negatives_than_items_are_refused():
     with pytest.raises(ConfigError, match=r"loss\.negatives is 41.* 1 to 40"):
         shared_negatives(0, 1, 1, 40, 41)
     with pytest.raises(ConfigError, match=r"loss\.negatives is 0"):
@@ -153,7 +153,7 @@ def test_a_user_who_saw_all_but_one_item_gets_that_item():
     np.testing.assert_array_equal(np.unique(sampled_negatives(generator(0), seen, 4, 4)), [1])
 
 
-def test_fault_34_a_user_who_saw_the_whole_catalogue_is_refused():
+def test_a_user_who_saw_the_whole_catalogue_is_refused():
     seen = history_mask([np.arange(1, 6), np.array([1])], 5)
     with pytest.raises(ConfigError, match="1 of 2 users have all 5 items"):
         sampled_negatives(generator(0), seen, 1, 1)

@@ -1,4 +1,4 @@
-"""What an ablation found, from its folder alone: each task, and how it differs from its baseline.
+"""Results of an ablation, from its folder alone: each task and its difference to its baseline.
 
 Every user counts once: with the mean over the seeds, where all seeds rank the same people. A
 difference is paired by user and held-out item, seed by seed, so that it is told apart from how
@@ -221,7 +221,7 @@ def _chance(run: Run) -> float | None:
 
 
 def _megabytes(runs: Sequence[Run]) -> float | None:
-    """What a client moved while training, the mean over seeds; nothing in one place."""
+    """What a client moved while training, the mean over seeds; None of a centralised ablation."""
     if any(str(run.about["engine"]).startswith(BASELINE_ENGINE) for run in runs):
         return None
     return float(np.mean([run.rounds[-1]["client_megabytes"] for run in runs]))

@@ -47,7 +47,7 @@ def test_a_folder_lists_its_top_level(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["../evil", "a/../../evil", "/etc/passwd", "C:/evil", "..\\evil"])
-def test_fault_59_names_that_leave_the_archive_are_refused(tmp_path, name):
+def test_names_that_leave_the_archive_are_refused(tmp_path, name):
     packed = [
         zip_of(tmp_path / "a.zip", {"good": b"1", name: b"2"}),
         tar_of(tmp_path / "a.tar.xz", member_of("good", b"1"), member_of(name, b"2")),
@@ -58,13 +58,13 @@ def test_fault_59_names_that_leave_the_archive_are_refused(tmp_path, name):
 
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE])
-def test_fault_59_links_and_devices_in_a_tar_are_refused(tmp_path, kind):
+def test_links_and_devices_in_a_tar_are_refused(tmp_path, kind):
     path = tar_of(tmp_path / "a.tar.xz", member_of("ratings.dat", kind=kind, target="good"))
     with pytest.raises(DataError, match="a link or device"):
         list_files(path)
 
 
-def test_fault_59_links_in_a_zip_are_refused(tmp_path):
+def test_links_in_a_zip_are_refused(tmp_path):
     info = zipfile.ZipInfo("ratings.dat")
     info.create_system, info.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
@@ -73,7 +73,7 @@ def test_fault_59_links_in_a_zip_are_refused(tmp_path):
         list_files(tmp_path / "a.zip")
 
 
-def test_fault_59_bombs_are_refused_before_they_unpack(tmp_path):
+def test_bombs_are_refused_before_they_unpack(tmp_path):
     zeros = b"\0" * 200_000
     packed = [
         zip_of(tmp_path / "a.zip", {"bomb": zeros}),
@@ -85,7 +85,7 @@ def test_fault_59_bombs_are_refused_before_they_unpack(tmp_path):
             read_files(path, ["bomb"], max_file_bytes=1_000)
 
 
-def test_fault_59_many_small_files_are_a_bomb_too(tmp_path):
+def test_many_small_files_are_a_bomb_too(tmp_path):
     path = zip_of(tmp_path / "a.zip", {f"f{n}": b"x" * 500 for n in range(5)})
     with pytest.raises(DataError, match="unpacks to 1500 bytes"):
         list_files(path, max_total_bytes=1_200)

@@ -91,7 +91,7 @@ def test_datetimes_of_a_frame_become_milliseconds_in_utc():
         assert load_frame(frame, Columns()).times.tolist() == [978307200000]
 
 
-def test_fault_01_wrong_separator_shows_the_columns_seen(tmp_path):
+def test_wrong_separator_shows_the_columns_seen(tmp_path):
     with pytest.raises(DataError, match=r"no column 'user'.*'user;item;time'.*separator.*user-col"):
         load(tmp_path, "user;item;time\na;x;1\n")
 
@@ -107,27 +107,27 @@ def test_a_missing_time_column_is_not_guessed_away(tmp_path):
 
 
 @pytest.mark.parametrize(("row", "seen"), [("a,x", 2), ("a,x,1,9", 4)])
-def test_fault_02_too_few_or_too_many_fields_name_the_line(tmp_path, row, seen):
+def test_too_few_or_too_many_fields_name_the_line(tmp_path, row, seen):
     with pytest.raises(DataError, match=rf"events\.csv, line 3: {seen} fields, the header has 3"):
         load(tmp_path, f"{HEADER}a,x,1\n{row}\n")
 
 
-def test_fault_04_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path):
+def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path):
     assert load(tmp_path, b"\xef\xbb\xbf" + (HEADER + ROWS).encode()).user_ids == ["a", "b"]
 
 
-def test_fault_04_utf16_is_named(tmp_path):
+def test_utf16_is_named(tmp_path):
     with pytest.raises(DataError, match="is UTF-16; save it as UTF-8"):
         load(tmp_path, (HEADER + ROWS).encode("utf-16"))
 
 
-def test_fault_05_latin1_read_as_utf8_names_the_byte_and_the_line(tmp_path):
+def test_latin1_read_as_utf8_names_the_byte_and_the_line(tmp_path):
     # "user,item,time\n" is 15 bytes, "a," two more.
     with pytest.raises(DataError, match=r"events\.csv, line 2: byte 17 \(0xe9\) is not UTF-8"):
         load(tmp_path, (HEADER + "a,é,1\n").encode("latin-1"))
 
 
-def test_fault_06_a_nul_byte_names_the_line(tmp_path):
+def test_a_nul_byte_names_the_line(tmp_path):
     with pytest.raises(DataError, match=r"events\.csv, line 3: a NUL byte"):
         load(tmp_path, HEADER + "a,x,1\na,\0,2\n")
 
@@ -135,12 +135,12 @@ def test_fault_06_a_nul_byte_names_the_line(tmp_path):
 @pytest.mark.parametrize(
     ("rows", "line"), [('a,"x,1\nb,y,2\n', 2), ('a,x,1\na,"y" z,2\nb,y,3\n', 3)]
 )
-def test_fault_07_an_unclosed_quote_names_where_it_began(tmp_path, rows, line):
+def test_an_unclosed_quote_names_where_it_began(tmp_path, rows, line):
     with pytest.raises(DataError, match=rf"events\.csv, line {line}: a field in quotes"):
         load(tmp_path, HEADER + rows)
 
 
-def test_fault_08_crlf_and_blank_lines_are_fine(tmp_path):
+def test_crlf_and_blank_lines_are_fine(tmp_path):
     text = "\r\n" + (HEADER + ROWS).replace("\n", "\r\n\r\n")
     assert load(tmp_path, text).items.tolist() == [0, 1, 0]
 
@@ -151,51 +151,51 @@ def test_a_quoted_title_may_hold_commas_quotes_and_odd_line_marks(tmp_path):
 
 
 @pytest.mark.parametrize(("text", "seen"), [("", "is empty"), (HEADER, "header but no row")])
-def test_fault_09_empty_or_header_only_is_refused(tmp_path, text, seen):
+def test_empty_or_header_only_is_refused(tmp_path, text, seen):
     with pytest.raises(DataError, match=rf"events\.csv {seen}|events\.csv has a {seen}"):
         load(tmp_path, text)
 
 
-def test_fault_10_a_duplicate_header_is_refused(tmp_path):
+def test_a_duplicate_header_is_refused(tmp_path):
     with pytest.raises(DataError, match=r"line 1: column 'item' appears more than once"):
         load(tmp_path, "user,item,item,time\na,x,y,1\n")
 
 
-def test_fault_10_a_duplicate_column_of_a_frame_is_refused():
+def test_a_duplicate_column_of_a_frame_is_refused():
     frame = pd.DataFrame([[1, 2, 3, 4]], columns=["user", "item", "item", "time"])
     with pytest.raises(DataError, match="column 'item' appears more than once"):
         load_frame(frame, Columns())
 
 
 @pytest.mark.parametrize("value", ["", " ", "NaN", "nan"])
-def test_fault_11_an_id_that_is_none_names_the_line(tmp_path, value):
+def test_an_id_that_is_none_names_the_line(tmp_path, value):
     with pytest.raises(DataError, match=r"events\.csv, line 3: .*(empty|NaN)"):
         load(tmp_path, f"{HEADER}a,x,1\na,{value},2\n")
 
 
-def test_fault_11_a_missing_id_in_a_frame_names_the_row():
+def test_a_missing_id_in_a_frame_names_the_row():
     frame = pd.DataFrame({"user": [1, 2], "item": [3.0, np.nan], "time": [1, 2]})
     with pytest.raises(DataError, match="row 1: column 'item' has no id"):
         load_frame(frame, Columns())
 
 
-def test_fault_11_ids_above_2_to_53_stay_exact_as_text(tmp_path):
+def test_ids_above_2_to_53_stay_exact_as_text(tmp_path):
     big, next_one = 2**53, 2**53 + 1
     data = load(tmp_path, f"{HEADER}{big},x,1\n{next_one},x,2\n")
     assert data.user_ids == [str(big), str(next_one)]
 
 
-def test_fault_11_rounded_ids_of_a_frame_are_refused():
+def test_rounded_ids_of_a_frame_are_refused():
     frame = pd.DataFrame({"user": [float(2**53)], "item": [1], "time": [1]})
     with pytest.raises(DataError, match="rounded when it became a float; read the column as text"):
         load_frame(frame, Columns())
 
 
-def test_fault_12_007_and_7_are_two_ids(tmp_path):
+def test_are_two_ids(tmp_path):
     assert load(tmp_path, HEADER + "007,x,1\n7,x,2\n").user_ids == ["007", "7"]
 
 
-def test_fault_12_one_id_as_number_and_as_text_is_refused():
+def test_one_id_as_number_and_as_text_is_refused():
     frame = pd.DataFrame(
         {"user": pd.Series([7, "7"], dtype=object), "item": [1, 1], "time": [1, 2]}
     )
@@ -203,7 +203,7 @@ def test_fault_12_one_id_as_number_and_as_text_is_refused():
         load_frame(frame, Columns())
 
 
-def test_fault_13_na_null_and_none_are_titles_and_ids(tmp_path):
+def test_na_null_and_none_are_titles_and_ids(tmp_path):
     text = "user,item,time,title\nNA,null,1,NA\nnull,None,2,null\nNone,NA,3,None\n"
     data = load(tmp_path, text)
     assert data.catalog.titles == ["NA", "null", "None"]
@@ -214,7 +214,7 @@ def test_fault_13_na_null_and_none_are_titles_and_ids(tmp_path):
     ("value", "words"),
     [("inf", "finite number"), ("nan", "finite"), ("-3", "negative"), ("soon", "finite")],
 )
-def test_fault_14_times_that_are_none_name_the_line(tmp_path, value, words):
+def test_times_that_are_none_name_the_line(tmp_path, value, words):
     with pytest.raises(DataError, match=rf"events\.csv, line 3: .*{words}"):
         load(tmp_path, f"{HEADER}a,x,1\na,y,{value}\n")
 
@@ -225,34 +225,34 @@ def test_a_date_that_is_none_names_the_line(tmp_path):
 
 
 @pytest.mark.parametrize("value", ["978300760000", "978300760000.5"])
-def test_fault_15_seconds_and_milliseconds_mixed_name_the_line(tmp_path, value):
+def test_seconds_and_milliseconds_mixed_name_the_line(tmp_path, value):
     with pytest.raises(DataError, match=r"events\.csv, line 3: .*milliseconds"):
         load(tmp_path, f"{HEADER}a,x,978300760\na,y,{value}\n")
 
 
-def test_fault_16_and_17_ties_keep_file_order_and_the_rest_is_sorted(tmp_path):
+def test_ties_keep_file_order_and_the_rest_is_sorted(tmp_path):
     data = load(tmp_path, HEADER + "a,x,9\na,y,5\na,z,5\na,x,1\n")
     sequences = to_sequences(data, min_item_events=1).sequences
     assert sequences.items.tolist() == [1, 2, 3, 1]
 
 
-def test_fault_18_exact_duplicates_are_dropped_and_counted(tmp_path):
+def test_exact_duplicates_are_dropped_and_counted(tmp_path):
     data = load(tmp_path, HEADER + ROWS + "a,x,1\n")
     assert data.users.tolist() == [0, 0, 1]
     assert data.skipped == {"exact duplicate events": 1}
 
 
-def test_fault_19_the_same_item_at_another_time_is_kept(tmp_path):
+def test_the_same_item_at_another_time_is_kept(tmp_path):
     assert load(tmp_path, HEADER + "a,x,1\na,x,2\n").items.tolist() == [0, 0]
 
 
 @pytest.mark.parametrize("value", ["NaN", "Infinity", "-inf", "good", ""])
-def test_fault_20_ratings_that_are_no_number_name_the_line(tmp_path, value):
+def test_ratings_that_are_no_number_name_the_line(tmp_path, value):
     with pytest.raises(DataError, match=r"events\.csv, line 3: column 'rating'.*finite number"):
         load(tmp_path, f"user,item,time,rating\na,x,1,5\na,y,2,{value}\n")
 
 
-def test_fault_24_items_that_the_table_lacks_stay_and_are_counted(tmp_path):
+def test_items_that_the_table_lacks_stay_and_are_counted(tmp_path):
     columns = items_table(tmp_path, "item,title\ny,Y\nx,X\n")
     data = load(tmp_path, HEADER + ROWS + "b,z,4\n", columns)
     assert data.item_ids == ["y", "x", "z"]
@@ -261,13 +261,13 @@ def test_fault_24_items_that_the_table_lacks_stay_and_are_counted(tmp_path):
     assert data.skipped == {"items not in the catalogue": 1}
 
 
-def test_fault_25_one_item_with_two_titles_names_the_line_and_both(tmp_path):
+def test_one_item_with_two_titles_names_the_line_and_both(tmp_path):
     text = "user,item,time,title\na,x,1,One\nb,x,2,Two\n"
     with pytest.raises(DataError, match=r"line 3: title of 'x' is 'Two', but 'One' before"):
         load(tmp_path, text)
 
 
-def test_fault_25_in_the_items_table_equal_rows_are_counted_others_refused(tmp_path):
+def test_in_the_items_table_equal_rows_are_counted_others_refused(tmp_path):
     columns = items_table(tmp_path, "item,title\nx,X\ny,Y\nx,X\n")
     data = load(tmp_path, HEADER + ROWS, columns)
     assert data.skipped == {"repeated rows of the items table": 1}
@@ -276,7 +276,7 @@ def test_fault_25_in_the_items_table_equal_rows_are_counted_others_refused(tmp_p
         load(tmp_path, HEADER + ROWS, columns)
 
 
-def test_fault_26_a_title_of_a_megabyte_is_cut_and_strange_ones_made_fit(tmp_path):
+def test_a_title_of_a_megabyte_is_cut_and_strange_ones_made_fit(tmp_path):
     rtl = "ספר"
     text = f"user,item,time,title\na,x,1,{'x' * 1_000_000}\na,y,2,\x1b[2J{rtl}\n"
     data = load(tmp_path, text)

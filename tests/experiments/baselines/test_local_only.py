@@ -8,8 +8,8 @@ import pytest
 import torch
 
 import experiments.baselines.local
-from experiments.baselines.local_common import Judge
-from experiments.baselines.local_users import OneAtATime, checkpoints, plan_alone, train_users
+from experiments.baselines.local_common import Evaluator
+from experiments.baselines.local_users import OneAtATime, checkpoints, local_only_plan, train_users
 from experiments.baselines.run import centralised_config, run_baseline
 from experiments.engines.resume import resume, where_it_goes_on
 from experiments.reproducibility.verify import verify
@@ -121,7 +121,7 @@ def two_users():
 def judge_of(sequences, catalogue):
     data = Dataset("two", catalogue, sequences, ["a", "b", "c"], {}, "", {})
     seen = TrainingView(training_part(sequences))
-    return Judge(read_config({"model.max-length": 10}), data, seen, None, None)
+    return Evaluator(read_config({"model.max-length": 10}), data, seen, None, None)
 
 
 @pytest.mark.parametrize("loss", ["bce", "sampled-softmax"])
@@ -131,8 +131,8 @@ def test_two_users_alone_equal_a_plain_loop(make_tiny, catalogue, loss):
     model = shaken(make_tiny(frequency=np.zeros(41)), torch.float64)
     config = read_config({"seed": 7, "loss.name": loss, "loss.negatives": 6})
     work = plan(steps=8, optimizer="adam", learning_rate=0.02)
-    judge = judge_of(sequences, catalogue)
-    got = train_users(config, work, training, model, judge, lambda done, total: None)
+    evaluator = judge_of(sequences, catalogue)
+    got = train_users(config, work, training, model, evaluator, lambda done, total: None)
 
     values = {}
     for steps in (0, 2, 4, 6, 8):
@@ -141,7 +141,7 @@ def test_two_users_alone_equal_a_plain_loop(make_tiny, catalogue, loss):
             own = model_of_one(model, training, user, steps, loss)
             scorer = model_scorer(own, 40, 10)
             for stage in ("validation", "test"):
-                found = judge.ranks(scorer, np.array([user]), stage)
+                found = evaluator.ranks(scorer, np.array([user]), stage)
                 values[steps, user, stage] = found.ranks["full"][0]
             rank = values[steps, user, "validation"]
             scores.append(1 / np.log2(1 + rank) if rank <= 10 else 0.0)
@@ -220,10 +220,10 @@ def test_users_alone_leave_the_same_bytes_twice_and_are_verified(alone, small_co
 def test_the_work_of_a_user_alone_is_that_of_the_federation(small_config, tmp_path):
     config = small_config(USERS | {"federation.rounds": 3780, "federation.cohort": 32})
     optimizer = centralised_config(config, tmp_path).local
-    work = plan_alone(config, optimizer, 6040)
+    work = local_only_plan(config, optimizer, 6040)
     # 3780 * 32 / 6040 = 20.03 passes, by the server's Adam with the optimiser's usual state.
     assert (work.steps, work.optimizer, work.learning_rate) == (20, "adam", 0.01)
-    assert plan_alone(config, optimizer, 10**6).steps == 1
+    assert local_only_plan(config, optimizer, 10**6).steps == 1
     assert checkpoints(20) == [0, 5, 10, 15, 20]
     assert checkpoints(1) == [0, 1]
 

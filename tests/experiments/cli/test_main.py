@@ -204,12 +204,12 @@ def test_a_folder_without_a_run_is_a_data_error(fedrec, tmp_path):
     refused(fedrec("report", tmp_path), 4, "run.json")
 
 
-def test_fault_38_unknown_key_exits_2(fedrec):
+def test_unknown_key_exits_2(fedrec):
     refused(fedrec("run", "--set", "local.epoch=3"), 2, "'local.epoch'", "'local.epochs'")
 
 
 @pytest.mark.parametrize("word", ['"10"', "True", "2.5"])
-def test_fault_39_wrong_type_exits_2(fedrec, word):
+def test_wrong_type_exits_2(fedrec, word):
     refused(fedrec("run", "--set", f"federation.rounds={word}"), 2, "federation.rounds")
 
 
@@ -223,29 +223,29 @@ def test_fault_39_wrong_type_exits_2(fedrec, word):
         "federation.rounds=0",
     ],
 )
-def test_fault_40_out_of_range_exits_2(fedrec, text):
+def test_out_of_range_exits_2(fedrec, text):
     refused(fedrec("run", "--set", text), 2, text.partition("=")[0])
 
 
-def test_fault_41_contradiction_exits_2(fedrec):
+def test_contradiction_exits_2(fedrec):
     refused(fedrec("run", "--set", "model.heads=3"), 2, "model.heads", "model.width")
 
 
-def test_fault_42_missing_config_file_exits_2(fedrec):
+def test_missing_config_file_exits_2(fedrec):
     refused(fedrec("run", "nowhere.toml"), 2, "nowhere.toml")
 
 
-def test_fault_42_missing_data_exits_4(fedrec):
+def test_missing_data_exits_4(fedrec):
     words = ("--engine", "inline", "--set", "data.source=/nowhere/x.zip")
     refused(fedrec("run", *words), 4, "/nowhere/x.zip")
 
 
-def test_fault_42_unwritable_run_folder_exits_2(fedrec, tmp_path):
+def test_unwritable_run_folder_exits_2(fedrec, tmp_path):
     (tmp_path / "file").write_text("")
     refused(fedrec("run", "--out", tmp_path / "file" / "run"), 2, "--out")
 
 
-def test_fault_43_yaml_exits_2(fedrec, tmp_path):
+def test_yaml_exits_2(fedrec, tmp_path):
     path = tmp_path / "x.yaml"
     path.write_text("!!python/object/apply:os.system ['touch owned']")
     refused(fedrec("run", path), 2, "TOML")
@@ -253,12 +253,12 @@ def test_fault_43_yaml_exits_2(fedrec, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["../../x", "/etc/x", "x" * 300, "CON"])
-def test_fault_44_run_name_exits_2_and_makes_nothing(fedrec, tmp_path, name):
+def test_run_name_exits_2_and_makes_nothing(fedrec, tmp_path, name):
     refused(fedrec("run", "--name", name), 2, "run.name")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_fault_45_existing_run_exits_2_and_is_kept(fedrec, tmp_path):
+def test_existing_run_exits_2_and_is_kept(fedrec, tmp_path):
     (tmp_path / "run.json").write_text("precious")
     refused(fedrec("run", "--out", tmp_path), 2, "--overwrite")
     assert (tmp_path / "run.json").read_text() == "precious"

@@ -74,7 +74,7 @@ def test_an_unknown_preset_names_the_nearest_and_all():
         read_preset("ml1m")
 
 
-def test_fault_42_a_missing_config_file_is_named():
+def test_a_missing_config_file_is_named():
     with pytest.raises(ConfigError, match=r"nowhere/x\.toml: No such file"):
         read_preset("nowhere/x.toml")
 
@@ -93,7 +93,7 @@ def test_latin1_config_names_the_byte(tmp_path):
         read_preset(str(file))
 
 
-def test_fault_43_yaml_is_refused_before_it_is_read():
+def test_yaml_is_refused_before_it_is_read():
     with pytest.raises(ConfigError, match="a run config is a TOML file"):
         read_preset("evil.yaml")
 
@@ -103,20 +103,20 @@ def test_a_named_run_goes_under_the_home_of_fedrec(tmp_path, monkeypatch):
     assert run_path(resolve(None, ["run.name=a"])) == tmp_path / "runs" / "a"
 
 
-def test_fault_42_a_run_folder_that_cannot_be_made_is_refused(tmp_path):
+def test_a_run_folder_that_cannot_be_made_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match=r"file/run: .*; choose another with --out"):
         check_room(tmp_path / "file" / "run", overwrite=False)
 
 
-def test_fault_45_an_existing_run_is_kept_unless_overwriting(tmp_path):
+def test_an_existing_run_is_kept_unless_overwriting(tmp_path):
     (tmp_path / "run.json").write_text("{}")
     with pytest.raises(ConfigError, match=r"is not empty.*--overwrite"):
         check_room(tmp_path, overwrite=False)
     check_room(tmp_path, overwrite=True)
 
 
-def test_fault_45_overwrite_spares_a_folder_that_is_no_run(tmp_path):
+def test_overwrite_spares_a_folder_that_is_no_run(tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(ConfigError, match="no run folder"):
         check_room(tmp_path, overwrite=True)

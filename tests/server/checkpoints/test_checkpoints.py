@@ -267,7 +267,7 @@ DAMAGES = [
 
 
 @pytest.mark.parametrize(("damage", "shown"), DAMAGES)
-def test_56_damaged_checkpoint_the_one_before_is_taken_and_it_is_said(tmp_path, damage, shown):
+def test_damaged_checkpoint_the_one_before_is_taken_and_it_is_said(tmp_path, damage, shown):
     save_checkpoint(tmp_path, checkpoint(5))
     damage(save_checkpoint(tmp_path, checkpoint(10)))
     found, damages = load_checkpoint(tmp_path)
@@ -302,7 +302,7 @@ def test_what_has_another_name_is_no_checkpoint(tmp_path, name):
     assert names(tmp_path) == [name]
 
 
-def test_60_nothing_is_unpickled(tmp_path):
+def test_nothing_is_unpickled(tmp_path):
     folder = save_checkpoint(tmp_path, checkpoint(5))
     witness = tmp_path / "witness"
     pickled = b"cos\nsystem\n(S'touch " + str(witness).encode() + b"'\ntR."

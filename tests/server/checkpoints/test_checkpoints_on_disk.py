@@ -162,7 +162,7 @@ def small_files():
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_61_full_disk_leaves_the_last_checkpoint_intact(tmp_path, small_files):
+def test_full_disk_leaves_the_last_checkpoint_intact(tmp_path, small_files):
     save_checkpoint(tmp_path, checkpoint(5))
     with pytest.raises(ResourceError) as caught:
         save_checkpoint(tmp_path, checkpoint(10, size=200_000))
@@ -175,7 +175,7 @@ def test_61_full_disk_leaves_the_last_checkpoint_intact(tmp_path, small_files):
     assert same(load_checkpoint(tmp_path)[0], checkpoint(5))
 
 
-def test_61_full_disk_at_the_first_checkpoint_says_that_there_is_none(tmp_path, small_files):
+def test_full_disk_at_the_first_checkpoint_says_that_there_is_none(tmp_path, small_files):
     with pytest.raises(ResourceError, match=r"too large; there is no checkpoint before it$"):
         save_checkpoint(tmp_path, checkpoint(5, size=200_000))
     assert load_checkpoint(tmp_path) == (None, [])

@@ -246,7 +246,7 @@ def test_no_module_of_the_server_can_open_interactions():
             assert name not in text, f"{path.name} has {name}"
 
 
-def test_fault_45_a_run_folder_that_is_not_empty_is_refused(run_inline, small_config, tmp_path):
+def test_a_run_folder_that_is_not_empty_is_refused(run_inline, small_config, tmp_path):
     config = small_config({"federation.rounds": 1})
     folder = run_inline(config, tmp_path / "run")
     before = (folder / "metrics.json").read_bytes()
@@ -258,7 +258,7 @@ def test_fault_45_a_run_folder_that_is_not_empty_is_refused(run_inline, small_co
     assert read(run_inline(again, tmp_path / "run"), "run.json")["seed"] == 3
 
 
-def test_fault_45_a_folder_of_other_things_is_not_overwritten(run_inline, small_config, tmp_path):
+def test_a_folder_of_other_things_is_not_overwritten(run_inline, small_config, tmp_path):
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter-1.txt").write_text("years of work")
     config = small_config({"run.overwrite": True})
@@ -282,7 +282,7 @@ def test_a_run_that_fails_says_so_in_one_line(run_inline, small_config, small_ho
     assert read(run_inline(small_config()), "run.json")["status"] == "done"
 
 
-def test_fault_28_wrong_number_of_nodes_exits_with_2(small_home, small_config):
+def test_wrong_number_of_nodes_exits_with_2(small_home, small_config):
     from fedrec.config.keys import flatten
 
     config = small_config()

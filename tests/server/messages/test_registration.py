@@ -62,7 +62,7 @@ def test_counts_stay_on_the_clients_if_they_are_not_shared(small_home, small_con
     assert census_of(small_config({"federation.share-counts": False})).counts is None
 
 
-def test_fault_41_too_many_nodes_are_a_mistake_in_the_config(small_home, small_config):
+def test_too_many_nodes_are_a_mistake_in_the_config(small_home, small_config):
     config = small_config()
     with pytest.raises(ConfigError, match=r"4 SuperNodes but partition.count is 3; set") as raised:
         register_clients(grid_of(config, count=4), 3, 12, 60.0)
@@ -82,7 +82,7 @@ def test_a_clients_error_keeps_its_kind(small_home, small_config):
     assert "\n" not in str(raised.value)
 
 
-def test_fault_28_more_partitions_than_users_are_refused(small_home, small_config):
+def test_more_partitions_than_users_are_refused(small_home, small_config):
     with pytest.raises(ConfigError, match=r"partition.count is 61, but 60 users") as raised:
         census_of(small_config({"partition.count": 61}))
     assert raised.value.exit_code == 2
@@ -130,9 +130,7 @@ def test_counts_of_another_catalogue_are_refused_also_those_that_broadcast(
 
 
 @pytest.mark.parametrize("targets", [10**12, 12 * 20 + 1])
-def test_fault_51_more_targets_than_the_users_can_have_are_refused(
-    small_home, small_config, targets
-):
+def test_more_targets_than_the_users_can_have_are_refused(small_home, small_config, targets):
     def change(content):
         content.metric_records[protocol.METRICS][protocol.NUM_EXAMPLES] = targets
 
@@ -140,7 +138,7 @@ def test_fault_51_more_targets_than_the_users_can_have_are_refused(
         census_of(small_config(), changed_census(change))
 
 
-def test_fault_51_more_targets_than_events_are_refused(small_home, small_config):
+def test_more_targets_than_events_are_refused(small_home, small_config):
     def change(content):
         record = content.array_records[protocol.REGISTRATION]
         record["counts"] = Array(np.minimum(record["counts"].numpy(), 1))

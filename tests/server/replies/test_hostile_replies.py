@@ -1,4 +1,4 @@
-"""Faults 48 to 55: whatever a client sends, the model is what the honest ones make, bit for bit."""
+"""Whatever a hostile client sends, the model is that of the honest ones, bit for bit."""
 
 import dataclasses
 import io
@@ -324,7 +324,7 @@ OF_EACH = [next(one for one in HOSTILE if one[0].startswith(str(fault))) for fau
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize("number", range(8), ids=[f"fault_{name}" for name, _, _ in OF_EACH])
+@pytest.mark.parametrize("number", range(8), ids=[name for name, _, _ in OF_EACH])
 def test_a_hostile_reply_at_any_place_and_several_at_once_change_no_bit(
     five, of_the_honest, remembered, tampered, number, place, strategy
 ):
@@ -332,9 +332,7 @@ def test_a_hostile_reply_at_any_place_and_several_at_once_change_no_bit(
     check(five, of_the_honest, remembered, tampered, strategy, each)
 
 
-@pytest.mark.parametrize(
-    "number", range(len(HOSTILE)), ids=[f"fault_{name}" for name, _, _ in HOSTILE]
-)
+@pytest.mark.parametrize("number", range(len(HOSTILE)), ids=[name for name, _, _ in HOSTILE])
 def test_a_hostile_reply_of_any_kind_is_left_out_with_its_reason(
     five, of_the_honest, remembered, tampered, number
 ):

@@ -129,7 +129,7 @@ def judge(federation, state, **keywords):
 
 @pytest.mark.parametrize(
     ("change", "reason"),
-    [pytest.param(*case, id=f"fault_36_{name}") for name, case in BAD.items()],
+    [pytest.param(*case, id=f"{name}") for name, case in BAD.items()],
 )
 def test_ranks_that_cannot_be_are_left_out_with_their_reason(
     small_federation, tampered, remembered, change, reason

@@ -106,7 +106,7 @@ def test_a_client_that_does_not_reply_is_left_out_when_the_time_is_over(small_fe
     assert line["excluded"] == [left_out(1, "did not reply in time")]
 
 
-def test_fault_53_a_reply_that_comes_twice_counts_once(small_federation):
+def test_a_reply_that_comes_twice_counts_once(small_federation):
     federation, state = small_federation()
     once = train_round(federation, state, 1)
     doubled, other = small_federation(wrap=between(lambda replies: 2 * replies))
@@ -144,7 +144,7 @@ def another_kind_of_record(content):
     [other_weights, other_words, one_record_more, another_kind_of_bytes, another_kind_of_record],
     ids=lambda change: change.__name__,
 )
-def test_fault_53_two_replies_that_differ_are_both_left_out_whichever_comes_first(
+def test_two_replies_that_differ_are_both_left_out_whichever_comes_first(
     small_federation, change, comes
 ):
     def add_another(replies):
@@ -160,7 +160,7 @@ def test_fault_53_two_replies_that_differ_are_both_left_out_whichever_comes_firs
     assert line["excluded"] == [left_out(1, "replied more than once, each time something else")]
 
 
-def test_fault_53_a_node_that_nobody_asked_is_left_out(small_federation):
+def test_a_node_that_nobody_asked_is_left_out(small_federation):
     federation, _ = small_federation()
     node_of = federation.registration.node_of
     question = Message(RecordDict(), node_of[1], "train")
@@ -192,7 +192,7 @@ def test_what_no_reader_foresaw_is_a_reason(small_federation, kind):
     assert one.reason.startswith(f"cannot be read: {kind.__name__}: ")
 
 
-def test_fault_53_a_reply_of_somebody_who_was_absent_is_not_used(small_federation):
+def test_a_reply_of_somebody_who_was_absent_is_not_used(small_federation):
     federation, _ = small_federation()
     question = Message(RecordDict(), federation.registration.node_of[1], "train")
     question.metadata.__dict__["_message_id"] = "x"
