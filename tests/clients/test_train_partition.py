@@ -7,74 +7,11 @@ import numpy as np
 import pytest
 
 import clients.local_data
-from clients.evaluate import evaluate
 from clients.local_data import open_local_data, training_events
 from clients.private_state import PrivateState
-from clients.train_partition import train_partition
 from fedrec.config.keys import flatten
-from fedrec.errors import ConfigError, MessageError, ResourceError, TrainingError
-from fedrec.factory.data import open_prepared
-from fedrec.factory.model import make_model
-from fedrec.factory.table import open_table
-from fedrec.models.parameters import arrays_of, groups_of
-
-TOKEN = "fedcba9876543210"
-
-
-class Desk:
-    """One client at work: its config, its data, the weights it is sent."""
-
-    def __init__(self, config, partition=0):
-        self.config, self.partition = config, partition
-        self.data = open_local_data(config, partition)
-        dataset = open_prepared(config).dataset
-        self.num_items = dataset.catalog.num_items
-        self.frequency = np.ones(self.num_items + 1, dtype=np.int64)
-        model = make_model(
-            config, dataset.catalog, open_table(config, dataset.catalog), self.frequency
-        )
-        private = ["gate-bias"] if config.model.private else []
-        self.weights = arrays_of(model, groups_of(model, private).shared)
-        self.store = PrivateState(TOKEN, partition)
-        self.private = {}
-
-    def train(self, round, accepted, weights=None, mu=0.0, keep=()):
-        """Weights and fit of a turn; ``self.private`` is the digest of each round's file."""
-        done = train_partition(
-            self.config,
-            self.data,
-            self.store,
-            weights or self.weights,
-            self.frequency,
-            round=round,
-            accepted=accepted,
-            private_digest=self.private.get(accepted, ""),
-            keep=keep,
-            partition=self.partition,
-            proximal_mu=mu,
-        )
-        self.private[round] = done.private_digest
-        return done.weights, done.fit
-
-    def evaluate(self, scorer="model", accepted=0, stage="validation", weights=None):
-        return evaluate(
-            self.config,
-            self.data,
-            self.store,
-            weights or self.weights,
-            self.frequency,
-            scorer=scorer,
-            stage=stage,
-            protocols=("full",),
-            accepted=accepted,
-            private_digest=self.private.get(accepted, ""),
-            counts_are_shared=True,
-        )
-
-
-@pytest.fixture
-def desk(small_home, small_config):
-    return lambda changes=None, partition=0: Desk(small_config(changes), partition)
+from fedrec.errors import MessageError, ResourceError, TrainingError
+from tests.clients.conftest import TOKEN
 
 
 def assert_same(one, other):
@@ -248,30 +185,6 @@ def test_training_events_count_this_partitions_training_parts(desk):
     counts = sum(training_events(data) for data in datas)
     expected = np.bincount(datas[0].training.items, minlength=len(counts))
     np.testing.assert_array_equal(counts, expected)
-
-
-def test_scorers_by_name(desk):
-    client = desk()
-    model = client.evaluate()[0].ranks["full"]
-    popularity = client.evaluate("popularity")[0].ranks["full"]
-    best = client.evaluate("oracle")[0].ranks["full"]
-    assert best.mean() < popularity.mean()
-    assert not np.array_equal(model, popularity)
-    # All counts are equal: everybody's item is in the middle of all that was not seen.
-    candidates = client.evaluate("popularity")[0].num_candidates
-    np.testing.assert_array_equal(popularity, (candidates + 1) / 2)
-    with pytest.raises(ConfigError, match="scorer must be model or one of popularity, item-knn"):
-        client.evaluate("guess")
-
-
-def test_the_test_stage_ranks_the_last_item_and_reads_the_validation_item(desk):
-    client = desk()
-    sequences, users = client.data.dataset.sequences, client.data.users
-    for stage, back in (("validation", 2), ("test", 1)):
-        found = client.evaluate(stage=stage)[0]
-        assert found.targets.tolist() == [sequences.of(user)[-back] for user in users]
-        seen = [len(set(sequences.of(user)[:-back])) for user in users]
-        np.testing.assert_array_equal(found.num_candidates, client.num_items - np.array(seen))
 
 
 def test_the_data_is_opened_once_per_process(desk, small_config, monkeypatch):

@@ -6,90 +6,14 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from fedrec.errors import DataError
 from fedrec.evaluation.significance import sign_flip_p
-from fedrec.report.ablation.columns import fitting, short, what_is_rare
+from fedrec.report.ablation.columns import what_is_rare
 from fedrec.report.ablation.summary import TASKS_FILE, found, write_ablation
-from fedrec.report.ablation.tables import markdown, terminal
+from fedrec.report.ablation.tables import markdown
 from fedrec.runs.record import read_json
-from fedrec.runs.write import append_round, write_csv, write_json
+from fedrec.runs.write import write_json
 
 FIRST, SECOND = 1.0, 1 / np.log2(3)  # NDCG of the first two ranks
-
-
-@pytest.fixture
-def write_cell(tmp_path):
-    """``write_cell(name, seed, {person: (target, rank)})`` leaves a complete run."""
-
-    def write(name, seed, ranks, *, source="/data/events.csv", scenario="", status="done"):
-        folder = tmp_path / f"{name}-seed{seed}"
-        folder.mkdir()
-        values = np.array([rank for _, rank in ranks.values()], dtype=np.float64)
-        columns = {
-            "original_id": list(ranks),
-            "events": np.full(len(ranks), 5),
-            "target": np.array([target for target, _ in ranks.values()]),
-            "rank": values,
-            "HR@10": (values <= 10).astype(int),
-            "NDCG@10": values,  # never read: it follows from the rank
-        }
-        write_csv(folder / "users.csv", columns)
-        items = {"item": np.arange(1, 21), "training_events": np.arange(20)}
-        write_csv(folder / "items.csv", items)
-        text = f'[data]\nsource = "{source}"\n[scenario]\n{scenario}\n'
-        (folder / "config.toml").write_text(text)
-        append_round(folder / "rounds.jsonl", {"round": 1, "client_megabytes": 3.0 + seed})
-        row = {"slice": "cold (0)", "chance": {"HR@10": 10 / 20}}
-        slices = {"training events": [row]}
-        write_json(folder / "metrics.json", {"protocol": "full", "slices": slices})
-        about = {"format": 2, "status": status, "engine": "inline", "seconds": 10.0 * (seed + 1)}
-        about |= {"data": {"name": "own", "users": len(ranks), "items": 20, "events": 99}}
-        write_json(
-            folder / "run.json",
-            about | {"machine": {"cores": 2}, "versions": {"torch": "2"}, "code": "abcdef"},
-        )
-
-    return write
-
-
-@pytest.fixture
-def ask(tmp_path):
-    """``ask({task: those it is compared with}, seeds)`` writes what an ablation is about."""
-
-    def write(tasks, seeds=1, failed=None, folders=None, skipped=None, **groups):
-        listed = {"main": tasks} | groups
-        write_json(
-            tmp_path / TASKS_FILE,
-            {
-                "preset": "own",
-                "sets": [],
-                "kind": "federated",
-                "commands": ["fedrec ablate own"],
-                "failed": failed or {},
-                "groups": {
-                    name: {
-                        "about": "which is better",
-                        "seeds": seeds,
-                        "tasks": [
-                            {
-                                "name": task,
-                                "folder": (folders or {}).get(task, task.lower()),
-                                "kind": "federated",
-                                "changes": {},
-                                "against": against,
-                                "skipped": (skipped or {}).get(task, ""),
-                            }
-                            for task, all_of_it in each.items()
-                            for against in all_of_it.split("; ")
-                        ],
-                    }
-                    for name, each in listed.items()
-                },
-            },
-        )
-        return {task["name"]: task for task in found(tmp_path)["groups"]["main"]["tasks"]}
-
-    return write
 
 
 def test_a_user_counts_once_with_the_mean_of_its_seeds(write_cell, ask):
@@ -251,61 +175,3 @@ def test_few_shot_items_have_few_training_events(write_cell, ask):
     assert (base["held back"], base["rare"]["users"]) == ("few-shot", 1)
     words = ("few-shot", "targets with 1 to 3 training events")
     assert what_is_rare({"tasks": [base]}) == words
-
-
-@pytest.fixture
-def four_cells(write_cell, ask):
-    """The tasks of an ablation: one to compare with, one worse, one that failed, one not run."""
-    few = "few-shot-items = 0.1\nfew-shot-events = 3"
-    write_cell("base", 0, {"a": (4, 1), "b": (5, 60)}, scenario=few)
-    write_cell("new", 0, {"a": (4, 2), "b": (5, 1)}, scenario=few, status="degraded")
-    tasks = {"Base": "", "New": "Base", "Broken": "Base", "Later": "New"}
-    ask(tasks, failed={"broken-seed0": "one line | that says why"})
-
-
-@pytest.mark.parametrize("width", [60, 100, 160])
-def test_the_tables_fit_the_terminal(four_cells, tmp_path, width):
-    console = Console(width=width, record=True, file=io.StringIO())
-    console.print(terminal(found(tmp_path), console))
-    text = console.export_text()
-    assert "…" not in text
-    assert "broken-seed0: failed: one line | that says why" in " ".join(text.split())
-    assert [word in text for word in ("to 1.0000", "seconds")] == [width > 60, width == 160]
-    assert "few-shot" in text
-
-
-def test_everything_is_written(four_cells, tmp_path):
-    console = Console(width=100, record=True, file=io.StringIO())
-    console.print(write_ablation(tmp_path, console))
-    assert "broken-seed0: failed" in console.export_text()
-    page = (tmp_path / "ablation.md").read_text()
-    assert "| New | .8155 |" in page
-    assert "| Broken | failed |" in page
-    assert "| Later (to New) | not run |" in page
-    assert "- new-seed0: degraded" in page
-    assert "(ablation.png)" in page
-    assert "* marks a difference with p < 0.05" in page
-    assert "fedrec ablate own\n```" in page
-    assert read_json(tmp_path / "ablation.json") == found(tmp_path)
-    assert (tmp_path / "ablation.svg").read_bytes().startswith(b"<?xml")
-    assert (tmp_path / "ablation.png").stat().st_size > 10_000
-
-
-def test_columns_are_left_out_until_the_rest_fits():
-    from fedrec.report.ablation.columns import Column
-
-    shown = [Column("a", str, 5), Column("b", str, 9, 2), Column("c", str, 3, 1)]
-    assert [c.header for c in fitting(shown, 7 + 11 + 5)] == ["a", "b", "c"]
-    assert [c.header for c in fitting(shown, 22)] == ["a", "c"]
-    assert [c.header for c in fitting(shown, 11)] == ["a"]
-    assert [c.header for c in fitting(shown, 1)] == ["a"]
-
-
-def test_numbers_have_no_zero_before_the_point():
-    assert [short(v) for v in (0.1607, 1.0, 0.0, 0.99999)] == [".1607", "1.0000", ".0000", "1.0000"]
-    assert [short(v, signed=True) for v in (0.0012, -0.25)] == ["+.0012", "-.2500"]
-
-
-def test_another_folder_is_no_ablation(tmp_path):
-    with pytest.raises(DataError, match="is it the folder of a `fedrec ablate`"):
-        found(tmp_path)
