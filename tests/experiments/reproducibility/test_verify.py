@@ -138,7 +138,7 @@ def test_a_client_that_was_left_out_in_one_run_only_is_a_difference(run_inline, 
     config = small_config()
     folder = run_inline(config, client=losing({("evaluate", 2, 1)}))
     found = compare(folder, run_inline(config, folder.with_name("whole")))
-    assert "rounds.jsonl: dropped of round 2 differs" in found
+    assert "rounds.jsonl: excluded of round 2 differs" in found
 
 
 def flipped(path):

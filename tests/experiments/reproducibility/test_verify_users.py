@@ -170,7 +170,7 @@ def test_a_lost_user_is_told_from_another_of_its_partition(run_inline, breaking,
     used = sorted(set(range(60)) - {one["user"] for one in lines[2]["excluded"]})
     first["user"] = used[0]
     (folder / "rounds.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    assert verified(folder) == ["rounds.jsonl: dropped of round 2 differs"]
+    assert verified(folder) == ["rounds.jsonl: excluded of round 2 differs"]
 
 
 def test_a_partition_that_is_lost_keeps_its_users_drop_outs(run_inline, small_config, verified):
