@@ -63,9 +63,10 @@ def test_rows_of_a_partitions_users_are_trained_and_asked_where_they_stay(desk):
 
 
 KILLED = """
-import os, runpy, signal
+import os, signal
 from fedrec.config.keys import read_config
-client = runpy.run_path({test!r})["Desk"](read_config({flat!r}))
+from tests.clients.conftest import Desk
+client = Desk(read_config({flat!r}))
 client.private[1] = {private!r}
 os.replace = lambda draft, path: os.kill(os.getpid(), signal.SIGKILL)
 client.train(2, accepted=1)
@@ -77,7 +78,7 @@ def test_a_turn_that_was_killed_as_it_wrote_its_file_gives_the_same_bytes(desk):
     other.store = PrivateState(TOKEN[::-1], 0)
     for each in (client, other):
         each.train(1, accepted=0)
-    script = KILLED.format(test=__file__, flat=flatten(client.config), private=client.private[1])
+    script = KILLED.format(flat=flatten(client.config), private=client.private[1])
     root = Path(__file__).parent.parent.parent
     assert subprocess.run([sys.executable, "-c", script], cwd=root).returncode == -signal.SIGKILL
     left = sorted(path.name for path in client.store.folder.iterdir())
