@@ -2,7 +2,7 @@
 
 FedrecError                 1  (a bug of ours, when nothing below fits)
 ├── ConfigError             2  a key, an option or a combination of them
-├── ParticipationError      3  too few clients answered a round
+├── ParticipationError      3  too few clients responded in a round
 ├── DataError               4  a data file, an archive, an interaction
 ├── ResourceError           5  disk, memory, device, engine, network, a missing extra
 ├── TrainingError           1  local training that diverged
@@ -18,9 +18,8 @@ class FedrecError(Exception):
     """Base of all errors that fedrec raises on purpose.
 
     Attributes:
-        exit_code: of the command line.
-        excluded: where a round failed: what was asked -> whose reply was excluded and why, for
-            run.json.
+        exit_code: Exit code of the command line.
+        excluded: Attempt or evaluation that failed -> its excluded clients, for run.json.
     """
 
     exit_code = 1
@@ -34,7 +33,7 @@ class ConfigError(FedrecError):
         problems: One line each; the text of the error is that line, or a list of several.
 
     Attributes:
-        problems: the lines.
+        problems: The lines.
     """
 
     exit_code = 2
@@ -46,7 +45,7 @@ class ConfigError(FedrecError):
 
 
 class ParticipationError(FedrecError):
-    """Fewer clients answered than the run asks for."""
+    """Fewer clients responded than the run asks for."""
 
     exit_code = 3
 

@@ -1,4 +1,4 @@
-"""Flower's door to the server: a ServerApp that reads the run's config and serves."""
+"""Flower's ServerApp: read the config of the run and run the server."""
 
 import os
 from pathlib import Path
@@ -24,7 +24,7 @@ SHOWN_WIDTH = 100  # columns; the service has no terminal to ask
 
 @app.main()
 def main(grid: Grid, context: Context) -> None:
-    """Flower's door to the server; what it prints is what `flwr run --stream` shows."""
+    """Run the server under `flwr run`; `flwr run --stream` shows what it prints."""
     config = read_config(context.run_config)
     _refuse_relative_paths(config)
     console = Console(width=SHOWN_WIDTH)
@@ -41,7 +41,7 @@ def main(grid: Grid, context: Context) -> None:
 
 
 def _refuse_relative_paths(config: Config) -> None:
-    """Flower's service runs in a folder of its own, where a relative path means something else."""
+    """Refuse relative paths: Flower's service runs in a folder of its own."""
     given = {
         "run.dir": config.run.dir,
         "run.replay": config.run.replay,
@@ -58,12 +58,12 @@ def _refuse_relative_paths(config: Config) -> None:
 
 
 def _is_relative(source: str) -> bool:
-    """Whether a data source is such a path: a name of ours and "package.module:name" are not."""
+    """Whether a data source is a relative path, not a name of ours or "package.module:name"."""
     return source not in DATASETS and ":" not in source and not Path(source).is_absolute()
 
 
 def _flower_command(config: Config) -> str:
-    """What repeats the run: the command that `fedrec run` was given, or Flower's own."""
+    """Command that repeats the run: that of `fedrec run`, or Flower's own."""
     return os.environ.get("FEDREC_COMMAND") or (
         f"flwr run . --stream -c {run_path(config) / 'config.toml'} --federation-config "
         f'"num-supernodes={config.partition.count} client-resources-num-cpus=1"'

@@ -1,10 +1,10 @@
-"""A line of rounds.jsonl: all that is recorded of a round."""
+"""A line of rounds.jsonl: the record of a round."""
 
 from typing import Any
 
 
 def empty_round(round: int) -> dict[str, Any]:
-    """A line of rounds.jsonl before anything happened in its round."""
+    """Make the line of rounds.jsonl of a round that has not begun."""
     phases = ("train", "check", "aggregate", "evaluate", "checkpoint", "total")
     return {
         "round": round,

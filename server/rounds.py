@@ -1,7 +1,7 @@
 """The federated round: sample, send, validate, aggregate, evaluate, checkpoint.
 
 The round is ours, the aggregation is Flower's: any ``Strategy`` is used through its public verbs.
-Who is a client, a partition or each of its users, is behind ``server/granularity``.
+Whether a client is a partition or a single user is behind ``server/granularity``.
 """
 
 import time
@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from server.aggregation.aggregate import aggregate
-from server.aggregation.strategies import least_replies
+from server.aggregation.strategies import min_replies
 from server.evaluation.evaluate import evaluate_round
 from server.messages.train import train_messages
 from server.messages.weights import cast_weights
@@ -32,14 +32,14 @@ def run_rounds(
     """Run federated rounds until the last one, or until early stopping.
 
     Args:
-        context: What stays the same over all rounds.
-        state: Weights to start from; changed in place.
-        record: Writes history and checkpoint: called with each line of rounds.jsonl, round 0 first,
-            the state after that round, and whether it was the last.
-        completed: Last round that the state has behind it, when a run is resumed.
+        context: Context of the run, the same over all rounds.
+        state: State to start from; changed in place.
+        record: Recorder of history and checkpoints: called with each line of rounds.jsonl, from
+            round 0 on, the state after that round, and whether it was the last.
+        completed: Last round that is complete, when a run is resumed.
 
     Raises:
-        ParticipationError: Too few usable replies in a round, twice.
+        ParticipationError: A round had too few usable replies in both attempts.
     """
     plan = context.config.federation
     if completed < 0:
@@ -62,7 +62,7 @@ def is_over(context: ServerContext, state: ServerState, round: int) -> bool:
 
 
 def train_round(context: ServerContext, state: ServerState, round: int) -> dict[str, Any]:
-    """Train one round; change ``state`` and return the round's line of rounds.jsonl."""
+    """Train one round, which changes ``state``; return the round's line of rounds.jsonl."""
     start = time.monotonic()
     line = empty_round(round)
     cohort = context.clients.sample(round)
@@ -90,15 +90,15 @@ def train_round(context: ServerContext, state: ServerState, round: int) -> dict[
 def _usable_replies(
     context: ServerContext, state: ServerState, line: dict[str, Any], cohort: Cohort
 ) -> Mapping[int, TrainReply]:
-    """Replies of the cohort that passed validation, asked once more if too few did.
+    """Collect the accepted replies of the cohort, in a second attempt if there are too few.
 
     Raises:
-        ParticipationError: Too few, twice.
-        FedrecError: The clients' own, where all report the same kind.
+        ParticipationError: There are too few in both attempts.
+        FedrecError: All clients report the same kind of error.
     """
     share = context.config.federation.min_participation
-    least = least_replies(context.strategy)
-    required = max(required_replies(share, cohort.num_clients), least)
+    minimum = min_replies(context.strategy)
+    required = max(required_replies(share, cohort.num_clients), minimum)
     excluded = {}
     for attempt in range(ATTEMPTS):
         collected = _attempt(context, state, line, cohort, attempt)
@@ -110,7 +110,7 @@ def _usable_replies(
         if cannot_succeed(collected):
             break
     raise too_few_replies(
-        context.config, line["round"], cohort, collected, required, least, excluded
+        context.config, line["round"], cohort, collected, required, minimum, excluded
     )
 
 
@@ -128,10 +128,10 @@ def _attempt(
     messages = train_messages(context, state, line["round"], asked, sent)
     collected = collect_replies(
         context, line["round"], messages, asked=asked, unavailable=unavailable, sent=sent,
-        seen=state.seen,
+        participants=state.participants,
     )  # fmt: skip
-    state.seen = collected.traffic.seen
-    state.note_traceback(collected.excluded)
+    state.participants = collected.traffic.participants
+    state.keep_traceback(collected.excluded)
     line["bytes_down"] += collected.traffic.down
     line["bytes_up"] += collected.traffic.up
     line["seconds"]["check"] += collected.validation_seconds

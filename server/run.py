@@ -1,4 +1,4 @@
-"""A whole run, from a config and a Grid to a run folder with a report: new, or resumed."""
+"""A complete run, new or resumed: from a config and a Grid to a run folder with a report."""
 
 import contextlib
 import gc
@@ -17,7 +17,7 @@ from fedrec.runs.directory import has_run, locked, run_path
 from server.aggregation.strategies import check_cohort, check_unit, make_strategy, secret_options
 from server.aggregation.strategy_state import snapshot
 from server.checkpoints.recorder import OnRound, Recorder
-from server.checkpoints.resume import checkpoint_to_resume, finished, identity
+from server.checkpoints.resume import checkpoint_to_resume, is_complete, run_identity
 from server.evaluation.final import baseline_metrics, finalize_run
 from server.lifecycle.run_folder import RunFolder
 from server.lifecycle.signals import interruption_code, raise_pending_signal, uninterrupted
@@ -41,22 +41,22 @@ def run_server(
     scorer: str = "model",
     threads: int = 1,
 ) -> Path:
-    """Run a whole federation over any Grid; return the run folder.
+    """Run a federation over any Grid; return the run folder.
 
-    With ``run.resume`` it goes on from the last checkpoint in the folder, if there is a run.
+    With ``run.resume``, a run in the folder is resumed from its last checkpoint.
 
     Args:
-        grid: carries the messages.
-        config: of the run.
-        engine: name of what carries them, for the record.
-        command: that repeats the run, for the record.
-        on_round: called with each line of rounds.jsonl.
-        on_wait: called while replies are waited for, with how many came of how many.
-        scorer: "model", or one that trains nothing, such as "popularity".
-        threads: that a client's torch may use; other numbers give other sums.
+        grid: Grid that carries the messages.
+        config: Config of the run.
+        engine: Name of the engine, for the record.
+        command: Command that repeats the run, for the record.
+        on_round: Callback, called with each line of rounds.jsonl.
+        on_wait: Callback, called with the numbers of replies and messages while the server waits.
+        scorer: "model", or the name of a baseline, which trains nothing.
+        threads: Threads of torch in a client; another number gives other sums.
 
     Raises:
-        FedrecError: after run.json says that the run failed, and why.
+        FedrecError: The run failed; run.json holds the reason.
     """
     # Flower's strategies log three lines a round between the rows of the table.
     logging.getLogger("flwr").setLevel(logging.WARNING)
@@ -65,20 +65,20 @@ def run_server(
     check_cohort(strategy, cohort_size(config.partition.count, config.federation.fraction))
     if config.run.checkpoint_every:
         snapshot(strategy)  # refuses one whose state no checkpoint could hold
-    path, about = run_path(config), identity(config, threads, scorer)
+    path, identity = run_path(config), run_identity(config, threads, scorer)
     with one_thread(), locked(path):
         clear_stop_request(path)
         resumed = None
         if config.run.resume and has_run(path):
-            if finished(path, config):
+            if is_complete(path, config):
                 return path
-            resumed = checkpoint_to_resume(path, config, about)
+            resumed = checkpoint_to_resume(path, config, identity)
         if resumed is None:
             folder = RunFolder.create(path, config, engine=engine, command=command)
         else:
-            folder = RunFolder.found(path)
+            folder = RunFolder.open(path)
         every, secrets = config.run.checkpoint_every, secret_options(config.strategy.options)
-        recorder = Recorder(folder, strategy, every, about, on_round, secrets)
+        recorder = Recorder(folder, strategy, every, identity, on_round, secrets)
 
         def watch(arrived: int, asked: int) -> None:
             stop_if_requested(path)
@@ -98,7 +98,7 @@ def run_server(
             )
             _run(setup, recorder)
         except BaseException as error:
-            with uninterrupted():  # a second Ctrl-C, too, finds a folder that says how it ended
+            with uninterrupted():  # after a second Ctrl-C, too, run.json says how the run ended
                 recorder.save_if_possible()
                 folder.fail(error, exit_code_of(error))
             raise
@@ -109,7 +109,7 @@ def run_server(
 
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
-    """No sum over replies may depend on the number of cores: torch's, or Krum's in numpy's BLAS."""
+    """Limit torch and numpy's BLAS to one thread: no sum may depend on the number of cores."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -120,17 +120,17 @@ def one_thread() -> Iterator[None]:
 
 
 def clean_up_clients(context: ServerContext, folder: RunFolder) -> None:
-    """Let the clients delete their state of a run that is complete, whatever becomes of that."""
+    """Let the clients delete their private state of a complete run; a failure does not matter."""
     with uninterrupted():
         try:
             delete_client_state(context.grid, context.registration, context.token)
         except Exception as error:  # of the engine; the run is done all the same
             with contextlib.suppress(FedrecError):
-                folder.log(f"the clients' private files were left where they are: {error}")
+                folder.log(f"the clients' private files were not deleted: {error}")
 
 
 def _run(setup: Setup, recorder: Recorder) -> None:
-    """Baselines, rounds, final evaluation and results."""
+    """Evaluate the baselines, run the rounds, evaluate the best weights and write the results."""
     context, state = setup.context, setup.state
     gc.freeze()  # Flower's QFedAvg and Bulyan collect garbage for every array they read
     try:
@@ -141,11 +141,11 @@ def _run(setup: Setup, recorder: Recorder) -> None:
         )
     finally:
         gc.unfreeze()
-        recorder.tell_traceback(state)  # of a round that failed, too
+        recorder.log_traceback(state)  # of a round that failed, too
 
 
 def exit_code_of(error: BaseException) -> int:
-    """The exit code of whatever ended a run."""
+    """Exit code of the error that ended a run."""
     if isinstance(error, FedrecError):
         return error.exit_code
     if isinstance(error, KeyboardInterrupt):

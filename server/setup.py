@@ -1,4 +1,4 @@
-"""Setting a run up: registration, resumption, catalogue, model, and the server's context."""
+"""Setup of a run: registration, resumption, catalogue, model, and the server's context."""
 
 import json
 import uuid
@@ -24,7 +24,7 @@ from fedrec.models.recommender import Recommender
 from server.aggregation.strategy_state import restore
 from server.checkpoints.folder import Checkpoint
 from server.checkpoints.recorder import Recorder
-from server.checkpoints.resume import Resumed, differences, go_on, with_private_files
+from server.checkpoints.resume import Resumed, differences, restore_run, with_private_files
 from server.evaluation.final import run_facts
 from server.granularity.make import make_clients
 from server.messages.exchange import Watch, watch_nothing
@@ -40,12 +40,12 @@ class Setup:
     """A run that is ready for its first round, or its next.
 
     Attributes:
-        context: What stays the same over all rounds.
+        context: Context of the run, the same over all rounds.
         state: Weights to start from.
         model: Model of the run.
-        catalog: The items.
+        catalog: Catalogue of the items.
         manifest: Facts of the prepared data.
-        completed: Last round that the state has behind it; -1 for a new run.
+        completed: Last round that is complete; -1 for a new run.
     """
 
     context: ServerContext
@@ -67,17 +67,17 @@ def set_up(
     scorer: str,
     watch: Watch,
 ) -> Setup:
-    """Register the clients and make what a run needs, or restore it from a checkpoint.
+    """Register the clients, then make the state of a run or restore it from a checkpoint.
 
     Args:
-        grid: Carries the messages.
+        grid: Grid that carries the messages.
         config: Config of the run.
-        strategy: Aggregates; gets its state back when a run is resumed.
+        strategy: Strategy of the run; its state is restored when the run is resumed.
         engine: Name of the engine, for the record.
-        recorder: Writes history and checkpoints.
-        resumed: Checkpoint to go on from, or none.
-        scorer: "model", or a baseline such as "popularity".
-        watch: Called while the server waits.
+        recorder: Recorder of history and checkpoints.
+        resumed: Checkpoint to resume from, or none.
+        scorer: "model", or the name of a baseline.
+        watch: Callback, called while the server waits for replies.
 
     Raises:
         FedrecError: A client, the data or a checkpoint does not fit the config.
@@ -89,18 +89,18 @@ def set_up(
         config.federation.round_timeout,
         watch,
     )
-    data = {"data": {"events": registration.data_hash, "meanings": registration.table_hash}}
+    data = {"data": {"events": registration.data_hash, "embedding table": registration.table_hash}}
     token, completed = uuid.uuid4().hex, -1
     if resumed is not None:
         resumed = _check_resumed(grid, config, registration, resumed, recorder, data)
         token, completed = resumed.checkpoint.about["token"], resumed.checkpoint.round
-        go_on(recorder.folder, resumed, engine)
+        restore_run(recorder.folder, resumed, engine)
     catalog, manifest = open_catalogue(registration.data_hash)
     check_cutoffs(config.evaluation.cutoffs, catalog.num_items)
     table = open_table(config, catalog)
     if table is not None and table.sha256 != registration.table_hash:
         raise DataError(
-            "the clients hold another table of meanings than the server; their encoder or "
+            "the clients hold another frozen embedding table than the server; their encoder or "
             "semantics.* differ"
         )
     frequency = registration.item_counts(catalog.num_items)
@@ -144,24 +144,24 @@ def make_context(
     scorer: str = "model",
     watch: Watch = watch_nothing,
 ) -> ServerContext:
-    """The context of a run whose clients are registered and whose model is made.
+    """Make the context of a run whose clients are registered and whose model is made.
 
     Args:
-        grid: Carries the messages.
+        grid: Grid that carries the messages.
         config: Config of the run.
-        strategy: Aggregates.
-        registration: What each partition holds.
+        strategy: Strategy of the run.
+        registration: Registration of the clients.
         model: Model of the run.
         num_items: V.
         token: Name of the clients' private files of this run.
-        scorer: "model", or a baseline such as "popularity".
-        watch: Called while the server waits.
+        scorer: "model", or the name of a baseline.
+        watch: Callback, called while the server waits for replies.
     """
     replay = config.run.replay
     unavailability = Unavailability(
-        config.federation.drop_out,
-        config.seed,
-        recorded_unavailability(Path(replay)) if replay else {},
+        dropout_rate=config.federation.drop_out,
+        seed=config.seed,
+        recorded=recorded_unavailability(Path(replay)) if replay else {},
     )
     shared = groups_of(model, names_in(config.model.private)).shared
     clients = make_clients(
@@ -196,25 +196,25 @@ def _check_resumed(
     recorder: Recorder,
     data: dict[str, Any],
 ) -> Resumed:
-    """The newest checkpoint whose data and private files are those of the registered clients."""
+    """Find the newest checkpoint whose data and private files are those of the clients."""
     path = recorder.folder.path
     if found := differences(resumed.checkpoint.about, data):
         raise DataError(f"{path} holds a run on other data: {'; '.join(found)}")
     token = resumed.checkpoint.about["token"]
 
-    def lost(checkpoint: Checkpoint) -> dict[int, str]:
+    def missing(checkpoint: Checkpoint) -> dict[int, str]:
         files = checkpoint.state.private_files()
         timeout = config.federation.round_timeout
         return missing_private_files(grid, registration, token, files, timeout)
 
-    return with_private_files(path, resumed, lost)
+    return with_private_files(path, resumed, missing)
 
 
 def open_catalogue(data_hash: str) -> tuple[Catalog, dict[str, Any]]:
-    """The catalogue of the clients' data and its manifest; the server reads no interaction.
+    """Open the catalogue of the clients' data and its manifest; the server reads no interaction.
 
     Raises:
-        DataError: It is not under ``$FEDREC_HOME``.
+        DataError: The catalogue is not under ``$FEDREC_HOME``.
     """
     folder = find_prepared(data_hash, home())
     if folder is None:

@@ -1,7 +1,7 @@
-"""State of the server: what stays the same over all rounds, and what a round changes."""
+"""Context of the server, the same over all rounds, and its state, which a round changes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -21,11 +21,11 @@ from server.sampling.unavailable import Unavailability
 
 @dataclass(frozen=True)
 class AcceptedReply:
-    """A reply that was used.
+    """A reply that was aggregated.
 
     Attributes:
-        round: of the reply.
-        private: sha256 of the private file that the client wrote in it; empty if it keeps none.
+        round: Round of the reply.
+        private: Sha256 of the private file that the client wrote in it; empty if it wrote none.
     """
 
     round: int
@@ -34,25 +34,28 @@ class AcceptedReply:
 
 @dataclass
 class ServerState:
-    """What a round changes.
+    """State of the server between rounds.
 
     Attributes:
-        weights: shared weights, float64.
-        accepted: partition -> its last used reply.
-        best: weights of the best round so far.
-        best_accepted: ``accepted`` at that time: whose private files belong to these weights.
-        best_round: its number.
-        best_value: its validation NDCG@10.
-        evals_without_improvement: evaluations since then (early stopping).
-        elapsed: seconds spent in rounds.
-        targets: training targets used so far.
-        megabytes: training traffic so far; evaluation is counted apart, round by round.
-        seen: which users took part, a bit for each in hexadecimal, where every user is a client.
-        checkpoints: partition -> rounds whose private files a checkpoint needs, of the last ones.
-        traceback: the first one that a client reported; empty if none did.
+        weights: Shared weights, float64.
+        accepted: Partition -> its last accepted reply.
+        best: Weights of the best round so far.
+        best_accepted: ``accepted`` at that time: its private files belong to the best weights.
+        best_round: Number of the best round.
+        best_value: Validation NDCG@10 of the best round.
+        evals_without_improvement: Evaluations since the best round (early stopping).
+        elapsed: Seconds spent in rounds.
+        targets: Training targets of all rounds so far.
+        megabytes: Training traffic so far; evaluation is counted apart, round by round.
+        participants: Users who took part so far, a bit for each in hexadecimal, where every user is
+            a client.
+        checkpoints: Partition -> rounds whose private files it needs, for each of the last
+            checkpoints.
+        traceback: First traceback that a client reported; empty if none did.
     """
 
     weights: NamedArrays
+    _: KW_ONLY
     accepted: dict[int, AcceptedReply] = field(default_factory=dict)
     best: NamedArrays = field(default_factory=dict)
     best_accepted: dict[int, AcceptedReply] = field(default_factory=dict)
@@ -62,7 +65,7 @@ class ServerState:
     elapsed: float = 0.0
     targets: int = 0
     megabytes: float = 0.0
-    seen: str = ""
+    participants: str = ""
     checkpoints: list[dict[int, set[int]]] = field(default_factory=list)
     traceback: str = ""
 
@@ -72,8 +75,8 @@ class ServerState:
         self.targets += targets
         self.megabytes += num_bytes / 1e6
 
-    def note_traceback(self, excluded: Sequence[Excluded]) -> None:
-        """Keep the first traceback of all."""
+    def keep_traceback(self, excluded: Sequence[Excluded]) -> None:
+        """Keep the first traceback that any client reports."""
         self.traceback = self.traceback or next((e.traceback for e in excluded if e.traceback), "")
 
     def keep_if_best(self, value: float, round: int) -> bool:
@@ -86,7 +89,7 @@ class ServerState:
         return is_best
 
     def copy(self) -> "ServerState":
-        """A state that later rounds do not change: they replace arrays, never write into them."""
+        """Copy the state; later rounds do not change the copy, since they only replace arrays."""
         return replace(
             self,
             accepted=dict(self.accepted),
@@ -95,7 +98,7 @@ class ServerState:
         )
 
     def private_files(self) -> dict[int, dict[int, str]]:
-        """Partition -> round -> sha256 of the private files that belong to this state."""
+        """Private files that belong to this state: partition -> round -> sha256."""
         files: dict[int, dict[int, str]] = {}
         for accepted in (self.accepted, self.best_accepted):
             for partition, one in accepted.items():
@@ -103,8 +106,8 @@ class ServerState:
                     files.setdefault(partition, {})[one.round] = one.private
         return files
 
-    def needed(self) -> dict[int, set[int]]:
-        """Partition -> rounds whose private files belong to this state."""
+    def private_rounds(self) -> dict[int, set[int]]:
+        """Rounds whose private files belong to this state: partition -> rounds."""
         rounds: dict[int, set[int]] = {}
         for accepted in (self.accepted, self.best_accepted):
             for partition, one in accepted.items():
@@ -114,21 +117,21 @@ class ServerState:
 
 @dataclass(frozen=True, kw_only=True)
 class ServerContext:
-    """What stays the same over all rounds.
+    """Context of a run, the same over all rounds.
 
     Attributes:
-        grid: Carries the messages.
-        strategy: Aggregates.
+        grid: Grid that carries the messages.
+        strategy: Strategy of the run.
         config: Config of the run.
-        registration: What each partition holds.
+        registration: Registration of the clients.
         clients: Granularity of the clients: partitions or users.
-        unavailability: Who is known beforehand not to answer.
+        unavailability: Clients that are known beforehand not to reply.
         token: Name of the clients' private files of this run.
         frequency: (V + 1,) int64 training events per item over all clients, zeros if not shared.
-        num_views: Views of the model: so many gate weights come with the ranks of test items.
+        num_views: Number of views of the model: as many gate weights come with test ranks.
         item_rows: Names of the shared parameters with a row per item.
-        scorer: What is evaluated: "model", or a baseline such as "popularity".
-        watch: Called while the server waits for replies.
+        scorer: Scorer that is evaluated: "model", or the name of a baseline.
+        watch: Callback, called while the server waits for replies.
     """
 
     grid: Grid
@@ -147,13 +150,13 @@ class ServerContext:
     def message_config(
         self, round: int, partition: int, state: ServerState, accepted: Mapping[int, AcceptedReply]
     ) -> dict[str, Any]:
-        """What every message to a partition says beside its arrays.
+        """Make the config record of a message to a partition.
 
         Args:
-            round: number of the round.
-            partition: who is asked.
-            state: for the private files that must be kept.
-            accepted: whose private files are to be used: ``state.accepted`` or the best ones.
+            round: Number of the round.
+            partition: Partition that is sent the message.
+            state: State of the server, which needs older private files.
+            accepted: Replies whose private files are used: ``state.accepted`` or the best ones.
         """
         last = accepted.get(partition, AcceptedReply(0))
         kept = set().union(*(one.get(partition, set()) for one in state.checkpoints))

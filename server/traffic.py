@@ -1,18 +1,18 @@
-"""What a round moves to and from one-user clients, counted as a deployment would send it.
+"""Bytes that a round moves to and from one-user clients, as a deployment would send them.
 
 A simulation hands whole arrays to a process that plays many users. A user's device would get the
 dense weights, the item rows that its training reads (its own items, and the negatives that all
 share), and once the frozen table; it would send back the same arrays without the table.
 
-Whoever was asked has got its download, and whoever replied has sent its update, whether or not it
-was used: users whose update is broken, whose partition's reply is refused, or whose round is tried
-again are counted in each try. A simulated drop-out comes before the download, and moves nothing. Of
-users whose own number of rows does not arrive, the most rows that their training can read are
-counted: the server knows their targets, not their items.
+A user that was asked has got its download, and one that responded has sent its update, whether or
+not that was aggregated: users whose training diverged, whose partition's reply is rejected, or
+whose round is tried again are counted in each attempt. A simulated dropout comes before the
+download, and moves nothing. Of users whose own number of rows does not arrive, the most rows that
+their training can read are counted: the server knows their targets, not their items.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 import numpy as np
 
@@ -23,9 +23,9 @@ from fedrec.training.quantization import BYTES
 from server.replies.train import TrainReply
 from server.sampling.population import Population
 
-ROW_NUMBER = 4  # bytes of an item's number, where rows are named one by one
+ROW_INDEX = 4  # bytes of an item's index, where rows are named one by one
 NUMBER = 8  # bytes of a rank, and of each number that comes with it
-ABOUT_RANKS = ("user", "candidates", "events")
+WITH_RANKS = ("user", "candidates", "events")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,14 +33,15 @@ class UserTraffic:
     """Bytes that one user moves.
 
     Attributes:
-        dense: of the shared weights that belong to no item, down.
-        row: of an item's shared rows, down.
-        dense_up: of the update of those weights.
-        row_up: of the update of an item's rows.
-        table: of the frozen tables, once.
-        judged: of all shared weights in float32, down to a user whose held-out item is ranked.
+        dense: Bytes of the shared weights that belong to no item, down.
+        row: Bytes of an item's shared rows, down.
+        dense_up: Bytes of the update of the dense weights.
+        row_up: Bytes of the update of an item's rows.
+        table: Bytes of the frozen tables, which travel once.
+        evaluation: Bytes of all shared weights in float32, down to a user whose held-out item is
+            ranked.
         num_items: V, rows of the catalogue without padding; 0 where nothing has a row per item.
-        rows: names of the shared parameters with a row per item.
+        item_rows: Names of the shared parameters with a row per item.
     """
 
     dense: int = 0
@@ -48,51 +49,51 @@ class UserTraffic:
     dense_up: int = 0
     row_up: int = 0
     table: int = 0
-    judged: int = 0
+    evaluation: int = 0
     num_items: int = 0
-    rows: frozenset[str] = frozenset()
+    item_rows: frozenset[str] = frozenset()
 
-    def naming(self, rows: np.ndarray) -> int:
-        """Bytes that say which items so many rows (n,) of n users are of.
+    def index_bytes(self, rows: np.ndarray) -> int:
+        """Bytes of the item indices of so many rows (n,) of n users.
 
-        Nothing where the whole catalogue travels; else a number each, or a bit for every item of
-        the catalogue where that is shorter.
+        0 where the whole catalogue travels; else an index each, or a bit for every item of the
+        catalogue where that is shorter.
         """
         if not self.row:
             return 0
-        each = np.minimum(ROW_NUMBER * rows, -(-self.num_items // 8))
+        each = np.minimum(ROW_INDEX * rows, -(-self.num_items // 8))
         return int(each[rows != self.num_items].sum())
 
     def down(self, rows: np.ndarray, num_new: int) -> int:
-        """Bytes to users who read so many rows (n,), ``num_new`` of them for the first time."""
+        """Bytes to n users who read so many rows (n,), ``num_new`` of them for the first time."""
         arrays = len(rows) * self.dense + int(rows.sum()) * self.row
-        return arrays + self.naming(rows) + num_new * self.table
+        return arrays + self.index_bytes(rows) + num_new * self.table
 
     def up(self, rows: np.ndarray) -> int:
-        """Bytes from users who read so many rows (n,)."""
-        return len(rows) * self.dense_up + int(rows.sum()) * self.row_up + self.naming(rows)
+        """Bytes from n users who read so many rows (n,)."""
+        return len(rows) * self.dense_up + int(rows.sum()) * self.row_up + self.index_bytes(rows)
 
-    def evaluation(
+    def evaluation_bytes(
         self,
         asked: int,
-        replied: int,
+        responded: int,
         *,
-        ranks: int,
+        num_ranks: int,
         is_first: bool,
         names_items: bool,
     ) -> int:
         """Bytes to users who rank their held-out item among the catalogue, and back.
 
         Args:
-            asked: users.
-            replied: users among them whose reply came.
-            ranks: of the item, one for each protocol.
-            is_first: whether the frozen table comes with it: training counts it apart.
-            names_items: whether each says which item it ranked.
+            asked: Number of users that are sent the model.
+            responded: Number of users among them whose reply came.
+            num_ranks: Ranks of the item, one for each protocol.
+            is_first: Whether the frozen table travels too: training counts it apart.
+            names_items: Whether each reply names the item that it ranked.
         """
-        down = self.judged + (self.table if is_first else 0)
-        up = NUMBER * (len(ABOUT_RANKS) + names_items + ranks)
-        return asked * down + replied * up
+        down = self.evaluation + (self.table if is_first else 0)
+        up = NUMBER * (len(WITH_RANKS) + names_items + num_ranks)
+        return asked * down + responded * up
 
 
 def item_rows(model: Recommender, shared: Collection[str]) -> frozenset[str]:
@@ -108,13 +109,14 @@ def traffic_of(
     download: str = "float32",
     upload: str = "float32",
 ) -> UserTraffic:
-    """What a user moves of a model whose ``shared`` parameters travel.
+    """Bytes that a user moves of a model whose ``shared`` parameters travel.
 
     Args:
-        model: of the run.
-        shared: names of the parameters that travel.
-        download: how weights are sent.
-        upload: how an update is sent; each array that is rounded has a scale in float32.
+        model: Model of the run.
+        shared: Names of its shared parameters.
+        download: Type of the weights that are sent, as ``federation.download``.
+        upload: Type of the updates, as ``federation.upload``; each quantized array has a scale in
+            float32.
     """
     items = set(model.item_arrays)
     buffers = {name: buffer for name, buffer in model.named_buffers() if name in items}
@@ -134,19 +136,19 @@ def traffic_of(
         dense_up=BYTES[upload] * dense + scales,
         row_up=BYTES[upload] * row,
         table=sum(buffer.numel() * buffer.element_size() for buffer in buffers.values()),
-        judged=BYTES["float32"] * (dense + num_items * row),
+        evaluation=BYTES["float32"] * (dense + num_items * row),
         num_items=num_items,
-        rows=frozenset(per_item),
+        item_rows=frozenset(per_item),
     )
 
 
-def most_rows(plan: CohortPlan, loss: CohortLoss, targets: np.ndarray) -> np.ndarray:
-    """(n,) the most item rows that the training of users can read.
+def max_rows(plan: CohortPlan, loss: CohortLoss, targets: np.ndarray) -> np.ndarray:
+    """Upper bounds (n,) of the item rows that the training of users reads.
 
     Args:
-        plan: what each user does in a round.
-        loss: says which negatives are drawn.
-        targets: (n,) of one pass over each user.
+        plan: Local training of each user in a round.
+        loss: Loss, which determines the negatives that are drawn.
+        targets: (n,) Training targets of one pass over each user.
     """
     if needs_all_rows(plan, loss):
         return np.full(len(targets), loss.num_items)
@@ -156,59 +158,65 @@ def most_rows(plan: CohortPlan, loss: CohortLoss, targets: np.ndarray) -> np.nda
 
 @dataclass(frozen=True)
 class Traffic:
-    """Bytes of a try.
+    """Bytes of one attempt of a round.
 
     Attributes:
-        down: to the clients.
-        up: from the clients.
-        seen: which users took part so far, a bit for each in hexadecimal; empty for nobody.
+        down: Bytes to the clients.
+        up: Bytes from the clients.
+        participants: Users who took part so far, a bit for each in hexadecimal; empty for none.
     """
 
     down: int
     up: int
-    seen: str = ""
+    _: KW_ONLY
+    participants: str = ""
 
 
 def count_users(
     traffic: UserTraffic,
     population: Population,
-    seen: str,
+    participants: str,
     *,
     asked: Mapping[int, np.ndarray],
-    replied: Collection[int],
-    read: Mapping[int, TrainReply],
-    most: Callable[[np.ndarray], np.ndarray],
+    responded: Collection[int],
+    accepted: Mapping[int, TrainReply],
+    max_rows: Callable[[np.ndarray], np.ndarray],
 ) -> Traffic:
-    """Bytes that the users of a round move in one try.
+    """Count the bytes that the users of a round move in one attempt.
 
     Args:
-        traffic: of one user.
-        population: all users that can be drawn.
-        seen: who took part before.
-        asked: partition -> (n,) its users who were asked, ascending.
-        replied: partitions whose reply came.
-        read: partition -> what its reply says, where that can be read.
-        most: rows of users with so many targets (n,), where no reply says.
+        traffic: Bytes that one user moves.
+        population: All users that can be sampled.
+        participants: Users who took part before, as ``Traffic.participants``.
+        asked: Partition -> (n,) its users that were sent the model, ascending.
+        responded: Partitions whose reply came.
+        accepted: Partition -> its reply, where that passed validation.
+        max_rows: Upper bounds (n,) of the rows that users with so many targets (n,) read, where no
+            reply tells the number.
     """
     down, up = [], []
     for partition, users in asked.items():
-        rows = most(population.targets_of(users))
-        if partition in read:
-            one = read[partition]
+        rows = max_rows(population.targets_of(users))
+        if partition in accepted:
+            one = accepted[partition]
             rows[np.searchsorted(users, one.users)] = one.rows
         down.append(rows)
-        if partition in replied:
+        if partition in responded:
             up.append(rows)
-    num_new, seen = _newcomers(population, seen, _joined(asked.values()))
-    return Traffic(traffic.down(_joined(down), num_new), traffic.up(_joined(up)), seen)
+    num_new, participants = _add_participants(population, participants, _joined(asked.values()))
+    return Traffic(
+        traffic.down(_joined(down), num_new), traffic.up(_joined(up)), participants=participants
+    )
 
 
-def _newcomers(population: Population, seen: str, users: np.ndarray) -> tuple[int, str]:
-    """How many of ``users`` take part for the first time, and who has by then."""
-    packed = bytes.fromhex(seen) if seen else bytes(-(-len(population.users) // 8))
+def _add_participants(
+    population: Population, participants: str, users: np.ndarray
+) -> tuple[int, str]:
+    """Number of ``users`` who take part for the first time, and all participants by then."""
+    packed = bytes.fromhex(participants) if participants else bytes(-(-len(population.users) // 8))
     bits = np.frombuffer(packed, dtype=np.uint8).copy()
-    places = population.indices(users)
-    byte, mask = places // 8, (128 >> (places % 8)).astype(np.uint8)
+    indices = population.indices(users)
+    byte, mask = indices // 8, (128 >> (indices % 8)).astype(np.uint8)
     num_new = int(((bits[byte] & mask) == 0).sum())
     np.bitwise_or.at(bits, byte, mask)
     return num_new, bits.tobytes().hex()

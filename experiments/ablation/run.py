@@ -261,7 +261,7 @@ def _stop(pool: RayPool, planned_runs: Sequence[PlannedRun], lives: Callable[[],
     A signal to the whole process group, such as `timeout` sends, ends Ray as well: then its workers
     have had the signal themselves.
     """
-    pool.forget_waiting()
+    pool.cancel_waiting()
     begun = [planned.folder for planned in planned_runs if (planned.folder / "run.json").exists()]
     for folder in begun:
         request_stop(folder, 128 + signal.SIGINT)

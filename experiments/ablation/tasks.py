@@ -12,7 +12,7 @@ from fedrec.errors import ConfigError, FedrecError
 from fedrec.protocol import code_fingerprint
 from fedrec.runs.directory import check_room, has_run
 from fedrec.runs.record import COMPLETE, read_about
-from server.lifecycle.signals import end_by_signals
+from server.lifecycle.signals import install_signal_handlers
 
 INTERRUPTED = "interrupted"
 
@@ -78,12 +78,12 @@ class AblationWorker:
 
     def __init__(self) -> None:
         """Let a signal end a run as it does in a process of its own; Ray's handlers exit."""
-        end_by_signals()
+        install_signal_handlers()
 
-    def hello(self) -> None:
-        """Say that this worker is up: what runs need was imported with this module."""
+    def start(self) -> None:
+        """Return when the worker is ready: what runs need was imported with this module."""
 
-    def answer(self, planned: PlannedRun) -> str:
+    def run(self, planned: PlannedRun) -> str:
         """As ``make``; a run that was asked to stop has written a checkpoint."""
         try:
             return make(planned)

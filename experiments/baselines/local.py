@@ -111,7 +111,7 @@ def _fill(
     model = make_model(config, dataset.catalog, table, nothing_seen, everybody)
     facts = run_facts(config, registration, dataset.catalog, dataset.manifest, table, model)
     folder.describe(**_facts(facts, plan.unit))
-    baselines, left_out = _baselines(grid, config, registration, dataset, model)
+    baselines, excluded = _baselines(grid, config, registration, dataset, model)
     evaluator = Evaluator(
         config, dataset, prepared.view, registration.counts, prepared.fixed_candidates
     )
@@ -149,7 +149,7 @@ def _fill(
         catalog=dataset.catalog,
         view_names=model.view_names,
         baselines=baselines,
-        left_out=left_out,
+        excluded=excluded,
         kept=trained.kept,
         seconds=lines[-1]["elapsed"],
     )

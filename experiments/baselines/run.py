@@ -21,7 +21,7 @@ from fedrec.report.references import BASELINE_ENGINE
 from fedrec.runs.directory import has_run
 from server.aggregation.server_adam import ServerAdam
 from server.aggregation.strategies import make_strategy
-from server.checkpoints.resume import finished
+from server.checkpoints.resume import is_complete
 from server.engines.inline import InlineGrid
 from server.run import run_server
 
@@ -79,7 +79,7 @@ def run_baseline(
     check_kind(kind)
     if kind == "local-only":
         if config.run.resume and has_run(folder):
-            if finished(folder, config):
+            if is_complete(folder, config):
                 return folder
             raise ConfigError(f"{folder}: {NO_RESUME}")
         return local_only_baseline(

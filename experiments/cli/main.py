@@ -9,7 +9,7 @@ import typer
 
 import fedrec
 from experiments.cli import data, runs, studies
-from server.lifecycle.signals import end_by_signals
+from server.lifecycle.signals import install_signal_handlers
 
 GROUPS = (runs, studies, data)
 app = typer.Typer(
@@ -44,7 +44,7 @@ def common(
 
 def main() -> None:
     """Entry point of the console command."""
-    end_by_signals()
+    install_signal_handlers()
     app()
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from fedrec.errors import ConfigError, FedrecError
-from server.lifecycle.signals import ignore_from_now_on, interruption_code
+from server.lifecycle.signals import ignore_signals, interruption_code
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -41,7 +41,7 @@ def ending() -> Iterator[None]:
         say_end(plain(error), error)
         raise typer.Exit(error.exit_code) from None
     except KeyboardInterrupt as end:
-        ignore_from_now_on()  # another Ctrl-C would change the exit code, or leave a traceback
+        ignore_signals()  # another Ctrl-C would change the exit code, or leave a traceback
         code = interruption_code(end)
         say_end("terminated" if code == 128 + signal.SIGTERM else "interrupted", end)
         raise typer.Exit(code) from None

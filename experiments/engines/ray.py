@@ -15,7 +15,7 @@ from fedrec.config.config import Config
 from fedrec.config.keys import flatten
 from fedrec.errors import ConfigError, ResourceError
 from fedrec.files.home import home
-from server.lifecycle.signals import raise_pending_signal, take_back, uninterrupted
+from server.lifecycle.signals import raise_pending_signal, reinstall_signal_handlers, uninterrupted
 
 if TYPE_CHECKING:
     from server.engines.ray_grid import RayGrid
@@ -164,7 +164,7 @@ def _init(ray: Any, what: str, **arguments: Any) -> None:
     try:
         with _our_signals(ray):
             ray.init(log_to_driver=False, logging_level="ERROR", **arguments)
-            take_back()  # Ray's C++ prints its stack and aborts at SIGTERM
+            reinstall_signal_handlers()  # Ray's C++ prints its stack and aborts at SIGTERM
             raise_pending_signal()
     except (Exception, SystemExit) as error:
         lines = str(error).strip().splitlines() or [""]

@@ -71,9 +71,9 @@ def run(
 
     check_fit(placed)  # a faulty file ends the run here, before any engine has started
     if config.run.resume and has_run(folder):
-        from server.checkpoints.resume import finished
+        from server.checkpoints.resume import is_complete
 
-        if finished(folder, placed):
+        if is_complete(folder, placed):
             return folder
     with saying_how_to_go_on(folder):
         if engine == "flower":

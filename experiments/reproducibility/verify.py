@@ -20,7 +20,7 @@ from experiments.engines.run import How
 from fedrec.errors import ConfigError, DataError
 from fedrec.protocol import code_fingerprint
 from fedrec.runs.record import COMPLETE, content_of, read_about, read_rounds
-from server.sampling.unavailable import costs_a_reply, is_simulated
+from server.sampling.unavailable import costs_a_reply, is_simulated_dropout
 
 WALL_TIMES = ("seconds", "elapsed")
 TRAFFIC = ("bytes_down", "bytes_up", "bytes_evaluate", "megabytes", "client_megabytes")
@@ -153,4 +153,4 @@ def _lost_somebody(line: Mapping[str, Any]) -> bool:
     A simulated drop-out repeats by the seed, and a single user breaks by its own training.
     """
     excluded = [*(line.get("excluded") or ()), *(line.get("retried") or ())]
-    return not all(is_simulated(one) or "user" in one for one in excluded)
+    return not all(is_simulated_dropout(one) or "user" in one for one in excluded)

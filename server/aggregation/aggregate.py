@@ -10,7 +10,7 @@ from fedrec import protocol
 from fedrec.errors import FedrecError, ParticipationError
 from fedrec.models.parameters import NamedArrays
 from fedrec.records import array_record
-from server.aggregation.sparse_rows import row_scales, scaled
+from server.aggregation.sparse_rows import row_scales, scale_rows
 from server.replies.train import TrainReply
 from server.state import AcceptedReply, ServerContext, ServerState
 
@@ -18,13 +18,13 @@ from server.state import AcceptedReply, ServerContext, ServerState
 def aggregate(
     context: ServerContext, state: ServerState, round: int, replies: Mapping[int, TrainReply]
 ) -> tuple[float, int]:
-    """Hand ``w + update`` in float64 to the strategy and keep the weights that it returns.
+    """Aggregate ``w + update`` in float64 by the strategy; its weights become the server's.
 
     Flower averages in the dtype it is given; the server casts once, when it sends.
 
     Args:
-        context: Holds the strategy.
-        state: Gets the new weights.
+        context: Context of the run, with the strategy.
+        state: State of the server; it gets the new weights.
         round: Number of the round.
         replies: Partition -> its accepted reply, ascending: float addition is not associative.
 
@@ -33,12 +33,12 @@ def aggregate(
 
     Raises:
         ParticipationError: The strategy makes no model of these replies.
-        FedrecError: It returns other weights than it was given, or NaN.
+        FedrecError: The strategy returns other weights than it was given, or NaN.
     """
     messages = []
     scales = row_scales(list(replies.values()))
     for one in replies.values():
-        update = scaled(one.update, context.item_rows, scales)
+        update = scale_rows(one.update, context.item_rows, scales)
         moved = {name: start + update[name] for name, start in state.weights.items()}
         metrics: dict[str, int | float | list[int] | list[float]] = {
             protocol.NUM_EXAMPLES: one.weight,
@@ -65,7 +65,7 @@ def aggregate(
 
 
 def _check(weights: NamedArrays, before: NamedArrays, round: int, strategy: str) -> None:
-    """Refuse weights of other names or shapes than those before, and NaN."""
+    """Refuse weights with other names or shapes than before, and NaN."""
     shapes = {name: array.shape for name, array in weights.items()}
     if shapes != {name: array.shape for name, array in before.items()}:
         raise FedrecError(

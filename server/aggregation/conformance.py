@@ -16,7 +16,7 @@ from fedrec.models.parameters import NamedArrays
 from fedrec.records import array_record
 from fedrec.testing.conformance import ConformanceError, check_finite, demand, have_same_bytes
 from server.aggregation.instances import own_instance
-from server.aggregation.strategies import least_replies, make_strategy
+from server.aggregation.strategies import make_strategy, min_replies
 from server.aggregation.strategy_state import restore, snapshot
 from server.engines.inline import InlineGrid
 
@@ -59,7 +59,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _check(make: Callable[[], Strategy]) -> None:
-    clients = max(CLIENTS, least_replies(make()))
+    clients = max(CLIENTS, min_replies(make()))
     whole = _rounds(make(), _start(), range(1, ROUNDS + 1), clients)
     again = _rounds(make(), _start(), range(1, ROUNDS + 1), clients)
     demand(

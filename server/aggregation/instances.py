@@ -1,4 +1,4 @@
-"""A strategy that was made in Python, fitted to our rounds; or the config that makes the same."""
+"""Strategies that were made in Python: fitted to our rounds, or as the options that make them."""
 
 import copy
 import inspect
@@ -9,7 +9,7 @@ from flwr.serverapp.strategy import FedAvg, Strategy
 from fedrec import protocol
 from fedrec.errors import ConfigError
 
-# The round samples, waits and weighs: what Flower's strategies say of it must leave that alone.
+# The round samples, waits and weighs: options of Flower's strategies must not change that.
 _NODES = ("min_train_nodes", "min_evaluate_nodes", "min_available_nodes")
 _FIXED = {
     "fraction_train": (1.0, "federation.fraction says how many partitions take part"),
@@ -20,10 +20,10 @@ _FIXED = {
 
 
 def own_instance(strategy: Strategy) -> Strategy:
-    """A copy of a strategy that waits for nobody: each run starts from the state it was given in.
+    """Copy a strategy for one run, so that it waits for no minimum number of nodes.
 
     Args:
-        strategy: As its author made it; it stays as it is.
+        strategy: Strategy as its author made it; it is not changed.
 
     Raises:
         ConfigError: It samples clients itself, or renames what travels.

@@ -21,13 +21,13 @@ class ServerAdam(FedAvg):
     ICLR 2015.
 
     Args:
-        learning_rate: size of a step.
-        beta_1: decay of the mean of updates.
-        beta_2: decay of the mean of their squares.
-        epsilon: added to the root of the corrected second moment.
-        schedule_rounds: accepted rounds over which the rate falls linearly to 0, where it
-            stays; 0 keeps it.
-        **options: of Flower's FedAvg.
+        learning_rate: Learning rate.
+        beta_1: Decay of the first moment, the mean of updates.
+        beta_2: Decay of the second moment, the mean of their squares.
+        epsilon: Constant added to the root of the corrected second moment.
+        schedule_rounds: Accepted rounds over which the learning-rate schedule falls linearly to 0;
+            0 for a constant rate.
+        **options: Options of Flower's FedAvg.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class ServerAdam(FedAvg):
     def configure_train(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
     ) -> Iterable[Message]:
-        """Note the weights that the coming updates start from."""
+        """Remember the weights that the updates of this round start from."""
         self.current = {name: array.numpy() for name, array in arrays.items()}
         return super().configure_train(server_round, arrays, config, grid)
 
@@ -78,13 +78,13 @@ class ServerAdam(FedAvg):
         return ArrayRecord(stepped), metrics
 
     def state_dict(self) -> NamedArrays:
-        """What the next round needs: moments by parameter name and the count of rounds."""
+        """State for the next round: moments by parameter name and the count of rounds."""
         state = {f"first/{name}": array for name, array in self.first.items()}
         state |= {f"second/{name}": array for name, array in self.second.items()}
         return state | {"accepted-rounds": np.array(self.accepted_rounds)}
 
     def load_state_dict(self, state: NamedArrays) -> None:
-        """Go on from what ``state_dict`` gave."""
+        """Restore what ``state_dict`` returned."""
         for kind, moments in (("first", self.first), ("second", self.second)):
             prefix = f"{kind}/"
             moments.clear()

@@ -1,7 +1,7 @@
-"""A mean over all users made one over those whose training touched a row (FedSubAvg).
+"""Sparse row averaging (FedSubAvg): average an item's row over the users whose training read it.
 
-A row that few users read is else pulled towards where it was by all who did not read it
-(Ding et al., NeurIPS 2022, with the round's users in the place of everybody).
+In a mean over all users, those who did not read a row pull it back to its old value (Ding et al.,
+NeurIPS 2022; here over the users of the round instead of all users).
 """
 
 from collections.abc import Collection, Sequence
@@ -13,22 +13,24 @@ from server.replies.train import TrainReply
 
 
 def row_scales(replies: Sequence[TrainReply]) -> np.ndarray | None:
-    """(V + 1,) weight of all users over that of those who touched the row; 1 where nobody did.
+    """Scales (V + 1,): weight of all users over that of the users who read the row; 1 for no user.
 
-    None where nobody was asked who touched what, and the mean is over all.
+    None without sparse averaging: the mean is over all users.
     """
-    if not len(replies[0].touched):
+    if not len(replies[0].row_weights):
         return None
-    touched = sum(one.touched for one in replies)
+    read = sum(one.row_weights for one in replies)
     weight = sum(one.weight for one in replies)
-    return np.divide(weight, touched, out=np.ones(np.shape(touched)), where=touched > 0)
+    return np.divide(weight, read, out=np.ones(np.shape(read)), where=read > 0)
 
 
-def scaled(update: NamedArrays, rows: Collection[str], scales: np.ndarray | None) -> NamedArrays:
-    """An update with each item's part of the arrays named in ``rows``, (V + 1, ...), scaled."""
+def scale_rows(
+    update: NamedArrays, item_rows: Collection[str], scales: np.ndarray | None
+) -> NamedArrays:
+    """Scale each item's row of the arrays named in ``item_rows``, (V + 1, ...), by (V + 1,)."""
     if scales is None:
         return update
     return {
-        name: array * scales.reshape(-1, *[1] * (array.ndim - 1)) if name in rows else array
+        name: array * scales.reshape(-1, *[1] * (array.ndim - 1)) if name in item_rows else array
         for name, array in update.items()
     }

@@ -33,7 +33,7 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "bulyan": flower.Bulyan,
 }
 
-# The round waits, chooses and weighs; a strategy has no say in that.
+# The round samples, waits and weighs; a strategy has no part in that.
 _OURS = {"min_train_nodes": 1, "min_evaluate_nodes": 1, "min_available_nodes": 1}
 _NOT_OPTIONS = {
     "self",
@@ -61,14 +61,14 @@ _ABOVE_ZERO = ("client_learning_rate", "num_nodes_to_select", "epsilon")
 
 
 def make_strategy(name: str, options: str) -> Strategy:
-    """The strategy of a name with its options.
+    """Make the strategy of a name with its options.
 
     Args:
-        name: one of ``STRATEGIES`` or ``"package.module:Class"`` of a Flower Strategy.
-        options: keyword arguments as in an inline table of TOML: ``'proximal-mu = 0.01'``.
+        name: One of ``STRATEGIES`` or ``"package.module:Class"`` of a Flower Strategy.
+        options: Keyword arguments, as in an inline table of TOML: ``'proximal-mu = 0.01'``.
 
     Raises:
-        ConfigError: an unknown name or option, or a value that the strategy refuses.
+        ConfigError: An unknown name or option, or a value that the strategy refuses.
     """
     kind = _strategy_class(name)
     if isinstance(kind, Strategy):  # handed over from Python, with its options in it
@@ -109,7 +109,7 @@ def make_strategy(name: str, options: str) -> Strategy:
 
 
 def _check_number(name: str, key: str, value: Any, parameter: inspect.Parameter) -> None:
-    """Refuse before the first round what would fail, or go uphill, only in its aggregation."""
+    """Refuse before the first round what would fail, or ascend, only in its aggregation."""
     if parameter.annotation not in (int, float):
         return
     kinds = (int,) if parameter.annotation is int else (int, float)
@@ -130,11 +130,11 @@ def _check_number(name: str, key: str, value: Any, parameter: inspect.Parameter)
     )
 
 
-def least_replies(strategy: Strategy) -> int:
-    """Replies without which a strategy cannot tell its malicious clients apart.
+def min_replies(strategy: Strategy) -> int:
+    """Minimum number of replies with which a strategy can tell malicious clients apart.
 
     2f + 3 for Krum (Blanchard et al., NeurIPS 2017), 4f + 3 for Bulyan (El Mhamdi et al., ICML
-    2018), 1 for those that trust everybody. With fewer, Flower's Krum goes on without protection.
+    2018), 1 for those that trust all clients. With fewer, Flower's Krum goes on without protection.
     """
     match strategy:
         case flower.MultiKrum():  # Krum is one too
@@ -145,33 +145,32 @@ def least_replies(strategy: Strategy) -> int:
 
 
 def check_cohort(strategy: Strategy, size: int) -> None:
-    """Refuse a strategy whose malicious clients cannot be told apart among so few.
+    """Refuse a strategy that cannot tell malicious clients apart in so small a cohort.
 
     Args:
-        strategy: of the run.
-        size: clients chosen in a round.
+        strategy: Strategy of the run.
+        size: Number of clients in a cohort.
 
     Raises:
-        ConfigError: names the number that is needed.
+        ConfigError: The cohort is too small; the message names the number that is needed.
     """
-    least = least_replies(strategy)
-    if size < least:
+    minimum = min_replies(strategy)
+    if size < minimum:
         malicious = getattr(strategy, "num_malicious_nodes", 0)
         raise ConfigError(
-            f"strategy.options has num-malicious-nodes = {malicious}, which needs {least} or more "
-            f"clients a round, but partition.count and federation.fraction give {size}"
+            f"strategy.options has num-malicious-nodes = {malicious}, which needs {minimum} or "
+            f"more clients a round, but partition.count and federation.fraction give {size}"
         )
 
 
 def check_unit(name: str, strategy: Strategy, unit: str) -> None:
-    """Refuse a rule that compares clients where it would see sums over users instead.
+    """Refuse a strategy that compares clients where it would see sums over users instead.
 
-    The rules are known by their classes: Flower's own, and what is derived from them. A class of a
-    user's own that compares clients without being one of those passes, and then compares
-    partitions.
+    These strategies are known by their classes: Flower's own, and subclasses of them. Another class
+    that compares clients passes, and then compares partitions.
 
     Raises:
-        ConfigError: names what could be used.
+        ConfigError: The strategy compares clients; the message names the alternatives.
     """
     if unit == "user" and isinstance(strategy, _COMPARE_CLIENTS):
         raise ConfigError(
@@ -182,7 +181,7 @@ def check_unit(name: str, strategy: Strategy, unit: str) -> None:
 
 
 def parse_options(text: str) -> dict[str, Any]:
-    """Options written as an inline table of TOML without its braces."""
+    """Parse options written as an inline table of TOML without its braces."""
     try:
         table: dict[str, Any] = tomllib.loads(f"options = {{ {text} }}")["options"]
     except tomllib.TOMLDecodeError as error:
@@ -194,7 +193,7 @@ def parse_options(text: str) -> dict[str, Any]:
 
 
 def secret_options(text: str) -> dict[str, str]:
-    """The texts in ``strategy.options`` that are secrets by the names of their keys."""
+    """Texts in ``strategy.options`` that are secrets by the names of their keys."""
     return secret_texts(parse_options(text))
 
 

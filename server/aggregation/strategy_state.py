@@ -1,7 +1,7 @@
-"""What a strategy remembers between rounds, as named arrays and plain JSON, and back again.
+"""State of a strategy between rounds, as named arrays and plain JSON, and back.
 
-A strategy with ``state_dict`` and ``load_state_dict`` says itself what it needs. Of any other the
-attributes are taken: numbers, texts, numpy arrays, Flower's records of arrays, and lists, tuples
+A strategy with ``state_dict`` and ``load_state_dict`` defines its state itself. Of any other the
+attributes are stored: numbers, texts, numpy arrays, Flower's records of arrays, and lists, tuples
 and dictionaries of those. Restored, every value has the type and the bits that it had.
 """
 
@@ -31,11 +31,11 @@ _STORABLE = {
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A strategy's state, its own copy.
+    """A copy of a strategy's state.
 
     Attributes:
-        arrays: by a path such as ``momentum_vector/0``.
-        values: the rest as JSON, which names the arrays where they stood.
+        arrays: Arrays by a path such as ``momentum_vector/0``.
+        values: All other values as JSON, with the paths of the arrays in their place.
     """
 
     arrays: NamedArrays
@@ -43,49 +43,51 @@ class Snapshot:
 
 
 def snapshot(strategy: Strategy, secrets: Mapping[str, str] | None = None) -> Snapshot:
-    """The state of a strategy; called before the first round it tells whether there can be one.
+    """Take a snapshot of a strategy's state.
+
+    Before the first round this checks that the state can be stored at all.
 
     Args:
-        strategy: which.
-        secrets: name -> text that must not be written down; its name stands where it was.
+        strategy: Strategy of the run.
+        secrets: Name -> text that must not be stored; its name is stored instead.
 
     Raises:
-        ConfigError: the strategy keeps something that is neither number, text nor array.
+        ConfigError: The strategy holds something that is neither number, text nor array.
     """
     arrays: NamedArrays = {}
     values: dict[str, Any] = {"class": _name(type(strategy))}
     try:
-        if _says_itself(strategy):
+        if _has_state_dict(strategy):
             state = _pack(strategy.state_dict(), "", arrays)  # type: ignore[attr-defined]  # just looked
-            values["state_dict"] = _without(secrets or {}, state)
+            values["state_dict"] = _redact(secrets or {}, state)
             return Snapshot(arrays, values)
         # A function is there again after construction; its name tells whether it is the same.
         functions = {k: v for k, v in vars(strategy).items() if _is_function(v, strategy)}
         values["functions"] = {key: _function_name(value) for key, value in functions.items()}
         values["attributes"] = {
-            key: _without(secrets or {}, _pack(value, key, arrays))
+            key: _redact(secrets or {}, _pack(value, key, arrays))
             for key, value in vars(strategy).items()
             if key not in functions
         }
     except _NotStorableError as error:
         raise ConfigError(
-            f"strategy {type(strategy).__name__} keeps {error}, which a checkpoint cannot hold; "
+            f"strategy {type(strategy).__name__} holds {error}, which a checkpoint cannot hold; "
             "give it state_dict and load_state_dict, or set run.checkpoint-every = 0"
         ) from None
     return Snapshot(arrays, values)
 
 
 def restore(strategy: Strategy, saved: Snapshot, secrets: Mapping[str, str] | None = None) -> None:
-    """Give a newly made strategy the state of the one that the snapshot was taken of.
+    """Restore the state of a snapshot into a newly made strategy.
 
     Args:
-        strategy: which.
-        saved: its state.
-        secrets: those that it was taken with.
+        strategy: Newly made strategy.
+        saved: Snapshot to restore.
+        secrets: Secrets that the snapshot was taken with.
 
     Raises:
-        ConfigError: a function that the strategy was not made with.
-        DataError: the snapshot is of another class.
+        ConfigError: The snapshot names a function that the strategy was not made with.
+        DataError: The snapshot is of another class.
     """
     name = _name(type(strategy))
     if saved.values.get("class") != name:
@@ -94,7 +96,7 @@ def restore(strategy: Strategy, saved: Snapshot, secrets: Mapping[str, str] | No
             f"uses {name}"
         )
     if "state_dict" in saved.values:
-        state = _with(secrets or {}, saved.values["state_dict"])
+        state = _unredact(secrets or {}, saved.values["state_dict"])
         strategy.load_state_dict(_unpack(state, saved.arrays))  # type: ignore[attr-defined]  # snapshot looked
         return
     for key, function in saved.values["functions"].items():
@@ -105,18 +107,18 @@ def restore(strategy: Strategy, saved: Snapshot, secrets: Mapping[str, str] | No
                 "made, which a checkpoint cannot hold; give it state_dict and load_state_dict"
             )
     for key, value in saved.values["attributes"].items():
-        setattr(strategy, key, _unpack(_with(secrets or {}, value), saved.arrays))
+        setattr(strategy, key, _unpack(_unredact(secrets or {}, value), saved.arrays))
 
 
 class _NotStorableError(Exception):
-    """A value, by its path and type, that has no place in a checkpoint."""
+    """A value, by its path and type, cannot be stored in a checkpoint."""
 
     def __init__(self, path: str, value: object, note: str = "") -> None:
         super().__init__(f"{path!r} ({type(value).__name__}{note})")
 
 
 def _pack(value: Any, path: str, arrays: NamedArrays) -> Any:
-    """A value as JSON; whatever JSON does not know becomes an object of one key, its kind."""
+    """Encode a value as JSON; what JSON does not know becomes an object with one key, its kind."""
     kind = type(value)  # exactly: a subclass would come back as its base
     if value is None or kind in (bool, int, str) or (kind is float and math.isfinite(value)):
         return value
@@ -131,20 +133,20 @@ def _pack(value: Any, path: str, arrays: NamedArrays) -> Any:
     if kind is ArrayRecord:
         return {"record": [[k, _pack(v, _join(path, k), arrays)] for k, v in value.items()]}
     if kind is Array and value.stype == "numpy.ndarray":
-        return {"flower": _keep(value.numpy(), path, arrays)}
+        return {"flower": _store(value.numpy(), path, arrays)}
     if kind is np.ndarray:
-        return {"array": _keep(value, path, arrays)}
+        return {"array": _store(value, path, arrays)}
     if isinstance(value, np.generic):
-        return {"scalar": _keep(np.asarray(value), path, arrays)}
+        return {"scalar": _store(np.asarray(value), path, arrays)}
     raise _NotStorableError(path, value)
 
 
-def _without(secrets: Mapping[str, str], node: Any) -> Any:
-    """Packed values in which every text that holds a secret became pieces that name it."""
+def _redact(secrets: Mapping[str, str], node: Any) -> Any:
+    """Replace every text that holds a secret by pieces that name it."""
     if isinstance(node, list):
-        return [_without(secrets, one) for one in node]
+        return [_redact(secrets, one) for one in node]
     if isinstance(node, dict):
-        return {kind: _without(secrets, inner) for kind, inner in node.items()}
+        return {kind: _redact(secrets, inner) for kind, inner in node.items()}
     if not isinstance(node, str) or not any(secret in node for secret in secrets.values()):
         return node
     pieces: list[Any] = [node]
@@ -163,16 +165,16 @@ def _split(text: str, secret: str, name: str) -> list[Any]:
     return [first, *(part for other in others for part in ({"secret": name}, other))]
 
 
-def _with(secrets: Mapping[str, str], node: Any) -> Any:
-    """Packed values with the secrets where their names stood."""
+def _unredact(secrets: Mapping[str, str], node: Any) -> Any:
+    """Replace the names of secrets by the secrets."""
     if isinstance(node, list):
-        return [_with(secrets, one) for one in node]
+        return [_unredact(secrets, one) for one in node]
     if not isinstance(node, dict):
         return node
     if "pieces" in node:
         pieces = [one if isinstance(one, str) else secrets[one["secret"]] for one in node["pieces"]]
         return "".join(pieces)
-    return {kind: _with(secrets, inner) for kind, inner in node.items()}
+    return {kind: _unredact(secrets, inner) for kind, inner in node.items()}
 
 
 def _unpack(node: Any, arrays: NamedArrays) -> Any:
@@ -199,8 +201,8 @@ def _unpack(node: Any, arrays: NamedArrays) -> Any:
     raise DataError(f"the checkpoint's strategy holds a value of kind {kind!r}, which is unknown")
 
 
-def _keep(array: np.ndarray, path: str, arrays: NamedArrays) -> str:
-    """Copy an array in; return the name it got."""
+def _store(array: np.ndarray, path: str, arrays: NamedArrays) -> str:
+    """Store a copy of an array; return its path."""
     if array.dtype not in _STORABLE:
         raise _NotStorableError(path, array, f" of {array.dtype}")
     while path in arrays:  # {"a/b": x, "a": {"b": y}}
@@ -213,7 +215,7 @@ def _join(path: str, key: object) -> str:
     return f"{path}/{key}" if path else str(key)
 
 
-def _says_itself(strategy: Strategy) -> bool:
+def _has_state_dict(strategy: Strategy) -> bool:
     has = [callable(getattr(strategy, name, None)) for name in ("state_dict", "load_state_dict")]
     if any(has) and not all(has):
         given, missing = ("state_dict", "load_state_dict")[:: 1 if has[0] else -1]

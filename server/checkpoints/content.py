@@ -1,7 +1,7 @@
-"""What is in a checkpoint: three files of arrays and ``state.json``, all under sha256.
+"""Content of a checkpoint: three files of arrays and ``state.json``, all with a sha256.
 
 ``state.json`` holds the sha256 of every file beside it and, as its last key, of itself: safetensors
-and JSON both load a flipped bit without a word.
+and JSON both load a flipped bit without an error.
 """
 
 import dataclasses
@@ -19,22 +19,22 @@ from fedrec.models.parameters import NamedArrays
 from server.aggregation.strategy_state import Snapshot
 from server.state import AcceptedReply, ServerState
 
-FORMAT = 3
+FORMAT = 4
 
 _STATE = "state.json"
 _SEAL = ',\n  "self": "{}"\n}}\n'
 _SEAL_LENGTH = len(_SEAL.format("0" * 64))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """A run after a round.
+    """State of a run after a round.
 
     Attributes:
-        line: of rounds.jsonl of that round.
-        state: weights, best weights, whose replies were used, early stopping, counts.
-        strategy: what it remembers.
-        about: what the run is: token, config, data, code, versions. JSON.
+        line: Line of rounds.jsonl of the round.
+        state: Weights, best weights, whose replies were used, early stopping, counts.
+        strategy: State of the strategy.
+        about: Identity of the run: token, config, data, code, versions. JSON.
     """
 
     line: dict[str, Any]
@@ -49,11 +49,11 @@ class Checkpoint:
 
 
 class DamagedError(Exception):
-    """Why a checkpoint cannot be used."""
+    """A checkpoint cannot be used; the message is the reason."""
 
 
 def to_files(checkpoint: Checkpoint) -> dict[str, bytes]:
-    """Names and contents of a checkpoint's files."""
+    """Encode a checkpoint as files: name -> content."""
     state = {
         key.name: getattr(checkpoint.state, key.name) for key in dataclasses.fields(ServerState)
     }
@@ -87,10 +87,10 @@ def to_files(checkpoint: Checkpoint) -> dict[str, bytes]:
 
 
 def from_files(read: Callable[[str], bytes]) -> Checkpoint:
-    """The checkpoint whose files a function reads by name.
+    """Decode a checkpoint whose files a function reads by name.
 
     Raises:
-        DamagedError: they are not what was written.
+        DamagedError: The files are not what was written.
     """
     facts = _unsealed(read(_STATE))
     try:
@@ -107,12 +107,12 @@ def from_files(read: Callable[[str], bytes]) -> Checkpoint:
             about=facts["about"],
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        # The seal was right: another program wrote this, or a version that forgot to say so.
+        # The seal is right: another program wrote this, or a version that kept the format's number.
         raise DamagedError(f"{_STATE} is not what format {FORMAT} says ({error!r})") from None
 
 
 def _state(facts: dict[str, Any], weights: NamedArrays, best: NamedArrays) -> ServerState:
-    """The state; in JSON the numbers of partitions became texts, and sets became lists."""
+    """Decode the state; in JSON the numbers of partitions became texts, and sets became lists."""
     read = dict(facts)
     for key in ("accepted", "best_accepted"):
         read[key] = {int(p): AcceptedReply(**reply) for p, reply in facts[key].items()}
@@ -123,7 +123,7 @@ def _state(facts: dict[str, Any], weights: NamedArrays, best: NamedArrays) -> Se
 
 
 def _arrays(file: str, facts: dict[str, Any], read: Callable[[str], bytes]) -> NamedArrays:
-    """The arrays of a file, in the order in which they were given: safetensors sorts them."""
+    """Read the arrays of a file in the order in which they were written; safetensors sorts them."""
     content = read(file)
     if sha256(content) != facts["sha256"]:
         raise DamagedError(f"{file} ({len(content)} bytes) has not the sha256 that {_STATE} says")
@@ -137,7 +137,7 @@ def _arrays(file: str, facts: dict[str, Any], read: Callable[[str], bytes]) -> N
 
 
 def _sealed(facts: dict[str, Any]) -> bytes:
-    """JSON whose last key is the sha256 of all that stands before that key."""
+    """Encode as JSON whose last key is the sha256 of everything before that key."""
     body = json.dumps(facts, indent=2, allow_nan=False, default=_plain).removesuffix("\n}")
     return (body + _SEAL.format(sha256(body.encode()))).encode()
 
@@ -154,7 +154,7 @@ def _unsealed(content: bytes) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Numpy's numbers and arrays, which JSON does not know, as Python's."""
+    """Convert numpy's numbers and arrays, which JSON does not know, to Python's."""
     if isinstance(value, np.generic | np.ndarray):
         return value.tolist()
     raise TypeError(f"a checkpoint cannot hold a {type(value).__name__}")

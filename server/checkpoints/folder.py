@@ -1,6 +1,6 @@
-"""Checkpoints: all that a run needs to go on after a round, the last two kept.
+"""Folders of checkpoints: the last two are kept.
 
-A checkpoint is a folder that appears under its name only when everything in it is on the disk.
+A checkpoint is a folder that gets its name only when everything in it is on the disk.
 """
 
 import os
@@ -24,7 +24,7 @@ def save_checkpoint(run: Path, checkpoint: Checkpoint) -> Path:
     """Write ``checkpoints/round-NNNNN`` and remove all but the last two up to it.
 
     Raises:
-        ResourceError: it cannot be written; the checkpoints before it are as they were.
+        ResourceError: It cannot be written; the checkpoints before it are unchanged.
     """
     parent = run / "checkpoints"
     folder = parent / f"round-{checkpoint.round:05d}"
@@ -48,7 +48,7 @@ def save_checkpoint(run: Path, checkpoint: Checkpoint) -> Path:
         flush_folder(run)  # where `checkpoints` itself may be new
     except OSError as error:
         raise ResourceError(
-            f"{folder} cannot be written: {error.strerror or error}; {_what_is_left(run)}"
+            f"{folder} cannot be written: {error.strerror or error}; {_intact_checkpoint(run)}"
         ) from None
     finally:
         _remove(draft)
@@ -61,17 +61,17 @@ def save_checkpoint(run: Path, checkpoint: Checkpoint) -> Path:
 
 
 def load_checkpoint(run: Path, before: int | None = None) -> tuple[Checkpoint | None, list[str]]:
-    """The newest checkpoint that is whole, and one line for each newer one that is not.
+    """Load the newest checkpoint that is not damaged, and one line for each newer one that is.
 
     Args:
-        run: the run's folder.
-        before: only look at rounds before this one.
+        run: Folder of the run.
+        before: Round before which the checkpoint must be; none for any.
 
     Returns:
         (None, []) for a run without checkpoints.
 
     Raises:
-        DataError: there are checkpoints, and all of them are damaged; says how.
+        DataError: There are checkpoints, and all of them are damaged.
     """
     damages: list[str] = []
     for number, folder in _found(run / "checkpoints"):
@@ -82,15 +82,15 @@ def load_checkpoint(run: Path, before: int | None = None) -> tuple[Checkpoint | 
         except DamagedError as error:
             damages.append(f"checkpoint {folder.name} cannot be used: {error}")
     if damages:
-        raise DataError(f"{run / 'checkpoints'} holds no whole checkpoint: {'; '.join(damages)}")
+        raise DataError(f"{run / 'checkpoints'} holds no intact checkpoint: {'; '.join(damages)}")
     return None, []
 
 
 def remove_after(run: Path, round: int) -> None:
-    """Remove the checkpoints of later rounds: the run goes on from this one.
+    """Remove the checkpoints of later rounds: the run is resumed from this one.
 
     Raises:
-        ResourceError: one of them cannot be removed.
+        ResourceError: A checkpoint cannot be removed.
     """
     for number, path in _found(run / "checkpoints"):
         if number > round:
@@ -100,7 +100,7 @@ def remove_after(run: Path, round: int) -> None:
 
 
 def _found(parent: Path) -> list[tuple[int, Path]]:
-    """Rounds and paths of what is called a checkpoint, newest first."""
+    """Rounds and paths of all folders named as checkpoints, newest first."""
     try:
         paths = list(parent.iterdir())
     except (FileNotFoundError, NotADirectoryError):
@@ -132,7 +132,7 @@ def _read(folder: Path, number: int) -> Checkpoint:
     return checkpoint
 
 
-def _what_is_left(run: Path) -> str:
+def _intact_checkpoint(run: Path) -> str:
     try:
         checkpoint, _ = load_checkpoint(run)
     except DataError:

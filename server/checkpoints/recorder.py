@@ -1,4 +1,4 @@
-"""What is kept of each round: a line of history, the best weights, a checkpoint when due."""
+"""Recording of each round: its line of history, the best weights, a checkpoint when due."""
 
 import contextlib
 import time
@@ -18,18 +18,18 @@ OnRound = Callable[[dict[str, Any]], None]
 
 
 class Recorder:
-    """Writes rounds down in an order that a kill at any time leaves resumable.
+    """Recorder of rounds, in an order that leaves a run resumable whenever it is killed.
 
     The checkpoint comes first and holds the round's line: a history that ends before its newest
-    checkpoint is made whole from it, and lines after the checkpoint are cut off.
+    checkpoint is completed from it, and lines after the checkpoint are cut off.
 
     Args:
-        folder: of the run.
-        strategy: whose state goes into a checkpoint.
-        every: rounds between checkpoints; 0 for none.
-        about: what a resumed run must have in common with this one, as far as it is known.
-        on_round: called with each line.
-        secrets: texts that no checkpoint may hold.
+        folder: Folder of the run.
+        strategy: Strategy whose state goes into a checkpoint.
+        every: Rounds between checkpoints; 0 for none.
+        about: Identity that a resumed run must share with this one, as far as it is known.
+        on_round: Callback, called with each line of rounds.jsonl.
+        secrets: Name -> text that no checkpoint may hold.
     """
 
     def __init__(
@@ -45,28 +45,32 @@ class Recorder:
         self._about, self._on_round, self.secrets = about, on_round, secrets
         self._saved = -1
         self._last: Checkpoint | None = None
-        self._has_told = False
+        self._has_traceback = False
 
     def begin(self, about: dict[str, Any], saved: int) -> None:
-        """Learn the rest of what the run is, before its first round.
+        """Complete the identity of the run, before its first round.
 
         Args:
-            about: goes into every checkpoint too.
-            saved: round of the checkpoint that the run goes on from, -1 for a new run.
+            about: Further identity, for every checkpoint.
+            saved: Round of the checkpoint that the run is resumed from, -1 for a new run.
         """
         self._about |= about
         self._saved = saved
 
     def __call__(self, line: dict[str, Any], state: ServerState, is_last: bool) -> None:
-        """Keep a round."""
+        """Record a round."""
         with uninterrupted():
             start = time.monotonic()
             if self._every:
-                checkpoints = [*state.checkpoints, state.needed()][-KEPT:]
-                kept = state.copy()
-                kept.checkpoints = checkpoints
-                remembered = snapshot(self._strategy, self.secrets)
-                self._last = Checkpoint(line, kept, remembered, self._about)
+                checkpoints = [*state.checkpoints, state.private_rounds()][-KEPT:]
+                copied = state.copy()
+                copied.checkpoints = checkpoints
+                self._last = Checkpoint(
+                    line=line,
+                    state=copied,
+                    strategy=snapshot(self._strategy, self.secrets),
+                    about=self._about,
+                )
                 if is_last or line["round"] % self._every == 0:
                     self.save()
                     state.checkpoints = checkpoints
@@ -75,25 +79,25 @@ class Recorder:
             if line["best"]:
                 self.folder.save_weights(state.best)
             self.folder.add_round(line)
-            self.tell_traceback(state)
+            self.log_traceback(state)
         if self._on_round is not None:
             self._on_round(line)
 
-    def tell_traceback(self, state: ServerState) -> None:
-        """Put the first traceback of a client into run.json and the log, once."""
-        if state.traceback and not self._has_told:
-            self._has_told = True
+    def log_traceback(self, state: ServerState) -> None:
+        """Write the first traceback of a client into run.json and the log, once."""
+        if state.traceback and not self._has_traceback:
+            self._has_traceback = True
             with contextlib.suppress(FedrecError):  # a full disk ends the run elsewhere
                 self.folder.describe(client_traceback=state.traceback)
                 self.folder.log(f"the first traceback of a client:\n{state.traceback}")
 
     def save(self) -> None:
-        """Write a checkpoint of the last recorded round, unless there is one."""
+        """Write a checkpoint of the last recorded round, if that is not done yet."""
         if self._last is not None and self._last.line["round"] != self._saved:
             save_checkpoint(self.folder.path, self._last)
             self._saved = self._last.line["round"]
 
     def save_if_possible(self) -> None:
-        """The same when the run ends early: its end must not hide behind a full disk."""
+        """Save when the run ends early; an error here must not hide the reason of that."""
         with uninterrupted(), contextlib.suppress(FedrecError):
             self.save()

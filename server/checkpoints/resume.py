@@ -1,7 +1,8 @@
-"""Going on with a run: from which checkpoint, and whether it is still the same run.
+"""Resumption of a run: choice of the checkpoint, and the check that it is the same run.
 
-Another engine or number of workers may go on with a run. Another config, other data, code or
-versions would make a model that no uninterrupted run makes: that is refused, with what differs.
+A run can be resumed on another engine or with another number of workers. Another config, other
+data, code or versions would make a model that no uninterrupted run makes: they are refused, with
+the differences.
 """
 
 from collections.abc import Callable, Mapping
@@ -23,48 +24,48 @@ from server.checkpoints.folder import Checkpoint, load_checkpoint, remove_after
 from server.lifecycle.run_folder import RunFolder, versions
 
 SHOWN = 8  # differences in a message
-# What changes sums; the others only change how a run is carried or shown.
+# Packages that change sums; others only change how a run is carried out or shown.
 VERSIONS = ("torch", "numpy", "flwr")
 
-Lost = Callable[[Checkpoint], Mapping[int, str]]
+Missing = Callable[[Checkpoint], Mapping[int, str]]
 
 
-def identity(config: Config, threads: int, scorer: str) -> dict[str, Any]:
-    """What a run and its continuation must have in common, but for the data.
+def run_identity(config: Config, threads: int, scorer: str) -> dict[str, Any]:
+    """Identity that a run and its continuation must share, without the data.
 
     Args:
-        config: of the run.
-        threads: that a client's torch may use.
-        scorer: what is judged.
+        config: Config of the run.
+        threads: Threads of torch in a client.
+        scorer: Scorer that is evaluated.
     """
     own = versions()
     return {
-        "config": mark_secrets(computed_keys(config)),  # it goes into every checkpoint
+        "config": mark_secrets(computed_keys(config)),  # the identity goes into every checkpoint
         "code": protocol.code_files() | user_code(config),
         "versions": {name: own[name] for name in VERSIONS if name in own},
         "machine": {"device": str(device(config)), "threads of a client": threads},
-        "what is judged": {"scorer": scorer},
+        "evaluation": {"scorer": scorer},
     }
 
 
 @dataclass(frozen=True)
 class Resumed:
-    """A checkpoint to go on from.
+    """A checkpoint to resume from.
 
     Attributes:
-        checkpoint: the newest good one.
-        notes: why newer ones were not taken, and which differences were accepted.
+        checkpoint: Newest intact checkpoint.
+        notes: Reasons why newer ones were not taken, and differences that were accepted.
     """
 
     checkpoint: Checkpoint
     notes: list[str]
 
 
-def finished(path: Path, config: Config) -> bool:
-    """Whether a folder holds this very run, complete; it then gets its report, if it lacks that.
+def is_complete(path: Path, config: Config) -> bool:
+    """Whether a folder holds this very run, complete; write its report if that is missing.
 
     Raises:
-        ConfigError: another run is complete there.
+        ConfigError: The folder holds another run that is complete.
     """
     about = read_about(path)
     if about.get("status") not in COMPLETE:
@@ -74,22 +75,22 @@ def finished(path: Path, config: Config) -> bool:
             f"{path} holds a run with another config that is {about['status']}; use --overwrite, "
             "or another folder"
         )
-    if not (path / "report.html").exists():  # it was killed while that was drawn
+    if not (path / "report.html").exists():  # it was killed while the report was drawn
         write_report(path)
     return True
 
 
 def checkpoint_to_resume(path: Path, config: Config, now: Mapping[str, Any]) -> Resumed | None:
-    """The newest good checkpoint of the run in a folder, or nothing if it never wrote one.
+    """Find the newest intact checkpoint of the run in a folder; none if it never wrote one.
 
     Args:
-        path: the run's folder.
-        config: of the run that goes on.
-        now: its ``identity``.
+        path: Folder of the run.
+        config: Config of the run that is resumed.
+        now: Its ``run_identity``.
 
     Raises:
-        ConfigError: it is another run; all differences are listed.
-        DataError: the checkpoints are damaged, or the history is.
+        ConfigError: The folder holds another run; the message lists the differences.
+        DataError: The checkpoints are damaged, or the history is.
     """
     about = read_about(path)
     checkpoint, notes = load_checkpoint(path)
@@ -115,10 +116,10 @@ def checkpoint_to_resume(path: Path, config: Config, now: Mapping[str, Any]) -> 
 
 
 def refuse_to_discard(path: Path) -> None:
-    """Refuse to begin again what left a history and wrote checkpoints, which all are gone.
+    """Refuse to restart a run that left a history but whose checkpoints are gone.
 
     Raises:
-        DataError: says what would be lost.
+        DataError: The history would be lost; the message says which rounds.
     """
     rounds, _ = read_rounds(path / "rounds.jsonl", must_exist=False)
     # A checkpoint is written before the first line of history.
@@ -131,7 +132,7 @@ def refuse_to_discard(path: Path) -> None:
 
 
 def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """What differs between two runs, one line each: "config: local.epochs was 1, is 2"."""
+    """List the differences between two runs: "config: local.epochs was 1, is 2"."""
     found = []
     for part, values in now.items():
         old = then.get(part, {})
@@ -147,7 +148,7 @@ def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 
 
 def _check_history(path: Path, checkpoint: Checkpoint) -> None:
-    """Make sure that rounds.jsonl holds every round up to the checkpoint; its own may be added."""
+    """Check that rounds.jsonl holds every round before that of the checkpoint."""
     rounds, _ = read_rounds(path, must_exist=False)
     numbers = [line["round"] for line in rounds if line["round"] < checkpoint.round]
     if numbers != list(range(checkpoint.round)):
@@ -158,18 +159,19 @@ def _check_history(path: Path, checkpoint: Checkpoint) -> None:
         )
 
 
-def with_private_files(path: Path, resumed: Resumed, lost: Lost) -> Resumed:
-    """The newest checkpoint whose private files are all there: they belong to it.
+def with_private_files(path: Path, resumed: Resumed, missing: Missing) -> Resumed:
+    """Find the newest checkpoint whose private client files are all there.
 
     Args:
-        path: the run's folder.
-        resumed: the checkpoint that would be taken.
-        lost: says which clients cannot go on from a state, and why.
+        path: Folder of the run.
+        resumed: Newest intact checkpoint.
+        missing: Function from a checkpoint to the partitions that lack private files, with the
+            reason.
 
     Raises:
-        DataError: there is no such checkpoint.
+        DataError: No checkpoint has all its private files.
     """
-    while found := lost(resumed.checkpoint):
+    while found := missing(resumed.checkpoint):
         partition, reason = next(iter(sorted(found.items())))
         number = resumed.checkpoint.round
         note = f"checkpoint round-{number:05d} cannot be used: partition {partition}: {reason}"
@@ -180,11 +182,11 @@ def with_private_files(path: Path, resumed: Resumed, lost: Lost) -> Resumed:
     return resumed
 
 
-def go_on(folder: RunFolder, resumed: Resumed, engine: str) -> None:
-    """Make the run's folder what it was after the checkpoint's round."""
+def restore_run(folder: RunFolder, resumed: Resumed, engine: str) -> None:
+    """Restore the run's folder to its content after the checkpoint's round."""
     checkpoint = resumed.checkpoint
     remove_after(folder.path, checkpoint.round)
-    folder.go_on(checkpoint.round, engine, resumed.notes)
+    folder.resume(checkpoint.round, engine, resumed.notes)
     rounds, _ = read_rounds(folder.path / "rounds.jsonl", must_exist=False)
     if not rounds or rounds[-1]["round"] != checkpoint.round:
         # The run was killed after the checkpoint and before its line.

@@ -1,4 +1,4 @@
-"""A Grid that calls the ClientApp in this process: real tracebacks, no service, no Ray."""
+"""The inline engine, a Grid that calls the ClientApp in this process: no service, no Ray."""
 
 import itertools
 from collections.abc import Iterable, Mapping
@@ -7,17 +7,23 @@ from flwr.app import Message
 from flwr.clientapp import ClientApp
 
 from fedrec.config.config import Value
-from server.engines.nodes import OwnGrid, be_the_server, client_context, node_ids, set_identity
+from server.engines.nodes import (
+    SimulatedGrid,
+    act_as_server,
+    client_context,
+    node_ids,
+    set_message_id,
+)
 
 
-class InlineGrid(OwnGrid):
-    """Clients as function calls.
+class InlineGrid(SimulatedGrid):
+    """Grid whose clients are function calls.
 
     Args:
-        client_app: the ClientApp whose verbs are called.
-        num_partitions: how many clients there are.
-        run_config: flat run config that each client's context carries.
-        threads: that a client's torch may use; more than 1 gives other bytes.
+        client_app: ClientApp that handles the messages.
+        num_partitions: Number of partitions.
+        run_config: Flat run config for each client's context.
+        threads: Threads of torch in a client; more than 1 give other bytes.
     """
 
     def __init__(
@@ -27,7 +33,7 @@ class InlineGrid(OwnGrid):
         run_config: Mapping[str, Value],
         threads: int = 1,
     ) -> None:
-        be_the_server()
+        act_as_server()
         self._client_app = client_app
         self._contexts = {
             node: client_context(node, num_partitions, run_config, threads)
@@ -37,21 +43,21 @@ class InlineGrid(OwnGrid):
         self._replies: dict[str, Message] = {}
 
     def get_node_ids(self) -> list[int]:
-        """All clients, always."""
+        """Ids of all nodes."""
         return list(self._contexts)
 
     def push_messages(self, messages: Iterable[Message]) -> list[str]:
-        """Answer each message at once; its reply waits to be pulled."""
+        """Handle each message at once; its reply waits to be pulled."""
         ids = []
         for message in messages:
-            identity = f"inline-{next(self._numbers)}"
-            set_identity(message, identity)
+            message_id = f"inline-{next(self._numbers)}"
+            set_message_id(message, message_id)
             context = self._contexts[message.metadata.dst_node_id]
-            self._replies[identity] = self._client_app(message, context)
-            ids.append(identity)
+            self._replies[message_id] = self._client_app(message, context)
+            ids.append(message_id)
         return ids
 
     def pull_messages(self, message_ids: Iterable[str]) -> list[Message]:
-        """The replies to some messages, each once."""
-        known = [identity for identity in message_ids if identity in self._replies]
-        return [self._replies.pop(identity) for identity in known]
+        """Replies to some messages, each once."""
+        known = [message_id for message_id in message_ids if message_id in self._replies]
+        return [self._replies.pop(message_id) for message_id in known]

@@ -1,7 +1,7 @@
-"""What engines of our own share: a grid's small change, numbers of nodes, contexts of clients.
+"""Shared parts of our engines: a base of grids, numbers of nodes, contexts of clients.
 
-Two touches of Flower are not public: the identity of the running task, which ``Message`` reads,
-and a message's id, which Flower's own grids set as well. A test says so when they move.
+Two uses of Flower are not public: the identity of the running task, which ``Message`` reads, and a
+message's id, which Flower's own grids set as well. A test fails when they change.
 """
 
 import math
@@ -18,50 +18,50 @@ SERVER_NODE = 1  # as in Flower
 FIRST_NODE = 1000
 
 
-class OwnGrid(Grid):
-    """What Flower's interface asks for besides pushing and pulling; our rounds call none of it."""
+class SimulatedGrid(Grid):
+    """Base of a grid without a service: the methods of Flower's interface that our rounds skip."""
 
     def send_and_receive(
         self, messages: Iterable[Message], *, timeout: float | None = None
     ) -> list[Message]:
-        """Push, and pull until all have come or ``timeout`` seconds are over."""
+        """Push messages and pull replies until all have come or ``timeout`` seconds are over."""
         return exchange(self, list(messages), math.inf if timeout is None else timeout)
 
     def create_message(  # type: ignore[override]  # Flower deprecates it, nothing calls it
         self, content: RecordDict, message_type: str, dst_node_id: int, **_: object
     ) -> Message:
-        """A message as Flower's constructor makes it."""
+        """Make a message by Flower's constructor."""
         return Message(content, dst_node_id, message_type)
 
     def set_run(self, run: object) -> None:
-        """There is one run."""
+        """Do nothing: there is one run."""
 
     @property
     def run(self) -> object:  # type: ignore[override]  # nothing reads it
-        """There is no run record."""
+        """None: there is no run record."""
         return None
 
 
-def be_the_server() -> None:
-    """Let messages that are made in this process come from the server."""
+def act_as_server() -> None:
+    """Make the server the sender of all messages that are made in this process."""
     TaskIdentity.run_id, TaskIdentity.node_id, TaskIdentity.task_id = 1, SERVER_NODE, 1
 
 
 def node_ids(num_partitions: int) -> list[int]:
-    """One node for each partition, in order."""
+    """Ids of the nodes, one for each partition, in order."""
     return [FIRST_NODE + number for number in range(num_partitions)]
 
 
 def client_context(
     node: int, num_partitions: int, run_config: Mapping[str, Value], threads: int = 1
 ) -> Context:
-    """What a client is told besides its messages.
+    """Make the context of a client: partition, number of partitions, run config.
 
     Args:
-        node: its id, as in ``node_ids``.
-        num_partitions: how many clients there are.
-        run_config: flat run config.
-        threads: that its torch may use; more than 1 gives other bytes.
+        node: Id of the client's node, as in ``node_ids``.
+        num_partitions: Number of partitions.
+        run_config: Flat run config.
+        threads: Threads of torch in the client; more than 1 give other bytes.
     """
     return Context(
         run_id=1,
@@ -76,6 +76,6 @@ def client_context(
     )
 
 
-def set_identity(message: Message, identity: str) -> None:
-    """Give a message the id that its reply will name."""
-    message.metadata.__dict__["_message_id"] = identity
+def set_message_id(message: Message, message_id: str) -> None:
+    """Set the id of a message, which its reply will name."""
+    message.metadata.__dict__["_message_id"] = message_id

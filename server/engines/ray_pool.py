@@ -1,14 +1,14 @@
-"""Ray actors and who works on what: a dead actor is replaced at once and its work asked again.
+"""A pool of Ray actors: a dead actor is replaced at once and its client task is run again.
 
-Ray's own retries keep a dead actor's turn waiting until that actor is back. Here a turn goes to
-whichever actor is free, and no turn is given to an actor that has not said hello.
+Ray's own retries keep a dead actor's task waiting until that actor is back. Here a task goes to any
+free actor, and no task is given to an actor that has not started.
 """
 
 import logging
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
 
 import ray
@@ -16,8 +16,8 @@ from ray.exceptions import NodeDiedError, OutOfMemoryError, RayError, RayTaskErr
 
 from fedrec.errors import FedrecError, ResourceError
 
-START_SECONDS = 120.0  # until an actor must have said hello: a cold disk, torch, two cores
-LOOK_EVERY = 0.005  # seconds, while actors start
+START_SECONDS = 120.0  # until an actor must have started: a cold disk, torch, two cores
+POLL_EVERY = 0.005  # seconds, while actors start
 START_DEATHS = 5  # deaths per actor, none living in between, until starting is given up
 
 log = logging.getLogger(__name__)
@@ -25,39 +25,41 @@ log = logging.getLogger(__name__)
 
 @dataclass(eq=False)
 class Job:
-    """A turn to be done by any actor.
+    """A client task for any actor of a pool.
 
     Attributes:
-        task: argument of the actor's ``answer``.
-        attempts: how many actors may die of it.
-        deaths: how many have.
-        value: the answer, once there is one.
-        error: why there is none.
+        task: Argument of the actor's ``run``.
+        attempts: Number of actors that may die of it.
+        deaths: Number of actors that have died of it.
+        value: Result, once there is one.
+        error: Reason why there is none.
     """
 
     task: Any
     attempts: int
+    _: KW_ONLY
     deaths: int = 0
     value: Any = None
     error: str | None = None
 
 
 @dataclass(eq=False)
-class Seat:
-    """One actor: starting (a pending hello), idle (nothing pending) or busy (a job's answer)."""
+class Slot:
+    """One actor: starting (pending ``start``), idle (nothing pending) or busy (pending ``run``)."""
 
     actor: Any
     pending: Any
+    _: KW_ONLY
     job: Job | None = None
     since: float = field(default_factory=time.monotonic)
 
 
 class RayPool:
-    """Actors of one kind. Not for two threads at once: the caller locks.
+    """Pool of actors of one kind. It is not thread-safe: the caller locks.
 
     Args:
-        make_actor: starts an actor with the methods ``hello`` and ``answer``.
-        size: how many actors to keep.
+        make_actor: Starts an actor with the methods ``start`` and ``run``.
+        size: Number of actors.
     """
 
     def __init__(self, make_actor: Callable[[], Any], size: int) -> None:
@@ -65,27 +67,27 @@ class RayPool:
         self._make_actor = make_actor
         self._queue: deque[Job] = deque()
         self._start_deaths = 0
-        self._seats = [self._new_seat() for _ in range(size)]
+        self._slots = [self._new_slot() for _ in range(size)]
 
     def submit(self, jobs: list[Job]) -> None:
-        """Queue jobs and hand them to free actors."""
+        """Queue jobs and assign them to free actors."""
         self._queue.extend(jobs)
         self._assign()
 
     def pending(self) -> list[Any]:
-        """The object references that actors work on."""
-        return [seat.pending for seat in self._seats if seat.pending is not None]
+        """Object references that actors work on."""
+        return [slot.pending for slot in self._slots if slot.pending is not None]
 
     def settle(self) -> list[Job]:
-        """Take what has been finished, replace what has died, hand out what waits.
+        """Collect finished jobs, replace dead actors, assign waiting jobs.
 
         Returns:
-            Jobs that came to an end, with an answer or an error.
+            Jobs that ended, with a value or an error.
 
         Raises:
-            ResourceError: actors cannot start.
+            ResourceError: Actors cannot start.
         """
-        refs = {seat.pending: seat for seat in self._seats if seat.pending is not None}
+        refs = {slot.pending: slot for slot in self._slots if slot.pending is not None}
         if not refs:
             return []
         ready, _ = ray.wait(list(refs), num_returns=len(refs), timeout=0)
@@ -93,108 +95,108 @@ class RayPool:
         self._assign()
         return ended
 
-    def drop_work(self) -> None:
-        """Forget all work: nobody waits for it. Actors that are at it are replaced."""
+    def cancel_jobs(self) -> None:
+        """Cancel all jobs; busy actors are replaced."""
         self._queue.clear()
-        for place, seat in enumerate(self._seats):
-            if seat.job is not None:
-                ray.kill(seat.actor)
-                self._seats[place] = self._new_seat()
+        for index, slot in enumerate(self._slots):
+            if slot.job is not None:
+                ray.kill(slot.actor)
+                self._slots[index] = self._new_slot()
 
-    def forget_waiting(self) -> None:
-        """Hand out no more work; what actors are at goes on."""
+    def cancel_waiting(self) -> None:
+        """Cancel jobs that wait; running ones go on."""
         self._queue.clear()
 
     def num_busy(self) -> int:
-        """Actors that are at a job."""
-        return sum(seat.job is not None for seat in self._seats)
+        """Number of actors that run a job."""
+        return sum(slot.job is not None for slot in self._slots)
 
-    def greet(self) -> None:
-        """Ask idle actors whether they live: one may have died since its last turn."""
-        for seat in self._seats:
-            if seat.pending is None:
-                seat.pending, seat.since = seat.actor.hello.remote(), time.monotonic()
+    def check_idle(self) -> None:
+        """Call idle actors: one may have died since its last job."""
+        for slot in self._slots:
+            if slot.pending is None:
+                slot.pending, slot.since = slot.actor.start.remote(), time.monotonic()
 
     def num_idle(self) -> int:
-        """Actors that can take a job now."""
-        return sum(seat.pending is None for seat in self._seats)
+        """Number of actors that can take a job now."""
+        return sum(slot.pending is None for slot in self._slots)
 
-    def num_young(self) -> int:
-        """Actors that are starting and may still be waited for."""
+    def num_starting(self) -> int:
+        """Number of actors that are starting within ``START_SECONDS``."""
         oldest = time.monotonic() - START_SECONDS
         return sum(
-            s.pending is not None and s.job is None and s.since > oldest for s in self._seats
+            s.pending is not None and s.job is None and s.since > oldest for s in self._slots
         )
 
     def close(self) -> None:
         """End all actors."""
         self._queue.clear()
-        for seat in self._seats:
-            ray.kill(seat.actor)
-        self._seats = []
+        for slot in self._slots:
+            ray.kill(slot.actor)
+        self._slots = []
 
-    def _new_seat(self) -> Seat:
+    def _new_slot(self) -> Slot:
         actor = self._make_actor()
-        return Seat(actor, actor.hello.remote())
+        return Slot(actor, actor.start.remote())
 
     def _assign(self) -> None:
-        for seat in self._seats:
-            if seat.pending is None and self._queue:
-                seat.job = self._queue.popleft()
-                seat.pending = seat.actor.answer.remote(seat.job.task)
+        for slot in self._slots:
+            if slot.pending is None and self._queue:
+                slot.job = self._queue.popleft()
+                slot.pending = slot.actor.run.remote(slot.job.task)
 
-    def _settle(self, seat: Seat) -> Job | None:
-        """What a finished reference means for its actor and its job; the job if it ended."""
-        job, pending = seat.job, seat.pending
-        seat.job = seat.pending = None
+    def _settle(self, slot: Slot) -> Job | None:
+        """Settle a finished reference; return its job if that ended."""
+        job, pending = slot.job, slot.pending
+        slot.job = slot.pending = None
         try:
             value = ray.get(pending)
         except RayTaskError as error:
             if isinstance(error.cause, RayError):  # the worker lost the broadcast, not itself
-                return self._died(seat, job, error.cause)
+                return self._died(slot, job, error.cause)
             if job is None:
-                raise ResourceError(f"a Ray worker cannot start: {_said(error)}") from None
-            job.error = _said(error)
+                raise ResourceError(f"a Ray worker cannot start: {_error_line(error)}") from None
+            job.error = _error_line(error)
             return job
         except RayError as error:
-            return self._died(seat, job, error)
+            return self._died(slot, job, error)
         if job is None:
             self._start_deaths = 0
             return None
         job.value = value
         return job
 
-    def _died(self, seat: Seat, job: Job | None, error: Exception) -> Job | None:
-        """Replace an actor; its job is queued again, or over."""
-        ray.kill(seat.actor)
-        self._seats[self._seats.index(seat)] = self._new_seat()
+    def _died(self, slot: Slot, job: Job | None, error: Exception) -> Job | None:
+        """Replace a dead actor; its job is queued again, or ends with an error."""
+        ray.kill(slot.actor)
+        self._slots[self._slots.index(slot)] = self._new_slot()
         if job is None:
             self._start_deaths += 1
             if self._start_deaths > START_DEATHS * self.size:
                 raise ResourceError(
-                    f"{self._start_deaths} Ray workers in a row ended while they started: "
-                    f"{_how(error)}"
+                    f"{self._start_deaths} Ray workers in a row died while they started: "
+                    f"{_cause_of_death(error)}"
                 )
             return None
         job.deaths += 1
-        log.warning("a Ray worker ended during a client's turn (%s)", _how(error))
+        log.warning("a Ray worker died during a client task (%s)", _cause_of_death(error))
         if job.deaths < job.attempts:
-            self._queue.append(job)  # last: if it is the cause, the others come first
+            self._queue.append(job)  # last: if it is what kills workers, the others come first
             return None
         times = "once" if job.deaths == 1 else f"{job.deaths} times"
-        job.error = f"its worker died {times} ({_how(error)})"
+        job.error = f"its worker died {times} ({_cause_of_death(error)})"
         return job
 
 
-def _said(error: RayTaskError) -> str:
-    """An error of the worker's code in one line."""
+def _error_line(error: RayTaskError) -> str:
+    """Error of the worker's code in one line."""
     cause = error.cause
     if isinstance(cause, FedrecError):
         return str(cause)
     return f"{type(cause).__name__}: {cause}" if cause else str(error).strip().splitlines()[-1]
 
 
-def _how(error: Exception) -> str:
+def _cause_of_death(error: Exception) -> str:
     if isinstance(error, OutOfMemoryError):
         return "out of memory"
     if isinstance(error, NodeDiedError):

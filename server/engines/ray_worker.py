@@ -1,7 +1,7 @@
-"""What runs inside a Ray worker: one actor, one message at a time, the ClientApp by its name.
+"""The actor of a Ray worker: it runs the ClientApp on one message at a time.
 
-Nothing here remembers a client: a message means the same to every worker, and again on a second
-try. (``context.state`` starts empty each time; what a client keeps, it keeps in its own files.)
+A worker holds no client state: a message means the same to every worker, and in a second attempt.
+(``context.state`` starts empty each time; private client state is in the client's files.)
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,24 +18,24 @@ from server.engines.nodes import client_context
 
 @dataclass(frozen=True)
 class Broadcast:
-    """Where a push's shared records lie in the object store.
+    """Reference to the shared records of a push in Ray's object store.
 
     Attributes:
-        ref: an ObjectRef of a list of ArrayRecords. Ray does not look into a dataclass among the
+        ref: ObjectRef of a list of ArrayRecords. Ray does not look into a dataclass among the
             arguments, so the worker fetches the object itself, and only once.
     """
 
     ref: Any
 
 
-@dataclass(frozen=True)
-class Task:
+@dataclass(frozen=True, kw_only=True)
+class ClientTask:
     """A message on its way to a worker.
 
     Attributes:
-        message: without the records that other messages of its push hold as well.
-        shared: name -> place in the broadcast, for those records.
-        broadcast: where they are.
+        message: Message without the records that other messages of its push share.
+        shared: Name -> index in the broadcast, of the shared records.
+        broadcast: Shared records of the push.
     """
 
     message: Message
@@ -44,12 +44,12 @@ class Task:
 
 
 class RayWorker:
-    """The actor.
+    """Actor that runs client tasks.
 
     Args:
         app: "package.module:name" of the ClientApp.
-        num_partitions: how many clients there are.
-        run_config: flat run config.
+        num_partitions: Number of partitions.
+        run_config: Flat run config.
     """
 
     def __init__(self, app: str, num_partitions: int, run_config: Mapping[str, Value]) -> None:
@@ -59,16 +59,16 @@ class RayWorker:
         self._broadcast: Broadcast | None = None
         self._records: Sequence[ArrayRecord] = []
 
-    def hello(self) -> None:
-        """Say that this worker is up: all that a first message would import is imported."""
+    def start(self) -> None:
+        """Import all that a first message would import; returns when the worker is ready."""
         import_string("the ClientApp", self._app_name)
 
-    def answer(self, task: Task) -> Message:
-        """The ClientApp's reply to a message."""
+    def run(self, task: ClientTask) -> Message:
+        """Run the ClientApp on a message; return its reply."""
         message = task.message
         shared = self._fetch(task.broadcast) if task.shared else []
         message.content = RecordDict(
-            dict(message.content) | {name: shared[place] for name, place in task.shared.items()}
+            dict(message.content) | {name: shared[index] for name, index in task.shared.items()}
         )
         node = message.metadata.dst_node_id
         context = client_context(node, self._num_partitions, self._run_config)
@@ -76,7 +76,7 @@ class RayWorker:
         return reply
 
     def _fetch(self, broadcast: Broadcast) -> Sequence[ArrayRecord]:
-        """The shared records, read from the object store once for all messages of a push."""
+        """Fetch the shared records from the object store, once for all messages of a push."""
         if broadcast != self._broadcast:
             self._broadcast, self._records = broadcast, ray.get(broadcast.ref)
         return self._records

@@ -1,4 +1,4 @@
-"""Evaluation over clients: ask them for ranks, pool them, keep the best round's weights."""
+"""Evaluation over clients: collect their ranks, pool them, keep the best round's weights."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -14,14 +14,14 @@ from fedrec.factory.evaluation import user_metrics
 from fedrec.models.parameters import NamedArrays
 from server.evaluation.metrics import RankTable, pool_ranks, round_metrics
 from server.messages.evaluate import EvaluationRequest, evaluate_messages
-from server.messages.exchange import exchange
+from server.messages.exchange import Exchanged, exchange
 from server.replies.outcome import (
     Excluded,
     SortedReplies,
     error_of,
     first_reason,
-    refuse_dead_workers,
-    repliers,
+    raise_dead_worker,
+    responded_partitions,
     shared_exit_code,
     sort_replies,
 )
@@ -34,14 +34,14 @@ SELECTING = "NDCG@10"  # the validation metric that picks the best round
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationOutcome:
-    """What came of an evaluation.
+    """Outcome of an evaluation.
 
     Attributes:
         ranks: Ranks of all evaluated users.
         bytes: Bytes of all messages, both ways; where every user is a client, as a deployment
             would send them: the model to each user of the partitions that are asked, its ranks
-            back. Sums of gate weights, which come once, at the end, are no part of it.
-        excluded: Clients that gave no ranks, and why.
+            back. Sums of gate weights, which are sent once, at the end, are not counted.
+        excluded: Clients whose ranks are missing, with the reason.
     """
 
     ranks: RankTable
@@ -61,30 +61,30 @@ def evaluate(
     protocols: Sequence[str],
     fraction: float = 1.0,
 ) -> EvaluationOutcome:
-    """Ask clients for ranks.
+    """Evaluate weights, or a baseline, by the ranks that clients compute.
 
     Args:
-        context: What stays the same over all rounds.
-        state: State of the server, for the weights unless others are given.
-        occasion: Name of this evaluation on record.
+        context: Context of the run, the same over all rounds.
+        state: State of the server, with the current weights.
+        occasion: Name of the evaluation, as it is recorded.
         round: Number of the round.
         stage: "validation" or "test".
-        scorer: A baseline such as "popularity", instead of the run's own scorer.
-        weights: The best weights, to evaluate instead of the current ones.
+        scorer: Name of a baseline, instead of the run's own scorer.
+        weights: Best weights, to evaluate instead of the current ones.
         protocols: Evaluation protocols.
-        fraction: Share of the partitions that is asked.
+        fraction: Share of the partitions that is sampled.
 
     Raises:
-        ParticipationError: Too few sent ranks that can be used.
-        FedrecError: The clients' own, where all report the same kind.
+        ParticipationError: Too few clients sent valid ranks.
+        FedrecError: All clients report the same kind of error.
     """
     registration, plan = context.registration, context.config.federation
     # The same clients every time: rounds evaluated on different users could not be compared.
     sampled = sample_partitions(
         registration.partitions, fraction, seed=context.config.seed, round=0, purpose="evaluate"
     )
-    absent = context.unavailability.of_evaluation(occasion, sampled)
-    asked = [partition for partition in sampled if partition not in absent]
+    unavailable = context.unavailability.of_evaluation(occasion, sampled)
+    asked = [partition for partition in sampled if partition not in unavailable]
     scorer = scorer or context.scorer
     # The best weights go with the private files of their time.
     accepted = state.accepted if weights is None else state.best_accepted
@@ -93,13 +93,15 @@ def evaluate(
         context, state, request, asked, state.weights if weights is None else weights, accepted
     )
     replies = exchange(context.grid, messages, plan.round_timeout, context.watch)
-    refuse_dead_workers(replies)
+    raise_dead_worker(replies)
     of_model = scorer == "model"
     num_bytes = context.clients.evaluation_traffic(
-        messages=messages,
-        replies=replies,
-        asked=asked,
-        replied=repliers(replies, registration.partition_of) & set(sampled),
+        Exchanged(
+            messages=messages,
+            replies=replies,
+            asked=asked,
+            responded=responded_partitions(replies, registration.partition_of) & set(sampled),
+        ),
         num_protocols=len(protocols),
         is_first=round == 0,
         of_model=of_model,
@@ -116,12 +118,12 @@ def evaluate(
             protocols=protocols,
             num_items=len(context.frequency) - 1,
             num_gates=num_views if are_told(stage, num_views) else 0,
-            personal=is_private and partition in accepted,
+            is_personalised=is_private and partition in accepted,
             names_items=plan.share_counts,
         )
 
-    found = sort_replies(replies, registration.partition_of, sampled, validate, absent)
-    state.note_traceback(found.excluded)
+    found = sort_replies(replies, registration.partition_of, sampled, validate, unavailable)
+    state.keep_traceback(found.excluded)
     _check_participation(found, len(sampled), plan.min_participation, round, occasion)
     return EvaluationOutcome(
         ranks=pool_ranks(found.accepted, protocols), bytes=num_bytes, excluded=found.excluded
@@ -131,7 +133,7 @@ def evaluate(
 def _check_participation(
     found: SortedReplies[NamedArrays], sampled: int, share: float, round: int, occasion: str
 ) -> None:
-    """Refuse an evaluation of too few clients."""
+    """Refuse an evaluation with too few usable replies."""
     required = required_replies(share, sampled)
     if len(found.accepted) >= required:
         return

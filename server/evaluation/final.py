@@ -1,4 +1,4 @@
-"""The ends of a run: what it is compared with, the final evaluation, facts for run.json."""
+"""Baselines before the first round, final evaluation after the last, facts for run.json."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from fedrec.models.recommender import Recommender
 from fedrec.semantics.table import EmbeddingTable
 from server.evaluation.evaluate import EvaluationOutcome, evaluate
 from server.evaluation.metrics import RankTable
-from server.evaluation.results import LeftOut, summed_up, write_results
+from server.evaluation.results import ExcludedClients, stage_metrics, write_results
 from server.lifecycle.run_folder import RunFolder
 from server.messages.registration import Registration
 from server.state import ServerContext, ServerState
@@ -25,18 +25,18 @@ STAGES: tuple[Stage, ...] = ("validation", "test")
 
 def baseline_metrics(
     context: ServerContext, state: ServerState, manifest: dict[str, Any]
-) -> tuple[dict[str, Any], LeftOut]:
-    """What anybody gets without learning: popularity; and the best there is, where it is known.
+) -> tuple[dict[str, Any], ExcludedClients]:
+    """Evaluate the baselines of a run: popularity, and the oracle of synthetic data.
 
     Returns:
-        Metrics of each reference, and who was left out of its evaluations.
+        Metrics of each baseline, and the clients that were excluded from its evaluations.
     """
     config = context.config
     scorers = [POPULARITY] if config.federation.share_counts else []
     if manifest["facts"].get("format") == "synthetic":
         scorers.append(ORACLE)
     metrics: dict[str, Any] = {}
-    left_out: LeftOut = {}
+    excluded: ExcludedClients = {}
     for scorer in scorers:
         stages = {}
         for stage in STAGES:
@@ -47,19 +47,21 @@ def baseline_metrics(
                 round=0,
                 stage=stage,
                 scorer=scorer,
-                # All of them, so that one that the data cannot meet ends the run before training.
+                # All protocols: one that the data cannot meet ends the run before training.
                 protocols=config.evaluation.protocols,
             )
-            note(left_out, f"{scorer} {stage}", found)
-            stages[stage] = summed_up(found.ranks, config.evaluation.main_protocol, stage, config)
+            record_excluded(excluded, f"{scorer} {stage}", found)
+            stages[stage] = stage_metrics(
+                found.ranks, config.evaluation.main_protocol, stage, config
+            )
         metrics[scorer.replace("-", " ")] = stages
-    return metrics, left_out
+    return metrics, excluded
 
 
-def note(left_out: LeftOut, occasion: str, found: EvaluationOutcome) -> None:
-    """Note who sent no ranks."""
+def record_excluded(excluded: ExcludedClients, occasion: str, found: EvaluationOutcome) -> None:
+    """Record the clients that were excluded from an evaluation, if there are any."""
     if found.excluded:
-        left_out[occasion] = [one.record("evaluate") for one in found.excluded]
+        excluded[occasion] = [one.record("evaluate") for one in found.excluded]
 
 
 def finalize_run(
@@ -69,9 +71,9 @@ def finalize_run(
     catalog: Catalog,
     model: Recommender,
     baselines: dict[str, Any],
-    left_out: LeftOut,
+    excluded: ExcludedClients,
 ) -> None:
-    """Evaluate the best round's weights on test items and write everything a run leaves."""
+    """Evaluate the best round's weights on validation and test items and write the results."""
     found: dict[Stage, RankTable] = {}
     for stage in STAGES:
         evaluation = evaluate(
@@ -83,7 +85,7 @@ def finalize_run(
             weights=state.best,
             protocols=context.config.evaluation.protocols,
         )
-        note(left_out, f"final {stage}", evaluation)
+        record_excluded(excluded, f"final {stage}", evaluation)
         found[stage] = evaluation.ranks
     folder.save_weights(state.best)
     gates_alone = None
@@ -99,7 +101,7 @@ def finalize_run(
         catalog=catalog,
         view_names=model.view_names,
         baselines=baselines,
-        left_out=left_out,
+        excluded=excluded,
         kept={"best_round": state.best_round},
         seconds=state.elapsed,
         gates_alone=gates_alone,
@@ -107,7 +109,7 @@ def finalize_run(
 
 
 def _domain_facts(catalog: Catalog, manifest: dict[str, Any]) -> dict[str, Any]:
-    """How many items each domain has, where several sources were joined; else nothing."""
+    """Number of items of each domain of multi-domain data; else empty."""
     if not (names := manifest["facts"].get("domains")):
         return {}
     return {"domains": {name: catalog.columns[COLUMN].count(name) for name in names}}
@@ -121,12 +123,12 @@ def run_facts(
     table: EmbeddingTable | None,
     model: Recommender,
 ) -> dict[str, Any]:
-    """What run.json says of data, meanings, parameters and partitions."""
+    """Facts for run.json about data, semantic embeddings, parameters and partitions."""
     groups = groups_of(model, names_in(config.model.private))
     sizes = {name: parameter.numel() for name, parameter in model.named_parameters()}
-    meanings = None
+    semantics = None
     if table is not None:
-        meanings = {
+        semantics = {
             "encoder": table.encoder,
             "sha256": table.encoder_sha256,
             "key": table.key,
@@ -148,7 +150,7 @@ def run_facts(
             "skipped": manifest.get("skipped", {}),
             "notes": manifest["facts"].get("notes", []),
         },
-        "semantics": meanings,
+        "semantics": semantics,
         "parameters": {
             "shared": sum(sizes[name] for name in groups.shared),
             "private": sum(sizes[name] for name in groups.private),

@@ -1,4 +1,4 @@
-"""Ranks of many clients pooled, and the metrics that a run records of them."""
+"""Pooled ranks of all clients, and the metrics that a run records of them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -43,19 +43,19 @@ class ClientMetrics(Protocol):
         ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RankTable:
     """Ranks of U users over some partitions, in order of users.
 
     Attributes:
-        users: (U,) global numbers.
-        partitions: (U,) who holds them.
-        targets: (U,) held-out items, or none where they stay with the clients.
-        events: (U,) length of each whole sequence.
-        ranks: protocol -> (U,).
-        personal: (U,) ranks of the personalised models, or none.
-        candidates: (U,) items ranked under "full".
-        gates: (3, 32, 1 + N) sums of the views' weights, none where nobody told them.
+        users: (U,) Global user numbers.
+        partitions: (U,) Partition that holds each user.
+        targets: (U,) Held-out items, or none where they stay with the clients.
+        events: (U,) Length of each whole sequence.
+        ranks: Protocol -> (U,) ranks.
+        personal: (U,) Ranks by the personalised models, or none.
+        candidates: (U,) Number of items ranked under "full".
+        gates: (3, 32, 1 + N) Sums of the views' gate weights, or none if they were not sent.
     """
 
     users: np.ndarray
@@ -68,28 +68,28 @@ class RankTable:
     gates: np.ndarray | None
 
     def num_candidates(self, protocol_name: str) -> np.ndarray | int:
-        """Items ranked per user under a protocol."""
+        """Number of items ranked per user under a protocol: (U,), or one number for all."""
         return candidates_of(protocol_name, self.candidates)
 
 
 def candidates_of(protocol_name: str, full: np.ndarray) -> np.ndarray | int:
-    """Items ranked per user under a protocol, given those (U,) under "full"."""
+    """Number of items ranked per user under a protocol, given those (U,) under "full"."""
     return full if protocol_name == "full" else int(protocol_name.rpartition("-")[2]) + 1
 
 
 def pool_ranks(ranks: Mapping[int, NamedArrays], protocols: Sequence[str]) -> RankTable:
-    """Put the evaluate replies of some partitions together.
+    """Pool the evaluate replies of some partitions.
 
     Args:
-        ranks: partition -> arrays of its reply.
-        protocols: under which ranks were asked for.
+        ranks: Partition -> arrays of its validated reply.
+        protocols: Evaluation protocols of the ranks.
     """
     records = dict(sorted(ranks.items()))
     users = [record[protocol.USER_NUMBERS] for record in records.values()]
     order = np.argsort(np.concatenate(users), kind="stable")
 
     def joined(name: str) -> np.ndarray | None:
-        """(U,) in order of users; none unless every reply has it."""
+        """Array (U,) in order of users; none unless every reply has it."""
         if not all(name in record for record in records.values()):
             return None
         return np.concatenate([record[name] for record in records.values()])[order]
@@ -117,7 +117,7 @@ def round_metrics(
     clients: ClientMetrics,
     user_metrics: Mapping[str, UserMetric],
 ) -> dict[str, Any]:
-    """Fields of a line of rounds.jsonl about an evaluation.
+    """Metrics of a validation, as fields of a line of rounds.jsonl.
 
     Args:
         found: Ranks of the evaluated users.
@@ -141,7 +141,7 @@ def with_intervals(
     label: str,
     user_metrics: Mapping[str, UserMetric],
 ) -> dict[str, dict[str, float]]:
-    """Every metric under one protocol with its 95 % interval over users."""
+    """All metrics under one protocol, with 95 % intervals over users."""
     values = per_user(found.ranks[name], found.num_candidates(name), at, user_metrics)
     return intervals(values, seed, name=label, resamples=resamples)
 

@@ -1,4 +1,4 @@
-"""What a complete run writes: metrics, tables of users and items, ranks."""
+"""Final results of a run: metrics, tables of users and items, ranks."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -19,15 +19,16 @@ from fedrec.runs.write import write_csv, write_json
 from server.evaluation.metrics import ClientMetrics, RankTable, final_metrics, with_intervals
 from server.lifecycle.run_folder import RunFolder
 from server.messages.registration import Registration
-from server.sampling.unavailable import is_simulated
+from server.sampling.unavailable import is_simulated_dropout
 
-LeftOut = dict[str, list[dict[str, Any]]]  # name of an evaluation -> who sent no ranks, and why
+# Name of an evaluation -> records of the clients that were excluded from it.
+ExcludedClients = dict[str, list[dict[str, Any]]]
 
 
-def summed_up(
+def stage_metrics(
     found: RankTable, protocol: str, stage: Stage, config: Config
 ) -> dict[str, dict[str, float]]:
-    """Every metric of an evaluation with its interval."""
+    """All metrics of an evaluation under one protocol, with intervals."""
     return with_intervals(
         found,
         protocol,
@@ -49,7 +50,7 @@ def write_results(
     catalog: Catalog,
     view_names: Sequence[str],
     baselines: Mapping[str, Any],
-    left_out: LeftOut,
+    excluded: ExcludedClients,
     kept: Mapping[str, Any],
     seconds: float,
     gates_alone: np.ndarray | None = None,
@@ -57,23 +58,23 @@ def write_results(
     """Write metrics.json, the tables and the ranks, and close the run.
 
     Args:
-        folder: of the run, with its rounds.
-        found: ranks of the kept weights on validation and on test items.
-        config: of the run.
-        clients: granularity of the clients, for the spread over them.
-        registration: who is there.
-        catalog: the items.
-        view_names: of the model.
-        baselines: what anybody gets without this run.
-        left_out: who sent no ranks.
-        kept: which weights were kept: ``best_round``, for metrics.json.
-        seconds: spent in rounds.
-        gates_alone: sums of gate weights over the catalogue, where there is one model of the run.
+        folder: Folder of the run, with its rounds.
+        found: Ranks of the best weights on validation and on test items.
+        config: Config of the run.
+        clients: Granularity of the clients, for the spread over them.
+        registration: Registration of the clients.
+        catalog: Catalogue of the items.
+        view_names: Names of the model's views.
+        baselines: Metrics of the baselines.
+        excluded: Clients that were excluded from evaluations before and after training.
+        kept: Fields of metrics.json about the kept weights: ``best_round``.
+        seconds: Seconds spent in rounds.
+        gates_alone: Sums of gate weights over the catalogue, where there is one model of the run.
     """
     protocols, shown = config.evaluation.protocols, config.protocol_names
 
     def stages(name: str) -> dict[str, dict[str, dict[str, float]]]:
-        return {str(s): summed_up(ranks, name, s, config) for s, ranks in found.items()}
+        return {str(s): stage_metrics(ranks, name, s, config) for s, ranks in found.items()}
 
     metrics: dict[str, Any] = {"protocol": shown[0], **kept}
     metrics |= stages(protocols[0])
@@ -97,14 +98,14 @@ def write_results(
     write_json(folder.path / "metrics.json", metrics)
     _write_tables(folder.path, found, registration, catalog, protocols)
     lines, _ = read_rounds(folder.path / "rounds.jsonl")
-    dropped = [one for line in lines for one in line["excluded"]]
-    dropped += [one for ones in left_out.values() for one in ones]
+    all_excluded = [one for line in lines for one in line["excluded"]]
+    all_excluded += [one for ones in excluded.values() for one in ones]
     folder.finish(
-        "done" if all(is_simulated(one) for one in dropped) else "degraded",
+        "done" if all(is_simulated_dropout(one) for one in all_excluded) else "degraded",
         best_round=kept["best_round"],
         rounds=len(lines) - 1,
         seconds=round(seconds, 3),
-        left_out=left_out,
+        excluded=excluded,
     )
 
 

@@ -1,23 +1,24 @@
-"""What a round asks of the granularity of clients, whichever it is."""
+"""The protocol of client granularity: what a round needs to know of its clients."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from flwr.app import ArrayRecord, Message
 
 from fedrec.models.parameters import NamedArrays
 from server.evaluation.metrics import ClientMetrics
+from server.messages.exchange import Exchanged
 from server.replies.train import TrainReply
 from server.sampling.cohort import Cohort, Unavailable
 from server.traffic import Traffic
 
 
 class ClientGranularity(ClientMetrics, Protocol):
-    """Who is a client: a whole partition (``PartitionClients``) or a user (``UserClients``)."""
+    """Granularity of clients: partitions (``PartitionClients``) or users (``UserClients``)."""
 
     @property
     def num_clients(self) -> int:
-        """Clients in the population."""
+        """Number of clients in the population."""
         ...
 
     def sample(self, round: int) -> Cohort:
@@ -27,19 +28,19 @@ class ClientGranularity(ClientMetrics, Protocol):
     def split_unavailable(
         self, cohort: Cohort, round: int, attempt: int
     ) -> tuple[Cohort, Unavailable]:
-        """Split a cohort into the clients that are sent a message and those known not to answer.
+        """Split a cohort into the clients that are sent a message and the unavailable ones.
 
         A simulated dropout happens before the round: it is sent nothing and replies nothing.
 
         Args:
-            cohort: Clients of the round.
+            cohort: Sampled clients of the round.
             round: Number of the round.
             attempt: 0, or 1 when the round is tried again.
         """
         ...
 
     def train_records(self, cohort: Cohort, partition: int) -> dict[str, ArrayRecord]:
-        """Records of a train message beside weights, item frequencies and config."""
+        """Further records of a train message, beside weights, item frequencies and config."""
         ...
 
     def validate(
@@ -55,60 +56,49 @@ class ClientGranularity(ClientMetrics, Protocol):
             sent: Weights that they were sent, float32.
 
         Raises:
-            RejectedReply: It belongs to another round or holds something that cannot be.
+            RejectedReply: It belongs to another round (staleness) or holds impossible values.
         """
         ...
 
     def outliers(self, replies: Mapping[int, TrainReply], sent: NamedArrays) -> dict[int, str]:
-        """Partitions whose reply is out of all proportion to the others, with the reason."""
+        """Find outliers among the partitions that replied, with the reason."""
         ...
 
     def training_traffic(
         self,
         cohort: Cohort,
-        seen: str,
-        *,
-        messages: Sequence[Message],
-        replies: Sequence[Message],
-        replied: Collection[int],
-        read: Mapping[int, TrainReply],
+        participants: str,
+        exchanged: Exchanged,
+        accepted: Mapping[int, TrainReply],
     ) -> Traffic:
-        """Bytes of one attempt of a round.
+        """Count the bytes of one attempt of a round.
 
         Args:
             cohort: Clients that were sent a message.
-            seen: Users who took part before, as ``Traffic.seen``.
-            messages: Train messages that were sent.
-            replies: Replies that came.
-            replied: Partitions whose reply reports no failure.
-            read: Partition -> its reply, where that passed validation.
+            participants: Users who took part before, as ``Traffic.participants``.
+            exchanged: Train messages and the replies to them.
+            accepted: Partition -> its reply, where that passed validation.
         """
         ...
 
     def evaluation_traffic(
         self,
+        exchanged: Exchanged,
         *,
-        messages: Sequence[Message],
-        replies: Sequence[Message],
-        asked: Collection[int],
-        replied: Collection[int],
         num_protocols: int,
         is_first: bool,
         of_model: bool,
     ) -> int:
-        """Bytes of an evaluation, both ways.
+        """Count the bytes of an evaluation, both ways.
 
         Args:
-            messages: Evaluate messages that were sent.
-            replies: Replies that came.
-            asked: Partitions that were sent a message.
-            replied: Partitions among them whose reply reports no failure.
-            num_protocols: Ranks of each user.
+            exchanged: Evaluate messages and the replies to them.
+            num_protocols: Number of evaluation protocols: so many ranks has each user.
             is_first: Whether the frozen embedding table travels with it.
-            of_model: Whether a model is evaluated, and no baseline.
+            of_model: Whether a model is evaluated, not a baseline.
         """
         ...
 
     def cohort_counts(self, cohort: Cohort, num_aggregated: int) -> dict[str, Any]:
-        """Fields of the round's line in rounds.jsonl that count clients within partitions."""
+        """Counts of clients within partitions, as fields of the round's line of rounds.jsonl."""
         ...

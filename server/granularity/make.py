@@ -16,7 +16,7 @@ from server.traffic import traffic_of
 
 
 def granularity_class(config: Config) -> type[PartitionClients] | type[UserClients]:
-    """The class of clients that ``federation.unit`` names."""
+    """Class of clients that ``federation.unit`` names."""
     return UserClients if config.federation.unit == "user" else PartitionClients
 
 
@@ -29,20 +29,20 @@ def make_clients(
     shared: Collection[str],
     num_items: int,
 ) -> ClientGranularity:
-    """The clients of a run.
+    """Make the clients of a run.
 
     Args:
         config: Config of the run.
-        registration: What the partitions hold.
-        unavailability: Who is known beforehand not to answer.
-        model: Model of the run, for the bytes that a user moves.
-        shared: Names of its parameters that travel.
+        registration: Registration of the clients.
+        unavailability: Clients that are known beforehand not to reply.
+        model: Model of the run, which determines the bytes that a user moves.
+        shared: Names of its shared parameters.
         num_items: V.
 
     Raises:
-        ConfigError: A cohort of more users than there are.
-        DataError: No user has anything to train on.
-        MessageError: The clients did not say how much each user has.
+        ConfigError: The cohort is larger than the number of users.
+        DataError: No user has a training target.
+        MessageError: The clients did not declare the training targets of each user.
     """
     plan, local = config.federation, config.local
     if granularity_class(config) is PartitionClients:
@@ -62,7 +62,7 @@ def make_clients(
         unavailability=unavailability,
         population=population_of(registration, plan.cohort),
         traffic=traffic_of(model, shared, download=plan.download, upload=plan.upload),
-        plan=make_cohort_plan(config, proximal_mu=0.0),  # the FedProx term bears on no check
+        plan=make_cohort_plan(config, proximal_mu=0.0),  # no check depends on the FedProx term
         loss=make_cohort_loss(config, num_items),
         seed=config.seed,
         cohort_size=plan.cohort,
@@ -74,19 +74,19 @@ def make_clients(
 
 
 def population_of(registration: Registration, cohort: int) -> Population:
-    """The users that rounds sample from.
+    """Make the population that client sampling draws from, where every user is a client.
 
     Args:
-        registration: What the partitions hold.
+        registration: Registration of the clients.
         cohort: ``federation.cohort``.
 
     Raises:
-        ConfigError: A cohort of more users than there are.
-        DataError: No user has anything to train on.
-        MessageError: The clients did not say how much each user has.
+        ConfigError: The cohort is larger than the number of users.
+        DataError: No user has a training target.
+        MessageError: The clients did not declare the training targets of each user.
     """
     if set(registration.user_targets) != set(registration.partitions):
-        raise MessageError("the SuperNodes did not say how many training targets each user has")
+        raise MessageError("the SuperNodes did not declare how many training targets each user has")
     population = Population.of(registration.users, registration.user_targets)
     if not len(population.users):
         raise DataError("no user has two training events; raise data.min-user-events")

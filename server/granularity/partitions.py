@@ -1,6 +1,6 @@
 """Partitions as clients: each trains on all of its users and replies with its weights."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from fedrec.evaluation.metrics import UserMetric, hr, ndcg
 from fedrec.evaluation.slices import partition_metrics
 from fedrec.evaluation.spread import partition_means, partition_spread
 from fedrec.models.parameters import NamedArrays
-from server.messages.exchange import array_bytes
+from server.messages.exchange import Exchanged
 from server.messages.registration import Registration
 from server.replies.outliers import find_outliers
 from server.replies.train import TrainReply, validate_train_reply
@@ -26,10 +26,10 @@ class PartitionClients:
     """Partitions as clients.
 
     Attributes:
-        registration: What each partition holds.
-        unavailability: Who is known beforehand not to answer.
+        registration: Registration of the clients.
+        unavailability: Clients that are known beforehand not to reply.
         seed: Seed of the run.
-        fraction: Share of the partitions in a cohort.
+        fraction: Share of the partitions that is sampled.
         outlier_limit: ``federation.outlier-limit``.
         steps: Local steps of a round; 0 for whole epochs.
         epochs: Local epochs of a round.
@@ -47,7 +47,7 @@ class PartitionClients:
 
     @property
     def num_clients(self) -> int:
-        """Partitions."""
+        """Number of partitions."""
         return len(self.registration.partitions)
 
     def sample(self, round: int) -> Cohort:
@@ -65,9 +65,10 @@ class PartitionClients:
     def split_unavailable(
         self, cohort: Cohort, round: int, attempt: int
     ) -> tuple[Cohort, Unavailable]:
-        """Split off partitions that drop out or were unavailable in a replayed run."""
-        absent = self.unavailability.of_training(round, attempt, cohort.partitions)
-        return Cohort([p for p in cohort.partitions if p not in absent]), Unavailable(absent, [])
+        """Split off partitions that drop out or were excluded in a replayed run."""
+        reasons = self.unavailability.of_training(round, attempt, cohort.partitions)
+        asked = [partition for partition in cohort.partitions if partition not in reasons]
+        return Cohort(asked), Unavailable(reasons, [])
 
     def train_records(self, cohort: Cohort, partition: int) -> dict[str, ArrayRecord]:
         """No further records."""
@@ -88,42 +89,36 @@ class PartitionClients:
         )
 
     def _most_targets(self, declared: int) -> int:
-        """Most training targets that a client's epochs, or steps, can have."""
+        """Upper bound of the training targets in a client's epochs or steps."""
         if not self.steps:
             return self.epochs * declared
         most = self.batch_targets
         return self.steps * (declared if most is None else min(declared, most))
 
     def outliers(self, replies: Mapping[int, TrainReply], sent: NamedArrays) -> dict[int, str]:
-        """Partitions beyond ``federation.outlier-limit`` times the round's median."""
+        """Find partitions beyond ``federation.outlier-limit`` times the round's median."""
         return find_outliers(replies, sent, self.outlier_limit)
 
     def training_traffic(
         self,
         cohort: Cohort,
-        seen: str,
-        *,
-        messages: Sequence[Message],
-        replies: Sequence[Message],
-        replied: Collection[int],
-        read: Mapping[int, TrainReply],
+        participants: str,
+        exchanged: Exchanged,
+        accepted: Mapping[int, TrainReply],
     ) -> Traffic:
         """Bytes of the arrays of all messages and replies."""
-        return Traffic(array_bytes(messages), array_bytes(replies))
+        return Traffic(*exchanged.array_bytes)
 
     def evaluation_traffic(
         self,
+        exchanged: Exchanged,
         *,
-        messages: Sequence[Message],
-        replies: Sequence[Message],
-        asked: Collection[int],
-        replied: Collection[int],
         num_protocols: int,
         is_first: bool,
         of_model: bool,
     ) -> int:
         """Bytes of the arrays of all messages and replies."""
-        return array_bytes(messages) + array_bytes(replies)
+        return sum(exchanged.array_bytes)
 
     def cohort_counts(self, cohort: Cohort, num_aggregated: int) -> dict[str, Any]:
         """No further counts: the line names the partitions."""

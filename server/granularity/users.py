@@ -1,6 +1,6 @@
 """Users as clients: the sampled users of a partition train side by side, their sum is sent."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from fedrec.models.parameters import NamedArrays
 from fedrec.records import array_record
 from fedrec.training.cohort.loss import CohortLoss
 from fedrec.training.cohort.plan import CohortPlan
-from server.messages.exchange import array_bytes
+from server.messages.exchange import Exchanged
 from server.messages.registration import Registration
 from server.replies.outcome import Excluded
 from server.replies.train import TrainReply
@@ -22,7 +22,7 @@ from server.replies.train_users import validate_users_reply
 from server.sampling.cohort import Cohort, Unavailable
 from server.sampling.population import Population
 from server.sampling.unavailable import Unavailability
-from server.traffic import Traffic, UserTraffic, count_users, most_rows
+from server.traffic import Traffic, UserTraffic, count_users, max_rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,18 +30,18 @@ class UserClients:
     """Users as clients.
 
     Attributes:
-        registration: What each partition holds.
-        unavailability: Who is known beforehand not to answer.
-        population: The users that can be sampled.
-        traffic: Bytes that one of them moves.
-        plan: What each user does in a round.
-        loss: The loss of a cohort, which says how many item rows training reads.
+        registration: Registration of the clients.
+        unavailability: Clients that are known beforehand not to reply.
+        population: Users that can be sampled.
+        traffic: Bytes that one user moves.
+        plan: Local training of each user in a round.
+        loss: Loss of a cohort, which determines how many item rows training reads.
         seed: Seed of the run.
-        cohort_size: Users of a round, or their mean under Poisson sampling.
+        cohort_size: Number of users in a cohort, or its mean under Poisson sampling.
         is_poisson: Whether every user is sampled independently.
         num_items: V.
         is_sparse: Whether item rows are averaged over the users who read them.
-        names_items: Whether replies say which items are held out (``federation.share-counts``).
+        names_items: Whether replies name the held-out items (``federation.share-counts``).
     """
 
     registration: Registration
@@ -59,7 +59,7 @@ class UserClients:
 
     @property
     def num_clients(self) -> int:
-        """Users with something to train on."""
+        """Number of users with something to train on."""
         return len(self.population.users)
 
     def sample(self, round: int) -> Cohort:
@@ -73,19 +73,19 @@ class UserClients:
     def split_unavailable(
         self, cohort: Cohort, round: int, attempt: int
     ) -> tuple[Cohort, Unavailable]:
-        """Split off users that drop out, and partitions unavailable in a replayed run."""
-        absent = self.unavailability.on_record(round, attempt, cohort.partitions)
-        kept: dict[int, np.ndarray] = {}
+        """Split off users that drop out, and partitions that were excluded in a replayed run."""
+        reasons = self.unavailability.recorded_in_training(round, attempt, cohort.partitions)
+        asked: dict[int, np.ndarray] = {}
         dropouts: list[Excluded] = []
         for partition, users in cohort.users.items():
-            gone = self.unavailability.of_users(round, attempt, users.tolist())
-            dropouts += [Excluded(partition, why, user=user) for user, why in gone.items()]
-            if partition not in absent and len(gone) < len(users):
-                kept[partition] = users[[user not in gone for user in users.tolist()]]
-        return Cohort(list(kept), kept), Unavailable(absent, dropouts)
+            dropped = self.unavailability.of_users(round, attempt, users.tolist())
+            dropouts += [Excluded(partition, why, user=user) for user, why in dropped.items()]
+            if partition not in reasons and len(dropped) < len(users):
+                asked[partition] = users[[user not in dropped for user in users.tolist()]]
+        return Cohort(list(asked), asked), Unavailable(reasons, dropouts)
 
     def train_records(self, cohort: Cohort, partition: int) -> dict[str, ArrayRecord]:
-        """The sampled users of the partition."""
+        """Name the sampled users of the partition."""
         return {protocol.USERS: array_record({protocol.USERS: cohort.users[partition]})}
 
     def validate(
@@ -101,60 +101,54 @@ class UserClients:
             targets_of=self.population.targets_of,
             num_items=self.num_items,
             plan=self.plan,
-            rows=self.traffic.rows,
-            by_row=self.is_sparse,
+            item_rows=self.traffic.item_rows,
+            is_sparse=self.is_sparse,
         )
 
     def outliers(self, replies: Mapping[int, TrainReply], sent: NamedArrays) -> dict[int, str]:
-        """None: users are held against their bounds one by one, where they train."""
+        """Find none: each user is checked against its bounds where it trains."""
         return {}
 
     def training_traffic(
         self,
         cohort: Cohort,
-        seen: str,
-        *,
-        messages: Sequence[Message],
-        replies: Sequence[Message],
-        replied: Collection[int],
-        read: Mapping[int, TrainReply],
+        participants: str,
+        exchanged: Exchanged,
+        accepted: Mapping[int, TrainReply],
     ) -> Traffic:
         """Bytes that the devices of the users would move in a deployment."""
         return count_users(
             self.traffic,
             self.population,
-            seen,
+            participants,
             asked=cohort.users,
-            replied=replied,
-            read=read,
-            most=lambda targets: most_rows(self.plan, self.loss, targets),
+            responded=exchanged.responded,
+            accepted=accepted,
+            max_rows=lambda targets: max_rows(self.plan, self.loss, targets),
         )
 
     def evaluation_traffic(
         self,
+        exchanged: Exchanged,
         *,
-        messages: Sequence[Message],
-        replies: Sequence[Message],
-        asked: Collection[int],
-        replied: Collection[int],
         num_protocols: int,
         is_first: bool,
         of_model: bool,
     ) -> int:
-        """Bytes of the model to every user and of the ranks back; for a baseline, of the arrays."""
+        """Bytes of the model to every user and of the ranks back; of a baseline, of the arrays."""
         if not of_model:
-            return array_bytes(messages) + array_bytes(replies)
+            return sum(exchanged.array_bytes)
         users = self.registration.users
-        return self.traffic.evaluation(
-            sum(len(users[p]) for p in asked),
-            sum(len(users[p]) for p in replied),
-            ranks=num_protocols,
+        return self.traffic.evaluation_bytes(
+            sum(len(users[p]) for p in exchanged.asked),
+            sum(len(users[p]) for p in exchanged.responded),
+            num_ranks=num_protocols,
             is_first=is_first,
             names_items=self.names_items,
         )
 
     def cohort_counts(self, cohort: Cohort, num_aggregated: int) -> dict[str, Any]:
-        """How many users were sampled and aggregated."""
+        """Numbers of sampled and of aggregated users."""
         return {"users": {"sampled": cohort.num_clients, "aggregated": num_aggregated}}
 
     @staticmethod

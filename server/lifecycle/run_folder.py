@@ -1,4 +1,4 @@
-"""The run folder: what a run leaves, written so that a reader never sees half a file."""
+"""The run folder of a run in progress: its files are written so that no reader sees half a file."""
 
 import contextlib
 import datetime
@@ -30,11 +30,11 @@ PACKAGES = ("flwr", "ray", "torch", "sentence-transformers", "numpy", "pandas")
 
 
 class RunFolder:
-    """One run's folder, which this process has locked, and what run.json says of it.
+    """Folder of one run, which this process has locked, and the facts of its run.json.
 
     Args:
-        path: the folder, absolute.
-        about: what run.json holds.
+        path: Folder of the run, absolute.
+        about: Facts of run.json.
     """
 
     def __init__(self, path: Path, about: dict[str, Any]) -> None:
@@ -43,17 +43,17 @@ class RunFolder:
 
     @classmethod
     def create(cls, path: Path, config: Config, *, engine: str, command: str) -> "RunFolder":
-        """Begin a run in a folder that is new, empty, or left by one that never began a round.
+        """Create the folder of a run; it may be new, empty, or of a run that never began a round.
 
         Args:
-            path: an absolute folder.
-            config: of the run.
-            engine: what carries the messages.
-            command: that repeats the run.
+            path: Folder of the run, absolute.
+            config: Config of the run.
+            engine: Name of the engine.
+            command: Command that repeats the run.
 
         Raises:
-            ConfigError: the folder holds something and ``run.overwrite`` is off.
-            ResourceError: it cannot be written.
+            ConfigError: The folder is not empty and ``run.overwrite`` is off.
+            ResourceError: It cannot be written.
         """
         prepare_run_dir(path, overwrite=config.run.overwrite or config.run.resume)
         command = hide_secrets_in_text(command, flatten(config))
@@ -68,7 +68,7 @@ class RunFolder:
             "resumed": [],
         }
         folder = cls(path, about)
-        # Who finds run.json finds the config too: from then on a killed run can be gone on with.
+        # Wherever there is a run.json, the config is there too: a killed run can be resumed.
         write_file(path / "config.toml", to_toml(config).encode())
         try:
             folder.describe()
@@ -81,23 +81,23 @@ class RunFolder:
         return folder
 
     @classmethod
-    def found(cls, path: Path) -> "RunFolder":
-        """The folder of a run that may go on; nothing in it is changed yet.
+    def open(cls, path: Path) -> "RunFolder":
+        """Open the folder of a run that may be resumed; nothing in it is changed yet.
 
         Raises:
-            DataError: run.json is damaged or of another format.
+            DataError: The run.json is damaged or of another format.
         """
         return cls(path, read_about(path))
 
-    def go_on(self, after: int, engine: str, notes: Sequence[str]) -> None:
-        """Go on with the run after one of its rounds; run.json keeps count of that.
+    def resume(self, after: int, engine: str, notes: Sequence[str]) -> None:
+        """Resume the run after one of its rounds; run.json records that.
 
         Args:
-            after: round of the checkpoint.
-            engine: what carries the messages from now on.
-            notes: what is worth knowing of this resume.
+            after: Round of the checkpoint.
+            engine: Name of the engine from now on.
+            notes: Notes about this resumption.
         """
-        # First: who follows the run reads from here on.
+        # First, since readers that follow the run read on from here.
         cut_rounds(self.path / "rounds.jsonl", after)
         remove_drafts(self.path)
         once = {"after": after, "engine": engine, "at": _now(), "notes": list(notes)}
@@ -114,14 +114,14 @@ class RunFolder:
         write_json(self.path / "run.json", self.about)
 
     def add_round(self, line: dict[str, Any]) -> None:
-        """Append a line to rounds.jsonl and say so in the log."""
+        """Append a line to rounds.jsonl, and its summary to the log."""
         append_round(self.path / "rounds.jsonl", line)
         loss = "-" if line["train_loss"] is None else f"{line['train_loss']:.4f}"
-        judged = line["validation"]
-        shown = "" if judged is None else f", validation NDCG@10 {judged['NDCG@10']:.4f}"
+        found = line["validation"]
+        shown = "" if found is None else f", validation NDCG@10 {found['NDCG@10']:.4f}"
         self.log(f"round {line['round']}: loss {loss}{shown}")
         for one in line["excluded"]:
-            self.log(f"round {line['round']}: left out {_who(one)}: {one['reason']}")
+            self.log(f"round {line['round']}: excluded {_who(one)}: {one['reason']}")
 
     def save_weights(self, weights: NamedArrays) -> None:
         """Write model.safetensors in float32."""
@@ -134,30 +134,30 @@ class RunFolder:
         self.log(status)
 
     def fail(self, error: BaseException, exit_code: int) -> None:
-        """Close the run as failed or interrupted, with the reason; not one that never went on."""
+        """Close the run as failed or interrupted, with the reason, unless it never began."""
         if not self._has_begun or self.about.get("status") in COMPLETE:
             return
         status = "interrupted" if exit_code in INTERRUPTS else "failed"
         reason = INTERRUPTS.get(exit_code) or (
             str(error) if isinstance(error, FedrecError) else f"{type(error).__name__}: {error}"
         )
-        # On a full disk not even this can be written; the error itself must come through.
+        # On a full disk not even this can be written; that must not hide the error itself.
         with contextlib.suppress(FedrecError, OSError):
-            left_out = dict(error.excluded) if isinstance(error, FedrecError) else {}
-            facts = {"excluded": left_out} if left_out else {}
+            excluded = dict(error.excluded) if isinstance(error, FedrecError) else {}
+            facts = {"excluded": excluded} if excluded else {}
             self.describe(
                 status=status, reason=reason, exit_code=exit_code, finished=_now(), **facts
             )
-            for occasion, ones in left_out.items():
+            for occasion, ones in excluded.items():
                 for one in ones:
-                    self.log(f"{occasion}: left out {_who(one)}: {one['reason']}")
+                    self.log(f"{occasion}: excluded {_who(one)}: {one['reason']}")
             self.log(f"{status}: {reason}")
 
     def log(self, text: str) -> None:
         """Append a line to log.txt.
 
         Raises:
-            ResourceError: the disk is full.
+            ResourceError: The disk is full.
         """
         try:
             with (self.path / "log.txt").open("a", encoding="utf-8") as file:
@@ -169,7 +169,7 @@ class RunFolder:
 
 
 def versions() -> dict[str, str]:
-    """Package -> version, of those that can change what is computed."""
+    """Versions of the packages that can change what is computed."""
     found = {"fedrec": fedrec.__version__, "python": platform.python_version()}
     for name in PACKAGES:
         try:
@@ -180,7 +180,7 @@ def versions() -> dict[str, str]:
 
 
 def _who(one: Mapping[str, Any]) -> str:
-    """Who was left out, as rounds.jsonl records it."""
+    """Name of an excluded client, as rounds.jsonl records it."""
     who = f"partition {one['partition']}"
     return f"user {one['user']} of {who}" if "user" in one else who
 

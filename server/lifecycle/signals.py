@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: never between two things that belong together."""
+"""Ctrl-C and SIGTERM: they end a run, but never within a block that must complete."""
 
 import contextlib
 import signal
@@ -9,13 +9,13 @@ from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
-# The first signal that came, if the handlers are ours. Ray's C++ code asks for signals, too: there
-# an exception of a handler becomes a plain KeyboardInterrupt, or is printed and dropped.
-_came: list[int] = []
+# Signals that came, if the handlers are ours. Ray's C++ code checks for signals, too: there an
+# exception of a handler becomes a plain KeyboardInterrupt, or is printed and dropped.
+_received: list[int] = []
 
 
 class Interrupted(KeyboardInterrupt):
-    """The run is to end: by a signal, or by a file where no signal arrives.
+    """The run must end: by a signal, or by a stop request where no signal arrives.
 
     Args:
         exit_code: 130 for Ctrl-C, 143 for SIGTERM.
@@ -26,12 +26,12 @@ class Interrupted(KeyboardInterrupt):
         self.exit_code = exit_code
 
 
-def end_by_signals() -> None:
-    """Make Ctrl-C and SIGTERM end this process by Interrupted, each with its own exit code."""
-    _came.clear()
+def install_signal_handlers() -> None:
+    """Let Ctrl-C and SIGTERM raise ``Interrupted`` in this process, each with its own exit code."""
+    _received.clear()
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        _came.append(number)
+        _received.append(number)
         raise_pending_signal()
 
     for one in SIGNALS:
@@ -39,27 +39,27 @@ def end_by_signals() -> None:
 
 
 def raise_pending_signal() -> None:
-    """End the run if a signal came and its exception got lost in somebody else's code.
+    """End the run if a signal came whose exception got lost in other code.
 
     Raises:
-        Interrupted: there was one.
+        Interrupted: A signal is pending.
     """
-    if _came:
-        raise Interrupted(128 + _came[0])
+    if _received:
+        raise Interrupted(128 + _received[0])
 
 
 def interruption_code(error: KeyboardInterrupt) -> int:
     """Exit code of a command that ``error`` ends: 130 for Ctrl-C, 143 for SIGTERM."""
-    number = _came[0] if _came else signal.SIGINT
+    number = _received[0] if _received else signal.SIGINT
     return int(getattr(error, "exit_code", 128 + number))
 
 
 @contextlib.contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Hold back Ctrl-C and SIGTERM until the block is done; they take effect then.
+    """Defer Ctrl-C and SIGTERM until the block is done.
 
-    They have none where one of them is ending the run already: who presses Ctrl-C again must not
-    break off what the first one began. Outside the main thread, as in Flower's simulation, no
+    They have no effect where one of them is ending the run already: a second Ctrl-C must not break
+    off the clean-up after the first. Outside the main thread, as in Flower's simulation, no
     signal arrives anyway.
     """
     if threading.current_thread() is not threading.main_thread():
@@ -80,16 +80,16 @@ def uninterrupted() -> Iterator[None]:
             signal.raise_signal(held[0])
 
 
-def take_back() -> None:
-    """Install the present handlers anew: other code may have set the system's own behind Python."""
+def reinstall_signal_handlers() -> None:
+    """Install the present handlers again: other code may have replaced them behind Python."""
     if threading.current_thread() is threading.main_thread():
         for one in SIGNALS:
             if (handler := signal.getsignal(one)) is not None:
                 signal.signal(one, handler)
 
 
-def ignore_from_now_on() -> None:
-    """Let no signal change how this process ends: it is ending."""
+def ignore_signals() -> None:
+    """Ignore further signals while this process ends."""
     if threading.current_thread() is threading.main_thread():
         for one in SIGNALS:
             signal.signal(one, signal.SIG_IGN)

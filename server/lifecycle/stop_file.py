@@ -1,4 +1,4 @@
-"""A wish to stop, for a server that no signal reaches: a file in the folder of its run."""
+"""Stop requests to a server that no signal reaches: a file in the folder of its run."""
 
 import contextlib
 import signal
@@ -13,21 +13,21 @@ STOP_FILE = ".stop.json"
 
 
 def request_stop(run: Path, exit_code: int) -> None:
-    """Ask the server of a run to save its state and end."""
+    """Request that the server of a run saves its state and ends."""
     write_json(run / STOP_FILE, {"exit_code": exit_code})
 
 
 def clear_stop_request(run: Path) -> None:
-    """Remove a wish that the server it was meant for has not seen: another would obey it."""
+    """Clear a stop request that its server has not seen, before another server obeys it."""
     with contextlib.suppress(OSError):  # a folder that cannot be written is refused elsewhere
         (run / STOP_FILE).unlink()
 
 
 def stop_if_requested(run: Path) -> None:
-    """End the run if somebody asked for it.
+    """End the run if there is a stop request.
 
     Raises:
-        Interrupted: with the exit code that was asked for.
+        Interrupted: There is one; the error has its exit code.
     """
     path = run / STOP_FILE
     if not path.exists():
@@ -35,6 +35,6 @@ def stop_if_requested(run: Path) -> None:
     try:
         code = read_json(path).get("exit_code")
     except DataError:
-        code = None  # somebody else's file of that name; a wish to stop all the same
+        code = None  # another file of that name; a stop request all the same
     path.unlink(missing_ok=True)
     raise Interrupted(code if isinstance(code, int) else 128 + signal.SIGINT)

@@ -16,7 +16,7 @@ from server.state import AcceptedReply, ServerContext, ServerState
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationRequest:
-    """What an evaluation asks for.
+    """Request of an evaluation to the clients.
 
     Attributes:
         round: Number of the round.
@@ -39,15 +39,15 @@ def evaluate_messages(
     weights: NamedArrays,
     accepted: Mapping[int, AcceptedReply],
 ) -> list[Message]:
-    """An evaluate message for each partition that is asked; all share the records of arrays.
+    """Make an evaluate message for each partition; all share the records of arrays.
 
     Args:
-        context: What stays the same over all rounds.
+        context: Context of the run, the same over all rounds.
         state: State of the server.
-        request: What is asked for.
-        asked: Partitions to ask.
-        weights: Float64 weights to evaluate; a baseline is sent none.
-        accepted: Partition -> the reply whose private file belongs to these weights.
+        request: Request of the evaluation.
+        asked: Partitions that are sent a message.
+        weights: Float64 weights to evaluate; they are not sent for a baseline.
+        accepted: Partition -> accepted reply whose private file belongs to these weights.
     """
     records: dict[str, Any] = {
         protocol.FREQUENCY: array_record({protocol.FREQUENCY: context.frequency})

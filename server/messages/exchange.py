@@ -1,7 +1,8 @@
-"""Send messages to nodes and collect the replies, over any Flower Grid."""
+"""The exchange of messages with the clients, over any Flower Grid."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
 
 from flwr.app import Message
 from flwr.serverapp import Grid
@@ -12,22 +13,23 @@ Watch = Callable[[int, int], None]  # replies so far, messages; may raise to end
 
 
 def watch_nothing(arrived: int, asked: int) -> None:
-    """A watch that does nothing."""
+    """Do nothing while the server waits."""
 
 
 def exchange(
     grid: Grid, messages: Sequence[Message], timeout: float, watch: Watch = watch_nothing
 ) -> list[Message]:
-    """Replies to the messages that came within ``timeout`` seconds, in whatever order.
+    """Send messages and wait for the replies that come within ``timeout`` seconds, in any order.
 
-    Flower's own ``send_and_receive`` looks every three seconds and trusts the wall clock. A reply
-    that comes later answers a message that nobody waits for any more: it is never looked at.
+    Flower's own ``send_and_receive`` polls every three seconds and trusts the wall clock. A reply
+    of a straggler, which comes later, answers a message that is no longer waited for: it is never
+    read.
 
     Args:
-        grid: carries the messages; its start-up does not count against the time.
-        messages: one for each node.
-        timeout: seconds, on a clock that nobody can set back.
-        watch: called again and again while replies are waited for.
+        grid: Grid that carries the messages; its start-up does not count against the timeout.
+        messages: Messages, one for each node.
+        timeout: Seconds to wait, on the monotonic clock.
+        watch: Callback, called repeatedly while replies are waited for.
     """
     waiting = set(grid.push_messages(messages))
     asked = len(waiting)
@@ -48,7 +50,7 @@ def exchange(
 
 
 def array_bytes(messages: Iterable[Message]) -> int:
-    """Bytes of all arrays in messages or replies: what their size is made of."""
+    """Bytes of all arrays in messages or replies: nearly all of their size."""
     return sum(
         record.count_bytes()
         for message in messages
@@ -57,15 +59,37 @@ def array_bytes(messages: Iterable[Message]) -> int:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Exchanged:
+    """Messages that were sent, and the replies to them.
+
+    Attributes:
+        messages: Messages that were sent.
+        replies: Replies that came in time.
+        asked: Partitions that were sent a message.
+        responded: Partitions whose reply reports no failure.
+    """
+
+    messages: Sequence[Message]
+    replies: Sequence[Message]
+    asked: Collection[int]
+    responded: Collection[int]
+
+    @property
+    def array_bytes(self) -> tuple[int, int]:
+        """Bytes of all arrays in the messages, and in the replies."""
+        return array_bytes(self.messages), array_bytes(self.replies)
+
+
 class SampledNodes(Grid):
-    """A grid that shows a strategy the chosen nodes only.
+    """A grid that shows a strategy the sampled nodes only.
 
     Flower's strategies sample nodes by a global generator over random node ids; given exactly the
-    chosen ones, they take them all and the draw stays ours.
+    sampled ones, they take them all and client sampling stays ours.
 
     Args:
-        grid: the grid behind.
-        node_ids: the nodes to show.
+        grid: Grid that carries the messages.
+        node_ids: Ids of the sampled nodes.
     """
 
     def __init__(self, grid: Grid, node_ids: Iterable[int]) -> None:
@@ -73,7 +97,7 @@ class SampledNodes(Grid):
         self._node_ids = list(node_ids)
 
     def get_node_ids(self) -> list[int]:
-        """The chosen nodes."""
+        """Ids of the sampled nodes."""
         return self._node_ids
 
     def set_run(self, run: object) -> None:

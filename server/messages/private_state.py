@@ -1,4 +1,4 @@
-"""The server's view of what clients keep: it never sees a private file, only its sha256."""
+"""Queries about private client state; the server never sees a private file, only its sha256."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,83 +10,86 @@ from fedrec import protocol
 from fedrec.errors import ParticipationError, ResourceError
 from server.messages.exchange import exchange
 from server.messages.registration import Registration
-from server.replies.outcome import exit_code_of, failure, refuse_dead_workers
+from server.replies.outcome import exit_code_of, failure, raise_dead_worker
+from server.sampling.unavailable import STRAGGLED
 
-ATTEMPTS = 2  # to learn whether private files are there
-FAREWELL = 10.0  # seconds until nobody waits any more for a node that is told to forget
+ATTEMPTS = 2  # to query whether private files are there
+CLEAN_UP_TIMEOUT = 10.0  # seconds
 
 
 def delete_client_state(grid: Grid, registration: Registration, token: str) -> None:
-    """Tell all nodes that the run is over: its private files may go. Nobody waits long for it."""
-    wishes: dict[int, dict[str, Any]] = {
+    """Let all nodes delete the private files of a complete run; wait a short time for them."""
+    queries: dict[int, dict[str, Any]] = {
         partition: {protocol.TOKEN: token, protocol.DELETE_STATE: True}
         for partition in registration.partitions
     }
-    exchange(grid, _queries(registration, wishes), FAREWELL)
+    exchange(grid, _query_messages(registration, queries), CLEAN_UP_TIMEOUT)
 
 
 def missing_private_files(
     grid: Grid,
     registration: Registration,
     token: str,
-    wanted: Mapping[int, Mapping[int, str]],
+    expected: Mapping[int, Mapping[int, str]],
     timeout: float,
 ) -> dict[int, str]:
-    """Partitions that cannot go on from the files they kept, with the reason they give.
+    """Find partitions whose private files are missing or damaged, with the reason they report.
 
     Args:
-        grid: carries the messages.
-        registration: who is there.
-        token: of the run.
-        wanted: partition -> round -> sha256 of the file it wrote then.
-        timeout: seconds.
+        grid: Grid that carries the messages.
+        registration: Registration of the clients.
+        token: Name of the run's private files.
+        expected: Partition -> round -> sha256 of the private file of that round.
+        timeout: Seconds to wait for replies.
 
     Raises:
-        ParticipationError: some do not say whether they can, asked twice. Their files may be there:
-            nothing is given up for them.
+        ParticipationError: A partition does not reply to two queries. Its files may be there, so
+            that no older checkpoint is taken for it.
     """
-    wishes: dict[int, dict[str, Any]] = {
+    queries: dict[int, dict[str, Any]] = {
         partition: {
             protocol.TOKEN: token,
             protocol.CHECK: ",".join(f"{number}:{sha}" for number, sha in sorted(files.items())),
         }
-        for partition, files in wanted.items()
+        for partition, files in expected.items()
     }
-    lost: dict[int, str] = {}
+    missing: dict[int, str] = {}
     for _ in range(ATTEMPTS):
-        silent = dict.fromkeys(wishes, "did not reply in time")
-        replies = exchange(grid, _queries(registration, wishes), timeout)
-        refuse_dead_workers(replies)
+        unanswered = dict.fromkeys(queries, STRAGGLED)
+        replies = exchange(grid, _query_messages(registration, queries), timeout)
+        raise_dead_worker(replies)
         for reply in replies:
             partition = registration.partition_of.get(reply.metadata.src_node_id)
-            if partition not in silent:
-                continue  # it answered twice, or nobody asked it
+            if partition not in unanswered:
+                continue  # it replied twice, or was not asked
             reason = failure(reply)
             if reason is not None and exit_code_of(reply) != ResourceError.exit_code:
-                silent[partition] = reason
+                unanswered[partition] = reason
                 continue
-            del silent[partition], wishes[partition]
+            del unanswered[partition], queries[partition]
             if reason is not None:
-                lost[partition] = reason
-        if not silent:
-            return lost
-    partition, reason = min(silent.items())
+                missing[partition] = reason
+        if not unanswered:
+            return missing
+    partition, reason = min(unanswered.items())
     raise ParticipationError(
         f"whether the private files are there is unknown: partition {partition} {reason}; "
-        "resume again when all nodes answer"
+        "resume again when all nodes reply"
     )
 
 
-def _queries(registration: Registration, wishes: Mapping[int, Mapping[str, Any]]) -> list[Message]:
-    same: dict[str, Any] = {
+def _query_messages(
+    registration: Registration, queries: Mapping[int, Mapping[str, Any]]
+) -> list[Message]:
+    common: dict[str, Any] = {
         protocol.FORMAT_KEY: protocol.FORMAT,
         protocol.CODE: protocol.code_fingerprint(),
     }
     return [
         Message(
-            RecordDict({protocol.CONFIG: ConfigRecord(same | dict(wish))}),
+            RecordDict({protocol.CONFIG: ConfigRecord(common | dict(query))}),
             registration.node_of[partition],
             MessageType.QUERY,
         )
-        for partition, wish in wishes.items()
+        for partition, query in queries.items()
     ]

@@ -13,13 +13,13 @@ from server.state import ServerContext, ServerState
 def train_messages(
     context: ServerContext, state: ServerState, round: int, asked: Cohort, sent: NamedArrays
 ) -> list[Message]:
-    """A train message for each partition of a cohort, as the strategy configures it.
+    """Make a train message for each partition of a cohort, as the strategy configures it.
 
-    All of them share the records of arrays: an engine may then send those once.
+    All messages share the records of arrays, so that an engine can send those once.
 
     Args:
-        context: What stays the same over all rounds.
-        state: Which replies were accepted, and which private files are needed.
+        context: Context of the run, the same over all rounds.
+        state: State of the server.
         round: Number of the round.
         asked: Clients that are sent a message.
         sent: Weights as clients receive them, float32.

@@ -1,4 +1,4 @@
-"""The one cast of a round: float64 weights of the server as clients receive them."""
+"""The cast of the server's float64 weights to what clients receive, once a round."""
 
 import numpy as np
 
@@ -16,12 +16,12 @@ def cast_weights(weights: NamedArrays, kind: str = "float32") -> NamedArrays:
 
     Args:
         weights: Finite float64 arrays.
-        kind: "float16" for weights that travel in half the bytes.
+        kind: Type of the weights that travel: "float32", or "float16" for half the bytes.
 
     Raises:
-        FedrecError: Weights beyond what ``kind`` holds, which would arrive as infinity.
+        FedrecError: A weight is beyond the range of ``kind`` and would arrive as infinity.
     """
-    with np.errstate(over="ignore"):  # looked for below
+    with np.errstate(over="ignore"):  # checked below
         sent = {name: array.astype(kind).astype(np.float32) for name, array in weights.items()}
     for name, array in sent.items():
         if not np.isfinite(array).all():

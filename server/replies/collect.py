@@ -1,4 +1,4 @@
-"""Collecting the replies to the train messages of one attempt of a round."""
+"""One attempt of a round: send the train messages, collect and validate the replies."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from flwr.app import Message
 
 from fedrec.models.parameters import NamedArrays
-from server.messages.exchange import exchange
-from server.replies.outcome import Excluded, refuse_dead_workers, repliers, sort_replies
+from server.messages.exchange import Exchanged, exchange
+from server.replies.outcome import Excluded, raise_dead_worker, responded_partitions, sort_replies
 from server.replies.train import TrainReply
 from server.sampling.cohort import Cohort, Unavailable
 from server.state import ServerContext
@@ -20,10 +20,10 @@ class Collected:
     """Replies of one attempt.
 
     Attributes:
-        accepted: Partition -> its validated reply, in order.
-        excluded: Clients whose reply was rejected or did not come.
-        traffic: Bytes that were moved.
-        validation_seconds: Time that validation took.
+        accepted: Partition -> its validated reply, ascending.
+        excluded: Clients whose reply was rejected or did not come in time (stragglers).
+        traffic: Bytes of the attempt.
+        validation_seconds: Seconds that validation took.
     """
 
     accepted: Mapping[int, TrainReply]
@@ -33,7 +33,7 @@ class Collected:
 
     @property
     def num_clients(self) -> int:
-        """Clients whose update is in an accepted reply."""
+        """Number of clients whose update is in an accepted reply."""
         return sum(one.clients for one in self.accepted.values())
 
 
@@ -45,23 +45,23 @@ def collect_replies(
     asked: Cohort,
     unavailable: Unavailable,
     sent: NamedArrays,
-    seen: str,
+    participants: str,
 ) -> Collected:
     """Send the messages, wait for the replies and validate them.
 
     Args:
-        context: What stays the same over all rounds.
+        context: Context of the run, the same over all rounds.
         round: Number of the round.
         messages: Train messages to send.
-        asked: Clients that they go to.
-        unavailable: Sampled clients that are sent nothing.
+        asked: Clients that are sent a message.
+        unavailable: Sampled clients that are sent none.
         sent: Weights in the messages, float32.
-        seen: Users who took part before, as ``Traffic.seen``.
+        participants: Users who took part before, as ``Traffic.participants``.
     """
     clients, registration = context.clients, context.registration
     timeout = context.config.federation.round_timeout
     replies = exchange(context.grid, messages, timeout, context.watch)
-    refuse_dead_workers(replies)
+    raise_dead_worker(replies)
     start = time.monotonic()
 
     def validate(reply: Message, partition: int) -> TrainReply:
@@ -76,11 +76,14 @@ def collect_replies(
     )
     traffic = clients.training_traffic(
         asked,
-        seen,
-        messages=messages,
-        replies=replies,
-        replied=repliers(replies, registration.partition_of),
-        read=found.accepted,
+        participants,
+        Exchanged(
+            messages=messages,
+            replies=replies,
+            asked=asked.partitions,
+            responded=responded_partitions(replies, registration.partition_of),
+        ),
+        found.accepted,
     )
     found = found.without(clients.outliers(found.accepted, sent)).and_excluded(
         [*unavailable.users, *(user for one in found.accepted.values() for user in one.excluded)]

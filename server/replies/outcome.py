@@ -1,13 +1,13 @@
-"""Who answered, in which order, and why was somebody left out?
+"""Outcome of an exchange: accepted replies in partition order, excluded clients with the reason.
 
 Replies arrive in any order, and float addition is not associative: they are sorted by partition
-before anything is summed. What a reply must look like inside is in ``server/replies/train.py``.
+before anything is summed. Validation of their contents is in ``server/replies/train.py``.
 """
 
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Generic, TypeVar
 
 from flwr.app import ArrayRecord, Message
@@ -21,7 +21,7 @@ from fedrec.errors import (
     ParticipationError,
     ResourceError,
 )
-from server.sampling.unavailable import DROPPED_OUT, NOT_ASKED, REPLIED_TWICE
+from server.sampling.unavailable import DROPPED_OUT, NOT_ASKED, REPLIED_TWICE, STRAGGLED
 
 T = TypeVar("T")
 
@@ -32,118 +32,124 @@ KINDS: dict[int, type[FedrecError]] = {
     kind.exit_code: kind
     for kind in (MessageError, ConfigError, ParticipationError, DataError, ResourceError)
 }
-# What the user must change, not wait for: asking the clients again would hide it.
-USERS_OWN = {ConfigError.exit_code, DataError.exit_code}
-LONGEST_REASON, LONGEST_TRACEBACK = 600, 20_000  # characters of a client's own words
+# What the user must change: another attempt would hide it.
+NOT_RETRIED = {ConfigError.exit_code, DataError.exit_code}
+LONGEST_REASON, LONGEST_TRACEBACK = 600, 20_000  # characters of a client's text
 
 
 class RejectedReply(Exception):  # noqa: N818  # the term of this package, never seen by a user
-    """A reply cannot be used: raised by its validation, with the reason."""
+    """A reply failed its validation; the message is the reason."""
 
 
 @dataclass(frozen=True)
 class Excluded:
-    """A client whose reply was left out.
+    """A client that is excluded from a round or an evaluation.
 
     Attributes:
-        partition: its number; -1 for a node that nobody knows.
-        reason: in one line.
-        exit_code: of the error that the client reports, 1 for anything else.
-        traceback: of an exception in the client, else empty.
-        user: the one left out of its partition's reply, where every user is a client; or none.
+        partition: Number of the partition; -1 for an unknown node.
+        reason: Reason in one line.
+        exit_code: Exit code of the error that the client reports, 1 for anything else.
+        traceback: Traceback of an exception in the client, else empty.
+        user: User that is excluded from its partition's reply, where every user is a client; else
+            none.
     """
 
     partition: int
     reason: str
+    _: KW_ONLY
     exit_code: int = 1
     traceback: str = ""
     user: int | None = None
 
     def record(self, doing: str) -> dict[str, Any]:
-        """As rounds.jsonl says it."""
+        """The record in rounds.jsonl, where ``doing`` is "train" or "evaluate"."""
         who = {} if self.user is None else {"user": self.user}
         return {"partition": self.partition, **who, "reason": self.reason, "while": doing}
 
 
 @dataclass(frozen=True)
 class SortedReplies(Generic[T]):
-    """What was read of the replies, in partition order, and those left out."""
+    """Accepted replies, by partition in ascending order, and excluded clients."""
 
     accepted: dict[int, T] = field(default_factory=dict)
     excluded: list[Excluded] = field(default_factory=list)
 
     def without(self, reasons: Mapping[int, str]) -> "SortedReplies[T]":
-        """The same with further partitions left out."""
-        kept = {p: one for p, one in self.accepted.items() if p not in reasons}
-        out = [Excluded(p, reason) for p, reason in reasons.items()]
-        return SortedReplies(kept, _ordered([*self.excluded, *out]))
+        """Exclude further partitions, for these reasons."""
+        accepted = {p: one for p, one in self.accepted.items() if p not in reasons}
+        more = [Excluded(p, reason) for p, reason in reasons.items()]
+        return SortedReplies(accepted, _ordered([*self.excluded, *more]))
 
     def and_excluded(self, more: Sequence[Excluded]) -> "SortedReplies[T]":
-        """The same with more that was left out."""
+        """Add clients that are excluded."""
         return SortedReplies(self.accepted, _ordered([*self.excluded, *more]))
 
 
 def sort_replies(
     replies: Sequence[Message],
     partition_of_node: Mapping[int, int],
-    chosen: Sequence[int],
-    read: Callable[[Message, int], T],
-    absent: Mapping[int, str] | None = None,
+    sampled: Sequence[int],
+    validate: Callable[[Message, int], T],
+    unavailable: Mapping[int, str] | None = None,
 ) -> SortedReplies[T]:
-    """Read replies in partition order and leave out the ones that cannot be used.
+    """Validate replies in partition order; exclude rejected ones and stragglers.
 
     Args:
-        replies: as they came.
-        partition_of_node: node id -> partition number, from the registration.
-        chosen: partitions that take part.
-        read: what a reply of a partition says; raises ``RejectedReply``.
-        absent: chosen partitions that were not asked, and why.
+        replies: Replies in the order of their arrival.
+        partition_of_node: Node id -> partition number, from the registration.
+        sampled: Sampled partitions.
+        validate: Validates a reply of a partition and returns its content; raises
+            ``RejectedReply``.
+        unavailable: Sampled partitions that were sent no message, with the reason.
     """
     accepted: dict[int, T] = {}
-    dropped = [Excluded(p, reason) for p, reason in (absent or {}).items()]
-    asked = set(chosen) - set(absent or {})
+    excluded = [Excluded(p, reason) for p, reason in (unavailable or {}).items()]
+    asked = set(sampled) - set(unavailable or {})
     by_partition: dict[int, list[Message]] = {}
     for reply in replies:
         partition = partition_of_node.get(reply.metadata.src_node_id, -1)
         by_partition.setdefault(partition, []).append(reply)
     for partition, (first, *others) in sorted(by_partition.items()):
         if partition not in asked:
-            dropped += [Excluded(partition, NOT_ASKED)] * (1 + len(others))
+            excluded += [Excluded(partition, NOT_ASKED)] * (1 + len(others))
             continue
         if any(_digest(other) != _digest(first) for other in others):
             # Which of them came first is chance: none can be trusted.
-            dropped.append(Excluded(partition, "replied more than once, each time something else"))
+            excluded.append(Excluded(partition, "replied more than once, each time something else"))
             continue
-        dropped += [Excluded(partition, REPLIED_TWICE)] * len(others)
+        excluded += [Excluded(partition, REPLIED_TWICE)] * len(others)
         try:
-            accepted[partition] = _read(first, partition, read)
-        except RejectedReply as refusal:
-            code, traceback = exit_code_of(first), _traceback(first)
-            reason = _printable(str(refusal), LONGEST_REASON)
-            dropped.append(Excluded(partition, reason, code, traceback))
-    heard = {one.partition for one in dropped} | set(accepted)
-    dropped += [Excluded(p, "did not reply in time") for p in asked if p not in heard]
-    return SortedReplies(accepted, _ordered(dropped))
+            accepted[partition] = _validated(first, partition, validate)
+        except RejectedReply as rejection:
+            reason = _printable(str(rejection), LONGEST_REASON)
+            excluded.append(
+                Excluded(
+                    partition, reason, exit_code=exit_code_of(first), traceback=_traceback(first)
+                )
+            )
+    known = {one.partition for one in excluded} | set(accepted)
+    excluded += [Excluded(p, STRAGGLED) for p in asked if p not in known]
+    return SortedReplies(accepted, _ordered(excluded))
 
 
-def _ordered(dropped: list[Excluded]) -> list[Excluded]:
+def _ordered(excluded: list[Excluded]) -> list[Excluded]:
     return sorted(
-        dropped, key=lambda one: (one.partition, one.reason, -1 if one.user is None else one.user)
+        excluded, key=lambda one: (one.partition, one.reason, -1 if one.user is None else one.user)
     )
 
 
-def _read(reply: Message, partition: int, read: Callable[[Message, int], T]) -> T:
+def _validated(reply: Message, partition: int, validate: Callable[[Message, int], T]) -> T:
     if reason := failure(reply):
         raise RejectedReply(reason)
     try:
-        return read(reply, partition)
+        return validate(reply, partition)
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
-        # Records and values of any type may travel: what no reader foresaw is no bug of the run.
+        # Records and values of any type may travel: one that no check expects is no bug of the run.
         raise RejectedReply(f"cannot be read: {type(error).__name__}: {error}") from None
 
 
 def failure(reply: Message) -> str | None:
-    """Why a client could not answer, if it says so."""
+    """Reason of a failure that a client reports; none if it reports success."""
     if reply.has_error():
         return f"failed: {reply.error.reason or 'without a reason'}"
     facts = reply.content.config_records.get(protocol.FACTS)
@@ -152,8 +158,10 @@ def failure(reply: Message) -> str | None:
     return str(facts[protocol.ERROR]) if protocol.ERROR in facts else None
 
 
-def repliers(replies: Iterable[Message], partition_of_node: Mapping[int, int]) -> set[int]:
-    """Partitions whose reply came, whatever is in it but a failure of their own."""
+def responded_partitions(
+    replies: Iterable[Message], partition_of_node: Mapping[int, int]
+) -> set[int]:
+    """Partitions whose reply came in time and reports no failure, whether or not it is valid."""
     return {
         partition_of_node.get(reply.metadata.src_node_id, -1)
         for reply in replies
@@ -161,14 +169,14 @@ def repliers(replies: Iterable[Message], partition_of_node: Mapping[int, int]) -
     }
 
 
-def refuse_dead_workers(replies: Sequence[Message]) -> None:
-    """End the run when Flower's simulation says that one of its workers died.
+def raise_dead_worker(replies: Sequence[Message]) -> None:
+    """End the run when Flower's simulation reports that one of its workers died.
 
-    It cannot start another: the dead one goes back into its pool and fails every later turn that
-    it gets, so all rounds to come would be of fewer clients than the run asks for.
+    It cannot start another: the dead one goes back into its pool and fails every later client task
+    that it gets, so all further rounds would have fewer clients than the run asks for.
 
     Raises:
-        ParticipationError: says how to go on.
+        ParticipationError: A worker died; the message names an engine that replaces workers.
     """
     for reply in replies:
         if reply.has_error() and (found := DEAD_WORKER.search(reply.error.reason or "")):
@@ -179,46 +187,50 @@ def refuse_dead_workers(replies: Sequence[Message]) -> None:
 
 
 def raise_failure(reply: Message) -> None:
-    """Raise what a client says went wrong, as the kind of error that it was there."""
+    """Raise the failure that a client reports, as the kind of error that it was there.
+
+    Raises:
+        FedrecError: The client reports a failure.
+    """
     reason = failure(reply)
     if reason is not None:
         raise error_of(exit_code_of(reply), _printable(reason, LONGEST_REASON))
 
 
 def error_of(
-    exit_code: int, reason: str, left_out: Mapping[str, list[dict[str, Any]]] | None = None
+    exit_code: int, reason: str, excluded: Mapping[str, list[dict[str, Any]]] | None = None
 ) -> FedrecError:
-    """The error of an exit code, as fedrec.errors lists them.
+    """Make the error of an exit code, as ``fedrec.errors`` lists them.
 
     Args:
-        exit_code: of the command line.
-        reason: its message.
-        left_out: whose replies were left out of what failed, for run.json.
+        exit_code: Exit code of the command line.
+        reason: Message of the error.
+        excluded: Attempt or evaluation that failed -> its excluded clients, for run.json.
     """
     error = KINDS.get(exit_code, FedrecError)(reason)
-    error.excluded = left_out or {}
+    error.excluded = excluded or {}
     return error
 
 
-def shared_exit_code(dropped: Sequence[Excluded]) -> int:
-    """The exit code that all clients report who were left out; 1 where they disagree."""
-    codes = {one.exit_code for one in dropped}
+def shared_exit_code(excluded: Sequence[Excluded]) -> int:
+    """Exit code that all excluded clients report; 1 where they disagree."""
+    codes = {one.exit_code for one in excluded}
     return codes.pop() if len(codes) == 1 else 1
 
 
-def first_reason(dropped: Sequence[Excluded]) -> str:
-    """The first of the reasons, for a message; a simulated one only if there is no other."""
-    if not dropped:
+def first_reason(excluded: Sequence[Excluded]) -> str:
+    """First of the reasons, for a message; a simulated dropout only if there is no other."""
+    if not excluded:
         return "none"
-    first = next((one for one in dropped if one.reason != DROPPED_OUT), dropped[0])
+    first = next((one for one in excluded if one.reason != DROPPED_OUT), excluded[0])
     if first.user is None:
         return f"partition {first.partition} {first.reason}"
     return f"user {first.user} of partition {first.partition}: {first.reason}"
 
 
-def num_broken(dropped: Sequence[Excluded]) -> int:
-    """How many users were left out for what their training made."""
-    return sum(one.user is not None and one.reason != DROPPED_OUT for one in dropped)
+def num_diverged(excluded: Sequence[Excluded]) -> int:
+    """Number of users that were excluded because their training diverged."""
+    return sum(one.user is not None and one.reason != DROPPED_OUT for one in excluded)
 
 
 def _facts(reply: Message) -> Mapping[str, Any]:
@@ -238,13 +250,13 @@ def _traceback(reply: Message) -> str:
 
 
 def _printable(text: str, longest: int, keep: str = "") -> str:
-    """A client's words as a log, a table and a terminal may show them: short, without controls."""
+    """Shorten a client's text and remove control characters, for logs, tables and terminals."""
     shown = "".join(c if c.isprintable() or c in keep else " " for c in text[:longest])
     return shown if len(text) <= longest else f"{shown} ..."
 
 
 def _digest(reply: Message) -> str:
-    """What a reply says, whatever its own number is."""
+    """Digest of a reply's content, without its message id."""
     digest = hashlib.sha256(repr(reply.error if reply.has_error() else "").encode())
     for name, record in sorted(reply.content.items() if reply.has_content() else ()):
         digest.update(f"{name!r} {type(record).__name__}".encode())

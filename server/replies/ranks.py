@@ -1,4 +1,4 @@
-"""Is this reply one that the metrics may contain? What ranks it holds, or why it is left out."""
+"""Validation of evaluate replies: the ranks that the metrics may contain."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,9 +18,9 @@ LARGEST = 2**31 - 1  # of a whole number that nothing else bounds
 ROUNDING = 1e-3  # a mean of float32 weights may exceed 1 by a little
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Field:
-    """What the numbers of one array may be: kinds of dtype, the dtype they are kept in, range."""
+    """Valid numbers of one array: kinds of dtype, the dtype they are stored in, their range."""
 
     kinds: str
     dtype: type[np.number]
@@ -37,30 +37,30 @@ def validate_ranks_reply(
     protocols: Sequence[str],
     num_items: int,
     num_gates: int,
-    personal: bool,
+    is_personalised: bool,
     names_items: bool,
 ) -> NamedArrays:
-    """The arrays of an evaluate reply.
+    """Validate the arrays of an evaluate reply.
 
     Args:
-        reply: from a client that says it succeeded.
-        round: number of this round.
-        partition: that of the node.
-        users: (U,) the partition's users, as declared in the registration.
-        protocols: under which it was asked for ranks.
+        reply: Reply of a client that reports success.
+        round: Number of the round.
+        partition: Partition of the node that sent it.
+        users: (U,) The partition's users, as declared in the registration.
+        protocols: Evaluation protocols of the ranks.
         num_items: V.
-        num_gates: views whose summed weights come with the ranks; 0: none come.
-        personal: whether the client has a personalised model to rank with.
-        names_items: whether it says which items were ranked (``federation.share-counts``).
+        num_gates: Number of views whose summed gate weights come with the ranks; 0 if none come.
+        is_personalised: Whether the client has a personalised model to rank with.
+        names_items: Whether it names the held-out items (``federation.share-counts``).
 
     Raises:
-        RejectedReply: it does not answer this round, or its ranks cannot be.
+        RejectedReply: It belongs to another round (staleness) or holds impossible values.
     """
     check_origin(reply.content.config_records[protocol.FACTS], round, partition)
     record = reply.content.array_records.get(protocol.RANKS)
     if record is None:
         raise RejectedReply("lacks the record of ranks")
-    fields = _fields(protocols, num_items, personal, names_items)
+    fields = _fields(protocols, num_items, is_personalised, names_items)
     expected = set(fields) | ({protocol.GATES} if num_gates else set())
     if set(record) != expected:
         raise RejectedReply(f"its arrays {sorted(set(record) ^ expected)} are on one side only")
@@ -76,7 +76,7 @@ def validate_ranks_reply(
             )
         # False for NaN, too.
         if not ((array >= field.low) & (array <= field.high)).all():
-            raise RejectedReply(f"its array {name!r} holds numbers that cannot be")
+            raise RejectedReply(f"its array {name!r} holds impossible numbers")
         found[name] = array.astype(field.dtype)
     if num_gates:
         found[protocol.GATES] = _read_gates(
@@ -89,23 +89,27 @@ def validate_ranks_reply(
 
 
 def _fields(
-    protocols: Sequence[str], num_items: int, personal: bool, names_items: bool
+    protocols: Sequence[str], num_items: int, is_personalised: bool, names_items: bool
 ) -> dict[str, _Field]:
-    """The arrays that a reply must hold."""
-    rank = _Field("iuf", np.float64, 1, num_items)
+    """Arrays that a reply must hold, by name."""
+    rank = _Field(kinds="iuf", dtype=np.float64, low=1, high=num_items)
     fields = {
-        protocol.USER_NUMBERS: _Field("iu", np.int64, 0, LARGEST),
-        protocol.CANDIDATES: _Field("iu", np.int64, 1, num_items),
-        protocol.EVENTS: _Field("iu", np.int64, 1, LARGEST),
+        protocol.USER_NUMBERS: _integers(0, LARGEST),
+        protocol.CANDIDATES: _integers(1, num_items),
+        protocol.EVENTS: _integers(1, LARGEST),
     }
     fields |= {protocol.rank_array(name): rank for name in protocols}
     if names_items:
-        fields[protocol.HELD_OUT_ITEMS] = _Field("iu", np.int64, 1, num_items)
-    return fields | ({protocol.PERSONAL_RANKS: rank} if personal else {})
+        fields[protocol.HELD_OUT_ITEMS] = _integers(1, num_items)
+    return fields | ({protocol.PERSONAL_RANKS: rank} if is_personalised else {})
+
+
+def _integers(low: int, high: int) -> _Field:
+    return _Field(kinds="iu", dtype=np.int64, low=low, high=high)
 
 
 def _read_gates(sent: Array, num_gates: int, events: int) -> np.ndarray:
-    """Sums (3, 32, 1 + N) of gate weights over no more positions than there are events."""
+    """Validate sums (3, 32, 1 + N) of gate weights over at most as many positions as events."""
     array = array_in(sent)
     if array is None or array.dtype.kind != "f":
         raise RejectedReply("its array 'gates' cannot be read as numbers of its kind")
@@ -117,12 +121,12 @@ def _read_gates(sent: Array, num_gates: int, events: int) -> np.ndarray:
     is_whole = (counts >= 0) & (counts <= events) & (counts == np.floor(counts))
     can_be = is_whole.all() and ((sums >= 0) & (sums <= counts * (1 + ROUNDING))).all()
     if not can_be or (counts.sum(axis=(1, 2)) > events).any():
-        raise RejectedReply("its array 'gates' holds numbers that cannot be")
+        raise RejectedReply("its array 'gates' holds impossible numbers")
     return array.astype(np.float64)
 
 
 def _check_ranks(found: NamedArrays, protocols: Sequence[str]) -> None:
-    """No rank lies beyond the candidates: the metrics would refuse all ranks for one."""
+    """Reject ranks beyond the candidates: the metrics would refuse all ranks for one of them."""
     named = [(protocol.rank_array(name), name) for name in protocols]
     named += [(protocol.PERSONAL_RANKS, protocols[0])] if protocol.PERSONAL_RANKS in found else []
     for key, name in named:

@@ -1,7 +1,7 @@
-"""Is this reply one that a mean may contain? What is in it, or the reason why it is left out.
+"""Validation of train replies where a partition is a client, and the checks that all replies share.
 
-Each reply is read by itself; ``outliers`` then compares those that passed, where a partition is a
-client. Users are held against their bounds where they train.
+Each reply is validated by itself; ``outliers`` then compares those that passed. (Where every user
+is a client, users are checked against their bounds where they train.)
 """
 
 import re
@@ -20,27 +20,30 @@ from server.replies.outcome import Excluded, RejectedReply
 PRIVATE = re.compile(r"([0-9a-f]{64})?")
 
 
-def _nobody() -> np.ndarray:
+def _no_users() -> np.ndarray:
     return np.zeros(0, dtype=np.int64)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainReply:
-    """What a client's reply to a train message says.
+    """A validated reply to a train message.
 
     Attributes:
-        reply: the message itself, for the strategy.
-        update: its weights minus those that were sent, float64, where the difference is exact.
-        loss: mean over its training targets.
-        targets: that it trained on, in all passes.
-        private: sha256 of the private file it wrote, or empty.
-        weight: in the mean over clients: its training targets, as declared in the registration.
-        clients: whose update this is: 1, or where every user is a client the number of users in the
-            sum, which may be 0.
-        excluded: users that are not in it, and why.
-        users: (n,) its users, also those left out, where every user is a client; else empty.
-        rows: (n,) item rows that each of them read.
-        touched: (V + 1,) weight of those who read each row; empty if it was not asked for.
+        reply: Message of the client, for the strategy.
+        update: Weights of the client minus those that it was sent, float64, where the difference is
+            exact.
+        loss: Mean training loss over its targets.
+        targets: Number of targets that it trained on, in all passes.
+        private: Sha256 of the private file that it wrote; empty if it wrote none.
+        weight: Weight in the mean over clients: its training targets, as declared in the
+            registration.
+        clients: Number of clients in the update: 1, or where every user is a client the number of
+            users in the sum, which may be 0.
+        excluded: Users that are not in the update, with the reason.
+        users: (n,) Its users, also the excluded ones, where every user is a client; else empty.
+        rows: (n,) Number of item rows that each of these users read.
+        row_weights: (V + 1,) Summed weight of the users who read each item's row; empty without
+            sparse averaging.
     """
 
     reply: Message
@@ -51,12 +54,12 @@ class TrainReply:
     weight: int
     clients: int = 1
     excluded: Sequence[Excluded] = ()
-    users: np.ndarray = field(default_factory=_nobody)
-    rows: np.ndarray = field(default_factory=_nobody)
-    touched: np.ndarray = field(default_factory=_nobody)
+    users: np.ndarray = field(default_factory=_no_users)
+    rows: np.ndarray = field(default_factory=_no_users)
+    row_weights: np.ndarray = field(default_factory=_no_users)
 
     def norm(self) -> float:
-        """Euclidean length of the update."""
+        """Euclidean norm of the update."""
         return norm_of(self.update.values())
 
 
@@ -69,18 +72,18 @@ def validate_train_reply(
     declared: int,
     most_targets: int,
 ) -> TrainReply:
-    """What a train reply says.
+    """Validate a train reply of a partition.
 
     Args:
-        reply: from a client that says it succeeded.
-        sent: the weights that it was sent, float32.
-        round: number of this round.
-        partition: that of the node.
-        declared: training targets it declared in the registration.
-        most_targets: that its local passes or steps can have.
+        reply: Reply of a client that reports success.
+        sent: Weights that it was sent, float32.
+        round: Number of the round.
+        partition: Partition of the node that sent it.
+        declared: Training targets that it declared in the registration.
+        most_targets: Upper bound of the training targets of its local epochs or steps.
 
     Raises:
-        RejectedReply: it does not answer this round, or says something that cannot be.
+        RejectedReply: It belongs to another round (staleness) or holds impossible values.
     """
     content = reply.content
     facts = content.config_records[protocol.FACTS]
@@ -101,18 +104,23 @@ def validate_train_reply(
     loss = checked_loss(loss)
     weights = read_weights(content.array_records[protocol.ARRAYS], sent)
     update = {name: array.astype(np.float64) - sent[name] for name, array in weights.items()}
-    return TrainReply(reply, update, loss, trained, private, declared)
+    return TrainReply(
+        reply=reply, update=update, loss=loss, targets=trained, private=private, weight=declared
+    )
 
 
 def read_weights(
     arrays: Mapping[str, Array], sent: NamedArrays, dtype: np.dtype[np.floating] | None = None
 ) -> NamedArrays:
-    """The weights of a reply, or its sum of updates, in the order of those that were sent.
+    """Validate the weights, or the sum of updates, of a reply; return them in ``sent``'s order.
 
     Args:
-        arrays: as they came.
-        sent: the weights that the client was sent.
-        dtype: that they must have, if not that of what was sent.
+        arrays: Arrays of the reply.
+        sent: Weights that the client was sent.
+        dtype: Type that the arrays must have, if not that of ``sent``.
+
+    Raises:
+        RejectedReply: Names, types or shapes differ from ``sent``, or a number is not finite.
     """
     if set(arrays) != set(sent):
         raise RejectedReply(f"its weights {sorted(set(arrays) ^ set(sent))} are on one side only")
@@ -135,7 +143,7 @@ def read_weights(
 
 
 def checked_loss(loss: object) -> float:
-    """A training loss, refused if it cannot be one."""
+    """Validate a training loss."""
     if not isinstance(loss, float) or not 0 <= loss <= LARGEST_LOSS:
         raise RejectedReply(
             f"its training loss is {loss!r}, expected a number from 0 to {LARGEST_LOSS:g}"
@@ -144,7 +152,7 @@ def checked_loss(loss: object) -> float:
 
 
 def check_origin(facts: Mapping[str, object], round: int, partition: int) -> None:
-    """Refuse a reply to another round's message, or of another partition."""
+    """Reject a stale reply, which belongs to another round, and one of another partition."""
     said = facts.get(protocol.ROUND)
     if type(said) is not int or said != round:
         raise RejectedReply(f"answers round {said!r} instead of {round}")

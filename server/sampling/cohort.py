@@ -1,4 +1,4 @@
-"""The cohort of a round: the clients that client sampling chose, and those unavailable."""
+"""The cohort of a round: the sampled clients, and those of them that are unavailable."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -28,11 +28,11 @@ class Cohort:
 
 @dataclass(frozen=True)
 class Unavailable:
-    """Sampled clients who are known not to answer.
+    """Sampled clients that are known beforehand not to reply.
 
     Attributes:
         partitions: Partition -> reason.
-        users: Users that drop out, where every user is a client.
+        users: Users that drop out with their reason, where every user is a client.
     """
 
     partitions: Mapping[int, str]

@@ -1,7 +1,7 @@
-"""Who is known beforehand not to answer: simulated drop-outs, and those of a run that is repeated.
+"""Unavailable clients: simulated dropouts, and the stragglers and failures of a replayed run.
 
-A timeout is not deterministic. Whom it left out is on record, and ``fedrec verify`` leaves the same
-clients out again, so that the rest of the run can be compared byte by byte.
+A timeout is not deterministic. The stragglers that it excluded are on record, and ``fedrec verify``
+excludes the same clients again, so that the rest of the run can be compared byte by byte.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,102 +12,105 @@ from fedrec.randomness import generator
 from fedrec.runs.record import read_about, read_rounds
 
 DROPPED_OUT = "dropped out (federation.drop-out)"
-# Left out without a loss: the same client's own reply was used, or nobody waited for one.
+STRAGGLED = "did not reply in time"
+# Excluded without a loss: the same client's other reply was accepted, or none was waited for.
 REPLIED_TWICE = "replied twice"
 NOT_ASKED = "was not asked in this round"
 
 Reasons = dict[int, str]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Unavailability:
-    """Drop-outs by the seed and absences on record.
+    """Which clients do not reply: simulated dropouts, and those recorded in a replayed run.
 
     Attributes:
-        drop_out: share of the chosen clients that fail to answer. They do so before they are sent
+        dropout_rate: Share of the sampled clients that drop out. They do so before they are sent
             anything: no message goes to them, and no traffic is counted.
-        seed: of the run.
-        recorded: occasion -> partition -> reason; an occasion is "train 3", its first try that was
-            repeated "train 3 retried", "evaluate 3", or another evaluation's name.
+        seed: Seed of the run.
+        recorded: Occasion -> partition -> reason. An occasion is "train 3", its first attempt that
+            was repeated "train 3 retried", "evaluate 3", or the name of another evaluation.
     """
 
-    drop_out: float = 0.0
+    dropout_rate: float = 0.0
     seed: int = 0
     recorded: Mapping[str, Reasons] = field(default_factory=dict)
 
-    def of_training(self, round: int, attempt: int, chosen: Sequence[int]) -> Reasons:
-        """Who of the chosen will not answer a train message, and why.
+    def of_training(self, round: int, attempt: int, sampled: Sequence[int]) -> Reasons:
+        """Sampled partitions that will not reply to a train message, with the reason.
 
         Args:
-            round: number of the round.
+            round: Number of the round.
             attempt: 0, or 1 when the round is tried again.
-            chosen: partitions.
+            sampled: Numbers of the sampled partitions.
         """
-        known = self.on_record(round, attempt, chosen)
-        return known | self._drop_outs("drop-out", round, attempt, chosen)
+        known = self.recorded_in_training(round, attempt, sampled)
+        return known | self._dropouts("drop-out", round, attempt, sampled)
 
-    def of_users(self, round: int, attempt: int, chosen: Sequence[int]) -> Reasons:
-        """Which users drop out, where every user is a client."""
-        return self._drop_outs("user-drop-out", round, attempt, chosen)
+    def of_users(self, round: int, attempt: int, sampled: Sequence[int]) -> Reasons:
+        """Sampled users that drop out, where every user is a client."""
+        return self._dropouts("user-drop-out", round, attempt, sampled)
 
-    def on_record(self, round: int, attempt: int, chosen: Sequence[int]) -> Reasons:
-        """Which of the chosen partitions were left out of training in the run that is repeated."""
-        return _among(self.recorded, round, attempt, chosen)
+    def recorded_in_training(self, round: int, attempt: int, sampled: Sequence[int]) -> Reasons:
+        """Sampled partitions that were excluded from training in the replayed run."""
+        occasion = f"train {round} retried"
+        if attempt or occasion not in self.recorded:
+            occasion = f"train {round}"
+        return self._recorded(occasion, sampled)
 
-    def _drop_outs(self, purpose: str, round: int, attempt: int, chosen: Sequence[int]) -> Reasons:
+    def of_evaluation(self, occasion: str, sampled: Sequence[int]) -> Reasons:
+        """Sampled partitions that will not send ranks, with the reason."""
+        return self._recorded(occasion, sampled)
+
+    def _recorded(self, occasion: str, sampled: Sequence[int]) -> Reasons:
+        recorded, among = self.recorded.get(occasion, {}), set(sampled)
+        return {partition: why for partition, why in recorded.items() if partition in among}
+
+    def _dropouts(self, purpose: str, round: int, attempt: int, sampled: Sequence[int]) -> Reasons:
         return {
-            one: DROPPED_OUT
-            for one in (chosen if self.drop_out else ())
-            if generator(self.seed, purpose, round, attempt, one).random() < self.drop_out
+            client: DROPPED_OUT
+            for client in (sampled if self.dropout_rate else ())
+            if generator(self.seed, purpose, round, attempt, client).random() < self.dropout_rate
         }
-
-    def of_evaluation(self, occasion: str, chosen: Sequence[int]) -> Reasons:
-        """Who of the chosen will not send ranks, and why."""
-        return {p: r for p, r in self.recorded.get(occasion, {}).items() if p in chosen}
-
-
-def _among(
-    recorded: Mapping[str, Reasons], round: int, attempt: int, chosen: Sequence[int]
-) -> Reasons:
-    name = f"train {round} retried"
-    if attempt or name not in recorded:
-        name = f"train {round}"
-    return {one: why for one, why in recorded.get(name, {}).items() if one in set(chosen)}
 
 
 def recorded_unavailability(run: Path) -> dict[str, Reasons]:
-    """The absences of partitions on record in a run's folder, by occasion.
+    """Excluded partitions on record in a run's folder: occasion -> partition -> reason.
+
+    Args:
+        run: Folder of the run that is replayed.
 
     Raises:
-        DataError: no run folder, or a damaged one.
+        DataError: It is no run folder, or a damaged one.
     """
     found: dict[str, Reasons] = {}
 
-    def note(occasion: str, one: Mapping[str, object]) -> None:
+    def add(occasion: str, one: Mapping[str, object]) -> None:
         partition = one["partition"]
-        # Single users drop out by the seed or break by their own training: that repeats by itself.
+        # Single users drop out by the seed, or their training diverges: that repeats by itself.
         if isinstance(partition, int) and "user" not in one and costs_a_reply(one):
             found.setdefault(occasion, {})[partition] = str(one["reason"])
 
     for line in read_rounds(run / "rounds.jsonl")[0]:
         if retried := line.get("retried"):
-            # Noted though it lost users alone, or the second try's losses would be the first's too.
+            # Recorded even if it excluded only users: else the first attempt would be taken to have
+            # excluded whom the second one did.
             found[f"train {line['round']} retried"] = {}
             for one in retried:
-                note(f"train {line['round']} retried", one)
+                add(f"train {line['round']} retried", one)
         for one in line.get("excluded") or []:
-            note(f"{one['while']} {line['round']}", one)
-    for occasion, left_out in (read_about(run).get("excluded") or {}).items():
-        for one in left_out:
-            note(occasion, one)
+            add(f"{one['while']} {line['round']}", one)
+    for occasion, excluded in (read_about(run).get("excluded") or {}).items():
+        for one in excluded:
+            add(occasion, one)
     return found
 
 
 def costs_a_reply(one: Mapping[str, object]) -> bool:
-    """Whether a left-out reply, as rounds.jsonl records it, left the round with one reply less."""
+    """Whether an excluded reply, as rounds.jsonl records it, left the round with one reply less."""
     return one["reason"] not in (REPLIED_TWICE, NOT_ASKED)
 
 
-def is_simulated(one: Mapping[str, object]) -> bool:
-    """Whether a left-out reply, as rounds.jsonl records it, was a simulated drop-out."""
+def is_simulated_dropout(one: Mapping[str, object]) -> bool:
+    """Whether an excluded reply, as rounds.jsonl records it, was a simulated dropout."""
     return one["reason"] == DROPPED_OUT

@@ -17,7 +17,7 @@ from clients import handlers, local_data
 from experiments.cli.main import main
 from experiments.reproducibility.verify import compare
 from fedrec.factory import data, model
-from server.lifecycle.signals import end_by_signals
+from server.lifecycle.signals import install_signal_handlers
 
 NUM_USERS, NUM_ITEMS, NUM_STEPS = 30, 25, 6
 START = 1_000_000_000  # seconds: 2001
@@ -66,7 +66,7 @@ def fedrec(
 
     def as_in_a_new_process() -> None:
         _forget()
-        end_by_signals()  # which forgets the signals that came
+        install_signal_handlers()  # which forgets the signals that came
         for number, handler in handlers.items():
             signal.signal(number, handler)
 

@@ -70,7 +70,7 @@ def test_when_all_are_damaged_the_run_is_refused_and_nothing_touched(fedrec, ref
     refused(
         fedrec("resume", stopped),
         4,
-        f"{stopped / 'checkpoints'} holds no whole checkpoint",
+        f"{stopped / 'checkpoints'} holds no intact checkpoint",
         "checkpoint round-00003 cannot be used: weights.safetensors",
         "checkpoint round-00002 cannot be used: state.json",
     )

@@ -13,7 +13,7 @@ from fedrec.runs.record import read_json
 pytestmark = pytest.mark.slow
 
 # Beside the case that all strategies' test has on two workers: rows that are means over some.
-TOUCHED = {
+SPARSE = {
     "strategy.name": "fedavg",
     "strategy.options": "",
     "federation.row-averaging": "sparse",
@@ -23,7 +23,7 @@ TOUCHED = {
     "federation.clip-norm": 0.5,
     "local.windows": 0,
 }
-CASES = {"adam": {}, "touched": TOUCHED}
+CASES = {"adam": {}, "sparse": SPARSE}
 
 
 def words_of(case, **more):
@@ -49,7 +49,7 @@ def left(place):
     return run
 
 
-@pytest.mark.parametrize(("case", "engine"), [("touched", "ray x2"), ("adam", "flower")])
+@pytest.mark.parametrize(("case", "engine"), [("sparse", "ray x2"), ("adam", "flower")])
 def test_users_train_to_the_bytes_of_inline(left, case, engine):
     one, other = left(case, engine), left(case, "inline")
     assert one.lines == other.lines
@@ -62,9 +62,9 @@ def test_what_is_compared_is_not_easy(left, case):
     run = left(case, "inline")
     trained = [line for line in run.lines if line["round"]]
     assert all(line["users"]["aggregated"] < line["users"]["sampled"] for line in trained)
-    assert len({line["users"]["sampled"] for line in trained}) == (1 if case == "touched" else 4)
+    assert len({line["users"]["sampled"] for line in trained}) == (1 if case == "sparse" else 4)
     assert sum(line["best"] for line in run.lines) > 1  # the model is not the first one
-    assert left("touched", "inline").model != left("adam", "inline").model
+    assert left("sparse", "inline").model != left("adam", "inline").model
 
 
 @pytest.mark.parametrize(("first", "second"), [("ray x2", "inline"), ("inline", "ray x2")])

@@ -20,7 +20,7 @@ def test_the_table_counts_what_ended_as_it_must():
         Outcome("the server killed, inline", "round 12", False, "resumed: exit code 1"),
         Outcome("the server killed, inline", "saving checkpoint 2", True, "resumed: exit code 0"),
         Outcome("a checkpoint damaged", "weights deleted", True, "recovered, same hash"),
-        Outcome("a checkpoint damaged", "both damaged", True, "refused: no whole checkpoint"),
+        Outcome("a checkpoint damaged", "both damaged", True, "refused: no intact checkpoint"),
     ]
     assert table(outcomes).splitlines()[2:] == [
         "| the server killed, inline | 3 | 2 |",

@@ -18,7 +18,7 @@ from server.run import run_server
 NEW = {"model.private": "gate-bias", "federation.rounds": 4, "run.checkpoint-every": 1}
 
 
-def test_ctrl_c_during_the_farewell_leaves_a_complete_run(
+def test_ctrl_c_during_the_clean_up_leaves_a_complete_run(
     run_inline, small_config, small_home, tmp_path, strike, ctrl_c
 ):
     strike(clients.private_state.PrivateState, "delete", 2, ctrl_c)
@@ -29,10 +29,10 @@ def test_ctrl_c_during_the_farewell_leaves_a_complete_run(
     assert len(load(folder).metrics["test"]) > 0
     resumed = run_inline(small_config(NEW | {"run.resume": True}), folder)
     assert read_json(resumed / "run.json")["status"] == "done"
-    assert list((small_home / "clients").iterdir()) == []  # the farewell was not cut short
+    assert list((small_home / "clients").iterdir()) == []  # the clean-up was not cut short
 
 
-def test_an_engine_that_fails_at_the_farewell_does_not_undo_the_run(
+def test_an_engine_that_fails_at_the_clean_up_does_not_undo_the_run(
     run_inline, small_config, tmp_path
 ):
     class Dying(InlineGrid):
@@ -46,7 +46,7 @@ def test_an_engine_that_fails_at_the_farewell_does_not_undo_the_run(
     grid = Dying(app, config.partition.count, flatten(config))
     folder = run_server(grid, config, engine="inline", command="test")
     assert read_json(folder / "run.json")["status"] == "done"
-    assert "left where they are: the engine is gone" in (folder / "log.txt").read_text()
+    assert "not deleted: the engine is gone" in (folder / "log.txt").read_text()
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def test_whoever_does_not_say_whether_its_files_are_there_costs_no_checkpoint(
     assert resumed["after"] == 3
 
 
-def test_a_node_that_answers_late_once_is_asked_again(run_inline, small_config, stopped_at_three):
+def test_a_node_that_replies_late_once_is_asked_again(run_inline, small_config, stopped_at_three):
     heard = []
 
     def once(reply):
@@ -105,7 +105,7 @@ def test_a_node_that_answers_late_once_is_asked_again(run_inline, small_config, 
     assert read_json(stopped_at_three / "run.json")["resumed"][0]["after"] == 3
 
 
-def test_an_answer_that_comes_twice_changes_nothing(run_inline, small_config, stopped_at_three):
+def test_a_reply_that_comes_twice_changes_nothing(run_inline, small_config, stopped_at_three):
     class Twice(InlineGrid):
         def pull_messages(self, ids):
             found = list(super().pull_messages(ids))
@@ -209,4 +209,4 @@ def test_every_reason_of_a_failed_round_is_on_record(run_inline, small_config, t
             "its training loss is -3.0",
         ]
     log = (folder / "log.txt").read_text()
-    assert "round 1, try 2: left out partition 2: its training loss is -3.0" in log
+    assert "round 1, try 2: excluded partition 2: its training loss is -3.0" in log

@@ -18,23 +18,23 @@ BROKEN = 1  # of six partitions
 
 @pytest.fixture
 def broken(monkeypatch):
-    """``broken("train_partition", partitions)``: a turn of those clients raises."""
+    """``broken("train_partition", partitions)``: a task of those clients raises."""
 
     def spoil(name, partitions=(BROKEN,)):
         real = getattr(clients.handlers, name)
 
-        def turn(config, holding, *args, **keywords):
+        def task(config, holding, *args, **keywords):
             number = int(args[0].folder.name.removeprefix("partition-"))
             if number in partitions:
                 raise ZeroDivisionError(f"a bug of client {number}")
             return real(config, holding, *args, **keywords)
 
-        monkeypatch.setattr(clients.handlers, name, turn)
+        monkeypatch.setattr(clients.handlers, name, task)
 
     return spoil
 
 
-def test_a_client_that_always_raises_is_left_out_and_its_traceback_kept(
+def test_a_client_that_always_raises_is_excluded_and_its_traceback_kept(
     run_inline, small_config, broken, left_by, about
 ):
     broken("train_partition")
@@ -44,7 +44,7 @@ def test_a_client_that_always_raises_is_left_out_and_its_traceback_kept(
     for kept in (ended["client_traceback"], (folder / "log.txt").read_text()):
         assert "Traceback (most recent call last)" in kept
         assert "ZeroDivisionError: a bug of client 1" in kept
-        assert "in turn\n" in kept  # the function that raised
+        assert "in task\n" in kept  # the function that raised
     for line in left_by(folder)[1][1:]:
         assert line["aggregated"] == [0, 2, 3, 4, 5]
         [one] = line["excluded"]
@@ -53,7 +53,7 @@ def test_a_client_that_always_raises_is_left_out_and_its_traceback_kept(
         assert "Traceback" not in one["reason"]
 
 
-def test_a_client_that_cannot_evaluate_is_left_out_of_the_judgement(
+def test_a_client_that_cannot_evaluate_is_excluded_from_the_evaluation(
     run_inline, small_config, broken, left_by, about
 ):
     broken("evaluate")

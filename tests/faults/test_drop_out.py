@@ -1,4 +1,4 @@
-"""Clients that drop out by the seed: the same ones every time, on record, and left out of sums."""
+"""Clients that drop out by the seed: the same ones every time, on record, excluded from sums."""
 
 import numpy as np
 import pytest
@@ -66,21 +66,21 @@ def test_another_seed_drops_others(run_inline, small_config, tmp_path, left_by):
 
 @pytest.mark.parametrize("share", [0.1, 0.3, 0.5])
 def test_as_many_drop_out_as_were_asked_for(share):
-    drawn = Unavailability(share, seed=1)
+    drawn = Unavailability(dropout_rate=share, seed=1)
     gone = sum(len(drawn.of_training(round, 0, range(20))) for round in range(500))
     deviation = (share * (1 - share) / 10_000) ** 0.5
     assert abs(gone / 10_000 - share) < 4 * deviation
 
 
 def test_who_drops_out_depends_on_round_and_partition_alone():
-    drawn = Unavailability(0.5, seed=1)
+    drawn = Unavailability(dropout_rate=0.5, seed=1)
     everyone = drawn.of_training(7, 0, range(100))
     assert drawn.of_training(7, 0, range(50)) == {p: r for p, r in everyone.items() if p < 50}
     assert drawn.of_training(8, 0, range(100)) != everyone
-    assert drawn.of_training(7, 1, range(100)) != everyone  # a second try is another draw
+    assert drawn.of_training(7, 1, range(100)) != everyone  # a second attempt is another draw
 
 
-def test_the_weights_are_the_mean_over_those_who_answered(run_inline, small_config, left_by):
+def test_the_weights_are_the_mean_over_those_who_replied(run_inline, small_config, left_by):
     changes = {"federation.drop-out": 0.5, "federation.rounds": 2, "run.checkpoint-every": 1}
     grids = []
 

@@ -14,7 +14,7 @@ from fedrec.runs.record import read_json
 from server.lifecycle.signals import (
     SIGNALS,
     Interrupted,
-    end_by_signals,
+    install_signal_handlers,
     interruption_code,
     raise_pending_signal,
     uninterrupted,
@@ -68,9 +68,9 @@ def test_a_run_that_fails_may_still_be_interrupted(ctrl_c):
 def ours():
     """The handlers of the command in this process, for one test."""
     before = {one: signal.getsignal(one) for one in SIGNALS}
-    end_by_signals()
+    install_signal_handlers()
     yield
-    end_by_signals()  # which forgets what came
+    install_signal_handlers()  # which forgets what came
     for one, handler in before.items():
         signal.signal(one, handler)
 

@@ -15,12 +15,12 @@ from fedrec.config.keys import read_config
 from fedrec.errors import ConfigError
 from server.checkpoints.folder import load_checkpoint
 
-# Which call of what: 3 clients train in each of 4 rounds, 6 are judged in each evaluation, after
+# Which call of what: 3 clients train in each of 4 rounds, 6 are evaluated in each evaluation, after
 # two references of two stages each.
 STAGES = {
     "the registration": (clients.handlers, "open_local_data", 2),
     "a reference": (clients.handlers, "evaluate", 3),
-    "the judgement of round 0": (clients.handlers, "evaluate", 26),
+    "the evaluation of round 0": (clients.handlers, "evaluate", 26),
     "round 1": (clients.handlers, "train_partition", 2),
     "round 3": (clients.handlers, "train_partition", 8),
     "the first checkpoint": (server.checkpoints.recorder, "save_checkpoint", 1),

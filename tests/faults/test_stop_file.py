@@ -30,7 +30,7 @@ def test_a_run_that_is_asked_to_stop_ends_with_that_code_and_goes_on_to_the_same
     assert compare(run_inline(config, tmp_path / "whole"), folder) == []
 
 
-def test_a_wish_that_an_earlier_server_never_saw_does_not_stop_the_next(
+def test_a_stop_request_that_an_earlier_server_never_saw_does_not_stop_the_next(
     run_inline, not_easy, tmp_path, strike, ctrl_c, about
 ):
     import clients.handlers
@@ -43,12 +43,12 @@ def test_a_wish_that_an_earlier_server_never_saw_does_not_stop_the_next(
     try:
         run_inline(read_config({"run.resume": True}, config), folder)
     except KeyboardInterrupt:  # which would end the tests, not this one alone
-        pytest.fail("the next server obeyed a wish that was not meant for it")
+        pytest.fail("the next server obeyed a stop request that was not meant for it")
     assert about(folder)["status"] == "done"
     assert not (folder / STOP_FILE).exists()
 
 
-def test_a_wish_that_the_server_does_not_see_in_time_is_taken_back(tmp_path, monkeypatch):
+def test_a_stop_request_that_the_server_does_not_see_in_time_is_taken_back(tmp_path, monkeypatch):
     monkeypatch.setattr(flower, "SAVE_SECONDS", 0.1)
     monkeypatch.setattr(flower, "POLL_SECONDS", 0.01)
     write_json(tmp_path / "run.json", {"status": "running"})

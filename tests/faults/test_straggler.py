@@ -1,13 +1,13 @@
-"""A client that takes too long, on the real command: left out, on record, and verified without."""
+"""A client that takes too long, on the real command: excluded, on record, and verified without."""
 
 import pytest
 
 from experiments.chaos.running import Running, run_to_end
 from experiments.reproducibility.same_bytes import SMALL
 from fedrec.runs.record import read_json, read_rounds
-from server.sampling.unavailable import is_simulated
+from server.sampling.unavailable import is_simulated_dropout
 
-TIMEOUT = 8.0  # seconds; a turn takes a fraction of one
+TIMEOUT = 8.0  # seconds; a task takes a fraction of one
 SETTINGS = SMALL | {
     "data.source": "synthetic:users=60,items=60",
     "partition.count": 4,
@@ -39,7 +39,7 @@ class Straggler(SASRec):
 
 
 @pytest.mark.slow
-def test_a_straggler_is_left_out_and_on_record_and_the_run_can_be_verified(tmp_path):
+def test_a_straggler_is_excluded_and_on_record_and_the_run_can_be_verified(tmp_path):
     place, home, folder = tmp_path / "place", tmp_path / "home", tmp_path / "run"
     place.mkdir()
     (place / "slow_models.py").write_text(MODULE)
@@ -56,7 +56,7 @@ def test_a_straggler_is_left_out_and_on_record_and_the_run_can_be_verified(tmp_p
     lines = read_rounds(folder / "rounds.jsonl")[0]
     [late] = lines[1]["excluded"]
     assert (late["reason"], late["while"]) == ("did not reply in time", "train")
-    assert not is_simulated(late)
+    assert not is_simulated_dropout(late)
     assert sorted([*lines[1]["aggregated"], late["partition"]]) == [0, 1, 2, 3]
     assert TIMEOUT <= lines[1]["seconds"]["train"] < 2 * TIMEOUT
     assert [line["excluded"] for line in lines[2:]] == [[], []]

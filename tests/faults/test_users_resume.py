@@ -28,9 +28,9 @@ ADAM = USERS | {
     "strategy.options": "learning-rate = 0.01",
     "local.steps": 2,
     "run.checkpoint-every": 2,
-    "seed": 4,  # the first try of round 4 loses too many
+    "seed": 4,  # the first attempt of round 4 loses too many
 }
-TOUCHED = ADAM | {
+SPARSE = ADAM | {
     "federation.row-averaging": "sparse",
     "federation.upload": "float32",
     "strategy.name": "fedavg",
@@ -39,10 +39,10 @@ TOUCHED = ADAM | {
 
 # Which call of what. A try of a round is one exchange: round 4 has the fourth and the fifth.
 STAGES = {
-    "a client's turn": (clients.handlers, "train_users", 3),
+    "a client task": (clients.handlers, "train_users", 3),
     "round 2": (server.rounds, "exchange", 2),
-    "the first try of round 4": (server.rounds, "exchange", 4),
-    "the second try of round 4": (server.rounds, "exchange", 5),
+    "the first attempt of round 4": (server.rounds, "exchange", 4),
+    "the second attempt of round 4": (server.rounds, "exchange", 5),
     "the mean of round 4": (server.rounds, "_aggregate", 4),
     "a checkpoint": (server.checkpoints.recorder, "save_checkpoint", 2),
     "the final evaluation": (server.evaluation.final, "evaluate", 6),
@@ -53,17 +53,17 @@ def last_state(folder):
     """What goes on from round to round, but for the time."""
     state = load_checkpoint(folder)[0].state
     weights = {name: array.tobytes() for name, array in state.weights.items()}
-    return weights, state.seen, state.megabytes, state.targets
+    return weights, state.participants, state.megabytes, state.targets
 
 
 def assert_same(whole, folder, left_by):
     assert compare(whole, folder) == []
-    assert left_by(whole) == left_by(folder)  # the traffic too, whatever was left out
+    assert left_by(whole) == left_by(folder)  # the traffic too, whatever was excluded
     assert last_state(whole) == last_state(folder)
 
 
 def test_what_is_resumed_is_not_easy(run_inline, small_config, tmp_path, left_by):
-    for name, plan in (("adam", ADAM), ("touched", TOUCHED)):
+    for name, plan in (("adam", ADAM), ("sparse", SPARSE)):
         folder = run_inline(small_config(plan), tmp_path / name)
         lines = left_by(folder)[1]
         assert [line["round"] for line in lines if line["retried"]] == [4]
@@ -89,10 +89,10 @@ def test_a_run_over_users_stopped_at_any_stage_goes_on_to_the_same_bytes(
     assert_same(whole, folder, left_by)
 
 
-def test_rows_that_are_means_over_those_who_touched_them_go_on_after_every_round(
+def test_rows_that_are_means_over_those_who_read_them_go_on_after_every_round(
     run_inline, small_config, tmp_path, ctrl_c, left_by, about
 ):
-    config, folder = small_config(TOUCHED), tmp_path / "run"
+    config, folder = small_config(SPARSE), tmp_path / "run"
     going_on, stops = read_config({"run.resume": True}, config), 0
 
     def stop(line):
@@ -136,7 +136,7 @@ def test_who_holds_the_table_already_is_compared(
     with pytest.raises(KeyboardInterrupt):
         run_inline(config, folder)
     forgetful = load_checkpoint(folder)[0]
-    forgetful.state.seen = ""
+    forgetful.state.participants = ""
     save_checkpoint(folder, forgetful)
     run_inline(read_config({"run.resume": True}, config), folder)
     found = compare(whole, folder)

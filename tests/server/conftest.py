@@ -103,7 +103,7 @@ def precision(
     A run holds float32 in two places: the clients' model and the one cast when the server sends.
     In float64 the clients' model is turned to double after it is built, and ``cast_weights``
     copies; sampling, messages, checks, sums and strategies are those of every run. Validation asks
-    for the dtype that was sent, so a client that still computed in float32 would be left out.
+    for the dtype that was sent, so a client that still computed in float32 would be excluded.
     """
     clients.model._built.cache_clear()  # keyed by the config, which knows nothing of precision
     if request.param == "float64":
@@ -244,7 +244,7 @@ def tampered() -> type[Tampered]:
 
 @pytest.fixture(scope="session")
 def remembered() -> Callable[[Message, Context], Message]:
-    """The ClientApp, which works out each different turn once: turns are pure functions.
+    """The ClientApp, which works out each different task once: client tasks are pure functions.
 
     Only for a first round: no private file is written the second time.
     """

@@ -15,7 +15,7 @@ from server.replies.train import TrainReply
 from server.round_line import empty_round
 from server.rounds import train_round
 from server.sampling.population import Population
-from server.traffic import UserTraffic, count_users, most_rows, traffic_of
+from server.traffic import UserTraffic, count_users, max_rows, traffic_of
 
 USERS = {
     "federation.unit": "user",
@@ -38,7 +38,7 @@ def test_every_array_of_the_model_is_counted_in_one_place(small_home, small_conf
     assert found.row == 4 * width
     parameters = sum(4 * p.numel() for p in model.parameters())
     assert found.dense + 4 * width * (num_items + 1) == parameters
-    assert found.judged == parameters - 4 * width  # all but the row of the padding
+    assert found.evaluation == parameters - 4 * width  # all but the row of the padding
     assert found.num_items == num_items
     assert found.table >= 4 * 6 * (num_items + 1)  # the meanings are 6 wide
     private = groups_of(model, ["gate-bias"]).shared
@@ -56,7 +56,7 @@ def test_rounded_updates_count_their_scales(small_home, small_config, opened):
     half = traffic_of(model, shared, download="float16")
     assert (half.dense, half.row) == (full.dense // 2, full.row // 2)
     assert (half.dense_up, half.row_up, half.table) == (full.dense_up, full.row_up, full.table)
-    assert half.judged == full.judged  # evaluation rounds nothing
+    assert half.evaluation == full.evaluation  # evaluation rounds nothing
 
 
 def test_without_an_identity_view_no_rows_travel_and_none_is_named(
@@ -83,14 +83,14 @@ def test_without_an_identity_view_no_rows_travel_and_none_is_named(
 )
 def test_rows_are_named_in_the_shortest_way(rows, num_items, expected):
     traffic = UserTraffic(row=1, row_up=1, num_items=num_items)
-    assert traffic.naming(np.array([rows])) == expected
+    assert traffic.index_bytes(np.array([rows])) == expected
     assert traffic.up(np.array([rows])) == traffic.down(np.array([rows]), 0) == rows + expected
 
 
 def test_each_user_names_its_rows_by_itself():
     traffic = UserTraffic(row=1, num_items=100)
-    assert traffic.naming(np.array([3, 4, 100, 50])) == 12 + 13 + 0 + 13
-    assert traffic.naming(np.array([], dtype=np.int64)) == 0
+    assert traffic.index_bytes(np.array([3, 4, 100, 50])) == 12 + 13 + 0 + 13
+    assert traffic.index_bytes(np.array([], dtype=np.int64)) == 0
 
 
 @pytest.mark.parametrize(
@@ -107,53 +107,64 @@ def test_each_user_names_its_rows_by_itself():
 )
 def test_no_user_reads_more_rows_than_its_targets_allow(loss, plan, expected):
     made = CohortPlan(learning_rate=1.0, max_length=50, **plan)
-    got = most_rows(made, CohortLoss(num_items=40, **loss), np.array([2, 10]))
+    got = max_rows(made, CohortLoss(num_items=40, **loss), np.array([2, 10]))
     assert got.tolist() == expected
 
 
-# --- a try --------------------------------------------------------------------------------------
+# --- an attempt ---------------------------------------------------------------------------------
 
 TRAFFIC = UserTraffic(dense=1000, row=10, dense_up=250, row_up=4, table=500, num_items=1000)
 NINE = Population(
-    np.array([3, 4, 7, 8, 11, 12, 20, 21, 22]),
-    np.zeros(9),
-    np.array([5, 6, 7, 8, 9, 10, 11, 12, 13]),
+    users=np.array([3, 4, 7, 8, 11, 12, 20, 21, 22]),
+    partitions=np.zeros(9),
+    targets=np.array([5, 6, 7, 8, 9, 10, 11, 12, 13]),
 )
 
 
-def replied(users, rows, left_out=()):
+def reply_of(users, rows):
     arrays = {"users": np.array(users), "rows": np.array(rows)}
-    return TrainReply(None, {}, 0.0, 1, "", 1, len(users), left_out, **arrays)
+    return TrainReply(
+        reply=None,
+        update={},
+        loss=0.0,
+        targets=1,
+        private="",
+        weight=1,
+        clients=len(users),
+        **arrays,
+    )
 
 
-def counted(asked, *, replies=None, read=None, seen=""):
-    """Where no reply says, a user reads as many rows as it has targets."""
-    read = read or {}
+def counted(asked, *, responded=None, accepted=None, participants=""):
+    """Where no reply tells, a user reads as many rows as it has targets."""
+    accepted = accepted or {}
     return count_users(
         TRAFFIC,
         NINE,
-        seen,
+        participants,
         asked={partition: np.array(users) for partition, users in asked.items()},
-        replied=set(read) if replies is None else replies,
-        read=read,
-        most=lambda targets: targets.copy(),
+        responded=set(accepted) if responded is None else responded,
+        accepted=accepted,
+        max_rows=lambda targets: targets.copy(),
     )
 
 
 def test_the_table_travels_once_to_each_user():
     asked = {0: [4, 22], 2: [11]}
-    first = counted(asked, read={0: replied([4, 22], [30, 7]), 2: replied([11], [1])})
+    first = counted(asked, accepted={0: reply_of([4, 22], [30, 7]), 2: reply_of([11], [1])})
     # 38 rows; named by 4 bytes each, but 30 rows by 1000 bits, which is as long as 31.25 numbers
     assert first.up == 3 * 250 + 4 * 38 + 4 * 38
     assert first.down == 3 * 1000 + 10 * 38 + 4 * 38 + 3 * 500
-    again = counted({0: [3, 4]}, read={0: replied([3, 4], [2, 2])}, seen=first.seen)
+    again = counted(
+        {0: [3, 4]}, accepted={0: reply_of([3, 4], [2, 2])}, participants=first.participants
+    )
     assert (again.down, again.up) == (2040 + 16 + 500, 516 + 16)
-    assert bytes.fromhex(first.seen) == bytes([0b01001000, 0b10000000])
-    assert bytes.fromhex(again.seen) == bytes([0b11001000, 0b10000000])
+    assert bytes.fromhex(first.participants) == bytes([0b01001000, 0b10000000])
+    assert bytes.fromhex(again.participants) == bytes([0b11001000, 0b10000000])
 
 
 def test_a_broken_user_has_got_its_download_and_sent_its_update():
-    found = counted({0: [4, 7, 22]}, read={0: replied([4, 22], [30, 7])})
+    found = counted({0: [4, 7, 22]}, accepted={0: reply_of([4, 22], [30, 7])})
     rows = 30 + 7 + 7  # the broken one, user 7, has 7 targets
     assert found.down == 3 * 1500 + (10 + 4) * rows
     assert found.up == 3 * 250 + (4 + 4) * rows
@@ -161,25 +172,25 @@ def test_a_broken_user_has_got_its_download_and_sent_its_update():
 
 def test_a_refused_reply_was_sent_and_one_that_never_came_was_not():
     asked = {0: [3, 4], 1: [8]}
-    refused, silent = counted(asked, replies={0, 1}), counted(asked, replies={1})
+    refused, silent = counted(asked, responded={0, 1}), counted(asked, responded={1})
     assert refused.down == silent.down == 3 * 1500 + 14 * (5 + 6 + 8)
     assert refused.up == 3 * 250 + 8 * (5 + 6 + 8)
     assert silent.up == 250 + 8 * 8
-    assert refused.seen == silent.seen  # the table is with them
+    assert refused.participants == silent.participants  # the table is with them
 
 
 def test_where_all_drop_out_nothing_moves():
     found = counted({})
     assert (found.down, found.up) == (0, 0)
-    assert int(found.seen, 16) == 0
+    assert int(found.participants, 16) == 0
 
 
 # --- a round ------------------------------------------------------------------------------------
 
 
 def asked_in(federation, number=1):
-    chosen = federation.clients.population.sample(20, is_poisson=False, seed=0, round=number)
-    return chosen, federation.clients.population.by_partition(chosen)
+    sampled = federation.clients.population.sample(20, is_poisson=False, seed=0, round=number)
+    return sampled, federation.clients.population.by_partition(sampled)
 
 
 def most_of(federation, users):
@@ -198,9 +209,9 @@ def read_rows(federation, users):
 
 def test_a_round_counts_what_its_users_read(small_federation):
     federation, state = small_federation(USERS)
-    chosen, _ = asked_in(federation)
+    sampled, _ = asked_in(federation)
     line = train_round(federation, state, 1)
-    traffic, rows = federation.clients.traffic, read_rows(federation, chosen)
+    traffic, rows = federation.clients.traffic, read_rows(federation, sampled)
     assert traffic.num_items == 57
     # 8 bytes name any of 57 items, and every user reads more than two.
     assert line["bytes_up"] == 20 * (traffic.dense_up + 8) + traffic.row_up * rows.sum()
@@ -236,13 +247,13 @@ def test_a_round_that_is_tried_again_counts_both_tries(small_federation, tampere
     assert list(tries.values()) == [2, 2, 2]
     other, fresh = small_federation(USERS)
     once = train_round(other, fresh, 1)
-    chosen, _ = asked_in(federation)
-    traffic, rows = federation.clients.traffic, most_of(federation, chosen)
+    sampled, _ = asked_in(federation)
+    traffic, rows = federation.clients.traffic, most_of(federation, sampled)
     first = traffic.up(rows)
     assert line["bytes_up"] == once["bytes_up"] + first
-    # The table went with the first try, so that the second is without it.
+    # The table went with the first attempt, so that the second is without it.
     assert line["bytes_down"] == once["bytes_down"] + traffic.down(rows, 0)
-    assert state.seen == fresh.seen
+    assert state.participants == fresh.participants
 
 
 def test_a_partition_that_fails_has_cost_its_users_the_download(small_federation, tampered):
@@ -267,22 +278,22 @@ def test_who_drops_out_moves_nothing(small_federation):
     away = {"federation.drop-out": 0.4, "federation.min-participation": 0.1}
     federation, state = small_federation(USERS | away)
     line = train_round(federation, state, 1)
-    chosen, _ = asked_in(federation)
+    sampled, _ = asked_in(federation)
     gone = {one["user"] for one in line["excluded"]}
     assert 0 < len(gone) < 20
     assert not line["retried"]
-    asked = np.array([user for user in chosen if user not in gone])
+    asked = np.array([user for user in sampled if user not in gone])
     rows = read_rows(federation, asked)
     assert line["bytes_up"] == federation.clients.traffic.up(rows)
     assert line["bytes_down"] == federation.clients.traffic.down(rows, len(asked))
-    ones = sum(bin(byte).count("1") for byte in bytes.fromhex(state.seen))
+    ones = sum(bin(byte).count("1") for byte in bytes.fromhex(state.participants))
     assert ones == len(asked)
 
 
 # --- an evaluation ------------------------------------------------------------------------------
 
 
-def test_every_user_that_is_judged_gets_the_whole_model_however_it_is_held(small_federation):
+def test_every_user_that_is_evaluated_gets_the_whole_model_however_it_is_held(small_federation):
     found = []
     for count in (1, 3):
         federation, state = small_federation(USERS | {"partition.count": count})
@@ -290,7 +301,7 @@ def test_every_user_that_is_judged_gets_the_whole_model_however_it_is_held(small
         found.append([line["bytes_evaluate"] for line in lines])
         traffic = federation.clients.traffic
         # Back come a rank, its user, target, candidates and events.
-        assert found[-1][1] == 60 * (traffic.judged + 5 * 8)
+        assert found[-1][1] == 60 * (traffic.evaluation + 5 * 8)
         assert found[-1][0] == found[-1][1] + 60 * traffic.table
     assert found[0] == found[1]
 
@@ -304,14 +315,14 @@ def test_users_who_send_no_ranks_have_got_the_model(small_federation, tampered):
     line = evaluate_round(federation, state, empty_round(1))
     silent = len(federation.registration.users[1])
     back = (60 - silent) * 5 * 8
-    assert line["bytes_evaluate"] == 60 * federation.clients.traffic.judged + back
+    assert line["bytes_evaluate"] == 60 * federation.clients.traffic.evaluation + back
 
 
 def test_evaluation_adds_nothing_to_what_training_moved(small_federation):
     federation, state = small_federation(USERS)
     line = train_round(federation, state, 1)
     before = dict(line)
-    judged = evaluate_round(federation, state, line)
-    assert judged["bytes_evaluate"] > 0
+    evaluated = evaluate_round(federation, state, line)
+    assert evaluated["bytes_evaluate"] > 0
     for name in ("bytes_down", "bytes_up", "megabytes", "client_megabytes"):
-        assert judged[name] == before[name]
+        assert evaluated[name] == before[name]

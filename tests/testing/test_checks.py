@@ -248,7 +248,7 @@ class Keeps(FedAvg):
         (Noisy, "made alike aggregate the same replies to other weights"),
         (Failing, "aggregate_train failed on 7 replies .*KeyError: 'weights'"),
         (Silent, "aggregate_train made no weights of 7 replies"),
-        (Keeps, "keeps 'lock'"),
+        (Keeps, "holds 'lock'"),
         (FedAvg(fraction_train=0.5), "has fraction_train = 0.5, expected 1.0"),
         ("fedavk", "did you mean 'fedavg'"),
     ],

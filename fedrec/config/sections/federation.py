@@ -46,7 +46,7 @@ class Federation(Section):
     evaluate_fraction: float = 1.0  # share of the partitions, or users, that are evaluated
     # Early stopping: evaluations without a better NDCG@10 before the run ends; 0: never.
     patience: int = 0
-    round_timeout: float = 3600.0  # seconds after which a straggler is left out of its round
+    round_timeout: float = 3600.0  # seconds after which a straggler is excluded from its round
     # Clients tell how often each item occurs in training, and which items are held out.
     share_counts: bool = True
 

@@ -14,8 +14,8 @@ from server.aggregation.strategies import (
     STRATEGIES,
     ServerAdam,
     check_cohort,
-    least_replies,
     make_strategy,
+    min_replies,
 )
 from server.engines.inline import InlineGrid
 from server.rounds import train_round
@@ -175,7 +175,7 @@ def test_a_number_that_would_fail_in_the_first_round_is_refused_before_it(name, 
 def test_two_malicious_clients_need_a_majority_around_them(name, least):
     options = "num-malicious-nodes = 2" if least > 1 else ""
     strategy = make_strategy(name, options)
-    assert least_replies(strategy) == least
+    assert min_replies(strategy) == least
     check_cohort(strategy, least)
     with pytest.raises(ConfigError) if least > 1 else contextlib.nullcontext():
         check_cohort(strategy, max(1, least - 1))

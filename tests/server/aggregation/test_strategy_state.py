@@ -73,7 +73,7 @@ def start(dtype):
 
 def through_files(saved, weights):
     """What comes back of a snapshot and weights that went through a checkpoint's bytes."""
-    files = to_files(Checkpoint({"round": 1}, ServerState(weights), saved))
+    files = to_files(Checkpoint(line={"round": 1}, state=ServerState(weights), strategy=saved))
     found = from_files(files.__getitem__)
     return found.strategy, found.state.weights
 
@@ -215,7 +215,7 @@ def test_a_record_of_flower_comes_back_as_one_at_any_depth():
     ],
 )
 def test_what_a_checkpoint_cannot_hold_is_refused_by_name(value, shown):
-    with pytest.raises(ConfigError, match=rf"^strategy Keeps keeps {shown}, which a checkpoint "):
+    with pytest.raises(ConfigError, match=rf"^strategy Keeps holds {shown}, which a checkpoint "):
         snapshot(Keeps(value))
 
 
@@ -301,7 +301,8 @@ def test_a_secret_is_not_in_the_files_and_comes_back(has_state_dict):
     secrets = {"api-key": "hunter2", "other-key": "hunter22"}
     value = ["hunter2", "a hunter2, a hunter22 and hunter", {"hunter22": ("hunter2",)}, "", 3]
     kind = Says if has_state_dict else Keeps
-    files = to_files(Checkpoint({"round": 1}, ServerState({}), snapshot(kind(value), secrets)))
+    saved = snapshot(kind(value), secrets)
+    files = to_files(Checkpoint(line={"round": 1}, state=ServerState({}), strategy=saved))
     assert not any(b"hunter2" in content for content in files.values())
     again = kind(None)
     restore(again, from_files(files.__getitem__).strategy, secrets)

@@ -12,7 +12,7 @@ def checkpoint(number, size=3):
     filled = np.full(size, float(number))
     state = ServerState(
         {"z": filled, "a": np.array(float(number))},
-        {0: AcceptedReply(number, "ab" * 32), 11: AcceptedReply(1)},
+        accepted={0: AcceptedReply(number, "ab" * 32), 11: AcceptedReply(1)},
         best={"z": filled - 1, "a": np.array(0.0)},
         best_accepted={0: AcceptedReply(number)},
         best_round=number,
@@ -21,7 +21,8 @@ def checkpoint(number, size=3):
         traceback="Traceback:\n  caf\u00e9",
     )
     saved = Snapshot({"m/z": filled * 2}, {"attributes": {"n": number}})
-    return Checkpoint({"round": number, "validation": None}, state, saved, {"token": "t"})
+    line = {"round": number, "validation": None}
+    return Checkpoint(line=line, state=state, strategy=saved, about={"token": "t"})
 
 
 def same(a, b):

@@ -49,7 +49,7 @@ FIELDS = {
     "elapsed": FINITE,
     "targets": st.integers(0),
     "megabytes": FINITE,
-    "seen": st.text("0123456789abcdef"),
+    "participants": st.text("0123456789abcdef"),
     "checkpoints": st.lists(st.dictionaries(PARTITIONS, st.sets(PARTITIONS)), max_size=2),
     "traceback": st.text(),
 }
@@ -57,7 +57,7 @@ FIELDS = {
 
 @given(st.builds(ServerState, **FIELDS))
 def test_a_state_comes_back_bit_for_bit(state):
-    one = Checkpoint({"round": 1}, state, Snapshot({}, {}))
+    one = Checkpoint(line={"round": 1}, state=state, strategy=Snapshot({}, {}))
     assert same(from_files(to_files(one).__getitem__), one)
 
 
@@ -82,7 +82,8 @@ def test_what_is_saved_is_loaded(tmp_path):
 
 def test_numbers_of_numpy_in_a_line_become_plain(tmp_path):
     line = {"round": np.int64(2), "loss": np.float32(0.5), "sampled": np.arange(2)}
-    save_checkpoint(tmp_path, Checkpoint(line, ServerState({}), Snapshot({}, {})))
+    checkpoint = Checkpoint(line=line, state=ServerState({}), strategy=Snapshot({}, {}))
+    save_checkpoint(tmp_path, checkpoint)
     assert load_checkpoint(tmp_path)[0].line == {"round": 2, "loss": 0.5, "sampled": [0, 1]}
 
 
@@ -241,10 +242,10 @@ DAMAGES = [
     pytest.param(written(b"[" * 10**5), NO_SEAL, id="deep-json"),
     pytest.param(written(b'{"round": NaN}'), NO_SEAL, id="nan"),
     pytest.param(
-        lambda f: reseal(f, format=2), r"format 2; this version reads format 3", id="format"
+        lambda f: reseal(f, format=2), r"format 2; this version reads format 4", id="format"
     ),
     pytest.param(
-        lambda f: reseal(f, files={}), r"state.json is not what format 3 says \(KeyErr", id="files"
+        lambda f: reseal(f, files={}), r"state.json is not what format 4 says \(KeyErr", id="files"
     ),
     pytest.param(
         lambda f: reseal(f, state={"best_round": 1}), r"state.json is not what", id="state"
@@ -289,7 +290,7 @@ def test_a_flipped_bit_is_found_in_every_byte_of_every_file():
 def test_when_all_are_damaged_each_is_named(tmp_path):
     for number in (5, 10):
         emptied("best.safetensors")(save_checkpoint(tmp_path, checkpoint(number)))
-    with pytest.raises(DataError, match=r"holds no whole checkpoint: .*round-00010.*; .*-00005 "):
+    with pytest.raises(DataError, match=r"holds no intact checkpoint: .*round-00010.*; .*-00005 "):
         load_checkpoint(tmp_path)
 
 

@@ -12,8 +12,8 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MessageType, Rec
 from experiments.engines.ray import ray_grid as engine
 from fedrec.errors import ResourceError
 from server.engines import ray_grid as module
-from server.engines.nodes import FIRST_NODE, be_the_server
-from server.engines.ray_grid import ATTEMPTS, Patience, RayGrid, as_tasks
+from server.engines.nodes import FIRST_NODE, act_as_server
+from server.engines.ray_grid import ATTEMPTS, RayGrid, RetryLimits, as_tasks
 from server.messages.exchange import exchange
 
 CLIENTS = Path(__file__).parent
@@ -76,7 +76,7 @@ def messages(orders: dict[int, str] | None = None, kind: str = MessageType.TRAIN
 
 
 def facts(replies: list[Message]) -> dict[int, dict]:
-    """Partition -> what it said, for those that answered themselves."""
+    """Partition -> what it said, for those that replied themselves."""
     said = [r.content.config_records["facts"] for r in replies if r.has_content()]
     return {one["partition"]: dict(one) for one in said}
 
@@ -95,7 +95,7 @@ def until(condition, seconds: float = 30.0) -> None:
 
 class TestBroadcast:
     def setup_method(self):
-        be_the_server()
+        act_as_server()
 
     def test_records_that_messages_share_are_put_once_and_the_others_travel_with_them(self):
         puts = []
@@ -118,24 +118,24 @@ class TestBroadcast:
         assert list(task.message.content) == ["arrays", "config"]
 
 
-class TestPatience:
+class TestRetryLimits:
     def test_a_client_that_cost_all_its_workers_is_asked_ever_more_rarely(self):
-        patience, asked = Patience(), []
-        patience.learn((1, "train"), died=True)
+        limits, asked = RetryLimits(), []
+        limits.record((1, "train"), died=True)
         for number in range(1, 17):
-            if attempts := patience.attempts((1, "train")):
+            if attempts := limits.attempts((1, "train")):
                 assert attempts == 1
                 asked.append(number)
-                patience.learn((1, "train"), died=True)
+                limits.record((1, "train"), died=True)
         assert asked == [1, 2, 4, 8, 16]
-        assert patience.attempts((1, "evaluate")) == patience.attempts((2, "train")) == ATTEMPTS
+        assert limits.attempts((1, "evaluate")) == limits.attempts((2, "train")) == ATTEMPTS
 
-    def test_an_answer_makes_up_for_it(self):
-        patience = Patience()
-        patience.learn((1, "train"), died=True)
-        assert patience.attempts((1, "train")) == 1
-        patience.learn((1, "train"), died=False)
-        assert patience.attempts((1, "train")) == ATTEMPTS
+    def test_a_reply_makes_up_for_it(self):
+        limits = RetryLimits()
+        limits.record((1, "train"), died=True)
+        assert limits.attempts((1, "train")) == 1
+        limits.record((1, "train"), died=False)
+        assert limits.attempts((1, "train")) == ATTEMPTS
 
 
 @pytest.mark.slow
@@ -206,7 +206,7 @@ class TestGrid:
         until(lambda: len(list(tmp_path.iterdir())) == 2)
         for path in list(tmp_path.iterdir())[:victims]:
             os.kill(int(path.read_text()), signal.SIGKILL)
-        for number in range(NODES):  # those that had no turn yet need not wait
+        for number in range(NODES):  # those that had no task yet need not wait
             (tmp_path / str(number)).touch()
         if victims == 1:
             [left] = [p for p in tmp_path.iterdir() if p.read_text()][1:]

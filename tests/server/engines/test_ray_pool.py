@@ -1,10 +1,10 @@
-"""What is said of a worker that ended, or of an error in it."""
+"""Messages about a worker that died, or about an error in its code."""
 
 import pytest
 from ray.exceptions import ActorDiedError, NodeDiedError, OutOfMemoryError, RayTaskError
 
 from fedrec.errors import DataError
-from server.engines.ray_pool import _how, _said
+from server.engines.ray_pool import _cause_of_death, _error_line
 
 
 @pytest.mark.parametrize(
@@ -16,7 +16,7 @@ from server.engines.ray_pool import _how, _said
     ],
 )
 def test_how_a_worker_ended(error, words):
-    assert _how(error) == words
+    assert _cause_of_death(error) == words
 
 
 @pytest.mark.parametrize(
@@ -27,10 +27,10 @@ def test_how_a_worker_ended(error, words):
     ],
 )
 def test_an_error_of_a_worker_is_that_of_its_cause(cause, words):
-    assert _said(RayTaskError("fit", "Traceback ...\nlast line", cause)) == words
+    assert _error_line(RayTaskError("fit", "Traceback ...\nlast line", cause)) == words
 
 
 def test_an_error_without_a_cause_is_its_last_line():
     error = RayTaskError("fit", "Traceback ...\nlast line", ValueError("x"))
     error.cause = None
-    assert _said(error) == "last line"
+    assert _error_line(error) == "last line"

@@ -161,7 +161,7 @@ def test_a_run_stops_when_validation_stops_getting_better(run_inline, small_conf
     assert [line["best"] for line in lines] == [True, False, False]
 
 
-def test_validation_is_judged_every_few_rounds_and_at_the_end(run_inline, small_config):
+def test_validation_runs_every_few_rounds_and_at_the_end(run_inline, small_config):
     changes = {"federation.rounds": 3, "federation.evaluate-every": 2}
     lines = lines_of(run_inline(small_config(changes)))
     assert [line["validation"] is not None for line in lines] == [True, False, True, True]
@@ -305,7 +305,7 @@ def test_too_few_clients_end_the_run_with_3(run_inline, small_config, small_home
     assert (about["status"], about["exit_code"]) == ("failed", 3)
 
 
-def test_a_run_with_replies_left_out_is_degraded(run_inline, small_config):
+def test_a_run_with_replies_excluded_is_degraded(run_inline, small_config):
     def client(message, context):
         reply = app(message, context)
         metrics = reply.content.metric_records.get("metrics", {})
@@ -324,7 +324,7 @@ def test_a_run_with_replies_left_out_is_degraded(run_inline, small_config):
             }
         ]
     ] * 2
-    assert "left out partition 2: its training loss is nan" in (folder / "log.txt").read_text()
+    assert "excluded partition 2: its training loss is nan" in (folder / "log.txt").read_text()
 
 
 def test_the_log_names_no_private_place(run_inline, small_config, small_home):

@@ -21,13 +21,13 @@ def grid_of(config, count=None, client=app):
     return InlineGrid(client, count or config.partition.count, flatten(config))
 
 
-def census_of(config, client=app):
+def registration_of(config, client=app):
     return register_clients(
         grid_of(config, client=client), config.partition.count, config.model.max_length, 60.0
     )
 
 
-def changed_census(change, partition=1):
+def changed_registration(change, partition=1):
     def client(message, context):
         reply = app(message, context)
         if context.node_config["partition-id"] == partition:
@@ -37,9 +37,9 @@ def changed_census(change, partition=1):
     return client
 
 
-def test_the_census_adds_up(small_home, small_config):
+def test_the_registration_adds_up(small_home, small_config):
     config = small_config()
-    registration = census_of(config)
+    registration = registration_of(config)
     prepared = open_prepared(config)
     dataset, training = prepared.dataset, prepared.full_training
     assert registration.partitions == [0, 1, 2]
@@ -59,7 +59,7 @@ def test_the_census_adds_up(small_home, small_config):
 
 
 def test_counts_stay_on_the_clients_if_they_are_not_shared(small_home, small_config):
-    assert census_of(small_config({"federation.share-counts": False})).counts is None
+    assert registration_of(small_config({"federation.share-counts": False})).counts is None
 
 
 def test_too_many_nodes_are_a_mistake_in_the_config(small_home, small_config):
@@ -71,20 +71,20 @@ def test_too_many_nodes_are_a_mistake_in_the_config(small_home, small_config):
 
 def test_too_few_nodes_are_waited_for_and_then_named(small_home, small_config):
     with pytest.raises(ConfigError, match=r"2 of partition.count = 3 SuperNodes came up"):
-        wait_for_nodes(grid_of(small_config(), count=2), 3, patience=0.0)
+        wait_for_nodes(grid_of(small_config(), count=2), 3, timeout=0.0)
 
 
 def test_a_clients_error_keeps_its_kind(small_home, small_config):
     config = small_config({"data.source": "nothing-here"})
     with pytest.raises(DataError, match="nothing-here") as raised:
-        census_of(config)
+        registration_of(config)
     assert raised.value.exit_code == 4
     assert "\n" not in str(raised.value)
 
 
 def test_more_partitions_than_users_are_refused(small_home, small_config):
     with pytest.raises(ConfigError, match=r"partition.count is 61, but 60 users") as raised:
-        census_of(small_config({"partition.count": 61}))
+        registration_of(small_config({"partition.count": 61}))
     assert raised.value.exit_code == 2
 
 
@@ -93,7 +93,7 @@ def test_nodes_with_different_data_are_refused(small_home, small_config):
         content.config_records[protocol.FACTS][protocol.DATA_HASH] = "0" * 64
 
     with pytest.raises(DataError, match="hold different data"):
-        census_of(small_config(), changed_census(change))
+        registration_of(small_config(), changed_registration(change))
 
 
 def test_a_user_in_two_partitions_is_refused(small_home, small_config):
@@ -104,15 +104,15 @@ def test_a_user_in_two_partitions_is_refused(small_home, small_config):
         content.array_records[protocol.REGISTRATION]["users"] = Array(users)
 
     with pytest.raises(DataError, match="two partitions hold the same user"):
-        census_of(small_config(), changed_census(change))
+        registration_of(small_config(), changed_registration(change))
 
 
 def test_nodes_with_other_meanings_are_refused(small_home, small_config):
     def change(content):
         content.config_records[protocol.FACTS][protocol.TABLE_HASH] = "0" * 64
 
-    with pytest.raises(DataError, match="hold different data or meanings"):
-        census_of(small_config(), changed_census(change))
+    with pytest.raises(DataError, match="hold different data or semantic embeddings"):
+        registration_of(small_config(), changed_registration(change))
 
 
 @pytest.mark.parametrize("length", [0, 1, 57, None])
@@ -126,7 +126,7 @@ def test_counts_of_another_catalogue_are_refused_also_those_that_broadcast(
             arrays["counts"] = Array(counts[:length])
 
     with pytest.raises(DataError, match="hold different data"):
-        census_of(small_config(), changed_census(change))
+        registration_of(small_config(), changed_registration(change))
 
 
 @pytest.mark.parametrize("targets", [10**12, 12 * 20 + 1])
@@ -134,8 +134,8 @@ def test_more_targets_than_the_users_can_have_are_refused(small_home, small_conf
     def change(content):
         content.metric_records[protocol.METRICS][protocol.NUM_EXAMPLES] = targets
 
-    with pytest.raises(MessageError, match="its training targets are not what they should be"):
-        census_of(small_config(), changed_census(change))
+    with pytest.raises(MessageError, match="its training targets cannot be valid"):
+        registration_of(small_config(), changed_registration(change))
 
 
 def test_more_targets_than_events_are_refused(small_home, small_config):
@@ -144,7 +144,7 @@ def test_more_targets_than_events_are_refused(small_home, small_config):
         record["counts"] = Array(np.minimum(record["counts"].numpy(), 1))
 
     with pytest.raises(MessageError, match="training targets, fewer events in its counts"):
-        census_of(small_config(), changed_census(change))
+        registration_of(small_config(), changed_registration(change))
 
 
 def put_array(name, change):
@@ -177,9 +177,9 @@ def without(*path):
     return tamper
 
 
-NOT_USABLE = "the answer of a SuperNode to the first query cannot be used: "
+NOT_USABLE = "the registration of a SuperNode cannot be used: "
 MALFORMED = {
-    "no_census": (without(protocol.REGISTRATION), "KeyError: 'registration'"),
+    "no_registration": (without(protocol.REGISTRATION), "KeyError: 'registration'"),
     "no_metrics": (without(protocol.METRICS), "KeyError: 'metrics'"),
     "no_users": (without(protocol.REGISTRATION, "users"), "KeyError: 'users'"),
     "no_ids": (without(protocol.FACTS, "user-ids"), "KeyError: 'user-ids'"),
@@ -188,9 +188,9 @@ MALFORMED = {
     "no_targets": (without(protocol.METRICS, protocol.NUM_EXAMPLES), "KeyError: 'num-examples'"),
     "a_word_for_a_partition": (put_fact(protocol.PARTITION, "1"), "its partition"),
     "true_for_a_partition": (put_fact(protocol.PARTITION, True), "its partition"),
-    "half_a_user": (put_array("users", lambda a: a + 0.5), "its users are not"),
-    "users_in_a_square": (put_array("users", lambda a: a[:, None]), "its users are not"),
-    "a_negative_user": (put_array("users", lambda a: a - 60), "its users are not"),
+    "half_a_user": (put_array("users", lambda a: a + 0.5), "its users cannot be valid"),
+    "users_in_a_square": (put_array("users", lambda a: a[:, None]), "its users cannot be valid"),
+    "a_negative_user": (put_array("users", lambda a: a - 60), "its users cannot be valid"),
     "a_user_without_an_id": (put_array("users", lambda a: a[1:]), "its users' ids"),
     "one_word_for_ids": (put_fact("user-ids", "u" * 20), "its users' ids"),
     "numbers_for_ids": (put_fact("user-ids", list(range(20))), "its users' ids"),
@@ -203,9 +203,9 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize(("change", "words"), MALFORMED.values(), ids=MALFORMED)
-def test_an_answer_that_is_none_is_refused_in_one_line(small_home, small_config, change, words):
+def test_a_reply_that_is_none_is_refused_in_one_line(small_home, small_config, change, words):
     with pytest.raises(MessageError, match=re.escape(NOT_USABLE + words)) as raised:
-        census_of(small_config(), changed_census(change))
+        registration_of(small_config(), changed_registration(change))
     assert "\n" not in str(raised.value)
 
 
@@ -214,17 +214,19 @@ def test_a_clients_words_are_one_line(small_home, small_config):
         content.config_records[protocol.FACTS]["error"] = "first\nsecond\x1b[31m" + "x" * 10**5
 
     with pytest.raises(FedrecError) as raised:
-        census_of(small_config(), changed_census(change))
+        registration_of(small_config(), changed_registration(change))
     assert str(raised.value).isprintable()
     assert len(str(raised.value)) == 604
 
 
 def test_a_partition_that_is_missing_is_named(small_home, small_config):
     with pytest.raises(ConfigError, match=re.escape("partitions 0..2 are expected, got [0, 1, 7]")):
-        census_of(small_config(), changed_census(put_fact(protocol.PARTITION, 7), partition=2))
+        registration_of(
+            small_config(), changed_registration(put_fact(protocol.PARTITION, 7), partition=2)
+        )
 
 
-def test_nodes_that_do_not_answer_are_too_few(small_home, small_config):
+def test_nodes_that_do_not_reply_are_too_few(small_home, small_config):
     config = small_config()
 
     class Losing(SampledNodes):
@@ -233,7 +235,8 @@ def test_nodes_that_do_not_answer_are_too_few(small_home, small_config):
 
     grid = grid_of(config)
     with pytest.raises(
-        ParticipationError, match="2 of 3 SuperNodes answered the first query within 0 s; raise fed"
+        ParticipationError,
+        match="2 of 3 SuperNodes replied to the first query within 0 s; raise fed",
     ):
         register_clients(Losing(grid, grid.get_node_ids()), 3, 12, 0.05)
 
@@ -256,7 +259,7 @@ def test_two_nodes_of_one_partition_are_refused(small_home, small_config):
         content.config_records[protocol.FACTS][protocol.PARTITION] = 0
 
     with pytest.raises(ConfigError, match="two SuperNodes say that they are partition 0"):
-        census_of(small_config(), changed_census(change))
+        registration_of(small_config(), changed_registration(change))
 
 
 def test_other_code_on_a_client_is_refused(small_home, small_config, monkeypatch):
@@ -274,4 +277,4 @@ def test_other_code_on_a_client_is_refused(small_home, small_config, monkeypatch
 
     monkeypatch.setattr(clients.app, "protocol", Other())
     with pytest.raises(MessageError, match="runs other code than this client"):
-        census_of(small_config())
+        registration_of(small_config())

@@ -333,7 +333,7 @@ def test_a_hostile_reply_at_any_place_and_several_at_once_change_no_bit(
 
 
 @pytest.mark.parametrize("number", range(len(HOSTILE)), ids=[name for name, _, _ in HOSTILE])
-def test_a_hostile_reply_of_any_kind_is_left_out_with_its_reason(
+def test_a_hostile_reply_of_any_kind_is_excluded_with_its_reason(
     five, of_the_honest, remembered, tampered, number
 ):
     hostile = {number % COUNT: HOSTILE[number]}
@@ -359,14 +359,14 @@ def test_the_mean_is_that_of_the_honest_replies_by_hand(five, tampered, remember
 
 
 def test_a_reply_in_another_order_of_memory_or_of_names_is_as_good(five, tampered, remembered):
-    def turn(reply, message):
+    def task(reply, message):
         record = weights_of(reply)
         for name in sorted(record, reverse=True):
             record[name] = Array(np.asarray(record.pop(name).numpy(), order="F"))
 
     grids = [
         InlineGrid(client, COUNT, flatten(five[0].config))
-        for client in (remembered, tampered(turn, partitions=range(COUNT), app=remembered))
+        for client in (remembered, tampered(task, partitions=range(COUNT), app=remembered))
     ]
     (plain, one), (turned, other) = (one_round(five, "fedavg", grid) for grid in grids)
     assert turned["aggregated"] == plain["aggregated"] == list(range(COUNT))

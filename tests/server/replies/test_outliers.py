@@ -17,16 +17,19 @@ SENT = {"a": np.array([0.6, 0.0], np.float32), "b": np.array([[0.8]], np.float32
 def trained(norm, loss=5.0, targets=100):
     """A reply whose update has this norm, spread over both arrays."""
     update = {"a": np.array([0.0, 0.6 * norm]), "b": np.array([[-0.8 * norm]])}
-    return TrainReply(None, update, loss, targets, "", targets)
+    return TrainReply(
+        reply=None, update=update, loss=loss, targets=targets, private="", weight=targets
+    )
 
 
-def left_out(replies, sent=SENT, limit=LIMIT):
+def excluded(replies, sent=SENT, limit=LIMIT):
     return sorted(find_outliers(dict(enumerate(replies)), sent, limit))
 
 
 def test_the_norm_of_an_update_is_taken_over_all_its_arrays():
     update = {"a": np.array([3.0, 0.0]), "b": np.array([[4.0]])}
-    assert TrainReply(None, update, 1.0, 1, "", 1).norm() == 5.0
+    reply = TrainReply(reply=None, update=update, loss=1.0, targets=1, private="", weight=1)
+    assert reply.norm() == 5.0
 
 
 norms = st.lists(st.floats(1, 20), min_size=1, max_size=12)
@@ -34,9 +37,9 @@ scales = st.floats(1e-12, 1)
 
 
 @given(norms, scales, st.lists(st.integers(1, 10**6), min_size=12, max_size=12))
-def test_updates_within_a_factor_of_20_are_never_left_out(norms, scale, targets):
+def test_updates_within_a_factor_of_20_are_never_excluded(norms, scale, targets):
     replies = [trained(scale * n, targets=t) for n, t in zip(norms, targets, strict=False)]
-    assert left_out(replies) == []
+    assert excluded(replies) == []
 
 
 @given(st.lists(st.floats(1, 20), min_size=3, max_size=12), st.data())
@@ -45,101 +48,101 @@ def test_one_of_three_or_more_that_is_scaled_beyond_limit_times_20_always_is(nor
     factor = data.draw(st.floats(20 * LIMIT * (1 + 1e-9), 1e30))
     unit = 1e-3  # of the weights' norm: an update that does move them
     each = [unit * norm * (factor if k == place else 1) for k, norm in enumerate(norms)]
-    assert left_out([trained(norm) for norm in each]) == [place]
+    assert excluded([trained(norm) for norm in each]) == [place]
 
 
 @given(st.integers(1, 6), st.data())
-def test_liars_of_less_than_half_are_left_out_and_nobody_else(liars, data):
-    honest = [data.draw(st.floats(0.01, 0.2)) for _ in range(liars + 1)]
-    lies = [data.draw(st.floats(20.1, 1e38)) for _ in range(liars)]
-    order = data.draw(st.permutations(range(2 * liars + 1)))
+def test_malicious_clients_of_less_than_half_are_excluded_and_nobody_else(malicious, data):
+    honest = [data.draw(st.floats(0.01, 0.2)) for _ in range(malicious + 1)]
+    lies = [data.draw(st.floats(20.1, 1e38)) for _ in range(malicious)]
+    order = data.draw(st.permutations(range(2 * malicious + 1)))
     each = [(honest + lies)[k] for k in order]
-    assert left_out([trained(n) for n in each]) == [i for i, n in enumerate(each) if n > 20]
+    assert excluded([trained(n) for n in each]) == [i for i, n in enumerate(each) if n > 20]
     losses = [trained(0.1, loss=100 * n) for n in each]  # honest ones are 1 to 20
-    assert left_out(losses) == [i for i, n in enumerate(each) if n > 20]
+    assert excluded(losses) == [i for i, n in enumerate(each) if n > 20]
 
 
 def test_the_boundary_is_limit_times_the_median():
     usual = [trained(0.01), trained(0.01)]
     at = math.nextafter(100 * usual[0].norm(), 0)
-    assert left_out([*usual, trained(at)]) == []
-    assert left_out([*usual, trained(1.0001 * at)]) == [2]
-    assert left_out([*usual, trained(1.0001 * at)], limit=101.0) == []
+    assert excluded([*usual, trained(at)]) == []
+    assert excluded([*usual, trained(1.0001 * at)]) == [2]
+    assert excluded([*usual, trained(1.0001 * at)], limit=101.0) == []
     # The median, not the mean or the least: five in order of length.
     five = [trained(norm) for norm in (0.001, 0.002, 0.01, 0.5, 0.9)]
-    assert left_out([*five[:4], trained(0.99)]) == []
-    assert left_out([*five[:4], trained(1.01)]) == [4]
+    assert excluded([*five[:4], trained(0.99)]) == []
+    assert excluded([*five[:4], trained(1.01)]) == [4]
 
 
 def test_a_single_client_is_held_against_the_weights():
-    assert left_out([trained(99.0)]) == []
-    assert left_out([trained(101.0)]) == [0]
+    assert excluded([trained(99.0)]) == []
+    assert excluded([trained(101.0)]) == [0]
     ten = {name: 10 * array for name, array in SENT.items()}
-    assert left_out([trained(999.0)], sent=ten) == []
-    assert left_out([trained(1001.0)], sent=ten) == [0]
+    assert excluded([trained(999.0)], sent=ten) == []
+    assert excluded([trained(1001.0)], sent=ten) == [0]
 
 
 @pytest.mark.parametrize("zeros", [0.0, 1e-9])
 def test_weights_that_start_near_zero_may_move_by_limit(zeros):
     start = {name: zeros * array for name, array in SENT.items()}
-    assert left_out([trained(99.0)] * 3, sent=start) == []
-    assert left_out([trained(101.0)] * 3, sent=start) == [0, 1, 2]
+    assert excluded([trained(99.0)] * 3, sent=start) == []
+    assert excluded([trained(101.0)] * 3, sent=start) == [0, 1, 2]
 
 
-def test_a_majority_of_liars_is_held_against_the_weights_too():
-    assert left_out([trained(0.1), trained(1e6), trained(1e6)]) == [1, 2]
+def test_a_majority_of_malicious_clients_is_held_against_the_weights_too():
+    assert excluded([trained(0.1), trained(1e6), trained(1e6)]) == [1, 2]
 
 
-@pytest.mark.parametrize("liar", [0, 1])
-def test_of_two_clients_the_liar_is_left_out(liar):
+@pytest.mark.parametrize("malicious", [0, 1])
+def test_of_two_clients_the_malicious_one_is_excluded(malicious):
     for lie in (trained(0.1 * 1e3), trained(0.1, loss=1e30)):
         pair = [trained(0.1), trained(0.1)]
-        pair[liar] = lie
-        assert left_out(pair) == [liar]
+        pair[malicious] = lie
+        assert excluded(pair) == [malicious]
 
 
 def test_updates_of_zeros_are_fine_and_measure_nothing():
-    assert left_out([trained(0.0)]) == []
-    assert left_out([trained(0.0)] * 3) == []
-    assert left_out([trained(0.0), trained(0.5)]) == []
-    assert left_out([trained(0.0)] * 4 + [trained(0.5)]) == []
-    assert left_out([trained(0.0)] * 4 + [trained(0.01)] * 3 + [trained(1.1)]) == [7]
+    assert excluded([trained(0.0)]) == []
+    assert excluded([trained(0.0)] * 3) == []
+    assert excluded([trained(0.0), trained(0.5)]) == []
+    assert excluded([trained(0.0)] * 4 + [trained(0.5)]) == []
+    assert excluded([trained(0.0)] * 4 + [trained(0.01)] * 3 + [trained(1.1)]) == [7]
 
 
-def test_what_hardly_moves_the_weights_is_never_left_out():
+def test_what_hardly_moves_the_weights_is_never_excluded():
     tiny = HARMLESS / 1000
-    assert left_out([trained(tiny), trained(tiny), trained(0.99 * LIMIT * HARMLESS)]) == []
-    assert left_out([trained(tiny), trained(tiny), trained(1.01 * LIMIT * HARMLESS)]) == [2]
+    assert excluded([trained(tiny), trained(tiny), trained(0.99 * LIMIT * HARMLESS)]) == []
+    assert excluded([trained(tiny), trained(tiny), trained(1.01 * LIMIT * HARMLESS)]) == [2]
 
 
 @pytest.mark.parametrize("times", [62, 10_000])
 def test_a_client_of_many_users_may_go_as_far_as_its_steps_lead(times):
     """Even if all of them point the same way: its update is as many times as long."""
     small = [trained(1e-3, targets=10)] * 3
-    assert left_out([*small, trained(0.99e-3 * times, targets=10 * times)]) == []
+    assert excluded([*small, trained(0.99e-3 * times, targets=10 * times)]) == []
     # Claimed by one of few targets, the same length is a lie once it is beyond the limit.
-    assert left_out([*small, trained(0.99e-3 * times, targets=10)]) == ([3] if times > 100 else [])
+    assert excluded([*small, trained(0.99e-3 * times, targets=10)]) == ([3] if times > 100 else [])
     far = 1e-3 * LIMIT * math.sqrt(times)
-    assert left_out([*small, trained(1.01 * far, targets=10 * times)]) == [3]
+    assert excluded([*small, trained(1.01 * far, targets=10 * times)]) == [3]
 
 
 def test_of_two_clients_the_larger_may_go_further():
     pair = [trained(1e-3, targets=10), trained(0.99, targets=1000)]
-    assert left_out(pair) == []
-    assert left_out(pair[::-1]) == []
+    assert excluded(pair) == []
+    assert excluded(pair[::-1]) == []
 
 
 def test_a_client_of_few_users_may_go_as_far_as_the_others():
     large = [trained(0.01, targets=10_000)] * 3
-    assert left_out([*large, trained(0.99, targets=1)]) == []
+    assert excluded([*large, trained(0.99, targets=1)]) == []
 
 
 def test_a_loss_is_held_against_the_median_and_one():
-    assert left_out([trained(0.1, loss=x) for x in (5.0, 5.0, 499.0)]) == []
-    assert left_out([trained(0.1, loss=x) for x in (5.0, 5.0, 501.0)]) == [2]
+    assert excluded([trained(0.1, loss=x) for x in (5.0, 5.0, 499.0)]) == []
+    assert excluded([trained(0.1, loss=x) for x in (5.0, 5.0, 501.0)]) == [2]
     # A model that has learned its data by heart has losses near zero.
-    assert left_out([trained(0.1, loss=x) for x in (1e-6, 1e-6, 99.0)]) == []
-    assert left_out([trained(0.1, loss=x) for x in (1e-6, 1e-6, 101.0)]) == [2]
+    assert excluded([trained(0.1, loss=x) for x in (1e-6, 1e-6, 99.0)]) == []
+    assert excluded([trained(0.1, loss=x) for x in (1e-6, 1e-6, 101.0)]) == [2]
 
 
 def test_nobody_is_nobody():

@@ -1,4 +1,4 @@
-"""Ranks that cannot be are left out with their reason, and nothing a client sends ends the run."""
+"""Ranks that cannot be are excluded with their reason, and nothing a client sends ends the run."""
 
 import math
 import re
@@ -76,7 +76,7 @@ def empty(reply, message):
     return Message(RecordDict(), reply_to=message)
 
 
-CANNOT = "holds numbers that cannot be"
+CANNOT = "holds impossible numbers"
 BAD = {
     "nan": (put_first("rank/full", math.nan), f"'rank/full' {CANNOT}"),
     "infinite": (put_first("rank/full", math.inf), f"'rank/full' {CANNOT}"),
@@ -122,7 +122,7 @@ BAD = {
 }
 
 
-def judge(federation, state, **keywords):
+def evaluated(federation, state, **keywords):
     asked = {"occasion": "evaluate 0", "round": 0, "stage": "test", "protocols": ["full"]}
     return evaluate(federation, state, **asked | keywords)
 
@@ -131,12 +131,12 @@ def judge(federation, state, **keywords):
     ("change", "reason"),
     [pytest.param(*case, id=f"{name}") for name, case in BAD.items()],
 )
-def test_ranks_that_cannot_be_are_left_out_with_their_reason(
+def test_ranks_that_cannot_be_are_excluded_with_their_reason(
     small_federation, tampered, remembered, change, reason
 ):
     client = tampered(change, kind="evaluate", app=remembered)
     federation, state = small_federation(client=client)
-    found = judge(federation, state)
+    found = evaluated(federation, state)
     assert set(found.ranks.partitions) == {0, 2}
     [dropped] = found.excluded
     assert dropped.partition == TAMPERED
@@ -145,11 +145,11 @@ def test_ranks_that_cannot_be_are_left_out_with_their_reason(
 
 def test_the_ranks_that_are_used_are_those_of_the_honest(small_federation, tampered, remembered):
     federation, state = small_federation(client=remembered)
-    everybody = judge(federation, state).ranks
+    everybody = evaluated(federation, state).ranks
     hostile, other = small_federation(
         client=tampered(put_first("rank/full", 0.0), kind="evaluate", app=remembered)
     )
-    rest = judge(hostile, other).ranks
+    rest = evaluated(hostile, other).ranks
     kept = everybody.partitions != TAMPERED
     for field in ("users", "partitions", "targets", "events", "candidates"):
         np.testing.assert_array_equal(getattr(rest, field), getattr(everybody, field)[kept])
@@ -163,7 +163,7 @@ def test_a_rank_among_a_hundred_is_a_hundred_at_most(small_federation, tampered,
     large = {"data.source": "synthetic:users=60,items=200", "data.min-item-events": 1}
     client = tampered(put_first("rank/uniform-99", rank), kind="evaluate")
     federation, state = small_federation(large, client=client)
-    found = judge(federation, state, protocols=["full", "uniform-99"])
+    found = evaluated(federation, state, protocols=["full", "uniform-99"])
     assert sorted(set(found.ranks.partitions)) == partitions
 
 
@@ -173,14 +173,14 @@ def test_a_client_that_hides_its_personal_ranks_does_not_hide_those_of_the_other
     client = tampered(drop("personal"), kind="evaluate")
     federation, state = small_federation({"model.private": "gate-bias"}, client=client)
     train_round(federation, state, 1)
-    found = judge(federation, state, round=1, protocols=["full"])
+    found = evaluated(federation, state, round=1, protocols=["full"])
     assert [one.reason for one in found.excluded] == [
         "its arrays ['personal'] are on one side only"
     ]
     assert len(found.ranks.personal) == len(found.ranks.users) == 40
 
 
-def test_personal_ranks_beyond_the_candidates_are_left_out(small_federation, tampered):
+def test_personal_ranks_beyond_the_candidates_are_excluded(small_federation, tampered):
     def beyond(reply, message):
         ranks = ranks_of(reply)
         ranks["personal"] = Array(ranks["candidates"].numpy() + 0.5)
@@ -188,7 +188,7 @@ def test_personal_ranks_beyond_the_candidates_are_left_out(small_federation, tam
     client = tampered(beyond, kind="evaluate")
     federation, state = small_federation({"model.private": "gate-bias"}, client=client)
     train_round(federation, state, 1)
-    [dropped] = judge(federation, state, round=1, protocols=["full"]).excluded
+    [dropped] = evaluated(federation, state, round=1, protocols=["full"]).excluded
     assert dropped.reason == "its array 'personal' holds ranks beyond the candidates"
 
 
@@ -201,7 +201,7 @@ def test_ranks_in_other_dtypes_of_their_kind_are_kept_in_ours(
         ranks_of(reply)["gates"] = Array(ranks_of(reply)["gates"].numpy().astype(np.float32))
 
     federation, state = small_federation(client=tampered(change, kind="evaluate", app=remembered))
-    found = judge(federation, state).ranks
+    found = evaluated(federation, state).ranks
     kinds = {name: getattr(found, name).dtype for name in ("users", "targets", "events", "gates")}
     assert kinds == {"users": "int64", "targets": "int64", "events": "int64", "gates": "float64"}
     assert len(found.users) == 60
@@ -220,4 +220,4 @@ def test_ranks_of_too_few_clients_are_no_evaluation(small_federation, tampered, 
     client = tampered(empty, kind="evaluate", partitions=(0, 1), app=remembered)
     federation, state = small_federation(client=client)
     with pytest.raises(ParticipationError, match=r"evaluation in round 0: 1 of 3 .*2 are needed"):
-        judge(federation, state)
+        evaluated(federation, state)

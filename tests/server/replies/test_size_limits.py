@@ -7,14 +7,14 @@ from flwr.app import ArrayRecord, ConfigRecord, Message, MessageType, RecordDict
 from fedrec import protocol
 from fedrec.errors import FedrecError
 from fedrec.records import array_record
-from server.engines.nodes import FIRST_NODE, be_the_server
+from server.engines.nodes import FIRST_NODE, act_as_server
 from server.replies.outcome import RejectedReply, raise_failure, sort_replies
 from server.replies.ranks import validate_ranks_reply
 from server.replies.train import checked_loss
 
 
 def reply_with(facts, arrays=None):
-    be_the_server()
+    act_as_server()
     question = Message(RecordDict(), FIRST_NODE, MessageType.TRAIN)
     question.metadata.__dict__["_message_id"] = "1"
     records: dict[str, ConfigRecord | ArrayRecord] = {protocol.FACTS: ConfigRecord(facts)}
@@ -23,21 +23,21 @@ def reply_with(facts, arrays=None):
     return Message(RecordDict(records), reply_to=question)
 
 
-def excluded(facts):
+def excluded_client(facts):
     """What is on record of the one client that says these facts."""
-    accepted, refused = (
+    accepted, excluded = (
         getattr(sort_replies([reply_with(facts)], {FIRST_NODE: 0}, [0], lambda *_: None), name)
         for name in ("accepted", "excluded")
     )
     assert not accepted
-    return refused[0]
+    return excluded[0]
 
 
 @pytest.mark.parametrize("length", [599, 600, 601])
 def test_600_characters_of_a_clients_reason_are_shown(length):
     text = "x" * (length - 1) + "y"
     shown = text if length <= 600 else text[:600] + " ..."
-    assert excluded({protocol.ERROR: text}).reason == shown
+    assert excluded_client({protocol.ERROR: text}).reason == shown
     with pytest.raises(FedrecError) as caught:
         raise_failure(reply_with({protocol.ERROR: text}))
     assert str(caught.value) == shown
@@ -46,7 +46,7 @@ def test_600_characters_of_a_clients_reason_are_shown(length):
 @pytest.mark.parametrize("length", [19_999, 20_000, 20_001])
 def test_20_000_characters_of_a_clients_traceback_are_kept_with_their_lines(length):
     text = "line\n" * 3_999 + "x" * (length - 5 * 3_999 - 1) + "y"
-    found = excluded({protocol.ERROR: "broken", protocol.TRACEBACK: text}).traceback
+    found = excluded_client({protocol.ERROR: "broken", protocol.TRACEBACK: text}).traceback
     assert found == (text if length <= 20_000 else text[:20_000] + " ...")
 
 
@@ -76,7 +76,7 @@ def ranks(**changes):
         protocols=("full",),
         num_items=10,
         num_gates=0,
-        personal=False,
+        is_personalised=False,
         names_items=False,
     )
 
@@ -94,5 +94,5 @@ def test_numbers_of_a_reply_about_ranks_lie_within_their_bounds(name, low, high)
     for value in (low, low + 1, high - 1, high):
         assert ranks(**{name: value})[name].tolist() == [value]
     for value in (low - 1, high + 1):
-        with pytest.raises(RejectedReply, match=f"{name}' holds numbers that cannot be"):
+        with pytest.raises(RejectedReply, match=f"{name}' holds impossible numbers"):
             ranks(**{name: value})

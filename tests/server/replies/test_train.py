@@ -1,4 +1,4 @@
-"""Rounds in which clients fail, keep silent, answer twice, late or in any order."""
+"""Rounds in which clients fail, keep silent, reply twice, late or in any order."""
 
 import random
 
@@ -21,7 +21,7 @@ def facts_of(reply):
     return reply.content.config_records[protocol.FACTS]
 
 
-def left_out(partition, reason):
+def excluded(partition, reason):
     return {"partition": partition, "reason": reason, "while": "train"}
 
 
@@ -89,13 +89,13 @@ def test_an_exception_in_a_client_costs_that_client_its_round_only(
     monkeypatch.setattr(clients.train_partition, "fit", fit)
     federation, state = small_federation()
     line = train_round(federation, state, 1)
-    assert line["excluded"] == [left_out(1, "RuntimeError: out of luck")]
+    assert line["excluded"] == [excluded(1, "RuntimeError: out of luck")]
     assert line["aggregated"] == [0, 2]
     assert "in fit" in state.traceback
     monkeypatch.undo()
 
 
-def test_a_client_that_does_not_reply_is_left_out_when_the_time_is_over(small_federation):
+def test_a_client_that_does_not_reply_is_excluded_when_the_time_is_over(small_federation):
     def lose(replies):
         return [one for one in replies if facts_of(one)[protocol.PARTITION] != TAMPERED]
 
@@ -103,7 +103,7 @@ def test_a_client_that_does_not_reply_is_left_out_when_the_time_is_over(small_fe
     federation, state = small_federation(changes, wrap=between(lose))
     line = train_round(federation, state, 1)
     assert line["aggregated"] == [0, 2]
-    assert line["excluded"] == [left_out(1, "did not reply in time")]
+    assert line["excluded"] == [excluded(1, "did not reply in time")]
 
 
 def test_a_reply_that_comes_twice_counts_once(small_federation):
@@ -111,7 +111,7 @@ def test_a_reply_that_comes_twice_counts_once(small_federation):
     once = train_round(federation, state, 1)
     doubled, other = small_federation(wrap=between(lambda replies: 2 * replies))
     twice = train_round(doubled, other, 1)
-    assert twice["excluded"] == [left_out(p, "replied twice") for p in range(3)]
+    assert twice["excluded"] == [excluded(p, "replied twice") for p in range(3)]
     assert twice["aggregated"] == once["aggregated"] == [0, 1, 2]
     assert_equal_weights(state, other)
 
@@ -144,7 +144,7 @@ def another_kind_of_record(content):
     [other_weights, other_words, one_record_more, another_kind_of_bytes, another_kind_of_record],
     ids=lambda change: change.__name__,
 )
-def test_two_replies_that_differ_are_both_left_out_whichever_comes_first(
+def test_two_replies_that_differ_are_both_excluded_whichever_comes_first(
     small_federation, change, comes
 ):
     def add_another(replies):
@@ -157,10 +157,10 @@ def test_two_replies_that_differ_are_both_left_out_whichever_comes_first(
     federation, state = small_federation(wrap=between(add_another))
     line = train_round(federation, state, 1)
     assert line["aggregated"] == [0, 2]
-    assert line["excluded"] == [left_out(1, "replied more than once, each time something else")]
+    assert line["excluded"] == [excluded(1, "replied more than once, each time something else")]
 
 
-def test_a_node_that_nobody_asked_is_left_out(small_federation):
+def test_a_node_that_nobody_asked_is_excluded(small_federation):
     federation, _ = small_federation()
     node_of = federation.registration.node_of
     question = Message(RecordDict(), node_of[1], "train")
@@ -192,7 +192,7 @@ def test_what_no_reader_foresaw_is_a_reason(small_federation, kind):
     assert one.reason.startswith(f"cannot be read: {kind.__name__}: ")
 
 
-def test_a_reply_of_somebody_who_was_absent_is_not_used(small_federation):
+def test_a_reply_of_somebody_who_was_unavailable_is_not_used(small_federation):
     federation, _ = small_federation()
     question = Message(RecordDict(), federation.registration.node_of[1], "train")
     question.metadata.__dict__["_message_id"] = "x"
@@ -244,7 +244,7 @@ def test_too_few_usable_replies_end_the_run_and_leave_the_model_as_it_was(
 def test_a_round_that_succeeds_at_the_second_try_is_as_if_nothing_had_happened(
     small_federation, tampered
 ):
-    failing = [3]  # replies to lose: the whole first try
+    failing = [3]  # replies to lose: the whole first attempt
 
     def change(reply, message):
         if failing[0] > 0:
@@ -258,7 +258,7 @@ def test_a_round_that_succeeds_at_the_second_try_is_as_if_nothing_had_happened(
         line = train_round(federation, state, number)
         once = train_round(plain, expected, number)
         assert line["excluded"] == []
-        lost = [left_out(p, "failed: the node went away") for p in range(3)]
+        lost = [excluded(p, "failed: the node went away") for p in range(3)]
         assert line["retried"] == (lost if number == 1 else [])
         assert line["bytes_down"] == (2 if number == 1 else 1) * once["bytes_down"]
     assert_equal_weights(expected, state)

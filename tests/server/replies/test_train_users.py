@@ -9,7 +9,7 @@ from fedrec.training.bounds import norm_of
 from server.rounds import train_round
 from tests.server.rounds.users_one_by_one import USERS
 
-TOUCHED = {"federation.row-averaging": "sparse", "loss.negatives": 20}
+SPARSE = {"federation.row-averaging": "sparse", "loss.negatives": 20}
 SEVERAL = {"local.steps": 2}  # the norm of each user is known
 
 
@@ -55,25 +55,25 @@ def without_losses(reply, message):
     del reply.content.array_records[protocol.USERS]["losses"]
 
 
-def moving_an_untouched_row(reply, message):
-    untouched = np.flatnonzero(
+def moving_an_unread_row(reply, message):
+    unread = np.flatnonzero(
         reply.content.array_records[protocol.USERS][protocol.ROW_WEIGHTS].numpy() == 0
     )
-    assert len(untouched) > 1
+    assert len(unread) > 1
 
     def make(name, array):
         if name.endswith("identity.rows"):
-            array[untouched[1], 0] = 1e-9
+            array[unread[1], 0] = 1e-9
         return array
 
     of_sum(make)(reply, message)
 
 
-def moved(touched):
+def moved(read):
     """The weight of one row claimed for another."""
-    order = np.argsort(touched)
-    touched[[order[-1], order[1]]] = touched[[order[1], order[-1]]]
-    return touched
+    order = np.argsort(read)
+    read[[order[-1], order[1]]] = read[[order[1], order[-1]]]
+    return read
 
 
 def missing_all_but_one(reply, message):
@@ -91,7 +91,7 @@ def missing_all_but_one(reply, message):
 
 
 ODD = {
-    "answers for others": (of_users(users=lambda u: u + 1), {}, "answers for other users than"),
+    "replies for others": (of_users(users=lambda u: u + 1), {}, "replies for other users than"),
     "weighs more": (weighing(10**6), {}, "the weight of its users is 1000000"),
     "weighs a text": (weighing([1, 2]), {}, "the weight of its users is [1, 2]"),
     "in float32": (of_sum(lambda _, a: a.astype(np.float32)), {}, "float32, not float64"),
@@ -143,35 +143,39 @@ ODD = {
         SEVERAL | {"federation.weighting": "uniform"},
         "its sum of updates has norm",
     ),
-    "touched by others": (
+    "read by others": (
         of_users(row_weights=lambda t: 2 * t),
-        TOUCHED,
+        SPARSE,
         "its users' 'row-weights' are not",
     ),
-    "touched by more": (
+    "read by more": (
         of_users(row_weights=lambda t: np.where(np.arange(len(t)), t.max(), 0)),
-        TOUCHED,
+        SPARSE,
         "its users' 'row-weights' add up to",
     ),
-    "touched by fewer": (
+    "read by fewer": (
         of_users(row_weights=lambda t: 0 * t),
-        TOUCHED,
+        SPARSE,
         "'row-weights' add up to 0, they",
     ),
-    "touched padding": (of_users(row_weights=with_first(1.0)), TOUCHED, "'row-weights' are not"),
-    "touched a NaN": (of_users(row_weights=lambda t: t * np.nan), TOUCHED, "'row-weights' are not"),
-    "read more than touched": (of_users(rows=lambda r: r + 1), TOUCHED, "'row-weights' add up to"),
-    "touched elsewhere": (
-        of_users(row_weights=moved),
-        TOUCHED | SEVERAL,
-        "but weight 0 touched it",
+    "read padding": (of_users(row_weights=with_first(1.0)), SPARSE, "'row-weights' are not"),
+    "row weights of NaN": (
+        of_users(row_weights=lambda t: t * np.nan),
+        SPARSE,
+        "'row-weights' are not",
     ),
-    "an untouched row": (moving_an_untouched_row, TOUCHED, "but weight 0 touched it"),
+    "read more than declared": (of_users(rows=lambda r: r + 1), SPARSE, "'row-weights' add up to"),
+    "read elsewhere": (
+        of_users(row_weights=moved),
+        SPARSE | SEVERAL,
+        "but users of weight 0 read it",
+    ),
+    "an unread row": (moving_an_unread_row, SPARSE, "but users of weight 0 read it"),
 }
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_an_odd_sum_is_left_out_and_the_others_are_used(small_federation, tampered, name):
+def test_an_odd_sum_is_excluded_and_the_others_are_used(small_federation, tampered, name):
     change, how, reason = ODD[name]
     federation, state = small_federation(USERS | how, client=tampered(change, partitions=(1,)))
     line = train_round(federation, state, 1)
@@ -180,8 +184,8 @@ def test_an_odd_sum_is_left_out_and_the_others_are_used(small_federation, tamper
     assert dropped["partition"] == 1
     assert "user" not in dropped
     assert reason in dropped["reason"]
-    chosen = federation.clients.population.sample(20, is_poisson=False, seed=0, round=1)
-    held = federation.clients.population.by_partition(chosen)
+    sampled = federation.clients.population.sample(20, is_poisson=False, seed=0, round=1)
+    held = federation.clients.population.by_partition(sampled)
     assert line["users"]["aggregated"] == len(held[0]) + len(held[2])
 
 
@@ -234,7 +238,7 @@ HONEST = {
 
 @pytest.mark.parametrize("rows", ["all", "sparse"])
 @pytest.mark.parametrize("name", HONEST)
-def test_an_honest_sum_is_never_left_out(small_federation, name, rows):
+def test_an_honest_sum_is_never_excluded(small_federation, name, rows):
     changes = USERS | {"loss.negatives": 10, "federation.row-averaging": rows} | HONEST[name]
     federation, state = small_federation(changes)
     for number in (1, 2):
@@ -249,7 +253,7 @@ def test_passes_count_the_targets_of_all_steps(small_federation):
     for steps in (1, 4):
         federation, state = small_federation(USERS | {"local.steps": steps})
         lines[steps] = train_round(federation, state, 1)
-        chosen = federation.clients.population.sample(20, is_poisson=False, seed=0, round=1)
-        targets = int(federation.clients.population.targets_of(chosen).sum())
+        sampled = federation.clients.population.sample(20, is_poisson=False, seed=0, round=1)
+        targets = int(federation.clients.population.targets_of(sampled).sum())
         assert lines[steps]["targets"] == steps * targets
     assert lines[4]["passes"] == pytest.approx(4 * lines[1]["passes"])

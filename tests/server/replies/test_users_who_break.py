@@ -55,10 +55,10 @@ def test_the_same_users_go_too_far_in_any_partition(small_federation, opened, pr
 def items_of_one(federation, opened, steps):
     """Item -> the only user of the round that reads it."""
     num_items, training, _ = opened(federation.config)
-    chosen = federation.clients.population.sample(20, is_poisson=False, seed=0, round=1).tolist()
+    sampled = federation.clients.population.sample(20, is_poisson=False, seed=0, round=1).tolist()
     drawn = [shared_negatives(0, 1, step, num_items, 4) for step in range(steps)]
     readers = {
-        item: [user for user in chosen if item in training.of(user)]
+        item: [user for user in sampled if item in training.of(user)]
         for item in set(range(1, num_items + 1)) - set(np.concatenate(drawn).tolist())
     }
     return {item: users[0] for item, users in sorted(readers.items()) if len(users) == 1}
@@ -87,7 +87,7 @@ def with_a_nan_and_a_huge_user(federation, opened, start):
     raise AssertionError("no user of the round breaks like that; choose another seed")
 
 
-def test_a_huge_and_a_nan_user_are_left_out_in_any_partition(small_federation, opened):
+def test_a_huge_and_a_nan_user_are_excluded_in_any_partition(small_federation, opened):
     few = WILD | {"loss.negatives": 4}
     federation, state = small_federation(few)
     broken, nan_user, huge_user = with_a_nan_and_a_huge_user(federation, opened, state.weights)
@@ -140,7 +140,7 @@ def test_a_round_whose_users_all_broke_fails_by_their_number(small_federation, h
         "round 1: 0 of 20 clients sent a usable reply, 10 are needed "
         "(federation.min-participation = 0.5); first reason: "
         f"user {user} of partition 0: {NOT_FINITE}; "
-        "the training of 20 users broke: lower local.learning-rate"
+        "the training of 20 users diverged: lower local.learning-rate"
     )
     for attempt in ("round 1, try 1", "round 1, try 2"):
         assert {one["user"] for one in failed.value.excluded[attempt]} == set(first.tolist())

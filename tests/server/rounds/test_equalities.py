@@ -144,7 +144,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(
     assert (one / model).read_bytes() != (three / model).read_bytes()
 
 
-def test_the_initial_model_is_judged_alike_however_users_are_partitioned(
+def test_the_initial_model_is_evaluated_alike_however_users_are_partitioned(
     run_inline, small_config, tmp_path
 ):
     found = []

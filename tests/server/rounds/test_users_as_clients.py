@@ -33,10 +33,10 @@ def test_partitions_of_any_size_give_the_numbers_of_one_supernode_per_user(
     small_federation, precision, how
 ):
     one, lines, _ = after(small_federation, how | {"partition.count": 60, "partition.by": "each"})
-    chosen = lines[0]["users"]["sampled"]
-    assert lines[0]["users"] == {"sampled": chosen, "aggregated": chosen}
-    assert len(lines[0]["aggregated"]) == chosen
-    assert (chosen == 20) == ("federation.sampling" not in how)
+    sampled = lines[0]["users"]["sampled"]
+    assert lines[0]["users"] == {"sampled": sampled, "aggregated": sampled}
+    assert len(lines[0]["aggregated"]) == sampled
+    assert (sampled == 20) == ("federation.sampling" not in how)
     # A number that differs in its last bit may be rounded the other way.
     is_rounded = "federation.upload" in how and precision.name == "float32"
     for count in (1, 3):
@@ -68,21 +68,21 @@ def test_the_round_is_the_mean_over_users_of_a_plain_loop(
     assert apart(state.weights, start) > 1e-3
 
 
-def test_a_row_can_be_the_mean_over_those_who_touched_it(small_federation, opened, precision):
+def test_a_row_can_be_the_mean_over_those_who_read_it(small_federation, opened, precision):
     changes = THREE_STEPS | {"federation.row-averaging": "sparse", "loss.negatives": 20}
     federation, state = small_federation(USERS | changes)
     start = dict(state.weights)
     train_round(federation, state, 1)
-    [rows] = federation.clients.traffic.rows
-    total, touched = np.zeros_like(start[rows]), np.zeros(len(start[rows]))
+    [rows] = federation.clients.traffic.item_rows
+    total, read = np.zeros_like(start[rows]), np.zeros(len(start[rows]))
     weights, gate = 0, np.zeros_like(start["gate.bias"])
     for one in one_by_one(federation, opened, precision):
         total += one.targets * one.update[rows]
-        touched[one.read] += one.targets
+        read[one.read] += one.targets
         gate += one.targets * one.update["gate.bias"]
         weights += one.targets
-    assert touched[1:].min() < weights  # some row was not touched by all
-    expected = start[rows] + total / np.maximum(touched, 1)[:, None]
+    assert read[1:].min() < weights  # some row was not read by all
+    expected = start[rows] + total / np.maximum(read, 1)[:, None]
     assert np.abs(state.weights[rows] - expected).max() < 10 * precision.atol
     assert np.abs(state.weights["gate.bias"] - start["gate.bias"] - gate / weights).max() < 1e-6
 
@@ -92,10 +92,10 @@ def test_a_user_whose_training_breaks_costs_nobody_else_the_round(small_federati
     few = {"loss.negatives": 4, "local.steps": steps, "model.identity-dropout": 0.0}
     federation, state = small_federation(USERS | few)
     num_items, training, _ = opened(federation.config)
-    chosen = federation.clients.population.sample(20, is_poisson=False, seed=0, round=1)
+    sampled = federation.clients.population.sample(20, is_poisson=False, seed=0, round=1)
     drawn = [shared_negatives(0, 1, step, num_items, 4) for step in range(steps)]
     read_by = {
-        item: {int(user) for user in chosen if item in training.of(int(user))}
+        item: {int(user) for user in sampled if item in training.of(int(user))}
         for item in set(range(1, num_items + 1)) - set(np.concatenate(drawn).tolist())
     }
     # Whoever reads this item breaks, and nobody else.
@@ -167,8 +167,8 @@ def test_weights_that_travel_in_half_the_bytes_are_rounded_once(small_federation
     for name, array in start.items():
         np.testing.assert_array_equal(seen[name], array.astype(np.float16).astype(np.float32))
         # The server itself goes on from what it had: rounding is not added up over rounds.
-        untouched = state.weights[name] == array
-        assert name not in federation.clients.traffic.rows or untouched.all(axis=1).any()
+        unread = state.weights[name] == array
+        assert name not in federation.clients.traffic.item_rows or unread.all(axis=1).any()
     assert seen["gate.bias"].dtype == np.float32
 
 

@@ -45,7 +45,7 @@ class One:
 
 
 def one_by_one(federation, opened, precision=None, mu=0.0, sent=None) -> Iterator[One]:
-    """Each chosen user of round 1 alone, from the first weights or those that are sent."""
+    """Each sampled user of round 1 alone, from the first weights or those that are sent."""
     config = federation.config
     local, settings, num_negatives = config.local, config.model, config.loss.negatives
     num_items, training, model = opened(config)

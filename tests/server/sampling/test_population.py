@@ -20,11 +20,11 @@ def choose(partitions, fraction, seed=0, round=1, purpose="select"):
     st.floats(0.01, 1.0),
     st.integers(0, 99),
 )
-def test_the_chosen_are_distinct_ascending_and_among_those_given(partitions, fraction, seed):
-    chosen = choose(list(partitions), fraction, seed)
-    assert chosen == sorted(set(chosen))
-    assert set(chosen) <= partitions
-    assert len(chosen) >= 1
+def test_the_sampled_are_distinct_ascending_and_among_those_given(partitions, fraction, seed):
+    sampled = choose(list(partitions), fraction, seed)
+    assert sampled == sorted(set(sampled))
+    assert set(sampled) <= partitions
+    assert len(sampled) >= 1
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,9 @@ def test_everybody_has_a_turn():
 
 
 def population_of(size):
-    return Population(np.arange(size) * 3, np.arange(size) % 7, np.full(size, 5))
+    return Population(
+        users=np.arange(size) * 3, partitions=np.arange(size) % 7, targets=np.full(size, 5)
+    )
 
 
 def test_a_fixed_cohort_draws_every_user_equally_often():
@@ -90,7 +92,14 @@ def test_a_cohort_larger_than_the_population_is_refused():
     users = {0: np.array([4, 2]), 1: np.array([7, 8, 9])}
     targets = {0: np.array([3, 1]), 1: np.array([2, 0, 6])}
     registration = Registration(
-        {0: 11, 1: 12}, users, {0: [], 1: []}, {0: 4, 1: 8}, None, "", "", targets
+        node_of={0: 11, 1: 12},
+        users=users,
+        user_ids={0: [], 1: []},
+        targets={0: 4, 1: 8},
+        counts=None,
+        data_hash="",
+        table_hash="",
+        user_targets=targets,
     )
 
     assert population_of_run(registration, 4).users.tolist() == [2, 4, 7, 9]
@@ -121,8 +130,8 @@ def test_users_are_found_where_they_are_held():
 
 
 @pytest.mark.parametrize(
-    ("share", "chosen", "needed"),
+    ("share", "sampled", "needed"),
     [(0.14, 50, 7), (0.28, 25, 7), (0.56, 50, 28), (0.5, 3, 2), (0.01, 5, 1), (1.0, 10, 10)],
 )
-def test_enough_is_the_share_rounded_up_but_not_for_noise_in_floats(share, chosen, needed):
-    assert required_replies(share, chosen) == needed
+def test_enough_is_the_share_rounded_up_but_not_for_noise_in_floats(share, sampled, needed):
+    assert required_replies(share, sampled) == needed
