@@ -221,6 +221,11 @@ def test_a_token_that_is_no_hexadecimal_name_is_refused(token):
         PrivateState(token, 0)
 
 
+@pytest.mark.parametrize("length", [8, 9, 63, 64])
+def test_a_token_has_8_to_64_digits(length):
+    assert PrivateState("0a" * (length // 2) + "f" * (length % 2), 0).folder.parent.name
+
+
 NAMES = st.dictionaries(st.text("abc./", min_size=1, max_size=9), st.just(np.zeros(1)), max_size=4)
 
 

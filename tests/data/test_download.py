@@ -1,3 +1,5 @@
+import contextlib
+import errno
 import hashlib
 import threading
 from contextlib import contextmanager
@@ -5,6 +7,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
+from fedrec.data import download
 from fedrec.data.download import RELEASES, Release, get
 from fedrec.errors import ConfigError, DataError, ResourceError
 
@@ -111,6 +114,61 @@ def test_without_network_the_message_names_address_folder_and_key(tmp_path):
     for part in (address, str(tmp_path / "downloads" / "ml-100k.zip"), "data.source"):
         assert part in str(caught.value)
     assert left_in(tmp_path) == []
+
+
+@pytest.mark.parametrize("limit", [len(BODY) + 1, len(BODY)])
+def test_a_file_may_be_as_large_as_the_limit(tmp_path, monkeypatch, limit):
+    assert download.MAX_BYTES == 1 << 30
+    monkeypatch.setattr(download, "MAX_BYTES", limit)
+    with server_of(BODY) as (address, _):
+        assert get("ml-1m", tmp_path, release=release_of(address)).bytes == len(BODY)
+
+
+def test_a_byte_more_than_the_limit_is_refused_and_nothing_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(download, "MAX_BYTES", len(BODY) - 1)
+    with (
+        server_of(BODY) as (address, _),
+        pytest.raises(DataError, match=f"sends more than {len(BODY) - 1} bytes"),
+    ):
+        get("ml-1m", tmp_path, release=release_of(address))
+    assert left_in(tmp_path) == []
+
+
+@pytest.mark.parametrize("failing", [1, 2])
+def test_a_disk_that_fills_up_under_a_download_ends_it_with_one_line(
+    tmp_path, monkeypatch, failing
+):
+    """The hash of what came is right all the same: the file is what is short."""
+    real, writes = download.new_file, []
+
+    @contextlib.contextmanager
+    def filling(path):
+        with real(path) as file:
+
+            class Full:
+                def write(self, block):
+                    writes.append(len(block))
+                    if len(writes) == failing:
+                        raise OSError(errno.ENOSPC, "No space left on device")
+                    return file.write(block)
+
+            yield Full()
+
+    monkeypatch.setattr(download, "new_file", filling)
+    with (
+        server_of(BODY) as (address, _),
+        pytest.raises(ResourceError, match=r"^cannot write .*ml-1m\.zip \(No space left on device"),
+    ):
+        get("ml-1m", tmp_path, release=release_of(address))
+    assert len(writes) == failing
+    assert left_in(tmp_path) == []
+
+
+def test_a_folder_that_cannot_be_made_is_named_before_anything_is_fetched(tmp_path):
+    (tmp_path / "downloads").write_text("a file")
+    with server_of(BODY) as (address, asked), pytest.raises(ResourceError, match="cannot write"):
+        get("ml-1m", tmp_path, release=release_of(address))
+    assert asked == []
 
 
 def test_an_unknown_name_shows_the_known_ones(tmp_path):

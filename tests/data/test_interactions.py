@@ -136,9 +136,17 @@ def test_seconds_mixed_with_milliseconds_name_the_line():
         checked_times(np.array([978300760, 978300761, 978300760000]), place)
 
 
-@pytest.mark.parametrize("times", [[1, 2, 3], [978300760000, 978300761000], [0, 978300760]])
+@pytest.mark.parametrize(
+    "times",
+    [[1, 2, 3], [978300760000, 978300761000], [0, 978300760], [0, 10**11 - 1], [10**11, 10**12]],
+)
 def test_one_unit_is_fine(times):
     assert checked_times(np.array(times), place).tolist() == times
+
+
+def test_the_first_number_that_counts_milliseconds_is_10_to_the_11():
+    with pytest.raises(DataError, match=r"f\.csv, line 3: timestamp 100000000000 .*milliseconds"):
+        checked_times(np.array([10**11 - 1, 10**11]), place)
 
 
 def test_positions_outside_the_lists_are_refused():

@@ -22,6 +22,12 @@ def test_times_around_some_events_by_hand():
     assert padded.tolist() == [[1, 2, 3, 3], [4, 5, 6, 7]]
 
 
+def test_a_number_of_12_digits_counts_milliseconds_and_a_smaller_one_seconds():
+    times = np.array([10**11 - 1, 10**11, 10**11 + 1000])
+    assert times_around(times, 0, 1).tolist() == [10**11 - 1, 10**11 - 1, 10**8]
+    assert times_around(times, 1, 1).tolist() == [10**11 - 1, 10**8, 10**8 + 1]
+
+
 def test_a_batch_brings_the_times_of_its_windows():
     items = np.arange(1, 9, dtype=np.int32)
     data = Sequences(items, np.array([0, 5, 8]), np.array([1, 2, 4, 8, 16, 100, 200, 300]))

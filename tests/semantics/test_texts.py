@@ -89,6 +89,13 @@ def test_a_megabyte_of_text_is_cut_and_counted(make_catalog):
     assert described.cut == 1
 
 
+@pytest.mark.parametrize(("length", "cut"), [(3_999, 0), (4_000, 0), (4_001, 1)])
+def test_a_text_of_an_item_has_4000_characters_at_most(make_catalog, length, cut):
+    described = describe_items(make_catalog("x" * (length - 1)))  # a full stop is put behind it
+    assert [len(text) for text in described.texts] == [min(length, 4_000)]
+    assert described.cut == cut
+
+
 def test_control_characters_go_and_right_to_left_letters_stay(make_catalog):
     title = "ab\x00c\x1b[31m\u202egnp\ud800\r\nשבת عليكم"
     assert item_texts(make_catalog(title))[0] == ["ab c [31mgnp שבת عليكم."]
