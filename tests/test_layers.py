@@ -120,6 +120,16 @@ def test_a_circle_is_found(tmp_path):
 SOURCES = (*PACKAGES, "benchmarks", "examples", "tests")
 
 
+def test_no_file_is_longer_than_300_lines():
+    long = {
+        path.relative_to(ROOT).as_posix(): count
+        for folder in SOURCES
+        for path in (ROOT / folder).rglob("*.py")
+        if (count := len(path.read_text(encoding="utf-8").splitlines())) > 300
+    }
+    assert long == {}
+
+
 def test_no_folder_holds_more_than_15_files():
     full = {
         folder.relative_to(ROOT).as_posix(): count

@@ -11,9 +11,7 @@ from safetensors.numpy import load_file
 import server.run
 from clients.app import app
 from fedrec.config.keys import config_hash, flat_tables, read_config
-from fedrec.errors import ConfigError, ParticipationError
 from fedrec.evaluation.metrics import summary
-from fedrec.report.page import render_page
 from fedrec.runs.record import read_run
 from server.engines.inline import InlineGrid
 
@@ -176,164 +174,6 @@ def test_a_fraction_of_the_clients_takes_part(run_inline, small_config):
     assert len({tuple(line["sampled"]) for line in lines}) > 1
 
 
-def test_frozen_arrays_never_travel(run_inline, small_config):
-    names = set()
-
-    def client(message, context):
-        reply = app(message, context)
-        for content in (message.content, reply.content):
-            for key in ("arrays", "ranks", "registration"):
-                names.update(content.array_records.get(key, {}))
-        return reply
-
-    folder = run_inline(small_config(), client=client)
-    assert "gate.bias" in names
-    assert not [name for name in names if name.endswith("table")]
-    assert not [name for name in load_file(folder / "model.safetensors") if "table" in name]
-
-
-def test_training_leaves_the_bytes_of_the_frozen_table_alone(run_inline, small_config, small_home):
-    import hashlib
-
-    def digests():
-        return {
-            path: hashlib.sha256(path.read_bytes()).hexdigest()
-            for path in (small_home / "semantics").rglob("*.npy")
-        }
-
-    before = digests()
-    about = read(run_inline(small_config()), "run.json")
-    assert digests() == before
-    assert len(before) == 2  # raw vectors and the table
-    assert about["semantics"]["table_sha256"]
-
-
-def test_the_server_needs_no_interaction(run_inline, small_config, small_home, monkeypatch):
-    """After the registration the events are gone; the clients hold them open, memory-mapped."""
-    deleted = []
-
-    def client(message, context):
-        reply = app(message, context)
-        if message.metadata.message_type == "query" and context.node_config["partition-id"] == 2:
-            for folder in (small_home / "prepared").iterdir():
-                if folder.is_dir():
-                    for path in folder.iterdir():
-                        if path.name not in ("manifest.json", "catalog.json"):
-                            path.unlink()
-                            deleted.append(path.name)
-        return reply
-
-    def refuse(*args, **keywords):
-        raise AssertionError("the server opened interactions")
-
-    monkeypatch.setattr(server.run, "open_dataset", refuse, raising=False)
-    folder = run_inline(small_config(), client=client)
-    assert {"items.npy", "offsets.npy", "users.json"} <= set(deleted)
-    assert read(folder, "run.json")["status"] == "done"
-
-
-def test_no_module_of_the_server_can_open_interactions():
-    import pathlib
-
-    for path in pathlib.Path(server.run.__file__).parent.glob("*.py"):
-        text = path.read_text(encoding="utf-8")
-        for name in (
-            "open_dataset",
-            "open_prepared",
-            "from clients",
-            "import clients",
-        ):
-            assert name not in text, f"{path.name} has {name}"
-
-
-def test_a_run_folder_that_is_not_empty_is_refused(run_inline, small_config, tmp_path):
-    config = small_config({"federation.rounds": 1})
-    folder = run_inline(config, tmp_path / "run")
-    before = (folder / "metrics.json").read_bytes()
-    with pytest.raises(ConfigError, match=r"run folder .* is not empty; .*--out.*--overwrite"):
-        run_inline(config, tmp_path / "run")
-    assert (folder / "metrics.json").read_bytes() == before
-    assert read(folder, "run.json")["status"] == "done"
-    again = small_config({"federation.rounds": 1, "run.overwrite": True, "seed": 3})
-    assert read(run_inline(again, tmp_path / "run"), "run.json")["seed"] == 3
-
-
-def test_a_folder_of_other_things_is_not_overwritten(run_inline, small_config, tmp_path):
-    (tmp_path / "thesis").mkdir()
-    (tmp_path / "thesis" / "chapter-1.txt").write_text("years of work")
-    config = small_config({"run.overwrite": True})
-    with pytest.raises(ConfigError, match=r"no run folder \(it has no run.json\)"):
-        run_inline(config, tmp_path / "thesis")
-    assert (tmp_path / "thesis" / "chapter-1.txt").read_text() == "years of work"
-
-
-def test_a_relative_run_folder_is_refused(run_inline, small_config):
-    with pytest.raises(ConfigError, match=r"run.dir must be an absolute path, got 'here'"):
-        run_inline(small_config({"run.dir": "here"}))
-
-
-def test_a_run_that_fails_says_so_in_one_line(run_inline, small_config, small_home):
-    with pytest.raises(ConfigError):
-        run_inline(small_config({"partition.count": 61}))
-    about = read(small_home / "runs" / "small", "run.json")
-    assert (about["status"], about["exit_code"]) == ("failed", 2)
-    assert about["reason"].startswith("partition.count is 61, but 60 users")
-    # Nothing worth keeping is in its way: the same name may be tried again.
-    assert read(run_inline(small_config()), "run.json")["status"] == "done"
-
-
-def test_wrong_number_of_nodes_exits_with_2(small_home, small_config):
-    from fedrec.config.keys import flatten
-
-    config = small_config()
-    with pytest.raises(ConfigError, match=r"4 SuperNodes but partition.count is 3"):
-        server.run.run_server(
-            InlineGrid(app, 4, flatten(config)), config, engine="inline", command="test"
-        )
-    assert read(small_home / "runs" / "small", "run.json")["exit_code"] == 2
-
-
-def test_too_few_clients_end_the_run_with_3(run_inline, small_config, small_home):
-    def client(message, context):
-        if message.metadata.message_type == "train":
-            context.run_config["partition.count"] = 99  # refuses: other number of nodes
-        return app(message, context)
-
-    with pytest.raises(ParticipationError, match="0 of 3 clients sent a usable reply"):
-        run_inline(small_config(), client=client)
-    about = read(small_home / "runs" / "small", "run.json")
-    assert (about["status"], about["exit_code"]) == ("failed", 3)
-
-
-def test_a_run_with_replies_excluded_is_degraded(run_inline, small_config):
-    def client(message, context):
-        reply = app(message, context)
-        metrics = reply.content.metric_records.get("metrics", {})
-        if context.node_config["partition-id"] == 2 and "train-loss" in metrics:
-            metrics["train-loss"] = float("nan")
-        return reply
-
-    folder = run_inline(small_config(), client=client)
-    assert read(folder, "run.json")["status"] == "degraded"
-    assert [line["excluded"] for line in lines_of(folder)[1:]] == [
-        [
-            {
-                "partition": 2,
-                "reason": "its training loss is nan, expected a number from 0 to 1e+06",
-                "while": "train",
-            }
-        ]
-    ] * 2
-    assert "excluded partition 2: its training loss is nan" in (folder / "log.txt").read_text()
-
-
-def test_the_log_names_no_private_place(run_inline, small_config, small_home):
-    text = (run_inline(small_config()) / "log.txt").read_text()
-    assert str(small_home) not in text
-    assert "prepared" not in text
-    assert "partition-0" not in text
-
-
 def test_nothing_of_a_client_is_left_when_a_run_is_over(run_inline, small_config, small_home):
     run_inline(small_config({"model.private": "gate-bias"}))
     assert list((small_home / "clients").iterdir()) == []
@@ -347,22 +187,6 @@ def test_private_parameters_give_every_user_a_personal_rank(run_inline, small_co
     assert all(float(row["personal_rank"]) >= 1 for row in rows)
     assert any(row["personal_rank"] != row["rank"] for row in rows)
     assert "gate.bias" not in load_file(folder / "model.safetensors")
-
-
-def test_identity_rows_can_stay_with_the_clients(run_inline, small_config, tmp_path):
-    told = {"model.private": "identity", "local.learning-rate": 0.05}
-    folder = run_inline(small_config(told), tmp_path / "own")
-    assert "views.identity.rows" not in load_file(folder / "model.safetensors")
-    sizes = read(folder, "run.json")["parameters"]
-    assert sizes["private"] == 58 * 8  # a row of width 8 for each item and the padding
-    assert sizes["identity travels"] is False
-    assert "no: only dense layers leave a client" in render_page(read_run(folder), [])
-    with (folder / "users.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert "personal_rank" not in rows[0]  # no model without them, so that theirs is the rank
-    shared = run_inline(small_config(), tmp_path / "shared")
-    moved, whole = (lines_of(one)[1]["bytes_up"] for one in (folder, shared))
-    assert whole - moved >= 3 * 58 * 8 * 4  # three clients, float32
 
 
 def test_a_parameter_that_is_a_single_number_travels_as_one(
