@@ -1,4 +1,4 @@
-"""What never reaches the server: interactions, frozen arrays, ID embeddings that stay with clients."""
+"""What never reaches the server: interactions, frozen arrays, ID embeddings kept by clients."""
 
 import csv
 
