@@ -44,7 +44,7 @@ def markdown(outcomes: Sequence[Outcome]) -> str:
     for one in sorted(outcomes, key=lambda one: (one.drawn.path, one.drawn.mutant.line)):
         mutant = one.drawn.mutant
         change = f"{_code(mutant.before)} to {_code(mutant.after)}"
-        said = one.reason if one.word == EQUIVALENT else _code(one.test) if one.test else ""
+        said = one.reason if one.word == EQUIVALENT else f"`{one.test}`" if one.test else ""
         end = f"{one.word}: {said}" if said else one.word
         rows.append(f"| {one.drawn.path} | {mutant.line} | {mutant.kind} | {change} | {end} |")
     return "\n".join([*rows, "", summary(outcomes)])

@@ -167,6 +167,17 @@ def test_the_steps_of_users_alone_are_called_by_their_name():
     assert hits.get_title(loc="right") == "local step 1: 0.250"
 
 
+def test_a_baseline_is_a_dashed_line_that_the_axis_reaches():
+    found = {"popularity": {"validation": {"HR@10": 0.4, "NDCG@10": 0.05}}}
+    _, hits, ndcg = convergence(run_of(BEFORE, FIRST, metrics={"baselines": found}))
+    assert hits.lines[-1].get_ydata() == [0.4, 0.4]
+    assert hits.lines[-1].is_dashed()
+    assert hits.get_ylim() == pytest.approx((0, 0.432))  # 0.4 * 1.08
+    assert [text.get_text() for text in hits.texts] == ["popularity\n0.400"]
+    assert ndcg.lines[-1].get_ydata() == [0.05, 0.05]
+    assert ndcg.get_ylim() == pytest.approx((0, 0.14))  # the curve is above it
+
+
 def over_rounds(run):
     with style.house_style():
         return panels(curves.clients_over_rounds(run))
