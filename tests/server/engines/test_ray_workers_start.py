@@ -24,7 +24,7 @@ class Pool:
     def num_idle(self):
         return self.looks[self.seen - 1][0]
 
-    def num_young(self):
+    def num_starting(self):
         return self.looks[self.seen - 1][1]
 
 
