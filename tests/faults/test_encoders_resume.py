@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 
+import server.replies.collect
 import server.rounds
 from fedrec.config.keys import read_config
 from fedrec.data.sequences import Sequences
@@ -34,7 +35,7 @@ def test_a_federation_of_any_encoder_goes_on_to_the_same_bytes(
 ):
     config, folder = small_config(PLAN | model), tmp_path / "run"
     whole = run_inline(config, tmp_path / "whole")
-    strike(server.rounds, "exchange", 2, ctrl_c)
+    strike(server.replies.collect, "exchange", 2, ctrl_c)
     with pytest.raises(KeyboardInterrupt):
         run_inline(config, folder)
     run_inline(read_config({"run.resume": True}, config), folder)
@@ -51,6 +52,6 @@ def test_data_that_have_only_an_order_are_refused_by_name(small_home, small_conf
     dataset = open_prepared(config).dataset
     known = dataset.sequences
     ordered = dataclasses.replace(dataset, sequences=Sequences(known.items, known.offsets))
-    check_times(config, dataset)
+    check_times(config.model.time, dataset)
     with pytest.raises(DataError, match=r"model\.time = 'gap' needs .* only their order"):
-        check_times(config, ordered)
+        check_times(config.model.time, ordered)
