@@ -53,7 +53,7 @@ class System:
         """What starts it."""
         start = [self.python, "-m"]
         if self.kind in ("flower", "pfl"):
-            return [*start, f"benchmarks.users.{self.kind}_system", facts, str(self.processes)]
+            return [*start, f"benchmarks.users.systems.{self.kind}", facts, str(self.processes)]
         own = self.processes // self.threads
         numbers = [str(number) for number in (own, self.threads, self.batch_size)]
         return [*start, "benchmarks.users.worker", self.kind, facts, *numbers]
