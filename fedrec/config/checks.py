@@ -11,6 +11,8 @@ from fedrec.errors import ConfigError
 
 _KEY = re.compile(r"(?<![\w.-])(?:[a-z]+\.[a-z][\w-]*|seed|device)(?![\w.:-])")
 
+UNKNOWN = "unknown key"  # begins the problem of a key that there is not
+
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
@@ -45,7 +47,10 @@ def refuse(problems: Iterable[str]) -> None:
     """
     found, refused = [], set[str]()
     for problem in filter(None, problems):
-        own, *others = [*_KEY.findall(problem), ""]
+        if problem.startswith(UNKNOWN):  # names no key of another problem, but perhaps a hint
+            found.append(problem)
+            continue
+        own, *others = _KEY.findall(problem) or [""]
         if refused.isdisjoint(set(others) - {own}):
             found.append(problem)
             refused.add(own)

@@ -9,11 +9,11 @@ import difflib
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from fedrec.config.checks import Section, refuse
+from fedrec.config.checks import UNKNOWN, Section, refuse
 from fedrec.config.choices import DATASETS, SOURCE_SEPARATOR, sources_in
 from fedrec.config.config import Config, Value
 
@@ -96,14 +96,27 @@ def _key_problem(key: str, value: Any, flat: Mapping[str, Value]) -> str:
     if renamed := _renamed(key, value):
         return renamed
     if key not in flat:
-        near = difflib.get_close_matches(key, flat, 1, cutoff=0.5)
-        hint = f"did you mean {near[0]!r}?" if near else "`fedrec keys` lists the keys there are"
-        return f"unknown key {key!r}; {hint}"
+        near = _nearest(key, flat)
+        hint = f"did you mean {near!r}?" if near else "`fedrec keys` lists the keys there are"
+        return f"{UNKNOWN} {key!r}; {hint}"
     kind = type(flat[key])
     if type(value) is kind or (kind is float and type(value) is int):
         return ""
     names = {int: "a whole number", float: "a number", bool: "true or false", str: "a string"}
     return f"{key} must be {names[kind]}, got {value!r} ({type(value).__name__})"
+
+
+def _nearest(key: str, keys: Collection[str]) -> str:
+    """The key that was probably meant: of the same last part, else nearly the same; "" if none."""
+    wanted = key.replace("_", "-")
+    section, _, name = wanted.rpartition(".")
+    same = [known for known in keys if known.rpartition(".")[2] == name]
+    if same:
+        return difflib.get_close_matches(wanted, same, 1, cutoff=0.0)[0]
+    last = {known.rpartition(".")[2]: known for known in keys}
+    if not section and (near := difflib.get_close_matches(name, last, 1)):
+        return last[near[0]]
+    return next(iter(difflib.get_close_matches(wanted, keys, 1, cutoff=0.5)), "")
 
 
 def _renamed(key: str, value: Any) -> str:

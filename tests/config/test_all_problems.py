@@ -97,3 +97,28 @@ def test_whatever_the_values_are_there_is_a_config_or_a_list_of_problems(data):
         problems = ("taken",) if values.items() <= flatten(config).items() else ()
     assert problems
     assert all("\n" not in problem for problem in problems)
+
+
+def test_an_unknown_key_hides_no_later_problem():
+    assert problems_of({"foo": 1, "federation.rounds": 0, "local.epochs": 0}) == (
+        "unknown key 'foo'; `fedrec keys` lists the keys there are",
+        "local.epochs must be a whole number of 1 or more, got 0",
+        "federation.rounds must be a whole number of 1 or more, got 0",
+    )
+    # The key in the hint is not refused: what depends on it is told.
+    assert len(problems_of({"rounds": 1, "local.batchsize": 1, "model.heads": 3})) == 3
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("rounds", "federation.rounds"),
+        ("local.rounds", "federation.rounds"),
+        ("batch_size", "local.batch-size"),
+        ("batchsize", "local.batch-size"),
+        ("models.name", "model.name"),
+        ("sed", "seed"),
+    ],
+)
+def test_an_unknown_key_is_also_compared_with_the_last_part_of_keys(typed, meant):
+    assert problems_of({typed: 1}) == (f"unknown key {typed!r}; did you mean {meant!r}?",)
