@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from fedrec.errors import ConfigError
+from fedrec.errors import ConfigError, FedrecError
 
 IMPORT_STRING = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
@@ -21,7 +21,7 @@ def import_string(key: str, name: str) -> Any:
         name: Import string as the user wrote it.
 
     Raises:
-        ConfigError: no such module, or nothing of that name in it.
+        ConfigError: no such module, nothing of that name in it, or a module that fails.
     """
     if name in handed_over:
         return handed_over[name]
@@ -35,6 +35,12 @@ def import_string(key: str, name: str) -> Any:
         return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
         raise ConfigError(f"{key} {name!r} cannot be imported: {error}") from error
+    except FedrecError:
+        raise
+    except Exception as error:  # the module's own code
+        raise ConfigError(
+            f"{key} {name!r} cannot be imported: {type(error).__name__}: {error}"
+        ) from error
 
 
 def import_callable(key: str, name: str) -> Callable[..., Any]:

@@ -12,6 +12,7 @@ and a random stream, and returns the partition of each user:
 import numpy as np
 from numpy.typing import NDArray
 
+from fedrec.config.failures import user_code_failures
 from fedrec.config.import_strings import IMPORT_STRING, import_callable
 from fedrec.data.partition_rules import RULES, Assignment, PartitionFacts, by_attribute
 from fedrec.errors import ConfigError
@@ -77,7 +78,9 @@ def _each(count: int, users: int) -> Assignment:
 def _by_function(name: str, facts: PartitionFacts, count: int) -> Assignment:
     """Partitions (U,) by a function of the user's own, checked."""
     function = import_callable("partition.by", name)
-    returned = np.asarray(function(facts, count, generator(facts.seed, "partition", name)))
+    rng = generator(facts.seed, "partition", name)
+    with user_code_failures(f"partition.by {name!r} failed on {facts.num_users} users"):
+        returned = np.asarray(function(facts, count, rng))
     if returned.shape != (facts.num_users,) or returned.dtype.kind not in "iu":
         raise ConfigError(
             f"partition.by {name!r} must return a whole number for each of {facts.num_users} "

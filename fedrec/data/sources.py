@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fedrec.config.choices import AMAZON, MOVIELENS, SOURCE_SEPARATOR, sources_in
+from fedrec.config.failures import user_code_failures
 from fedrec.config.import_strings import IMPORT_STRING, import_string
 from fedrec.data.domains import domain_names, merge_domains
 from fedrec.errors import ConfigError, DataError, ResourceError
@@ -213,7 +214,8 @@ def _python(source: str, columns: "Columns | None") -> Source:
     function = import_string("data.source", source)
     if not callable(function):
         raise ConfigError(f"data.source {source!r} is no function; it must return a DataFrame")
-    returned = function()
+    with user_code_failures(f"data.source {source!r} failed", DataError):
+        returned = function()
     if isinstance(returned, pd.DataFrame):
         interactions = load_frame(returned, columns or Columns(), name=source)
     elif isinstance(returned, Interactions):

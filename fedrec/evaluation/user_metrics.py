@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from fedrec.config.failures import user_code_failures
 from fedrec.config.import_strings import import_callable
 from fedrec.errors import ConfigError, EvaluationError
 from fedrec.evaluation.metrics import (
@@ -51,7 +52,9 @@ def _checked(name: str, metric: UserMetric) -> UserMetric:
     """The metric with a check of what it returns."""
 
     def values(ranks: Floats, num_candidates: NDArray[np.integer]) -> Floats:
-        returned = np.asarray(metric(ranks, num_candidates))
+        what = f"{_KEY} {name!r} failed on the ranks of {len(ranks)} users"
+        with user_code_failures(what, EvaluationError):
+            returned = np.asarray(metric(ranks, num_candidates))
         if returned.shape != ranks.shape or returned.dtype.kind not in "biuf":
             raise EvaluationError(
                 f"{_KEY} {name!r} must return a number for each of {len(ranks)} users, "

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from fedrec.config.choices import VIEWS, names_in
+from fedrec.config.failures import user_code_failures
 from fedrec.config.import_strings import import_callable
 from fedrec.data.catalog import Catalog
 from fedrec.errors import ConfigError
@@ -37,12 +38,8 @@ def own_views(views: str, catalog: Catalog) -> dict[str, np.ndarray]:
 
 def _table(view: str, catalog: Catalog) -> np.ndarray:
     make = import_callable("model.views", view)
-    try:
+    with user_code_failures(f"model.views {view!r} failed on the catalogue"):
         table: Any = make(catalog)
-    except Exception as error:
-        raise ConfigError(
-            f"model.views {view!r} failed on the catalogue: {type(error).__name__}: {error}"
-        ) from error
     rows = catalog.num_items + 1
     is_table = isinstance(table, np.ndarray) and table.dtype == np.float32 and table.ndim == 2
     if not is_table or len(table) != rows or not table.shape[1]:

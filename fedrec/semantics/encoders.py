@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from fedrec.config.failures import user_code_failures
 from fedrec.config.import_strings import IMPORT_STRING, import_string
 from fedrec.errors import ConfigError
 from fedrec.semantics import hashing, weights
@@ -61,7 +62,9 @@ class Encoder:
         """
         distinct = sorted(set(texts))
         row = {text: place for place, text in enumerate(distinct)}
-        vectors = np.asarray(self.encode_texts(distinct))
+        what = f"semantics.encoder {self.name!r} failed on {len(distinct)} texts"
+        with user_code_failures(what):
+            vectors = np.asarray(self.encode_texts(distinct))
         if vectors.ndim != 2 or len(vectors) != len(distinct) or vectors.shape[1] == 0:
             raise ConfigError(
                 f"semantics.encoder = {self.name!r} gave an array of shape {vectors.shape} for "
@@ -122,7 +125,9 @@ def _own_encoder(name: str) -> Encoder:
     own = import_string("semantics.encoder", name)
     if isinstance(own, Encoder):
         return own
-    own = own() if inspect.isclass(own) else own
+    if inspect.isclass(own):
+        with user_code_failures(f"semantics.encoder {name!r} failed when it was made"):
+            own = own()
     encode = getattr(own, "encode", own)
     if not callable(encode):
         raise ConfigError(

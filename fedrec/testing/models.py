@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from fedrec.config.failures import user_code_failures
 from fedrec.config.sections.model import Model
 from fedrec.errors import FedrecError
 from fedrec.factory.build_model import build_model
@@ -54,13 +55,14 @@ def check_model(model: str | Callable[..., Any], **settings: Any) -> None:
     def build(seed: int) -> Recommender:
         return _built(chosen, seed)
 
-    _check_weights(build)
-    _check_groups(build)
-    check_states(build(0))
-    check_training(build)
-    _check_saving(build)
-    if not (build(0).user_arrays or build(0).task != "next" or build(0).needs_times):
-        check_side_by_side(build(0))
+    with user_code_failures(f"model {chosen.name!r} failed in its checks", ConformanceError):
+        _check_weights(build)
+        _check_groups(build)
+        check_states(build(0))
+        check_training(build)
+        _check_saving(build)
+        if not (build(0).user_arrays or build(0).task != "next" or build(0).needs_times):
+            check_side_by_side(build(0))
 
 
 def small_model(name: str) -> Recommender:
@@ -85,7 +87,7 @@ def _built(settings: Model, seed: int) -> Recommender:
         )
     except FedrecError as error:
         raise ConformanceError(str(error)) from error
-    except (AttributeError, TypeError, ValueError, RuntimeError) as error:
+    except Exception as error:
         raise ConformanceError(
             f"model {settings.name!r} could not be made of item rows "
             f"({NUM_ITEMS + 1}, {settings.width}) and an encoder: {error}"

@@ -20,6 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from fedrec.config.failures import user_code_failures
 from fedrec.config.import_strings import import_callable
 from fedrec.errors import ConfigError
 from fedrec.models.losses import LOSSES, LossFunction, LossOptions, loss_from_scores
@@ -65,14 +66,12 @@ def check_loss(name: str, loss: Callable[[Tensor, Tensor], Any]) -> None:
     columns = torch.arange(NUM_NEGATIVES, dtype=torch.float32)
     targets = (1.5 * rows * (-1) ** rows).requires_grad_()
     negatives = (0.7 * rows[:, None] * (columns - 1)).requires_grad_()
-    try:
-        with torch.enable_grad():
-            losses = loss(targets, negatives)
-    except Exception as error:
-        raise ConfigError(
-            f"loss.name {name!r} failed on the scores of {NUM_TARGETS} targets (N,) and of "
-            f"{NUM_NEGATIVES} negatives each (N, K): {type(error).__name__}: {error}"
-        ) from error
+    what = (
+        f"loss.name {name!r} failed on the scores of {NUM_TARGETS} targets (N,) and of "
+        f"{NUM_NEGATIVES} negatives each (N, K)"
+    )
+    with user_code_failures(what), torch.enable_grad():
+        losses = loss(targets, negatives)
     if not isinstance(losses, Tensor) or losses.shape != targets.shape:
         seen = tuple(losses.shape) if isinstance(losses, Tensor) else type(losses).__name__
         raise ConfigError(

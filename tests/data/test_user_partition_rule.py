@@ -34,6 +34,9 @@ def beyond(facts, count, rng):
 def one_for_all(facts, count, rng):
     return np.zeros(facts.num_users, dtype=int)
 
+def fails(facts, count, rng):
+    return 1 // 0
+
 number = 3
 """
 
@@ -69,6 +72,7 @@ def test_its_stream_follows_from_the_seed_of_the_run():
         ("too_few", r"must return a whole number for each of 4 users, got int64 of shape \(1,\)"),
         ("beyond", r"must return numbers from 0 to 1 \(partition.count - 1\), got 2 to 2"),
         ("one_for_all", "leaves 1 of 2 partitions empty, the first is 1; lower partition.count"),
+        ("fails", "failed on 4 users: ZeroDivisionError: integer .* by zero$"),
         ("number", "must name a callable, got int"),
         ("missing", "cannot be imported: module 'my_partition_rules' has no attribute 'missing'"),
     ],

@@ -33,6 +33,9 @@ def undefined(ranks, num_candidates):
 def MRR(ranks, num_candidates):
     return 1 / ranks
 
+def fails(ranks, num_candidates):
+    return ranks[99]
+
 number = 3
 """
 RANKS = np.array([1.0, 3.5, 10.0])
@@ -71,6 +74,7 @@ def test_slices_have_it_too():
     ("name", "message"),
     [
         ("total", r"must return a number for each of 3 users, got float64 of shape \(\)"),
+        ("fails", "failed on the ranks of 3 users: IndexError: index 99 is out of bounds"),
         ("undefined", "must return finite numbers, got nan for rank 1 of 10 candidates"),
     ],
 )

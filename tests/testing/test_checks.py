@@ -39,6 +39,28 @@ def test_our_models_conform(settings):
     check_model(**settings)
 
 
+class Raises(SASRec):
+    def encode(self, table, places, *rest):
+        raise KeyError("states")
+
+
+class RaisesWhenMade(SASRec):
+    def __init__(self, *args, **kwargs):
+        raise KeyError("rows")
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (Raises, "^model '.*Raises' failed in its checks: KeyError: 'states'$"),
+        (RaisesWhenMade, "^model '.*RaisesWhenMade' could not be made of item rows .*: 'rows'$"),
+    ],
+)
+def test_a_model_that_raises_is_named_in_one_line(model, message):
+    with pytest.raises(ConformanceError, match=message):
+        check_model(model)
+
+
 class LooksAhead(SASRec):
     def encode(self, table, places, *rest):
         states, weights = super().encode(table, places, *rest)
