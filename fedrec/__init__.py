@@ -65,7 +65,11 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    import pkgutil
+
+    dunders = {name for name in globals() if name.startswith("__")}
+    packages = {found.name for found in pkgutil.iter_modules(__path__) if found.ispkg}
+    return sorted({*__all__, *packages, *dunders})
 
 
 def _check_experiments() -> None:

@@ -4,6 +4,7 @@ Importing a package thus stays fast, and no circle of imports can come from its 
 """
 
 import importlib
+import pkgutil
 import sys
 from collections.abc import Callable, Mapping
 
@@ -24,6 +25,9 @@ def lazy_exports(
         return getattr(importlib.import_module(homes[name]), name)
 
     def names() -> list[str]:
-        return sorted({*vars(sys.modules[package]), *homes})
+        module = vars(sys.modules[package])
+        dunders = {name for name in module if name.startswith("__")}
+        packages = {found.name for found in pkgutil.iter_modules(module["__path__"]) if found.ispkg}
+        return sorted({*homes, *packages, *dunders})
 
     return find, names

@@ -53,3 +53,12 @@ def test_importing_the_packages_imports_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize("name", ["fedrec", *PACKAGES])
+def test_dir_lists_public_names_and_packages_only(name):
+    package = importlib.import_module(name)
+    plain = {each for each in dir(package) if not each.startswith("__")}
+    packages = plain - set(package.__all__)
+    assert all(hasattr(importlib.import_module(f"{name}.{each}"), "__path__") for each in packages)
+    assert {"__all__", "__doc__", *package.__all__} <= set(dir(package))
