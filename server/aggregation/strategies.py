@@ -57,6 +57,7 @@ _COMPARE_CLIENTS = (
     flower.Bulyan,
 )
 _NO_DEFAULT = inspect.Parameter.empty
+_REST = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 _ABOVE_ZERO = ("client_learning_rate", "num_nodes_to_select", "epsilon")
 
 
@@ -75,7 +76,8 @@ def make_strategy(name: str, options: str) -> Strategy:
         return own_instance(kind)
     given = {key.replace("-", "_"): value for key, value in parse_options(options).items()}
     parameters = inspect.signature(kind.__init__).parameters
-    known = sorted(set(parameters) - _NOT_OPTIONS)
+    rest = {key for key, each in parameters.items() if each.kind in _REST}
+    known = sorted(set(parameters) - _NOT_OPTIONS - rest)
     for key in given:
         if key not in known:
             shown = ", ".join(option.replace("_", "-") for option in known) or "none"

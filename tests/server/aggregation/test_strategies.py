@@ -233,3 +233,16 @@ def test_an_array_record_keeps_float64():
     record = array_record({"w": np.array([1 + 1e-12])})
     assert isinstance(record, ArrayRecord)
     assert record["w"].numpy()[0] == 1 + 1e-12
+
+
+class WithRest(flower.FedAvg):
+    def __init__(self, *, pull=0.5, **rest):
+        super().__init__(**rest)
+        self.pull = pull
+
+
+def test_parameters_for_the_rest_are_no_options():
+    name = f"{__name__}:WithRest"
+    assert make_strategy(name, "pull = 0.25").pull == 0.25
+    with pytest.raises(ConfigError, match=r"has 'rest', which .* it takes: pull$"):
+        make_strategy(name, "rest = 1")
