@@ -60,7 +60,7 @@ def run(
         FedrecError: the run failed; its exit code and one line that says why.
     """
     if engine not in ENGINES:
-        raise ConfigError(f"--engine must be one of {', '.join(ENGINES)}, got {engine!r}")
+        raise ConfigError(f"engine must be one of {', '.join(ENGINES)}, got {engine!r}")
     check_options(engine, workers, address)
     folder = run_path(config)
     check_room(folder, overwrite=config.run.overwrite, resume=config.run.resume)

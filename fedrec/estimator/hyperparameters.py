@@ -2,11 +2,12 @@
 
 import dataclasses
 import difflib
+import re
 from collections.abc import Mapping
 from typing import TypedDict
 
 from fedrec.config.config import Config, Value
-from fedrec.config.keys import flatten, read_config
+from fedrec.config.keys import RENAMED, flatten, read_config
 from fedrec.config.sections.model import Model
 from fedrec.config.sections.semantics import Semantics
 from fedrec.errors import ConfigError
@@ -111,9 +112,10 @@ def estimator_config(settings: Mapping[str, Value], hyperparameters: Mapping[str
         ConfigError: An unknown keyword or key (the nearest is named), a key that only a federation
             reads, or a value out of range.
     """
-    for name in hyperparameters:
-        if name not in KEYS:
-            raise ConfigError(f"unknown hyperparameter {name!r}; {_near(name)}")
+    if unknown := [
+        _unknown(name, hyperparameters[name]) for name in hyperparameters if name not in KEYS
+    ]:
+        raise ConfigError(*unknown)
     for key in settings:
         is_read = key in KEYS.values()
         if not is_read and key.startswith((*_FEDERATED, *_PER_ROUND)):
@@ -122,13 +124,36 @@ def estimator_config(settings: Mapping[str, Value], hyperparameters: Mapping[str
                 "leave it out, or run fedrec.simulate"
             )
     values = {KEYS[name]: value for name, value in hyperparameters.items()}
-    return read_config(_ALONE | dict(settings) | values)
+    try:
+        return read_config(_ALONE | dict(settings) | values)
+    except ConfigError as error:
+        names = {key: name for name, key in KEYS.items() if key not in settings}
+        raise ConfigError(*(_as_keywords(line, names) for line in error.problems)) from error
 
 
 def hyperparameters_of(config: Config) -> dict[str, Value]:
     """Keywords with their values where these are not the defaults; the inverse of the above."""
     flat, usual = flatten(config), flatten(Config())
     return {name: flat[key] for name, key in KEYS.items() if flat[key] != usual[key]}
+
+
+def _as_keywords(problem: str, names: Mapping[str, str]) -> str:
+    """A problem of config keys in the keywords that set them."""
+    return re.sub(
+        r"(?<![\w.-])[a-z]+\.[a-z][a-z0-9-]*(?![\w.:-])",
+        lambda key: names.get(key[0], key[0]),
+        problem,
+    )
+
+
+def _unknown(name: str, value: object) -> str:
+    """What to write instead of a keyword that there is not."""
+    keywords = {key: keyword for keyword, key in KEYS.items()}
+    for old, new in RENAMED.items():
+        if old.rpartition(".")[2] == name.replace("_", "-") and new in keywords:
+            keyword = keywords[new]
+            return f"hyperparameter {name!r} was renamed to {keyword!r}; set {keyword} = {value!r}"
+    return f"unknown hyperparameter {name!r}; {_near(name)}"
 
 
 def _near(name: str) -> str:

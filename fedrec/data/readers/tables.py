@@ -65,13 +65,14 @@ class _Source:
     name: str
     frame: pd.DataFrame
     place: Place
+    is_text: bool = False  # read from a CSV file, whose separator may be another
 
     def column(self, name: str, key: str) -> pd.Series:
         """The column of a name that must be there; the key is what the user would change."""
         if name in self.frame.columns:
             return self.frame[name]
         seen = [str(column) for column in self.frame.columns]
-        hint = ", a separator other than a comma?" if len(seen) == 1 else ""
+        hint = ", a separator other than a comma?" if self.is_text and len(seen) == 1 else ""
         extra = ', or to "" when the rows are in time order' if key == "time-column" else ""
         raise DataError(
             f"{self.name} has no column {name!r}, its columns are {seen}{hint}; "
@@ -123,7 +124,7 @@ def _open(path: Path, key: str) -> _Source:
         return _Source(name, _read_parquet(path), lambda row: f"{name}, row {row}")
     separator = "\t" if path.suffix.lower() == ".tsv" else ","
     table = read_csv(decoded(path.read_bytes(), name=name), name=name, separator=separator)
-    return _Source(name, pd.DataFrame(table.columns, dtype=object), table.place)
+    return _Source(name, pd.DataFrame(table.columns, dtype=object), table.place, is_text=True)
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
