@@ -11,6 +11,7 @@ from experiments.objects import check_objects, object_keys
 from experiments.presets import read_preset
 from fedrec.config.config import Config, Value
 from fedrec.config.keys import absolute_paths, flatten, read_config
+from fedrec.errors import ConfigError
 from fedrec.estimator.data import prepared_folder
 from fedrec.runs.record import Run, read_run
 
@@ -67,6 +68,11 @@ def simulate(
         FedrecError: the settings, the objects or the data cannot be used, or the run failed. An
             object that no module holds, such as a class of a notebook, runs on "inline" only.
     """
+    if not isinstance(settings, str | Mapping | Config | None):
+        raise ConfigError(
+            "settings must be a preset's name, a TOML file, a dict of keys or a Config, got "
+            f"{settings!r}"
+        )
     given = read_preset(settings) if isinstance(settings, str) else settings
     values = dict(flatten(given) if isinstance(given, Config) else given or {})
     values |= changes or {}

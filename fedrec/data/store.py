@@ -101,10 +101,12 @@ class Dataset:
         """
         from fedrec.data.readers.detect import FORMATS  # which imports pandas
 
+        if not isinstance(name, str | Path):
+            raise DataError(f"name must be a dataset's name or a path, got {name!r}")
         if source is not None and not os.path.exists(source):
             raise DataError(f"source {str(source)!r} of dataset {name!r} does not exist")
         folder = prepare(
-            name if source is None else str(source),
+            str(name if source is None else source),
             format=name if source is not None and name in FORMATS else "auto",
             home=default_home(),
             seed=seed,
@@ -138,8 +140,12 @@ class Dataset:
         Raises:
             DataError: names the row and the column that cannot be used.
         """
+        import pandas as pd
+
         from fedrec.data.readers.tables import Columns, load_frame
 
+        if not isinstance(frame, pd.DataFrame):
+            raise DataError(f"frame must be a pandas DataFrame, got {type(frame).__name__}")
         interactions = load_frame(frame, columns or Columns(), name=name)
         options = {"min_item_events": min_item_events, "min_user_events": min_user_events}
         if home is not None:

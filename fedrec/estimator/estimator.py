@@ -174,7 +174,7 @@ class Estimator:
         from fedrec.estimator.tables import recommendations
 
         made = self._made()
-        if isinstance(users, str):
+        if isinstance(users, str) or not (users is None or isinstance(users, Iterable)):
             raise DataError(f"users must be a list of ids, got {users!r}; write [{users!r}]")
         asked = made.dataset.user_ids if users is None else list(users)
         return recommendations(self.recommender, asked, k, exclude_seen=exclude_seen)

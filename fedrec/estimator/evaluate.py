@@ -11,7 +11,7 @@ from fedrec.config.choices import PROTOCOLS
 from fedrec.config.handed_over import named
 from fedrec.data.splits import Stage, training_part
 from fedrec.data.store import Dataset
-from fedrec.errors import DataError, EvaluationError
+from fedrec.errors import ConfigError, DataError, EvaluationError
 from fedrec.evaluation.bootstrap import intervals
 from fedrec.evaluation.gates import no_gates
 from fedrec.evaluation.leave_one_out import HeldOutRanks, Scorer, Scores, leave_one_out_ranks
@@ -22,12 +22,14 @@ from fedrec.evaluation.user_metrics import load_user_metrics
 if TYPE_CHECKING:
     import pandas as pd
 
+    from fedrec.estimator.estimator import Estimator
+
 AnyScorer = Callable[..., Any]
 STAGES = get_args(Stage)
 
 
 def evaluate(
-    scorer: AnyScorer,
+    scorer: "AnyScorer | Estimator",
     dataset: Dataset,
     protocol: str = "full",
     stage: Stage = "test",
@@ -44,7 +46,8 @@ def evaluate(
             numbers (1..V, oldest first) of B users, ``users`` (B,) their numbers in
             ``dataset.user_ids``; it returns scores (B, V) of the items in the order of
             ``dataset.catalog.item_ids``, or (B, V + 1) with a first column that is ignored, as an
-            array, a tensor or ``Scores``. The baselines of ``fedrec.baselines`` are such scorers.
+            array, a tensor or ``Scores``. The baselines of ``fedrec.baselines`` are such scorers;
+            of a fitted estimator, its scorer is taken.
         dataset: Prepared data.
         protocol: One of ``fedrec.config.choices.PROTOCOLS`` but "ncf-99".
         stage: "test" (the last event of each user) or "validation" (the one before it).
@@ -58,8 +61,8 @@ def evaluate(
         with the columns value, low and high.
 
     Raises:
-        ConfigError: An unknown protocol or stage, or cut-offs beyond the catalogue.
-        DataError: Not a Dataset.
+        ConfigError: No scorer, an unknown protocol or stage, or cut-offs beyond the catalogue.
+        DataError: Not a Dataset, or another catalogue than the estimator was fitted on.
         EvaluationError: Scores of another shape, or NaN.
     """
     if not isinstance(dataset, Dataset):
@@ -69,6 +72,7 @@ def evaluate(
         )
     drawn = tuple(name for name in PROTOCOLS if name != "ncf-99")
     refuse([one_of("protocol", protocol, drawn), one_of("stage", stage, STAGES)])
+    scorer = _scorer_of(scorer, dataset)
     num_items = dataset.catalog.num_items
     check_cutoffs(at, num_items)
     held_out = leave_one_out_ranks(
@@ -87,6 +91,25 @@ def evaluate(
     return metrics_frame(
         held_out, protocol, stage, at=at, user_metrics=own, seed=seed, resamples=resamples
     )
+
+
+def _scorer_of(scorer: "AnyScorer | Estimator", dataset: Dataset) -> AnyScorer:
+    """The scorer itself, or that of a fitted estimator."""
+    from fedrec.estimator.estimator import Estimator
+
+    if isinstance(scorer, Estimator):
+        if scorer._made().dataset.catalog.item_ids != dataset.catalog.item_ids:
+            raise DataError(
+                "the dataset has other items than the estimator was fitted on, so that their "
+                "numbers do not agree; evaluate on the dataset of fit, or fit on this one"
+            )
+        return scorer.scorer
+    if not callable(scorer):
+        raise ConfigError(
+            "scorer must be a function of histories or a fitted estimator, got "
+            f"{type(scorer).__name__}"
+        )
+    return scorer
 
 
 def training_counts(dataset: Dataset) -> np.ndarray:

@@ -38,6 +38,11 @@ def check_strategy(strategy: "str | Strategy | Callable[[], Strategy]", options:
         try:
             if isinstance(strategy, str):
                 return make_strategy(strategy, options)
+            if not (isinstance(strategy, Strategy) or callable(strategy)):
+                raise ConformanceError(
+                    "strategy must be a name, a Flower strategy or what makes one, got "
+                    f"{strategy!r}"
+                )
             return own_instance(strategy if isinstance(strategy, Strategy) else strategy())
         except FedrecError as error:
             raise ConformanceError(str(error)) from error

@@ -8,6 +8,7 @@ import fedrec
 from fedrec.baselines.popularity import popularity_scorer
 from fedrec.errors import ConfigError, DataError, EvaluationError
 from fedrec.estimator.evaluate import training_counts
+from tests.estimator.conftest import SMALL
 
 
 def by_number(histories):
@@ -84,3 +85,37 @@ def test_what_cannot_be_ranked_is_refused(dataset, scorer, options, error, messa
 def test_a_frame_is_no_dataset(ratings):
     with pytest.raises(DataError, match=r"fedrec\.Dataset\.from_frame"):
         fedrec.evaluate(by_number, ratings)
+
+
+def test_a_fitted_estimator_is_evaluated_by_its_scorer(dataset):
+    model = fedrec.SASRec(**SMALL).fit(dataset)
+    found = fedrec.evaluate(model, dataset)
+    assert found.equals(fedrec.evaluate(model.scorer, dataset))
+    np.testing.assert_allclose(found["value"], model.evaluate()["value"])
+    other = fedrec.Dataset.load("synthetic:users=30,items=60")
+    with pytest.raises(DataError, match="has other items than the estimator was fitted on"):
+        fedrec.evaluate(model, other)
+    with pytest.raises(DataError, match=r"users must be a list of ids, got 5; write \[5\]"):
+        model.recommend(5)
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "message"),
+    [
+        (lambda ds: fedrec.evaluate(3, ds), ConfigError, "scorer must be a function .* got int"),
+        (lambda ds: fedrec.evaluate(fedrec.SASRec(), ds), ConfigError, "is not fitted; call fit"),
+        (lambda _: fedrec.Dataset.from_frame([1]), DataError, "must be a pandas DataFrame, got li"),
+        (lambda _: fedrec.Dataset.load(3), DataError, "must be a dataset's name or a path, got 3"),
+        (lambda _: fedrec.simulate(3), ConfigError, "settings must be a preset's name.* got 3"),
+    ],
+)
+def test_what_is_of_no_use_is_refused_in_one_line(dataset, call, kind, message):
+    with pytest.raises(kind, match=message):
+        call(dataset)
+
+
+def test_a_frame_is_told_of_its_columns_alone_and_an_engine_without_an_option(ratings):
+    with pytest.raises(DataError, match=r"no column 'user', its columns are \['item'\]; set"):
+        fedrec.Dataset.from_frame(ratings[["item"]])
+    with pytest.raises(ConfigError, match=r"^engine must be one of .*, got 'foo'"):
+        fedrec.simulate(engine="foo")

@@ -310,3 +310,8 @@ def test_our_losses_conform(loss):
 def test_a_loss_that_does_not_conform_is_told_why(loss, message):
     with pytest.raises(ConformanceError, match=message):
         check_loss(loss)
+
+
+def test_what_is_no_strategy_is_refused_in_one_line():
+    with pytest.raises(ConformanceError, match=r"must be a name, a Flower strategy or .* got 3"):
+        check_strategy(3)
