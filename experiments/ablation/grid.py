@@ -25,6 +25,7 @@ from fedrec.semantics.texts import describe_items
 FILE = Path(__file__).parent.parent / "grids" / "ablation.toml"
 FEDERATED, CENTRALISED = "federated", "centralised"
 PRESET = "preset"  # name of the task that changes nothing, where a group lists none
+RENAMED_GROUPS = {"mix": "fusion"}  # old name -> name
 
 
 @dataclass(frozen=True)
@@ -230,7 +231,7 @@ def chosen_groups(groups: Sequence[Group], only: Iterable[str]) -> list[Group]:
     """The groups of some names, in the order of the grid; all of them where none is named.
 
     Raises:
-        ConfigError: there is no such group; the nearest is named. Or only blanks are given.
+        ConfigError: No such group (the message has its new name or the nearest), or only blanks.
     """
     given = list(only)
     wanted = [part.strip() for word in given for part in word.split(",") if part.strip()]
@@ -239,6 +240,8 @@ def chosen_groups(groups: Sequence[Group], only: Iterable[str]) -> list[Group]:
         raise ConfigError(f"--only names no group; groups are {', '.join(names)}")
     for name in wanted:
         if name not in names:
+            if (new := RENAMED_GROUPS.get(name)) in names:
+                raise ConfigError(f"the group {name!r} was renamed to {new!r}; use --only {new}")
             near = difflib.get_close_matches(name, names, 1, cutoff=0.4)
             hint = f"did you mean {near[0]!r}? " if near else ""
             raise ConfigError(f"unknown group {name!r}; {hint}groups are {', '.join(names)}")
