@@ -161,7 +161,7 @@ def _facts(facts: dict[str, Any], unit: str) -> dict[str, Any]:
     own = {
         "own": sizes["shared"] + sizes["private"],
         "frozen": sizes["frozen"],
-        "identity starts from": sizes["identity starts from"],
+        "id_embeddings_start_from": sizes["id_embeddings_start_from"],
     }
     word = "local step" if unit == "user" else "round"
     return facts | {"parameters": own, "no_model": NO_MODEL, "round_is": word}
