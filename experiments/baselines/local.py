@@ -67,7 +67,7 @@ def local_only_baseline(
 
     Args:
         config: of the federation to compare with, resolved, with absolute paths.
-        folder: of the run.
+        folder: Folder of the run.
         engine: its name in run.json.
         optimizer: whose settings train a user alone, with ``federation.unit = "user"``.
         on_round: called with each line of rounds.jsonl, all of them at the end: one client is
@@ -123,7 +123,7 @@ def _fill(
         trained = train_partitions(config, dataset, table, evaluator, on_wait)
     holders, lengths = prepared.assignment, dataset.sequences.lengths()
 
-    def judged(found: HeldOutRanks) -> RankTable:
+    def rank_table(found: HeldOutRanks) -> RankTable:
         return RankTable(
             users=found.users,
             partitions=holders[found.users],
@@ -135,11 +135,13 @@ def _fill(
             gates=found.gates,
         )
 
-    lines = _lines(config, registration, trained, judged)
+    lines = _lines(config, registration, trained, rank_table)
     for line in lines:
         folder.add_round(line)
         on_round(line)
-    final: dict[Stage, RankTable] = {stage: judged(found) for stage, found in trained.final.items()}
+    final: dict[Stage, RankTable] = {
+        stage: rank_table(found) for stage, found in trained.final.items()
+    }
     write_results(
         folder,
         final,
@@ -191,7 +193,7 @@ def _lines(
     config: Config,
     registration: Registration,
     trained: LocalOnlyResult,
-    judged: Callable[[HeldOutRanks], RankTable],
+    rank_table: Callable[[HeldOutRanks], RankTable],
 ) -> list[dict[str, Any]]:
     """Lines of rounds.jsonl; with users alone, a round is a local step."""
     elapsed, targets, best = 0.0, 0, -1.0
@@ -209,7 +211,7 @@ def _lines(
         if number:
             line |= _who(config, registration)
         if tally.ranks:
-            line |= _validation(config, judged(joined(tally.ranks)))
+            line |= _validation(config, rank_table(joined(tally.ranks)))
             value = line["validation"]["NDCG@10"]
             # Partitions have best rounds of their own: none is the best of all.
             line["best"] = trained.kept["best_round"] is not None and value > best
@@ -219,7 +221,7 @@ def _lines(
 
 
 def _who(config: Config, registration: Registration) -> dict[str, Any]:
-    """Everybody trains, always."""
+    """Numbers of sampled and aggregated clients of a round: all of them."""
     found: dict[str, Any] = {
         "sampled": registration.partitions,
         "aggregated": registration.partitions,

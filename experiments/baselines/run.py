@@ -126,7 +126,7 @@ def check_baseline(kind: str, alone: Config) -> None:
 def baseline_config(kind: str, config: Config, folder: Path) -> Config:
     """Config that the folder of a baseline keeps: one partition; not for "local-only"."""
     alone = centralised_config(config, folder)
-    if kind == "nearest-text":  # the table of meanings is there for a model that looks at it
+    if kind == "nearest-text":  # a view that needs the frozen embedding table
         alone = dataclasses.replace(alone, model=Model(views="semantic"))
     return alone
 

@@ -1,4 +1,4 @@
-"""What every try shares: the run that nothing happens to, where tries lie, how they are judged."""
+"""Shared parts of all tries: the undisturbed run, their folders, how results are checked."""
 
 import re
 import time
@@ -122,12 +122,12 @@ def fault_free(scratch: Path, seed: int, engines: Sequence[str]) -> Tries:
 
 
 def has_begun(folder: Path) -> bool:
-    """Whether a run has left what it can be gone on with."""
+    """Whether a run has written a run.json, from which it can be resumed."""
     return (folder / "run.json").exists()
 
 
 def num_lines(folder: Path) -> int:
-    """How many rounds of a run are written down, round 0 included."""
+    """Number of rounds recorded by a run, round 0 included."""
     try:
         return len(read_rounds(folder / "rounds.jsonl")[0])
     except DataError:

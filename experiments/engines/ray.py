@@ -41,7 +41,7 @@ def check_options(engine: str, workers: int | None, address: str | None) -> None
 
 @contextlib.contextmanager
 def ray_grid(config: Config, workers: int | None, address: str | None) -> Iterator["RayGrid"]:
-    """A Grid whose clients are turns of Ray actors; on leaving, nothing of ours is left.
+    """A Grid whose client tasks run in Ray actors; leaving it stops what it has started.
 
     Args:
         config: of the run.

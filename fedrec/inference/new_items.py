@@ -85,7 +85,7 @@ def catalog_entries(
 
 
 def _check_column(what: str, values: object, must: str, holds: Callable[[object], bool]) -> None:
-    """Refuse what is no list, and an entry that is not what it must be."""
+    """Check that a column is a list whose entries all hold the condition."""
     if values is None:
         return
     if isinstance(values, str) or not isinstance(values, Collection):
