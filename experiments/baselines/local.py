@@ -66,13 +66,13 @@ def local_only_baseline(
     One thread computes, so that the number of cores changes no byte.
 
     Args:
-        config: of the federation to compare with, resolved, with absolute paths.
+        config: Resolved config of the federation to compare with, with absolute paths.
         folder: Folder of the run.
-        engine: its name in run.json.
-        optimizer: whose settings train a user alone, with ``federation.unit = "user"``.
-        on_round: called with each line of rounds.jsonl, all of them at the end: one client is
-            trained after the other.
-        on_wait: called with how many clients are done of how many.
+        engine: Name of the engine for run.json.
+        optimizer: Settings of the optimiser of a user alone, with ``federation.unit = "user"``.
+        on_round: Callback, called with each line of rounds.jsonl, all of them at the end, since
+            one client is trained after the other.
+        on_wait: Callback, called with the numbers of finished clients and of all.
 
     Raises:
         FedrecError: after run.json says that the run failed, and why.

@@ -64,14 +64,14 @@ def run_baseline(
     client alone (``experiments.baselines.local``), a user with the optimiser of "centralised".
 
     Args:
-        kind: one of ``KINDS``.
-        config: resolved, with absolute paths.
-        folder: of the run.
-        on_round: called with each line of rounds.jsonl; a round of "centralised" is a pass over the
-            data, one of "local-only" a round of the federation, or with users a local step.
-        on_wait: called with how many clients of "local-only" are done of how many.
-        threads: that "centralised" may use, all usable cores if None; other numbers give other
-            sums.
+        kind: One of ``KINDS``.
+        config: Resolved config, with absolute paths.
+        folder: Folder of the run.
+        on_round: Callback, called with each line of rounds.jsonl; a round of "centralised" is a
+            pass over the data, one of "local-only" a round of the federation, or with users a
+            local step.
+        on_wait: Callback, called with the numbers of finished clients of "local-only" and of all.
+        threads: Threads of "centralised", all usable cores if None; other numbers give other sums.
 
     Raises:
         FedrecError: as any run.

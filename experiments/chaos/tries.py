@@ -33,11 +33,11 @@ class Outcome:
     """How a try ended.
 
     Attributes:
-        fault: what was done, a row of the table.
-        when: what the run was doing.
-        is_good: whether what had to hold held.
-        words: how it ended.
-        num_left: processes of the run that were left 30 s after its end.
+        fault: Fault injected, a row of the table.
+        when: Phase of the run at the fault.
+        is_good: Whether all conditions of the try held.
+        words: Description of how the run ended.
+        num_left: Number of processes of the run left 30 s after its end.
     """
 
     fault: str
@@ -52,10 +52,10 @@ class Tries:
     """Where the tries lie, and the run without a fault.
 
     Attributes:
-        scratch: a folder for all of them.
-        seed: of when and whom to kill.
-        seconds: engine -> from the run folder's first file to the end, in the last run that was
-            left alone: on a machine that others use as well, runs are not equally fast.
+        scratch: Folder for all tries.
+        seed: Seed of the times and victims of kills.
+        seconds: Engine -> seconds from the run folder's first file to the end, in the last
+            undisturbed run: on a shared machine, runs are not equally fast.
     """
 
     scratch: Path

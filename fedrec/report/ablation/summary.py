@@ -116,7 +116,7 @@ def write_ablation(out: Path, console: Console) -> RenderableType:
 
     Args:
         out: folder of the ablation.
-        console: whose width the tables take.
+        console: Console whose width the tables take.
     """
     record = found(out)
     write_json(out / "ablation.json", record)
