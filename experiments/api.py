@@ -43,9 +43,9 @@ def simulate(
     """Run a federation and return what it left.
 
     Args:
-        settings: a preset's name, a TOML file, dotted keys or a Config; the defaults when None.
-        changes: dotted keys that win over ``settings``: ``{"federation.rounds": 5}``.
-        data: events or a prepared dataset; wins over the key ``data.source``. The columns of a
+        settings: A preset's name, a TOML file, dotted keys or a Config; the defaults when None.
+        changes: Dotted keys that win over ``settings``: ``{"federation.rounds": 5}``.
+        data: Events or a prepared dataset; wins over the key ``data.source``. The columns of a
             DataFrame are named by the keys ``data.user-column`` and so on.
         model: A name or "package.module:name", or the class or function itself that makes a
             ``fedrec.models.recommender.Recommender`` of item rows and an encoder; wins over the key
@@ -56,16 +56,16 @@ def simulate(
             (``evaluation.metrics``).
         partition: A rule's name or a function as ``fedrec.data.partition`` describes
             (``partition.by``).
-        engine: "inline" (this process), "ray" (workers on Ray) or "flower" (Flower's simulation).
-        workers: of engine "ray"; all usable cores when None.
-        address: of a Ray cluster for engine "ray", "auto" or host:port; None starts one.
-        out: the run folder; by default one is named under ``$FEDREC_HOME/runs``.
-        seed: wins over the key ``seed``.
-        overwrite: replace a run that is already in ``out``.
-        on_round: called with each line of rounds.jsonl.
+        engine: "inline" (this process), "ray" (workers on Ray) or "flower" (its simulation).
+        workers: Number of workers of engine "ray"; all usable cores when None.
+        address: Address of a Ray cluster for engine "ray", "auto" or host:port; None starts one.
+        out: Run folder; by default one is named under ``$FEDREC_HOME/runs``.
+        seed: Seed of the run; wins over the key ``seed``.
+        overwrite: Replace a run that is already in ``out``.
+        on_round: Callback, called with each line of rounds.jsonl.
 
     Raises:
-        FedrecError: the settings, the objects or the data cannot be used, or the run failed. An
+        FedrecError: The settings, the objects or the data cannot be used, or the run failed. An
             object that no module holds, such as a class of a notebook, runs on "inline" only.
     """
     if not isinstance(settings, str | Mapping | Config | None):

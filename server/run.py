@@ -120,7 +120,7 @@ def one_thread() -> Iterator[None]:
 
 
 def clean_up_clients(context: ServerContext, folder: RunFolder) -> None:
-    """Let the clients delete their private state of a complete run; a failure does not matter."""
+    """Delete the clients' private state of a complete run; a failure does not end the run."""
     with uninterrupted():
         try:
             delete_client_state(context.grid, context.registration, context.token)

@@ -125,7 +125,7 @@ def _about(rounds: int, best: int, partitions: int, users: int) -> dict[str, Any
         "semantics": {"encoder": "minilm", "sha256": "53aa" * 16, "key": "e2c1" * 8, "width": 128,
                       "fallback_texts": 3},
         "parameters": {"shared": 301_312, "private": 3, "frozen": 437_376,
-                       "identity travels": True},
+                       "id_embeddings_travel": True},
         "seed": 7,
         "engine": "flower",
         "device": "cpu",

@@ -25,6 +25,7 @@ from fedrec.semantics.texts import describe_items
 FILE = Path(__file__).parent.parent / "grids" / "ablation.toml"
 FEDERATED, CENTRALISED = "federated", "centralised"
 PRESET = "preset"  # name of the task that changes nothing, where a group lists none
+RENAMED_GROUPS = {"mix": "fusion"}  # old name -> name
 
 
 @dataclass(frozen=True)
@@ -32,13 +33,13 @@ class AblationTask:
     """One run of a group, for each seed, and what it is compared with.
 
     Attributes:
-        name: within the group.
-        kind: "federated", or of which kind the baseline is.
-        changes: dotted keys that differ from the preset.
-        against: name of the task it is compared with; empty for the baseline of the group.
-        folder: of its runs in the folder of the ablation, without "-seed0"; tasks that compute the
-            same have one folder, and the changes of the first of them.
-        skipped: why preset or data do not allow it, in one line; empty where they do.
+        name: Name within the group.
+        kind: "federated", or the kind of the baseline.
+        changes: Dotted keys that differ from the preset.
+        against: Name of the task it is compared with; empty for the baseline of the group.
+        folder: Folder of its runs in that of the ablation, without "-seed0"; tasks that compute
+            the same have one folder, and the changes of the first of them.
+        skipped: Reason why preset or data do not allow it, in one line; empty where they do.
     """
 
     name: str
@@ -54,11 +55,11 @@ class Group:
     """Ablation tasks that answer one question.
 
     Attributes:
-        name: as --only takes it.
-        about: the question.
-        baseline: the task that the others are compared with, unless they name another.
-        tasks: in the order of the table.
-        seeds: that it runs at least.
+        name: Name, as --only takes it.
+        about: What the group compares, the title of its table.
+        baseline: Task that the others are compared with, unless they name another.
+        tasks: Tasks in the order of the table.
+        seeds: Least number of seeds of its runs.
     """
 
     name: str
@@ -72,7 +73,7 @@ def read_grid(kind: str) -> list[Group]:
     """Read the groups of the grid from its file.
 
     Args:
-        kind: of the tasks that are no baselines: "federated" or "centralised".
+        kind: Kind of the tasks that are no baselines: "federated" or "centralised".
     """
     tables = tomllib.loads(FILE.read_text(encoding="utf-8"))
     return [
@@ -102,9 +103,9 @@ def placed_grid(base: Config, kind: str, catalog: Catalog | None = None) -> list
     again whichever groups are asked for.
 
     Args:
-        base: the preset with the user's settings.
+        base: Preset with the user's settings.
         kind: "federated" or "centralised".
-        catalog: tells which fields of the text say the same; without it, all are told apart.
+        catalog: Items, to find text fields that give the same texts; without it, all differ.
     """
     texts = _Texts(catalog)
     own = AblationTask(PRESET, kind, {}, folder=PRESET)
@@ -230,7 +231,7 @@ def chosen_groups(groups: Sequence[Group], only: Iterable[str]) -> list[Group]:
     """The groups of some names, in the order of the grid; all of them where none is named.
 
     Raises:
-        ConfigError: there is no such group; the nearest is named. Or only blanks are given.
+        ConfigError: No such group (the message has its new name or the nearest), or only blanks.
     """
     given = list(only)
     wanted = [part.strip() for word in given for part in word.split(",") if part.strip()]
@@ -239,6 +240,8 @@ def chosen_groups(groups: Sequence[Group], only: Iterable[str]) -> list[Group]:
         raise ConfigError(f"--only names no group; groups are {', '.join(names)}")
     for name in wanted:
         if name not in names:
+            if (new := RENAMED_GROUPS.get(name)) in names:
+                raise ConfigError(f"the group {name!r} was renamed to {new!r}; use --only {new}")
             near = difflib.get_close_matches(name, names, 1, cutoff=0.4)
             hint = f"did you mean {near[0]!r}? " if near else ""
             raise ConfigError(f"unknown group {name!r}; {hint}groups are {', '.join(names)}")

@@ -12,10 +12,11 @@ from fedrec.factory.checks import check_fit
 
 
 def check_base(base: Config) -> None:
-    """Refuse a preset whose tasks would not be what they are called.
+    """Check that the preset is a hybrid without the changes that groups make themselves.
 
     Raises:
-        ConfigError: it is no hybrid, has its meanings shuffled, or a scenario.
+        ConfigError: The model is no hybrid, its semantic embeddings are shuffled, or it has
+            a scenario.
     """
     usual = flatten(Config())
     wrong = {

@@ -23,9 +23,9 @@ def progress(
     """Show runs as they go, elsewhere a line for each; yields what is to be called as one ends.
 
     Args:
-        planned_runs: to be made.
-        there: how many more are complete already.
-        console: where to.
+        planned_runs: Runs to be made.
+        there: Number of further runs that are complete already.
+        console: Console to write to.
     """
     left = {planned.folder: planned for planned in planned_runs}
     start, failed = time.monotonic(), 0

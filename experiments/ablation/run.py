@@ -223,7 +223,7 @@ def _planned(base: Config, task: AblationTask, seed: int, folder: Path) -> Plann
 def _make_all(
     planned_runs: Sequence[PlannedRun], workers: int, config: Config, on_end: Ended
 ) -> None:
-    """Make runs in this process, or as turns of Ray actors with a CPU each."""
+    """Make runs in this process, or as tasks of Ray actors with a CPU each."""
     if workers <= 1:
         for planned in planned_runs:
             on_end(planned, make(planned))

@@ -22,11 +22,11 @@ class PlannedRun:
     """A run to be made, or gone on with.
 
     Attributes:
-        folder: of the run, absolute.
-        kind: "federated", or of which kind the baseline is.
-        values: every key of its config, with ``run.resume``.
-        hash: of the config that its folder will hold.
-        rounds: how many there are at most.
+        folder: Absolute path of the run folder.
+        kind: "federated", or the kind of the baseline.
+        values: Every key of its config, with ``run.resume``.
+        hash: Hash of the config that its folder will hold.
+        rounds: Maximum number of rounds.
     """
 
     folder: Path

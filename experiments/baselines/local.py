@@ -66,13 +66,13 @@ def local_only_baseline(
     One thread computes, so that the number of cores changes no byte.
 
     Args:
-        config: of the federation to compare with, resolved, with absolute paths.
-        folder: of the run.
-        engine: its name in run.json.
-        optimizer: whose settings train a user alone, with ``federation.unit = "user"``.
-        on_round: called with each line of rounds.jsonl, all of them at the end: one client is
-            trained after the other.
-        on_wait: called with how many clients are done of how many.
+        config: Resolved config of the federation to compare with, with absolute paths.
+        folder: Folder of the run.
+        engine: Name of the engine for run.json.
+        optimizer: Settings of the optimiser of a user alone, with ``federation.unit = "user"``.
+        on_round: Callback, called with each line of rounds.jsonl, all of them at the end, since
+            one client is trained after the other.
+        on_wait: Callback, called with the numbers of finished clients and of all.
 
     Raises:
         FedrecError: after run.json says that the run failed, and why.
@@ -123,7 +123,7 @@ def _fill(
         trained = train_partitions(config, dataset, table, evaluator, on_wait)
     holders, lengths = prepared.assignment, dataset.sequences.lengths()
 
-    def judged(found: HeldOutRanks) -> RankTable:
+    def rank_table(found: HeldOutRanks) -> RankTable:
         return RankTable(
             users=found.users,
             partitions=holders[found.users],
@@ -135,11 +135,13 @@ def _fill(
             gates=found.gates,
         )
 
-    lines = _lines(config, registration, trained, judged)
+    lines = _lines(config, registration, trained, rank_table)
     for line in lines:
         folder.add_round(line)
         on_round(line)
-    final: dict[Stage, RankTable] = {stage: judged(found) for stage, found in trained.final.items()}
+    final: dict[Stage, RankTable] = {
+        stage: rank_table(found) for stage, found in trained.final.items()
+    }
     write_results(
         folder,
         final,
@@ -161,7 +163,7 @@ def _facts(facts: dict[str, Any], unit: str) -> dict[str, Any]:
     own = {
         "own": sizes["shared"] + sizes["private"],
         "frozen": sizes["frozen"],
-        "identity starts from": sizes["identity starts from"],
+        "id_embeddings_start_from": sizes["id_embeddings_start_from"],
     }
     word = "local step" if unit == "user" else "round"
     return facts | {"parameters": own, "no_model": NO_MODEL, "round_is": word}
@@ -191,7 +193,7 @@ def _lines(
     config: Config,
     registration: Registration,
     trained: LocalOnlyResult,
-    judged: Callable[[HeldOutRanks], RankTable],
+    rank_table: Callable[[HeldOutRanks], RankTable],
 ) -> list[dict[str, Any]]:
     """Lines of rounds.jsonl; with users alone, a round is a local step."""
     elapsed, targets, best = 0.0, 0, -1.0
@@ -209,7 +211,7 @@ def _lines(
         if number:
             line |= _who(config, registration)
         if tally.ranks:
-            line |= _validation(config, judged(joined(tally.ranks)))
+            line |= _validation(config, rank_table(joined(tally.ranks)))
             value = line["validation"]["NDCG@10"]
             # Partitions have best rounds of their own: none is the best of all.
             line["best"] = trained.kept["best_round"] is not None and value > best
@@ -219,7 +221,7 @@ def _lines(
 
 
 def _who(config: Config, registration: Registration) -> dict[str, Any]:
-    """Everybody trains, always."""
+    """Numbers of sampled and aggregated clients of a round: all of them."""
     found: dict[str, Any] = {
         "sampled": registration.partitions,
         "aggregated": registration.partitions,

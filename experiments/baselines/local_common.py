@@ -28,17 +28,17 @@ class Evaluator:
     """Ranks held-out items exactly as the federation's evaluation does.
 
     Attributes:
-        config: of the run.
-        dataset: the prepared data.
-        seen: what models get to see of it.
+        config: Config of the run.
+        dataset: Prepared data.
+        view: Training view of the data, all that models read of it.
         counts: (V + 1,) training events over all clients, for candidates drawn by popularity; no
             model sees them.
-        fixed: candidates of "ncf-99", or none.
+        fixed: Candidates of "ncf-99", or none.
     """
 
     config: Config
     dataset: Dataset
-    seen: TrainingView
+    view: TrainingView
     counts: np.ndarray | None
     fixed: Fixed | None
 
@@ -62,7 +62,7 @@ class Evaluator:
             fixed=self.fixed,
             domains=self.dataset.domains,
             with_times=bool(names_in(self.config.model.time)),
-            inputs=self.seen.before(stage),
+            inputs=self.view.before(stage),
         )
 
     def both(self, model: Recommender, users: np.ndarray) -> ByStage:
@@ -80,10 +80,10 @@ class Tally:
     """All clients after the same amount of training; each adds its part.
 
     Attributes:
-        losses: sums over targets since the tally before, one of each client.
-        targets: trained on since then.
-        seconds: spent on training and on evaluation.
-        ranks: of validation items, one of each client, or none where nothing was judged.
+        losses: Sums over targets since the tally before, one of each client.
+        targets: Number of targets trained on since then.
+        seconds: Wall times of training and of evaluation, in seconds.
+        ranks: Ranks of validation items, one of each client; empty where nothing was evaluated.
     """
 
     losses: list[float] = field(default_factory=list)

@@ -31,14 +31,14 @@ def train_partitions(
     of training counts is its own. One without a user to train on keeps the weights it began with.
 
     Args:
-        config: of the run.
-        dataset: the prepared data.
-        table: the frozen meanings, or none.
-        evaluator: ranks held-out items.
-        on_wait: called with how many partitions are done of how many.
+        config: Config of the run.
+        dataset: Prepared data.
+        table: Frozen embedding table, or none.
+        evaluator: Evaluator of held-out items.
+        on_wait: Callback, called with the numbers of finished partitions and of all.
 
     Raises:
-        TrainingError: a partition's training diverges.
+        TrainingError: A partition's training diverges.
     """
     plan, count = config.federation, config.partition.count
     tallies = {number: Tally() for number in range(plan.rounds + 1)}
@@ -93,7 +93,7 @@ def _train_one(
             tally.targets += done.targets
         trained = time.monotonic()
         tally.seconds["train"] += trained - start
-        if is_judged(config, number):
+        if is_evaluated(config, number):
             value = _evaluate_round(evaluator, evaluator.scorer(model), data.users, tally)
             if value > best_value:
                 best_value, best_round, best = value, number, arrays_of(model, names)
@@ -110,7 +110,7 @@ def _evaluate_round(evaluator: Evaluator, scorer: Scorer, users: np.ndarray, tal
     return evaluator.value(found)
 
 
-def is_judged(config: Config, number: int) -> bool:
-    """Whether a federation judges its model after this round."""
+def is_evaluated(config: Config, number: int) -> bool:
+    """Whether a federation evaluates its model after this round."""
     plan = config.federation
     return number % plan.evaluate_every == 0 or number == plan.rounds

@@ -43,15 +43,15 @@ def local_only_plan(config: Config, optimizer: Local, num_users: int) -> CohortP
     is (no ``schedule-rounds``). Nothing is clipped, rounded or pulled, since nothing is sent.
 
     Args:
-        config: of the run.
-        optimizer: what section ``local`` says of the optimiser is taken from it.
-        num_users: with something to train on.
+        config: Config of the run.
+        optimizer: Section ``local`` that holds the settings of the optimiser.
+        num_users: Number of users with something to train on.
     """
     plan, federation = make_cohort_plan(config, proximal_mu=0.0), config.federation
-    turns = federation.rounds * federation.cohort / num_users
+    rounds_per_user = federation.rounds * federation.cohort / num_users
     return dataclasses.replace(
         plan,
-        steps=max(1, round(turns * plan.steps)),
+        steps=max(1, round(rounds_per_user * plan.steps)),
         optimizer=optimizer.optimizer,
         learning_rate=optimizer.learning_rate,
         beta_1=optimizer.beta_1,
@@ -64,7 +64,7 @@ def local_only_plan(config: Config, optimizer: Local, num_users: int) -> CohortP
 
 
 def checkpoints(steps: int) -> list[int]:
-    """Step counts that are judged: the beginning and the quarters; 0, 5, 10, 15, 20 of 20."""
+    """Step counts to evaluate at: the beginning and the quarters; 0, 5, 10, 15, 20 of 20."""
     quarters = {math.ceil(steps * part / CHECKPOINTS) for part in range(1, CHECKPOINTS + 1)}
     return sorted({0, *quarters})
 
@@ -85,15 +85,15 @@ def train_users(
     is its own. A user without a training target keeps the weights that all begin with.
 
     Args:
-        config: of the run.
-        plan: what each user does.
-        training: training parts of all users.
-        model: holds the weights to begin with; its training counts are zeros.
-        evaluator: ranks held-out items.
-        on_wait: called with how many users are done of how many.
+        config: Config of the run.
+        plan: Local training plan of each user.
+        training: Training parts of all users.
+        model: Model with the initial weights; its training counts are zeros.
+        evaluator: Evaluator of held-out items.
+        on_wait: Callback, called with the numbers of finished users and of all.
 
     Raises:
-        TrainingError: a user's training diverges.
+        TrainingError: A user's training diverges.
     """
     watcher = _Watcher(model, training, evaluator, checkpoints(plan.steps), on_wait)
     done = train_cohort(
@@ -107,7 +107,7 @@ def train_users(
         watch=watcher,
     )
     for user in done.idle:
-        watcher.judge_idle(int(user))
+        watcher.evaluate_idle(int(user))
     found = {
         mark: {stage: joined(parts) for stage, parts in of.items()}
         for mark, of in watcher.found.items()
@@ -151,7 +151,7 @@ class OneAtATime:
 
 
 class _Watcher:
-    """Judges every user of a group at the checkpoints, while the group trains."""
+    """Evaluation of every user of a group at the checkpoints, while the group trains."""
 
     def __init__(
         self,
@@ -166,7 +166,7 @@ class _Watcher:
         self.found: dict[int, dict[Stage, list[HeldOutRanks]]] = {
             mark: {stage: [] for stage in STAGES} for mark in marks
         }
-        self._on_wait, self._judged = on_wait, 0
+        self._on_wait, self._num_evaluated = on_wait, 0
         self._before: list[tuple[float, float]] = []  # losses and targets at the last checkpoint
         self._clock = time.monotonic()
 
@@ -184,14 +184,14 @@ class _Watcher:
         tally.seconds["train"] += trained - self._clock
         for place, one in enumerate(now.group):
             self.own.take_on(now.weights, place, counts[place])
-            self._add(now.steps, self._judged_own(one.user, now.steps))
+            self._add(now.steps, self._evaluate_own(one.user, now.steps))
         self._clock = time.monotonic()
         tally.seconds["evaluate"] += self._clock - trained
         if now.steps == max(self.tallies):
-            self._judged += len(now.group)
-            self._on_wait(self._judged, self.training.num_users)
+            self._num_evaluated += len(now.group)
+            self._on_wait(self._num_evaluated, self.training.num_users)
 
-    def _judged_own(self, user: int, steps: int) -> ByStage:
+    def _evaluate_own(self, user: int, steps: int) -> ByStage:
         try:
             return self.evaluator.both(self.own.model, np.array([user]))
         except EvaluationError as error:
@@ -199,7 +199,7 @@ class _Watcher:
                 raise
             raise _diverged(user, steps, str(error)) from None
 
-    def judge_idle(self, user: int) -> None:
+    def evaluate_idle(self, user: int) -> None:
         """Evaluate a user that has nothing to train on: the same at every checkpoint."""
         self.own.begin(self._counts(user))
         found = self.evaluator.both(self.own.model, np.array([user]))

@@ -64,14 +64,14 @@ def run_baseline(
     client alone (``experiments.baselines.local``), a user with the optimiser of "centralised".
 
     Args:
-        kind: one of ``KINDS``.
-        config: resolved, with absolute paths.
-        folder: of the run.
-        on_round: called with each line of rounds.jsonl; a round of "centralised" is a pass over the
-            data, one of "local-only" a round of the federation, or with users a local step.
-        on_wait: called with how many clients of "local-only" are done of how many.
-        threads: that "centralised" may use, all usable cores if None; other numbers give other
-            sums.
+        kind: One of ``KINDS``.
+        config: Resolved config, with absolute paths.
+        folder: Folder of the run.
+        on_round: Callback, called with each line of rounds.jsonl; a round of "centralised" is a
+            pass over the data, one of "local-only" a round of the federation, or with users a
+            local step.
+        on_wait: Callback, called with the numbers of finished clients of "local-only" and of all.
+        threads: Threads of "centralised", all usable cores if None; other numbers give other sums.
 
     Raises:
         FedrecError: as any run.
@@ -126,7 +126,7 @@ def check_baseline(kind: str, alone: Config) -> None:
 def baseline_config(kind: str, config: Config, folder: Path) -> Config:
     """Config that the folder of a baseline keeps: one partition; not for "local-only"."""
     alone = centralised_config(config, folder)
-    if kind == "nearest-text":  # the table of meanings is there for a model that looks at it
+    if kind == "nearest-text":  # a view that needs the frozen embedding table
         alone = dataclasses.replace(alone, model=Model(views="semantic"))
     return alone
 

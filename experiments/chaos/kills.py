@@ -28,9 +28,9 @@ def kill_workers(tries: Tries, number: int, *, everyone: bool) -> Outcome:
     """Kill one Ray worker, or all of them at once; the run must end as if nothing had been.
 
     Args:
-        tries: what all share.
-        number: of this try.
-        everyone: all workers.
+        tries: Shared parts of all tries.
+        number: Number of this try.
+        everyone: Kill all workers at once.
     """
     fault = "all Ray workers killed at once" if everyone else "a Ray worker killed"
     draw = generator(tries.seed, "chaos", fault, number)
@@ -65,10 +65,10 @@ def kill_server(tries: Tries, engine: str, number: int, *, saving: bool) -> Outc
     """Kill the command itself and resume it; the end must be that of the run without a fault.
 
     Args:
-        tries: what all share.
+        tries: Shared parts of all tries.
         engine: "inline" or "ray".
-        number: of this try.
-        saving: wait for the next checkpoint to be written, and kill while it is.
+        number: Number of this try.
+        saving: Wait for the next checkpoint to be written, and kill while it is.
     """
     fault = f"the server killed, {engine}"
     draw = generator(tries.seed, "chaos", fault, number)

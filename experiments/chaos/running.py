@@ -24,9 +24,9 @@ class Running:
     """A command while it runs; leaving the ``with`` ends it and all that it started.
 
     Args:
-        words: of the command, without ``fedrec``.
-        place: an empty folder, its working folder.
-        home: FEDREC_HOME.
+        words: Words of the command, without ``fedrec``.
+        place: Empty folder, the working folder of the command.
+        home: Value of FEDREC_HOME.
     """
 
     def __init__(self, words: Sequence[str], place: Path, home: Path) -> None:

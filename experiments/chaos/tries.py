@@ -1,4 +1,4 @@
-"""What every try shares: the run that nothing happens to, where tries lie, how they are judged."""
+"""Shared parts of all tries: the undisturbed run, their folders, how results are checked."""
 
 import re
 import time
@@ -33,11 +33,11 @@ class Outcome:
     """How a try ended.
 
     Attributes:
-        fault: what was done, a row of the table.
-        when: what the run was doing.
-        is_good: whether what had to hold held.
-        words: how it ended.
-        num_left: processes of the run that were left 30 s after its end.
+        fault: Fault injected, a row of the table.
+        when: Phase of the run at the fault.
+        is_good: Whether all conditions of the try held.
+        words: Description of how the run ended.
+        num_left: Number of processes of the run left 30 s after its end.
     """
 
     fault: str
@@ -52,10 +52,10 @@ class Tries:
     """Where the tries lie, and the run without a fault.
 
     Attributes:
-        scratch: a folder for all of them.
-        seed: of when and whom to kill.
-        seconds: engine -> from the run folder's first file to the end, in the last run that was
-            left alone: on a machine that others use as well, runs are not equally fast.
+        scratch: Folder for all tries.
+        seed: Seed of the times and victims of kills.
+        seconds: Engine -> seconds from the run folder's first file to the end, in the last
+            undisturbed run: on a shared machine, runs are not equally fast.
     """
 
     scratch: Path
@@ -122,12 +122,12 @@ def fault_free(scratch: Path, seed: int, engines: Sequence[str]) -> Tries:
 
 
 def has_begun(folder: Path) -> bool:
-    """Whether a run has left what it can be gone on with."""
+    """Whether a run has written a run.json, from which it can be resumed."""
     return (folder / "run.json").exists()
 
 
 def num_lines(folder: Path) -> int:
-    """How many rounds of a run are written down, round 0 included."""
+    """Number of rounds recorded by a run, round 0 included."""
     try:
         return len(read_rounds(folder / "rounds.jsonl")[0])
     except DataError:

@@ -36,7 +36,7 @@ def describe(config: Config) -> Iterator[Table | Text | str]:
         FedrecError: the data cannot be read or not partitioned so.
     """
     prepared = open_prepared(config)
-    dataset, whole, seen = prepared.dataset, prepared.full_training, prepared.view
+    dataset, whole, view = prepared.dataset, prepared.full_training, prepared.view
     sequences = dataset.sequences
     lengths = sequences.lengths()
     yield (
@@ -52,15 +52,15 @@ def describe(config: Config) -> Iterator[Table | Text | str]:
     facts = dataset.manifest.get("facts", {})
     for note in [*facts.get("notes", []), *dataset.manifest.get("notes", [])]:
         yield Text.assemble(("warning:", "yellow"), " ", plain(note))
-    if seen.before_test is not None:
-        yield _about_scenario(dataset, whole, seen.training, seen.before_test)
+    if view.before_test is not None:
+        yield _about_scenario(dataset, whole, view.training, view.before_test)
     assignment = prepared.assignment
     table = Table(
         title=Text(f"{config.partition.count} partitions by {plain(config.partition.by)}")
     )
     for header in ("partition", "users", "training events", "events a user"):
         table.add_column(header, justify="right")
-    trained = seen.training.lengths()
+    trained = view.training.lengths()
     for number in range(config.partition.count):
         mine = trained[assignment == number]
         table.add_row(str(number), f"{len(mine):,}", f"{mine.sum():,}", f"{mine.mean():.1f}")
@@ -82,8 +82,8 @@ def _about_scenario(
     cold = int((counts[targets(sequences, "test")] == 0).sum())
     return (
         f"scenario: {training.num_events:,} of {whole.num_events:,} training "
-        f"events are seen; {int((counts[1:] == 0).sum()):,} items are cold (never seen in "
-        f"training), targets of {cold:,} users in the test; "
+        f"events are in the training view; {int((counts[1:] == 0).sum()):,} items are cold (never "
+        f"seen in training), targets of {cold:,} users in the test; "
         f"{int((training.lengths() < MIN_TRAINING_EVENTS).sum()):,} users have nothing to train "
         f"on, {int((before_test.lengths() == 0).sum()):,} nothing to be read before the test"
     )

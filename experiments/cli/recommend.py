@@ -24,9 +24,9 @@ def recommend(
     """What a run says of a user or a history, and of a new item.
 
     Args:
-        folder: of the run.
-        user: original id.
-        history: original ids of items, comma-separated, the newest last; instead of a user.
+        folder: Folder of the run.
+        user: Original id of a user.
+        history: Original ids of items, comma-separated, the newest last; instead of a user.
         k: how many items.
         new: title, genres, year and description of an item added after training, if any.
 

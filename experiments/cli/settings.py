@@ -25,7 +25,7 @@ def resolve(
         source: preset or TOML file; the defaults when none is given.
         sets: ``key=value`` texts, later ones win over earlier ones.
         options: dotted keys with values, which win over both; None is not set.
-        centralised: for the centralised baseline, whose settings a preset may hold apart.
+        centralised: Take the settings of the centralised baseline, which a preset may hold apart.
 
     Raises:
         ConfigError: an unknown key or preset, a wrong type, a value out of range.

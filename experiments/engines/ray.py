@@ -41,14 +41,14 @@ def check_options(engine: str, workers: int | None, address: str | None) -> None
 
 @contextlib.contextmanager
 def ray_grid(config: Config, workers: int | None, address: str | None) -> Iterator["RayGrid"]:
-    """A Grid whose clients are turns of Ray actors; on leaving, nothing of ours is left.
+    """A Grid whose client tasks run in Ray actors; leaving it stops what it has started.
 
     Args:
-        config: of the run.
-        workers: how many actors; by default one per usable core, or per CPU of the cluster. Never
+        config: Config of the run.
+        workers: Number of actors; by default one per usable core, or per CPU of the cluster. Never
             more than there are partitions.
-        address: of a cluster to attach to, "auto" or host:port; None starts a Ray of our own. The
-            cluster stays as it was.
+        address: Address of a cluster to attach to, "auto" or host:port; None starts a Ray of our
+            own. The cluster stays as it was.
 
     Raises:
         ResourceError: Ray is not installed, does not start, or there is no cluster.
@@ -84,8 +84,8 @@ def ray_of_our_own(config: Config, num_cpus: int) -> Iterator[Any]:
     """The module ``ray``, with a Ray on this machine; on leaving, nothing of it is left.
 
     Args:
-        config: of what the workers will do.
-        num_cpus: of the Ray, each for a worker with one thread.
+        config: Config of the runs that the workers make.
+        num_cpus: Number of CPUs of Ray, each for a worker with one thread.
 
     Raises:
         ResourceError: Ray is not installed or does not start.

@@ -92,13 +92,13 @@ def resume(
     """Go on with a run from its last good checkpoint, to the bytes of an uninterrupted run.
 
     Args:
-        folder: of the run.
-        engine: to go on with; the one it had when it ended, if none is named.
-        accept_code_change: go on under other code or versions, and record it.
-        how: it is carried and shown, as ``run`` takes it.
+        folder: Folder of the run.
+        engine: Engine to resume with; if none is named, the last one of the run.
+        accept_code_change: Resume under other code or versions, and record it.
+        how: Options of the engine and callbacks, as ``run`` takes them.
 
     Raises:
-        FedrecError: the run is complete, is another one, or cannot go on.
+        FedrecError: The run is complete, is another one, or cannot be resumed.
     """
     own = last_engine(folder)
     if own == engine_of("local-only") and engine not in (None, own):

@@ -47,14 +47,14 @@ def run(
     """Run a federation and return its run folder.
 
     Args:
-        config: resolved, with absolute paths.
+        config: Resolved config, with absolute paths.
         engine: "flower" (Flower's simulation on Ray, a service of its own), "ray" (workers of our
             own on Ray) or "inline" (this process).
-        command: what repeats the run, for run.json.
-        workers: processes of engine "ray"; all usable cores when None.
-        address: of a Ray cluster to attach to: "auto" or host:port.
-        on_round: called with each line of rounds.jsonl.
-        on_wait: called while replies are waited for, with how many came of how many.
+        command: Command that repeats the run, for run.json.
+        workers: Processes of engine "ray"; all usable cores when None.
+        address: Address of a Ray cluster to attach to: "auto" or host:port.
+        on_round: Callback, called with each line of rounds.jsonl.
+        on_wait: Callback, called with the numbers of replies and messages while the run waits.
 
     Raises:
         FedrecError: the run failed; its exit code and one line that says why.

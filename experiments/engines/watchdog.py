@@ -39,9 +39,9 @@ def watched(
     """End an engine's processes on leaving the ``with``, and if this process is killed inside it.
 
     Args:
-        mark: value of the environment variable MARK in the engine's processes.
-        working_folder: of the engine, in a scratch folder that goes as well on a kill.
-        shut_down: the engine's own way to end, which comes first.
+        mark: Value of the environment variable MARK in the engine's processes.
+        working_folder: Working folder of the engine, in a scratch folder that a kill removes too.
+        shut_down: The engine's own shutdown, called first.
     """
     root = Path(__file__).resolve().parents[2]
     watcher = subprocess.Popen(

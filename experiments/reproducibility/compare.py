@@ -37,7 +37,7 @@ def compare(
         other: folder of a run on the same data, ranked by the same protocol.
         targets: "all", or those that were "cold", "seen" (not cold), "few-shot" or "warm" in
             ``run``.
-        partition: of ``run``, whose users alone are looked at; all of them when None.
+        partition: Partition of ``run`` whose users are compared; all users when None.
 
     Returns:
         Metric to what ``fedrec.evaluation.paired.paired`` says of it.

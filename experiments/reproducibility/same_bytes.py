@@ -97,7 +97,7 @@ class Left:
         model: the bytes of model.safetensors, float32.
         weights: the bytes of the last checkpoint's weights: in float64, where a sum in another
             order shows at once.
-        lines: of rounds.jsonl, without wall times.
+        lines: Lines of rounds.jsonl, without wall times.
     """
 
     model: bytes
@@ -136,8 +136,8 @@ def run_case(engine: str, words: list[str], folder: Path, home: Path) -> Left:
 
     Args:
         engine: one of ``ENGINES``.
-        words: of ``settings``.
-        folder: the run folder to make.
+        words: Words of ``settings``.
+        folder: Run folder to make.
         home: FEDREC_HOME, where the prepared data of all runs lies.
 
     Raises:

@@ -33,9 +33,9 @@ def verify(folder: Path, *, engine: str | None, **how: Unpack[How]) -> list[str]
     """What differs between a run and its repetition, a line each; nothing if they are equal.
 
     Args:
-        folder: of the run.
-        engine: to repeat it on; the run's own, if none is named.
-        how: the repetition is carried and shown, as ``run`` takes it.
+        folder: Folder of the run.
+        engine: Engine to repeat it on; the run's own, if none is named.
+        how: Options of the engine and callbacks, as ``run`` takes them.
 
     Raises:
         ConfigError: the run is not complete.
@@ -73,7 +73,7 @@ class Left:
     Attributes:
         files: name -> content, of ``SAME_BYTES``; no weights where a run keeps none.
         ranks: what ranks.npz holds: how it is packed may differ.
-        lines: of rounds.jsonl.
+        lines: Lines of rounds.jsonl.
     """
 
     files: dict[str, bytes]

@@ -26,7 +26,7 @@ class Domains:
     """Domain of each user and item: which items a user may be offered.
 
     Attributes:
-        names: of the domains.
+        names: Names of the domains.
         of_user: (U,) number of each user's domain.
         of_item: (V + 1,) number of each item's domain, -1 for the padding.
     """
@@ -75,8 +75,8 @@ def domains_of(names: Sequence[str], catalog: Catalog, attribute: Sequence[str])
     """The domains of prepared data.
 
     Args:
-        names: of the domains, as ``merge_domains`` was given them.
-        catalog: with the column "domain".
+        names: Names of the domains, as ``merge_domains`` was given them.
+        catalog: Catalogue with the column "domain".
         attribute: (U,) name of each user's domain.
 
     Raises:

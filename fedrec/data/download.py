@@ -26,9 +26,9 @@ class Release:
     """A published file.
 
     Args:
-        address: https.
-        sha256: of the whole file.
-        licence: in one sentence.
+        address: HTTPS address.
+        sha256: SHA-256 of the whole file.
+        licence: Licence in one sentence.
     """
 
     address: str
@@ -41,12 +41,12 @@ class Downloaded:
     """Result of ``get``.
 
     Args:
-        path: of the file.
-        bytes: its size.
-        sha256: its hash, the pinned one.
-        licence: in one sentence.
-        address: where it comes from.
-        was_there: nothing was fetched, since the right file lay there already.
+        path: Path of the file.
+        bytes: Size of the file in bytes.
+        sha256: SHA-256 of the file, the pinned one.
+        licence: Licence in one sentence.
+        address: Address it comes from.
+        was_there: True where nothing was fetched, since the right file was there already.
     """
 
     path: Path

@@ -10,8 +10,8 @@ def genre_profiles(sequences: Sequences, genres: NDArray[np.floating]) -> NDArra
     """Events of each user by genre.
 
     Args:
-        sequences: of U users, usually their training part.
-        genres: (V+1, G) multi-hot.
+        sequences: Sequences of U users, usually their training part.
+        genres: (V+1, G) multi-hot genres.
 
     Returns:
         (U, G): every event adds 1, in equal parts to the genres of its item. (Counting 1 for

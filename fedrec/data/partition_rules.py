@@ -27,7 +27,7 @@ class PartitionFacts:
         genre_names: G names, for messages and the order of groups.
         attributes: user attribute -> U values.
         alpha: ``partition.alpha``.
-        seed: of the run, from which each rule draws a stream of its own.
+        seed: Seed of the run, from which each rule draws a stream of its own.
     """
 
     sequences: Sequences

@@ -73,10 +73,10 @@ def view_mask(
         cold: (V + 1,) items without an event in the view, neither in training nor as an input.
         few_shot: (V + 1,) items with at most ``few_shot_events`` training events in the view,
             drawn uniformly. Their held-out events are in the view.
-        few_shot_events: that many.
-        keep: share of each user's training events that stay in the view, at least two events. Each
+        few_shot_events: Number of training events that a few-shot item keeps at most.
+        keep: Share of each user's training events that stay in the view, at least two events. Each
             user has a random stream; events of a smaller share are among those of a larger.
-        seed: of the run.
+        seed: Seed of the run.
 
     Returns:
         (T,) a validation item is in the view unless it is cold. (A test item is never an input.)
@@ -104,9 +104,9 @@ def training_view(sequences: Sequences, in_view: Mask, newest: int) -> TrainingV
     """Make the training view of whole sequences.
 
     Args:
-        sequences: of U users.
-        in_view: (T,) of ``view_mask``.
-        newest: how many of a user's newest events before the target are in the view; 0: all.
+        sequences: Sequences of U users.
+        in_view: (T,) mask of ``view_mask``.
+        newest: How many of a user's newest events before the target are in the view; 0: all.
     """
 
     def before(stage: Stage) -> Sequences:

@@ -28,9 +28,9 @@ class Source:
     """A located source of events, not yet read.
 
     Args:
-        name: for folders and reports, letters, digits and ``._-``.
-        format: the one found, or "synthetic" or "python".
-        key: everything but the thresholds that the prepared data depends on.
+        name: Name for folders and reports: letters, digits and ``._-``.
+        format: Format found, or "synthetic" or "python".
+        key: Everything but the thresholds that the prepared data depends on.
         load: reads the events.
         is_table: whether a user names its columns.
     """

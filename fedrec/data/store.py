@@ -46,14 +46,14 @@ class Dataset:
     """Prepared data: items 1..V with their catalogue, users 0..U-1 with their sequences.
 
     Args:
-        name: for reports.
-        catalog: entry v - 1 belongs to item v.
-        sequences: memory-mapped and read-only when opened from a folder.
-        user_ids: original id of each user.
-        attributes: user attribute name -> value of each user.
-        data_hash: sha256 over arrays, catalogue, user ids and attributes.
-        manifest: source, options, counts, what was skipped, notes.
-        folder: where it is stored, None for a dataset in memory.
+        name: Name for reports.
+        catalog: Items; entry v - 1 belongs to item v.
+        sequences: Events by user; memory-mapped and read-only when opened from a folder.
+        user_ids: Original id of each user.
+        attributes: User attribute name -> value of each user.
+        data_hash: SHA-256 over arrays, catalogue, user ids and attributes.
+        manifest: Source, options, counts, what was skipped, notes.
+        folder: Folder it is stored in, None for a dataset in memory.
     """
 
     name: str
@@ -130,15 +130,15 @@ class Dataset:
         """Prepare a DataFrame with one row per event.
 
         Args:
-            frame: events.
-            columns: which column holds what; the standard names by default.
-            name: of the dataset, letters, digits, ``._-``.
-            min_item_events: items with fewer events are dropped.
-            min_user_events: users with fewer events are dropped.
-            home: store it under this folder and open it from there; in memory by default.
+            frame: Events, one a row.
+            columns: Names of the columns; the standard names by default.
+            name: Name of the dataset: letters, digits, ``._-``.
+            min_item_events: Items with fewer events are dropped.
+            min_user_events: Users with fewer events are dropped.
+            home: Folder to store it under this folder and open it from there; in memory by default.
 
         Raises:
-            DataError: names the row and the column that cannot be used.
+            DataError: The message names the row and the column that cannot be used.
         """
         import pandas as pd
 
@@ -184,12 +184,12 @@ def prepare(
             put under ``home/downloads``, a path (zip, tar, folder, CSV, parquet), a prepared
             folder, or "package.module:name" of a function that returns a DataFrame or Interactions.
             Several, joined by " + ", are domains: each with users and a catalogue of its own.
-        home: the data goes to ``home/prepared/<name>-<key>``.
-        seed: of the synthetic data; other sources do not depend on it.
-        format: auto or one of ``fedrec.data.readers.detect.FORMATS``, for all sources.
-        min_item_events: items with fewer events are dropped, in one pass.
-        min_user_events: users with fewer remaining events are dropped.
-        columns: which column holds what, for CSV, parquet and DataFrames.
+        home: Folder of all data; this one goes to ``home/prepared/<name>-<key>``.
+        seed: Seed of the synthetic data; other sources do not depend on it.
+        format: "auto" or one of ``fedrec.data.readers.detect.FORMATS``, for all sources.
+        min_item_events: Items with fewer events are dropped, in one pass.
+        min_user_events: Users with fewer remaining events are dropped.
+        columns: Names of the columns, for CSV, parquet and DataFrames.
 
     Raises:
         ConfigError: a key of ``data`` that cannot be.

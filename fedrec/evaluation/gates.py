@@ -82,9 +82,9 @@ def gate_table(
     """Mean weights of the views by bucket, as metrics.json stores them.
 
     Args:
-        sums: of all clients.
-        views: names of the N views.
-        counts_are_known: whether anybody knows how popular an item is.
+        sums: Sums of all clients.
+        views: Names of the N views.
+        counts_are_known: Whether the clients share training counts of items.
         alone: (32, 1 + N) sums over the items of the catalogue, each by itself, or none.
 
     Returns:

@@ -96,9 +96,9 @@ def leave_one_out_ranks(
         protocols: names such as "full" and "uniform-99".
         num_items: V.
         counts: (V + 1,) training events per item, for "popularity-100".
-        seed: of the run: it fixes the candidates.
-        fixed: candidates of "ncf-99", the target first, 0 where there is none.
-        domains: catalogue of each user, in a multi-domain source.
+        seed: Seed of the run, which fixes the candidates.
+        fixed: Candidates of "ncf-99", the target first, 0 where there is none.
+        domains: Catalogue of each user, in a multi-domain source.
         inputs: training view of all users, where a scenario hides events; whole histories without
             it. Hidden items of a history are no candidates either.
         with_times: whether the scorer needs times.

@@ -20,9 +20,9 @@ def paired_difference(
     Args:
         values_a: (U,) values of one run.
         values_b: (U,) values of the other, of the same users in the same order.
-        seed: of the resampling.
-        resamples: how many times U users are drawn with replacement.
-        name: what is resampled; other names are other streams.
+        seed: Seed of the resampling.
+        resamples: How many times U users are drawn with replacement.
+        name: Name of what is resampled; other names are other streams.
 
     Returns:
         {"users": U, "a": mean, "b": mean, "difference": {"value", "low", "high"}, "ratio": ...}:

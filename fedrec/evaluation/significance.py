@@ -32,9 +32,9 @@ def sign_flip_p(differences: Floats, seed: int, *, name: str, resamples: int = R
 
     Args:
         differences: (U,) one number for each user; those of 0 have no sign and change nothing.
-        seed: of the signs.
-        name: of the comparison; other names are other streams.
-        resamples: how many signs are drawn; all 2^U are tried if they are no more than that.
+        seed: Seed of the signs.
+        name: Name of the comparison; other names are other streams.
+        resamples: How many signs are drawn; all 2^U are tried if they are no more than that.
 
     Raises:
         EvaluationError: there is no user.
@@ -67,7 +67,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     adjusted one before it, so that the order of the p-values stays; at most 1.
 
     Args:
-        p_values: of all tests that are reported together.
+        p_values: P-values of all tests that are reported together.
     """
     adjusted = [1.0] * len(p_values)
     largest = 0.0

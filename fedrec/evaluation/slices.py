@@ -120,13 +120,13 @@ def slice_metrics(
     """Compute metrics with intervals of every slice that has users, for `metrics.json`.
 
     Args:
-        slices: of the same U users.
-        ranks: (U,).
-        num_candidates: one number or (U,).
+        slices: Slices of the same U users.
+        ranks: (U,) ranks of the held-out items.
+        num_candidates: Number of candidates, one for all or (U,).
         seed: seed of the run; each slice has its own bootstrap stream.
         at: the cut-offs.
-        resamples: of the bootstrap.
-        user_metrics: further metrics by name.
+        resamples: Number of resamples of the bootstrap.
+        user_metrics: Further metrics by name.
 
     Returns:
         [{"slice": label, "users": n, "metrics": {"HR@10": {"value", "low", "high"}, ...}}, ...];

@@ -92,7 +92,7 @@ class PreparedData:
             return TrainingView(self.full_training)
         sequences, num_items = self.dataset.sequences, self.dataset.catalog.num_items
         cold = cold_items(scenario.cold_items, seed=seed, num_items=num_items)
-        visible = view_mask(
+        in_view = view_mask(
             sequences,
             cold=cold,
             few_shot=few_shot_items(scenario.few_shot_items, cold=cold, seed=seed),
@@ -100,7 +100,7 @@ class PreparedData:
             keep=scenario.keep,
             seed=seed,
         )
-        return training_view(sequences, visible, scenario.history)
+        return training_view(sequences, in_view, scenario.history)
 
     @cached_property
     def model_view(self) -> TrainingView:

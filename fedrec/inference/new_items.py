@@ -33,13 +33,13 @@ def catalog_entries(
     """Make catalogue entries of new items.
 
     Args:
-        catalog: the one they are added to.
-        titles: of the n items; a year at the end of a title is its year, if ``years`` has none.
-        ids: none of them taken; "new-1", "new-2", ... if none are given.
-        genres: of each; those that the catalogue does not have say nothing but in the text.
-        years: of each, None where unknown.
-        descriptions: of each.
-        columns: further text columns, of those that the catalogue has.
+        catalog: Catalogue they are added to.
+        titles: Titles of the n items; a year at the end of one is its year, if ``years`` has none.
+        ids: Ids that are not in the catalogue; "new-1", "new-2", ... if none are given.
+        genres: Genres of each item; those that the catalogue lacks count in the text only.
+        years: Year of each item, None where unknown.
+        descriptions: Description of each item.
+        columns: Further text columns, of those that the catalogue has.
 
     Raises:
         DataError: an id that is taken, no item, one without any description, columns of different
@@ -85,7 +85,7 @@ def catalog_entries(
 
 
 def _check_column(what: str, values: object, must: str, holds: Callable[[object], bool]) -> None:
-    """Refuse what is no list, and an entry that is not what it must be."""
+    """Check that a column is a list whose entries all hold the condition."""
     if values is None:
         return
     if isinstance(values, str) or not isinstance(values, Collection):
@@ -178,10 +178,10 @@ def with_new_items(model: Recommender, rows: Mapping[str, Tensor], num_new: int)
     hold twice their memory.
 
     Args:
-        model: knows items 0..V.
-        rows: view -> (num_new, width of its table), of ``cold_item_views``; and "identity" -> rows
+        model: Model of items 0..V.
+        rows: View -> (num_new, width of its table), of ``cold_item_views``; and "identity" -> rows
             (num_new, D) to start from, if there are any.
-        num_new: how many.
+        num_new: Number of new items.
     """
     by_array = {(FEATURES_OF | {"identity": IDENTITY})[view]: each for view, each in rows.items()}
     longer: dict[int, object] = {}

@@ -25,9 +25,9 @@ class Recommendation(NamedTuple):
     """One item of a list.
 
     Attributes:
-        item: original id.
-        title: as the source has it.
-        score: of the model; only differences within one list mean anything.
+        item: Original id of the item.
+        title: Title, as the source has it.
+        score: Score by the model; only differences within one list mean anything.
     """
 
     item: str
@@ -44,11 +44,11 @@ class ReadyRecommender:
     multi-domain source, the candidates are the items of the history's domain.
 
     Attributes:
-        name: of the run.
-        config: of the run.
-        dataset: it was trained on.
-        catalog: its items, and after them those that were added.
-        search: the model with the item embeddings folded for output.
+        name: Name of the run.
+        config: Config of the run.
+        dataset: Data that the model was trained on.
+        catalog: Items of the data, followed by the added ones.
+        search: Model with the item embeddings folded for output.
     """
 
     name: str

@@ -21,7 +21,7 @@ class Excluded:
 
     Args:
         items: numbers of each of the B rows, in any order; repeats are fine.
-        device: of the scores.
+        device: Device of the scores.
     """
 
     def __init__(self, items: Sequence[np.ndarray], device: torch.device) -> None:

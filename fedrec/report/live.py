@@ -16,8 +16,8 @@ class LiveRounds:
 
     Args:
         console: where to.
-        protocol: of the evaluation, for the names of the metrics; of several the first.
-        quiet: show nothing.
+        protocol: Protocol of the evaluation, for the names of the metrics; of several the first.
+        quiet: Show nothing.
     """
 
     def __init__(self, console: Console, protocol: str, *, quiet: bool = False) -> None:

@@ -33,7 +33,7 @@ def with_references(run: Run, folders: Iterable[Path]) -> Run:
 
     Args:
         run: the one that is reported.
-        folders: of the others.
+        folders: Folders of the others.
 
     Raises:
         ConfigError: one of them is not complete, has other data, another protocol or scenario,

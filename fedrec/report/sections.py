@@ -116,7 +116,7 @@ def results(run: Run) -> Record:
         "between": gap_closed(run),
         "others": [
             {"protocol": _described(run, protocol), "rows": _stage_rows(protocol, found)}
-            for protocol, found in (metrics.get("other protocols") or {}).items()
+            for protocol, found in (metrics.get("other_protocols") or {}).items()
         ],
         "same_recall": "Recall@10" in names,
     }
@@ -174,10 +174,11 @@ def inputs(run: Run) -> Record:
     parameters = run.about.get("parameters") or {}
     names = {
         "encoder": "encoder",
-        "sha256": "encoder, sha256",
+        "sha256": "encoder, SHA-256",
         "key": "cache entry",
         "width": "width",
         "fallback_texts": "items without text (fallback used)",
+        "table_sha256": "frozen embedding table, SHA-256",
     }
     groups = {
         "shared": "shared: travel each round",
@@ -186,28 +187,42 @@ def inputs(run: Run) -> Record:
         "frozen": "frozen: never change",
     }
     rows = [(label, f"{parameters[key]:,}") for key, label in groups.items() if key in parameters]
-    if "identity travels" in parameters:
+    if "id_embeddings_travel" in parameters:
         travels = (
             "yes: an update shows the server which items a client has trained on"
-            if parameters["identity travels"]
+            if parameters["id_embeddings_travel"]
             else "no: only dense layers leave a client"
         )
-        rows.append(("rows per item travel", travels))
+        rows.append(("ID embeddings travel", travels))
     return {
-        "data": flat({key: thousands(v) for key, v in data.items() if key != "notes"}),
+        "data": _data_rows(data),
         "semantics": [(names.get(k, k), words(v)) for k, v in semantics.items()],
         "parameters": rows,
         "command": str(run.about.get("command") or ""),
     }
 
 
+def _data_rows(data: Mapping[str, Any]) -> Rows:
+    """Facts of the data; what was left out or repaired is counted by its reason."""
+    facts = {
+        key: thousands(value) for key, value in data.items() if key not in ("notes", "skipped")
+    }
+    skipped = data.get("skipped") or {}
+    return flat(facts) + [
+        (f"left out or repaired: {what.replace('_', ' ')}", words(thousands(count)))
+        for what, count in skipped.items()
+    ]
+
+
 def machine(run: Run) -> Rows:
     """Engine, device, fingerprints and machine."""
     about = run.about
     keys = ("engine", "device", "code", "config_hash", "seed")
+    names = {"cores": "CPU cores", "memory_gib": "memory, GiB"}
     rows = [(key.replace("_", " "), words(about[key])) for key in keys if key in about]
     return rows + [
-        (key.replace("_", " "), words(value)) for key, value in flat(about.get("machine") or {})
+        (names.get(key, key.replace("_", " ")), words(value))
+        for key, value in flat(about.get("machine") or {})
     ]
 
 

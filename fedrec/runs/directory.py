@@ -143,7 +143,7 @@ def _is_free(path: Path) -> bool:
 
 
 def _is_written_by_us(path: Path) -> bool:
-    """Whether a config is to the letter as a run writes it, and so nobody's own work."""
+    """Whether a config file equals, byte for byte, what a run would write."""
     try:
         text = path.read_text(encoding="utf-8")
         return to_toml(read_config(flat_tables(tomllib.loads(text)))) == text

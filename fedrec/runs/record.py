@@ -178,8 +178,8 @@ def content_of(path: Path, hint: str = "") -> bytes:
     """The bytes of a file of a run.
 
     Args:
-        path: of the file.
-        hint: what a user may look at if it is missing; whether the folder is right, if none.
+        path: Path of the file.
+        hint: What a user may look at if it is missing; whether the folder is right, if none.
 
     Raises:
         DataError: there is no such file, or it cannot be read.

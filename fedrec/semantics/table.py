@@ -79,14 +79,14 @@ def embedding_table(
     the weights of "minilm".
 
     Args:
-        catalog: the V items.
-        encoder: see `open_encoder`.
-        revision: of a hub model.
-        fields: see `describe_items`.
-        width: S, at most the encoder's width.
-        whiten: equal variance in every component, else rows of norm 1; see `reduced`.
-        home: the table is kept under ``home/semantics``.
-        shuffle_seed: give every item the embedding of another, drawn from this seed: the control
+        catalog: Catalogue of the V items.
+        encoder: Name of the encoder, see `open_encoder`.
+        revision: Revision of a hub model.
+        fields: Text fields to encode, see `describe_items`.
+        width: Width S of the embeddings, at most the encoder's width.
+        whiten: Equal variance in every component; else rows of norm 1; see `reduced`.
+        home: Folder of all data; the table is kept under ``home/semantics``.
+        shuffle_seed: Give every item the embedding of another, drawn from this seed: the control
             experiment that keeps their distribution and removes their semantics.
 
     Raises:

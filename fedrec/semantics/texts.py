@@ -86,7 +86,7 @@ def describe_items(
 
     Args:
         catalog: the V items.
-        fields: of "title", "genres", "year", "description" and the catalogue's further columns.
+        fields: Names among "title", "genres", "year", "description" and further text columns.
             A year at the end of a title moves to the field "year".
 
     Returns:

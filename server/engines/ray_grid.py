@@ -93,7 +93,7 @@ class RayGrid(SimulatedGrid):
                 if attempts:
                     self._waiting[job] = message
                 else:
-                    self._fail(message, "not asked: its workers died the last times it was")
+                    self._fail(message, "not sent: its workers crashed in earlier rounds")
             self._pool.submit(list(self._waiting))
         return ids
 

@@ -155,12 +155,12 @@ def run_facts(
             "shared": sum(sizes[name] for name in groups.shared),
             "private": sum(sizes[name] for name in groups.private),
             "frozen": sum(buffer.numel() for buffer in model.buffers()),
-            "identity starts from": None
+            "id_embeddings_start_from": None
             if not any("rows" in name for name in sizes)
             else "text"
             if table is not None and config.model.identity_start == "text"
             else "random",
-            "identity travels": any("rows" in name for name in groups.shared),
+            "id_embeddings_travel": any("rows" in name for name in groups.shared),
         },
         "partitions": [
             {

@@ -79,7 +79,7 @@ def write_results(
     metrics: dict[str, Any] = {"protocol": shown[0], **kept}
     metrics |= stages(protocols[0])
     others = zip(shown[1:], protocols[1:], strict=True)
-    metrics["other protocols"] = {label: stages(name) for label, name in others}
+    metrics["other_protocols"] = {label: stages(name) for label, name in others}
     metrics["baselines"] = baselines
     metrics |= final_metrics(
         found["test"],

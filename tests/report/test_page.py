@@ -147,7 +147,7 @@ def test_secrets_never_reach_the_report(make_run):
 def test_other_protocols_are_reported_under_their_own_names(page_of):
     other = {"uniform-99": {"test": {"HR@10": {"value": 0.7, "low": 0.69, "high": 0.71}}}}
     config = '[evaluation]\nprotocol = "full, uniform-99"\n'
-    page = page_of(metrics={"other protocols": other}, config=config)
+    page = page_of(metrics={"other_protocols": other}, config=config)
     assert "HR@10 (99 sampled)" in page
     assert "0.6900 to 0.7100" in page
 

@@ -30,8 +30,8 @@ def product_catalog(
     content view.
 
     Args:
-        item_ids: of the catalogue, in its order.
-        records: by item id; items without one get empty fields and are counted.
+        item_ids: Item ids of the catalogue, in its order.
+        records: Records by item id; items without one get empty fields and are counted.
     """
     found = [records.get(item, {}) for item in item_ids]
     raw = [_text(record, _TITLES) for record in found]

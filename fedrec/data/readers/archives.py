@@ -26,10 +26,10 @@ class Listing:
     """Names of the files at a place, among which a reader detects its layout.
 
     Attributes:
-        root: folder or archive.
-        names: of all files in it.
-        only: file of events that the user named, "" for whatever is there.
-        format: layout that the user asks for, or "auto".
+        root: Folder or archive.
+        names: Names of all files in it.
+        only: File of events that the user named, "" for any.
+        format: Layout that the user asks for, or "auto".
     """
 
     root: Path
@@ -44,9 +44,9 @@ class LayoutFiles:
 
     Attributes:
         layout: one of ``fedrec.data.readers.detect.LAYOUTS``.
-        name: of the data.
-        root: folder or archive.
-        members: what a file is for ("events", "items") -> its name in the root.
+        name: Name of the data.
+        root: Folder or archive.
+        members: What a file is for ("events", "items") -> its name in the root.
         key: what else the prepared data depend on, beside layout and bytes.
     """
 

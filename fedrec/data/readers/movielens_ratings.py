@@ -33,9 +33,9 @@ def read_ratings(
 
     Args:
         data: the file, without its header line.
-        name: of the file, for messages.
-        separator: ``::``, a tab or a comma.
-        half_stars: ratings are .5, 1, ... 5; else 1, 2, ... 5.
+        name: Name of the file, for messages.
+        separator: Separator of the columns: ``::``, a tab or a comma.
+        half_stars: Whether ratings are .5, 1, ... 5; else 1, 2, ... 5.
         first_line: line of the file on which ``data`` begins, for messages.
 
     Raises:

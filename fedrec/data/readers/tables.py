@@ -35,11 +35,11 @@ class Columns:
         item: ids, read as text.
         time: numbers (seconds or milliseconds, one unit) or ISO dates.
         rating: finite numbers.
-        title: of the item.
-        genres: names separated by ``|``, or lists.
-        year: of the item.
-        description: of the item.
-        items: path of a separate table of items (CSV or parquet), which then holds title, genres,
+        title: Title of the item.
+        genres: Names separated by ``|``, or lists.
+        year: Year of the item.
+        description: Description of the item.
+        items: Path of a separate table of items (CSV or parquet), which then holds title, genres,
             year, description and texts; its item column has the same name.
         texts: further text columns of the items.
         attributes: columns that say something of the user (gender, age, ...).
@@ -97,8 +97,8 @@ def load_frame(
     Args:
         frame: one row per event.
         columns: which column holds what.
-        name: for messages.
-        place: where a row stands, for messages; its number by default.
+        name: Name of the table, for messages.
+        place: Where a row stands, for messages; its number by default.
 
     Raises:
         DataError: names the row and the column that cannot be used.

@@ -48,7 +48,7 @@ class World:
     """The generating process of one spec and seed; items 0-based here.
 
     Args:
-        titles: of each item.
+        titles: Title of each item.
         themes: (V,) int64 theme of each item.
         topics: (V,) int64 topic of each item, numbered over all themes.
         popularity: (V,) float64, sums to 1.

@@ -18,7 +18,7 @@ class Column:
     Attributes:
         header: its name, on one line or two.
         text: what it shows of a task's record; nothing where there is nothing to show.
-        width: of the widest value.
+        width: Width of the widest value.
         luxury: columns of the highest go first where a terminal is narrow; those of 0 stay.
     """
 

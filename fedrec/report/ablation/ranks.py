@@ -102,9 +102,9 @@ def pooled(runs: Mapping[int, Ranked], metric: str, part: str) -> Floats:
     """(P,) a metric of every person over the seeds: the mean of each one's own.
 
     Args:
-        runs: by seed; at least one.
-        metric: one of METRICS.
-        part: of the held-out items, as in ``Ranked.part``.
+        runs: Runs by seed; at least one.
+        metric: One of METRICS.
+        part: Part of the held-out items, as in ``Ranked.part``.
     """
     seeds = sorted(runs)
     masks = [runs[seed].part(part) for seed in seeds]

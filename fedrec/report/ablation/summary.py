@@ -116,7 +116,7 @@ def write_ablation(out: Path, console: Console) -> RenderableType:
 
     Args:
         out: folder of the ablation.
-        console: whose width the tables take.
+        console: Console whose width the tables take.
     """
     record = found(out)
     write_json(out / "ablation.json", record)
@@ -177,9 +177,9 @@ def _group(group: Record, runs: Mapping[str, Runs], comparisons: Comparisons) ->
 
 
 def _can_be_compared(own: Runs, base: Runs) -> bool:
-    """Whether two tasks are two, and judged alike: other protocols' ranks say nothing here."""
-    judged = {run.protocol for task in (own, base) for run in task.complete.values()}
-    return own is not base and bool(base.complete) and len(judged) == 1
+    """Whether two tasks differ and were evaluated under the same protocol."""
+    protocols = {run.protocol for task in (own, base) for run in task.complete.values()}
+    return own is not base and bool(base.complete) and len(protocols) == 1
 
 
 def _words(missing: Mapping[int, str]) -> dict[str, str]:

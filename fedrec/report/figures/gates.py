@@ -44,7 +44,7 @@ def gates(run: Run) -> style.Drawing | None:
         name="gates",
         title="Gate weights",
         caption="How much each view of an item weighs in its vector, on average over what the "
-        "model read to rank the test items: by place in what it read, the oldest first, by "
+        "model read to rank the test items: by position in the history, the oldest first, by "
         "events of the user's history, and by training events of the item; in brackets, positions. "
         "Over the whole catalogue: in each item by itself, as it is scored; in brackets, items. "
         "The weights of a row sum to 1.",

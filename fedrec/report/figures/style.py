@@ -94,10 +94,10 @@ def panels(
     """An empty figure of page width and its axes, row by row; call inside `house_style`.
 
     Args:
-        rows: of panels.
-        columns: of panels.
-        height: of the figure, in inches.
-        ratios: how high each row is beside the others; all the same if empty.
+        rows: Rows of panels.
+        columns: Columns of panels.
+        height: Height of the figure, in inches.
+        ratios: Relative height of each row; all the same if empty.
     """
     figure = Figure(
         figsize=(PAGE_WIDTH, height),
@@ -120,8 +120,8 @@ def label_lines(axes: Axes, lines: Sequence[tuple[float, str, str]]) -> None:
     A label has two lines of text at most: in a panel of 2.2 inches that is an eighth of its height.
 
     Args:
-        axes: with its final y limits.
-        lines: height in data units, text, colour.
+        axes: Axes with their final y limits.
+        lines: Height in data units, text, colour.
     """
     low, high = axes.get_ylim()
     wanted = sorted(((y - low) / (high - low), text, colour) for y, text, colour in lines)

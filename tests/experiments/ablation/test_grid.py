@@ -39,7 +39,7 @@ def test_no_cell_of_the_whole_grid_is_refused_on_the_embedded_data(tmp_path, mon
 def test_cells_of_one_config_have_one_folder_and_others_their_own():
     groups = placed_grid(read_config({}), FEDERATED)
     folders = {(group.name, task.name): task.folder for group in groups for task in group.tasks}
-    own = [("table", "on"), ("mix", "context gate"), ("views", "all three"), ("start", "text")]
+    own = [("table", "on"), ("fusion", "context gate"), ("views", "all three"), ("start", "text")]
     assert {folders[name] for name in own} == {"preset"}
     assert folders["views", "identity, content"] == folders["table", "off"] == "table-off"
     configs = {}
@@ -82,7 +82,7 @@ def test_a_group_runs_as_many_seeds_as_it_asks_for():
 def test_the_cell_that_the_preset_is_becomes_the_baseline():
     base = read_config({"model.fusion": "sum", "model.views": "identity,semantic"})
     groups = {group.name: group for group in placed_grid(base, FEDERATED)}
-    assert groups["mix"].baseline == "sum"
+    assert groups["fusion"].baseline == "sum"
     assert groups["views"].baseline == "identity, semantic"
     # The group's own word holds, whatever the preset is.
     assert groups["table"].baseline == "off"

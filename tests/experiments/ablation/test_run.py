@@ -89,6 +89,8 @@ def test_groups_are_chosen_by_name():
     groups = placed_grid(read_config({}), FEDERATED)
     assert [group.name for group in chosen_groups(groups, ["start, table"])] == ["table", "start"]
     assert chosen_groups(groups, []) == groups
+    with pytest.raises(ConfigError, match="'mix' was renamed to 'fusion'; use --only fusion"):
+        chosen_groups(groups, ["mix"])
     with pytest.raises(ConfigError, match="unknown group 'tabel'; did you mean 'table'"):
         chosen_groups(groups, ["tabel"])
     with pytest.raises(ConfigError, match="--only names no group; groups are headline, "):

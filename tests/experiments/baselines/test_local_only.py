@@ -118,10 +118,10 @@ def two_users():
     return Sequences(np.concatenate(rows).astype(np.int32), offsets)
 
 
-def judge_of(sequences, catalogue):
+def evaluator_of(sequences, catalogue):
     data = Dataset("two", catalogue, sequences, ["a", "b", "c"], {}, "", {})
-    seen = TrainingView(training_part(sequences))
-    return Evaluator(read_config({"model.max-length": 10}), data, seen, None, None)
+    view = TrainingView(training_part(sequences))
+    return Evaluator(read_config({"model.max-length": 10}), data, view, None, None)
 
 
 @pytest.mark.parametrize("loss", ["bce", "sampled-softmax"])
@@ -131,7 +131,7 @@ def test_two_users_alone_equal_a_plain_loop(make_tiny, catalogue, loss):
     model = shaken(make_tiny(frequency=np.zeros(41)), torch.float64)
     config = read_config({"seed": 7, "loss.name": loss, "loss.negatives": 6})
     work = plan(steps=8, optimizer="adam", learning_rate=0.02)
-    evaluator = judge_of(sequences, catalogue)
+    evaluator = evaluator_of(sequences, catalogue)
     got = train_users(config, work, training, model, evaluator, lambda done, total: None)
 
     values = {}

@@ -95,7 +95,7 @@ def test_a_run_leaves_every_file_and_all_of_them_agree(run_inline, small_config,
         assert stored == pytest.approx(recomputed)
     mean = np.mean([float(row["NDCG@10"]) for row in users])
     assert metrics["test"]["NDCG@10"]["value"] == pytest.approx(mean)
-    other = metrics["other protocols"]["uniform-99"]["test"]
+    other = metrics["other_protocols"]["uniform-99"]["test"]
     assert other["HR@10"]["value"] == pytest.approx(np.mean(ranks["rank_uniform-99"] <= 10))
     best = lines[metrics["best_round"]]["validation"]
     assert metrics["validation"]["NDCG@10"]["value"] == pytest.approx(best["NDCG@10"])

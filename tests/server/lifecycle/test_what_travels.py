@@ -87,7 +87,7 @@ def test_identity_rows_can_stay_with_the_clients(run_inline, small_config, tmp_p
     assert "views.identity.rows" not in load_file(folder / "model.safetensors")
     sizes = read(folder, "run.json")["parameters"]
     assert sizes["private"] == 58 * 8  # a row of width 8 for each item and the padding
-    assert sizes["identity travels"] is False
+    assert sizes["id_embeddings_travel"] is False
     assert "no: only dense layers leave a client" in render_page(read_run(folder), [])
     with (folder / "users.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
