@@ -196,6 +196,11 @@ class Estimator:
         return ReadyRecommender(made.config.model.name, made.config, made.dataset, catalog, search)
 
     @property
+    def item_ids(self) -> list[str]:
+        """Ids of the V items of the dataset that it was fitted on."""
+        return self._made().dataset.catalog.item_ids
+
+    @property
     def scorer(self) -> "Scorer":
         """Scores of all items by histories, as ``fedrec.evaluate`` takes them."""
         from fedrec.evaluation.model_scorer import model_scorer

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, Protocol, get_args, runtime_checkable
 
 import numpy as np
 
@@ -22,14 +22,28 @@ from fedrec.evaluation.user_metrics import load_user_metrics
 if TYPE_CHECKING:
     import pandas as pd
 
-    from fedrec.estimator.estimator import Estimator
 
 AnyScorer = Callable[..., Any]
 STAGES = get_args(Stage)
 
 
+@runtime_checkable
+class FittedModel(Protocol):
+    """A fitted estimator, as far as its evaluation on a dataset needs it."""
+
+    @property
+    def scorer(self) -> AnyScorer:
+        """Scorer of histories of item numbers."""
+        ...
+
+    @property
+    def item_ids(self) -> list[str]:
+        """Ids of the V items that the scorer numbers from 1."""
+        ...
+
+
 def evaluate(
-    scorer: "AnyScorer | Estimator",
+    scorer: "AnyScorer | FittedModel",
     dataset: Dataset,
     protocol: str = "full",
     stage: Stage = "test",
@@ -93,12 +107,10 @@ def evaluate(
     )
 
 
-def _scorer_of(scorer: "AnyScorer | Estimator", dataset: Dataset) -> AnyScorer:
+def _scorer_of(scorer: "AnyScorer | FittedModel", dataset: Dataset) -> AnyScorer:
     """The scorer itself, or that of a fitted estimator."""
-    from fedrec.estimator.estimator import Estimator
-
-    if isinstance(scorer, Estimator):
-        if scorer._made().dataset.catalog.item_ids != dataset.catalog.item_ids:
+    if isinstance(scorer, FittedModel):
+        if scorer.item_ids != dataset.catalog.item_ids:
             raise DataError(
                 "the dataset has other items than the estimator was fitted on, so that their "
                 "numbers do not agree; evaluate on the dataset of fit, or fit on this one"
