@@ -11,7 +11,7 @@ import inspect
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -63,7 +63,9 @@ class Encoder:
         distinct = sorted(set(texts))
         row = {text: place for place, text in enumerate(distinct)}
         what = f"semantics.encoder {self.name!r} failed on {len(distinct)} texts"
-        with user_code_failures(what):
+        # A failure of an encoder of ours is a bug of ours, and keeps its traceback.
+        is_user_code = IMPORT_STRING.fullmatch(self.name)
+        with user_code_failures(what) if is_user_code else nullcontext():
             vectors = np.asarray(self.encode_texts(distinct))
         if vectors.ndim != 2 or len(vectors) != len(distinct) or vectors.shape[1] == 0:
             raise ConfigError(
