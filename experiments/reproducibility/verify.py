@@ -17,6 +17,8 @@ import numpy as np
 from experiments.baselines.run import engine_of
 from experiments.engines.resume import config_of, last_engine, start
 from experiments.engines.run import How
+from fedrec.config.config import Config
+from fedrec.config.sections.federation import Federation
 from fedrec.errors import ConfigError, DataError
 from fedrec.protocol import code_fingerprint
 from fedrec.runs.record import COMPLETE, content_of, read_about, read_rounds
@@ -59,11 +61,22 @@ def verify(folder: Path, *, engine: str | None, **how: Unpack[How]) -> list[str]
         placed = dataclasses.replace(
             config.run, dir=str(again), replay=str(folder), checkpoint_every=0
         )
-        start(dataclasses.replace(config, run=placed), engine or own, **how)
+        start(_patient(dataclasses.replace(config, run=placed)), engine or own, **how)
         found = differences(left, read_left(again))
     if found and about.get("code") != code_fingerprint():
         found.append("the code is not the one of the run: run.json names another fingerprint")
     return found
+
+
+def _patient(config: Config) -> Config:
+    """The config with no shorter timeout than the default.
+
+    Who straggled is on record and excluded without waiting. On a busier machine than the run's own,
+    its timeout would exclude others as well.
+    """
+    plan = config.federation
+    timeout = max(plan.round_timeout, Federation().round_timeout)
+    return dataclasses.replace(config, federation=dataclasses.replace(plan, round_timeout=timeout))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -105,6 +105,22 @@ def test_only_a_complete_run_can_be_verified(run_inline, small_config, verified)
         verified(folder)
 
 
+@pytest.mark.parametrize(("timeout", "expected"), [(900.0, 3600.0), (7200.0, 7200.0)])
+def test_a_repetition_waits_at_least_as_long_as_the_default(
+    run_inline, small_config, verified, monkeypatch, timeout, expected
+):
+    folder = run_inline(small_config({"federation.round-timeout": timeout}))
+    start, waited = experiments.reproducibility.verify.start, []
+
+    def watched(config, engine, **how):
+        waited.append(config.federation.round_timeout)
+        return start(config, engine, **how)
+
+    monkeypatch.setattr(experiments.reproducibility.verify, "start", watched)
+    assert verified(folder) == []
+    assert waited == [expected]
+
+
 class Doubling(SampledNodes):
     """A grid that hands out partition 1's replies twice, and one more from a node nobody knows."""
 
