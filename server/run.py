@@ -11,11 +11,12 @@ from flwr.serverapp import Grid
 from threadpoolctl import threadpool_limits
 
 from fedrec.config.config import Config
-from fedrec.errors import FedrecError
+from fedrec.errors import DataError, FedrecError
 from fedrec.report.page import write_report
 from fedrec.runs.directory import has_run, locked, run_path
 from server.aggregation.strategies import check_cohort, check_unit, make_strategy, secret_options
 from server.aggregation.strategy_state import snapshot
+from server.checkpoints.folder import load_checkpoint
 from server.checkpoints.recorder import OnRound, Recorder
 from server.checkpoints.resume import checkpoint_to_resume, is_complete, run_identity
 from server.evaluation.final import baseline_metrics, finalize_run
@@ -24,10 +25,13 @@ from server.lifecycle.signals import interruption_code, raise_pending_signal, un
 from server.lifecycle.stop_file import clear_stop_request, stop_if_requested
 from server.messages.exchange import Watch, watch_nothing
 from server.messages.private_state import delete_client_state
+from server.messages.registration import register_clients
 from server.rounds import run_rounds
 from server.sampling.population import cohort_size
 from server.setup import Setup, set_up
 from server.state import ServerContext
+
+DELETED = "deleted"  # what run.json says of the clients' private state after the clean-up
 
 
 def run_server(
@@ -71,6 +75,7 @@ def run_server(
         resumed = None
         if config.run.resume and has_run(path):
             if is_complete(path, config):
+                clean_up_after(grid, config, RunFolder.open(path))
                 return path
             resumed = checkpoint_to_resume(path, config, identity)
         if resumed is None:
@@ -102,8 +107,10 @@ def run_server(
                 recorder.save_if_possible()
                 folder.fail(error, exit_code_of(error))
             raise
-        write_report(path)
+        # First, since a report takes seconds in which a process may be killed.
         clean_up_clients(setup.context, folder)
+        folder.check_in_place()
+        write_report(path)
     return path
 
 
@@ -124,9 +131,29 @@ def clean_up_clients(context: ServerContext, folder: RunFolder) -> None:
     with uninterrupted():
         try:
             delete_client_state(context.grid, context.registration, context.token)
+            folder.describe(client_state=DELETED)
         except Exception as error:  # of the engine; the run is done all the same
             with contextlib.suppress(FedrecError):
                 folder.log(f"the clients' private files were not deleted: {error}")
+
+
+def clean_up_after(grid: Grid, config: Config, folder: RunFolder) -> None:
+    """Delete private client state that a complete run was killed too early to delete.
+
+    Args:
+        grid: Grid that carries the messages.
+        config: Config of the run.
+        folder: Folder of the complete run.
+    """
+    if folder.about.get("client_state") == DELETED:
+        return
+    with contextlib.suppress(DataError):  # without a checkpoint nobody knows their name
+        checkpoint, _ = load_checkpoint(folder.path)
+        if checkpoint is not None and checkpoint.state.private_files():
+            count, timeout = config.partition.count, config.federation.round_timeout
+            registration = register_clients(grid, count, config.most_targets, timeout)
+            delete_client_state(grid, registration, checkpoint.about["token"])
+            folder.describe(client_state=DELETED)
 
 
 def _run(setup: Setup, recorder: Recorder) -> None:

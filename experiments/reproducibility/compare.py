@@ -21,6 +21,7 @@ from fedrec.errors import ConfigError, DataError, FedrecError
 from fedrec.evaluation.metrics import hr, ndcg
 from fedrec.evaluation.paired import paired_difference
 from fedrec.evaluation.slices import by_training_events
+from fedrec.runs.checksums import check_files
 from fedrec.runs.record import COMPLETE, content_of, read_run
 
 PARTS = ("cold", "few-shot", "warm")  # and "seen": all that are not cold
@@ -87,6 +88,7 @@ def compare(
 def _test(folder: Path) -> dict[str, Any]:
     """What a run ranked at the test, and what it had seen of it in training."""
     run = read_run(folder)
+    check_files(folder, run.about, "ranks.npz", "items.csv")
     if run.status not in COMPLETE:
         raise DataError(f"{folder} holds a run that is {run.status}; compare complete ones")
     with np.load(io.BytesIO(content_of(folder / "ranks.npz"))) as arrays:

@@ -26,6 +26,7 @@ from fedrec.inference.search import ItemSearch
 from fedrec.models.parameters import NamedArrays, groups_of, load_arrays
 from fedrec.models.recommender import Recommender
 from fedrec.report.references import BASELINE_ENGINE
+from fedrec.runs.checksums import check_files
 from fedrec.runs.record import COMPLETE, Run, content_of
 from fedrec.runs.record import load as load_run
 
@@ -47,6 +48,7 @@ def open_recommender(run: Run | str | Path, *, device: str = "auto") -> ReadyRec
     """
     run = run if isinstance(run, Run) else load_run(run)
     _check_kept(run)
+    check_files(run.folder, run.about, "items.csv", "model.safetensors")
     config = dataclasses.replace(read_config(flat_tables(run.config)), device=device)
     if config.model.time:
         raise ConfigError(

@@ -17,6 +17,7 @@ import pandas as pd
 from fedrec.config.choices import QUERY_TIME, names_in
 from fedrec.errors import DataError
 from fedrec.files.home import home
+from fedrec.runs.checksums import check_files
 
 FORMAT = 2  # of a run folder, in its run.json: raise when a file or a field of one changes
 COMPLETE = ("done", "degraded")
@@ -104,7 +105,8 @@ def read_run(folder: Path) -> Run:
     """Read a run folder, also one of a run that was killed or still goes on.
 
     Raises:
-        DataError: no run folder, a file that its status promises is missing, or a broken file.
+        DataError: no run folder, a file that its status promises is missing, or one that is broken
+            or not what the run wrote.
     """
     about = read_about(folder)
     if about.get("status") not in STATUSES:
@@ -113,6 +115,8 @@ def read_run(folder: Path) -> Run:
             f"{', '.join(STATUSES)}; the file is damaged"
         )
     must_exist = about["status"] in COMPLETE
+    if must_exist:
+        check_files(folder, about, "config.toml", "rounds.jsonl", "metrics.json", "users.csv")
     rounds, torn_line = read_rounds(folder / "rounds.jsonl", must_exist=must_exist)
     metrics, users = folder / "metrics.json", folder / "users.csv"
     return Run(

@@ -6,6 +6,7 @@ A reader sees the old file or the new one, never half of it; only rounds.jsonl g
 import csv
 import json
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,12 @@ import pandas as pd
 from fedrec.errors import DataError, FedrecError, ResourceError
 from fedrec.files.atomic import flush, write_file
 from fedrec.runs.record import read_rounds
+
+# A spreadsheet skips blanks and invisible marks before a formula and takes full-width signs for
+# signs; a tab or a line break starts a cell of its own when text is pasted.
+_FORMULA = re.compile(
+    r"[\s\x00-\x1f\x7f\u200b-\u200f\u2060\ufeff]*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n]"
+)
 
 
 def append_round(path: Path, record: Mapping[str, Any]) -> None:
@@ -78,8 +85,7 @@ def write_csv(path: Path, columns: Mapping[str, Sequence[Any] | npt.NDArray[Any]
 
 
 def _harmless(cell: object) -> object:
-    is_formula = isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r"))
-    return f"'{cell}" if is_formula else cell
+    return f"'{cell}" if isinstance(cell, str) and _FORMULA.match(cell) else cell
 
 
 def _harmless_cells(values: Sequence[Any] | npt.NDArray[Any]) -> Any:

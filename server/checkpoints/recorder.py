@@ -61,6 +61,7 @@ class Recorder:
         """Record a round."""
         with uninterrupted():
             start = time.monotonic()
+            self.folder.check_in_place()
             if self._every:
                 checkpoints = [*state.checkpoints, state.private_rounds()][-KEPT:]
                 copied = state.copy()
@@ -100,4 +101,5 @@ class Recorder:
     def save_if_possible(self) -> None:
         """Save when the run ends early; an error here must not hide the reason of that."""
         with uninterrupted(), contextlib.suppress(FedrecError):
+            self.folder.check_in_place()
             self.save()

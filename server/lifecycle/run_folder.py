@@ -20,6 +20,7 @@ from fedrec.factory.model import device_fallback
 from fedrec.files.atomic import write_file
 from fedrec.files.machine import machine_facts
 from fedrec.models.parameters import NamedArrays
+from fedrec.runs import checksums
 from fedrec.runs.directory import prepare_run_dir, remove_drafts
 from fedrec.runs.record import COMPLETE, FORMAT, read_about
 from fedrec.runs.redaction import hide_secrets_in_text
@@ -40,6 +41,8 @@ class RunFolder:
     def __init__(self, path: Path, about: dict[str, Any]) -> None:
         self.path, self.about = path, about
         self._has_begun = False  # until then nothing in the folder is changed
+        self._identity = _identity(path)
+        self._history: int | None = None  # bytes of rounds.jsonl, after a line of this process
 
     @classmethod
     def create(cls, path: Path, config: Config, *, engine: str, command: str) -> "RunFolder":
@@ -113,9 +116,39 @@ class RunFolder:
         self.about |= facts
         write_json(self.path / "run.json", self.about)
 
+    def check_in_place(self) -> None:
+        """Check that the folder is still the one that this run has filled.
+
+        A write into a folder that was deleted, moved or emptied would make a new one without the
+        rounds before it, and the run would end as if nothing were missing.
+
+        Raises:
+            ResourceError: Another folder or none is there now, or a file of the run is missing.
+        """
+        if self._identity is None or (found := _identity(self.path)) is None:
+            seen = "is gone"
+        elif found != self._identity:
+            seen = "is another folder now"
+        elif missing := [n for n in ("config.toml", "run.json") if not (self.path / n).exists()]:
+            seen = f"has lost {missing[0]}"
+        elif self._history is not None and _size(self.path / "rounds.jsonl") != self._history:
+            seen = "has another rounds.jsonl than this run wrote"
+        else:
+            return
+        raise ResourceError(
+            f"run folder {self.path} {seen}; it was deleted, moved or changed while the run went "
+            "on. Leave it in place until the run ends, and start the run again"
+        )
+
     def add_round(self, line: dict[str, Any]) -> None:
-        """Append a line to rounds.jsonl, and its summary to the log."""
+        """Append a line to rounds.jsonl, and its summary to the log.
+
+        Raises:
+            ResourceError: The disk is full, or the folder is not in place any more.
+        """
+        self.check_in_place()
         append_round(self.path / "rounds.jsonl", line)
+        self._history = _size(self.path / "rounds.jsonl")
         loss = "-" if line["train_loss"] is None else f"{line['train_loss']:.4f}"
         found = line["validation"]
         shown = "" if found is None else f", validation NDCG@10 {found['NDCG@10']:.4f}"
@@ -124,12 +157,26 @@ class RunFolder:
             self.log(f"round {line['round']}: excluded {_who(one)}: {one['reason']}")
 
     def save_weights(self, weights: NamedArrays) -> None:
-        """Write model.safetensors in float32."""
+        """Write model.safetensors in float32.
+
+        Raises:
+            ResourceError: The disk is full, or the folder is not in place any more.
+        """
+        self.check_in_place()
         arrays = {name: np.asarray(a, dtype=np.float32, order="C") for name, a in weights.items()}
         write_file(self.path / "model.safetensors", save(arrays))
 
     def finish(self, status: str, **facts: Any) -> None:
-        """Close the run as done or degraded."""
+        """Close the run as done or degraded, with the checksums of its files.
+
+        Raises:
+            ResourceError: The folder is not in place any more, or cannot be read or written.
+        """
+        self.check_in_place()
+        try:
+            facts[checksums.KEY] = checksums.checksums(self.path)
+        except OSError as error:
+            raise ResourceError(f"{self.path} cannot be read: {error.strerror}") from None
         self.describe(status=status, exit_code=0, finished=_now(), **facts)
         self.log(status)
 
@@ -137,6 +184,8 @@ class RunFolder:
         """Close the run as failed or interrupted, with the reason, unless it never began."""
         if not self._has_begun or self.about.get("status") in COMPLETE:
             return
+        if _identity(self.path) != self._identity:
+            return  # whatever lies there now is not this run's
         status = "interrupted" if exit_code in INTERRUPTS else "failed"
         reason = INTERRUPTS.get(exit_code) or (
             str(error) if isinstance(error, FedrecError) else f"{type(error).__name__}: {error}"
@@ -183,6 +232,23 @@ def _who(one: Mapping[str, Any]) -> str:
     """Name of an excluded client, as rounds.jsonl records it."""
     who = f"partition {one['partition']}"
     return f"user {one['user']} of {who}" if "user" in one else who
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Device and inode of a folder; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _size(path: Path) -> int | None:
+    """Bytes of a file; None where there is none."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None
 
 
 def _now() -> str:

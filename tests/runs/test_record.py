@@ -162,7 +162,22 @@ def test_a_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == [path]  # no draft left
 
 
-@pytest.mark.parametrize("text", ["=1+2", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("=1+2", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\t1", " =1+2", "  @SUM(A1)"),
+        *(
+            "\xa0=1",
+            "\u3000=1",
+            "\u200b=1",
+            "\ufeff=1",
+            "\uff1d1+2",
+            "\uff0b1",
+            "\uff0d1",
+            " \uff20SUM(A1)",
+        ),
+    ],
+)
 def test_csv_cells_that_start_a_formula_get_an_apostrophe(tmp_path, text):
     path = tmp_path / "items.csv"
     write_csv(path, {"item": [1, 2], "title": [text, "Alien, 3"], "change": np.array([-1.5, 2.0])})

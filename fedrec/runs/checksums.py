@@ -1,0 +1,63 @@
+"""Checksums of a complete run's files, kept in its run.json and compared before a file is used."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from fedrec.errors import DataError
+from fedrec.files.atomic import file_sha256
+
+KEY = "files"  # of run.json: name -> sha256
+# What a complete run is read from. run.json holds the checksums; logs, figures and the report are
+# for people.
+CHECKED = (
+    "config.toml",
+    "rounds.jsonl",
+    "metrics.json",
+    "users.csv",
+    "items.csv",
+    "ranks.npz",
+    "model.safetensors",
+)
+
+
+def checksums(folder: Path) -> dict[str, str]:
+    """Name -> sha256 of the files of a complete run, as far as they are there.
+
+    Raises:
+        OSError: A file cannot be read.
+    """
+    return {name: file_sha256(folder / name) for name in CHECKED if (folder / name).is_file()}
+
+
+def check_files(folder: Path, about: Mapping[str, Any], *names: str) -> None:
+    """Compare files of a run with the checksums in its run.json.
+
+    A missing file is left to whoever reads it, who knows what it is needed for. A run that is not
+    complete has no checksums yet.
+
+    Args:
+        folder: Folder of the run.
+        about: Its run.json.
+        names: Names of the files that are about to be used.
+
+    Raises:
+        DataError: A file has other bytes than the run wrote, or cannot be read.
+    """
+    known = about.get(KEY)
+    if not isinstance(known, Mapping):
+        return
+    for name in names:
+        path = folder / name
+        if name not in known or not path.exists():
+            continue
+        try:
+            found = file_sha256(path)
+        except OSError as error:
+            raise DataError(f"{path} cannot be read: {error.strerror}") from None
+        if found != known[name]:
+            raise DataError(
+                f"{path} is not the file that the run wrote: its sha256 is {found[:16]}, run.json "
+                f"names {str(known[name])[:16]}; copy it again from where the run was made, or "
+                "make the run again"
+            )
