@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from server.engines.ray_grid import RayGrid
 
 CONNECT_SECONDS = 5.0
+# Ray asks for no password, so nobody but this machine may reach its ports. The name is Ray's own:
+# it binds to 127.0.0.1 where a firewall would ask, and so does our Ray everywhere.
+LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
 
 
@@ -127,7 +130,7 @@ def _own_ray(ray: Any, num_cpus: int, worker_environment: dict[str, str]) -> Ite
         folder = Path(scratch) / "ray"
         folder.mkdir()
         with watchdog.watched(mark, folder, lambda: _shut_down(ray)):
-            with _variables(QUIET | {watchdog.MARK: mark}):
+            with _variables(QUIET | LOOPBACK | {watchdog.MARK: mark}), _loopback(ray):
                 _init(
                     ray,
                     "Ray does not start",
@@ -181,6 +184,20 @@ def _shut_down(ray: Any) -> None:
     """
     with uninterrupted():  # which puts our handler of SIGTERM back
         ray.shutdown()
+
+
+@contextlib.contextmanager
+def _loopback(ray: Any) -> Iterator[None]:
+    """Bind the ports of a Ray that starts now to 127.0.0.1; ``_node_ip_address`` does not.
+
+    Ray has read ``LOOPBACK`` when it was imported, which may have been before.
+    """
+    constants = ray._private.ray_constants
+    before, constants.ENABLE_RAY_CLUSTER = constants.ENABLE_RAY_CLUSTER, False
+    try:
+        yield
+    finally:
+        constants.ENABLE_RAY_CLUSTER = before
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """The Ray engine of ``fedrec run``: same bytes as this process, whoever is killed, nothing left."""
 
+import contextlib
 import json
 import os
 import signal
@@ -96,6 +97,25 @@ def descendants(root: int) -> dict[int, str]:
 
 def workers(root: int) -> list[int]:
     return [pid for pid, title in descendants(root).items() if title.startswith("ray::RayWorker")]
+
+
+def listening(pids: set[int]) -> list[str]:
+    """Addresses, host:port, at which these processes wait for connections."""
+    sockets = set()
+    for pid in pids:
+        for link in Path(f"/proc/{pid}/fd").glob("*"):
+            with contextlib.suppress(OSError):
+                sockets.add(os.readlink(link))
+    found = []
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        for line in Path(table).read_text().splitlines()[1:]:
+            _, local, _, state, *_, inode = line.split()[:10]
+            if state == "0A" and f"socket:[{inode}]" in sockets:
+                address, _, port = local.partition(":")
+                # Words of four bytes, each in the order of the machine, the last IPv4's.
+                last = bytes.fromhex(address[-8:])[:: -1 if sys.byteorder == "little" else 1]
+                found.append(f"{'.'.join(map(str, last))}:{int(port, 16)}")
+    return found
 
 
 def rounds(folder: Path) -> int:
@@ -200,6 +220,8 @@ def test_a_signal_ends_the_run_and_every_process_of_it(
     ours = descendants(process.pid)
     assert any("raylet" in title for title in ours.values())
     assert len(workers(process.pid)) == 2
+    assert (ports := listening({process.pid, *ours}))
+    assert [port for port in ports if not port.startswith("127.0.0.1:")] == []
     time.sleep(1.5)  # the watcher looks every second
     # Ctrl-C in a terminal reaches the whole foreground group.
     (os.killpg if to_group else os.kill)(process.pid, number)
