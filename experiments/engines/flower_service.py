@@ -26,6 +26,9 @@ from fedrec.files.home import home
 START_SECONDS = 90.0  # a cold disk and two cores
 ERROR_LINE = re.compile(r"[\w.]*(Error|Exception|Exit)\b.*:|.*\bERROR\b")
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+# Ray asks for no password, so nobody but this machine may reach its ports. The name is Ray's own:
+# it binds to 127.0.0.1 where a firewall would ask, and so does our Ray, and Flower's for our run.
+LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 LOCAL_ENCODERS = ("minilm", "hashed")  # need no network
 SOCKET_PATH_ROOM = 30  # Ray appends about 70 characters to its folder; Unix sockets take 107
 
@@ -138,6 +141,7 @@ def _environment(folder: Path, port: int) -> dict[str, str]:
         "PYTHONUNBUFFERED": "1",
         # One thread a worker: sums in one order, and speed comes from workers.
         **dict.fromkeys(THREADS, "1"),
+        **LOOPBACK,
     }
     # Ray's logs should go when the folder goes, but its sockets need a short path.
     values["RAY_TMPDIR"] = str(folder) if len(str(folder)) <= SOCKET_PATH_ROOM else "/tmp"

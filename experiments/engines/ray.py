@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import fedrec
 from experiments.engines import watchdog
-from experiments.engines.flower_service import LOCAL_ENCODERS, SOCKET_PATH_ROOM, THREADS
+from experiments.engines.flower_service import (
+    LOCAL_ENCODERS,
+    LOOPBACK,
+    SOCKET_PATH_ROOM,
+    THREADS,
+)
 from fedrec.config.config import Config
 from fedrec.config.keys import flatten
 from fedrec.errors import ConfigError, ResourceError
@@ -21,9 +26,6 @@ if TYPE_CHECKING:
     from server.engines.ray_grid import RayGrid
 
 CONNECT_SECONDS = 5.0
-# Ray asks for no password, so nobody but this machine may reach its ports. The name is Ray's own:
-# it binds to 127.0.0.1 where a firewall would ask, and so does our Ray everywhere.
-LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
 
 

@@ -14,6 +14,7 @@ import pytest
 from experiments.engines.flower import write_app
 from experiments.engines.flower_service import last_error
 from fedrec.config.keys import flat_tables, flatten, read_config
+from tests.listening import listening
 
 ROOT = Path(__file__).parents[3]
 SMALL = [
@@ -45,13 +46,13 @@ def environment(home: Path, scratch: Path) -> dict[str, str]:
     }
 
 
-def left_over(home: Path) -> list[str]:
-    """Command lines of live processes that carry this test's mark."""
-    mark, found = f"TEST_MARK={home}".encode(), []
+def left_over(home: Path) -> dict[int, str]:
+    """Live processes that carry this test's mark, with their command lines."""
+    mark, found = f"TEST_MARK={home}".encode(), {}
     for entry in Path("/proc").glob("[0-9]*"):
         try:
             if mark in (entry / "environ").read_bytes().split(b"\0"):
-                found.append((entry / "cmdline").read_bytes().decode())
+                found[int(entry.name)] = (entry / "cmdline").read_bytes().decode()
         except OSError:
             continue
     return found
@@ -107,7 +108,7 @@ def test_flower_and_this_process_give_the_same_bytes_and_flower_leaves_nothing(t
         inline, flower = ((tmp_path / e / name).read_bytes() for e in ("inline", "flower"))
         assert inline == flower
     assert json.loads((tmp_path / "flower" / "run.json").read_text())["engine"] == "flower"
-    assert left_over(home) == []
+    assert left_over(home) == {}
     assert [path.name for path in scratch.glob("fedrec-*")] == []
 
 
@@ -125,7 +126,7 @@ def test_a_run_that_fails_in_the_service_exits_with_the_reason(tmp_path, scratch
     assert done.stderr.strip().splitlines()[-1].startswith("error: ")
     assert "strategy.options" in done.stderr
     assert "Traceback" not in done.stderr
-    assert left_over(tmp_path / "home") == []
+    assert left_over(tmp_path / "home") == {}
 
 
 @pytest.mark.slow
@@ -146,6 +147,8 @@ def test_a_signal_ends_the_run_and_every_process_of_it(tmp_path, scratch, number
     while not rounds.exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.2)
     assert rounds.exists(), process.kill()
+    assert (ports := listening(left_over(tmp_path / "home")))
+    assert [port for port in ports if not port.startswith("127.0.0.1:")] == []
     process.send_signal(number)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == code, errors
@@ -153,7 +156,7 @@ def test_a_signal_ends_the_run_and_every_process_of_it(tmp_path, scratch, number
     deadline = time.monotonic() + 30
     while (left := left_over(tmp_path / "home")) and time.monotonic() < deadline:
         time.sleep(0.5)
-    assert left == []
+    assert left == {}
     if code > 0:
         about = json.loads((tmp_path / "run" / "run.json").read_text())
         assert (about["status"], about["exit_code"]) == ("interrupted", code)

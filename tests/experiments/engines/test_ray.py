@@ -1,6 +1,5 @@
 """The Ray engine of ``fedrec run``: same bytes as this process, whoever is killed, nothing left."""
 
-import contextlib
 import json
 import os
 import signal
@@ -15,6 +14,7 @@ from experiments.engines import ray as ray_engine
 from experiments.engines.ray import check_options
 from experiments.engines.resume import start as go_on
 from fedrec.errors import ConfigError, ResourceError
+from tests.listening import listening
 
 ROOT = Path(__file__).parents[3]
 SMALL = [
@@ -97,25 +97,6 @@ def descendants(root: int) -> dict[int, str]:
 
 def workers(root: int) -> list[int]:
     return [pid for pid, title in descendants(root).items() if title.startswith("ray::RayWorker")]
-
-
-def listening(pids: set[int]) -> list[str]:
-    """Addresses, host:port, at which these processes wait for connections."""
-    sockets = set()
-    for pid in pids:
-        for link in Path(f"/proc/{pid}/fd").glob("*"):
-            with contextlib.suppress(OSError):
-                sockets.add(os.readlink(link))
-    found = []
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-        for line in Path(table).read_text().splitlines()[1:]:
-            _, local, _, state, *_, inode = line.split()[:10]
-            if state == "0A" and f"socket:[{inode}]" in sockets:
-                address, _, port = local.partition(":")
-                # Words of four bytes, each in the order of the machine, the last IPv4's.
-                last = bytes.fromhex(address[-8:])[:: -1 if sys.byteorder == "little" else 1]
-                found.append(f"{'.'.join(map(str, last))}:{int(port, 16)}")
-    return found
 
 
 def rounds(folder: Path) -> int:
