@@ -19,7 +19,7 @@ from server.aggregation.strategy_state import snapshot
 from server.checkpoints.folder import load_checkpoint
 from server.checkpoints.recorder import OnRound, Recorder
 from server.checkpoints.resume import checkpoint_to_resume, is_complete, run_identity
-from server.evaluation.final import baseline_metrics, finalize_run
+from server.evaluation.final import baseline_metrics, excluded_at_registration, finalize_run
 from server.lifecycle.run_folder import RunFolder
 from server.lifecycle.signals import interruption_code, raise_pending_signal, uninterrupted
 from server.lifecycle.stop_file import clear_stop_request, stop_if_requested
@@ -162,6 +162,7 @@ def _run(setup: Setup, recorder: Recorder) -> None:
     gc.freeze()  # Flower's QFedAvg and Bulyan collect garbage for every array they read
     try:
         baselines, excluded = baseline_metrics(context, state, setup.manifest)
+        excluded = excluded_at_registration(context.registration) | excluded
         run_rounds(context, state, recorder, setup.completed)
         finalize_run(
             context, state, recorder.folder, setup.catalog, setup.model, baselines, excluded

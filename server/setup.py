@@ -29,8 +29,8 @@ from server.evaluation.final import run_facts
 from server.granularity.make import make_clients
 from server.messages.exchange import Watch, watch_nothing
 from server.messages.private_state import missing_private_files
-from server.messages.registration import Registration, register_clients
-from server.sampling.unavailable import Unavailability, recorded_unavailability
+from server.messages.registration import Registration, register_clients, without_impossible
+from server.sampling.unavailable import REGISTRATION, Unavailability, recorded_unavailability
 from server.state import ServerContext, ServerState
 from server.traffic import item_rows
 
@@ -82,20 +82,30 @@ def set_up(
     Raises:
         FedrecError: A client, the data or a checkpoint does not fit the config.
     """
+    plan = config.federation
     registration = register_clients(
         grid,
         config.partition.count,
         config.most_targets,
-        config.federation.round_timeout,
+        plan.round_timeout,
         watch,
+        min_participation=plan.min_participation,
+        recorded=_recorded(config).get(REGISTRATION, {}),
+    )
+    catalog, manifest = open_catalogue(registration.data_hash)
+    registration = without_impossible(
+        registration, manifest, catalog.num_items, plan.min_participation
     )
     data = {"data": {"events": registration.data_hash, "embedding table": registration.table_hash}}
+    if registration.excluded:
+        data["data"]["excluded partitions"] = str(sorted(registration.excluded))
     token, completed = uuid.uuid4().hex, -1
     if resumed is not None:
         resumed = _check_resumed(grid, config, registration, resumed, recorder, data)
         token, completed = resumed.checkpoint.about["token"], resumed.checkpoint.round
         restore_run(recorder.folder, resumed, engine)
-    catalog, manifest = open_catalogue(registration.data_hash)
+    for partition, reason in registration.excluded.items():
+        recorder.folder.log(f"excluded partition {partition}: {reason}")
     check_cutoffs(config.evaluation.cutoffs, catalog.num_items)
     table = open_table(config, catalog)
     if table is not None and table.sha256 != registration.table_hash:
@@ -157,11 +167,10 @@ def make_context(
         scorer: "model", or the name of a baseline.
         watch: Callback, called while the server waits for replies.
     """
-    replay = config.run.replay
     unavailability = Unavailability(
         dropout_rate=config.federation.drop_out,
         seed=config.seed,
-        recorded=recorded_unavailability(Path(replay)) if replay else {},
+        recorded=_recorded(config),
     )
     shared = groups_of(model, names_in(config.model.private)).shared
     clients = make_clients(
@@ -186,6 +195,11 @@ def make_context(
         scorer=scorer,
         watch=watch,
     )
+
+
+def _recorded(config: Config) -> dict[str, dict[int, str]]:
+    """Excluded partitions on record in the run that is replayed; none otherwise."""
+    return recorded_unavailability(Path(config.run.replay)) if config.run.replay else {}
 
 
 def _check_resumed(

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from fedrec.evaluation.client_figures import far_out_clients
+from fedrec.evaluation.protocols import metric_label
 from fedrec.runs.record import Run
 
 HEADERS = ["round", "phase", "partition", "reason"]
@@ -44,6 +46,25 @@ def _row(number: str, phase: str, one: Mapping[str, Any]) -> list[str]:
     user = f", user {one['user']}" if "user" in one else ""
     partition = f"{one.get('partition', '')}{user}"
     return [number, phase, partition, str(one.get("reason", ""))]
+
+
+def client_figures(run: Run) -> list[str]:
+    """Say what the figures over clients are, who stands far out, and whose word they are."""
+    figures = (run.metrics or {}).get("client_figures") or {}
+    if not figures:
+        return []
+    told = [
+        f"{metric_label(name, run.protocol)} over clients, each counted once: mean "
+        f"{one['mean']:.4f}, median {one['median']:.4f}, trimmed mean {one['trimmed_mean']:.4f}, "
+        f"from {one['low']:.4f} to {one['high']:.4f}."
+        for name, one in figures.items()
+    ]
+    return [
+        *told,
+        *far_out_clients(figures),
+        "Evaluation trusts the clients: each ranks the held-out items of its own users, and the "
+        "server cannot check that.",
+    ]
 
 
 def resumptions(run: Run) -> list[str]:

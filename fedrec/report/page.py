@@ -13,7 +13,12 @@ from markupsafe import Markup
 from fedrec.errors import ResourceError
 from fedrec.files.atomic import write_file
 from fedrec.report import sections, template
-from fedrec.report.excluded import HEADERS, client_sampling, excluded_replies
+from fedrec.report.excluded import (
+    HEADERS,
+    client_figures,
+    client_sampling,
+    excluded_replies,
+)
 from fedrec.report.figures import draw, style
 from fedrec.report.references import with_references
 from fedrec.report.words import flat
@@ -70,6 +75,7 @@ def render_page(run: Run, figures: Iterable[tuple[str, Sequence[style.Drawing]]]
             for heading, drawings in figures
         },
         "sampling": client_sampling(run),
+        "client_figures": client_figures(run),
         "excluded": excluded_replies(run),
         "excluded_headers": HEADERS,
         "traceback": str(run.about.get("client_traceback") or "").splitlines(),

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from fedrec.evaluation.client_figures import far_out_clients
 from fedrec.evaluation.protocols import describe, metric_label
 from fedrec.report.ablation.ranks import hidden
 from fedrec.report.excluded import excluded_replies, resumptions
@@ -33,6 +34,7 @@ def head(run: Run) -> Record:
         warnings.append(f"{run.no_model[:1].upper()}{run.no_model[1:]}.")
     if run.torn_line:
         warnings.append("rounds.jsonl ended in half a line, which was ignored.")
+    warnings += far_out_clients((run.metrics or {}).get("client_figures") or {})
     if excluded and run.status in ("done", "running"):
         warnings.append(f"Excluded replies: {excluded}; they are listed under Clients.")
     started, finished = moment(about.get("started")), moment(about.get("finished"))

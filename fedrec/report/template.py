@@ -147,9 +147,10 @@ held-out item, Recall@k equals HR@k.{% endif %}</p>
 
 {% for heading, drawings in figures.items() %}
 {% set is_clients = heading == "Clients" %}
-{% if drawings or is_clients and (sampling or excluded or traceback) %}
+{% if drawings or is_clients and (sampling or client_figures or excluded or traceback) %}
 <h2 id="{{ heading|lower|replace(" ", "-") }}">{{ heading }}</h2>
 {% if is_clients and sampling %}<p>{{ sampling }}</p>{% endif %}
+{% if is_clients %}{% for told in client_figures %}<p>{{ told }}</p>{% endfor %}{% endif %}
 {% for f in drawings %}
 <figure id="figure-{{ f.name }}">{{ f.svg }}<figcaption>{{ f.caption }}</figcaption></figure>
 {% endfor %}

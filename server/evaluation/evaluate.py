@@ -117,6 +117,7 @@ def evaluate(
             users=registration.users[partition],
             protocols=protocols,
             num_items=len(context.frequency) - 1,
+            num_events=registration.num_events,
             num_gates=num_views if are_told(stage, num_views) else 0,
             is_personalised=is_private and partition in accepted,
             names_items=plan.share_counts,

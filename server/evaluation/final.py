@@ -18,6 +18,8 @@ from server.evaluation.metrics import RankTable
 from server.evaluation.results import ExcludedClients, stage_metrics, write_results
 from server.lifecycle.run_folder import RunFolder
 from server.messages.registration import Registration
+from server.replies.outcome import Excluded
+from server.sampling.unavailable import REGISTRATION
 from server.state import ServerContext, ServerState
 
 STAGES: tuple[Stage, ...] = ("validation", "test")
@@ -56,6 +58,12 @@ def baseline_metrics(
             )
         metrics[scorer.replace("-", " ")] = stages
     return metrics, excluded
+
+
+def excluded_at_registration(registration: Registration) -> ExcludedClients:
+    """Clients that take no part in the run, if there are any."""
+    found = [Excluded(p, why).record("register") for p, why in registration.excluded.items()]
+    return {REGISTRATION: found} if found else {}
 
 
 def record_excluded(excluded: ExcludedClients, occasion: str, found: EvaluationOutcome) -> None:

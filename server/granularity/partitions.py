@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from flwr.app import ArrayRecord, Message
 
+from fedrec.evaluation.client_figures import client_figures
 from fedrec.evaluation.metrics import UserMetric, hr, ndcg
 from fedrec.evaluation.slices import partition_metrics
 from fedrec.evaluation.spread import partition_means, partition_spread
@@ -146,7 +147,7 @@ class PartitionClients:
         resamples: int,
         user_metrics: Mapping[str, UserMetric],
     ) -> dict[str, Any]:
-        """Metrics of each partition with intervals."""
+        """Metrics of each partition with intervals, and figures over them."""
         found = partition_metrics(
             partitions,
             ranks,
@@ -156,4 +157,8 @@ class PartitionClients:
             resamples=resamples,
             user_metrics=user_metrics,
         )
-        return {"clients": found, "client_ranks": None}
+        return {
+            "clients": found,
+            "client_ranks": None,
+            "client_figures": client_figures(ranks, partitions),
+        }

@@ -168,4 +168,4 @@ class UserClients:
         user_metrics: Mapping[str, UserMetric],
     ) -> dict[str, Any]:
         """Percentiles of ranks over users."""
-        return {"clients": [], "client_ranks": rank_spread(ranks)}
+        return {"clients": [], "client_ranks": rank_spread(ranks), "client_figures": None}

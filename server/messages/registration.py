@@ -3,13 +3,15 @@
 The server never reads an interaction: all that it knows of the data is declared here.
 """
 
-import math
+import dataclasses
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, TypeVar
 
 import numpy as np
-from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MessageType, RecordDict
+from flwr.app import ConfigRecord, Message, MessageType, RecordDict
 from flwr.serverapp import Grid
 
 from fedrec import protocol
@@ -19,10 +21,15 @@ from fedrec.errors import (
     MessageError,
     ParticipationError,
 )
-from fedrec.records import array_in
+from server.messages.declarations import Declaration, impossible, read_declaration, unusable
 from server.messages.exchange import Watch, exchange, watch_nothing
 from server.replies.outcome import raise_dead_worker, raise_failure
+from server.sampling.population import required_replies
 
+T = TypeVar("T")
+
+LARGEST = 2**31 - 1  # of a whole number that nothing else bounds
+NOBODY: Mapping[int, str] = MappingProxyType({})
 NODE_WAIT = 120.0  # seconds until all nodes must have come up
 POLL_EVERY = 0.2  # seconds
 
@@ -38,7 +45,9 @@ class Registration:
         targets: Partition -> number of training targets of one pass.
         user_targets: Partition -> (n,) training targets of each of its users, where each is a
             client; else empty: the length of a history stays on the device.
-        counts: (V + 1,) Training events per item over all clients, or none if they are not shared.
+        num_events: Events of the data, training and held-out ones, as far as they are known.
+        excluded: Partition -> why its declaration cannot be used; it takes no part in the run.
+        item_counts_of: Partition -> (V + 1,) training events per item, of those that share them.
         data_hash: Hash of the prepared data, the same on all nodes.
         table_hash: Hash of the frozen embedding table, the same on all nodes.
     """
@@ -47,10 +56,18 @@ class Registration:
     users: Mapping[int, np.ndarray]
     user_ids: Mapping[int, list[str]]
     targets: Mapping[int, int]
-    counts: np.ndarray | None
+    item_counts_of: Mapping[int, np.ndarray]
     data_hash: str
     table_hash: str
     user_targets: Mapping[int, np.ndarray] = field(default_factory=dict)
+    num_events: int = LARGEST
+    excluded: Mapping[int, str] = field(default_factory=dict)
+
+    @property
+    def counts(self) -> np.ndarray | None:
+        """Training events (V + 1,) per item over all clients, or none if they are not shared."""
+        found = [counts for _, counts in sorted(self.item_counts_of.items())]
+        return sum(found[1:], found[0]) if found else None
 
     @property
     def partitions(self) -> list[int]:
@@ -104,9 +121,18 @@ def wait_for_nodes(grid: Grid, count: int, timeout: float = NODE_WAIT) -> list[i
 
 
 def register_clients(
-    grid: Grid, count: int, most_targets: int | None, timeout: float, watch: Watch = watch_nothing
+    grid: Grid,
+    count: int,
+    most_targets: int | None,
+    timeout: float,
+    watch: Watch = watch_nothing,
+    *,
+    min_participation: float = 1.0,
+    recorded: Mapping[int, str] = NOBODY,
 ) -> Registration:
     """Register every client: all must reply, agree on code and data, and hold different users.
+
+    A client whose declaration cannot be used is excluded from the run, if enough others are left.
 
     Args:
         grid: Grid that carries the messages.
@@ -115,9 +141,12 @@ def register_clients(
             histories are read.
         timeout: Seconds to wait for replies.
         watch: Callback, called while the server waits.
+        min_participation: Share of the clients that must have registered.
+        recorded: Partition -> reason, of those that were excluded in a replayed run.
 
     Raises:
-        FedrecError: A client reports an error, or a node does not reply.
+        FedrecError: A client reports an error, a node does not reply, or too few declarations can
+            be used.
     """
     config = ConfigRecord(
         {protocol.FORMAT_KEY: protocol.FORMAT, protocol.CODE: protocol.code_fingerprint()}
@@ -134,120 +163,111 @@ def register_clients(
             f"{len(replies)} of {count} SuperNodes replied to the first query within "
             f"{timeout:.0f} s; raise federation.round-timeout or look at the nodes' logs"
         )
-    return _registration(replies, count, most_targets)
+    required = required_replies(min_participation, count)
+    return _registration(replies, count, most_targets, recorded, required)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Declared:
-    """Declaration of one client: the fields of ``Registration``, for one partition."""
+def without_impossible(
+    registration: Registration,
+    manifest: Mapping[str, Any],
+    num_items: int,
+    min_participation: float = 1.0,
+) -> Registration:
+    """Exclude the clients whose declarations the data contradict; note the number of events.
 
-    partition: int
-    users: np.ndarray
-    user_ids: list[str]
-    targets: int
-    user_targets: np.ndarray | None
-    counts: np.ndarray | None
-    hashes: tuple[str, str]
+    Args:
+        registration: Registration of the clients.
+        manifest: Manifest of the prepared data.
+        num_items: V.
+        min_participation: Share of the clients that must be left.
+
+    Raises:
+        MessageError: All clients must take part, and one has declared what cannot be.
+        ParticipationError: Too few are left.
+    """
+    counts = registration.item_counts_of
+    declared = {p: (users, counts.get(p)) for p, users in registration.users.items()}
+    reasons = impossible(declared, manifest, num_items)
+    reasons = {partition: str(unusable(why)) for partition, why in reasons.items()}
+    excluded = {**registration.excluded, **reasons}
+    total = len(registration.partitions) + len(registration.excluded)
+    left = total - len(excluded)
+    _check_number(left, required_replies(min_participation, total), total, excluded)
+
+    def kept(values: Mapping[int, T]) -> dict[int, T]:
+        return {partition: one for partition, one in values.items() if partition not in reasons}
+
+    return dataclasses.replace(
+        registration,
+        node_of=kept(registration.node_of),
+        users=kept(registration.users),
+        user_ids=kept(registration.user_ids),
+        targets=kept(registration.targets),
+        item_counts_of=kept(counts),
+        user_targets=kept(registration.user_targets),
+        num_events=int(manifest["events"]),
+        excluded=excluded,
+    )
 
 
-def _registration(replies: list[Message], count: int, most_targets: int | None) -> Registration:
-    declared: dict[int, _Declared] = {}
+def _registration(
+    replies: list[Message],
+    count: int,
+    most_targets: int | None,
+    recorded: Mapping[int, str],
+    required: int,
+) -> Registration:
+    declared: dict[int, Declaration] = {}
     node_of: dict[int, int] = {}
-    for reply in replies:
-        one = _declared(reply, most_targets)
+    broken: list[MessageError] = []
+    for reply in sorted(replies, key=lambda one: one.metadata.src_node_id):
+        try:
+            one = read_declaration(reply, most_targets)
+        except MessageError as error:
+            broken.append(error)
+            continue
         if one.partition in declared:
             raise ConfigError(f"two SuperNodes say that they are partition {one.partition}")
         declared[one.partition], node_of[one.partition] = one, reply.metadata.src_node_id
-    if sorted(declared) != list(range(count)):
+    missing = [partition for partition in range(count) if partition not in declared]
+    if len(missing) != len(broken):
         raise ConfigError(f"partitions 0..{count - 1} are expected, got {sorted(declared)}")
-    # One catalogue, too: counts of another length belong to other data.
-    kinds = {
-        (one.hashes, None if one.counts is None else len(one.counts)) for one in declared.values()
-    }
+    excluded = {p: str(error) for p, error in zip(missing, broken, strict=True)}
+    excluded |= {p: reason for p, reason in recorded.items() if p in declared}
+    declared = {p: one for p, one in declared.items() if p not in excluded}
+    _check_number(len(declared), required, count, excluded)
+    # Counts of all or of none: the sum would be of some of the data.
+    kinds = {(one.hashes, one.counts is None) for one in declared.values()}
     if len(kinds) > 1:
         raise DataError(
             "the SuperNodes hold different data or semantic embeddings; prepare them once for all"
         )
-    for one in declared.values():
-        if one.counts is not None and one.targets > one.counts.sum():
-            raise _unreadable(f"it has {one.targets} training targets, fewer events in its counts")
     users = np.concatenate([one.users for one in declared.values()])
     if len(np.unique(users)) != len(users):
         raise DataError("two partitions hold the same user")
-    counts = [one.counts for one in declared.values() if one.counts is not None]
-    data_hash, table_hash = declared[0].hashes
+    [(data_hash, table_hash)] = {one.hashes for one in declared.values()}
     return Registration(
-        node_of=node_of,
+        node_of={p: node_of[p] for p in declared},
         users={p: one.users for p, one in declared.items()},
         user_ids={p: one.user_ids for p, one in declared.items()},
         targets={p: one.targets for p, one in declared.items()},
-        counts=sum(counts[1:], counts[0]) if counts else None,
+        item_counts_of={p: one.counts for p, one in declared.items() if one.counts is not None},
         data_hash=data_hash,
         table_hash=table_hash,
         user_targets={
             p: one.user_targets for p, one in declared.items() if one.user_targets is not None
         },
+        excluded=excluded,
     )
 
 
-def _declared(reply: Message, most_targets: int | None) -> _Declared:
-    try:
-        facts = reply.content.config_records[protocol.FACTS]
-        arrays = reply.content.array_records[protocol.REGISTRATION]
-        metrics = reply.content.metric_records[protocol.METRICS]
-        one = _Declared(
-            partition=facts[protocol.PARTITION],  # type: ignore[arg-type]  # checked below
-            users=_array(arrays[protocol.USER_NUMBERS]),
-            user_ids=facts[protocol.USER_IDS],  # type: ignore[arg-type]  # as above
-            targets=metrics[protocol.NUM_EXAMPLES],  # type: ignore[arg-type]  # as above
-            user_targets=_optional(arrays, protocol.USER_TARGETS),
-            counts=_optional(arrays, protocol.ITEM_COUNTS),
-            hashes=(str(facts[protocol.DATA_HASH]), str(facts[protocol.TABLE_HASH])),
-        )
-    except (KeyError, TypeError) as error:
-        raise _unreadable(f"{type(error).__name__}: {error}") from None
-    if name := next(_invalid(one, most_targets), ""):
-        raise _unreadable(f"{name} cannot be valid")
-    return one
-
-
-def _invalid(one: _Declared, most_targets: int | None) -> Iterator[str]:
-    """Invalid parts of a declaration; later checks may rely on earlier ones."""
-    if type(one.partition) is not int:
-        yield "its partition"
-    if not _are_counts(one.users):
-        yield "its users"
-    ids = one.user_ids
-    if not isinstance(ids, list) or [type(user) for user in ids] != [str] * one.users.size:
-        yield "its users' ids"
-    if one.counts is not None and not _are_counts(one.counts):
-        yield "its counts"
-    # They are the weight of its update in every mean.
-    most = math.inf if most_targets is None else one.users.size * most_targets
-    if type(one.targets) is not int or not 0 <= one.targets <= most:
-        yield "its training targets"
-    each = one.user_targets
-    if each is not None and not (
-        _are_counts(each) and each.size == one.users.size and int(each.sum()) == one.targets
-    ):
-        yield "its users' training targets"
-
-
-def _optional(arrays: ArrayRecord, name: str) -> np.ndarray | None:
-    return _array(arrays[name]) if name in arrays else None
-
-
-def _array(sent: Array) -> np.ndarray:
-    found = array_in(sent)
-    if found is None:
-        raise TypeError("an array that cannot be read")
-    return found
-
-
-def _are_counts(array: np.ndarray) -> bool:
-    """Whether an array holds integers of 0 or more in one dimension."""
-    return array.ndim == 1 and array.dtype.kind == "i" and bool((array >= 0).all())
-
-
-def _unreadable(why: str) -> MessageError:
-    return MessageError(f"the registration of a SuperNode cannot be used: {why}")
+def _check_number(left: int, required: int, count: int, excluded: Mapping[int, str]) -> None:
+    """Refuse too few registered clients, with the first reason."""
+    if left >= max(required, 1) or not excluded:
+        return
+    first = excluded[min(excluded)]
+    if required == count:
+        raise MessageError(first)
+    raise ParticipationError(
+        f"{left} of {count} clients registered, {required} are needed; first reason: {first}"
+    )

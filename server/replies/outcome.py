@@ -62,7 +62,7 @@ class Excluded:
     user: int | None = None
 
     def record(self, doing: str) -> dict[str, Any]:
-        """The record in rounds.jsonl, where ``doing`` is "train" or "evaluate"."""
+        """The record in rounds.jsonl or run.json: ``doing`` is train, evaluate or register."""
         who = {} if self.user is None else {"user": self.user}
         return {"partition": self.partition, **who, "reason": self.reason, "while": doing}
 

@@ -12,9 +12,10 @@ from fedrec.models.parameters import NamedArrays
 from fedrec.records import array_in
 from server.evaluation.metrics import candidates_of
 from server.replies.outcome import RejectedReply
+from server.replies.records import check_records
 from server.replies.train import check_origin
 
-LARGEST = 2**31 - 1  # of a whole number that nothing else bounds
+LARGEST_USER = 2**31 - 1
 ROUNDING = 1e-3  # a mean of float32 weights may exceed 1 by a little
 
 
@@ -36,6 +37,7 @@ def validate_ranks_reply(
     users: np.ndarray,
     protocols: Sequence[str],
     num_items: int,
+    num_events: int,
     num_gates: int,
     is_personalised: bool,
     names_items: bool,
@@ -49,6 +51,7 @@ def validate_ranks_reply(
         users: (U,) The partition's users, as declared in the registration.
         protocols: Evaluation protocols of the ranks.
         num_items: V.
+        num_events: Events of the data, which all users together cannot exceed.
         num_gates: Number of views whose summed gate weights come with the ranks; 0 if none come.
         is_personalised: Whether the client has a personalised model to rank with.
         names_items: Whether it names the held-out items (``federation.share-counts``).
@@ -57,10 +60,9 @@ def validate_ranks_reply(
         RejectedReply: It belongs to another round (staleness) or holds impossible values.
     """
     check_origin(reply.content.config_records[protocol.FACTS], round, partition)
-    record = reply.content.array_records.get(protocol.RANKS)
-    if record is None:
-        raise RejectedReply("lacks the record of ranks")
-    fields = _fields(protocols, num_items, is_personalised, names_items)
+    check_records(reply.content, {protocol.RANKS, protocol.METRICS, protocol.FACTS})
+    record = reply.content.array_records[protocol.RANKS]
+    fields = _fields(protocols, num_items, num_events, is_personalised, names_items)
     expected = set(fields) | ({protocol.GATES} if num_gates else set())
     if set(record) != expected:
         raise RejectedReply(f"its arrays {sorted(set(record) ^ expected)} are on one side only")
@@ -78,6 +80,8 @@ def validate_ranks_reply(
         if not ((array >= field.low) & (array <= field.high)).all():
             raise RejectedReply(f"its array {name!r} holds impossible numbers")
         found[name] = array.astype(field.dtype)
+    if (total := found[protocol.EVENTS].sum(dtype=object)) > num_events:
+        raise RejectedReply(f"its users have {total} events, the data {num_events}")
     if num_gates:
         found[protocol.GATES] = _read_gates(
             record[protocol.GATES], num_gates, int(found[protocol.EVENTS].sum())
@@ -89,14 +93,18 @@ def validate_ranks_reply(
 
 
 def _fields(
-    protocols: Sequence[str], num_items: int, is_personalised: bool, names_items: bool
+    protocols: Sequence[str],
+    num_items: int,
+    num_events: int,
+    is_personalised: bool,
+    names_items: bool,
 ) -> dict[str, _Field]:
     """Arrays that a reply must hold, by name."""
     rank = _Field(kinds="iuf", dtype=np.float64, low=1, high=num_items)
     fields = {
-        protocol.USER_NUMBERS: _integers(0, LARGEST),
+        protocol.USER_NUMBERS: _integers(0, LARGEST_USER),
         protocol.CANDIDATES: _integers(1, num_items),
-        protocol.EVENTS: _integers(1, LARGEST),
+        protocol.EVENTS: _integers(1, num_events),
     }
     fields |= {protocol.rank_array(name): rank for name in protocols}
     if names_items:

@@ -16,6 +16,7 @@ from fedrec.models.parameters import NamedArrays
 from fedrec.records import array_in
 from fedrec.training.bounds import LARGEST_LOSS, norm_of
 from server.replies.outcome import Excluded, RejectedReply
+from server.replies.records import check_records
 
 PRIVATE = re.compile(r"([0-9a-f]{64})?")
 
@@ -91,9 +92,7 @@ def validate_train_reply(
     private = facts.get(protocol.PRIVATE, "")
     if not isinstance(private, str) or not PRIVATE.fullmatch(private):
         raise RejectedReply("names its private file by something else than a sha256")
-    names = (set(content.array_records), set(content.metric_records))
-    if names != ({protocol.ARRAYS}, {protocol.METRICS}):
-        raise RejectedReply("lacks the record of weights or of metrics, or has more")
+    check_records(content, {protocol.ARRAYS, protocol.METRICS, protocol.FACTS})
     metrics = content.metric_records[protocol.METRICS]
     examples, loss = metrics.get(protocol.NUM_EXAMPLES), metrics.get(protocol.TRAIN_LOSS)
     if type(examples) is not int or examples != declared:

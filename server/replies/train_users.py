@@ -19,6 +19,7 @@ from fedrec.training.bounds import LARGEST_LOSS, largest_norm, norm_of
 from fedrec.training.cohort.plan import CohortPlan
 from fedrec.training.quantization import LEVELS
 from server.replies.outcome import Excluded, RejectedReply
+from server.replies.records import check_records
 from server.replies.train import TrainReply, check_origin, checked_loss, read_weights
 
 NOT_FINITE = "its update or loss is NaN or infinite"
@@ -75,9 +76,7 @@ def validate_users_reply(
     """
     content = reply.content
     check_origin(content.config_records[protocol.FACTS], round, partition)
-    names = (set(content.array_records), set(content.metric_records))
-    if names != ({protocol.ARRAYS, protocol.USERS}, {protocol.METRICS}):
-        raise RejectedReply("lacks the record of updates, users or metrics, or has more")
+    check_records(content, {protocol.ARRAYS, protocol.USERS, protocol.METRICS, protocol.FACTS})
     each = _user_arrays(content.array_records[protocol.USERS], is_sparse)
     summed, excluded = each[protocol.USER_NUMBERS], each[protocol.EXCLUDED]
     if not np.array_equal(np.sort(np.concatenate([summed, excluded])), asked):

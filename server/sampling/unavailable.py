@@ -16,6 +16,7 @@ STRAGGLED = "did not reply in time"
 # Excluded without a loss: the same client's other reply was accepted, or none was waited for.
 REPLIED_TWICE = "replied twice"
 NOT_ASKED = "was not asked in this round"
+REGISTRATION = "registration"  # the occasion on which a client is excluded from the whole run
 
 Reasons = dict[int, str]
 
@@ -29,7 +30,8 @@ class Unavailability:
             anything: no message goes to them, and no traffic is counted.
         seed: Seed of the run.
         recorded: Occasion -> partition -> reason. An occasion is "train 3", its first attempt that
-            was repeated "train 3 retried", "evaluate 3", or the name of another evaluation.
+            was repeated "train 3 retried", "evaluate 3", "registration", or the name of another
+            evaluation.
     """
 
     dropout_rate: float = 0.0

@@ -161,7 +161,7 @@ def error_line(reply, message):
     return Message(RecordDict({protocol.FACTS: facts}), reply_to=message)
 
 
-NO_RECORD = "lacks the record of weights or of metrics, or has more"
+NO_RECORD = r"its records \[.*\] are on one side only"
 
 
 NO_ARRAY = "'gate.bias' cannot be read as an array"
@@ -201,6 +201,8 @@ HOSTILE = [
         "{'descr': '<f4', 'fortran_order': False, 'shape': (-3,), }")), NO_ARRAY),
     ("50_a_header_that_never_ends", put_data(npy("{'descr': '<f4', 'shape': ((((")), NO_ARRAY),
     ("50_a_second_record_of_arrays", more(ArrayRecord({"x": Array(np.zeros(1))})), NO_RECORD),
+    ("50_a_second_record_of_facts", more(ConfigRecord({"x": b"x" * 10**6})), NO_RECORD),
+    ("50_facts_of_a_megabyte", put_fact("x", "x" * 10**6), "its record 'facts' holds 1000"),
     ("50_a_second_record_of_metrics", more(MetricRecord({"x": 1.0})), NO_RECORD),
     ("51_num_examples_off_by_one", put_metric("num-examples", lambda n: n + 1), "num-examples is"),
     ("51_negative_num_examples", put_metric("num-examples", -5), "num-examples is -5, declared"),

@@ -117,7 +117,7 @@ BAD = {
         r"\['personal'\] are on one side only",
     ),
     "stale": (stale, "answers round 7 instead of 0"),
-    "no_record": (without_record, "lacks the record of ranks"),
+    "no_record": (without_record, r"its records \['ranks'\] are on one side only"),
     "empty": (empty, "sent no facts"),
 }
 

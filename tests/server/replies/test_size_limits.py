@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from flwr.app import ArrayRecord, ConfigRecord, Message, MessageType, RecordDict
+from flwr.app import ArrayRecord, ConfigRecord, Message, MessageType, MetricRecord, RecordDict
 
 from fedrec import protocol
 from fedrec.errors import FedrecError
@@ -10,6 +10,7 @@ from fedrec.records import array_record
 from server.engines.nodes import FIRST_NODE, act_as_server
 from server.replies.outcome import RejectedReply, raise_failure, sort_replies
 from server.replies.ranks import validate_ranks_reply
+from server.replies.records import check_records
 from server.replies.train import checked_loss
 
 
@@ -17,10 +18,24 @@ def reply_with(facts, arrays=None):
     act_as_server()
     question = Message(RecordDict(), FIRST_NODE, MessageType.TRAIN)
     question.metadata.__dict__["_message_id"] = "1"
-    records: dict[str, ConfigRecord | ArrayRecord] = {protocol.FACTS: ConfigRecord(facts)}
+    records: dict[str, ConfigRecord | ArrayRecord | MetricRecord] = {
+        protocol.FACTS: ConfigRecord(facts)
+    }
     if arrays is not None:
+        records[protocol.METRICS] = MetricRecord({})
         records[protocol.RANKS] = array_record(arrays)
     return Message(RecordDict(records), reply_to=question)
+
+
+@pytest.mark.parametrize(("length", "is_accepted"), [(65_000, True), (66_000, False)])
+def test_facts_are_at_most_64_kib(length, is_accepted):
+    content = reply_with({"x": "x" * length}).content
+    if is_accepted:
+        check_records(content, {protocol.FACTS})
+    else:
+        with pytest.raises(RejectedReply, match="'facts' holds 66001 bytes, more than 65536"):
+            check_records(content, {protocol.FACTS})
+        check_records(content, {protocol.FACTS}, more=1_000)
 
 
 def excluded_client(facts):
@@ -75,6 +90,7 @@ def ranks(**changes):
         users=arrays[protocol.USER_NUMBERS],
         protocols=("full",),
         num_items=10,
+        num_events=200,
         num_gates=0,
         is_personalised=False,
         names_items=False,
@@ -85,7 +101,7 @@ def ranks(**changes):
     ("name", "low", "high"),
     [
         (protocol.USER_NUMBERS, 0, 2**31 - 1),
-        (protocol.EVENTS, 1, 2**31 - 1),
+        (protocol.EVENTS, 1, 200),
         (protocol.CANDIDATES, 1, 10),
         (protocol.rank_array("full"), 1, 10),
     ],

@@ -96,7 +96,7 @@ def test_a_cohort_larger_than_the_population_is_refused():
         users=users,
         user_ids={0: [], 1: []},
         targets={0: 4, 1: 8},
-        counts=None,
+        item_counts_of={},
         data_hash="",
         table_hash="",
         user_targets=targets,
