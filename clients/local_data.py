@@ -7,9 +7,9 @@ import numpy as np
 
 from fedrec.config.config import Config
 from fedrec.data.partition import users_of
+from fedrec.data.preparation.store import Dataset
 from fedrec.data.scenarios import TrainingView
 from fedrec.data.sequences import Sequences
-from fedrec.data.store import Dataset
 from fedrec.factory.checks import check_times
 from fedrec.factory.data import PreparedData, open_prepared
 from fedrec.training.batches import num_targets

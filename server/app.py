@@ -7,9 +7,9 @@ from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 from rich.console import Console
 
-from fedrec.config.choices import DATASETS, sources_in
 from fedrec.config.config import Config
 from fedrec.config.keys import read_config
+from fedrec.config.values.choices import DATASETS, sources_in
 from fedrec.errors import ConfigError
 from fedrec.report.live import LiveRounds
 from fedrec.report.tables import final_table

@@ -10,10 +10,10 @@ import numpy as np
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Strategy
 
-from fedrec.config.choices import names_in
 from fedrec.config.config import Config
+from fedrec.config.values.choices import names_in
 from fedrec.data.catalog import Catalog
-from fedrec.data.prepared_folder import find_prepared, open_catalog
+from fedrec.data.preparation.prepared_folder import find_prepared, open_catalog
 from fedrec.errors import DataError
 from fedrec.evaluation.metrics import check_cutoffs
 from fedrec.factory.model import make_model

@@ -18,7 +18,7 @@ from benchmarks.users.compare import System, measure, say
 from benchmarks.users.systems.pfl_environment import UnavailableError, python_with_pfl
 from benchmarks.users.table import Measured, as_json, judged, markdown, row_of
 from benchmarks.users.work import Facts
-from fedrec.data.store import prepare
+from fedrec.data.preparation.store import prepare
 from fedrec.files.home import home
 
 LOOPS = ("engine", "loop")

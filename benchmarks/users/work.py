@@ -18,9 +18,9 @@ import torch
 from torch import Tensor
 
 from fedrec.config.sections.model import Model
+from fedrec.data.preparation.store import open_dataset
 from fedrec.data.sequences import history_mask
 from fedrec.data.splits import training_part
-from fedrec.data.store import open_dataset
 from fedrec.factory.build_model import build_model
 from fedrec.models.losses import binary_losses
 from fedrec.models.recommender import Recommender

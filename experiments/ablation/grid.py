@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from experiments.baselines.run import baseline_config, centralised_config
-from fedrec.config.choices import names_in
 from fedrec.config.config import Config
 from fedrec.config.keys import config_hash, flat_tables, read_config
 from fedrec.config.sections.model import Model
 from fedrec.config.sections.semantics import Semantics
+from fedrec.config.values.choices import names_in
 from fedrec.data.catalog import Catalog
 from fedrec.errors import ConfigError
 from fedrec.factory.table import needs_table

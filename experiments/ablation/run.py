@@ -26,8 +26,8 @@ from experiments.ablation.grid import (
 )
 from experiments.ablation.grid_checks import check_base, check_run, checked
 from experiments.ablation.tasks import AblationWorker, PlannedRun, is_done, make
-from experiments.cli.settings import parse_sets, resolve
 from experiments.engines.ray import is_up, ray_of_our_own
+from experiments.settings import parse_sets, resolve
 from fedrec.config.config import Config
 from fedrec.config.keys import config_hash, flatten
 from fedrec.errors import ConfigError

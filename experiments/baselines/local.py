@@ -19,8 +19,8 @@ from experiments.baselines.local_users import local_only_plan, train_users
 from fedrec.config.config import Config
 from fedrec.config.keys import flatten
 from fedrec.config.sections.local import Local
+from fedrec.data.preparation.store import Dataset
 from fedrec.data.splits import Stage
-from fedrec.data.store import Dataset
 from fedrec.evaluation.leave_one_out import HeldOutRanks
 from fedrec.evaluation.metrics import check_cutoffs
 from fedrec.factory.checks import check_fit

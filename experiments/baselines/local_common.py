@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from fedrec.config.choices import names_in
 from fedrec.config.config import Config
+from fedrec.config.values.choices import names_in
+from fedrec.data.preparation.store import Dataset
 from fedrec.data.scenarios import TrainingView
 from fedrec.data.splits import Stage
-from fedrec.data.store import Dataset
 from fedrec.evaluation.leave_one_out import Fixed, HeldOutRanks, Scorer, leave_one_out_ranks
 from fedrec.evaluation.metrics import ndcg
 from fedrec.evaluation.model_scorer import model_scorer

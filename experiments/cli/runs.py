@@ -71,8 +71,8 @@ def run(
     PRESET is a name that `fedrec presets` lists, FILE.toml a config of your own.
     """
     with ending():
-        from experiments.cli.settings import resolve
         from experiments.engines.run import run as run_federation
+        from experiments.settings import resolve
 
         options = {
             "partition.count": partitions,
@@ -116,8 +116,8 @@ def resume(
     RUN is the folder of a run, or its name under the runs of FEDREC_HOME.
     """
     with ending():
-        from experiments.engines.resume import config_of, run_folder, where_it_goes_on
-        from experiments.engines.resume import resume as resume_run
+        from experiments.resume import config_of, run_folder, where_it_goes_on
+        from experiments.resume import resume as resume_run
         from fedrec.report.live import LiveRounds
 
         folder = run_folder(run)
@@ -148,8 +148,8 @@ def verify(
     RUN is the folder of a run, or its name under the runs of FEDREC_HOME.
     """
     with ending():
-        from experiments.engines.resume import config_of, run_folder
         from experiments.reproducibility.verify import verify as verify_run
+        from experiments.resume import config_of, run_folder
         from fedrec.report.live import LiveRounds
         from fedrec.runs.record import read_run
 
@@ -187,7 +187,7 @@ def report(
     RUN is the folder of a run, or its name under the runs of FEDREC_HOME.
     """
     with ending():
-        from experiments.engines.resume import run_folder
+        from experiments.resume import run_folder
         from fedrec.report.page import write_report
 
         others = [run_folder(one) for one in references or ()]
@@ -210,7 +210,7 @@ def baseline(
     """
     with ending():
         from experiments.baselines.run import check_kind, run_baseline
-        from experiments.cli.settings import resolve
+        from experiments.settings import resolve
         from fedrec.report.live import LiveRounds
         from fedrec.report.tables import final_table
         from fedrec.runs.directory import check_room, run_path

@@ -15,8 +15,8 @@ from typing import Any, Unpack
 import numpy as np
 
 from experiments.baselines.run import engine_of
-from experiments.engines.resume import config_of, last_engine, start
 from experiments.engines.run import How
+from experiments.resume import config_of, last_engine, start
 from fedrec.config.config import Config
 from fedrec.config.sections.federation import Federation
 from fedrec.errors import ConfigError, DataError

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from fedrec.data.preparation.store import Dataset
 from fedrec.data.sequences import history_mask
 from fedrec.data.splits import Stage, history, targets
-from fedrec.data.store import Dataset
 from fedrec.data.synthetic.world import OWN_TASTE, VERSION, SyntheticSpec, World, make_world
 from fedrec.errors import DataError
 from fedrec.evaluation.gates import no_gates
@@ -26,7 +26,7 @@ def oracle_scores(
     be excluded by the caller.
 
     Args:
-        dataset: synthetic data as ``fedrec.data.store.prepare`` made them.
+        dataset: synthetic data as ``fedrec.data.preparation.store.prepare`` made them.
         users: (B,) users of the dataset.
         stage: which event is the next one.
 

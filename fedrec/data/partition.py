@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedrec.config.failures import user_code_failures
-from fedrec.config.import_strings import IMPORT_STRING, import_callable
+from fedrec.config.values.import_strings import IMPORT_STRING, import_callable
 from fedrec.data.partition_rules import RULES, Assignment, PartitionFacts, by_attribute
 from fedrec.errors import ConfigError
 from fedrec.randomness import generator

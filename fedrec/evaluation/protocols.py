@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from fedrec.config.choices import PROTOCOLS, QUERY_TIME
+from fedrec.config.values.choices import PROTOCOLS, QUERY_TIME
 from fedrec.data.splits import Stage
 from fedrec.errors import ConfigError
 from fedrec.randomness import generator
@@ -107,7 +107,7 @@ def describe(protocol: str, num_items: int, domains: Mapping[str, int] | None = 
     """Describe a protocol in one sentence for the report.
 
     Args:
-        protocol: one of `fedrec.config.choices.PROTOCOLS`, with or without "+query-time".
+        protocol: one of `fedrec.config.values.choices.PROTOCOLS`, with or without "+query-time".
         num_items: V.
         domains: items of each domain, where users are offered their own domain's only.
 

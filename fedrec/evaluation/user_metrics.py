@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedrec.config.failures import user_code_failures
-from fedrec.config.import_strings import import_callable
+from fedrec.config.values.import_strings import import_callable
 from fedrec.errors import ConfigError, EvaluationError
 from fedrec.evaluation.metrics import (
     METRICS,

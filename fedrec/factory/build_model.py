@@ -9,9 +9,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from fedrec.config.choices import BASELINE_MODELS, MODELS, names_in, view_name
-from fedrec.config.import_strings import import_string
 from fedrec.config.sections.model import Model
+from fedrec.config.values.choices import BASELINE_MODELS, MODELS, names_in, view_name
+from fedrec.config.values.import_strings import import_string
 from fedrec.errors import ConfigError
 from fedrec.factory.own_model import check_class, checked
 from fedrec.models.layers.bidirectional import BidirectionalTransformer

@@ -1,8 +1,8 @@
 """Checks of a run config against the data and the machine, before anything starts."""
 
-from fedrec.config.choices import names_in
 from fedrec.config.config import Config
-from fedrec.data.store import Dataset
+from fedrec.config.values.choices import names_in
+from fedrec.data.preparation.store import Dataset
 from fedrec.errors import ConfigError, DataError
 from fedrec.evaluation.metrics import check_cutoffs
 from fedrec.factory.data import PreparedData, open_prepared

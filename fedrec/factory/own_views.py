@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from fedrec.config.choices import VIEWS, names_in
 from fedrec.config.failures import user_code_failures
-from fedrec.config.import_strings import import_callable
+from fedrec.config.values.choices import VIEWS, names_in
+from fedrec.config.values.import_strings import import_callable
 from fedrec.data.catalog import Catalog
 from fedrec.errors import ConfigError
 

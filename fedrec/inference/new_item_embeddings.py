@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fedrec.config.choices import names_in
 from fedrec.config.config import Config
+from fedrec.config.values.choices import names_in
 from fedrec.data.catalog import Catalog
 from fedrec.errors import ConfigError, DataError
 from fedrec.factory.build_model import start_rows

@@ -14,8 +14,8 @@ from fedrec.baselines.names import BASELINES
 from fedrec.config.config import Config
 from fedrec.config.keys import flat_tables, read_config
 from fedrec.data.catalog import Catalog
-from fedrec.data.prepared_folder import find_prepared
-from fedrec.data.store import Dataset, open_dataset
+from fedrec.data.preparation.prepared_folder import find_prepared
+from fedrec.data.preparation.store import Dataset, open_dataset
 from fedrec.errors import ConfigError, DataError, MessageError
 from fedrec.factory.data import open_prepared
 from fedrec.factory.model import make_model

@@ -8,10 +8,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fedrec.config.checks import refuse, require
 from fedrec.config.config import Config
+from fedrec.config.values.checks import refuse, require
 from fedrec.data.catalog import Catalog
-from fedrec.data.store import Dataset
+from fedrec.data.preparation.store import Dataset
 from fedrec.errors import ConfigError, DataError
 from fedrec.inference.new_item_embeddings import extended_search, usable_views
 from fedrec.inference.new_items import catalog_entries, extended

@@ -5,7 +5,8 @@ such as one of clients that each have weights of their own; training takes the m
 Sampled softmax and full softmax are cross-entropies; BCE is SASRec's; gBCE is Petrov & Macdonald,
 RecSys 2023; BPR is Rendle et al., UAI 2009.
 
-To add a loss: its function and its line in ``LOSSES``, and its name in ``fedrec.config.choices``.
+To add a loss: its function and its line in ``LOSSES``, and its name in
+``fedrec.config.values.choices``.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""The parts that a model is made of, as every class of ``fedrec.config.choices.MODELS`` gets them.
+"""Parts of a model, as every class of ``fedrec.config.values.choices.MODELS`` gets them.
 
 A class takes what it needs in ``Recommender.build``; by default that is ID embeddings and encoder.
 """

@@ -12,7 +12,7 @@ from typing import Any
 from fedrec.baselines.names import ORACLE
 from fedrec.errors import ConfigError
 from fedrec.evaluation.protocols import metric_label
-from fedrec.report.ablation.ranks import hidden
+from fedrec.report.ranks import hidden
 from fedrec.runs.record import COMPLETE, Run, number, read_run
 
 BASELINE_ENGINE = "baseline ("  # how run.json names the engine of a baseline

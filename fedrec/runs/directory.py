@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
-from fedrec.config.choices import sources_in
 from fedrec.config.config import Config
 from fedrec.config.keys import flat_tables, read_config, to_toml
+from fedrec.config.values.choices import sources_in
 from fedrec.errors import ConfigError, DataError, ResourceError
 from fedrec.files.atomic import DRAFT, try_lock
 from fedrec.files.home import home

@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from fedrec.config.choices import QUERY_TIME, names_in
+from fedrec.config.values.choices import QUERY_TIME, names_in
 from fedrec.errors import DataError
 from fedrec.files.home import home
 from fedrec.runs.checksums import check_files

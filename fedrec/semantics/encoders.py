@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fedrec.config.failures import user_code_failures
-from fedrec.config.import_strings import IMPORT_STRING, import_string
+from fedrec.config.values.import_strings import IMPORT_STRING, import_string
 from fedrec.errors import ConfigError
 from fedrec.semantics import hashing, weights
 

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from fedrec.config.failures import user_code_failures
-from fedrec.config.import_strings import import_callable
+from fedrec.config.values.import_strings import import_callable
 from fedrec.errors import ConfigError
 from fedrec.models.losses import LOSSES, LossFunction, LossOptions, loss_from_scores
 

@@ -3,8 +3,8 @@
 from typing import Any
 
 from fedrec.baselines.names import ORACLE, POPULARITY
-from fedrec.config.choices import names_in
 from fedrec.config.config import Config
+from fedrec.config.values.choices import names_in
 from fedrec.data.catalog import Catalog
 from fedrec.data.domains import COLUMN
 from fedrec.data.splits import Stage

@@ -13,7 +13,7 @@ from benchmarks.users.systems.list import central, engine, loop
 from benchmarks.users.table import difference
 from benchmarks.users.watch import Peak, cpu_seconds, tree
 from benchmarks.users.work import Facts, Work, norm_of
-from fedrec.data.store import prepare
+from fedrec.data.preparation.store import prepare
 
 
 @pytest.fixture

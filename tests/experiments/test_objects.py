@@ -9,9 +9,9 @@ import fedrec
 from experiments.objects import object_keys
 from fedrec.config.config import Config
 from fedrec.config.handed_over import named
-from fedrec.config.import_strings import import_string
 from fedrec.config.keys import read_config
 from fedrec.config.user_code import client_code
+from fedrec.config.values.import_strings import import_string
 from fedrec.errors import ConfigError
 from fedrec.models.sasrec import SASRec
 from fedrec.runs.record import read_json

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fedrec.evaluation.protocols import metric_label
-from fedrec.report.ablation.ranks import ALL, MAIN, OTHERS, RARE
+from fedrec.report.ranks import ALL, MAIN, OTHERS, RARE
 from fedrec.runs.record import Record
 
 GAP = 2  # columns of a terminal between two of a table

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from fedrec.evaluation.bootstrap import intervals
 from fedrec.evaluation.significance import holm, sign_flip_p
-from fedrec.report.ablation.ranks import ALL, MAIN, OTHERS, RARE, Ranked, paired
+from fedrec.report.ranks import ALL, MAIN, OTHERS, RARE, Ranked, paired
 from fedrec.runs.record import Record
 
 OF_PARTS = {ALL: MAIN, RARE: "HR@10", OTHERS: MAIN}

@@ -19,7 +19,9 @@ from fedrec.evaluation.bootstrap import intervals
 from fedrec.files.atomic import write_file
 from fedrec.report.ablation.bars import bars
 from fedrec.report.ablation.comparisons import Pair, comparison, correct, pair_of, seen_from
-from fedrec.report.ablation.ranks import (
+from fedrec.report.ablation.tables import markdown, terminal
+from fedrec.report.figures.draw import save
+from fedrec.report.ranks import (
     ALL,
     MAIN,
     METRICS,
@@ -31,8 +33,6 @@ from fedrec.report.ablation.ranks import (
     ranked,
     told_apart,
 )
-from fedrec.report.ablation.tables import markdown, terminal
-from fedrec.report.figures.draw import save
 from fedrec.report.references import BASELINE_ENGINE
 from fedrec.runs.record import COMPLETE, Record, Run, read_json, read_run
 from fedrec.runs.write import write_json

@@ -8,7 +8,7 @@ from experiments.ablation import grid
 from experiments.ablation.grid import CENTRALISED, FEDERATED, placed_grid
 from experiments.ablation.grid_checks import check_base, checked
 from experiments.ablation.run import _planned_runs
-from experiments.cli.settings import resolve
+from experiments.settings import resolve
 from fedrec.config.keys import config_hash, read_config
 from fedrec.data.catalog import Catalog
 from fedrec.errors import ConfigError

@@ -12,7 +12,7 @@ import pytest
 
 from experiments.engines import ray as ray_engine
 from experiments.engines.ray import check_options
-from experiments.engines.resume import start as go_on
+from experiments.resume import start as go_on
 from fedrec.errors import ConfigError, ResourceError
 from tests.listening import listening
 

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from fedrec.config.choices import FUSIONS
+from fedrec.config.values.choices import FUSIONS
 from fedrec.models.layers.fusion import (
     ConcatFusion,
     FixedFusion,

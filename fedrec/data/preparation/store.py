@@ -1,7 +1,7 @@
 """Datasets: prepared once per source, options and format version, opened memory-mapped.
 
-They lie under ``<home>/prepared`` (see ``fedrec.data.prepared_folder``), and their bytes are
-checked whenever they are opened.
+They lie under ``<home>/prepared`` (see ``prepared_folder``), and their bytes are checked whenever
+they are opened.
 """
 
 import json
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from fedrec.data.catalog import Catalog
 from fedrec.data.domains import COLUMN, Domains, domains_of
 from fedrec.data.interactions import Interactions, Prepared, to_sequences
-from fedrec.data.prepared_folder import (
+from fedrec.data.preparation.prepared_folder import (
     FORMAT,
     damaged,
     json_bytes,
@@ -27,8 +27,8 @@ from fedrec.data.prepared_folder import (
     read_manifest,
     write_folder,
 )
+from fedrec.data.preparation.sources import Source, find_source
 from fedrec.data.sequences import Sequences
-from fedrec.data.sources import Source, find_source
 from fedrec.errors import DataError, ResourceError
 from fedrec.files.atomic import lock, sha256
 from fedrec.files.home import home as default_home

@@ -2,8 +2,8 @@
 
 import pytest
 
-from fedrec.config import choices
-from fedrec.data.download import RELEASES
+from fedrec.config.values import choices
+from fedrec.data.preparation.download import RELEASES
 from fedrec.data.readers.detect import LAYOUTS
 from fedrec.evaluation.protocols import describe
 from fedrec.models.losses import LOSSES

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from fedrec.config.import_strings import IMPORT_STRING
+from fedrec.config.values.import_strings import IMPORT_STRING
 from fedrec.errors import ConfigError
 
 _KEY = re.compile(r"(?<![\w.-])(?:[a-z]+\.[a-z][\w-]*|seed|device)(?![\w.:-])")

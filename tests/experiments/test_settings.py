@@ -5,9 +5,9 @@ import re
 import pytest
 import typer
 
-from experiments.cli.settings import parse_sets, resolve
 from experiments.cli.terminal import ending
 from experiments.presets import about_preset, preset_names, read_preset
+from experiments.settings import parse_sets, resolve
 from fedrec.errors import ConfigError
 from fedrec.runs.directory import check_room, run_path
 

@@ -7,8 +7,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from fedrec.data import download
-from fedrec.data.download import RELEASES, Release, get
+from fedrec.data.preparation import download
+from fedrec.data.preparation.download import RELEASES, Release, get
 from fedrec.errors import ConfigError, DataError, ResourceError
 
 BODY = b"a zip, as far as this test goes" * 5_000

@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fedrec.config.choices import AMAZON, MOVIELENS, SOURCE_SEPARATOR, sources_in
 from fedrec.config.failures import user_code_failures
-from fedrec.config.import_strings import IMPORT_STRING, import_string
+from fedrec.config.values.choices import AMAZON, MOVIELENS, SOURCE_SEPARATOR, sources_in
+from fedrec.config.values.import_strings import IMPORT_STRING, import_string
 from fedrec.data.domains import domain_names, merge_domains
 from fedrec.errors import ConfigError, DataError, ResourceError
 
@@ -45,7 +45,7 @@ class Source:
 def find_source(
     source: str, *, format: str, home: Path, seed: int, columns: "Columns | None"
 ) -> Source:
-    """Locate a source; see ``fedrec.data.store.prepare`` for its forms.
+    """Locate a source; see ``fedrec.data.preparation.store.prepare`` for its forms.
 
     Raises:
         ConfigError: an unknown format, a source of no known form, one that is joined twice, or

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fedrec.data.prepared_folder import open_catalog
+from fedrec.data.preparation.prepared_folder import open_catalog
+from fedrec.data.preparation.store import Dataset, open_dataset, prepare
 from fedrec.data.readers.tables import Columns
-from fedrec.data.store import Dataset, open_dataset, prepare
 from fedrec.errors import ConfigError, DataError, ResourceError
 
 EVENTS = "user,item,time,title\n" + "".join(
