@@ -11,15 +11,16 @@ from typing import Any
 from server.aggregation.aggregate import aggregate
 from server.aggregation.strategies import min_replies
 from server.evaluation.evaluate import evaluate_round
-from server.messages.train import train_messages
 from server.messages.weights import cast_weights
-from server.replies.collect import Collected, collect_replies
-from server.replies.participation import cannot_succeed, too_few_replies
 from server.replies.train import TrainReply
 from server.round_line import empty_round
 from server.sampling.cohort import Cohort
 from server.sampling.population import required_replies
-from server.state import ServerContext, ServerState
+from server.state.context import ServerContext
+from server.state.server_state import ServerState
+from server.training.collect import Collected, collect_replies
+from server.training.messages import train_messages
+from server.training.participation import cannot_succeed, too_few_replies
 
 ATTEMPTS = 2  # a round that fails is tried once more; the model stays as it was
 

@@ -29,7 +29,7 @@ from server.messages.registration import register_clients
 from server.rounds import run_rounds
 from server.sampling.population import cohort_size
 from server.setup import Setup, set_up
-from server.state import ServerContext
+from server.state.context import ServerContext
 
 DELETED = "deleted"  # what run.json says of the clients' private state after the clean-up
 

@@ -27,12 +27,13 @@ from server.checkpoints.recorder import Recorder
 from server.checkpoints.resume import Resumed, differences, restore_run, with_private_files
 from server.evaluation.final import run_facts
 from server.granularity.make import make_clients
+from server.granularity.traffic import item_rows
 from server.messages.exchange import Watch, watch_nothing
 from server.messages.private_state import missing_private_files
 from server.messages.registration import Registration, register_clients
 from server.sampling.unavailable import Unavailability, recorded_unavailability
-from server.state import ServerContext, ServerState
-from server.traffic import item_rows
+from server.state.context import ServerContext
+from server.state.server_state import ServerState
 
 
 @dataclass(frozen=True, kw_only=True)

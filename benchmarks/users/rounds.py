@@ -12,7 +12,8 @@ from server.aggregation.strategies import make_strategy
 from server.engines.inline import InlineGrid
 from server.messages.registration import register_clients
 from server.setup import initial_weights, make_context
-from server.state import ServerContext, ServerState
+from server.state.context import ServerContext
+from server.state.server_state import ServerState
 
 # The work of the comparison as a run config; each user's newest window only, which is what the
 # server's bound on declared targets allows.

@@ -42,7 +42,7 @@ from server.messages.registration import Registration, register_clients
 from server.round_line import empty_round
 from server.run import exit_code_of, one_thread
 from server.setup import make_context
-from server.state import ServerState
+from server.state.server_state import ServerState
 
 NO_MODEL = (
     "every client trained weights of its own, which are not kept: there is no model.safetensors"

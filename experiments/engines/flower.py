@@ -33,7 +33,7 @@ from fedrec.runs.record import COMPLETE, read_json
 from fedrec.runs.write import write_json
 from server.lifecycle.signals import interruption_code
 from server.lifecycle.stop_file import clear_stop_request, request_stop
-from server.replies.outcome import KINDS, error_of
+from server.messages.failures import KINDS, error_of
 
 SAVE_SECONDS = 15.0  # for a checkpoint after Ctrl-C, from a server that looks 10 times a second
 APP = "fedrec-app"

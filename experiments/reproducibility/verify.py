@@ -22,7 +22,7 @@ from fedrec.config.sections.federation import Federation
 from fedrec.errors import ConfigError, DataError
 from fedrec.protocol import code_fingerprint
 from fedrec.runs.record import COMPLETE, content_of, read_about, read_rounds
-from server.sampling.unavailable import costs_a_reply, is_simulated_dropout
+from server.sampling.excluded import costs_a_reply, is_simulated_dropout
 
 WALL_TIMES = ("seconds", "elapsed")
 TRAFFIC = ("bytes_down", "bytes_up", "bytes_evaluate", "megabytes", "client_megabytes")

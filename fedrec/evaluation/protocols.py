@@ -164,3 +164,8 @@ def _by_popularity(
     waiting = rng.standard_exponential(len(pool)) / weights
     first = np.argpartition(waiting, number - 1)[:number]
     return pool[first[np.argsort(waiting[first])]].astype(np.int64)
+
+
+def candidates_of(protocol_name: str, full: np.ndarray) -> np.ndarray | int:
+    """Number of items ranked per user under a protocol, given those (U,) under "full"."""
+    return full if protocol_name == "full" else int(protocol_name.rpartition("-")[2]) + 1

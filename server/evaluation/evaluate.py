@@ -12,22 +12,16 @@ from fedrec.errors import ParticipationError
 from fedrec.evaluation.gates import are_told
 from fedrec.factory.evaluation import user_metrics
 from fedrec.models.parameters import NamedArrays
+from server.evaluation.messages import EvaluationRequest, evaluate_messages
 from server.evaluation.metrics import RankTable, pool_ranks, round_metrics
-from server.messages.evaluate import EvaluationRequest, evaluate_messages
 from server.messages.exchange import Exchanged, exchange
-from server.replies.outcome import (
-    Excluded,
-    SortedReplies,
-    error_of,
-    first_reason,
-    raise_dead_worker,
-    responded_partitions,
-    shared_exit_code,
-    sort_replies,
-)
+from server.messages.failures import error_of, raise_dead_worker, responded_partitions
+from server.replies.outcome import SortedReplies, sort_replies
 from server.replies.ranks import validate_ranks_reply
+from server.sampling.excluded import Excluded, first_reason, shared_exit_code
 from server.sampling.population import required_replies, sample_partitions
-from server.state import ServerContext, ServerState
+from server.state.context import ServerContext
+from server.state.server_state import ServerState
 
 SELECTING = "NDCG@10"  # the validation metric that picks the best round
 

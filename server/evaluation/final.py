@@ -18,7 +18,8 @@ from server.evaluation.metrics import RankTable
 from server.evaluation.results import ExcludedClients, stage_metrics, write_results
 from server.lifecycle.run_folder import RunFolder
 from server.messages.registration import Registration
-from server.state import ServerContext, ServerState
+from server.state.context import ServerContext
+from server.state.server_state import ServerState
 
 STAGES: tuple[Stage, ...] = ("validation", "test")
 

@@ -11,6 +11,7 @@ from fedrec.evaluation.metrics import UserMetric, hr, ndcg
 from fedrec.evaluation.slices import partition_metrics
 from fedrec.evaluation.spread import partition_means, partition_spread
 from fedrec.models.parameters import NamedArrays
+from server.granularity.traffic import Traffic
 from server.messages.exchange import Exchanged
 from server.messages.registration import Registration
 from server.replies.outliers import find_outliers
@@ -18,7 +19,6 @@ from server.replies.train import TrainReply, validate_train_reply
 from server.sampling.cohort import Cohort, Unavailable
 from server.sampling.population import sample_partitions
 from server.sampling.unavailable import Unavailability
-from server.traffic import Traffic
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,15 +14,15 @@ from fedrec.models.parameters import NamedArrays
 from fedrec.records import array_record
 from fedrec.training.cohort.loss import CohortLoss
 from fedrec.training.cohort.plan import CohortPlan
+from server.granularity.traffic import Traffic, UserTraffic, count_users, max_rows
 from server.messages.exchange import Exchanged
 from server.messages.registration import Registration
-from server.replies.outcome import Excluded
 from server.replies.train import TrainReply
 from server.replies.train_users import validate_users_reply
 from server.sampling.cohort import Cohort, Unavailable
+from server.sampling.excluded import Excluded
 from server.sampling.population import Population
 from server.sampling.unavailable import Unavailability
-from server.traffic import Traffic, UserTraffic, count_users, max_rows
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,7 +21,7 @@ from fedrec.errors import (
 )
 from fedrec.records import array_in
 from server.messages.exchange import Watch, exchange, watch_nothing
-from server.replies.outcome import raise_dead_worker, raise_failure
+from server.messages.failures import raise_dead_worker, raise_failure
 
 NODE_WAIT = 120.0  # seconds until all nodes must have come up
 POLL_EVERY = 0.2  # seconds

@@ -8,9 +8,9 @@ from flwr.app import Array, Message
 
 from fedrec import protocol
 from fedrec.evaluation.gates import BUCKETS, KINDS
+from fedrec.evaluation.protocols import candidates_of
 from fedrec.models.parameters import NamedArrays
 from fedrec.records import array_in
-from server.evaluation.metrics import candidates_of
 from server.replies.outcome import RejectedReply
 from server.replies.train import check_origin
 

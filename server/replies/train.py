@@ -15,7 +15,8 @@ from fedrec import protocol
 from fedrec.models.parameters import NamedArrays
 from fedrec.records import array_in
 from fedrec.training.bounds import LARGEST_LOSS, norm_of
-from server.replies.outcome import Excluded, RejectedReply
+from server.replies.outcome import RejectedReply
+from server.sampling.excluded import Excluded
 
 PRIVATE = re.compile(r"([0-9a-f]{64})?")
 

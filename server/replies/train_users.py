@@ -18,8 +18,9 @@ from fedrec.records import array_in
 from fedrec.training.bounds import LARGEST_LOSS, largest_norm, norm_of
 from fedrec.training.cohort.plan import CohortPlan
 from fedrec.training.quantization import LEVELS
-from server.replies.outcome import Excluded, RejectedReply
+from server.replies.outcome import RejectedReply
 from server.replies.train import TrainReply, check_origin, checked_loss, read_weights
+from server.sampling.excluded import Excluded
 
 NOT_FINITE = "its update or loss is NaN or infinite"
 SUMMED_FIELDS = {

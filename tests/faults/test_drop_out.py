@@ -8,8 +8,9 @@ from fedrec import protocol
 from fedrec.errors import ParticipationError
 from server.checkpoints.folder import load_checkpoint
 from server.messages.exchange import SampledNodes
+from server.sampling.excluded import DROPPED_OUT
 from server.sampling.population import required_replies
-from server.sampling.unavailable import DROPPED_OUT, Unavailability
+from server.sampling.unavailable import Unavailability
 
 MANY = {"partition.count": 6, "federation.rounds": 4, "federation.min-participation": 0.1}
 

@@ -20,7 +20,7 @@ from flwr.app import (
 )
 
 import clients.model
-import server.messages.evaluate
+import server.evaluation.messages
 import server.rounds
 from clients.app import app
 from fedrec import protocol
@@ -38,7 +38,8 @@ from server.engines.inline import InlineGrid
 from server.engines.nodes import FIRST_NODE
 from server.messages.registration import register_clients
 from server.setup import initial_weights, make_context
-from server.state import ServerContext, ServerState
+from server.state.context import ServerContext
+from server.state.server_state import ServerState
 
 TOKEN = "0123456789abcdef"
 
@@ -114,7 +115,7 @@ def precision(
         def doubled(*args: Any) -> Recommender:
             return make_model(*args).double()
 
-        for module in (server.rounds, server.messages.evaluate):
+        for module in (server.rounds, server.evaluation.messages):
             monkeypatch.setattr(module, "cast_weights", copied)
         monkeypatch.setattr(clients.model, "make_model", doubled)
     yield Precision(request.param, {"float32": 1e-6, "float64": 1e-12}[request.param])

@@ -8,7 +8,8 @@ from fedrec import protocol
 from fedrec.errors import FedrecError
 from fedrec.records import array_record
 from server.engines.nodes import FIRST_NODE, act_as_server
-from server.replies.outcome import RejectedReply, raise_failure, sort_replies
+from server.messages.failures import raise_failure
+from server.replies.outcome import RejectedReply, sort_replies
 from server.replies.ranks import validate_ranks_reply
 from server.replies.train import checked_loss
 

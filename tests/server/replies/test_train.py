@@ -11,7 +11,7 @@ from fedrec import protocol
 from server.messages.exchange import SampledNodes
 from server.replies.outcome import sort_replies
 from server.rounds import train_round
-from server.state import AcceptedReply
+from server.state.server_state import AcceptedReply
 
 TAMPERED = 1  # of three partitions
 

@@ -7,7 +7,8 @@ from fedrec.models.parameters import NamedArrays
 from fedrec.records import array_record
 from server.messages.exchange import SampledNodes
 from server.sampling.cohort import Cohort
-from server.state import ServerContext, ServerState
+from server.state.context import ServerContext
+from server.state.server_state import ServerState
 
 
 def train_messages(

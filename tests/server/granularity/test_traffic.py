@@ -6,9 +6,9 @@ import pytest
 from fedrec.models.parameters import groups_of
 from fedrec.training.cohort.loss import CohortLoss
 from fedrec.training.cohort.plan import CohortPlan
+from server.granularity.traffic import UserTraffic, count_users, max_rows, traffic_of
 from server.replies.train import TrainReply
 from server.sampling.population import Population
-from server.traffic import UserTraffic, count_users, max_rows, traffic_of
 
 # --- one user -----------------------------------------------------------------------------------
 

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from flwr.app import Message
 
 from fedrec.models.parameters import NamedArrays
+from server.granularity.traffic import Traffic
 from server.messages.exchange import Exchanged, exchange
-from server.replies.outcome import Excluded, raise_dead_worker, responded_partitions, sort_replies
+from server.messages.failures import raise_dead_worker, responded_partitions
+from server.replies.outcome import sort_replies
 from server.replies.train import TrainReply
 from server.sampling.cohort import Cohort, Unavailable
-from server.state import ServerContext
-from server.traffic import Traffic
+from server.sampling.excluded import Excluded
+from server.state.context import ServerContext
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,8 @@ from fedrec.data.splits import Stage
 from fedrec.models.parameters import NamedArrays
 from fedrec.records import array_record
 from server.messages.weights import cast_weights
-from server.state import AcceptedReply, ServerContext, ServerState
+from server.state.context import ServerContext
+from server.state.server_state import AcceptedReply, ServerState
 
 
 @dataclass(frozen=True, kw_only=True)

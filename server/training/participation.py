@@ -5,15 +5,10 @@ from typing import Any
 
 from fedrec.config.config import Config
 from fedrec.errors import FedrecError, ParticipationError
-from server.replies.collect import Collected
-from server.replies.outcome import (
-    NOT_RETRIED,
-    error_of,
-    first_reason,
-    num_diverged,
-    shared_exit_code,
-)
+from server.messages.failures import NOT_RETRIED, error_of
 from server.sampling.cohort import Cohort
+from server.sampling.excluded import first_reason, num_diverged, shared_exit_code
+from server.training.collect import Collected
 
 
 def cannot_succeed(collected: Collected) -> bool:
