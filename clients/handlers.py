@@ -35,7 +35,7 @@ def handle_query(message: Message, config: Config, partition: int) -> RecordDict
         PrivateState(token, partition).delete()
     for number, digest in wanted.items():
         PrivateState(token_of(sent), partition).read(number, digest)
-    return RecordDict({protocol.FACTS: ConfigRecord({protocol.PARTITION: partition})})
+    return RecordDict({protocol.METADATA: ConfigRecord({protocol.PARTITION: partition})})
 
 
 def _registration(config: Config, partition: int) -> RecordDict:
@@ -46,7 +46,7 @@ def _registration(config: Config, partition: int) -> RecordDict:
         arrays[protocol.USER_TARGETS] = data.targets
     if config.federation.share_counts:
         arrays[protocol.ITEM_COUNTS] = training_events(data)
-    facts = ConfigRecord(
+    metadata = ConfigRecord(
         {
             protocol.PARTITION: partition,
             protocol.DATA_HASH: data.dataset.data_hash,
@@ -58,7 +58,7 @@ def _registration(config: Config, partition: int) -> RecordDict:
         {
             protocol.REGISTRATION: array_record(arrays),
             protocol.METRICS: MetricRecord({protocol.NUM_EXAMPLES: int(data.targets.sum())}),
-            protocol.FACTS: facts,
+            protocol.METADATA: metadata,
         }
     )
 
@@ -90,7 +90,7 @@ def handle_train(message: Message, config: Config, partition: int) -> RecordDict
             protocol.TRAINED_TARGETS: done.fit.targets,
         }
     )
-    facts = ConfigRecord(
+    metadata = ConfigRecord(
         {
             protocol.PARTITION: partition,
             protocol.ROUND: request.round,
@@ -101,7 +101,7 @@ def handle_train(message: Message, config: Config, partition: int) -> RecordDict
         {
             protocol.ARRAYS: array_record(done.weights),
             protocol.METRICS: metrics,
-            protocol.FACTS: facts,
+            protocol.METADATA: metadata,
         }
     )
 
@@ -134,13 +134,13 @@ def _train_users(
     }
     if config.federation.row_averaging == "sparse":
         each[protocol.ROW_WEIGHTS] = done.row_weights
-    facts = ConfigRecord({protocol.PARTITION: partition, protocol.ROUND: request.round})
+    metadata = ConfigRecord({protocol.PARTITION: partition, protocol.ROUND: request.round})
     return RecordDict(
         {
             protocol.ARRAYS: array_record(done.total),
             protocol.USERS: array_record(each),
             protocol.METRICS: MetricRecord({protocol.NUM_EXAMPLES: done.weight}),
-            protocol.FACTS: facts,
+            protocol.METADATA: metadata,
         }
     )
 
@@ -178,7 +178,7 @@ def handle_evaluate(message: Message, config: Config, partition: int) -> RecordD
         {
             protocol.RANKS: array_record(arrays),
             protocol.METRICS: MetricRecord({protocol.NUM_EXAMPLES: len(held_out.users)}),
-            protocol.FACTS: ConfigRecord(
+            protocol.METADATA: ConfigRecord(
                 {protocol.PARTITION: partition, protocol.ROUND: request.round}
             ),
         }

@@ -42,8 +42,8 @@ def train_users(
     Raises:
         MessageError: users who are not here, or weights that are not those of the model here.
     """
-    place = np.searchsorted(data.users, users).clip(max=len(data.users) - 1)
-    if not len(users) or (data.users[place] != users).any() or (np.diff(users) <= 0).any():
+    indices = np.searchsorted(data.users, users).clip(max=len(data.users) - 1)
+    if not len(users) or (data.users[indices] != users).any() or (np.diff(users) <= 0).any():
         raise MessageError("the message names users twice, none, or some who are not held here")
     model, groups = fresh_model(config, data, frequency)
     load_sent(model, weights, groups)

@@ -124,11 +124,11 @@ def _attempt(
 ) -> Collected:
     """Send the weights to the cohort, collect and validate the replies; count the traffic."""
     plan = context.config.federation
-    asked, unavailable = context.clients.split_unavailable(cohort, line["round"], attempt)
+    available, unavailable = context.clients.split_unavailable(cohort, line["round"], attempt)
     sent = cast_weights(state.weights, plan.download)
-    messages = train_messages(context, state, line["round"], asked, sent)
+    messages = train_messages(context, state, line["round"], available, sent)
     collected = collect_replies(
-        context, line["round"], messages, asked=asked, unavailable=unavailable, sent=sent,
+        context, line["round"], messages, cohort=available, unavailable=unavailable, sent=sent,
         participants=state.participants,
     )  # fmt: skip
     state.participants = collected.traffic.participants

@@ -85,10 +85,10 @@ def run_server(
         every, secrets = config.run.checkpoint_every, secret_options(config.strategy.options)
         recorder = Recorder(folder, strategy, every, identity, on_round, secrets)
 
-        def watch(arrived: int, asked: int) -> None:
+        def watch(arrived: int, expected: int) -> None:
             stop_if_requested(path)
             raise_pending_signal()
-            on_wait(arrived, asked)
+            on_wait(arrived, expected)
 
         try:
             setup = set_up(

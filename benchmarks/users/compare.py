@@ -31,7 +31,7 @@ class System:
 
     Attributes:
         name: of the row.
-        kind: "engine", "loop", "central", "flower" or "pfl".
+        kind: "engine", "loop", "centralised", "flower" or "pfl".
         processes: that share the work; 2 threads of one process count as 2.
         threads: of each.
         batch_size: of a centralised pass.

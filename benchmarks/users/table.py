@@ -95,7 +95,7 @@ def median_ratio(one: Measured, other: Measured | None, of: str = "seconds") -> 
 
 def row_of(one: Measured, everybody: Sequence[Measured]) -> dict[str, Any]:
     """What the table says of a system."""
-    central, loop = (fastest(everybody, kind, one) for kind in ("central", "loop"))
+    centralised, loop = (fastest(everybody, kind, one) for kind in ("centralised", "loop"))
     is_timed = bool(one.turns)
     slower = median_ratio(one, loop)
     return {
@@ -104,8 +104,10 @@ def row_of(one: Measured, everybody: Sequence[Measured]) -> dict[str, Any]:
         "turns": len(one.turns),
         "clients/s": _median([t.clients / t.seconds for t in one.turns]),
         "tokens/s": _median([t.tokens / t.seconds for t in one.turns]),
-        "cost over central": median_ratio(one, central),
-        "CPU over central": median_ratio(one, central, "cpu") if one.device == "cpu" else None,
+        "cost over centralised": median_ratio(one, centralised),
+        "CPU over centralised": median_ratio(one, centralised, "cpu")
+        if one.device == "cpu"
+        else None,
         "speed over loop": None if slower is None else 1 / slower,
         "peak MiB": one.peak_mib if is_timed else None,
         "GPU MiB": one.gpu_mib if one.device == "cuda" and is_timed else None,
@@ -133,7 +135,7 @@ def difference(one: Measured, everybody: Sequence[Measured]) -> str:
     return f"its update differs by {max(apart):.1%}" if apart and max(apart) > SAME else ""
 
 
-def judged(everybody: Sequence[Measured]) -> list[dict[str, Any]]:
+def evaluated(everybody: Sequence[Measured]) -> list[dict[str, Any]]:
     """How many times as fast as others the engine is, and what it costs over a centralised pass."""
     lines = []
     engines = [row for row in everybody if row.kind == "engine" and row.turns]
@@ -142,17 +144,17 @@ def judged(everybody: Sequence[Measured]) -> list[dict[str, Any]]:
             other = fastest(everybody, kind, mine)
             if other is not None and processes == mine.processes:
                 found, cpu = ratios(other, mine), median_ratio(other, mine, "cpu")
-                lines.append(judgement(f"speed over {other.name}", found, cpu, at_least=bound))
+                lines.append(evaluation(f"speed over {other.name}", found, cpu, at_least=bound))
     for mine in engines:
-        other = fastest(everybody, "central", mine)
+        other = fastest(everybody, "centralised", mine)
         if other is not None:
             what = f"cost of {mine.name} over {other.name}"
             found, cpu = ratios(mine, other), median_ratio(mine, other, "cpu")
-            lines.append(judgement(what, found, cpu, at_most=CENTRAL_COST))
+            lines.append(evaluation(what, found, cpu, at_most=CENTRAL_COST))
     return lines
 
 
-def judgement(
+def evaluation(
     what: str,
     found: Sequence[float],
     cpu: float | None,
@@ -196,6 +198,6 @@ def as_json(everybody: Sequence[Measured]) -> dict[str, Any]:
     """Everything, every turn."""
     return {
         "rows": [row_of(one, everybody) for one in everybody],
-        "judged": judged(everybody),
+        "evaluated": evaluated(everybody),
         "turns": [asdict(one) for one in everybody],
     }

@@ -25,7 +25,7 @@ from fedrec.semantics.texts import describe_items
 FILE = Path(__file__).parent.parent / "grids" / "ablation.toml"
 FEDERATED, CENTRALISED = "federated", "centralised"
 PRESET = "preset"  # name of the task that changes nothing, where a group lists none
-RENAMED_GROUPS = {"mix": "fusion"}  # old name -> name
+RENAMED_GROUPS = {"comparison": "baselines", "mix": "fusion"}  # old name -> name
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ def check_base(base: Config) -> None:
         shown = ", ".join(f"{key} = {toml_value(value)}" for key, value in wrong.items())
         raise ConfigError(
             f"an ablation changes a hybrid without a scenario, but here is {shown}; use a preset "
-            "without it: the groups cold, few-shot, sparse, short, table and comparison set it"
+            "without it: the groups cold, few-shot, sparse, short, table and baselines set it"
         )
 
 

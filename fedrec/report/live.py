@@ -55,9 +55,9 @@ class LiveRounds:
                 self._line(self._headers)
             self._line(self._rows[-1])
 
-    def wait(self, arrived: int, asked: int) -> None:
+    def wait(self, arrived: int, expected: int) -> None:
         """Show how many sampled clients have responded so far; on a terminal only."""
-        seen = f"{arrived} of {asked} clients have responded"
+        seen = f"{arrived} of {expected} clients have responded"
         if self._live is None or seen == self._waiting:
             return
         self._waiting = seen

@@ -17,7 +17,7 @@ ALL, RARE, OTHERS = "all", "rare", "others"  # held-out items
 
 
 @dataclass(frozen=True, eq=False)
-class Ranked:
+class TestRanks:
     """The test ranks of one run.
 
     Attributes:
@@ -46,7 +46,7 @@ class Ranked:
         return METRICS[metric](self.ranks, 10)
 
 
-def ranked(run: Run) -> Ranked:
+def read_test_ranks(run: Run) -> TestRanks:
     """The test ranks of a complete run.
 
     Raises:
@@ -65,7 +65,7 @@ def ranked(run: Run) -> Ranked:
             events = items["training_events"].reindex(targets).to_numpy()
             is_rare = (events <= most) & (events >= min(1, most))  # few is not none
     source = str(run.config["data"]["source"]).partition(":")[0]
-    return Ranked(
+    return TestRanks(
         users["original_id"].to_numpy(),
         targets,
         users["rank"].to_numpy(dtype=np.float64),
@@ -91,20 +91,20 @@ def hidden(run: Run) -> str:
     return ", ".join(f"{key} = {value}" for key, value in kept.items() if value != usual.get(key))
 
 
-def told_apart(own: Ranked, other: Ranked) -> Ranked:
+def told_apart(own: TestRanks, other: TestRanks) -> TestRanks:
     """A run that holds no item back, with those items rare that another run holds back."""
     if own.is_rare is not None or other.is_rare is None:
         return own
     return replace(own, is_rare=np.isin(own.targets, other.targets[other.is_rare]))
 
 
-def pooled(runs: Mapping[int, Ranked], metric: str, part: str) -> Floats:
+def pooled(runs: Mapping[int, TestRanks], metric: str, part: str) -> Floats:
     """(P,) a metric of every person over the seeds: the mean of each one's own.
 
     Args:
         runs: Runs by seed; at least one.
         metric: One of METRICS.
-        part: Part of the held-out items, as in ``Ranked.part``.
+        part: Part of the held-out items, as in ``TestRanks.part``.
     """
     seeds = sorted(runs)
     masks = [runs[seed].part(part) for seed in seeds]
@@ -114,8 +114,8 @@ def pooled(runs: Mapping[int, Ranked], metric: str, part: str) -> Floats:
 
 
 def paired(
-    runs: Mapping[int, Ranked],
-    base: Mapping[int, Ranked],
+    runs: Mapping[int, TestRanks],
+    base: Mapping[int, TestRanks],
     seeds: Sequence[int],
     part: str,
     metric: str = MAIN,
@@ -139,14 +139,14 @@ def paired(
     return _means(np.concatenate(people), np.concatenate(values))
 
 
-def _named(run: Ranked, seed: int) -> np.ndarray:
+def _named(run: TestRanks, seed: int) -> np.ndarray:
     """(U,) names that two seeds share where they are one person."""
     if not run.is_generated:
         return run.people.astype(object)
     return np.array([f"{seed}/{person}" for person in run.people], dtype=object)
 
 
-def _keys(run: Ranked) -> np.ndarray:
+def _keys(run: TestRanks) -> np.ndarray:
     """(U,) one text for each person with the held-out item."""
     return np.array([f"{t}/{p}" for t, p in zip(run.targets, run.people, strict=True)], dtype=str)
 

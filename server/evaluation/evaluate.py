@@ -33,7 +33,7 @@ class EvaluationOutcome:
     Attributes:
         ranks: Ranks of all evaluated users.
         bytes: Bytes of all messages, both ways; where every user is a client, as a deployment
-            would send them: the model to each user of the partitions that are asked, its ranks
+            would send them: the model to each user of the partitions that are sent it, its ranks
             back. Sums of gate weights, which are sent once, at the end, are not counted.
         excluded: Clients whose ranks are missing, with the reason.
     """
@@ -78,13 +78,13 @@ def evaluate(
         registration.partitions, fraction, seed=context.config.seed, round=0, purpose="evaluate"
     )
     unavailable = context.unavailability.of_evaluation(occasion, sampled)
-    asked = [partition for partition in sampled if partition not in unavailable]
+    available = [partition for partition in sampled if partition not in unavailable]
     scorer = scorer or context.scorer
     # The best weights go with the private files of their time.
     accepted = state.accepted if weights is None else state.best_accepted
     request = EvaluationRequest(round=round, stage=stage, scorer=scorer, protocols=protocols)
     messages = evaluate_messages(
-        context, state, request, asked, state.weights if weights is None else weights, accepted
+        context, state, request, available, state.weights if weights is None else weights, accepted
     )
     replies = exchange(context.grid, messages, plan.round_timeout, context.watch)
     raise_dead_worker(replies)
@@ -93,7 +93,7 @@ def evaluate(
         Exchanged(
             messages=messages,
             replies=replies,
-            asked=asked,
+            sent_to=available,
             responded=responded_partitions(replies, registration.partition_of) & set(sampled),
         ),
         num_protocols=len(protocols),

@@ -36,7 +36,7 @@ def evaluate_messages(
     context: ServerContext,
     state: ServerState,
     request: EvaluationRequest,
-    asked: Sequence[int],
+    partitions: Sequence[int],
     weights: NamedArrays,
     accepted: Mapping[int, AcceptedReply],
 ) -> list[Message]:
@@ -46,7 +46,7 @@ def evaluate_messages(
         context: Context of the run, the same over all rounds.
         state: State of the server.
         request: Request of the evaluation.
-        asked: Partitions that are sent a message.
+        partitions: Partitions that are sent a message.
         weights: Float64 weights to evaluate; they are not sent for a baseline.
         accepted: Partition -> accepted reply whose private file belongs to these weights.
     """
@@ -56,7 +56,7 @@ def evaluate_messages(
     if request.scorer == "model":
         records[protocol.ARRAYS] = array_record(cast_weights(weights))
     messages = []
-    for partition in asked:
+    for partition in partitions:
         config = context.message_config(request.round, partition, state, accepted) | {
             protocol.STAGE: request.stage,
             protocol.SCORER: request.scorer,

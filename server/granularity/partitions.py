@@ -67,8 +67,8 @@ class PartitionClients:
     ) -> tuple[Cohort, Unavailable]:
         """Split off partitions that drop out or were excluded in a replayed run."""
         reasons = self.unavailability.of_training(round, attempt, cohort.partitions)
-        asked = [partition for partition in cohort.partitions if partition not in reasons]
-        return Cohort(asked), Unavailable(reasons, [])
+        available = [partition for partition in cohort.partitions if partition not in reasons]
+        return Cohort(available), Unavailable(reasons, [])
 
     def train_records(self, cohort: Cohort, partition: int) -> dict[str, ArrayRecord]:
         """No further records."""

@@ -4,11 +4,11 @@ A simulation hands whole arrays to a process that plays many users. A user's dev
 dense weights, the item rows that its training reads (its own items, and the negatives that all
 share), and once the frozen table; it would send back the same arrays without the table.
 
-A user that was asked has got its download, and one that responded has sent its update, whether or
-not that was aggregated: users whose training diverged, whose partition's reply is rejected, or
-whose round is tried again are counted in each attempt. A simulated dropout comes before the
-download, and moves nothing. Of users whose own number of rows does not arrive, the most rows that
-their training can read are counted: the server knows their targets, not their items.
+A user that was sent the model has got its download, and one that responded has sent its update,
+whether or not that was aggregated: users whose training diverged, whose partition's reply is
+rejected, or whose round is tried again are counted in each attempt. A simulated dropout comes
+before the download, and moves nothing. Of users whose own number of rows does not arrive, the most
+rows that their training can read are counted: the server knows their targets, not their items.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -75,7 +75,7 @@ class UserTraffic:
 
     def evaluation_bytes(
         self,
-        asked: int,
+        sent_to: int,
         responded: int,
         *,
         num_ranks: int,
@@ -85,7 +85,7 @@ class UserTraffic:
         """Bytes to users who rank their held-out item among the catalogue, and back.
 
         Args:
-            asked: Number of users that are sent the model.
+            sent_to: Number of users that are sent the model.
             responded: Number of users among them whose reply came.
             num_ranks: Ranks of the item, one for each protocol.
             is_first: Whether the frozen table travels too: training counts it apart.
@@ -93,7 +93,7 @@ class UserTraffic:
         """
         down = self.evaluation + (self.table if is_first else 0)
         up = NUMBER * (len(WITH_RANKS) + names_items + num_ranks)
-        return asked * down + responded * up
+        return sent_to * down + responded * up
 
 
 def item_rows(model: Recommender, shared: Collection[str]) -> frozenset[str]:
@@ -177,7 +177,7 @@ def count_users(
     population: Population,
     participants: str,
     *,
-    asked: Mapping[int, np.ndarray],
+    sent_to: Mapping[int, np.ndarray],
     responded: Collection[int],
     accepted: Mapping[int, TrainReply],
     max_rows: Callable[[np.ndarray], np.ndarray],
@@ -188,14 +188,14 @@ def count_users(
         traffic: Bytes that one user moves.
         population: All users that can be sampled.
         participants: Users who took part before, as ``Traffic.participants``.
-        asked: Partition -> (n,) its users that were sent the model, ascending.
+        sent_to: Partition -> (n,) its users that were sent the model, ascending.
         responded: Partitions whose reply came.
         accepted: Partition -> its reply, where that passed validation.
         max_rows: Upper bounds (n,) of the rows that users with so many targets (n,) read, where no
             reply tells the number.
     """
     down, up = [], []
-    for partition, users in asked.items():
+    for partition, users in sent_to.items():
         rows = max_rows(population.targets_of(users))
         if partition in accepted:
             one = accepted[partition]
@@ -203,7 +203,7 @@ def count_users(
         down.append(rows)
         if partition in responded:
             up.append(rows)
-    num_new, participants = _add_participants(population, participants, _joined(asked.values()))
+    num_new, participants = _add_participants(population, participants, _joined(sent_to.values()))
     return Traffic(
         traffic.down(_joined(down), num_new), traffic.up(_joined(up)), participants=participants
     )

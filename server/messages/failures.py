@@ -31,10 +31,10 @@ def failure(reply: Message) -> str | None:
     """Reason of a failure that a client reports; none if it reports success."""
     if reply.has_error():
         return f"failed: {reply.error.reason or 'without a reason'}"
-    facts = reply.content.config_records.get(protocol.FACTS)
-    if facts is None:
-        return "sent no facts about itself"
-    return str(facts[protocol.ERROR]) if protocol.ERROR in facts else None
+    metadata = reply.content.config_records.get(protocol.METADATA)
+    if metadata is None:
+        return "sent no metadata"
+    return str(metadata[protocol.ERROR]) if protocol.ERROR in metadata else None
 
 
 def responded_partitions(
@@ -91,21 +91,23 @@ def error_of(
     return error
 
 
-def _facts(reply: Message) -> Mapping[str, Any]:
+def _metadata(reply: Message) -> Mapping[str, Any]:
     if not reply.has_content():
         return {}
-    return reply.content.config_records.get(protocol.FACTS) or {}
+    return reply.content.config_records.get(protocol.METADATA) or {}
 
 
 def exit_code_of(reply: Message) -> int:
     """Exit code of the error that a client reports; 1 if it reports none."""
-    code = _facts(reply).get(protocol.EXIT_CODE, 1)
+    code = _metadata(reply).get(protocol.EXIT_CODE, 1)
     return code if isinstance(code, int) else 1
 
 
 def traceback_of(reply: Message) -> str:
     """Traceback that a client reports, shortened and printable; empty if it reports none."""
-    return printable(str(_facts(reply).get(protocol.TRACEBACK, "")), LONGEST_TRACEBACK, keep="\n")
+    return printable(
+        str(_metadata(reply).get(protocol.TRACEBACK, "")), LONGEST_TRACEBACK, keep="\n"
+    )
 
 
 def printable(text: str, longest: int, keep: str = "") -> str:

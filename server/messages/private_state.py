@@ -61,7 +61,7 @@ def missing_private_files(
         for reply in replies:
             partition = registration.partition_of.get(reply.metadata.src_node_id)
             if partition not in unanswered:
-                continue  # it replied twice, or was not asked
+                continue  # it replied twice, or was sent no query
             reason = failure(reply)
             if reason is not None and exit_code_of(reply) != ResourceError.exit_code:
                 unanswered[partition] = reason

@@ -192,17 +192,17 @@ def _registration(replies: list[Message], count: int, most_targets: int | None) 
 
 def _declared(reply: Message, most_targets: int | None) -> _Declared:
     try:
-        facts = reply.content.config_records[protocol.FACTS]
+        metadata = reply.content.config_records[protocol.METADATA]
         arrays = reply.content.array_records[protocol.REGISTRATION]
         metrics = reply.content.metric_records[protocol.METRICS]
         one = _Declared(
-            partition=facts[protocol.PARTITION],  # type: ignore[arg-type]  # checked below
+            partition=metadata[protocol.PARTITION],  # type: ignore[arg-type]  # checked below
             users=_array(arrays[protocol.USER_NUMBERS]),
-            user_ids=facts[protocol.USER_IDS],  # type: ignore[arg-type]  # as above
+            user_ids=metadata[protocol.USER_IDS],  # type: ignore[arg-type]  # as above
             targets=metrics[protocol.NUM_EXAMPLES],  # type: ignore[arg-type]  # as above
             user_targets=_optional(arrays, protocol.USER_TARGETS),
             counts=_optional(arrays, protocol.ITEM_COUNTS),
-            hashes=(str(facts[protocol.DATA_HASH]), str(facts[protocol.TABLE_HASH])),
+            hashes=(str(metadata[protocol.DATA_HASH]), str(metadata[protocol.TABLE_HASH])),
         )
     except (KeyError, TypeError) as error:
         raise _unreadable(f"{type(error).__name__}: {error}") from None

@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 from flwr.app import ArrayRecord, Message
 
 from server.messages.failures import LONGEST_REASON, exit_code_of, failure, printable, traceback_of
-from server.sampling.excluded import NOT_ASKED, REPLIED_TWICE, STRAGGLED, Excluded
+from server.sampling.excluded import NOT_SAMPLED, REPLIED_TWICE, STRAGGLED, Excluded
 
 T = TypeVar("T")
 
@@ -58,14 +58,14 @@ def sort_replies(
     """
     accepted: dict[int, T] = {}
     excluded = [Excluded(p, reason) for p, reason in (unavailable or {}).items()]
-    asked = set(sampled) - set(unavailable or {})
+    expected = set(sampled) - set(unavailable or {})
     by_partition: dict[int, list[Message]] = {}
     for reply in replies:
         partition = partition_of_node.get(reply.metadata.src_node_id, -1)
         by_partition.setdefault(partition, []).append(reply)
     for partition, (first, *others) in sorted(by_partition.items()):
-        if partition not in asked:
-            excluded += [Excluded(partition, NOT_ASKED)] * (1 + len(others))
+        if partition not in expected:
+            excluded += [Excluded(partition, NOT_SAMPLED)] * (1 + len(others))
             continue
         if any(_digest(other) != _digest(first) for other in others):
             # Which of them came first is chance: none can be trusted.
@@ -82,7 +82,7 @@ def sort_replies(
                 )
             )
     known = {one.partition for one in excluded} | set(accepted)
-    excluded += [Excluded(p, STRAGGLED) for p in asked if p not in known]
+    excluded += [Excluded(p, STRAGGLED) for p in expected if p not in known]
     return SortedReplies(accepted, _ordered(excluded))
 
 

@@ -56,7 +56,7 @@ def validate_ranks_reply(
     Raises:
         RejectedReply: It belongs to another round (staleness) or holds impossible values.
     """
-    check_origin(reply.content.config_records[protocol.FACTS], round, partition)
+    check_origin(reply.content.config_records[protocol.METADATA], round, partition)
     record = reply.content.array_records.get(protocol.RANKS)
     if record is None:
         raise RejectedReply("lacks the record of ranks")

@@ -87,9 +87,9 @@ def validate_train_reply(
         RejectedReply: It belongs to another round (staleness) or holds impossible values.
     """
     content = reply.content
-    facts = content.config_records[protocol.FACTS]
-    check_origin(facts, round, partition)
-    private = facts.get(protocol.PRIVATE, "")
+    metadata = content.config_records[protocol.METADATA]
+    check_origin(metadata, round, partition)
+    private = metadata.get(protocol.PRIVATE, "")
     if not isinstance(private, str) or not PRIVATE.fullmatch(private):
         raise RejectedReply("names its private file by something else than a sha256")
     names = (set(content.array_records), set(content.metric_records))
@@ -152,11 +152,11 @@ def checked_loss(loss: object) -> float:
     return loss
 
 
-def check_origin(facts: Mapping[str, object], round: int, partition: int) -> None:
+def check_origin(metadata: Mapping[str, object], round: int, partition: int) -> None:
     """Reject a stale reply, which belongs to another round, and one of another partition."""
-    said = facts.get(protocol.ROUND)
+    said = metadata.get(protocol.ROUND)
     if type(said) is not int or said != round:
-        raise RejectedReply(f"answers round {said!r} instead of {round}")
-    said = facts.get(protocol.PARTITION)
+        raise RejectedReply(f"replies to round {said!r} instead of {round}")
+    said = metadata.get(protocol.PARTITION)
     if type(said) is not int or said != partition:
         raise RejectedReply(f"says it is partition {said!r}")

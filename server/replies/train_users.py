@@ -47,7 +47,7 @@ def validate_users_reply(
     sent: NamedArrays,
     round: int,
     partition: int,
-    asked: np.ndarray,
+    sampled: np.ndarray,
     targets_of: Callable[[np.ndarray], np.ndarray],
     num_items: int,
     plan: CohortPlan,
@@ -63,7 +63,7 @@ def validate_users_reply(
         sent: Weights that it was sent, float32.
         round: Number of the round.
         partition: Partition of the node that sent it.
-        asked: (n,) Users that were asked to train, ascending.
+        sampled: (n,) Sampled users, which were sent the model, ascending.
         targets_of: Function from users (n,) to their training targets (n,) of one pass, as declared
             in the registration.
         num_items: V.
@@ -75,14 +75,14 @@ def validate_users_reply(
         RejectedReply: It belongs to another round (staleness) or holds impossible values.
     """
     content = reply.content
-    check_origin(content.config_records[protocol.FACTS], round, partition)
+    check_origin(content.config_records[protocol.METADATA], round, partition)
     names = (set(content.array_records), set(content.metric_records))
     if names != ({protocol.ARRAYS, protocol.USERS}, {protocol.METRICS}):
         raise RejectedReply("lacks the record of updates, users or metrics, or has more")
     each = _user_arrays(content.array_records[protocol.USERS], is_sparse)
     summed, excluded = each[protocol.USER_NUMBERS], each[protocol.EXCLUDED]
-    if not np.array_equal(np.sort(np.concatenate([summed, excluded])), asked):
-        raise RejectedReply("replies for other users than those who were asked")
+    if not np.array_equal(np.sort(np.concatenate([summed, excluded])), sampled):
+        raise RejectedReply("replies for other users than those that were sampled")
     read = np.concatenate([each[protocol.ROWS_READ], each[protocol.EXCLUDED_ROWS]])
     if not ((read >= 1) & (read <= num_items)).all():
         raise RejectedReply(f"its users read fewer than 1 or more than {num_items} items")

@@ -8,7 +8,7 @@ DROPPED_OUT = "dropped out (federation.drop-out)"
 STRAGGLED = "did not reply in time"
 # Excluded without a loss: the same client's other reply was accepted, or none was waited for.
 REPLIED_TWICE = "replied twice"
-NOT_ASKED = "was not asked in this round"
+NOT_SAMPLED = "was not sampled in this round"
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def num_diverged(excluded: Sequence[Excluded]) -> int:
 
 def costs_a_reply(one: Mapping[str, object]) -> bool:
     """Whether an excluded reply, as rounds.jsonl records it, left the round with one reply less."""
-    return one["reason"] not in (REPLIED_TWICE, NOT_ASKED)
+    return one["reason"] not in (REPLIED_TWICE, NOT_SAMPLED)
 
 
 def is_simulated_dropout(one: Mapping[str, object]) -> bool:

@@ -68,7 +68,7 @@ class ServerContext:
         return {
             protocol.FORMAT_KEY: protocol.FORMAT,
             protocol.CODE: protocol.code_fingerprint(),
-            protocol.OWN_CODE: client_fingerprint(self.config),
+            protocol.USER_CODE: client_fingerprint(self.config),
             protocol.TOKEN: self.token,
             protocol.ROUND: round,
             protocol.PARTITION: partition,

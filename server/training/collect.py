@@ -44,7 +44,7 @@ def collect_replies(
     round: int,
     messages: Sequence[Message],
     *,
-    asked: Cohort,
+    cohort: Cohort,
     unavailable: Unavailable,
     sent: NamedArrays,
     participants: str,
@@ -55,7 +55,7 @@ def collect_replies(
         context: Context of the run, the same over all rounds.
         round: Number of the round.
         messages: Train messages to send.
-        asked: Clients that are sent a message.
+        cohort: Clients that are sent a message.
         unavailable: Sampled clients that are sent none.
         sent: Weights in the messages, float32.
         participants: Users who took part before, as ``Traffic.participants``.
@@ -67,22 +67,22 @@ def collect_replies(
     start = time.monotonic()
 
     def validate(reply: Message, partition: int) -> TrainReply:
-        return clients.validate(reply, partition, round=round, cohort=asked, sent=sent)
+        return clients.validate(reply, partition, round=round, cohort=cohort, sent=sent)
 
     found = sort_replies(
         replies,
         registration.partition_of,
-        [*asked.partitions, *unavailable.partitions],
+        [*cohort.partitions, *unavailable.partitions],
         validate,
         unavailable.partitions,
     )
     traffic = clients.training_traffic(
-        asked,
+        cohort,
         participants,
         Exchanged(
             messages=messages,
             replies=replies,
-            asked=asked.partitions,
+            sent_to=cohort.partitions,
             responded=responded_partitions(replies, registration.partition_of),
         ),
         found.accepted,

@@ -12,7 +12,7 @@ from server.state.server_state import ServerState
 
 
 def train_messages(
-    context: ServerContext, state: ServerState, round: int, asked: Cohort, sent: NamedArrays
+    context: ServerContext, state: ServerState, round: int, cohort: Cohort, sent: NamedArrays
 ) -> list[Message]:
     """Make a train message for each partition of a cohort, as the strategy configures it.
 
@@ -22,13 +22,13 @@ def train_messages(
         context: Context of the run, the same over all rounds.
         state: State of the server.
         round: Number of the round.
-        asked: Clients that are sent a message.
+        cohort: Clients that are sent a message.
         sent: Weights as clients receive them, float32.
     """
-    if not asked.partitions:
+    if not cohort.partitions:
         return []
     registration = context.registration
-    nodes = [registration.node_of[partition] for partition in asked.partitions]
+    nodes = [registration.node_of[partition] for partition in cohort.partitions]
     partition_of = registration.partition_of
     arrays = array_record(sent)
     frequency = array_record({protocol.FREQUENCY: context.frequency})
@@ -42,6 +42,6 @@ def train_messages(
         config |= context.message_config(round, partition, state, state.accepted)
         content = RecordDict({protocol.ARRAYS: arrays, protocol.FREQUENCY: frequency})
         content[protocol.CONFIG] = ConfigRecord(config)
-        content.update(context.clients.train_records(asked, partition))
+        content.update(context.clients.train_records(cohort, partition))
         messages.append(Message(content, node, MessageType.TRAIN))
     return messages

@@ -27,7 +27,7 @@ class Overheard(SampledNodes):
         for reply in replies:
             content: RecordDict = reply.content
             if protocol.ARRAYS in content.array_records:
-                facts = content.config_records[protocol.FACTS]
+                facts = content.config_records[protocol.METADATA]
                 weights = content.array_records[protocol.ARRAYS]
                 examples = content.metric_records[protocol.METRICS][protocol.NUM_EXAMPLES]
                 arrays = {name: array.numpy().copy() for name, array in weights.items()}

@@ -197,7 +197,7 @@ class Tampered:
 
     Attributes:
         honest: partition -> contents of replies of this kind that were left as they are.
-        asked: partitions that got a message of this kind, in order.
+        received: partitions that got a message of this kind, in order.
     """
 
     def __init__(
@@ -210,14 +210,14 @@ class Tampered:
         each = change if isinstance(change, Mapping) else dict.fromkeys(partitions, change)
         self.changes, self.kind, self.app = each, kind, app
         self.honest: dict[int, RecordDict] = {}
-        self.asked: list[int] = []
+        self.received: list[int] = []
 
     def __call__(self, message: Message, context: Context) -> Message:
         reply = self.app(message, context)
         if message.metadata.message_type != self.kind:
             return reply
         partition = int(context.node_config["partition-id"])
-        self.asked.append(partition)
+        self.received.append(partition)
         if partition in self.changes:
             return self.changes[partition](reply, message) or reply
         self.honest[partition] = copy_of(reply.content)  # the server writes into its messages

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from fedrec.evaluation.bootstrap import intervals
 from fedrec.evaluation.significance import holm, sign_flip_p
-from fedrec.report.ranks import ALL, MAIN, OTHERS, RARE, Ranked, paired
+from fedrec.report.ranks import ALL, MAIN, OTHERS, RARE, TestRanks, paired
 from fedrec.runs.record import Record
 
 OF_PARTS = {ALL: MAIN, RARE: "HR@10", OTHERS: MAIN}
@@ -21,7 +21,7 @@ def pair_of(one: str, other: str) -> Pair:
     return min(one, other), max(one, other)
 
 
-def comparison(pair: Pair, one: Mapping[int, Ranked], other: Mapping[int, Ranked]) -> Record:
+def comparison(pair: Pair, one: Mapping[int, TestRanks], other: Mapping[int, TestRanks]) -> Record:
     """By how much one task is above another, over the seeds that both have.
 
     Args:

@@ -27,10 +27,10 @@ from fedrec.report.ranks import (
     METRICS,
     OTHERS,
     RARE,
-    Ranked,
+    TestRanks,
     held_back,
     pooled,
-    ranked,
+    read_test_ranks,
     told_apart,
 )
 from fedrec.report.references import BASELINE_ENGINE
@@ -47,7 +47,7 @@ class Runs:
 
     folder: str
     complete: Mapping[int, Run]
-    ranked: Mapping[int, Ranked]
+    ranks: Mapping[int, TestRanks]
     missing: Mapping[int, str]
 
     def up_to(self, seeds: int) -> "Runs":
@@ -55,7 +55,7 @@ class Runs:
         return Runs(
             self.folder,
             {seed: run for seed, run in self.complete.items() if seed < seeds},
-            {seed: ranks for seed, ranks in self.ranked.items() if seed < seeds},
+            {seed: ranks for seed, ranks in self.ranks.items() if seed < seeds},
             {seed: why for seed, why in self.missing.items() if seed < seeds},
         )
 
@@ -140,7 +140,9 @@ def _read(
             missing[seed] = f"failed: {failed[folder.name]}"
         else:
             missing[seed] = "not run yet" if run is None else run.status
-    return Runs(name, complete, {seed: ranked(run) for seed, run in complete.items()}, missing)
+    return Runs(
+        name, complete, {seed: read_test_ranks(run) for seed, run in complete.items()}, missing
+    )
 
 
 def _group(group: Record, runs: Mapping[str, Runs], comparisons: Comparisons) -> Record:
@@ -165,7 +167,7 @@ def _group(group: Record, runs: Mapping[str, Runs], comparisons: Comparisons) ->
                 pair = pair_of(own.folder, base.folder)
                 key = (pair, group["seeds"])
                 if key not in comparisons:
-                    comparisons[key] = comparison(pair, *(runs[name].ranked for name in pair))
+                    comparisons[key] = comparison(pair, *(runs[name].ranks for name in pair))
         tasks.append(record)
     protocols = [run.protocol for task in folders.values() for run in runs[task].complete.values()]
     return {
@@ -193,7 +195,7 @@ def _measured(own: Runs, base: Runs) -> Record:
     bootstrap is that of the folder.
     """
     runs = list(own.complete.values())
-    ranks = {seed: told_apart(one, base.ranked.get(seed, one)) for seed, one in own.ranked.items()}
+    ranks = {seed: told_apart(one, base.ranks.get(seed, one)) for seed, one in own.ranks.items()}
     record: Record = {"seconds": float(np.mean([run.about["seconds"] for run in runs]))}
     word, most = held_back(runs[0])
     record |= {"client_megabytes": _megabytes(runs), "held back": word, "most": most}
@@ -207,7 +209,7 @@ def _measured(own: Runs, base: Runs) -> Record:
             record[part] |= intervals(metrics, 0, name=own.folder)
     if RARE in parts:
         record[RARE]["chance"] = _chance(runs[0] if word else next(iter(base.complete.values())))
-    per_seed = [pooled({seed: one}, MAIN, ALL).mean() for seed, one in own.ranked.items()]
+    per_seed = [pooled({seed: one}, MAIN, ALL).mean() for seed, one in own.ranks.items()]
     return record | {"per seed": [float(value) for value in per_seed]}
 
 

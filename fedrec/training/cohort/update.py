@@ -204,9 +204,9 @@ class CohortSum:
                 own = update.view(weights.sets, -1, *update.shape[1:])
                 scaled = own.mul_(shares.view(-1, *[1] * (own.ndim - 1)))  # nobody needs it again
                 # A group is summed in its own precision: its rows are many more than the items.
-                joint = torch.zeros_like(self.total[name], dtype=update.dtype)
-                joint.index_add_(0, weights.needed.reshape(-1), scaled.reshape(update.shape))
-                self.total[name] += joint
+                summed = torch.zeros_like(self.total[name], dtype=update.dtype)
+                summed.index_add_(0, weights.needed.reshape(-1), scaled.reshape(update.shape))
+                self.total[name] += summed
             else:
                 self.total[name] += torch.tensordot(shares, update, dims=1)
 

@@ -8,7 +8,6 @@ from fedrec.data.readers.detect import LAYOUTS
 from fedrec.evaluation.protocols import describe
 from fedrec.models.losses import LOSSES
 from fedrec.models.parameters import PRIVATE_NAMES
-from fedrec.training.cohort.plan import OPTIMIZERS
 from fedrec.training.quantization import BYTES
 
 
@@ -18,7 +17,6 @@ from fedrec.training.quantization import BYTES
         (choices.MOVIELENS, RELEASES),
         (choices.LOSSES, LOSSES),
         (choices.PRIVATE_PARTS, PRIVATE_NAMES),
-        (choices.OPTIMIZERS, OPTIMIZERS),
         (choices.UPLOAD_TYPES, BYTES),
     ],
 )

@@ -118,14 +118,14 @@ def reply_of(users, rows):
     )
 
 
-def counted(asked, *, responded=None, accepted=None, participants=""):
+def counted(sent_to, *, responded=None, accepted=None, participants=""):
     """Where no reply tells, a user reads as many rows as it has targets."""
     accepted = accepted or {}
     return count_users(
         TRAFFIC,
         NINE,
         participants,
-        asked={partition: np.array(users) for partition, users in asked.items()},
+        sent_to={partition: np.array(users) for partition, users in sent_to.items()},
         responded=set(accepted) if responded is None else responded,
         accepted=accepted,
         max_rows=lambda targets: targets.copy(),
@@ -133,8 +133,8 @@ def counted(asked, *, responded=None, accepted=None, participants=""):
 
 
 def test_the_table_travels_once_to_each_user():
-    asked = {0: [4, 22], 2: [11]}
-    first = counted(asked, accepted={0: reply_of([4, 22], [30, 7]), 2: reply_of([11], [1])})
+    sent_to = {0: [4, 22], 2: [11]}
+    first = counted(sent_to, accepted={0: reply_of([4, 22], [30, 7]), 2: reply_of([11], [1])})
     # 38 rows; named by 4 bytes each, but 30 rows by 1000 bits, which is as long as 31.25 numbers
     assert first.up == 3 * 250 + 4 * 38 + 4 * 38
     assert first.down == 3 * 1000 + 10 * 38 + 4 * 38 + 3 * 500
@@ -154,8 +154,8 @@ def test_a_broken_user_has_got_its_download_and_sent_its_update():
 
 
 def test_a_refused_reply_was_sent_and_one_that_never_came_was_not():
-    asked = {0: [3, 4], 1: [8]}
-    refused, silent = counted(asked, responded={0, 1}), counted(asked, responded={1})
+    sent_to = {0: [3, 4], 1: [8]}
+    refused, silent = counted(sent_to, responded={0, 1}), counted(sent_to, responded={1})
     assert refused.down == silent.down == 3 * 1500 + 14 * (5 + 6 + 8)
     assert refused.up == 3 * 250 + 8 * (5 + 6 + 8)
     assert silent.up == 250 + 8 * 8

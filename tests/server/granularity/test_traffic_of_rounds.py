@@ -115,12 +115,12 @@ def test_who_drops_out_moves_nothing(small_federation):
     gone = {one["user"] for one in line["excluded"]}
     assert 0 < len(gone) < 20
     assert not line["retried"]
-    asked = np.array([user for user in sampled if user not in gone])
-    rows = read_rows(federation, asked)
+    sent_to = np.array([user for user in sampled if user not in gone])
+    rows = read_rows(federation, sent_to)
     assert line["bytes_up"] == federation.clients.traffic.up(rows)
-    assert line["bytes_down"] == federation.clients.traffic.down(rows, len(asked))
+    assert line["bytes_down"] == federation.clients.traffic.down(rows, len(sent_to))
     ones = sum(bin(byte).count("1") for byte in bytes.fromhex(state.participants))
-    assert ones == len(asked)
+    assert ones == len(sent_to)
 
 
 def test_every_user_that_is_evaluated_gets_the_whole_model_however_it_is_held(small_federation):

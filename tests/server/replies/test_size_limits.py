@@ -18,7 +18,7 @@ def reply_with(facts, arrays=None):
     act_as_server()
     question = Message(RecordDict(), FIRST_NODE, MessageType.TRAIN)
     question.metadata.__dict__["_message_id"] = "1"
-    records: dict[str, ConfigRecord | ArrayRecord] = {protocol.FACTS: ConfigRecord(facts)}
+    records: dict[str, ConfigRecord | ArrayRecord] = {protocol.METADATA: ConfigRecord(facts)}
     if arrays is not None:
         records[protocol.RANKS] = array_record(arrays)
     return Message(RecordDict(records), reply_to=question)

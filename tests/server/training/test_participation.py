@@ -26,7 +26,7 @@ def test_too_few_usable_replies_end_the_run_and_leave_the_model_as_it_was(
     ) as raised:
         train_round(federation, state, 1)
     assert raised.value.exit_code == 3
-    assert sorted(client.asked) == [0, 0, 1, 1, 2, 2]  # the round was tried once more
+    assert sorted(client.received) == [0, 0, 1, 1, 2, 2]  # the round was tried once more
     assert state.accepted == {}
     for name, array in before.items():
         np.testing.assert_array_equal(state.weights[name], array)
@@ -62,7 +62,7 @@ def test_what_all_clients_report_keeps_its_kind(small_federation, tampered, code
     with pytest.raises(kind, match=r"^partition 0 no such thing$"):
         train_round(federation, state, 1)
     # What the user must change is not asked for again; a full disk may have room the next time.
-    assert len(client.asked) == (3 if code == 2 else 6)
+    assert len(client.received) == (3 if code == 2 else 6)
 
 
 def test_clients_that_disagree_on_what_is_wrong_are_too_few(small_federation, tampered):
@@ -78,7 +78,7 @@ def test_one_client_cannot_end_the_run_with_an_error_of_its_choice(small_federat
     federation, state = small_federation(client=client)
     with pytest.raises(ParticipationError, match="1 of 3 clients"):
         train_round(federation, state, 1)
-    assert len(client.asked) == 6
+    assert len(client.received) == 6
 
 
 def test_a_clients_words_are_short_and_without_controls(small_federation, tampered):

@@ -20,7 +20,7 @@ def record_of(arrays):
     return ArrayRecord({name: Array(array) for name, array in arrays.items()})
 
 
-def asked(config, kind, *, partition=0, nodes=None, sent=None, records=None, node=None):
+def reply_to(config, kind, *, partition=0, nodes=None, sent=None, records=None, node=None):
     """The reply of the ClientApp to one message; None in ``sent`` leaves a key out."""
     InlineGrid(app, 1, {})  # without a running task, Flower makes no message
     told = {
@@ -38,7 +38,7 @@ def asked(config, kind, *, partition=0, nodes=None, sent=None, records=None, nod
     told = {key: value for key, value in told.items() if value is not None}
     content = RecordDict({protocol.CONFIG: ConfigRecord(told)} | (records or {}))
     message = Message(content, FIRST_NODE, kind)
-    message.metadata.__dict__["_message_id"] = "asked"
+    message.metadata.__dict__["_message_id"] = "message"
     context = Context(
         run_id=1,
         node_id=FIRST_NODE,
@@ -53,8 +53,8 @@ def asked(config, kind, *, partition=0, nodes=None, sent=None, records=None, nod
     return app(message, context)
 
 
-def facts_of(reply):
-    return dict(reply.content.config_records[protocol.FACTS])
+def metadata_of(reply):
+    return dict(reply.content.config_records[protocol.METADATA])
 
 
 def sound_records(config):
