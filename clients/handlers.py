@@ -22,6 +22,7 @@ from clients.train_users import train_users
 from fedrec import protocol
 from fedrec.config.config import Config
 from fedrec.evaluation.gates import are_told
+from fedrec.factory.own_views import own_views, views_hash
 from fedrec.records import array_record
 
 
@@ -41,6 +42,7 @@ def handle_query(message: Message, config: Config, partition: int) -> RecordDict
 def _registration(config: Config, partition: int) -> RecordDict:
     data = open_local_data(config, partition)
     table = data.prepared.table
+    views = own_views(config.model.views, data.dataset.catalog)
     arrays = {protocol.USER_NUMBERS: data.users}
     if config.federation.unit == "user":
         arrays[protocol.USER_TARGETS] = data.targets
@@ -51,6 +53,7 @@ def _registration(config: Config, partition: int) -> RecordDict:
             protocol.PARTITION: partition,
             protocol.DATA_HASH: data.dataset.data_hash,
             protocol.TABLE_HASH: "" if table is None else table.sha256,
+            protocol.VIEWS_HASH: views_hash(views),
             protocol.USER_IDS: [data.dataset.user_ids[user] for user in data.users],
         }
     )

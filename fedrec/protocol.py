@@ -78,6 +78,7 @@ CODE = "code"
 USER_CODE = "user-code"  # of the modules that the user names in the config
 DATA_HASH = "data-hash"
 TABLE_HASH = "table-hash"
+VIEWS_HASH = "views-hash"  # of the views of the user's own
 FORMAT_KEY = "format"
 ERROR = "error"  # why a client could not reply, instead of its reply
 EXIT_CODE = "exit-code"

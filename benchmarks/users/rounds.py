@@ -47,7 +47,7 @@ def federation_of(config: Config) -> tuple[ServerContext, ServerState]:
         make_strategy(config.strategy.name, config.strategy.options),
         registration,
         model,
-        num_items=catalog.num_items,
+        frequency=frequency,
         token="0123456789abcdef",
     )
     return federation, ServerState(initial_weights(config, model))

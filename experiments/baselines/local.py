@@ -183,7 +183,7 @@ def _baselines(
         make_strategy("fedavg", ""),
         registration,
         model,
-        num_items=dataset.catalog.num_items,
+        frequency=registration.item_counts(dataset.catalog.num_items),
         token=uuid.uuid4().hex,
     )
     return baseline_metrics(context, ServerState({}), dataset.manifest)

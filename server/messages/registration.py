@@ -41,6 +41,7 @@ class Registration:
         counts: (V + 1,) Training events per item over all clients, or none if they are not shared.
         data_hash: Hash of the prepared data, the same on all nodes.
         table_hash: Hash of the frozen embedding table, the same on all nodes.
+        views_hash: Hash of the views of the user's own, the same on all nodes; empty for none.
     """
 
     node_of: Mapping[int, int]
@@ -51,6 +52,7 @@ class Registration:
     data_hash: str
     table_hash: str
     user_targets: Mapping[int, np.ndarray] = field(default_factory=dict)
+    views_hash: str = ""
 
     @property
     def partitions(self) -> list[int]:
@@ -148,6 +150,7 @@ class _Declared:
     user_targets: np.ndarray | None
     counts: np.ndarray | None
     hashes: tuple[str, str]
+    views_hash: str
 
 
 def _registration(replies: list[Message], count: int, most_targets: int | None) -> Registration:
@@ -168,6 +171,11 @@ def _registration(replies: list[Message], count: int, most_targets: int | None) 
         raise DataError(
             "the SuperNodes hold different data or semantic embeddings; prepare them once for all"
         )
+    if len({one.views_hash for one in declared.values()}) > 1:
+        raise ConfigError(
+            "a view of your own in model.views returns different arrays on the SuperNodes; make it "
+            "return the same array everywhere"
+        )
     for one in declared.values():
         if one.counts is not None and one.targets > one.counts.sum():
             raise _unreadable(f"it has {one.targets} training targets, fewer events in its counts")
@@ -184,6 +192,7 @@ def _registration(replies: list[Message], count: int, most_targets: int | None) 
         counts=sum(counts[1:], counts[0]) if counts else None,
         data_hash=data_hash,
         table_hash=table_hash,
+        views_hash=declared[0].views_hash,
         user_targets={
             p: one.user_targets for p, one in declared.items() if one.user_targets is not None
         },
@@ -203,6 +212,7 @@ def _declared(reply: Message, most_targets: int | None) -> _Declared:
             user_targets=_optional(arrays, protocol.USER_TARGETS),
             counts=_optional(arrays, protocol.ITEM_COUNTS),
             hashes=(str(metadata[protocol.DATA_HASH]), str(metadata[protocol.TABLE_HASH])),
+            views_hash=str(metadata[protocol.VIEWS_HASH]),
         )
     except (KeyError, TypeError) as error:
         raise _unreadable(f"{type(error).__name__}: {error}") from None

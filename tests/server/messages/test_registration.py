@@ -107,12 +107,21 @@ def test_a_user_in_two_partitions_is_refused(small_home, small_config):
         registration_of(small_config(), changed_registration(change))
 
 
-def test_nodes_with_other_meanings_are_refused(small_home, small_config):
+def test_nodes_with_another_embedding_table_are_refused(small_home, small_config):
     def change(content):
         content.config_records[protocol.METADATA][protocol.TABLE_HASH] = "0" * 64
 
     with pytest.raises(DataError, match="hold different data or semantic embeddings"):
         registration_of(small_config(), changed_registration(change))
+
+
+def test_nodes_whose_own_views_differ_are_refused(small_home, small_config):
+    def change(content):
+        content.config_records[protocol.METADATA][protocol.VIEWS_HASH] = "0" * 64
+
+    with pytest.raises(ConfigError, match="returns different arrays on the SuperNodes") as raised:
+        registration_of(small_config(), changed_registration(change))
+    assert "\n" not in str(raised.value)
 
 
 @pytest.mark.parametrize("length", [0, 1, 57, None])
