@@ -40,12 +40,12 @@ def evaluate(
         data: Training data of the partition.
         state: Store of the client's private files.
         weights: Shared weights as sent; not read unless ``scorer`` is "model".
-        frequency: (V + 1,) training events per item over all clients.
+        frequency: (V + 1,) Training events per item over all clients.
         scorer: "model" or one of ``fedrec.baselines.names.SCORERS``.
         stage: "validation" or "test".
         protocols: Evaluation protocols of the ranks.
         accepted: Round whose private parameters make the personalised model.
-        private_digest: sha256 of the private file that holds them.
+        private_digest: Sha256 of the private file that holds them.
         counts_are_shared: Whether ``frequency`` holds anything.
 
     Returns:

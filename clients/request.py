@@ -35,7 +35,7 @@ class PastState:
     Attributes:
         token: Name of the run's private files.
         accepted: Round whose reply of this client was used last, 0 for none.
-        private_digest: sha256 of the private file of that round, empty if it left none.
+        private_digest: Sha256 of the private file of that round, empty if it left none.
     """
 
     token: str

@@ -29,8 +29,8 @@ def config_of(folder: Path) -> Config:
     """The config that a run's folder holds, to be run in that folder.
 
     Raises:
-        DataError: it is no run folder.
-        ConfigError: its config.toml cannot be read by this version.
+        DataError: It is no run folder.
+        ConfigError: Its config.toml cannot be read by this version.
     """
     about = read_about(folder)
     if not (folder / "config.toml").is_file():
@@ -52,7 +52,7 @@ def where_it_goes_on(folder: Path) -> list[str]:
     """What is said before a run goes on: after which round, and why not after a later one.
 
     Raises:
-        DataError: the checkpoints are gone or damaged, or run.json is.
+        DataError: The checkpoints are gone or damaged, or run.json is.
     """
     status = read_about(folder).get("status")
     if status in COMPLETE:
@@ -70,8 +70,8 @@ def start(config: Config, engine: str, **how: Unpack[How]) -> Path:
     """Run a config on the engine of a name as run.json has it, a baseline's included.
 
     Raises:
-        ConfigError: a baseline would have workers or a cluster.
-        FedrecError: as any run.
+        ConfigError: A baseline would have workers or a cluster.
+        FedrecError: The run failed.
     """
     if engine.startswith(BASELINE_ENGINE):
         kind = engine.removeprefix(BASELINE_ENGINE).rstrip(")")

@@ -22,13 +22,13 @@ def resolve(
     """The config of a run, its paths absolute from the current folder; its modules are found there.
 
     Args:
-        source: preset or TOML file; the defaults when none is given.
+        source: Preset or TOML file; the defaults when none is given.
         sets: ``key=value`` texts, later ones win over earlier ones.
-        options: dotted keys with values, which win over both; None is not set.
+        options: Dotted keys with values, which win over both; None is not set.
         centralised: Take the settings of the centralised baseline, which a preset may hold apart.
 
     Raises:
-        ConfigError: an unknown key or preset, a wrong type, a value out of range.
+        ConfigError: An unknown key or preset, a wrong type, a value out of range.
     """
     see_own_modules()
     values = read_preset(source, centralised=centralised) if source else {}

@@ -29,12 +29,12 @@ class Turn:
     """One system's part of one turn.
 
     Attributes:
-        number: of the turn.
-        seconds: wall time.
+        number: Number of the turn.
+        seconds: Wall time.
         cpu: CPU seconds of all its processes.
-        tokens: targets that went forward and back.
-        clients: users.
-        norm: of the mean update; none for a centralised pass.
+        tokens: Targets that went forward and back.
+        clients: Users.
+        norm: Norm of the mean update; none for a centralised pass.
     """
 
     number: int
@@ -50,14 +50,14 @@ class Measured:
     """One system's turns.
 
     Attributes:
-        name: of the row.
-        kind: of system.
-        processes: that shared the work.
+        name: Name of the row.
+        kind: Kind of system.
+        processes: Processes that shared the work.
         device: "cpu" or "cuda".
-        turns: those that count.
-        peak_mib: of memory, all its processes.
-        gpu_mib: of the GPU's memory.
-        reason: why it was not measured; empty if it was.
+        turns: Those that count.
+        peak_mib: Peak of memory over all its processes, in MiB.
+        gpu_mib: Peak of the GPU's memory, in MiB.
+        reason: Why it was not measured; empty if it was.
     """
 
     name: str

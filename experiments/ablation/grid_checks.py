@@ -55,7 +55,7 @@ def check_run(base: Config, task: AblationTask) -> None:
     """Refuse a task that data or machine do not allow.
 
     Raises:
-        FedrecError: as ``fedrec.factory.checks.check_fit``.
+        FedrecError: As for ``fedrec.factory.checks.check_fit``.
     """
     config = run_config(base, task)
     if task.kind == FEDERATED:

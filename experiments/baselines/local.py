@@ -75,7 +75,7 @@ def local_only_baseline(
         on_wait: Callback, called with the numbers of finished clients and of all.
 
     Raises:
-        FedrecError: after run.json says that the run failed, and why.
+        FedrecError: After run.json says that the run failed, and why.
     """
     check_fit(config)
     command = f"fedrec baseline local-only {folder / 'config.toml'}"

@@ -120,7 +120,7 @@ class OneAtATime:
     """A model that takes on one user's weights after another's.
 
     Args:
-        model: copied; what training does not move stays as it is there.
+        model: Copied; what training does not move stays as it is there.
     """
 
     def __init__(self, model: Recommender) -> None:

@@ -59,7 +59,7 @@ def damage_checkpoints(tries: Tries, how_many: int) -> list[Outcome]:
     """Kill one run, then damage a copy of what it left in so many ways and resume each.
 
     Raises:
-        FedrecError: the run ended before it could be killed.
+        FedrecError: The run ended before it could be killed.
     """
     names = list(DAMAGES)
     if how_many < len(names):

@@ -90,7 +90,7 @@ class Running:
         their parent is gone.
 
         Raises:
-            TimeoutError: neither happens.
+            TimeoutError: Neither happens.
         """
         start = next_look = time.monotonic()
         while not is_so():

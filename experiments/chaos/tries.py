@@ -103,7 +103,7 @@ def fault_free(scratch: Path, seed: int, engines: Sequence[str]) -> Tries:
     """Run each engine once without a fault.
 
     Raises:
-        FedrecError: a run fails, or differs from inline's.
+        FedrecError: A run fails, or differs from inline's.
     """
     tries = Tries(scratch, seed, {})
     for engine in ("inline", *(one for one in engines if one != "inline")):

@@ -33,7 +33,7 @@ def describe(config: Config) -> Iterator[Table | Text | str]:
     """Sizes, notes of the loader, and the users, events and tastes of each partition.
 
     Raises:
-        FedrecError: the data cannot be read or not partitioned so.
+        FedrecError: The data cannot be read or not partitioned so.
     """
     prepared = open_prepared(config)
     dataset, whole, view = prepared.dataset, prepared.full_training, prepared.view

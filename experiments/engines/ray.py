@@ -33,7 +33,7 @@ def check_options(engine: str, workers: int | None, address: str | None) -> None
     """Refuse options that the engine does not have.
 
     Raises:
-        ConfigError: one is given to another engine than "ray", or cannot be.
+        ConfigError: One is given to another engine than "ray", or cannot be.
     """
     for name, value in (("--workers", workers), ("--address", address)):
         if value is not None and engine != "ray":
@@ -221,7 +221,7 @@ def _cluster_address(address: str) -> str:
     """host:port of a cluster that answers; Ray itself would try for minutes, then end us.
 
     Raises:
-        ResourceError: there is none.
+        ResourceError: There is none.
     """
     where: str | None = address
     if address == "auto":

@@ -57,7 +57,7 @@ def run(
         on_wait: Callback, called with the numbers of replies and messages while the run waits.
 
     Raises:
-        FedrecError: the run failed; its exit code and one line that says why.
+        FedrecError: The run failed; its exit code and one line that says why.
     """
     if engine not in ENGINES:
         raise ConfigError(f"engine must be one of {', '.join(ENGINES)}, got {engine!r}")

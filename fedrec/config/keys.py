@@ -52,7 +52,7 @@ def read_config(values: Mapping[str, Any], base: Config | None = None) -> Config
         base: Config that the other keys are taken from; the defaults when none is given.
 
     Raises:
-        ConfigError: unknown keys (the nearest is named), renamed ones, wrong types, values out of
+        ConfigError: Unknown keys (the nearest is named), renamed ones, wrong types, values out of
             range or that contradict each other; all of them at once, one line each.
     """
     flat = flatten(base or Config())

@@ -35,7 +35,7 @@ def load_user_metrics(names: Sequence[str]) -> dict[str, UserMetric]:
         names: Import strings "package.module:name".
 
     Raises:
-        ConfigError: one cannot be imported or called, or has the name of another metric.
+        ConfigError: One cannot be imported or called, or has the name of another metric.
     """
     metrics: dict[str, UserMetric] = {}
     for name in names:

@@ -16,9 +16,9 @@ def check_fit(config: Config) -> None:
     """Refuse what data or machine cannot meet, before an engine starts or a run is replaced.
 
     Raises:
-        ConfigError: partitions, cut-offs or negatives that do not fit the data.
-        DataError: the data cannot be read, or lack the times that the model needs.
-        ResourceError: the device is not there.
+        ConfigError: Partitions, cut-offs or negatives that do not fit the data.
+        DataError: The data cannot be read, or lack the times that the model needs.
+        ResourceError: The device is not there.
     """
     prepared = check_ranking(config)
     dataset, training = prepared.dataset, prepared.view.training
@@ -54,9 +54,9 @@ def check_ranking(config: Config) -> PreparedData:
     """Refuse protocols and cut-offs that the data cannot meet, whatever ranks; return the data.
 
     Raises:
-        ConfigError: metrics that cannot be imported; cut-offs or protocols that do not fit.
-        DataError: the data cannot be read.
-        ResourceError: the data cannot be fetched.
+        ConfigError: Metrics that cannot be imported; cut-offs or protocols that do not fit.
+        DataError: The data cannot be read.
+        ResourceError: The data cannot be fetched.
     """
     user_metrics(config)
     prepared = open_prepared(config)

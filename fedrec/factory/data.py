@@ -85,7 +85,7 @@ class PreparedData:
         """Training view: what models get to see of the data under the run's scenario.
 
         Raises:
-            ConfigError: a share of the items that is no item.
+            ConfigError: A share of the items that is no item.
         """
         scenario, seed = self.settings.scenario, self.settings.seed
         if not scenario.hides_events:
@@ -158,8 +158,8 @@ def open_prepared(config: Config) -> PreparedData:
     They are opened again where ``FEDREC_HOME``, or a source file (inode, size, time), has changed.
 
     Raises:
-        DataError: the data cannot be read.
-        ResourceError: the data cannot be fetched.
+        DataError: The data cannot be read.
+        ResourceError: The data cannot be fetched.
     """
     paths = (*sources_in(config.data.source), config.data.items)
     protocols = config.evaluation.protocols
@@ -227,7 +227,7 @@ def cold_items_of(scenario: Scenario, *, seed: int, num_items: int) -> tuple[int
         num_items: V.
 
     Raises:
-        ConfigError: a share of the items that is no item.
+        ConfigError: A share of the items that is no item.
     """
     if not scenario.cold_items:
         return ()

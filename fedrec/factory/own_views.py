@@ -33,7 +33,7 @@ def own_views(views: str, catalog: Catalog) -> dict[str, np.ndarray]:
         catalog: Catalogue of the items.
 
     Raises:
-        ConfigError: a view cannot be imported, fails, or returns no finite float32 array (V + 1, S)
+        ConfigError: A view cannot be imported, fails, or returns no finite float32 array (V + 1, S)
             whose row 0 is zero.
     """
     return {view: _table(view, catalog) for view in names_in(views) if view not in VIEWS}

@@ -15,7 +15,7 @@ class LiveRounds:
     """Shows each round as it ends: a growing table on a terminal, plain lines elsewhere.
 
     Args:
-        console: where to.
+        console: Console to write to.
         protocol: Protocol of the evaluation, for the names of the metrics; of several the first.
         quiet: Show nothing.
     """

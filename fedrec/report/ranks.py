@@ -21,12 +21,12 @@ class TestRanks:
     """The test ranks of one run.
 
     Attributes:
-        people: (U,) original ids.
-        targets: (U,) held-out items; 0 for all where they stay with the clients.
-        ranks: (U,).
-        is_rare: (U,) whether training has seen the held-out item never, or seldom, as the scenario
+        people: (U,) Original ids.
+        targets: (U,) Held-out items; 0 for all where they stay with the clients.
+        ranks: (U,) Ranks of the held-out items.
+        is_rare: (U,) Whether training has seen the held-out item never, or seldom, as the scenario
             wants it; None where the scenario holds no item back.
-        is_generated: another seed makes up other people, who are nobody's repetition.
+        is_generated: Whether another seed makes up other people, who are nobody's repetition.
     """
 
     people: np.ndarray
@@ -50,7 +50,7 @@ def read_test_ranks(run: Run) -> TestRanks:
     """The test ranks of a complete run.
 
     Raises:
-        DataError: users.csv or items.csv is damaged.
+        DataError: Users.csv or items.csv is damaged.
     """
     users = run.users
     if users is None or "original_id" not in users:

@@ -62,7 +62,7 @@ def locked(path: Path) -> Iterator[None]:
     The system lets go of the lock however the process ends.
 
     Raises:
-        ConfigError: another process holds it, or it cannot be made.
+        ConfigError: Another process holds it, or it cannot be made.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -103,7 +103,7 @@ def check_room(path: Path, *, overwrite: bool, resume: bool = False) -> None:
     A run that failed before its first round left nothing worth keeping and is no obstacle.
 
     Raises:
-        ConfigError: it holds something and may not be overwritten, or cannot be made.
+        ConfigError: It holds something and may not be overwritten, or cannot be made.
     """
     if is_locked(path):
         raise _in_use(path)
@@ -155,8 +155,8 @@ def prepare_run_dir(path: Path, *, overwrite: bool) -> None:
     """Make the folder of a run, which this process has locked, without the files of an earlier one.
 
     Raises:
-        ConfigError: as ``check_room``.
-        ResourceError: it cannot be written.
+        ConfigError: As for ``check_room``.
+        ResourceError: It cannot be written.
     """
     _check_empty(path, overwrite=overwrite)
     try:

@@ -19,7 +19,7 @@ class Section:
     """A part of the run config that refuses wrong values when it is made.
 
     Raises:
-        ConfigError: all problems of the section, one line each.
+        ConfigError: All problems of the section, one line each.
     """
 
     def __post_init__(self) -> None:
@@ -43,7 +43,7 @@ def refuse(problems: Iterable[str]) -> None:
         problems: One line each; "" is no problem.
 
     Raises:
-        ConfigError: with one problem its own text, with several a list of them.
+        ConfigError: A value is refused; several problems are listed together.
     """
     found, refused = [], set[str]()
     for problem in filter(None, problems):

@@ -21,7 +21,7 @@ def import_string(key: str, name: str) -> Any:
         name: Import string as the user wrote it.
 
     Raises:
-        ConfigError: no such module, nothing of that name in it, or a module that fails.
+        ConfigError: No such module, nothing of that name in it, or a module that fails.
     """
     if name in handed_over:
         return handed_over[name]
@@ -51,7 +51,7 @@ def import_callable(key: str, name: str) -> Callable[..., Any]:
         name: Import string as the user wrote it.
 
     Raises:
-        ConfigError: it cannot be imported, or it is no callable.
+        ConfigError: It cannot be imported, or it is no callable.
     """
     found = import_string(key, name)
     if not callable(found):

@@ -82,15 +82,15 @@ def get(
 
     Args:
         name: "ml-1m", "ml-100k" or "ml-latest-small".
-        home: folder of fedrec.
-        release: another address and hash, for a mirror or a test.
-        progress: called with the bytes so far and the total, None when unknown.
-        timeout: seconds to wait for the next byte.
+        home: Folder of fedrec.
+        release: Release of another address and hash, for a mirror or a test.
+        progress: Callback, called with the bytes so far and the total, None when unknown.
+        timeout: Seconds to wait for the next byte.
 
     Raises:
-        ConfigError: an unknown name.
-        DataError: what came is not the published file; it is not kept.
-        ResourceError: no network, or the folder cannot be written.
+        ConfigError: An unknown name.
+        DataError: What came is not the published file; it is not kept.
+        ResourceError: No network, or the folder cannot be written.
     """
     release = release or RELEASES.get(name)
     if release is None:

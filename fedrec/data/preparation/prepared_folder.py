@@ -64,7 +64,7 @@ def open_catalog(folder: Path) -> tuple[Catalog, str]:
     """The catalogue and the data hash, from ``catalog.json`` and ``manifest.json`` alone.
 
     Raises:
-        DataError: the folder is missing, of another format version or damaged.
+        DataError: The folder is missing, of another format version or damaged.
     """
     manifest = read_manifest(folder)
     text = read_document(folder, "catalog.json", manifest["parts"]["catalog"])
@@ -87,7 +87,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """The manifest of a folder.
 
     Raises:
-        DataError: the folder is missing, of another format version or damaged.
+        DataError: The folder is missing, of another format version or damaged.
     """
     if not folder.is_dir():
         raise DataError(f"{folder} does not exist; prepare the data first")
@@ -116,7 +116,7 @@ def read_arrays(folder: Path, parts: dict[str, str]) -> dict[str, NDArray[Any]]:
         parts: Part -> sha256, of the manifest; data without times have no such part.
 
     Raises:
-        DataError: an array is missing or damaged.
+        DataError: An array is missing or damaged.
     """
     arrays: dict[str, NDArray[Any]] = {}
     try:
@@ -136,7 +136,7 @@ def read_document(folder: Path, file: str, digest: str) -> bytes:
     """The bytes of a JSON file of the folder.
 
     Raises:
-        DataError: the file is missing or holds other bytes than the hash says.
+        DataError: The file is missing or holds other bytes than the hash says.
     """
     try:
         data = (folder / file).read_bytes()

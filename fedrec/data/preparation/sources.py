@@ -31,8 +31,8 @@ class Source:
         name: Name for folders and reports: letters, digits and ``._-``.
         format: Format found, or "synthetic" or "python".
         key: Everything but the thresholds that the prepared data depends on.
-        load: reads the events.
-        is_table: whether a user names its columns.
+        load: Function that reads the events.
+        is_table: Whether a user names its columns.
     """
 
     name: str
@@ -48,10 +48,10 @@ def find_source(
     """Locate a source; see ``fedrec.data.preparation.store.prepare`` for its forms.
 
     Raises:
-        ConfigError: an unknown format, a source of no known form, one that is joined twice, or
+        ConfigError: An unknown format, a source of no known form, one that is joined twice, or
             columns of a source that has none to choose from.
-        DataError: a path that does not exist or holds something else.
-        ResourceError: a known dataset that was not downloaded, or not put where it is looked for.
+        DataError: A path that does not exist or holds something else.
+        ResourceError: A known dataset that was not downloaded, or not put where it is looked for.
     """
     from fedrec.data.readers.detect import FORMATS
 

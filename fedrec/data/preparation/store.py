@@ -192,9 +192,9 @@ def prepare(
         columns: Names of the columns, for CSV, parquet and DataFrames.
 
     Raises:
-        ConfigError: a key of ``data`` that cannot be.
-        DataError: the source is not as it should be; names file and line.
-        ResourceError: not downloaded yet, or the folder cannot be written.
+        ConfigError: A key of ``data`` that cannot be.
+        DataError: The source is not as it should be; names file and line.
+        ResourceError: Not downloaded yet, or the folder cannot be written.
     """
     if _is_prepared(source):
         return Path(source).absolute()
@@ -224,8 +224,8 @@ def store(
     """Prepare interactions that are in memory into a folder named by their content.
 
     Raises:
-        DataError: too few events remain.
-        ResourceError: the folder cannot be written.
+        DataError: Too few events remain.
+        ResourceError: The folder cannot be written.
     """
     options = {"min_item_events": min_item_events, "min_user_events": min_user_events}
     prepared = to_sequences(interactions, **options)
@@ -239,7 +239,7 @@ def open_dataset(folder: Path) -> Dataset:
     """Open prepared data, memory-mapped and read-only; every byte is checked against the manifest.
 
     Raises:
-        DataError: the folder is missing, of another format version or damaged.
+        DataError: The folder is missing, of another format version or damaged.
     """
     catalog, data_hash = open_catalog(folder)
     manifest = read_manifest(folder)

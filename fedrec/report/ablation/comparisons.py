@@ -25,9 +25,9 @@ def comparison(pair: Pair, one: Mapping[int, TestRanks], other: Mapping[int, Tes
     """By how much one task is above another, over the seeds that both have.
 
     Args:
-        pair: their folders, as of ``pair_of``.
-        one: the runs of the first folder, by seed.
-        other: those of the second.
+        pair: Their folders, as of ``pair_of``.
+        one: The runs of the first folder, by seed.
+        other: Those of the second.
     """
     name = " - ".join(pair)
     seeds = sorted({*one} & {*other})

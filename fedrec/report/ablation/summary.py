@@ -67,7 +67,7 @@ def read_tasks(out: Path) -> Record:
     """What was asked for: groups with their tasks, and what failed.
 
     Raises:
-        DataError: the folder is not that of an ablation.
+        DataError: The folder is not that of an ablation.
     """
     if not (out / TASKS_FILE).exists():
         raise DataError(f"{out} has no {TASKS_FILE}; is it the folder of a `fedrec ablate`?")
@@ -78,10 +78,10 @@ def found(out: Path) -> Record:
     """Everything that tables and figures show: what ablation.json holds.
 
     Args:
-        out: folder of the ablation.
+        out: Folder of the ablation.
 
     Raises:
-        DataError: no ablation, or a damaged run in it.
+        DataError: No ablation, or a damaged run in it.
     """
     asked = read_tasks(out)
     seeds: dict[str, int] = {}
@@ -115,7 +115,7 @@ def write_ablation(out: Path, console: Console) -> RenderableType:
     """Write ablation.json, ablation.md and the bars; return the tables for a terminal.
 
     Args:
-        out: folder of the ablation.
+        out: Folder of the ablation.
         console: Console whose width the tables take.
     """
     record = found(out)
