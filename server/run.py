@@ -12,8 +12,9 @@ from threadpoolctl import threadpool_limits
 
 from fedrec.config.config import Config
 from fedrec.errors import DataError, FedrecError
+from fedrec.factory.run_path import run_path
 from fedrec.report.page import write_report
-from fedrec.runs.directory import has_run, locked, run_path
+from fedrec.runs.directory import has_run, locked
 from server.aggregation.strategies import check_cohort, check_unit, make_strategy, secret_options
 from server.aggregation.strategy_state import snapshot
 from server.checkpoints.folder import load_checkpoint

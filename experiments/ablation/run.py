@@ -95,7 +95,7 @@ def ablate(
     if seeds < 1:
         raise ConfigError(f"--seeds must be 1 or more, got {seeds}")
     if workers is not None and workers < 1:
-        raise ConfigError(f"--workers must be 1 or more, got {workers}")
+        raise ConfigError(f"workers must be 1 or more, got {workers}")
     if "seed" in parse_sets(sets):
         raise ConfigError("--set seed=... contradicts --seeds, which runs seeds 0, 1, ...")
     base = resolve(source, sets, {"run.resume": True, "run.name": ""}, centralised=centralised)

@@ -1,5 +1,6 @@
 """Commands about one run: run, resume, verify, report, baseline."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -42,6 +43,15 @@ def _how(live: "LiveRounds", workers: int | None, address: str | None) -> "How":
         "on_round": live.add,
         "on_wait": live.wait,
     }
+
+
+def _followed(run: str, *, quiet: bool) -> "tuple[Path, LiveRounds]":
+    """The folder of an earlier run, and the display of its rounds while they are repeated."""
+    from experiments.resume import config_of, run_folder
+    from fedrec.report.live import LiveRounds
+
+    folder = run_folder(run)
+    return folder, LiveRounds(terminal(), config_of(folder).protocol_names[0], quiet=quiet)
 
 
 @app.command()
@@ -116,23 +126,20 @@ def resume(
     RUN is the folder of a run, or its name under the runs of FEDREC_HOME.
     """
     with ending():
-        from experiments.resume import config_of, run_folder, where_it_goes_on
         from experiments.resume import resume as resume_run
-        from fedrec.report.live import LiveRounds
+        from experiments.resume import where_it_goes_on
 
-        folder = run_folder(run)
-        console = terminal()
-        protocol = config_of(folder).protocol_names[0]
+        folder, live = _followed(run, quiet=quiet)
         for line in where_it_goes_on(folder):
             typer.echo(line, err=quiet)
-        with LiveRounds(console, protocol, quiet=quiet) as live:
+        with live:
             resume_run(
                 folder,
                 engine=engine,
                 accept_code_change=accept_code_change,
                 **_how(live, workers, address),
             )
-        show_end(console, folder, quiet=quiet)
+        show_end(terminal(), folder, quiet=quiet)
 
 
 @app.command()
@@ -149,14 +156,10 @@ def verify(
     """
     with ending():
         from experiments.reproducibility.verify import verify as verify_run
-        from experiments.resume import config_of, run_folder
-        from fedrec.report.live import LiveRounds
         from fedrec.runs.record import read_run
 
-        folder = run_folder(run)
-        console = terminal()
-        protocol = config_of(folder).protocol_names[0]
-        with LiveRounds(console, protocol, quiet=quiet) as live:
+        folder, live = _followed(run, quiet=quiet)
+        with live:
             found = verify_run(
                 folder,
                 engine=engine,
@@ -211,9 +214,10 @@ def baseline(
     with ending():
         from experiments.baselines.run import check_kind, run_baseline
         from experiments.settings import resolve
+        from fedrec.factory.run_path import run_path
         from fedrec.report.live import LiveRounds
         from fedrec.report.tables import final_table
-        from fedrec.runs.directory import check_room, run_path
+        from fedrec.runs.directory import check_room
         from fedrec.runs.record import read_run
 
         kind = OLD_KINDS.get(kind, kind)

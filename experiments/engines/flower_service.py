@@ -104,7 +104,7 @@ def flower_command(name: str) -> str:
     if found is None:
         raise ResourceError(
             f"no program {name!r} beside {sys.executable} or on PATH; "
-            "`pip install 'flwr[simulation]'`, or use --engine inline"
+            "`pip install 'flwr[simulation]'`, or use engine 'inline'"
         )
     return found
 

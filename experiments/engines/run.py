@@ -12,7 +12,8 @@ from experiments.engines.ray import check_options, ray_grid
 from fedrec.config.config import Config
 from fedrec.config.keys import flatten
 from fedrec.errors import ConfigError, DataError, FedrecError
-from fedrec.runs.directory import check_room, has_run, run_path
+from fedrec.factory.run_path import run_path
+from fedrec.runs.directory import check_room, has_run
 
 if TYPE_CHECKING:
     from flwr.serverapp import Grid

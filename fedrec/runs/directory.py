@@ -6,15 +6,11 @@ import re
 import shutil
 import tomllib
 from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
 
-from fedrec.config.config import Config
 from fedrec.config.keys import flat_tables, read_config, to_toml
-from fedrec.config.values.choices import sources_in
 from fedrec.errors import ConfigError, DataError, ResourceError
 from fedrec.files.atomic import DRAFT, try_lock
-from fedrec.files.home import home
 from fedrec.runs.record import read_json
 
 # What a run writes. Overwriting a run removes these and nothing else, in this order: whoever is
@@ -37,22 +33,6 @@ FOLDERS = ("checkpoints", "figures")
 LOCK = ".lock"
 _DRAFT = re.compile(rf"\.(?:{'|'.join(map(re.escape, FILES))}){DRAFT}")  # of `write_file`
 ADVICE = "choose another with --out or run.dir"
-
-
-def run_path(config: Config) -> Path:
-    """The folder of a run: ``run.dir``, or one named after it under ``$FEDREC_HOME/runs``."""
-    if config.run.dir:
-        path = Path(config.run.dir)
-        if not path.is_absolute():
-            raise ConfigError(
-                f"run.dir must be an absolute path, got {config.run.dir!r}: Flower's service "
-                "runs in a folder of its own"
-            )
-        return path
-    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-    sources = [Path(one.partition(":")[0]).name for one in sources_in(config.data.source)]
-    data = "-".join(name.removesuffix(".zip") for name in sources)
-    return home() / "runs" / (config.run.name or f"{data}-{config.strategy.name}-{stamp}")
 
 
 @contextlib.contextmanager

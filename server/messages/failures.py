@@ -61,7 +61,7 @@ def raise_dead_worker(replies: Sequence[Message]) -> None:
         if reply.has_error() and (found := DEAD_WORKER.search(reply.error.reason or "")):
             raise ParticipationError(
                 f"a worker of Flower's simulation died ({found[0]}), and it cannot start another; "
-                "`--engine ray` replaces workers that die"
+                "engine 'ray' replaces workers that die"
             )
 
 
