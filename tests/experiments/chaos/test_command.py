@@ -11,7 +11,7 @@ import pytest
 from experiments.chaos.__main__ import table
 from experiments.chaos.tries import Outcome
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parent.parent.parent.parent
 
 
 def test_the_table_counts_what_ended_as_it_must():
