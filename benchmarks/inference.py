@@ -47,13 +47,13 @@ Call = Callable[[list[np.ndarray]], Any]
 def built(num_items: int, device: str) -> ItemSearch:
     """The hybrid with random weights over random vectors, its catalogue folded."""
     stream = generator(0, "inference", num_items)
-    meaning = stream.standard_normal((num_items + 1, SEMANTIC), dtype=np.float32) / SEMANTIC**0.5
+    semantic = stream.standard_normal((num_items + 1, SEMANTIC), dtype=np.float32) / SEMANTIC**0.5
     content = (stream.random((num_items + 1, CONTENT), dtype=np.float32) < 0.1).astype(np.float32)
-    meaning[0] = content[0] = 0
+    semantic[0] = content[0] = 0
     model = build_model(
         Model(identity_start="random"),
         num_items=num_items,
-        semantic=meaning,
+        semantic=semantic,
         content=content,
         frequency=stream.zipf(1.3, num_items + 1).clip(max=10_000),
         seed=0,
@@ -204,12 +204,12 @@ def main() -> None:
     held = ("items", "device", "folding s", "vectors MiB", "model MiB", "scores MiB")
     held += ("RSS before MiB", "peak RSS MiB")
     print(markdown([{key: row[key] for key in held} for row in reversed(first.values())]))
-    if met := judged(rows):
+    if met := targets_met(rows):
         print()
         print(markdown(met))
 
 
-def judged(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def targets_met(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """One user's p50 on one thread beside its target."""
     return [
         {

@@ -6,7 +6,7 @@ import torch
 from flwr.app import ConfigRecord, Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 
-from clients.errors import failure_facts
+from clients.errors import failure_metadata
 from clients.handlers import handle_evaluate, handle_query, handle_train
 from clients.request import ConfigValues, config_of
 from fedrec import protocol
@@ -52,8 +52,8 @@ def _reply(handler: Handler, message: Message, context: Context) -> Message:
         _check_message(config_of(message), context, config, partition)
         return Message(handler(message, config, partition), reply_to=message)
     except Exception as error:  # the server lists it and goes on with the other clients
-        facts = ConfigRecord({**failure_facts(error), protocol.PARTITION: partition})
-    return Message(RecordDict({protocol.FACTS: facts}), reply_to=message)
+        metadata = ConfigRecord({**failure_metadata(error), protocol.PARTITION: partition})
+    return Message(RecordDict({protocol.METADATA: metadata}), reply_to=message)
 
 
 def _node_number(context: Context, key: str, default: int | None = None) -> int:
@@ -79,7 +79,7 @@ def _check_message(sent: ConfigValues, context: Context, config: Config, partiti
             "checkout keeps that checkout's code: stop it and run again"
         )
     own = client_fingerprint(config)
-    if sent.get(protocol.OWN_CODE, own) != own:
+    if sent.get(protocol.USER_CODE, own) != own:
         raise MessageError(
             f"the server has another {' or '.join(sorted(client_code(config)))} than this client; "
             "install the same modules on both sides"

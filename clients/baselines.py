@@ -25,10 +25,10 @@ def plain_scorer(name: str, data: LocalData, frequency: np.ndarray) -> Scorer:
     Args:
         name: One of ``SCORERS``; "oracle" goes with synthetic data only.
         data: Training data of the partition.
-        frequency: (V + 1,) training events per item over all clients.
+        frequency: (V + 1,) Training events per item over all clients.
 
     Raises:
-        ConfigError: there is no such scorer.
+        ConfigError: There is no such scorer.
     """
     if name == POPULARITY:
         return popularity_scorer(frequency)

@@ -1,4 +1,4 @@
-"""Failures of a client: the facts that travel instead of its reply.
+"""Failures of a client: the metadata that travels instead of its reply.
 
 Flower would send a bare exception. The server lists the reason in the round's line, ends the run
 with the exit code where all clients failed alike, and writes the first traceback to the log.
@@ -25,7 +25,7 @@ LACKING = {
 }
 
 
-def failure_facts(error: Exception) -> dict[str, str | int]:
+def failure_metadata(error: Exception) -> dict[str, str | int]:
     """Reason and exit code; also the traceback where neither user nor machine is at fault."""
     if isinstance(error, FedrecError):
         return {protocol.ERROR: _sendable(str(error)), protocol.EXIT_CODE: error.exit_code}

@@ -40,12 +40,12 @@ def evaluate(
         data: Training data of the partition.
         state: Store of the client's private files.
         weights: Shared weights as sent; not read unless ``scorer`` is "model".
-        frequency: (V + 1,) training events per item over all clients.
+        frequency: (V + 1,) Training events per item over all clients.
         scorer: "model" or one of ``fedrec.baselines.names.SCORERS``.
         stage: "validation" or "test".
         protocols: Evaluation protocols of the ranks.
         accepted: Round whose private parameters make the personalised model.
-        private_digest: sha256 of the private file that holds them.
+        private_digest: Sha256 of the private file that holds them.
         counts_are_shared: Whether ``frequency`` holds anything.
 
     Returns:
@@ -55,7 +55,7 @@ def evaluate(
 
     read = data.view.before(stage)
 
-    def ranked(
+    def ranks_of(
         scorer: Scorer, inputs: Sequences | None, *, with_times: bool = False
     ) -> HeldOutRanks:
         return leave_one_out_ranks(
@@ -75,12 +75,12 @@ def evaluate(
 
     def by_model() -> HeldOutRanks:
         scorer = model_scorer(model, num_items, config.model.max_length)
-        return ranked(scorer, read, with_times=model.needs_times)
+        return ranks_of(scorer, read, with_times=model.needs_times)
 
     if scorer != "model":
         # No scenario bounds what is possible: it reads the whole histories.
         inputs = None if scorer == ORACLE else read
-        return ranked(plain_scorer(scorer, data, frequency), inputs), None
+        return ranks_of(plain_scorer(scorer, data, frequency), inputs), None
     model, groups = fresh_model(config, data, frequency)
     load_sent(model, weights, groups)
     if not groups.private or accepted == 0:

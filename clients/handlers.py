@@ -22,6 +22,7 @@ from clients.train_users import train_users
 from fedrec import protocol
 from fedrec.config.config import Config
 from fedrec.evaluation.gates import are_told
+from fedrec.factory.own_views import own_views, views_hash
 from fedrec.records import array_record
 
 
@@ -35,22 +36,24 @@ def handle_query(message: Message, config: Config, partition: int) -> RecordDict
         PrivateState(token, partition).delete()
     for number, digest in wanted.items():
         PrivateState(token_of(sent), partition).read(number, digest)
-    return RecordDict({protocol.FACTS: ConfigRecord({protocol.PARTITION: partition})})
+    return RecordDict({protocol.METADATA: ConfigRecord({protocol.PARTITION: partition})})
 
 
 def _registration(config: Config, partition: int) -> RecordDict:
     data = open_local_data(config, partition)
     table = data.prepared.table
+    views = own_views(config.model.views, data.dataset.catalog)
     arrays = {protocol.USER_NUMBERS: data.users}
     if config.federation.unit == "user":
         arrays[protocol.USER_TARGETS] = data.targets
     if config.federation.share_counts:
         arrays[protocol.ITEM_COUNTS] = training_events(data)
-    facts = ConfigRecord(
+    metadata = ConfigRecord(
         {
             protocol.PARTITION: partition,
             protocol.DATA_HASH: data.dataset.data_hash,
             protocol.TABLE_HASH: "" if table is None else table.sha256,
+            protocol.VIEWS_HASH: views_hash(views),
             protocol.USER_IDS: [data.dataset.user_ids[user] for user in data.users],
         }
     )
@@ -58,7 +61,7 @@ def _registration(config: Config, partition: int) -> RecordDict:
         {
             protocol.REGISTRATION: array_record(arrays),
             protocol.METRICS: MetricRecord({protocol.NUM_EXAMPLES: int(data.targets.sum())}),
-            protocol.FACTS: facts,
+            protocol.METADATA: metadata,
         }
     )
 
@@ -90,7 +93,7 @@ def handle_train(message: Message, config: Config, partition: int) -> RecordDict
             protocol.TRAINED_TARGETS: done.fit.targets,
         }
     )
-    facts = ConfigRecord(
+    metadata = ConfigRecord(
         {
             protocol.PARTITION: partition,
             protocol.ROUND: request.round,
@@ -101,7 +104,7 @@ def handle_train(message: Message, config: Config, partition: int) -> RecordDict
         {
             protocol.ARRAYS: array_record(done.weights),
             protocol.METRICS: metrics,
-            protocol.FACTS: facts,
+            protocol.METADATA: metadata,
         }
     )
 
@@ -134,13 +137,13 @@ def _train_users(
     }
     if config.federation.row_averaging == "sparse":
         each[protocol.ROW_WEIGHTS] = done.row_weights
-    facts = ConfigRecord({protocol.PARTITION: partition, protocol.ROUND: request.round})
+    metadata = ConfigRecord({protocol.PARTITION: partition, protocol.ROUND: request.round})
     return RecordDict(
         {
             protocol.ARRAYS: array_record(done.total),
             protocol.USERS: array_record(each),
             protocol.METRICS: MetricRecord({protocol.NUM_EXAMPLES: done.weight}),
-            protocol.FACTS: facts,
+            protocol.METADATA: metadata,
         }
     )
 
@@ -178,7 +181,7 @@ def handle_evaluate(message: Message, config: Config, partition: int) -> RecordD
         {
             protocol.RANKS: array_record(arrays),
             protocol.METRICS: MetricRecord({protocol.NUM_EXAMPLES: len(held_out.users)}),
-            protocol.FACTS: ConfigRecord(
+            protocol.METADATA: ConfigRecord(
                 {protocol.PARTITION: partition, protocol.ROUND: request.round}
             ),
         }

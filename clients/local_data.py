@@ -7,9 +7,9 @@ import numpy as np
 
 from fedrec.config.config import Config
 from fedrec.data.partition import users_of
+from fedrec.data.preparation.store import Dataset
 from fedrec.data.scenarios import TrainingView
 from fedrec.data.sequences import Sequences
-from fedrec.data.store import Dataset
 from fedrec.factory.checks import check_times
 from fedrec.factory.data import PreparedData, open_prepared
 from fedrec.training.batches import num_targets
@@ -21,8 +21,8 @@ class LocalData:
 
     Attributes:
         prepared: Prepared data of the run; only this partition's users are read.
-        users: (U,) global numbers of the partition's users.
-        targets: (U,) training targets of one pass over each user.
+        users: (U,) Global numbers of the partition's users.
+        targets: (U,) Training targets of one pass over each user.
     """
 
     prepared: PreparedData
@@ -49,7 +49,7 @@ def open_local_data(config: Config, partition: int) -> LocalData:
     """Open the data and find the users of a partition, once per process.
 
     Raises:
-        DataError: the data cannot be read, or lack the times that the model needs.
+        DataError: The data cannot be read, or lack the times that the model needs.
     """
     prepared = open_prepared(config)
     check_times(config.model.time, prepared.dataset)

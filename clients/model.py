@@ -5,8 +5,8 @@ from functools import lru_cache
 import numpy as np
 
 from clients.local_data import LocalData
-from fedrec.config.choices import names_in
 from fedrec.config.config import Config
+from fedrec.config.values.choices import names_in
 from fedrec.errors import MessageError
 from fedrec.factory.data import PreparedData
 from fedrec.factory.model import make_model

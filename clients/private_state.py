@@ -33,7 +33,7 @@ class PrivateState:
         partition: Number of the client.
 
     Raises:
-        MessageError: a token that is no such name.
+        MessageError: A token that is no such name.
     """
 
     def __init__(self, token: str, partition: int) -> None:
@@ -49,7 +49,7 @@ class PrivateState:
             digest: Digest (sha256) of the file, as ``write`` returned it then.
 
         Raises:
-            ResourceError: the file is gone or another one, so the client cannot go on as it was.
+            ResourceError: The file is gone or another one, so the client cannot go on as it was.
         """
         if round == 0:
             return {}
@@ -81,7 +81,7 @@ class PrivateState:
             keep: Earlier rounds whose files the server may come back to; others are removed.
 
         Raises:
-            ResourceError: the disk is full or refuses; earlier files are as they were.
+            ResourceError: The disk is full or refuses; earlier files are as they were.
         """
         content = save({name: np.asarray(array, order="C") for name, array in arrays.items()})
         path = self._path(round)

@@ -1,7 +1,7 @@
 """Requests: the contents of a message as typed values.
 
 A server of other code is refused before this is read. What is wrong here all the same is refused
-in one line that names the key: a guess would train something that nobody asked for.
+in one line that names the key: a guess would train something that nobody set.
 """
 
 import math
@@ -35,7 +35,7 @@ class PastState:
     Attributes:
         token: Name of the run's private files.
         accepted: Round whose reply of this client was used last, 0 for none.
-        private_digest: sha256 of the private file of that round, empty if it left none.
+        private_digest: Sha256 of the private file of that round, empty if it left none.
     """
 
     token: str
@@ -120,10 +120,10 @@ def evaluate_request(sent: ConfigValues) -> EvaluateRequest:
 
 def deleted_token(sent: ConfigValues) -> str | None:
     """The run whose private files a query asks to remove; none if it asks who is there."""
-    asked = sent.get(protocol.DELETE_STATE, False)
-    if type(asked) is not bool:
-        raise MessageError(f"{protocol.DELETE_STATE} must be true or false, got {asked!r}")
-    return token_of(sent) if asked else None
+    value = sent.get(protocol.DELETE_STATE, False)
+    if type(value) is not bool:
+        raise MessageError(f"{protocol.DELETE_STATE} must be true or false, got {value!r}")
+    return token_of(sent) if value else None
 
 
 def token_of(sent: ConfigValues) -> str:
@@ -133,10 +133,10 @@ def token_of(sent: ConfigValues) -> str:
 
 def files_to_check(sent: ConfigValues) -> dict[int, str]:
     """Round -> sha256 of the private files that a query asks for; none if it asks who is there."""
-    asked = _text(sent, protocol.CHECK) if protocol.CHECK in sent else ""
-    pairs = [part.partition(":") for part in asked.split(",") if part]
+    text = _text(sent, protocol.CHECK) if protocol.CHECK in sent else ""
+    pairs = [part.partition(":") for part in text.split(",") if part]
     if not all(round.isdecimal() for round, _, _ in pairs):
-        raise MessageError(f"{protocol.CHECK} must read like '3:sha256,5:sha256', got {asked!r}")
+        raise MessageError(f"{protocol.CHECK} must read like '3:sha256,5:sha256', got {text!r}")
     return {int(round): digest for round, _, digest in pairs}
 
 

@@ -33,7 +33,7 @@ class PartitionTraining:
     Attributes:
         weights: The new shared weights.
         fit: Mean loss, targets and steps.
-        private_digest: sha256 of the private file of this round; empty if the client keeps nothing.
+        private_digest: Sha256 of the private file of this round; empty if the client keeps nothing.
     """
 
     weights: NamedArrays
@@ -62,18 +62,18 @@ def train_partition(
         data: Training data of the partition.
         state: Store of the client's private files.
         weights: Shared weights as sent, float32.
-        frequency: (V + 1,) training events per item over all clients.
+        frequency: (V + 1,) Training events per item over all clients.
         round: Number of this round.
         accepted: Round whose private file to go on from, 0 for a fresh start.
-        private_digest: sha256 of that file.
+        private_digest: Sha256 of that file.
         keep: Other rounds whose private files are still needed.
         partition: Number of the client.
         proximal_mu: Weight of the FedProx term.
 
     Raises:
-        MessageError: weights that are not those of the model here.
-        ResourceError: the private file is another one or cannot be written.
-        TrainingError: the loss, or what would be kept, is not finite; nothing is written.
+        MessageError: Weights that are not those of the model here.
+        ResourceError: The private file is another one or cannot be written.
+        TrainingError: The loss, or what would be kept, is not finite; nothing is written.
     """
     model, groups = fresh_model(config, data, frequency)
     load_sent(model, weights, groups)

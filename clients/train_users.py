@@ -34,16 +34,16 @@ def train_users(
         config: Config of the run.
         data: Training data of the partition.
         weights: Shared weights as sent, float32.
-        frequency: (V + 1,) training events per item over all clients.
-        users: (n,) global numbers of the sampled users, ascending, all of this partition.
+        frequency: (V + 1,) Training events per item over all clients.
+        users: (n,) Global numbers of the sampled users, ascending, all of this partition.
         round: Number of this round.
         proximal_mu: Weight of the FedProx term.
 
     Raises:
-        MessageError: users who are not here, or weights that are not those of the model here.
+        MessageError: Users who are not here, or weights that are not those of the model here.
     """
-    place = np.searchsorted(data.users, users).clip(max=len(data.users) - 1)
-    if not len(users) or (data.users[place] != users).any() or (np.diff(users) <= 0).any():
+    indices = np.searchsorted(data.users, users).clip(max=len(data.users) - 1)
+    if not len(users) or (data.users[indices] != users).any() or (np.diff(users) <= 0).any():
         raise MessageError("the message names users twice, none, or some who are not held here")
     model, groups = fresh_model(config, data, frequency)
     load_sent(model, weights, groups)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from flwr.serverapp.strategy import Strategy
 
-    from fedrec.data.store import Dataset
+    from fedrec.data.preparation.store import Dataset
 
 
 def simulate(

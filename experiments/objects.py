@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from fedrec.config.choices import names_in
 from fedrec.config.config import Value
 from fedrec.config.handed_over import named, travels
 from fedrec.config.keys import toml_value
+from fedrec.config.values.choices import names_in
 from fedrec.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -42,7 +42,7 @@ __all__ = [
 _HOMES = {
     "BERT4Rec": "fedrec.estimator.models",
     "BPRMF": "fedrec.estimator.models",
-    "Dataset": "fedrec.data.store",
+    "Dataset": "fedrec.data.preparation.store",
     "Estimator": "fedrec.estimator.estimator",
     "GRU4Rec": "fedrec.estimator.models",
     "Hybrid": "fedrec.estimator.models",

@@ -1,5 +1,5 @@
 from experiments.api import simulate as simulate
-from fedrec.data.store import Dataset as Dataset
+from fedrec.data.preparation.store import Dataset as Dataset
 from fedrec.estimator.estimator import Estimator as Estimator
 from fedrec.estimator.evaluate import evaluate as evaluate
 from fedrec.estimator.models import BPRMF as BPRMF

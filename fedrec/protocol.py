@@ -1,9 +1,9 @@
 """Names of all records, arrays and values in messages between server and clients.
 
-Train message     arrays (shared weights, float32), frequency, config -> weights, metrics, facts
-  of users        the same and which users                            -> their sum, metrics, facts
-Evaluate message  arrays, frequency, config                           -> ranks, metrics, facts
-Query message     config                                     -> registration, metrics, facts
+Train message     arrays (shared weights, float32), frequency, config -> weights, metrics, metadata
+  of users        the same and which users                            -> sum, metrics, metadata
+Evaluate message  arrays, frequency, config                           -> ranks, metrics, metadata
+Query message     config                                     -> registration, metrics, metadata
 
 A reply carries the client's float32 weights. Its update, ``weights - sent``, is taken in float64
 by the server: that difference is exact, so a single client with everybody's data walks the very
@@ -18,7 +18,7 @@ from pathlib import Path
 
 import fedrec
 
-FORMAT = 4  # of messages; both sides refuse another
+FORMAT = 5  # of messages; both sides refuse another
 PACKAGES = ("fedrec", "clients", "server")  # one release: both sides must run the same
 
 # Records of a message.
@@ -26,12 +26,12 @@ ARRAYS = "arrays"  # weights, as Flower's strategies call them
 FREQUENCY = "frequency"  # array (V + 1,): training events per item over all clients
 CONFIG = "config"
 METRICS = "metrics"
-FACTS = "facts"  # who replied: partition, round, hashes
+METADATA = "metadata"  # who replied: partition, round, hashes
 REGISTRATION = "registration"  # arrays of the reply to the first query
 USERS = "users"  # arrays of a train message and its reply, where every user is a client
 RANKS = "ranks"  # arrays of an evaluate reply
 
-# Arrays of a registration; the ids are a value of the facts.
+# Arrays of a registration; the ids are a value of the metadata.
 USER_NUMBERS = "users"  # (n,) also in replies about users
 USER_IDS = "user-ids"
 USER_TARGETS = "targets"  # (n,) training targets of one pass, where every user is a client
@@ -59,7 +59,7 @@ NUM_EXAMPLES = "num-examples"  # training targets of the client, as declared in 
 TRAIN_LOSS = "train-loss"
 TRAINED_TARGETS = "trained-targets"
 
-# Values of config and facts.
+# Values of config and metadata.
 ROUND = "server-round"  # Flower's strategies set this one
 PROXIMAL_MU = "proximal-mu"  # and FedProx this one
 LAST_ACCEPTED = "last-accepted"  # round whose reply of this client was used last, 0 for none
@@ -75,11 +75,12 @@ SCORER = "scorer"  # "model", or the name of a baseline
 PROTOCOLS = "protocols"
 PARTITION = "partition"
 CODE = "code"
-OWN_CODE = "own-code"  # of the modules that the user names in the config
+USER_CODE = "user-code"  # of the modules that the user names in the config
 DATA_HASH = "data-hash"
 TABLE_HASH = "table-hash"
+VIEWS_HASH = "views-hash"  # of the views of the user's own
 FORMAT_KEY = "format"
-ERROR = "error"  # why a client could not answer, instead of its reply
+ERROR = "error"  # why a client could not reply, instead of its reply
 EXIT_CODE = "exit-code"
 TRACEBACK = "traceback"
 

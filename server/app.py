@@ -7,13 +7,13 @@ from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 from rich.console import Console
 
-from fedrec.config.choices import DATASETS, sources_in
 from fedrec.config.config import Config
 from fedrec.config.keys import read_config
+from fedrec.config.values.choices import DATASETS, sources_in
 from fedrec.errors import ConfigError
+from fedrec.factory.run_path import run_path
 from fedrec.report.live import LiveRounds
 from fedrec.report.tables import final_table
-from fedrec.runs.directory import run_path
 from fedrec.runs.record import read_run
 from server.run import run_server
 

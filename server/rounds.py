@@ -11,15 +11,16 @@ from typing import Any
 from server.aggregation.aggregate import aggregate
 from server.aggregation.strategies import min_replies
 from server.evaluation.evaluate import evaluate_round
-from server.messages.train import train_messages
 from server.messages.weights import cast_weights
-from server.replies.collect import Collected, collect_replies
-from server.replies.participation import cannot_succeed, too_few_replies
 from server.replies.train import TrainReply
 from server.round_line import empty_round
 from server.sampling.cohort import Cohort
 from server.sampling.population import required_replies
-from server.state import ServerContext, ServerState
+from server.state.context import ServerContext
+from server.state.server_state import ServerState
+from server.training.collect import Collected, collect_replies
+from server.training.messages import train_messages
+from server.training.participation import cannot_succeed, too_few_replies
 
 ATTEMPTS = 2  # a round that fails is tried once more; the model stays as it was
 
@@ -123,11 +124,11 @@ def _attempt(
 ) -> Collected:
     """Send the weights to the cohort, collect and validate the replies; count the traffic."""
     plan = context.config.federation
-    asked, unavailable = context.clients.split_unavailable(cohort, line["round"], attempt)
+    available, unavailable = context.clients.split_unavailable(cohort, line["round"], attempt)
     sent = cast_weights(state.weights, plan.download)
-    messages = train_messages(context, state, line["round"], asked, sent)
+    messages = train_messages(context, state, line["round"], available, sent)
     collected = collect_replies(
-        context, line["round"], messages, asked=asked, unavailable=unavailable, sent=sent,
+        context, line["round"], messages, cohort=available, unavailable=unavailable, sent=sent,
         participants=state.participants,
     )  # fmt: skip
     state.participants = collected.traffic.participants

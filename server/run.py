@@ -12,8 +12,9 @@ from threadpoolctl import threadpool_limits
 
 from fedrec.config.config import Config
 from fedrec.errors import DataError, FedrecError
+from fedrec.factory.run_path import run_path
 from fedrec.report.page import write_report
-from fedrec.runs.directory import has_run, locked, run_path
+from fedrec.runs.directory import has_run, locked
 from server.aggregation.strategies import check_cohort, check_unit, make_strategy, secret_options
 from server.aggregation.strategy_state import snapshot
 from server.checkpoints.folder import load_checkpoint
@@ -29,7 +30,7 @@ from server.messages.registration import register_clients
 from server.rounds import run_rounds
 from server.sampling.population import cohort_size
 from server.setup import Setup, set_up
-from server.state import ServerContext
+from server.state.context import ServerContext
 
 DELETED = "deleted"  # what run.json says of the clients' private state after the clean-up
 
@@ -85,10 +86,10 @@ def run_server(
         every, secrets = config.run.checkpoint_every, secret_options(config.strategy.options)
         recorder = Recorder(folder, strategy, every, identity, on_round, secrets)
 
-        def watch(arrived: int, asked: int) -> None:
+        def watch(arrived: int, expected: int) -> None:
             stop_if_requested(path)
             raise_pending_signal()
-            on_wait(arrived, asked)
+            on_wait(arrived, expected)
 
         try:
             setup = set_up(

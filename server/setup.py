@@ -10,13 +10,14 @@ import numpy as np
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Strategy
 
-from fedrec.config.choices import names_in
 from fedrec.config.config import Config
+from fedrec.config.values.choices import names_in
 from fedrec.data.catalog import Catalog
-from fedrec.data.prepared_folder import find_prepared, open_catalog
-from fedrec.errors import DataError
+from fedrec.data.preparation.prepared_folder import find_prepared, open_catalog
+from fedrec.errors import ConfigError, DataError
 from fedrec.evaluation.metrics import check_cutoffs
 from fedrec.factory.model import make_model
+from fedrec.factory.own_views import own_views, views_hash
 from fedrec.factory.table import open_table
 from fedrec.files.home import home
 from fedrec.models.parameters import NamedArrays, arrays_of, groups_of
@@ -27,12 +28,13 @@ from server.checkpoints.recorder import Recorder
 from server.checkpoints.resume import Resumed, differences, restore_run, with_private_files
 from server.evaluation.final import run_facts
 from server.granularity.make import make_clients
+from server.granularity.traffic import item_rows
 from server.messages.exchange import Watch, watch_nothing
 from server.messages.private_state import missing_private_files
 from server.messages.registration import Registration, register_clients, without_impossible
 from server.sampling.unavailable import REGISTRATION, Unavailability, recorded_unavailability
-from server.state import ServerContext, ServerState
-from server.traffic import item_rows
+from server.state.context import ServerContext
+from server.state.server_state import ServerState
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +101,8 @@ def set_up(
     data = {"data": {"events": registration.data_hash, "embedding table": registration.table_hash}}
     if registration.excluded:
         data["data"]["excluded partitions"] = str(sorted(registration.excluded))
+    if registration.views_hash:
+        data["data"]["own views"] = registration.views_hash
     token, completed = uuid.uuid4().hex, -1
     if resumed is not None:
         resumed = _check_resumed(grid, config, registration, resumed, recorder, data)
@@ -112,6 +116,11 @@ def set_up(
         raise DataError(
             "the clients hold another frozen embedding table than the server; their encoder or "
             "semantics.* differ"
+        )
+    if views_hash(own_views(config.model.views, catalog)) != registration.views_hash:
+        raise ConfigError(
+            f"a view of your own in model.views = {config.model.views!r} returns other arrays on "
+            "the clients than on the server; make it return the same array everywhere"
         )
     frequency = registration.item_counts(catalog.num_items)
     model = make_model(config, catalog, table, frequency, np.arange(registration.num_users))
@@ -127,7 +136,7 @@ def set_up(
         strategy,
         registration,
         model,
-        num_items=catalog.num_items,
+        frequency=frequency,
         token=token,
         scorer=scorer,
         watch=watch,
@@ -149,7 +158,7 @@ def make_context(
     registration: Registration,
     model: Recommender,
     *,
-    num_items: int,
+    frequency: np.ndarray,
     token: str,
     scorer: str = "model",
     watch: Watch = watch_nothing,
@@ -162,7 +171,7 @@ def make_context(
         strategy: Strategy of the run.
         registration: Registration of the clients.
         model: Model of the run.
-        num_items: V.
+        frequency: (V + 1,) Training events per item over all clients, zeros if not shared.
         token: Name of the clients' private files of this run.
         scorer: "model", or the name of a baseline.
         watch: Callback, called while the server waits for replies.
@@ -179,7 +188,7 @@ def make_context(
         unavailability,
         model=model,
         shared=shared,
-        num_items=num_items,
+        num_items=len(frequency) - 1,
     )
     return ServerContext(
         grid=grid,
@@ -189,7 +198,7 @@ def make_context(
         clients=clients,
         unavailability=unavailability,
         token=token,
-        frequency=registration.item_counts(num_items),
+        frequency=frequency,
         num_views=len(model.view_names),
         item_rows=item_rows(model, shared),
         scorer=scorer,

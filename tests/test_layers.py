@@ -117,6 +117,36 @@ def test_a_circle_is_found(tmp_path):
     assert circles(import_graph(tmp_path)) == ["fedrec.a", "fedrec.b"]
 
 
+def folder_graph(graph: dict[str, set[str]]) -> dict[str, set[str]]:
+    """Folder -> other folders whose modules its own modules import."""
+
+    def folder(module: str) -> str:
+        return module.rpartition(".")[0]
+
+    found: dict[str, set[str]] = {folder(module): set() for module in graph}
+    for module, imports in graph.items():
+        found[folder(module)] |= {folder(target) for target in imports} - {folder(module)}
+    return found
+
+
+def test_no_circle_between_folders():
+    assert circles(folder_graph(import_graph(ROOT))) == []
+
+
+def test_a_circle_between_folders_is_found(tmp_path):
+    for name, text in {
+        "fedrec/a/high": "def f():\n    from fedrec.b import middle",
+        "fedrec/b/middle": "import fedrec.a.low",
+        "fedrec/a/low": "import fedrec.c.leaf",
+        "fedrec/c/leaf": "",
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / f"{name}.py").write_text(text)
+    graph = import_graph(tmp_path)
+    assert circles(graph) == []
+    assert circles(folder_graph(graph)) == ["fedrec.a", "fedrec.b"]
+
+
 SOURCES = (*PACKAGES, "benchmarks", "examples", "tests")
 
 

@@ -22,15 +22,15 @@ EQUIVALENTS = Path(__file__).with_name("equivalents.toml")
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Draw, try what has no outcome yet, print the table."""
-    asked = parsed(arguments)
-    drawn = draw(ROOT, asked.lines, asked.seed)
+    options = parsed(arguments)
+    drawn = draw(ROOT, options.lines, options.seed)
     equivalents = read_equivalents(EQUIVALENTS)
-    outcomes = read_results(asked.results)
-    if asked.survivors:
+    outcomes = read_results(options.results)
+    if options.survivors:
         outcomes = {key: test for key, test in outcomes.items() if test}
-    if not asked.table:
+    if not options.table:
         waiting = [one for one in drawn if one.key not in {*outcomes, *equivalents}]
-        try_all(waiting, outcomes, asked)
+        try_all(waiting, outcomes, options)
     found = [
         Outcome(one, outcomes.get(one.key, ""), equivalents.get(one.key, ""))
         for one in drawn
@@ -64,22 +64,24 @@ def read_results(path: Path) -> dict[str, str]:
     return dict(json.loads(path.read_text())) if path.exists() else {}
 
 
-def try_all(waiting: Sequence[Drawn], outcomes: dict[str, str], asked: argparse.Namespace) -> None:
+def try_all(
+    waiting: Sequence[Drawn], outcomes: dict[str, str], options: argparse.Namespace
+) -> None:
     """Try every mutant on its likely tests, then those that are left on all tests.
 
     Each outcome is written before the next mutant is tried.
     """
-    asked.results.parent.mkdir(parents=True, exist_ok=True)
+    options.results.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="mutation-") as scratch:
         copy = Path(scratch, "tree")
         copy_tree(ROOT, copy)
-        for likely in (True,) if asked.likely else (True, False):
+        for likely in (True,) if options.likely else (True, False):
             left = [one for one in waiting if not outcomes.get(one.key)]
             for number, one in enumerate(left, start=1):
-                test = seen_by(copy, one, asked.workers, likely=likely)
+                test = seen_by(copy, one, options.workers, likely=likely)
                 if test or not likely:
                     outcomes[one.key] = test
-                    asked.results.write_text(json.dumps(outcomes, indent=1) + "\n")
+                    options.results.write_text(json.dumps(outcomes, indent=1) + "\n")
                 print(f"{number}/{len(left)} {one.key}: {test or 'not seen'}", file=sys.stderr)
 
 

@@ -40,7 +40,7 @@ def seen_by(copy: Path, drawn: Drawn, workers: int, *, likely: bool) -> str:
         likely: Run the tests that are likely to see it, not all.
 
     Raises:
-        BrokenRunError: pytest ended in another way than tests do.
+        BrokenRunError: Pytest ended in another way than tests do.
     """
     path = copy / drawn.path
     original = path.read_text()

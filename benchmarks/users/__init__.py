@@ -1,1 +1,1 @@
-"""Thousands of one-person clients: what a round costs here, elsewhere, and in one central pass."""
+"""Thousands of one-person clients: a round here, elsewhere, and in one centralised pass."""

@@ -16,31 +16,31 @@ from benchmarks.users import memory, one_step, parts, population
 from benchmarks.users.about import facts_of_machine, load
 from benchmarks.users.compare import System, measure, say
 from benchmarks.users.systems.pfl_environment import UnavailableError, python_with_pfl
-from benchmarks.users.table import Measured, as_json, judged, markdown, row_of
+from benchmarks.users.table import Measured, as_json, evaluated, markdown, row_of
 from benchmarks.users.work import Facts
-from fedrec.data.store import prepare
+from fedrec.data.preparation.store import prepare
 from fedrec.files.home import home
 
 LOOPS = ("engine", "loop")
-KINDS = (*LOOPS, "central", "flower", "pfl")
+KINDS = (*LOOPS, "centralised", "flower", "pfl")
 
 
-def systems(asked: argparse.Namespace, pfl: str) -> list[System]:
+def systems(options: argparse.Namespace, pfl: str) -> list[System]:
     """The rows of the table, in its order."""
-    rows = [row for processes in (1, 2) for row in on_cpu(processes, asked.batch_sizes)]
-    largest = max(asked.batch_sizes)
-    rows.append(central(largest, "2 threads", processes=2, threads=2))
-    if asked.gpu:
-        rows += [System(name=f"{kind}, GPU", kind=kind, device=asked.gpu) for kind in LOOPS]
-        rows += [central(size, "GPU", device=asked.gpu) for size in asked.batch_sizes]
+    rows = [row for processes in (1, 2) for row in on_cpu(processes, options.batch_sizes)]
+    largest = max(options.batch_sizes)
+    rows.append(centralised(largest, "2 threads", processes=2, threads=2))
+    if options.gpu:
+        rows += [System(name=f"{kind}, GPU", kind=kind, device=options.gpu) for kind in LOOPS]
+        rows += [centralised(size, "GPU", device=options.gpu) for size in options.batch_sizes]
     if pfl:
         rows += [
             System(name=f"pfl, {shown(processes)}", kind="pfl", processes=processes, python=pfl)
             for processes in (1, 2)
         ]
     name = "Flower, a SuperNode per user"
-    rows.append(System(name=name, kind="flower", processes=2, every=asked.flower_every))
-    return [row for row in rows if row.kind in asked.only and row.processes in asked.processes]
+    rows.append(System(name=name, kind="flower", processes=2, every=options.flower_every))
+    return [row for row in rows if row.kind in options.only and row.processes in options.processes]
 
 
 def on_cpu(processes: int, batch_sizes: Sequence[int]) -> list[System]:
@@ -51,12 +51,14 @@ def on_cpu(processes: int, batch_sizes: Sequence[int]) -> list[System]:
     """
     on = shown(processes)
     loops = [System(name=f"{kind}, {on}", kind=kind, processes=processes) for kind in LOOPS]
-    return loops + [central(size, on, processes=processes) for size in batch_sizes]
+    return loops + [centralised(size, on, processes=processes) for size in batch_sizes]
 
 
-def central(size: int, where: str, **more: Any) -> System:
+def centralised(size: int, where: str, **more: Any) -> System:
     """A centralised pass at one batch size."""
-    return System(name=f"central, batch {size}, {where}", kind="central", batch_size=size, **more)
+    return System(
+        name=f"centralised, batch {size}, {where}", kind="centralised", batch_size=size, **more
+    )
 
 
 def shown(processes: int) -> str:
@@ -64,35 +66,40 @@ def shown(processes: int) -> str:
     return "1 process" if processes == 1 else f"{processes} processes"
 
 
-def facts_of(asked: argparse.Namespace) -> Facts:
-    """The work that is asked for, its data prepared."""
+def facts_of(options: argparse.Namespace) -> Facts:
+    """The work that the options describe, its data prepared."""
     folder = prepare(
-        asked.source, format=asked.format, home=home(), min_item_events=5, min_user_events=3, seed=0
+        options.source,
+        format=options.format,
+        home=home(),
+        min_item_events=5,
+        min_user_events=3,
+        seed=0,
     )
-    return Facts(folder=str(folder), clients=asked.clients, group_tokens=asked.group_tokens)
+    return Facts(folder=str(folder), clients=options.clients, group_tokens=options.group_tokens)
 
 
-def compare(asked: argparse.Namespace) -> dict[str, Any]:
+def compare(options: argparse.Namespace) -> dict[str, Any]:
     """The table of all systems."""
-    facts = facts_of(asked)
+    facts = facts_of(options)
     with tempfile.TemporaryDirectory(prefix="pfl-", ignore_cleanup_errors=True) as scratch:
         pfl, missing = "", []
-        if "pfl" in asked.only and asked.pfl != "skip":
+        if "pfl" in options.only and options.pfl != "skip":
             say("looking for pfl")
             try:
-                pfl = python_with_pfl(asked.pfl, Path(scratch))
+                pfl = python_with_pfl(options.pfl, Path(scratch))
             except UnavailableError as error:
                 missing = [Measured("pfl", "pfl", 1, "cpu", (), reason=str(error))]
-        found = [*measure(systems(asked, pfl), facts, asked.turns), *missing]
-    print(f"{asked.clients} clients a round, 3 local steps, {asked.turns} turns\n")
+        found = [*measure(systems(options, pfl), facts, options.turns), *missing]
+    print(f"{options.clients} clients a round, 3 local steps, {options.turns} turns\n")
     print(markdown([row_of(one, found) for one in found]))
-    if lines := judged(found):
+    if lines := evaluated(found):
         print("\n" + markdown(lines))
     return as_json(found)
 
 
 def main() -> None:
-    """Print the table that is asked for."""
+    """Print the table that the options choose."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--source", default="ml-1m", help="ml-1m, or the absolute path of its zip")
     parser.add_argument("--format", default="ml-1m")
@@ -110,22 +117,24 @@ def main() -> None:
     parser.add_argument("--memory", action="store_true", help="of a run of 6,040 users")
     parser.add_argument("--population", type=int, nargs="*", help="seconds a round, by population")
     parser.add_argument("--json", type=Path)
-    asked = parser.parse_args()
+    options = parser.parse_args()
     about, before = facts_of_machine("benchmarks.users"), load()  # now: files may change meanwhile
-    if asked.memory:
-        found = memory.table(asked.source, asked.format, asked.clients)
-    elif asked.population is not None:
-        found = population.table(asked.population or population.SIZES, asked.clients, asked.turns)
-    elif asked.one_step:
-        found = one_step.table(asked.source, asked.format, asked.clients, asked.turns)
-    elif asked.parts:
-        found = parts.table(facts_of(asked), min(asked.batch_sizes), asked.turns)
+    if options.memory:
+        found = memory.table(options.source, options.format, options.clients)
+    elif options.population is not None:
+        found = population.table(
+            options.population or population.SIZES, options.clients, options.turns
+        )
+    elif options.one_step:
+        found = one_step.table(options.source, options.format, options.clients, options.turns)
+    elif options.parts:
+        found = parts.table(facts_of(options), min(options.batch_sizes), options.turns)
     else:
-        found = compare(asked)
+        found = compare(options)
     print(f"\nload average before and after: {before:.1f}, {load():.1f} of {os.cpu_count()} cores")
-    if asked.json:
+    if options.json:
         found = {"about": about, "load": [before, load()], **found}
-        asked.json.write_text(json.dumps(found, indent=1) + "\n")
+        options.json.write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":

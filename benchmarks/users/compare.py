@@ -30,14 +30,14 @@ class System:
     """One row of the table.
 
     Attributes:
-        name: of the row.
-        kind: "engine", "loop", "central", "flower" or "pfl".
-        processes: that share the work; 2 threads of one process count as 2.
-        threads: of each.
-        batch_size: of a centralised pass.
+        name: Name of the row.
+        kind: "engine", "loop", "centralised", "flower" or "pfl".
+        processes: Processes that share the work; 2 threads of one process count as 2.
+        threads: Threads of each process.
+        batch_size: Batch size of a centralised pass.
         device: "cpu" or "cuda".
-        python: that runs it.
-        every: it takes part in every n-th turn.
+        python: Python that runs it.
+        every: Number n of the turns of which it takes part in one.
     """
 
     name: str
@@ -63,9 +63,9 @@ class Running:
     """A system that waits for turns.
 
     Args:
-        system: which.
-        facts: of the work.
-        log: takes what it prints.
+        system: System to run.
+        facts: Facts of the work.
+        log: File that takes what it prints.
     """
 
     def __init__(self, system: System, facts: Facts, log: IO[str]) -> None:
@@ -89,7 +89,7 @@ class Running:
         """Do a turn.
 
         Raises:
-            EndedError: it ended, or had to be.
+            EndedError: The process ended, or had to be ended.
         """
         process = self._process.pid
         before = cpu_seconds(process)

@@ -50,7 +50,7 @@ def table(source: str, format: str, clients: int, turns: int) -> dict[str, Any]:
         }
     )
     passes = {
-        "central, batch 32": central(config),
+        "centralised, batch 32": centralised(config),
         "engine, cohorts of 32": engine(config),
         "whole rounds, inline": rounds(config),
     }
@@ -66,27 +66,27 @@ def table(source: str, format: str, clients: int, turns: int) -> dict[str, Any]:
             wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
             if turn:
                 taken[name].append((wall / tokens, cpu / tokens))
-    rows = [row_of(name, taken[name], taken["central, batch 32"]) for name in passes]
+    rows = [row_of(name, taken[name], taken["centralised, batch 32"]) for name in passes]
     print(markdown(rows))
     return {"rows": rows, "turns": taken}
 
 
 def row_of(
-    name: str, own: list[tuple[float, float]], central: list[tuple[float, float]]
+    name: str, own: list[tuple[float, float]], centralised: list[tuple[float, float]]
 ) -> dict[str, Any]:
     """Medians over turns of ratios within one."""
     wall, cpu = (
-        [mine[which] / other[which] for mine, other in zip(own, central, strict=True)]
+        [mine[which] / other[which] for mine, other in zip(own, centralised, strict=True)]
         for which in (0, 1)
     )
     cost = statistics.median(wall)
     return {
         "system": name,
         "us/token": statistics.median(1e6 * seconds for seconds, _ in own),
-        "cost over central": cost,
+        "cost over centralised": cost,
         "from": min(wall),
         "to": max(wall),
-        "CPU over central": statistics.median(cpu),
+        "CPU over centralised": statistics.median(cpu),
         "target": f"<= {TARGET:g}",
         "met": "yes" if cost <= TARGET else "no",
     }
@@ -99,7 +99,7 @@ def initial(config: Config) -> Recommender:
     return make_model(config, dataset.catalog, open_table(config, dataset.catalog), counts)
 
 
-def central(config: Config) -> Pass:
+def centralised(config: Config) -> Pass:
     """Adam on batches of 32 users, alike in length."""
     prepared = open_prepared(config)
     dataset, training = prepared.dataset, prepared.full_training
@@ -127,7 +127,7 @@ def central(config: Config) -> Pass:
 
 
 def engine(config: Config) -> Pass:
-    """One joint gradient of 32 users after the other, Adam behind each."""
+    """One summed gradient of 32 users after the other, Adam behind each."""
     prepared = open_prepared(config)
     dataset, training = prepared.dataset, prepared.full_training
     model = copy.deepcopy(initial(config))

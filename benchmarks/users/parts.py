@@ -14,7 +14,7 @@ from unittest.mock import patch
 
 import torch
 
-from benchmarks.users.systems.list import central, engine
+from benchmarks.users.systems.list import centralised, engine
 from benchmarks.users.table import markdown
 from benchmarks.users.work import Facts, Work
 from fedrec.training.cohort import local_steps, train
@@ -46,7 +46,7 @@ def table(facts: Facts, batch_size: int, turns: int) -> dict[str, Any]:
         users, clock = work.users(turn), Clock(float)
         with timed(clock):
             _timed(engine, clock, "engine")(work, users, turn, 0)
-        _timed(central, clock, "central")(work, users, turn, batch_size)
+        _timed(centralised, clock, "centralised")(work, users, turn, batch_size)
         clock["forward, the rest"] = clock["engine"] - sum(
             clock[name] for name in {name for *_, name in PARTS}
         )
@@ -58,7 +58,7 @@ def table(facts: Facts, batch_size: int, turns: int) -> dict[str, Any]:
         {
             "part": name,
             "CPU us/token": statistics.median(one[name] for one in taken),
-            "over central": statistics.median(one[name] / one["central"] for one in taken),
+            "over centralised": statistics.median(one[name] / one["centralised"] for one in taken),
         }
         for name in taken[0]
     ]

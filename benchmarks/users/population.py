@@ -24,7 +24,7 @@ from fedrec.config.config import Config
 from fedrec.config.keys import read_config
 from fedrec.data.catalog import Catalog
 from fedrec.data.interactions import Interactions
-from fedrec.data.store import store
+from fedrec.data.preparation.store import store
 from fedrec.randomness import generator
 from server.rounds import train_round
 

@@ -12,7 +12,8 @@ from server.aggregation.strategies import make_strategy
 from server.engines.inline import InlineGrid
 from server.messages.registration import register_clients
 from server.setup import initial_weights, make_context
-from server.state import ServerContext, ServerState
+from server.state.context import ServerContext
+from server.state.server_state import ServerState
 
 # The work of the comparison as a run config; each user's newest window only, which is what the
 # server's bound on declared targets allows.
@@ -46,7 +47,7 @@ def federation_of(config: Config) -> tuple[ServerContext, ServerState]:
         make_strategy(config.strategy.name, config.strategy.options),
         registration,
         model,
-        num_items=catalog.num_items,
+        frequency=frequency,
         token="0123456789abcdef",
     )
     return federation, ServerState(initial_weights(config, model))

@@ -29,12 +29,12 @@ class Turn:
     """One system's part of one turn.
 
     Attributes:
-        number: of the turn.
-        seconds: wall time.
+        number: Number of the turn.
+        seconds: Wall time.
         cpu: CPU seconds of all its processes.
-        tokens: targets that went forward and back.
-        clients: users.
-        norm: of the mean update; none for a centralised pass.
+        tokens: Targets that went forward and back.
+        clients: Users.
+        norm: Norm of the mean update; none for a centralised pass.
     """
 
     number: int
@@ -50,14 +50,14 @@ class Measured:
     """One system's turns.
 
     Attributes:
-        name: of the row.
-        kind: of system.
-        processes: that shared the work.
+        name: Name of the row.
+        kind: Kind of system.
+        processes: Processes that shared the work.
         device: "cpu" or "cuda".
-        turns: those that count.
-        peak_mib: of memory, all its processes.
-        gpu_mib: of the GPU's memory.
-        reason: why it was not measured; empty if it was.
+        turns: Those that count.
+        peak_mib: Peak of memory over all its processes, in MiB.
+        gpu_mib: Peak of the GPU's memory, in MiB.
+        reason: Why it was not measured; empty if it was.
     """
 
     name: str
@@ -95,7 +95,7 @@ def median_ratio(one: Measured, other: Measured | None, of: str = "seconds") -> 
 
 def row_of(one: Measured, everybody: Sequence[Measured]) -> dict[str, Any]:
     """What the table says of a system."""
-    central, loop = (fastest(everybody, kind, one) for kind in ("central", "loop"))
+    centralised, loop = (fastest(everybody, kind, one) for kind in ("centralised", "loop"))
     is_timed = bool(one.turns)
     slower = median_ratio(one, loop)
     return {
@@ -104,8 +104,10 @@ def row_of(one: Measured, everybody: Sequence[Measured]) -> dict[str, Any]:
         "turns": len(one.turns),
         "clients/s": _median([t.clients / t.seconds for t in one.turns]),
         "tokens/s": _median([t.tokens / t.seconds for t in one.turns]),
-        "cost over central": median_ratio(one, central),
-        "CPU over central": median_ratio(one, central, "cpu") if one.device == "cpu" else None,
+        "cost over centralised": median_ratio(one, centralised),
+        "CPU over centralised": median_ratio(one, centralised, "cpu")
+        if one.device == "cpu"
+        else None,
         "speed over loop": None if slower is None else 1 / slower,
         "peak MiB": one.peak_mib if is_timed else None,
         "GPU MiB": one.gpu_mib if one.device == "cuda" and is_timed else None,
@@ -133,7 +135,7 @@ def difference(one: Measured, everybody: Sequence[Measured]) -> str:
     return f"its update differs by {max(apart):.1%}" if apart and max(apart) > SAME else ""
 
 
-def judged(everybody: Sequence[Measured]) -> list[dict[str, Any]]:
+def evaluated(everybody: Sequence[Measured]) -> list[dict[str, Any]]:
     """How many times as fast as others the engine is, and what it costs over a centralised pass."""
     lines = []
     engines = [row for row in everybody if row.kind == "engine" and row.turns]
@@ -142,17 +144,17 @@ def judged(everybody: Sequence[Measured]) -> list[dict[str, Any]]:
             other = fastest(everybody, kind, mine)
             if other is not None and processes == mine.processes:
                 found, cpu = ratios(other, mine), median_ratio(other, mine, "cpu")
-                lines.append(judgement(f"speed over {other.name}", found, cpu, at_least=bound))
+                lines.append(evaluation(f"speed over {other.name}", found, cpu, at_least=bound))
     for mine in engines:
-        other = fastest(everybody, "central", mine)
+        other = fastest(everybody, "centralised", mine)
         if other is not None:
             what = f"cost of {mine.name} over {other.name}"
             found, cpu = ratios(mine, other), median_ratio(mine, other, "cpu")
-            lines.append(judgement(what, found, cpu, at_most=CENTRAL_COST))
+            lines.append(evaluation(what, found, cpu, at_most=CENTRAL_COST))
     return lines
 
 
-def judgement(
+def evaluation(
     what: str,
     found: Sequence[float],
     cpu: float | None,
@@ -196,6 +198,6 @@ def as_json(everybody: Sequence[Measured]) -> dict[str, Any]:
     """Everything, every turn."""
     return {
         "rows": [row_of(one, everybody) for one in everybody],
-        "judged": judged(everybody),
+        "evaluated": evaluated(everybody),
         "turns": [asdict(one) for one in everybody],
     }

@@ -18,9 +18,9 @@ import torch
 from torch import Tensor
 
 from fedrec.config.sections.model import Model
+from fedrec.data.preparation.store import open_dataset
 from fedrec.data.sequences import history_mask
 from fedrec.data.splits import training_part
-from fedrec.data.store import open_dataset
 from fedrec.factory.build_model import build_model
 from fedrec.models.losses import binary_losses
 from fedrec.models.recommender import Recommender
@@ -39,13 +39,13 @@ class Facts:
     """What says which work it is; travels to other processes as JSON.
 
     Attributes:
-        folder: of the prepared data.
-        clients: users of a turn.
+        folder: Folder of the prepared data.
+        clients: Users of a turn.
         device: "cpu" or "cuda".
-        steps: local steps of a user.
+        steps: Local steps of a user.
         length: L, of a window.
-        hidden: width of the feed-forward layers.
-        group_tokens: of the cohort engine.
+        hidden: Width of the feed-forward layers.
+        group_tokens: Targets of a group of the cohort engine.
     """
 
     folder: str
@@ -130,12 +130,12 @@ class Reading:
     """Windows as a step reads them: only the rows of the table that it needs are looked up.
 
     Attributes:
-        items: (R,) numbers of the needed rows.
-        places: (B, L) rows that are read, padded on the right.
-        lengths: (B,) real positions.
-        real: (B, L) whether there is a target.
-        targets: (M,) rows that followed.
-        negatives: (M,) rows drawn for them.
+        items: (R,) Numbers of the needed rows.
+        places: (B, L) Rows that are read, padded on the right.
+        lengths: (B,) Real positions.
+        real: (B, L) Whether there is a target.
+        targets: (M,) Rows that followed.
+        negatives: (M,) Rows drawn for them.
     """
 
     items: Tensor

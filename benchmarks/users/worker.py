@@ -54,7 +54,7 @@ def main() -> None:
             }
             seconds = time.perf_counter() - start
             weight = sum(work.targets(user) for user in work.users(turn))
-            norm = None if system == "central" else norm_of(totals, weight)
+            norm = None if system == "centralised" else norm_of(totals, weight)
             answers.say(seconds=seconds, norm=norm, gpu_mib=gpu_peak(work.device))
 
 

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from experiments.baselines.run import baseline_config, centralised_config
-from fedrec.config.choices import names_in
 from fedrec.config.config import Config
 from fedrec.config.keys import config_hash, flat_tables, read_config
 from fedrec.config.sections.model import Model
 from fedrec.config.sections.semantics import Semantics
+from fedrec.config.values.choices import names_in
 from fedrec.data.catalog import Catalog
 from fedrec.errors import ConfigError
 from fedrec.factory.table import needs_table
@@ -25,7 +25,7 @@ from fedrec.semantics.texts import describe_items
 FILE = Path(__file__).parent.parent / "grids" / "ablation.toml"
 FEDERATED, CENTRALISED = "federated", "centralised"
 PRESET = "preset"  # name of the task that changes nothing, where a group lists none
-RENAMED_GROUPS = {"mix": "fusion"}  # old name -> name
+RENAMED_GROUPS = {"comparison": "baselines", "mix": "fusion"}  # old name -> name
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ def _with_views(base: Config, changes: dict[str, Any]) -> dict[str, Any]:
     """The changes with "+view" and "-view" in place of the views that they mean.
 
     Raises:
-        ConfigError: the preset has no other view.
+        ConfigError: The preset has no other view.
     """
     word = str(changes.get("model.views", ""))
     if word[:1] not in ("+", "-"):
@@ -173,7 +173,7 @@ class _Texts:
         """A text that stands for what the fields say.
 
         Raises:
-            ConfigError: the catalogue does not have them.
+            ConfigError: The catalogue does not have them.
         """
         if self._catalog is None:
             return fields
@@ -209,7 +209,7 @@ def run_config(
     """The config of one run of a task, as its folder keeps it.
 
     Raises:
-        ConfigError: the task's changes do not go with the preset.
+        ConfigError: The task's changes do not go with the preset.
     """
     config = task_config(base, task, base.seed if seed is None else seed, folder)
     return config if task.kind == FEDERATED else baseline_config(task.kind, config, folder)
@@ -221,7 +221,7 @@ def task_config(base: Config, task: AblationTask, seed: int, folder: Path) -> Co
     What does not go with a federation of users may go with one place that holds all data.
 
     Raises:
-        ConfigError: the task's changes do not go with the preset.
+        ConfigError: The task's changes do not go with the preset.
     """
     start = base if task.kind == FEDERATED else centralised_config(base, folder)
     return read_config(task.changes | {"seed": seed, "run.dir": str(folder)}, start)

@@ -29,7 +29,7 @@ def check_base(base: Config) -> None:
         shown = ", ".join(f"{key} = {toml_value(value)}" for key, value in wrong.items())
         raise ConfigError(
             f"an ablation changes a hybrid without a scenario, but here is {shown}; use a preset "
-            "without it: the groups cold, few-shot, sparse, short, table and comparison set it"
+            "without it: the groups cold, few-shot, sparse, short, table and baselines set it"
         )
 
 
@@ -55,7 +55,7 @@ def check_run(base: Config, task: AblationTask) -> None:
     """Refuse a task that data or machine do not allow.
 
     Raises:
-        FedrecError: as ``fedrec.factory.checks.check_fit``.
+        FedrecError: As for ``fedrec.factory.checks.check_fit``.
     """
     config = run_config(base, task)
     if task.kind == FEDERATED:

@@ -26,8 +26,8 @@ from experiments.ablation.grid import (
 )
 from experiments.ablation.grid_checks import check_base, check_run, checked
 from experiments.ablation.tasks import AblationWorker, PlannedRun, is_done, make
-from experiments.cli.settings import parse_sets, resolve
 from experiments.engines.ray import is_up, ray_of_our_own
+from experiments.settings import parse_sets, resolve
 from fedrec.config.config import Config
 from fedrec.config.keys import config_hash, flatten
 from fedrec.errors import ConfigError
@@ -72,15 +72,15 @@ def ablate(
     """Make every run of the grid that is not there yet.
 
     Args:
-        source: preset or TOML file; the defaults when none is given.
-        sets: further ``key=value`` settings; a task's own changes win over them.
-        out: folder of the ablation, absolute.
-        command: what repeats this call, for the record.
-        centralised: train in one place, instead of federated.
-        only: names of groups; all of them when none is given.
-        seeds: how many, from 0; a group may ask for more.
-        workers: runs at a time; one per usable core when None. One needs no Ray.
-        show: what goes on: called with the runs to be made and how many are complete already; what
+        source: Preset or TOML file; the defaults when none is given.
+        sets: Further ``key=value`` settings; a task's own changes win over them.
+        out: Folder of the ablation, absolute.
+        command: What repeats this call, for the record.
+        centralised: Train in one place, instead of federated.
+        only: Names of groups; all of them when none is given.
+        seeds: How many, from 0; a group may ask for more.
+        workers: Runs at a time; one per usable core when None. One needs no Ray.
+        show: What goes on: called with the runs to be made and how many are complete already; what
             it yields is called with each run that ends.
 
     Returns:
@@ -88,14 +88,14 @@ def ablate(
         are in tasks.json, with their reasons.
 
     Raises:
-        ConfigError: a mistake in the settings, or a folder that holds something else.
-        DataError: the data cannot be read.
-        ResourceError: the data cannot be fetched, or Ray does not start.
+        ConfigError: A mistake in the settings, or a folder that holds something else.
+        DataError: The data cannot be read.
+        ResourceError: The data cannot be fetched, or Ray does not start.
     """
     if seeds < 1:
         raise ConfigError(f"--seeds must be 1 or more, got {seeds}")
     if workers is not None and workers < 1:
-        raise ConfigError(f"--workers must be 1 or more, got {workers}")
+        raise ConfigError(f"workers must be 1 or more, got {workers}")
     if "seed" in parse_sets(sets):
         raise ConfigError("--set seed=... contradicts --seeds, which runs seeds 0, 1, ...")
     base = resolve(source, sets, {"run.resume": True, "run.name": ""}, centralised=centralised)
@@ -154,7 +154,7 @@ def _asked_before(out: Path, asked: dict[str, Any]) -> dict[str, Any]:
     """What earlier calls have asked for in this folder.
 
     Raises:
-        ConfigError: it was another preset, or other settings, or no ablation.
+        ConfigError: It was another preset, or other settings, or no ablation.
     """
     if not (out / TASKS_FILE).exists():
         if out.exists() and (not out.is_dir() or any(out.iterdir())):

@@ -40,7 +40,7 @@ def is_done(planned: PlannedRun) -> bool:
     """Whether the folder holds this very run, finished by this very code.
 
     Raises:
-        ConfigError: it holds a run of another config or other code, which is not replaced unasked.
+        ConfigError: It holds a run of another config or other code, which is not replaced unasked.
     """
     if not has_run(planned.folder):
         return False

@@ -19,8 +19,8 @@ from experiments.baselines.local_users import local_only_plan, train_users
 from fedrec.config.config import Config
 from fedrec.config.keys import flatten
 from fedrec.config.sections.local import Local
+from fedrec.data.preparation.store import Dataset
 from fedrec.data.splits import Stage
-from fedrec.data.store import Dataset
 from fedrec.evaluation.leave_one_out import HeldOutRanks
 from fedrec.evaluation.metrics import check_cutoffs
 from fedrec.factory.checks import check_fit
@@ -42,7 +42,7 @@ from server.messages.registration import Registration, register_clients
 from server.round_line import empty_round
 from server.run import exit_code_of, one_thread
 from server.setup import make_context
-from server.state import ServerState
+from server.state.server_state import ServerState
 
 NO_MODEL = (
     "every client trained weights of its own, which are not kept: there is no model.safetensors"
@@ -75,7 +75,7 @@ def local_only_baseline(
         on_wait: Callback, called with the numbers of finished clients and of all.
 
     Raises:
-        FedrecError: after run.json says that the run failed, and why.
+        FedrecError: After run.json says that the run failed, and why.
     """
     check_fit(config)
     command = f"fedrec baseline local-only {folder / 'config.toml'}"
@@ -183,7 +183,7 @@ def _baselines(
         make_strategy("fedavg", ""),
         registration,
         model,
-        num_items=dataset.catalog.num_items,
+        frequency=registration.item_counts(dataset.catalog.num_items),
         token=uuid.uuid4().hex,
     )
     return baseline_metrics(context, ServerState({}), dataset.manifest)

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from fedrec.config.choices import names_in
 from fedrec.config.config import Config
+from fedrec.config.values.choices import names_in
+from fedrec.data.preparation.store import Dataset
 from fedrec.data.scenarios import TrainingView
 from fedrec.data.splits import Stage
-from fedrec.data.store import Dataset
 from fedrec.evaluation.leave_one_out import Fixed, HeldOutRanks, Scorer, leave_one_out_ranks
 from fedrec.evaluation.metrics import ndcg
 from fedrec.evaluation.model_scorer import model_scorer
@@ -31,7 +31,7 @@ class Evaluator:
         config: Config of the run.
         dataset: Prepared data.
         view: Training view of the data, all that models read of it.
-        counts: (V + 1,) training events over all clients, for candidates drawn by popularity; no
+        counts: (V + 1,) Training events over all clients, for candidates drawn by popularity; no
             model sees them.
         fixed: Candidates of "ncf-99", or none.
     """
@@ -102,9 +102,9 @@ class LocalOnlyResult:
     """Results of local-only training.
 
     Attributes:
-        tallies: number of the round, or of steps, -> the clients after it; 0 is the beginning.
-        final: ranks by the kept weights.
-        kept: which weights those are, for metrics.json: ``best_round``, one for all, or
+        tallies: Number of the round, or of steps, -> the clients after it; 0 is the beginning.
+        final: Ranks by the kept weights.
+        kept: Origin of those weights, for metrics.json: ``best_round``, one for all, or
             ``best_rounds``, one for each partition.
     """
 

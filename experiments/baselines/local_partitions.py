@@ -8,7 +8,7 @@ import numpy as np
 from clients.local_data import open_local_data, training_events
 from experiments.baselines.local_common import ByStage, Evaluator, LocalOnlyResult, Tally, joined
 from fedrec.config.config import Config
-from fedrec.data.store import Dataset
+from fedrec.data.preparation.store import Dataset
 from fedrec.evaluation.leave_one_out import Scorer
 from fedrec.factory.model import make_model
 from fedrec.factory.training import local_optimizer, make_loss, make_plan

@@ -120,7 +120,7 @@ class OneAtATime:
     """A model that takes on one user's weights after another's.
 
     Args:
-        model: copied; what training does not move stays as it is there.
+        model: Copied; what training does not move stays as it is there.
     """
 
     def __init__(self, model: Recommender) -> None:
@@ -135,19 +135,19 @@ class OneAtATime:
             buffer = self.model.get_buffer(FREQUENCY)
             buffer.copy_(torch.from_numpy(counts))
 
-    def take_on(self, weights: UserWeights, place: int, counts: np.ndarray) -> None:
-        """Take on the weights of the user at a place of a group."""
+    def take_on(self, weights: UserWeights, index: int, counts: np.ndarray) -> None:
+        """Take on the weights of the user at a index of a group."""
         self.begin(counts)
         parameters = dict(self.model.named_parameters())
         # What follows a user's own rows is padding.
-        needed = weights.needed[place, : int(weights.needed[place].count_nonzero()) + 1]
+        needed = weights.needed[index, : int(weights.needed[index].count_nonzero()) + 1]
         with torch.no_grad():
             for name, array in weights.trained.items():
                 if name in weights.rows:
-                    own = array.view(weights.sets, -1, *array.shape[1:])[place, : len(needed)]
+                    own = array.view(weights.sets, -1, *array.shape[1:])[index, : len(needed)]
                     parameters[name].index_copy_(0, needed, own)
                 else:
-                    parameters[name].copy_(array[place])
+                    parameters[name].copy_(array[index])
 
 
 class _Watcher:
@@ -182,8 +182,8 @@ class _Watcher:
         self._note_losses(now, tally)
         trained = time.monotonic()
         tally.seconds["train"] += trained - self._clock
-        for place, one in enumerate(now.group):
-            self.own.take_on(now.weights, place, counts[place])
+        for index, one in enumerate(now.group):
+            self.own.take_on(now.weights, index, counts[index])
             self._add(now.steps, self._evaluate_own(one.user, now.steps))
         self._clock = time.monotonic()
         tally.seconds["evaluate"] += self._clock - trained

@@ -74,7 +74,7 @@ def run_baseline(
         threads: Threads of "centralised", all usable cores if None; other numbers give other sums.
 
     Raises:
-        FedrecError: as any run.
+        FedrecError: The run failed.
     """
     check_kind(kind)
     if kind == "local-only":
@@ -110,7 +110,7 @@ def check_baseline(kind: str, alone: Config) -> None:
     """Refuse a baseline that its settings or its data do not allow; not for "local-only".
 
     Raises:
-        FedrecError: as ``check_fit``; no counts for popularity.
+        FedrecError: As for ``check_fit``; no counts for popularity.
     """
     if kind == "popularity" and not alone.federation.share_counts:
         raise ConfigError(

@@ -17,10 +17,10 @@ ROUNDS_BEFORE = 5  # so that two checkpoints are there
 Damage = Callable[[Path, Path], None]  # of the newest checkpoint and the one before
 
 
-def flip(path: Path, place: float = 0.5) -> None:
+def flip(path: Path, position: float = 0.5) -> None:
     """Flip a bit of a file, at a share of its length."""
     content = bytearray(path.read_bytes())
-    content[int(place * len(content))] ^= 1
+    content[int(position * len(content))] ^= 1
     path.write_bytes(content)
 
 
@@ -59,22 +59,22 @@ def damage_checkpoints(tries: Tries, how_many: int) -> list[Outcome]:
     """Kill one run, then damage a copy of what it left in so many ways and resume each.
 
     Raises:
-        FedrecError: the run ended before it could be killed.
+        FedrecError: The run ended before it could be killed.
     """
     names = list(DAMAGES)
     if how_many < len(names):
         drawn = generator(tries.seed, "chaos", FAULT).choice(len(names), how_many, replace=False)
-        names = [names[int(place)] for place in sorted(drawn)]
+        names = [names[int(index)] for index in sorted(drawn)]
     killed = _killed_run(tries)
     return [_resumed(tries, killed, name, number) for number, name in enumerate(names)]
 
 
 def _killed_run(tries: Tries) -> Path:
     """A folder with ``run`` and ``home`` of a run that was killed with two checkpoints."""
-    place = tries.place(FAULT, 0) / "killed"
-    folder, home = place / "run", place / "home"
+    workdir = tries.workdir(FAULT, 0) / "killed"
+    folder, home = workdir / "run", workdir / "home"
     shutil.copytree(tries.home / "prepared", home / "prepared")
-    with Running(run_words("inline", folder, every=1), place, home) as running:
+    with Running(run_words("inline", folder, every=1), workdir, home) as running:
 
         def has_two() -> bool:
             lines, _ = read_rounds(folder / "rounds.jsonl", must_exist=False)
@@ -83,17 +83,17 @@ def _killed_run(tries: Tries) -> Path:
         if not running.wait_until(has_two, every=0.02):
             raise FedrecError(f"the run to be damaged ended: {running.last_words()}")
         running.kill()
-    return place
+    return workdir
 
 
 def _resumed(tries: Tries, killed: Path, name: str, number: int) -> Outcome:
     """Damage a copy and resume it: it ends with the same bytes, or says in a line why not."""
-    place = tries.place(FAULT, number) / "copy"
-    shutil.copytree(killed, place)
-    folder = place / "run"
+    workdir = tries.workdir(FAULT, number) / "copy"
+    shutil.copytree(killed, workdir)
+    folder = workdir / "run"
     newest, before = sorted((folder / "checkpoints").glob("round-*"))[:-3:-1]
     DAMAGES[name](newest, before)
-    code, said = run_to_end(["resume", "--quiet", str(folder)], place / "again", place / "home")
+    code, said = run_to_end(["resume", "--quiet", str(folder)], workdir / "again", workdir / "home")
     if code == 0:
         found = tries.differences(folder)
         log = (folder / "log.txt").read_text(encoding="utf-8")
@@ -102,6 +102,6 @@ def _resumed(tries: Tries, killed: Path, name: str, number: int) -> Outcome:
         return Outcome(
             FAULT, name, False, "recovered, but the log does not say that one is damaged"
         )
-    words = (place / "again" / "said.txt").read_text(encoding="utf-8").strip()
+    words = (workdir / "again" / "said.txt").read_text(encoding="utf-8").strip()
     is_clear = code in (2, 4, 5) and words.startswith("error: ") and "\n" not in words
     return Outcome(FAULT, name, is_clear, f"refused: {said.removeprefix('error: ')}")

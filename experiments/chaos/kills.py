@@ -35,9 +35,9 @@ def kill_workers(tries: Tries, number: int, *, everyone: bool) -> Outcome:
     fault = "all Ray workers killed at once" if everyone else "a Ray worker killed"
     draw = generator(tries.seed, "chaos", fault, number)
     for redraw in range(REDRAWS):
-        place = tries.place(fault, number) / str(redraw)
-        folder = place / "run"
-        with Running(run_words("ray", folder, every=2), place, tries.home) as running:
+        workdir = tries.workdir(fault, number) / str(redraw)
+        folder = workdir / "run"
+        with Running(run_words("ray", folder, every=2), workdir, tries.home) as running:
             # While the report is made, workers have nothing to do: a kill there would show nothing.
             lines, seconds = int(draw.integers(ROUNDS + 1)), draw.random() * tries.round_seconds
             _wait_for_lines(running, folder, lines)
@@ -73,10 +73,10 @@ def kill_server(tries: Tries, engine: str, number: int, *, saving: bool) -> Outc
     fault = f"the server killed, {engine}"
     draw = generator(tries.seed, "chaos", fault, number)
     for redraw in range(REDRAWS):
-        place = tries.place(fault, number) / str(redraw)
-        folder = place / "run"
+        workdir = tries.workdir(fault, number) / str(redraw)
+        folder = workdir / "run"
         words = run_words(engine, folder, every=1 + number % 2)
-        with Running(words, place, tries.home) as running:
+        with Running(words, workdir, tries.home) as running:
             begun = _sleep_into(running, folder, draw.random() * tries.seconds[engine])
             if not (_wait_for_draft(running, folder) if saving else running.goes_on()):
                 tries.seconds[engine] = time.monotonic() - begun
@@ -86,7 +86,7 @@ def kill_server(tries: Tries, engine: str, number: int, *, saving: bool) -> Outc
             running.kill()
             when = phase(folder)
             left = running.left_over()
-        code, said = resume(tries, folder, place / "again")
+        code, said = resume(tries, folder, workdir / "again")
         found = tries.differences(folder)
         words_of_end = f"resumed: exit code {code}, {_said(found, left)}"
         if code:

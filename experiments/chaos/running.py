@@ -25,22 +25,22 @@ class Running:
 
     Args:
         words: Words of the command, without ``fedrec``.
-        place: Empty folder, the working folder of the command.
+        workdir: Empty folder, the working folder of the command.
         home: Value of FEDREC_HOME.
     """
 
-    def __init__(self, words: Sequence[str], place: Path, home: Path) -> None:
-        place.mkdir(parents=True, exist_ok=True)
-        self._place, self._mark = place.resolve(), secrets.token_hex(8)
+    def __init__(self, words: Sequence[str], workdir: Path, home: Path) -> None:
+        workdir.mkdir(parents=True, exist_ok=True)
+        self._workdir, self._mark = workdir.resolve(), secrets.token_hex(8)
         self._known: dict[int, int] = {}
-        self._said = place / "said.txt"
+        self._said = workdir / "said.txt"
         # How many threads a process takes is for the engines to settle, not for who kills them.
         own = {key: value for key, value in os.environ.items() if key not in THREADS}
         own |= {"FEDREC_HOME": str(home), "PYTHONPATH": str(ROOT), watchdog.MARK: self._mark}
         with self._said.open("ab") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "experiments.cli.main", *words],
-                cwd=place,
+                cwd=workdir,
                 env=own,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -63,7 +63,7 @@ class Running:
 
     def processes(self) -> dict[int, int]:
         """Its live processes, pid -> start time, those that have lost their parent included."""
-        found = watchdog.processes(self._mark, self._place, self._known)
+        found = watchdog.processes(self._mark, self._workdir, self._known)
         self._known |= found
         return found
 
@@ -90,7 +90,7 @@ class Running:
         their parent is gone.
 
         Raises:
-            TimeoutError: neither happens.
+            TimeoutError: Neither happens.
         """
         start = next_look = time.monotonic()
         while not is_so():
@@ -127,9 +127,9 @@ class Running:
         return lines[-1] if lines else ""
 
 
-def run_to_end(words: Sequence[str], place: Path, home: Path) -> tuple[int, str]:
+def run_to_end(words: Sequence[str], workdir: Path, home: Path) -> tuple[int, str]:
     """Run a command; its exit code and the last line that it printed."""
-    with Running(words, place, home) as running:
+    with Running(words, workdir, home) as running:
         return running.end(), running.last_words()
 
 

@@ -80,7 +80,7 @@ class Tries:
         """The run that all others must equal."""
         return self.scratch / "fault-free-inline"
 
-    def place(self, name: str, number: int) -> Path:
+    def workdir(self, name: str, number: int) -> Path:
         """A folder of its own for a try."""
         return self.scratch / f"{name.replace(' ', '-')}-{number:02d}"
 
@@ -103,14 +103,14 @@ def fault_free(scratch: Path, seed: int, engines: Sequence[str]) -> Tries:
     """Run each engine once without a fault.
 
     Raises:
-        FedrecError: a run fails, or differs from inline's.
+        FedrecError: A run fails, or differs from inline's.
     """
     tries = Tries(scratch, seed, {})
     for engine in ("inline", *(one for one in engines if one != "inline")):
         folder = scratch / f"fault-free-{engine}"
-        place = scratch / f"where-{folder.name}"
+        workdir = scratch / f"where-{folder.name}"
         words = run_words(engine, folder, every=2)
-        with Running(words, place, tries.home) as running:
+        with Running(words, workdir, tries.home) as running:
             running.wait_until(lambda folder=folder: has_begun(folder), every=0.02)  # type: ignore[misc]  # mypy cannot infer a default
             start = time.monotonic()
             code = running.end()
@@ -134,9 +134,9 @@ def num_lines(folder: Path) -> int:
         return 0
 
 
-def resume(tries: Tries, folder: Path, place: Path) -> tuple[int, str]:
+def resume(tries: Tries, folder: Path, workdir: Path) -> tuple[int, str]:
     """Go on with a run that was killed: exit code and last line."""
-    return run_to_end(["resume", "--quiet", str(folder)], place, tries.home)
+    return run_to_end(["resume", "--quiet", str(folder)], workdir, tries.home)
 
 
 def phase(folder: Path) -> str:

@@ -46,7 +46,7 @@ def get(
         from rich.console import Console
         from rich.progress import Progress
 
-        from fedrec.data.download import get as get_dataset
+        from fedrec.data.preparation.download import get as get_dataset
         from fedrec.files.home import home
 
         console = Console(stderr=True)
@@ -70,7 +70,7 @@ def describe(source: Source = None, sets: Sets = None) -> None:
     """
     with ending():
         from experiments.cli.describe import describe as described
-        from experiments.cli.settings import resolve
+        from experiments.settings import resolve
 
         console = terminal()
         for part in described(resolve(source, sets or ())):

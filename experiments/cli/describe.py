@@ -9,9 +9,9 @@ from rich.text import Text
 from fedrec.config.config import Config
 from fedrec.data.domains import Domains
 from fedrec.data.genre_profiles import genre_profiles, taste_divergence
+from fedrec.data.preparation.store import Dataset
 from fedrec.data.sequences import Sequences
 from fedrec.data.splits import targets
-from fedrec.data.store import Dataset
 from fedrec.factory.data import open_prepared
 from fedrec.runs.plain_text import plain
 from fedrec.training.batches import MIN_TRAINING_EVENTS
@@ -33,7 +33,7 @@ def describe(config: Config) -> Iterator[Table | Text | str]:
     """Sizes, notes of the loader, and the users, events and tastes of each partition.
 
     Raises:
-        FedrecError: the data cannot be read or not partitioned so.
+        FedrecError: The data cannot be read or not partitioned so.
     """
     prepared = open_prepared(config)
     dataset, whole, view = prepared.dataset, prepared.full_training, prepared.view

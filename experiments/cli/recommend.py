@@ -27,14 +27,14 @@ def recommend(
         folder: Folder of the run.
         user: Original id of a user.
         history: Original ids of items, comma-separated, the newest last; instead of a user.
-        k: how many items.
-        new: title, genres, year and description of an item added after training, if any.
+        k: How many items.
+        new: Title, genres, year and description of an item added after training, if any.
 
     Returns:
         As JSON has it: run, memory, history, recommendations, views, new.
 
     Raises:
-        FedrecError: nobody to recommend to, an unknown id, or a run that cannot be opened.
+        FedrecError: Nobody to recommend to, an unknown id, or a run that cannot be opened.
     """
     if (user is None) == (history is None) and not (new and user is None):
         raise ConfigError("give one of --user ID and --history ID,ID,..., the newest last")

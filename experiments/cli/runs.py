@@ -1,5 +1,6 @@
 """Commands about one run: run, resume, verify, report, baseline."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -44,6 +45,15 @@ def _how(live: "LiveRounds", workers: int | None, address: str | None) -> "How":
     }
 
 
+def _followed(run: str, *, quiet: bool) -> "tuple[Path, LiveRounds]":
+    """The folder of an earlier run, and the display of its rounds while they are repeated."""
+    from experiments.resume import config_of, run_folder
+    from fedrec.report.live import LiveRounds
+
+    folder = run_folder(run)
+    return folder, LiveRounds(terminal(), config_of(folder).protocol_names[0], quiet=quiet)
+
+
 @app.command()
 def run(
     source: Source = None,
@@ -71,8 +81,8 @@ def run(
     PRESET is a name that `fedrec presets` lists, FILE.toml a config of your own.
     """
     with ending():
-        from experiments.cli.settings import resolve
         from experiments.engines.run import run as run_federation
+        from experiments.settings import resolve
 
         options = {
             "partition.count": partitions,
@@ -116,23 +126,20 @@ def resume(
     RUN is the folder of a run, or its name under the runs of FEDREC_HOME.
     """
     with ending():
-        from experiments.engines.resume import config_of, run_folder, where_it_goes_on
-        from experiments.engines.resume import resume as resume_run
-        from fedrec.report.live import LiveRounds
+        from experiments.resume import resume as resume_run
+        from experiments.resume import where_it_goes_on
 
-        folder = run_folder(run)
-        console = terminal()
-        protocol = config_of(folder).protocol_names[0]
+        folder, live = _followed(run, quiet=quiet)
         for line in where_it_goes_on(folder):
             typer.echo(line, err=quiet)
-        with LiveRounds(console, protocol, quiet=quiet) as live:
+        with live:
             resume_run(
                 folder,
                 engine=engine,
                 accept_code_change=accept_code_change,
                 **_how(live, workers, address),
             )
-        show_end(console, folder, quiet=quiet)
+        show_end(terminal(), folder, quiet=quiet)
 
 
 @app.command()
@@ -148,15 +155,11 @@ def verify(
     RUN is the folder of a run, or its name under the runs of FEDREC_HOME.
     """
     with ending():
-        from experiments.engines.resume import config_of, run_folder
         from experiments.reproducibility.verify import verify as verify_run
-        from fedrec.report.live import LiveRounds
         from fedrec.runs.record import read_run
 
-        folder = run_folder(run)
-        console = terminal()
-        protocol = config_of(folder).protocol_names[0]
-        with LiveRounds(console, protocol, quiet=quiet) as live:
+        folder, live = _followed(run, quiet=quiet)
+        with live:
             found = verify_run(
                 folder,
                 engine=engine,
@@ -187,7 +190,7 @@ def report(
     RUN is the folder of a run, or its name under the runs of FEDREC_HOME.
     """
     with ending():
-        from experiments.engines.resume import run_folder
+        from experiments.resume import run_folder
         from fedrec.report.page import write_report
 
         others = [run_folder(one) for one in references or ()]
@@ -210,10 +213,11 @@ def baseline(
     """
     with ending():
         from experiments.baselines.run import check_kind, run_baseline
-        from experiments.cli.settings import resolve
+        from experiments.settings import resolve
+        from fedrec.factory.run_path import run_path
         from fedrec.report.live import LiveRounds
         from fedrec.report.tables import final_table
-        from fedrec.runs.directory import check_room, run_path
+        from fedrec.runs.directory import check_room
         from fedrec.runs.record import read_run
 
         kind = OLD_KINDS.get(kind, kind)

@@ -111,8 +111,8 @@ def recommend(
 
         from experiments.cli.recommend import recommend as recommended
         from experiments.cli.recommend import shown
-        from experiments.engines.resume import run_folder
-        from fedrec.config.choices import names_in
+        from experiments.resume import run_folder
+        from fedrec.config.values.choices import names_in
         from fedrec.errors import ConfigError
 
         if new is None and (new_genres or new_year is not None or new_description):

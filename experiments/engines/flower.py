@@ -33,7 +33,7 @@ from fedrec.runs.record import COMPLETE, read_json
 from fedrec.runs.write import write_json
 from server.lifecycle.signals import interruption_code
 from server.lifecycle.stop_file import clear_stop_request, request_stop
-from server.replies.outcome import KINDS, error_of
+from server.messages.failures import KINDS, error_of
 
 SAVE_SECONDS = 15.0  # for a checkpoint after Ctrl-C, from a server that looks 10 times a second
 APP = "fedrec-app"
@@ -50,13 +50,13 @@ def run_on_flower(
     """Run a federation on Flower's simulation engine and return its run folder.
 
     Args:
-        config: resolved, with absolute paths.
-        folder: the run folder, absolute; the server makes it.
-        command: what the user typed, for run.json.
-        on_round: gets each record of rounds.jsonl as it is written.
+        config: Resolved, with absolute paths.
+        folder: The run folder, absolute; the server makes it.
+        command: What the user typed, for run.json.
+        on_round: Gets each record of rounds.jsonl as it is written.
 
     Raises:
-        FedrecError: the run failed; message and exit code are those of run.json, or the log's
+        FedrecError: The run failed; message and exit code are those of run.json, or the log's
             last error when the run did not come so far.
     """
     with tempfile.TemporaryDirectory(prefix="fedrec-", ignore_cleanup_errors=True) as scratch:

@@ -38,10 +38,10 @@ class Service:
     """A running service.
 
     Attributes:
-        working_folder: empty; no process but the service's own has it as working folder.
-        environment: what its processes, and Flower commands that talk to it, run with.
-        process: the SuperLink.
-        log: everything that the service, the ServerApp and Ray print.
+        working_folder: Empty; no process but the service's own has it as working folder.
+        environment: What its processes, and Flower commands that talk to it, run with.
+        process: The SuperLink.
+        log: Everything that the service, the ServerApp and Ray print.
     """
 
     working_folder: Path
@@ -55,8 +55,8 @@ def service(folder: Path, settings: Mapping[str, str]) -> Iterator[Service]:
     """Start a service below ``folder``; on leaving, end it and every process it started.
 
     Args:
-        folder: an empty folder; a short path, because Ray puts its sockets there.
-        settings: further environment variables.
+        folder: An empty folder; a short path, because Ray puts its sockets there.
+        settings: Further environment variables.
 
     Raises:
         ResourceError: Flower is not installed or its service does not start.
@@ -97,14 +97,14 @@ def flower_command(name: str) -> str:
     """Path of a program of the Flower that is installed beside the running Python.
 
     Raises:
-        ResourceError: there is none.
+        ResourceError: There is none.
     """
     beside = Path(sys.executable).parent / name
     found = str(beside) if beside.exists() else shutil.which(name)
     if found is None:
         raise ResourceError(
             f"no program {name!r} beside {sys.executable} or on PATH; "
-            "`pip install 'flwr[simulation]'`, or use --engine inline"
+            "`pip install 'flwr[simulation]'`, or use engine 'inline'"
         )
     return found
 

@@ -33,15 +33,15 @@ def check_options(engine: str, workers: int | None, address: str | None) -> None
     """Refuse options that the engine does not have.
 
     Raises:
-        ConfigError: one is given to another engine than "ray", or cannot be.
+        ConfigError: One is given to another engine than "ray", or cannot be.
     """
-    for name, value in (("--workers", workers), ("--address", address)):
+    for name, value in (("workers", workers), ("address", address)):
         if value is not None and engine != "ray":
-            raise ConfigError(f"{name} needs --engine ray, got --engine {engine}")
+            raise ConfigError(f"{name} is an option of engine 'ray', got engine {engine!r}")
     if workers is not None and workers < 1:
-        raise ConfigError(f"--workers must be 1 or more, got {workers}")
+        raise ConfigError(f"workers must be 1 or more, got {workers}")
     if address is not None and address != "auto" and _host_and_port(address) is None:
-        raise ConfigError(f"--address must be auto or host:port, got {address!r}")
+        raise ConfigError(f"address must be auto or host:port, got {address!r}")
 
 
 @contextlib.contextmanager
@@ -73,7 +73,7 @@ def ray_grid(config: Config, workers: int | None, address: str | None) -> Iterat
         size = min(workers or num_cpus, most)
         if size > num_cpus:
             raise ResourceError(
-                f"--workers {size} needs as many CPUs, the Ray cluster has {num_cpus}; "
+                f"workers = {size} needs as many CPUs, the Ray cluster has {num_cpus}; "
                 "lower it, or leave it out to use them all"
             )
         grid = RayGrid("clients.app:app", most, flatten(config), size)
@@ -112,12 +112,12 @@ def _ray() -> Any:
     except ImportError as error:
         raise ResourceError(
             f"Ray cannot be imported ({error}); `pip install 'flwr[simulation]'`, or use "
-            "--engine inline"
+            "engine 'inline'"
         ) from None
     if ray.is_initialized():
         raise ResourceError(
             "this process is connected to a Ray already; call ray.shutdown() first, or use "
-            'engine="inline"'
+            "engine 'inline'"
         )
     return ray
 
@@ -221,7 +221,7 @@ def _cluster_address(address: str) -> str:
     """host:port of a cluster that answers; Ray itself would try for minutes, then end us.
 
     Raises:
-        ResourceError: there is none.
+        ResourceError: There is none.
     """
     where: str | None = address
     if address == "auto":
@@ -233,11 +233,11 @@ def _cluster_address(address: str) -> str:
             where = None
         if not where:
             raise ResourceError(
-                "--address auto finds no Ray cluster on this machine; start one with "
+                "address = 'auto' finds no Ray cluster on this machine; start one with "
                 "`ray start --head`, or give host:port"
             )
     if where is None or _host_and_port(where) is None:
-        raise ResourceError(f"--address auto finds {where!r}, which is not host:port")
+        raise ResourceError(f"address = 'auto' finds {where!r}, which is not host:port")
     import grpc
 
     channel = grpc.insecure_channel(where)
@@ -251,7 +251,7 @@ def _cluster_address(address: str) -> str:
     if not is_up:
         raise ResourceError(
             f"no Ray cluster answers at {where}; start one there with `ray start --head`, or "
-            "leave --address out to use this machine alone"
+            "leave address out to use this machine alone"
         )
     return where
 

@@ -12,7 +12,8 @@ from experiments.engines.ray import check_options, ray_grid
 from fedrec.config.config import Config
 from fedrec.config.keys import flatten
 from fedrec.errors import ConfigError, DataError, FedrecError
-from fedrec.runs.directory import check_room, has_run, run_path
+from fedrec.factory.run_path import run_path
+from fedrec.runs.directory import check_room, has_run
 
 if TYPE_CHECKING:
     from flwr.serverapp import Grid
@@ -57,7 +58,7 @@ def run(
         on_wait: Callback, called with the numbers of replies and messages while the run waits.
 
     Raises:
-        FedrecError: the run failed; its exit code and one line that says why.
+        FedrecError: The run failed; its exit code and one line that says why.
     """
     if engine not in ENGINES:
         raise ConfigError(f"engine must be one of {', '.join(ENGINES)}, got {engine!r}")

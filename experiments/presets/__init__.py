@@ -29,11 +29,11 @@ def read_preset(source: str, *, centralised: bool = False) -> dict[str, Any]:
     comparison is fair when each is tuned in its own right.
 
     Args:
-        source: a preset's name, or a path: whatever ends in .toml or holds a slash.
-        centralised: change a preset to what is best for one place with all the data.
+        source: A preset's name, or a path: whatever ends in .toml or holds a slash.
+        centralised: Change a preset to what is best for one place with all the data.
 
     Raises:
-        ConfigError: no such preset (the nearest is named), no such file, or no TOML in it.
+        ConfigError: No such preset (the nearest is named), no such file, or no TOML in it.
     """
     values = _read_source(source)
     if centralised and source in preset_names():

@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from fedrec.config.choices import QUERY_TIME
+from fedrec.config.values.choices import QUERY_TIME
 from fedrec.errors import ConfigError, DataError, FedrecError
 from fedrec.evaluation.metrics import hr, ndcg
 from fedrec.evaluation.paired import paired_difference
@@ -34,8 +34,8 @@ def compare(
     """HR@10 and NDCG@10 of ``run`` (a) and ``other`` (b) on the same test targets.
 
     Args:
-        run: folder of a run.
-        other: folder of a run on the same data, ranked by the same protocol.
+        run: Folder of a run.
+        other: Folder of a run on the same data, ranked by the same protocol.
         targets: "all", or those that were "cold", "seen" (not cold), "few-shot" or "warm" in
             ``run``.
         partition: Partition of ``run`` whose users are compared; all users when None.
@@ -44,8 +44,8 @@ def compare(
         Metric to what ``fedrec.evaluation.paired.paired`` says of it.
 
     Raises:
-        ConfigError: no such part or partition, or none of the targets is in it.
-        DataError: a run that is not complete, names no targets, or ranked others than the other.
+        ConfigError: No such part or partition, or none of the targets is in it.
+        DataError: A run that is not complete, names no targets, or ranked others than the other.
     """
     if targets not in ("all", "seen", *PARTS):
         raise ConfigError(

@@ -94,8 +94,8 @@ class Left:
     """What a run left behind.
 
     Attributes:
-        model: the bytes of model.safetensors, float32.
-        weights: the bytes of the last checkpoint's weights: in float64, where a sum in another
+        model: The bytes of model.safetensors, float32.
+        weights: The bytes of the last checkpoint's weights: in float64, where a sum in another
             order shows at once.
         lines: Lines of rounds.jsonl, without wall times.
     """
@@ -115,7 +115,7 @@ def settings(dataset: str, strategy: str) -> list[str]:
     """The words ``--set key=value`` of a case.
 
     Raises:
-        DataError: the dataset is a file, and FEDREC_DATA names no folder that has it.
+        DataError: The dataset is a file, and FEDREC_DATA names no folder that has it.
     """
     keys = SMALL | NOTHING_EASY | DATASETS[dataset] | STRATEGIES[strategy]
     if dataset != "synthetic":
@@ -135,13 +135,13 @@ def run_case(engine: str, words: list[str], folder: Path, home: Path) -> Left:
     """Run ``fedrec run`` in a process of its own and read what it left.
 
     Args:
-        engine: one of ``ENGINES``.
+        engine: One of ``ENGINES``.
         words: Words of ``settings``.
         folder: Run folder to make.
         home: FEDREC_HOME, where the prepared data of all runs lies.
 
     Raises:
-        FedrecError: the command failed, with the end of what it printed.
+        FedrecError: The command failed, with the end of what it printed.
     """
     # How many threads a process takes is for the engines to settle, not for who measures them.
     environment = {key: value for key, value in os.environ.items() if key not in THREADS}

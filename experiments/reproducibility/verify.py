@@ -15,14 +15,14 @@ from typing import Any, Unpack
 import numpy as np
 
 from experiments.baselines.run import engine_of
-from experiments.engines.resume import config_of, last_engine, start
 from experiments.engines.run import How
+from experiments.resume import config_of, last_engine, start
 from fedrec.config.config import Config
 from fedrec.config.sections.federation import Federation
 from fedrec.errors import ConfigError, DataError
 from fedrec.protocol import code_fingerprint
 from fedrec.runs.record import COMPLETE, content_of, read_about, read_rounds
-from server.sampling.unavailable import costs_a_reply, is_simulated_dropout
+from server.sampling.excluded import costs_a_reply, is_simulated_dropout
 
 WALL_TIMES = ("seconds", "elapsed")
 TRAFFIC = ("bytes_down", "bytes_up", "bytes_evaluate", "megabytes", "client_megabytes")
@@ -40,9 +40,9 @@ def verify(folder: Path, *, engine: str | None, **how: Unpack[How]) -> list[str]
         how: Options of the engine and callbacks, as ``run`` takes them.
 
     Raises:
-        ConfigError: the run is not complete.
-        DataError: a file of the run is missing or damaged; nothing is run then.
-        FedrecError: as any run.
+        ConfigError: The run is not complete.
+        DataError: A file of the run is missing or damaged; nothing is run then.
+        FedrecError: The run failed.
     """
     about = read_about(folder)
     if about.get("status") not in COMPLETE:
@@ -84,8 +84,8 @@ class Left:
     """What must be equal of two complete runs.
 
     Attributes:
-        files: name -> content, of ``SAME_BYTES``; no weights where a run keeps none.
-        ranks: what ranks.npz holds: how it is packed may differ.
+        files: Name -> content, of ``SAME_BYTES``; no weights where a run keeps none.
+        ranks: What ranks.npz holds: how it is packed may differ.
         lines: Lines of rounds.jsonl.
     """
 
@@ -98,7 +98,7 @@ def read_left(folder: Path) -> Left:
     """What a complete run left, to be compared.
 
     Raises:
-        DataError: a file is missing or damaged.
+        DataError: A file is missing or damaged.
     """
     names = [*SAME_BYTES, "ranks.npz"]
     if read_about(folder).get("no_model"):
@@ -117,7 +117,7 @@ def compare(first: Path, second: Path) -> list[str]:
     """What differs between two complete runs but for wall times, a line each.
 
     Raises:
-        DataError: a file of one of them is missing or damaged.
+        DataError: A file of one of them is missing or damaged.
     """
     return differences(read_left(first), read_left(second))
 

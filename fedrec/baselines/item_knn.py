@@ -33,9 +33,9 @@ def item_neighbours(
     leaves out what the user has had.
 
     Args:
-        training: training parts.
+        training: Training parts.
         num_items: V.
-        neighbours: kept of each item.
+        neighbours: Kept of each item.
     """
     had = _users_by_items([training.of(user) for user in range(training.num_users)], num_items)
     by_item = had.T.tocsr()
@@ -52,7 +52,7 @@ def neighbours_scorer(similarity: sparse.csr_array, recent: int | None = None) -
 
     Args:
         similarity: ``item_neighbours``.
-        recent: how many of a history's last events are looked at; all of them if not given.
+        recent: How many of a history's last events are looked at; all of them if not given.
     """
     num_items = similarity.shape[0] - 1
 
@@ -83,10 +83,10 @@ def _strongest(
     """The neighbours of a block of items.
 
     Args:
-        together: (n, V + 1) users who had both items.
-        first: number of the block's first item.
-        norms: (V + 1,) square root of each item's users.
-        neighbours: kept of each item.
+        together: (n, V + 1) Users who had both items.
+        first: Number of the block's first item.
+        norms: (V + 1,) Square root of each item's users.
+        neighbours: Kept of each item.
     """
     rows, items = together.nonzero()
     others = items != rows + first

@@ -19,8 +19,8 @@ def nearest_text_scorer(vectors: np.ndarray, recent: int = RECENT) -> Scorer:
     """Score an item by the cosine of its embedding and the mean of the user's newest ones.
 
     Args:
-        vectors: (V + 1, S) frozen embedding table, row 0 zero; a zero vector has cosine 0 to all.
-        recent: how many of a user's last events the mean is taken over.
+        vectors: (V + 1, S) Frozen embedding table, row 0 zero; a zero vector has cosine 0 to all.
+        recent: How many of a user's last events the mean is taken over.
     """
     rows = vectors.astype(np.float64)
     norms = np.linalg.norm(rows, axis=1, keepdims=True)

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from fedrec.data.preparation.store import Dataset
 from fedrec.data.sequences import history_mask
 from fedrec.data.splits import Stage, history, targets
-from fedrec.data.store import Dataset
 from fedrec.data.synthetic.world import OWN_TASTE, VERSION, SyntheticSpec, World, make_world
 from fedrec.errors import DataError
 from fedrec.evaluation.gates import no_gates
@@ -26,12 +26,12 @@ def oracle_scores(
     be excluded by the caller.
 
     Args:
-        dataset: synthetic data as ``fedrec.data.store.prepare`` made them.
-        users: (B,) users of the dataset.
-        stage: which event is the next one.
+        dataset: Synthetic data as ``fedrec.data.preparation.store.prepare`` made them.
+        users: (B,) Users of the dataset.
+        stage: Stage that decides which event is the next one.
 
     Raises:
-        DataError: the dataset is not the synthetic one.
+        DataError: The dataset is not the synthetic one.
     """
     world = world_of(dataset)
     items = _original_items(dataset)
@@ -48,7 +48,7 @@ def oracle_ranks(dataset: Dataset, stage: Stage) -> NDArray[np.float64]:
     Items of the history are no candidates; ties count half.
 
     Raises:
-        DataError: the dataset is not the synthetic one.
+        DataError: The dataset is not the synthetic one.
     """
     ranks = []
     wanted = targets(dataset.sequences, stage)
@@ -68,7 +68,7 @@ def oracle_scorer(dataset: Dataset) -> Scorer:
     their tastes, and an unknown history gets the mean over all users.
 
     Raises:
-        DataError: the dataset is not the synthetic one.
+        DataError: The dataset is not the synthetic one.
     """
     world = world_of(dataset)
     items = _original_items(dataset)
@@ -100,7 +100,7 @@ def world_of(dataset: Dataset) -> World:
     """The generating process of prepared synthetic data, from its manifest.
 
     Raises:
-        DataError: the data are not synthetic, or of another version of the generator.
+        DataError: The data are not synthetic, or of another version of the generator.
     """
     facts = dataset.manifest.get("facts", {})
     if "synthetic" not in facts:

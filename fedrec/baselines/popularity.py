@@ -12,7 +12,7 @@ def popularity_scorer(counts: np.ndarray) -> Scorer:
     """Score every item by its training events.
 
     Args:
-        counts: (V + 1,) training events per item.
+        counts: (V + 1,) Training events per item.
     """
 
     def score(histories: Sequence[np.ndarray], *_: object) -> Scores:

@@ -7,8 +7,6 @@ A run thus fails before its first round. The defaults live in the sections; a te
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from fedrec.config.checks import one_of, refuse, require
-from fedrec.config.choices import DEVICES, QUERY_TIME, names_in
 from fedrec.config.sections.data import Data
 from fedrec.config.sections.evaluation import Evaluation
 from fedrec.config.sections.federation import Federation
@@ -20,6 +18,8 @@ from fedrec.config.sections.run import Run
 from fedrec.config.sections.scenario import Scenario
 from fedrec.config.sections.semantics import Semantics
 from fedrec.config.sections.strategy import Strategy
+from fedrec.config.values.checks import one_of, refuse, require
+from fedrec.config.values.choices import DEVICES, QUERY_TIME, names_in
 
 Value = int | float | bool | str
 

@@ -7,7 +7,7 @@ as a function of a notebook, gets a name that this process alone knows.
 import importlib.util
 import sys
 
-from fedrec.config.import_strings import HERE, handed_over
+from fedrec.config.values.import_strings import HERE, handed_over
 
 
 def named(key: str, value: object) -> str:

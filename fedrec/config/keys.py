@@ -13,9 +13,9 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from fedrec.config.checks import UNKNOWN, Section, refuse
-from fedrec.config.choices import DATASETS, SOURCE_SEPARATOR, sources_in
 from fedrec.config.config import Config, Value
+from fedrec.config.values.checks import UNKNOWN, Section, refuse
+from fedrec.config.values.choices import DATASETS, SOURCE_SEPARATOR, sources_in
 
 # Where a run executes and how long it waits. Clients that a timeout excludes are recorded.
 EXECUTION_KEYS = ("device", "federation.round-timeout")
@@ -52,7 +52,7 @@ def read_config(values: Mapping[str, Any], base: Config | None = None) -> Config
         base: Config that the other keys are taken from; the defaults when none is given.
 
     Raises:
-        ConfigError: unknown keys (the nearest is named), renamed ones, wrong types, values out of
+        ConfigError: Unknown keys (the nearest is named), renamed ones, wrong types, values out of
             range or that contradict each other; all of them at once, one line each.
     """
     flat = flatten(base or Config())

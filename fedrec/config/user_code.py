@@ -10,9 +10,9 @@ import inspect
 from functools import lru_cache
 from pathlib import Path
 
-from fedrec.config.choices import names_in, sources_in
 from fedrec.config.config import Config
-from fedrec.config.import_strings import HERE, IMPORT_STRING, handed_over
+from fedrec.config.values.choices import names_in, sources_in
+from fedrec.config.values.import_strings import HERE, IMPORT_STRING, handed_over
 
 
 def user_code_names(config: Config) -> tuple[str, ...]:

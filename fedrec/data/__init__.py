@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from fedrec.data.interactions import Interactions, to_sequences
     from fedrec.data.partition import assign, users_of
     from fedrec.data.partition_rules import PartitionFacts
+    from fedrec.data.preparation.store import Dataset, open_dataset, prepare
     from fedrec.data.readers.movielens import load_movielens
     from fedrec.data.readers.tables import Columns, load_frame, load_table
     from fedrec.data.scenarios import (
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     )
     from fedrec.data.sequences import Sequences, history_mask
     from fedrec.data.splits import Stage, history, targets, training_counts, training_part
-    from fedrec.data.store import Dataset, open_dataset, prepare
 
 __all__ = [
     "Catalog",
@@ -61,7 +61,7 @@ __all__ = [
 _HOMES = {
     "Catalog": "fedrec.data.catalog",
     "Columns": "fedrec.data.readers.tables",
-    "Dataset": "fedrec.data.store",
+    "Dataset": "fedrec.data.preparation.store",
     "Domains": "fedrec.data.domains",
     "Interactions": "fedrec.data.interactions",
     "PartitionFacts": "fedrec.data.partition_rules",
@@ -77,8 +77,8 @@ _HOMES = {
     "load_movielens": "fedrec.data.readers.movielens",
     "load_table": "fedrec.data.readers.tables",
     "merge_domains": "fedrec.data.domains",
-    "open_dataset": "fedrec.data.store",
-    "prepare": "fedrec.data.store",
+    "open_dataset": "fedrec.data.preparation.store",
+    "prepare": "fedrec.data.preparation.store",
     "targets": "fedrec.data.splits",
     "taste_divergence": "fedrec.data.genre_profiles",
     "to_sequences": "fedrec.data.interactions",

@@ -14,15 +14,15 @@ class Catalog:
     """Columns of equal length V; entry ``v - 1`` belongs to item v.
 
     Args:
-        item_ids: ids of the source, as strings.
-        titles: as the source writes them, "" when there is none.
-        genres: names of the item's genres, possibly none.
-        years: year of publication, None when unknown.
-        descriptions: longer text, "" when there is none.
-        columns: further text columns by name.
+        item_ids: Ids of the source, as strings.
+        titles: Titles as the source writes them, "" when there is none.
+        genres: Names of the item's genres, possibly none.
+        years: Year of publication, None when unknown.
+        descriptions: Longer text, "" when there is none.
+        columns: Further text columns by name.
 
     Raises:
-        DataError: a column is not of length V.
+        DataError: A column is not of length V.
     """
 
     item_ids: list[str]
@@ -108,7 +108,7 @@ class Catalog:
         """Read what ``to_json`` wrote.
 
         Raises:
-            DataError: a column is missing, unknown or of another length.
+            DataError: A column is missing, unknown or of another length.
         """
         try:
             return cls(**{**data, "genres": [tuple(names) for names in data["genres"]]})

@@ -27,8 +27,8 @@ class Domains:
 
     Attributes:
         names: Names of the domains.
-        of_user: (U,) number of each user's domain.
-        of_item: (V + 1,) number of each item's domain, -1 for the padding.
+        of_user: (U,) Number of each user's domain.
+        of_item: (V + 1,) Number of each item's domain, -1 for the padding.
     """
 
     names: tuple[str, ...]
@@ -44,7 +44,7 @@ class Domains:
         """All items of the domain that some items are of; ``merge_domains`` keeps them together.
 
         Raises:
-            DataError: the items are of several domains.
+            DataError: The items are of several domains.
         """
         present = np.unique(self.of_item[items])
         if len(present) > 1:
@@ -77,10 +77,10 @@ def domains_of(names: Sequence[str], catalog: Catalog, attribute: Sequence[str])
     Args:
         names: Names of the domains, as ``merge_domains`` was given them.
         catalog: Catalogue with the column "domain".
-        attribute: (U,) name of each user's domain.
+        attribute: (U,) Name of each user's domain.
 
     Raises:
-        DataError: a domain of which no user or item is left.
+        DataError: A domain of which no user or item is left.
     """
     number = {name: place for place, name in enumerate(names)}
     of_user = np.array([number[name] for name in attribute], dtype=np.int64)
@@ -113,10 +113,10 @@ def merge_domains(parts: dict[str, Interactions]) -> Interactions:
     two users. Times go where any domain has none.
 
     Args:
-        parts: name of each domain -> its events.
+        parts: Name of each domain -> its events.
 
     Raises:
-        DataError: a domain that already says something else by the word "domain".
+        DataError: A domain that already says something else by the word "domain".
     """
     for name, part in parts.items():
         if COLUMN in part.catalog.columns or COLUMN in part.attributes:

@@ -11,7 +11,7 @@ def genre_profiles(sequences: Sequences, genres: NDArray[np.floating]) -> NDArra
 
     Args:
         sequences: Sequences of U users, usually their training part.
-        genres: (V+1, G) multi-hot genres.
+        genres: (V+1, G) Multi-hot genres.
 
     Returns:
         (U, G): every event adds 1, in equal parts to the genres of its item. (Counting 1 for
@@ -36,8 +36,8 @@ def taste_divergence(assignment: NDArray[np.int32], profiles: NDArray[np.float64
     """Mean Jensen-Shannon divergence of the partitions' genres to the global ones, in bits.
 
     Args:
-        assignment: (U,) partition numbers.
-        profiles: (U, G) as `genre_profiles` gives them.
+        assignment: (U,) Partition numbers.
+        profiles: (U, G) Profiles, as `genre_profiles` gives them.
 
     Returns:
         Mean over partitions, each counted once, of the Jensen-Shannon divergence (base 2,

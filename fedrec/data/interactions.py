@@ -22,19 +22,19 @@ class Interactions:
     """Events in file order, before anything is filtered.
 
     Args:
-        user_ids: ids of the source, in the order that numbers the users.
-        item_ids: ids of all items of the catalogue, in the order that numbers the items.
+        user_ids: Ids of the source, in the order that numbers the users.
+        item_ids: Ids of all items of the catalogue, in the order that numbers the items.
         users: (E,) int32, positions in ``user_ids``.
         items: (E,) int32, positions in ``item_ids``.
         times: (E,) int64, or None when file order is the time order.
         ratings: (E,) float32, or None.
-        catalog: aligned with ``item_ids``.
-        attributes: user attribute name -> value for each entry of ``user_ids``.
-        skipped: what was dropped or repaired -> how often.
-        notes: sentences that a reader of results on these data must know.
+        catalog: Aligned with ``item_ids``.
+        attributes: User attribute name -> value for each entry of ``user_ids``.
+        skipped: What was dropped or repaired -> how often.
+        notes: Sentences that a reader of results on these data must know.
 
     Raises:
-        DataError: parts that do not fit each other.
+        DataError: Parts that do not fit each other.
     """
 
     user_ids: list[str]
@@ -94,14 +94,14 @@ def to_sequences(
     ties. Kept users and items are numbered in the order of the loader's lists, items from 1.
 
     Args:
-        interactions: events of a loader.
-        min_item_events: items with fewer events are dropped; 0 keeps items without any.
-        min_user_events: users with fewer events are dropped; at least 3, since leave-last-out
+        interactions: Events of a loader.
+        min_item_events: Items with fewer events are dropped; 0 keeps items without any.
+        min_user_events: Users with fewer events are dropped; at least 3, since leave-last-out
             needs one event each to train, to validate and to test.
 
     Raises:
         ConfigError: ``min_user_events`` is below 3 or ``min_item_events`` below 0.
-        DataError: no user or fewer than two items would remain.
+        DataError: No user or fewer than two items would remain.
     """
     if min_user_events < 3:
         raise ConfigError(
@@ -179,10 +179,10 @@ def checked_times(times: NDArray[np.int64], place: Callable[[int], str]) -> NDAr
 
     Args:
         times: (E,) int64 in file order.
-        place: names file and line of an entry, for the message.
+        place: Function that names file and line of an entry, for the message.
 
     Raises:
-        DataError: names the first such entry.
+        DataError: The message names the first such entry.
     """
     if len(times) == 0:
         return times

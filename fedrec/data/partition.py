@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedrec.config.failures import user_code_failures
-from fedrec.config.import_strings import IMPORT_STRING, import_callable
+from fedrec.config.values.import_strings import IMPORT_STRING, import_callable
 from fedrec.data.partition_rules import RULES, Assignment, PartitionFacts, by_attribute
 from fedrec.errors import ConfigError
 from fedrec.randomness import generator
@@ -32,9 +32,9 @@ def assign(by: str, count: int, facts: PartitionFacts) -> Assignment:
         (U,) partition numbers 0..count-1.
 
     Raises:
-        ConfigError: more partitions than users or than groups, a bad alpha, an attribute or
+        ConfigError: More partitions than users or than groups, a bad alpha, an attribute or
             genres that the data lacks, or a function that gives no such numbers.
-        DataError: an attribute without a value for every user.
+        DataError: An attribute without a value for every user.
     """
     users = facts.num_users
     if by == "each":
@@ -55,7 +55,7 @@ def users_of(assignment: Assignment, partition: int) -> NDArray[np.int64]:
     """Global numbers of the users of one partition, ascending.
 
     Raises:
-        ConfigError: the partition number is out of range.
+        ConfigError: The partition number is out of range.
     """
     count = int(assignment.max()) + 1
     if not 0 <= partition < count:

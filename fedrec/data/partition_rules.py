@@ -22,10 +22,10 @@ class PartitionFacts:
     """What a partition rule may look at.
 
     Attributes:
-        sequences: training part of the U users.
-        genres: (V + 1, G) multi-hot genres, row 0 zero; none where the data has none.
+        sequences: Training part of the U users.
+        genres: (V + 1, G) Multi-hot genres, row 0 zero; none where the data has none.
         genre_names: G names, for messages and the order of groups.
-        attributes: user attribute -> U values.
+        attributes: User attribute -> U values.
         alpha: ``partition.alpha``.
         seed: Seed of the run, from which each rule draws a stream of its own.
     """
@@ -86,8 +86,8 @@ def by_attribute(name: str, facts: PartitionFacts, count: int) -> Assignment:
     """Put users with the same value of an attribute together; (U,).
 
     Raises:
-        ConfigError: the data has no such attribute, or too few values of it.
-        DataError: an attribute without a value for every user.
+        ConfigError: The data has no such attribute, or too few values of it.
+        DataError: An attribute without a value for every user.
     """
     if name not in facts.attributes:
         known = ", ".join(sorted(facts.attributes)) or "none"

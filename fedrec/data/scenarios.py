@@ -24,8 +24,8 @@ class TrainingView:
     """Events that models may use; users keep their number.
 
     Attributes:
-        training: training parts, which are also the inputs before a validation item.
-        before_test: inputs before a test item; none where no event is hidden, and whole histories
+        training: Training parts, which are also the inputs before a validation item.
+        before_test: Inputs before a test item; none where no event is hidden, and whole histories
             are read at both stages.
     """
 
@@ -43,7 +43,7 @@ def cold_items(share: float, *, seed: int, num_items: int) -> Mask:
     """Draw cold items (V + 1,): held-out targets only; smaller shares are subsets of larger ones.
 
     Raises:
-        ConfigError: the share is so small that there are none.
+        ConfigError: The share is so small that there are none.
     """
     return _first("cold", share, np.ones(num_items + 1, dtype=bool), seed)
 
@@ -52,7 +52,7 @@ def few_shot_items(share: float, *, cold: Mask, seed: int) -> Mask:
     """Draw few-shot items (V + 1,) with few training events, none of them among the cold (V + 1,).
 
     Raises:
-        ConfigError: the share is so small that there are none.
+        ConfigError: The share is so small that there are none.
     """
     return _first("few-shot", share, ~cold, seed)
 
@@ -69,9 +69,9 @@ def view_mask(
     """Mask (T,) of the events in the training view; each setting hides events independently.
 
     Args:
-        sequences: whole sequences of U users.
-        cold: (V + 1,) items without an event in the view, neither in training nor as an input.
-        few_shot: (V + 1,) items with at most ``few_shot_events`` training events in the view,
+        sequences: Whole sequences of U users.
+        cold: (V + 1,) Items without an event in the view, neither in training nor as an input.
+        few_shot: (V + 1,) Items with at most ``few_shot_events`` training events in the view,
             drawn uniformly. Their held-out events are in the view.
         few_shot_events: Number of training events that a few-shot item keeps at most.
         keep: Share of each user's training events that stay in the view, at least two events. Each
@@ -105,7 +105,7 @@ def training_view(sequences: Sequences, in_view: Mask, newest: int) -> TrainingV
 
     Args:
         sequences: Sequences of U users.
-        in_view: (T,) mask of ``view_mask``.
+        in_view: (T,) Mask of ``view_mask``.
         newest: How many of a user's newest events before the target are in the view; 0: all.
     """
 

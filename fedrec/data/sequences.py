@@ -19,7 +19,7 @@ class Sequences:
         times: (T,) int64 in the unit of the source, or None where only the order is known.
 
     Raises:
-        DataError: the arrays do not fit each other.
+        DataError: The arrays do not fit each other.
     """
 
     items: NDArray[np.int32]
@@ -60,7 +60,7 @@ class Sequences:
         """Times of one user, (n,) int64, a view.
 
         Raises:
-            DataError: only the order of the events is known.
+            DataError: Only the order of the events is known.
         """
         if self.times is None:
             raise DataError("these data hold no times, only an order; set model.time = ''")

@@ -21,7 +21,7 @@ def training_part(sequences: Sequences) -> Sequences:
     """Sequences without each user's last two events; users keep their number.
 
     Raises:
-        DataError: a user has fewer than 3 events.
+        DataError: A user has fewer than 3 events.
     """
     _check_lengths(sequences)
     return pieces(sequences, sequences.offsets[:-1], sequences.offsets[1:] - 2)
@@ -31,7 +31,7 @@ def targets(sequences: Sequences, stage: Stage) -> NDArray[np.int32]:
     """Held-out item of every user, (U,) int32.
 
     Raises:
-        DataError: a user has fewer than 3 events.
+        DataError: A user has fewer than 3 events.
     """
     _check_lengths(sequences)
     return np.asarray(sequences.items[sequences.offsets[1:] - _HELD_OUT[stage]])
@@ -41,7 +41,7 @@ def before_targets(sequences: Sequences, stage: Stage) -> NDArray[np.bool_]:
     """Which events lie before their user's target, (T,); at "validation", the training parts.
 
     Raises:
-        DataError: a user has fewer than 3 events.
+        DataError: A user has fewer than 3 events.
     """
     _check_lengths(sequences)
     ends = np.repeat(sequences.offsets[1:], sequences.lengths())
@@ -60,7 +60,7 @@ def times_until(sequences: Sequences, user: int, stage: Stage) -> NDArray[np.int
     """Times of a user's history and of the target behind it, (n + 1,) int64.
 
     Raises:
-        DataError: only the order of the events is known.
+        DataError: Only the order of the events is known.
     """
     times = sequences.times_of(user)
     return times[: len(times) - _HELD_OUT[stage] + 1]
@@ -70,7 +70,7 @@ def training_counts(sequences: Sequences, num_items: int) -> NDArray[np.int64]:
     """Events per item in the training parts, (V + 1,) int64; entry 0 is zero.
 
     Args:
-        sequences: the whole sequences, not yet the training part.
+        sequences: The whole sequences, not yet the training part.
         num_items: V.
     """
     return np.bincount(training_part(sequences).items, minlength=num_items + 1).astype(np.int64)

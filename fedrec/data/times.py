@@ -14,9 +14,9 @@ def times_around(times: NDArray[np.int64], start: int, length: int) -> NDArray[n
     Where none comes before, the first event stands for it: the gap is 0.
 
     Args:
-        times: (n,) of the user's events, in seconds or milliseconds.
-        start: place of the first.
-        length: how many; there is at least one behind them.
+        times: (n,) Times of the user's events, in seconds or milliseconds.
+        start: Place of the first.
+        length: How many; there is at least one behind them.
     """
     found = np.asarray(times[max(0, start - 1) : start + length + 1])
     if start == 0:

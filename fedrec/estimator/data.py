@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fedrec.config.config import Config
-from fedrec.data.store import Dataset, store
+from fedrec.data.preparation.store import Dataset, store
 from fedrec.errors import DataError
 from fedrec.factory.data import columns_of
 from fedrec.files.home import home

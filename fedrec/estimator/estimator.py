@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, Unpack, cast
 
-from fedrec.config.checks import one_of, refuse
 from fedrec.config.config import Value
+from fedrec.config.values.checks import one_of, refuse
 from fedrec.data.splits import Stage
 from fedrec.errors import ConfigError, DataError
 from fedrec.estimator.hyperparameters import (
@@ -18,7 +18,7 @@ from fedrec.estimator.hyperparameters import (
 if TYPE_CHECKING:
     import pandas as pd
 
-    from fedrec.data.store import Dataset
+    from fedrec.data.preparation.store import Dataset
     from fedrec.estimator.fitting import Fitted
     from fedrec.evaluation.leave_one_out import Scorer
     from fedrec.inference.recommender import ReadyRecommender
@@ -117,7 +117,7 @@ class Estimator:
         """Rank every user's held-out item and average the metrics.
 
         Args:
-            protocol: One of ``fedrec.config.choices.PROTOCOLS``.
+            protocol: One of ``fedrec.config.values.choices.PROTOCOLS``.
             stage: "test" (the last event of each user) or "validation" (the one before it).
             threads: Threads of torch.
 

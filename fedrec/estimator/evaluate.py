@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any, Protocol, get_args, runtime_checkable
 
 import numpy as np
 
-from fedrec.config.checks import one_of, refuse
-from fedrec.config.choices import PROTOCOLS
 from fedrec.config.handed_over import named
+from fedrec.config.values.checks import one_of, refuse
+from fedrec.config.values.choices import PROTOCOLS
+from fedrec.data.preparation.store import Dataset
 from fedrec.data.splits import Stage, training_part
-from fedrec.data.store import Dataset
 from fedrec.errors import ConfigError, DataError, EvaluationError
 from fedrec.evaluation.bootstrap import intervals
 from fedrec.evaluation.gates import no_gates
@@ -63,7 +63,7 @@ def evaluate(
             array, a tensor or ``Scores``. The baselines of ``fedrec.baselines`` are such scorers;
             of a fitted estimator, its scorer is taken.
         dataset: Prepared data.
-        protocol: One of ``fedrec.config.choices.PROTOCOLS`` but "ncf-99".
+        protocol: One of ``fedrec.config.values.choices.PROTOCOLS`` but "ncf-99".
         stage: "test" (the last event of each user) or "validation" (the one before it).
         at: Cut-offs k of HR@k and NDCG@k.
         metrics: Metrics of your own, as ``fedrec.evaluation.user_metrics`` describes.

@@ -10,8 +10,8 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from fedrec.config.config import Config
+from fedrec.data.preparation.store import Dataset
 from fedrec.data.splits import Stage
-from fedrec.data.store import Dataset
 from fedrec.evaluation.leave_one_out import HeldOutRanks, leave_one_out_ranks
 from fedrec.evaluation.metrics import summary
 from fedrec.evaluation.model_scorer import model_scorer

@@ -11,7 +11,7 @@ from fedrec.estimator.hyperparameters import Hyperparameters
 if TYPE_CHECKING:
     import pandas as pd
 
-    from fedrec.data.store import Dataset
+    from fedrec.data.preparation.store import Dataset
 
 
 class _Named(Estimator):

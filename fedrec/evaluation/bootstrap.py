@@ -19,16 +19,16 @@ def intervals(
     alone and not on which metrics stand beside it.
 
     Args:
-        values: metric name to (U,) values, as `per_user` gives them.
-        seed: seed of the run.
-        name: what is resampled ("test", a slice); other names are other streams.
-        resamples: how many times U users are drawn with replacement.
+        values: Metric name to (U,) values, as `per_user` gives them.
+        seed: Seed of the run.
+        name: What is resampled ("test", a slice); other names are other streams.
+        resamples: How many times U users are drawn with replacement.
 
     Returns:
         Metric name to {"value", "low", "high"}.
 
     Raises:
-        EvaluationError: there is no user.
+        EvaluationError: There is no user.
     """
     if not values:
         return {}
@@ -45,16 +45,16 @@ def resampled_means(table: Floats, seed: int, *, name: str, resamples: int) -> F
     """Means over users drawn with replacement, the same ones for every column.
 
     Args:
-        table: (U, M) values of each user.
-        seed: seed of the run.
-        name: what is resampled; other names are other streams.
-        resamples: how many times U users are drawn.
+        table: (U, M) Values of each user.
+        seed: Seed of the run.
+        name: What is resampled; other names are other streams.
+        resamples: How many times U users are drawn.
 
     Returns:
         (resamples, M).
 
     Raises:
-        EvaluationError: there is no user.
+        EvaluationError: There is no user.
     """
     users = len(table)
     refuse_no_user(users)

@@ -40,10 +40,10 @@ def gate_sums(
     """Add up the gate weights of all positions that a model read.
 
     Args:
-        weights: (B, L, N) of the views, whatever at padding.
-        frequency: (B, L) training events of the item at each position.
-        lengths: (B,) positions that were read; the rest is padding.
-        histories: (B,) events of the whole history, of which the newest were read.
+        weights: (B, L, N) Weights of the views, whatever at padding.
+        frequency: (B, L) Training events of the item at each position.
+        lengths: (B,) Positions that were read; the rest is padding.
+        histories: (B,) Events of the whole history, of which the newest were read.
 
     Returns:
         (3, 32, 1 + N) for each of ``KINDS`` and each bucket how many positions there were and the
@@ -85,7 +85,7 @@ def gate_table(
         sums: Sums of all clients.
         views: Names of the N views.
         counts_are_known: Whether the clients share training counts of items.
-        alone: (32, 1 + N) sums over the items of the catalogue, each by itself, or none.
+        alone: (32, 1 + N) Sums over the items of the catalogue, each by itself, or none.
 
     Returns:
         {"views": [...], kind: [{"slice": label, "positions": n, "weights": [N means]}, ...], ...},

@@ -20,8 +20,8 @@ class Scores(NamedTuple):
     """Scores of every item for B users, and their gate weights.
 
     Attributes:
-        scores: (B, V + 1) of every item as the next one.
-        gates: (3, 32, 1 + N) sums of the views' weights, see ``gates``; N is 0 without a gate.
+        scores: (B, V + 1) Scores of every item as the next one.
+        gates: (3, 32, 1 + N) Sums of the views' weights, see ``gates``; N is 0 without a gate.
     """
 
     scores: np.ndarray
@@ -46,9 +46,9 @@ class Scorer(Protocol):
         """Score every item as the next one of each history.
 
         Args:
-            histories: of B users, none empty.
-            users: (B,) their numbers.
-            times: (n + 1,) of each history and of the target behind it.
+            histories: Histories of B users, none empty.
+            users: (B,) Their numbers.
+            times: (n + 1,) Times of each history and of the target behind it.
         """
 
 
@@ -57,11 +57,11 @@ class HeldOutRanks:
     """Ranks of U users' held-out items.
 
     Attributes:
-        users: (U,) global numbers.
-        targets: (U,) held-out items.
-        ranks: protocol -> (U,) ranks.
-        num_candidates: (U,) items ranked under "full".
-        gates: (3, 32, 1 + N) sums of the views' weights over all that was read, see ``gates``.
+        users: (U,) Global numbers.
+        targets: (U,) Held-out items.
+        ranks: Protocol -> (U,) ranks.
+        num_candidates: (U,) Items ranked under "full".
+        gates: (3, 32, 1 + N) Sums of the views' weights over all that was read, see ``gates``.
     """
 
     users: np.ndarray
@@ -89,22 +89,22 @@ def leave_one_out_ranks(
     """Score each user's history and rank the held-out item.
 
     Args:
-        scorer: scores a list of histories, of users whom it may know.
-        sequences: whole sequences of all users.
-        users: (U,) who is evaluated.
+        scorer: Scores a list of histories, of users whom it may know.
+        sequences: Whole sequences of all users.
+        users: (U,) Who is evaluated.
         stage: "validation" or "test".
-        protocols: names such as "full" and "uniform-99".
+        protocols: Names of protocols such as "full" and "uniform-99".
         num_items: V.
-        counts: (V + 1,) training events per item, for "popularity-100".
+        counts: (V + 1,) Training events per item, for "popularity-100".
         seed: Seed of the run, which fixes the candidates.
         fixed: Candidates of "ncf-99", the target first, 0 where there is none.
         domains: Catalogue of each user, in a multi-domain source.
-        inputs: training view of all users, where a scenario hides events; whole histories without
+        inputs: Training view of all users, where a scenario hides events; whole histories without
             it. Hidden items of a history are no candidates either.
-        with_times: whether the scorer needs times.
+        with_times: Whether the scorer needs times.
 
     Raises:
-        DataError: times are needed and only the order of the events is known.
+        DataError: Times are needed and only the order of the events is known.
     """
     held_out = targets(sequences, stage)[users].astype(np.int64)
     order = np.argsort(sequences.lengths()[users], kind="stable")  # little padding in a batch

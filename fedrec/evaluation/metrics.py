@@ -49,15 +49,15 @@ def auc(ranks: Floats, num_candidates: Candidates) -> Floats:
     """Share of the other candidates that rank below the held-out item, ties by half.
 
     Args:
-        ranks: (U,).
-        num_candidates: candidates ranked, the held-out item included: one number or (U,).
+        ranks: (U,) Ranks of the held-out items.
+        num_candidates: Candidates ranked, the held-out item included: one number or (U,).
 
     Returns:
         (U,) values in 0..1; (num_candidates - rank) / (num_candidates - 1), and 1/2 where the
         held-out item was the only candidate.
 
     Raises:
-        EvaluationError: a rank beyond the last candidate.
+        EvaluationError: A rank beyond the last candidate.
     """
     counts = np.broadcast_to(np.asarray(num_candidates), ranks.shape)
     if np.any(ranks > counts):
@@ -73,11 +73,11 @@ def check_cutoffs(at: Sequence[int], num_candidates: Candidates | None = None) -
     """Refuse a cut-off k that is not positive, or larger than what is ranked.
 
     Args:
-        at: the cut-offs, values of `evaluation.at`.
-        num_candidates: items in the catalogue, or candidates per user; the largest counts.
+        at: The cut-offs, values of `evaluation.at`.
+        num_candidates: Items in the catalogue, or candidates per user; the largest counts.
 
     Raises:
-        ConfigError: naming the cut-off and its bound.
+        ConfigError: Naming the cut-off and its bound.
     """
     for k in at:
         if k <= 0:
@@ -111,7 +111,7 @@ def per_user(
     """Every metric of every user, by name: "HR@10", "NDCG@10", "Recall@10", "MRR", "AUC".
 
     Args:
-        ranks: (U,).
+        ranks: (U,) Ranks of the held-out items.
         num_candidates: Candidates ranked, one number or (U,); without it there is no AUC.
         at: Cut-offs.
         user_metrics: Further metrics by name, see ``fedrec.evaluation.user_metrics``.
@@ -120,8 +120,8 @@ def per_user(
         Name to (U,) values.
 
     Raises:
-        ConfigError: a cut-off that is not positive or larger than num_candidates.
-        EvaluationError: a user metric gives no finite value for every user.
+        ConfigError: A cut-off that is not positive or larger than num_candidates.
+        EvaluationError: A user metric gives no finite value for every user.
     """
     check_cutoffs(at, num_candidates if len(ranks) else None)
     values = {f"{name}@{k}": metric(ranks, k) for k in at for name, metric in METRICS_AT_K.items()}
@@ -142,8 +142,8 @@ def summary(
     """Mean over users of every metric of `per_user`.
 
     Raises:
-        ConfigError: a cut-off that is not positive or larger than num_candidates.
-        EvaluationError: there is no user.
+        ConfigError: A cut-off that is not positive or larger than num_candidates.
+        EvaluationError: There is no user.
     """
     refuse_no_user(len(ranks))
     values = per_user(ranks, num_candidates, at, user_metrics)
@@ -157,11 +157,11 @@ def chance(num_candidates: Candidates, k: int) -> dict[str, float]:
     min(k, n) / n, and NDCG@k the sum over the first k ranks of 1 / log2(1 + rank), over n.
 
     Args:
-        num_candidates: n, one number or (U,).
-        k: the cut-off.
+        num_candidates: N, one number or (U,).
+        k: The cut-off.
 
     Raises:
-        ConfigError: a cut-off that is not positive.
+        ConfigError: A cut-off that is not positive.
     """
     check_cutoffs((k,))
     counts = np.atleast_1d(np.asarray(num_candidates))
@@ -177,7 +177,7 @@ def refuse_no_user(count: int) -> None:
     """Refuse a mean over no user.
 
     Raises:
-        EvaluationError: there is no user.
+        EvaluationError: There is no user.
     """
     if count == 0:
         raise EvaluationError("no user was evaluated, so there is no mean to report")

@@ -17,9 +17,9 @@ def model_scorer(model: Recommender, num_items: int, max_length: int) -> Scorer:
     """Score histories by a model; item embeddings are folded for output once, here.
 
     Args:
-        model: the recommender; put into evaluation mode.
+        model: The recommender; put into evaluation mode.
         num_items: V.
-        max_length: how much of a history it reads; under the task "cloze" the next item, hidden
+        max_length: How much of a history it reads; under the task "cloze" the next item, hidden
             behind the last one, is part of that.
     """
     longest = max_length - 1 if model.task == "cloze" else max_length

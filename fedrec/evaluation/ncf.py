@@ -40,7 +40,7 @@ def read_ncf(path: Path) -> FixedNegatives:
         Both by original MovieLens user id ("1" is NCF's user 0).
 
     Raises:
-        DataError: no such file, or a line that is not "(user,item)" and 99 item numbers.
+        DataError: No such file, or a line that is not "(user,item)" and 99 item numbers.
     """
     tests, negatives = {}, {}
     for number, line in enumerate(_text(path).splitlines(), start=1):
@@ -63,7 +63,7 @@ def item_order(item_ids: Iterable[str]) -> list[str]:
     """Original item id of each of NCF's numbers: the order of first appearance.
 
     Args:
-        item_ids: original item id of every rating, in the order of ``ratings.dat``.
+        item_ids: Original item id of every rating, in the order of ``ratings.dat``.
     """
     return list(dict.fromkeys(item_ids))
 
@@ -82,18 +82,18 @@ def ncf_candidates(
     which are taken out, the negatives lie outside the whole history.
 
     Args:
-        fixed: what `read_ncf` gives.
+        fixed: What `read_ncf` gives.
         user_ids: U original ids of the users to evaluate.
-        targets: (U,) our held-out items, 1..V.
-        order: what `item_order` gives for ``ratings.dat``.
-        item_numbers: original item id to our number 1..V.
+        targets: (U,) Our held-out items, 1..V.
+        order: What `item_order` gives for ``ratings.dat``.
+        item_numbers: Original item id to our number 1..V.
 
     Returns:
         (U, 100) items, the target first; 0 where NCF's negative was its own test item, to be
         given as excluded to `fedrec.evaluation.ranking.candidate_ranks`.
 
     Raises:
-        DataError: a user or item of NCF's that our data lacks (rare items were dropped).
+        DataError: A user or item of NCF's that our data lacks (rare items were dropped).
     """
     ours = np.array([item_numbers.get(item, 0) for item in order], dtype=np.int64)
     absent = [user for user in user_ids if user not in fixed.negatives]

@@ -18,8 +18,8 @@ def paired_difference(
     widens no interval.
 
     Args:
-        values_a: (U,) values of one run.
-        values_b: (U,) values of the other, of the same users in the same order.
+        values_a: (U,) Values of one run.
+        values_b: (U,) Values of the other, of the same users in the same order.
         seed: Seed of the resampling.
         resamples: How many times U users are drawn with replacement.
         name: Name of what is resampled; other names are other streams.
@@ -30,7 +30,7 @@ def paired_difference(
         more that it is 0 for some of the resampled users.
 
     Raises:
-        EvaluationError: no user, or other numbers of them.
+        EvaluationError: No user, or other numbers of them.
     """
     if values_a.shape != values_b.shape:
         raise EvaluationError(

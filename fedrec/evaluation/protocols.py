@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from fedrec.config.choices import PROTOCOLS, QUERY_TIME
+from fedrec.config.values.choices import PROTOCOLS, QUERY_TIME
 from fedrec.data.splits import Stage
 from fedrec.errors import ConfigError
 from fedrec.randomness import generator
@@ -49,21 +49,21 @@ def candidates(
     Args:
         protocol: "uniform-100", "uniform-99" or "popularity-100"; the number is that of the
             negatives, the target comes on top.
-        users: (U,) global user numbers.
+        users: (U,) Global user numbers.
         histories: U arrays of the items each user had before the target, at stage "test" with
             the validation item; repeats and padding (0) are allowed.
-        targets: (U,) items of 1..V.
+        targets: (U,) Items of 1..V.
         num_items: V.
-        counts: (V+1,) training events per item; only "popularity-100" needs them.
-        seed: seed of the run.
+        counts: (V+1,) Training events per item; only "popularity-100" needs them.
+        seed: Seed of the run.
         stage: "validation" or "test"; the two have candidates of their own.
-        outside: (U, V+1) true for items that a user's domain does not offer; none by default.
+        outside: (U, V+1) True for items that a user's domain does not offer; none by default.
 
     Returns:
         (U, K+1) items: the target, then K distinct ones that are neither target nor history.
 
     Raises:
-        ConfigError: unknown protocol, one that draws nothing ("full", "ncf-99"), counts that
+        ConfigError: Unknown protocol, one that draws nothing ("full", "ncf-99"), counts that
             are missing, or fewer than K items to draw from.
     """
     kind, number = _parts(protocol)
@@ -107,12 +107,12 @@ def describe(protocol: str, num_items: int, domains: Mapping[str, int] | None = 
     """Describe a protocol in one sentence for the report.
 
     Args:
-        protocol: one of `fedrec.config.choices.PROTOCOLS`, with or without "+query-time".
+        protocol: One of `fedrec.config.values.choices.PROTOCOLS`, with or without "+query-time".
         num_items: V.
-        domains: items of each domain, where users are offered their own domain's only.
+        domains: Items of each domain, where users are offered their own domain's only.
 
     Raises:
-        ConfigError: unknown protocol.
+        ConfigError: Unknown protocol.
     """
     kind, number = _parts(protocol)
     sizes = ", ".join(f"{name} {items:,}" for name, items in (domains or {}).items())
@@ -164,3 +164,8 @@ def _by_popularity(
     waiting = rng.standard_exponential(len(pool)) / weights
     first = np.argpartition(waiting, number - 1)[:number]
     return pool[first[np.argsort(waiting[first])]].astype(np.int64)
+
+
+def candidates_of(protocol_name: str, full: np.ndarray) -> np.ndarray | int:
+    """Number of items ranked per user under a protocol, given those (U,) under "full"."""
+    return full if protocol_name == "full" else int(protocol_name.rpartition("-")[2]) + 1

@@ -21,16 +21,16 @@ def ranks_of(
     """Rank every user's target among all items that are not excluded.
 
     Args:
-        scores: (B, V+1), higher is better; column 0 (padding) is never a candidate.
-        targets: (B,) items of 1..V.
-        excluded: (B, V+1), true for items left out, usually the history. A target is never
+        scores: (B, V+1), Higher is better; column 0 (padding) is never a candidate.
+        targets: (B,) Items of 1..V.
+        excluded: (B, V+1), True for items left out, usually the history. A target is never
             excluded, even if the user has had that item before.
 
     Returns:
         (B,) ranks, 1 is the top; halves come from ties.
 
     Raises:
-        EvaluationError: shapes that do not fit, a target outside 1..V, or a NaN score.
+        EvaluationError: Shapes that do not fit, a target outside 1..V, or a NaN score.
     """
     _check_shapes(scores, targets, excluded)
     ranks = np.empty(len(scores), dtype=np.float64)
@@ -53,14 +53,14 @@ def candidate_ranks(
     """Rank the first of K candidates among them all.
 
     Args:
-        scores: (B, K), the target's score in the first column.
-        excluded: (B, K), true for columns that are no candidates; the target never is excluded.
+        scores: (B, K), The target's score in the first column.
+        excluded: (B, K), True for columns that are no candidates; the target never is excluded.
 
     Returns:
         (B,) ranks in 1..K.
 
     Raises:
-        EvaluationError: shapes that do not fit, or a NaN score.
+        EvaluationError: Shapes that do not fit, or a NaN score.
     """
     if scores.ndim != 2 or scores.shape[1] < 1:
         raise EvaluationError(f"candidate scores must be (users, candidates), got {scores.shape}")
@@ -75,8 +75,8 @@ def num_candidates(targets: NDArray[np.integer], excluded: NDArray[np.bool_]) ->
     """How many items each user's full ranking holds, the target included.
 
     Args:
-        targets: (B,) items of 1..V.
-        excluded: (B, V+1) as given to `ranks_of`.
+        targets: (B,) Items of 1..V.
+        excluded: (B, V + 1) Exclusions, as given to `ranks_of`.
 
     Returns:
         (B,) counts.

@@ -31,13 +31,13 @@ def sign_flip_p(differences: Floats, seed: int, *, name: str, resamples: int = R
     that p is never 0 (Phipson and Smyth, 2010).
 
     Args:
-        differences: (U,) one number for each user; those of 0 have no sign and change nothing.
+        differences: (U,) One number for each user; those of 0 have no sign and change nothing.
         seed: Seed of the signs.
         name: Name of the comparison; other names are other streams.
         resamples: How many signs are drawn; all 2^U are tried if they are no more than that.
 
     Raises:
-        EvaluationError: there is no user.
+        EvaluationError: There is no user.
     """
     if not len(differences):
         raise EvaluationError("no user was ranked by both models, so there is nothing to compare")

@@ -36,8 +36,8 @@ def by_history_length(lengths: NDArray[np.integer], parts: int = 4) -> Slices:
     fewer of them where many lengths are equal.
 
     Args:
-        lengths: (U,) events before the target.
-        parts: how many slices to aim at.
+        lengths: (U,) Events before the target.
+        parts: How many slices to aim at.
 
     Returns:
         Slices from short to long, labelled by their shortest and longest history: "4-20", or "4".
@@ -63,8 +63,8 @@ def by_popularity(targets: NDArray[np.integer], counts: NDArray[np.integer]) -> 
     events, the tail the last that make up 20 %.
 
     Args:
-        targets: (U,) items of 1..V.
-        counts: (V+1,) training events per item.
+        targets: (U,) Items of 1..V.
+        counts: (V+1,) Training events per item.
 
     Returns:
         Slices labelled `POPULARITY_LABELS`.
@@ -92,9 +92,9 @@ def by_training_events(
     """Split users by training events of their target: cold, few-shot, warm.
 
     Args:
-        targets: (U,) items of 1..V.
-        counts: (V+1,) training events per item.
-        few: an item with so many training events or fewer, but any, is few-shot.
+        targets: (U,) Items of 1..V.
+        counts: (V+1,) Training events per item.
+        few: An item with so many training events or fewer, but any, is few-shot.
 
     Returns:
         Slices "cold (0)", "few-shot (1-5)" and "warm (6 or more)", in words of ``few``.
@@ -121,10 +121,10 @@ def slice_metrics(
 
     Args:
         slices: Slices of the same U users.
-        ranks: (U,) ranks of the held-out items.
+        ranks: (U,) Ranks of the held-out items.
         num_candidates: Number of candidates, one for all or (U,).
-        seed: seed of the run; each slice has its own bootstrap stream.
-        at: the cut-offs.
+        seed: Seed of the run; each slice has its own bootstrap stream.
+        at: The cut-offs.
         resamples: Number of resamples of the bootstrap.
         user_metrics: Further metrics by name.
 

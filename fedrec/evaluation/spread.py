@@ -14,8 +14,8 @@ def partition_means(
     """Mean of one metric over the users of each partition that has any.
 
     Args:
-        values: (U,).
-        partitions: (U,) partition number of each user.
+        values: (U,) Values of a metric.
+        partitions: (U,) Partition number of each user.
 
     Returns:
         (P,) partition numbers in ascending order, and (P,) means.
@@ -29,14 +29,14 @@ def spread(means: Floats) -> dict[str, float]:
     """Percentiles of a metric over partitions and the mean of the worst tenth.
 
     Args:
-        means: (P,) one metric of every partition; P of at least 1.
+        means: (P,) One metric of every partition; P of at least 1.
 
     Returns:
         "p10", "p50", "p90" (linear interpolation) and "worst_decile", the mean of the
         ceil(P / 10) lowest.
 
     Raises:
-        EvaluationError: there is no partition.
+        EvaluationError: There is no partition.
     """
     refuse_no_user(len(means))
     p10, p50, p90 = np.percentile(means, [10, 50, 90])
@@ -55,9 +55,9 @@ def partition_spread(
     """`spread` of HR@k and NDCG@k over partitions, by metric name.
 
     Args:
-        ranks: (U,).
-        partitions: (U,) partition number of each user.
-        at: the cut-offs.
+        ranks: (U,) Ranks of the held-out items.
+        partitions: (U,) Partition number of each user.
+        at: The cut-offs.
 
     Returns:
         {"HR@10": {"p10", "p50", "p90", "worst_decile"}, "NDCG@10": {...}}.
@@ -73,7 +73,7 @@ def rank_spread(ranks: Floats) -> dict[str, dict[str, float]]:
     """Percentiles of ranks and reciprocal ranks over users, where every user is a client.
 
     Args:
-        ranks: (U,).
+        ranks: (U,) Ranks of the held-out items.
 
     Returns:
         {"rank": {"p10", "p50", "p90"}, "reciprocal rank": {...}}; a high rank is a bad one.

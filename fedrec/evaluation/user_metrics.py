@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedrec.config.failures import user_code_failures
-from fedrec.config.import_strings import import_callable
+from fedrec.config.values.import_strings import import_callable
 from fedrec.errors import ConfigError, EvaluationError
 from fedrec.evaluation.metrics import (
     METRICS,
@@ -35,7 +35,7 @@ def load_user_metrics(names: Sequence[str]) -> dict[str, UserMetric]:
         names: Import strings "package.module:name".
 
     Raises:
-        ConfigError: one cannot be imported or called, or has the name of another metric.
+        ConfigError: One cannot be imported or called, or has the name of another metric.
     """
     metrics: dict[str, UserMetric] = {}
     for name in names:

@@ -9,9 +9,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from fedrec.config.choices import BASELINE_MODELS, MODELS, names_in, view_name
-from fedrec.config.import_strings import import_string
 from fedrec.config.sections.model import Model
+from fedrec.config.values.choices import BASELINE_MODELS, MODELS, names_in, view_name
+from fedrec.config.values.import_strings import import_string
 from fedrec.errors import ConfigError
 from fedrec.factory.own_model import check_class, checked
 from fedrec.models.layers.bidirectional import BidirectionalTransformer
@@ -44,11 +44,11 @@ def build_model(
     Args:
         settings: Section ``model``.
         num_items: V.
-        semantic: (V + 1, S) frozen embedding table, or None without that view.
-        content: (V + 1, C) content features.
-        frequency: (V + 1,) training events per item, zeros where unknown.
+        semantic: (V + 1, S) Frozen embedding table, or None without that view.
+        content: (V + 1, C) Content features.
+        frequency: (V + 1,) Training events per item, zeros where unknown.
         seed: Seed of the run.
-        users: (U,) global numbers of the users held here, for a model that has rows of users.
+        users: (U,) Global numbers of the users held here, for a model that has rows of users.
         cold: Items that no training sees. Beside other views, their ID embedding is what the text
             makes of it, or zero: untrained noise would weigh as much as a trained row.
         own_views: Import string of a user's own view -> its table (V + 1, S); see

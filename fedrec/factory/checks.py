@@ -1,8 +1,8 @@
 """Checks of a run config against the data and the machine, before anything starts."""
 
-from fedrec.config.choices import names_in
 from fedrec.config.config import Config
-from fedrec.data.store import Dataset
+from fedrec.config.values.choices import names_in
+from fedrec.data.preparation.store import Dataset
 from fedrec.errors import ConfigError, DataError
 from fedrec.evaluation.metrics import check_cutoffs
 from fedrec.factory.data import PreparedData, open_prepared
@@ -16,9 +16,9 @@ def check_fit(config: Config) -> None:
     """Refuse what data or machine cannot meet, before an engine starts or a run is replaced.
 
     Raises:
-        ConfigError: partitions, cut-offs or negatives that do not fit the data.
-        DataError: the data cannot be read, or lack the times that the model needs.
-        ResourceError: the device is not there.
+        ConfigError: Partitions, cut-offs or negatives that do not fit the data.
+        DataError: The data cannot be read, or lack the times that the model needs.
+        ResourceError: The device is not there.
     """
     prepared = check_ranking(config)
     dataset, training = prepared.dataset, prepared.view.training
@@ -54,9 +54,9 @@ def check_ranking(config: Config) -> PreparedData:
     """Refuse protocols and cut-offs that the data cannot meet, whatever ranks; return the data.
 
     Raises:
-        ConfigError: metrics that cannot be imported; cut-offs or protocols that do not fit.
-        DataError: the data cannot be read.
-        ResourceError: the data cannot be fetched.
+        ConfigError: Metrics that cannot be imported; cut-offs or protocols that do not fit.
+        DataError: The data cannot be read.
+        ResourceError: The data cannot be fetched.
     """
     user_metrics(config)
     prepared = open_prepared(config)

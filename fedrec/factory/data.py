@@ -6,14 +6,16 @@ from pathlib import Path
 
 import numpy as np
 
-from fedrec.config.choices import names_in, sources_in
 from fedrec.config.config import Config
 from fedrec.config.sections.data import Data
 from fedrec.config.sections.partition import Partition
 from fedrec.config.sections.scenario import Scenario
 from fedrec.config.sections.semantics import Semantics
+from fedrec.config.values.choices import names_in, sources_in
 from fedrec.data.partition import assign
 from fedrec.data.partition_rules import PartitionFacts
+from fedrec.data.preparation.sources import downloaded
+from fedrec.data.preparation.store import Dataset, open_dataset, prepare
 from fedrec.data.readers.movielens import load_movielens
 from fedrec.data.readers.tables import Columns
 from fedrec.data.scenarios import (
@@ -24,9 +26,7 @@ from fedrec.data.scenarios import (
     view_mask,
 )
 from fedrec.data.sequences import Sequences
-from fedrec.data.sources import downloaded
 from fedrec.data.splits import training_part
-from fedrec.data.store import Dataset, open_dataset, prepare
 from fedrec.evaluation.leave_one_out import Fixed
 from fedrec.evaluation.ncf import item_order, ncf_candidates, read_ncf
 from fedrec.factory.table import make_table, needs_table
@@ -85,7 +85,7 @@ class PreparedData:
         """Training view: what models get to see of the data under the run's scenario.
 
         Raises:
-            ConfigError: a share of the items that is no item.
+            ConfigError: A share of the items that is no item.
         """
         scenario, seed = self.settings.scenario, self.settings.seed
         if not scenario.hides_events:
@@ -158,8 +158,8 @@ def open_prepared(config: Config) -> PreparedData:
     They are opened again where ``FEDREC_HOME``, or a source file (inode, size, time), has changed.
 
     Raises:
-        DataError: the data cannot be read.
-        ResourceError: the data cannot be fetched.
+        DataError: The data cannot be read.
+        ResourceError: The data cannot be fetched.
     """
     paths = (*sources_in(config.data.source), config.data.items)
     protocols = config.evaluation.protocols
@@ -227,7 +227,7 @@ def cold_items_of(scenario: Scenario, *, seed: int, num_items: int) -> tuple[int
         num_items: V.
 
     Raises:
-        ConfigError: a share of the items that is no item.
+        ConfigError: A share of the items that is no item.
     """
     if not scenario.cold_items:
         return ()

@@ -12,7 +12,7 @@ def user_metrics(config: Config) -> Mapping[str, UserMetric]:
     """The user's own metrics by name, imported once per process.
 
     Raises:
-        ConfigError: one cannot be imported or called, or has the name of another metric.
+        ConfigError: One cannot be imported or called, or has the name of another metric.
     """
     return _loaded(config.evaluation.user_metrics)
 

@@ -26,8 +26,8 @@ def make_model(
         config: Config of the run.
         catalog: Catalogue of the items.
         table: Frozen embedding table, or none.
-        frequency: (V + 1,) training events per item, zeros where unknown.
-        users: (U,) users held here, for a model that has a row per user.
+        frequency: (V + 1,) Training events per item, zeros where unknown.
+        users: (U,) Users held here, for a model that has a row per user.
     """
     model = build_model(
         config.model,

@@ -3,7 +3,8 @@
 Such a view is a function of the catalogue that returns one frozen vector per item, such as prices
 or pictures, as a float32 array (V + 1, S); row v belongs to item v, and row 0, the padding, is
 zero. A trained linear layer projects it to the model's width, as it does the semantic embeddings.
-Server and clients each call it, so that it must return the same array everywhere::
+Server and clients each call it, and a run is refused where it does not return the same array
+everywhere::
 
     def prices(catalog):
         table = numpy.zeros((catalog.num_items + 1, 1), dtype=numpy.float32)
@@ -11,13 +12,15 @@ Server and clients each call it, so that it must return the same array everywher
         return table
 """
 
+import hashlib
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from fedrec.config.choices import VIEWS, names_in
 from fedrec.config.failures import user_code_failures
-from fedrec.config.import_strings import import_callable
+from fedrec.config.values.choices import VIEWS, names_in
+from fedrec.config.values.import_strings import import_callable
 from fedrec.data.catalog import Catalog
 from fedrec.errors import ConfigError
 
@@ -30,10 +33,25 @@ def own_views(views: str, catalog: Catalog) -> dict[str, np.ndarray]:
         catalog: Catalogue of the items.
 
     Raises:
-        ConfigError: a view cannot be imported, fails, or returns no finite float32 array (V + 1, S)
+        ConfigError: A view cannot be imported, fails, or returns no finite float32 array (V + 1, S)
             whose row 0 is zero.
     """
     return {view: _table(view, catalog) for view in names_in(views) if view not in VIEWS}
+
+
+def views_hash(views: Mapping[str, np.ndarray]) -> str:
+    """Sha256 of the tables of the user's own views, with their names; empty if there are none.
+
+    Args:
+        views: Import string -> table (V + 1, S), as ``own_views`` returns them.
+    """
+    if not views:
+        return ""
+    digest = hashlib.sha256()
+    for name, table in sorted(views.items()):
+        digest.update(f"{name} {table.shape}\n".encode())
+        digest.update(table.astype("<f4", copy=False).tobytes())
+    return digest.hexdigest()
 
 
 def _table(view: str, catalog: Catalog) -> np.ndarray:

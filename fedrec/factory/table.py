@@ -1,8 +1,8 @@
 """From a run config to its frozen embedding table."""
 
-from fedrec.config.choices import BASELINE_MODELS, names_in
 from fedrec.config.config import Config
 from fedrec.config.sections.semantics import Semantics
+from fedrec.config.values.choices import BASELINE_MODELS, names_in
 from fedrec.data.catalog import Catalog
 from fedrec.files.home import home
 from fedrec.semantics.table import EmbeddingTable, embedding_table

@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from fedrec.config.choices import BASELINE_MODELS, names_in
 from fedrec.config.config import Config
+from fedrec.config.values.choices import BASELINE_MODELS, names_in
 from fedrec.data.domains import Domains
 from fedrec.data.sequences import Sequences
 from fedrec.errors import ConfigError

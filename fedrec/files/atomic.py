@@ -30,7 +30,7 @@ def write_file(path: Path, content: bytes) -> None:
     """Replace a file by new content, durably and atomically.
 
     Raises:
-        ResourceError: the disk is full or the file cannot be written; the old file is intact.
+        ResourceError: The disk is full or the file cannot be written; the old file is intact.
     """
     try:
         with new_file(path) as file:
@@ -52,7 +52,7 @@ def new_file(path: Path, *, mode: int = 0o666, durable: bool = True) -> Iterator
             by its hash and can be lost.
 
     Raises:
-        OSError: the file system refuses.
+        OSError: The file system refuses.
     """
     draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.tmp")
     try:
@@ -78,7 +78,7 @@ def new_folder(folder: Path) -> Iterator[Path]:
         folder: Target; what lies there is removed.
 
     Raises:
-        OSError: the file system refuses.
+        OSError: The file system refuses.
     """
     draft = Path(tempfile.mkdtemp(prefix=f".{folder.name[:16]}-", dir=folder.parent))
     try:
@@ -96,7 +96,7 @@ def flushed_file(path: Path) -> Iterator[BinaryIO]:
     """Open a new file that is on the disk when the block ends; for the inside of a draft folder.
 
     Raises:
-        OSError: the file system refuses, or there is such a file.
+        OSError: The file system refuses, or there is such a file.
     """
     with path.open("xb") as file:
         yield file
@@ -128,7 +128,7 @@ def lock(path: Path) -> Iterator[None]:
     """Wait for a lock file and hold it; the system releases it however the process ends.
 
     Raises:
-        OSError: the file cannot be opened.
+        OSError: The file cannot be opened.
     """
     with path.open("a") as file:
         _take(file.fileno(), waits=True)
@@ -141,7 +141,7 @@ def try_lock(path: Path) -> int | None:
     The lock is held until the descriptor is closed. The holder may remove the file before.
 
     Raises:
-        OSError: the file cannot be opened.
+        OSError: The file cannot be opened.
     """
     while True:
         file = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0))
@@ -201,7 +201,7 @@ def file_sha256(path: Path) -> str:
     """Hash of a file's content, read in blocks.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: It cannot be read.
     """
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fedrec.config.choices import names_in
 from fedrec.config.config import Config
+from fedrec.config.values.choices import names_in
 from fedrec.data.catalog import Catalog
 from fedrec.errors import ConfigError, DataError
 from fedrec.factory.build_model import start_rows
@@ -23,7 +23,7 @@ def usable_views(model: Recommender, config: Config) -> list[str]:
     """List the views by which a run's model can embed new items.
 
     Raises:
-        ConfigError: there is none, or the semantic embeddings of the run were shuffled.
+        ConfigError: There is none, or the semantic embeddings of the run were shuffled.
     """
     views = cold_item_views(model)
     if "semantic" in views and config.semantics.shuffled:
@@ -47,7 +47,7 @@ def extended_search(
         trained_on: Catalogue that the run was trained on.
 
     Raises:
-        DataError: an item without anything that the model's views read.
+        DataError: An item without anything that the model's views read.
     """
     made: dict[str, Callable[[Catalog], NDArray[np.float32]]] = {
         "semantic": lambda new: _semantic_rows(new, config, trained_on),

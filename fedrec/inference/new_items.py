@@ -42,7 +42,7 @@ def catalog_entries(
         columns: Further text columns, of those that the catalogue has.
 
     Raises:
-        DataError: an id that is taken, no item, one without any description, columns of different
+        DataError: An id that is taken, no item, one without any description, columns of different
             lengths, unknown ones or such that hold something else.
     """
     if isinstance(titles, str) or not isinstance(titles, Collection) or not len(titles):
@@ -150,7 +150,7 @@ def cold_item_views(model: Recommender) -> list[str]:
     """List the views that can embed a cold item.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: There is none.
     """
     arrays = set(model.item_arrays)
     views = [name for name in model.view_names if FEATURES_OF.get(name) in arrays]

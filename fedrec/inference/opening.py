@@ -14,8 +14,8 @@ from fedrec.baselines.names import BASELINES
 from fedrec.config.config import Config
 from fedrec.config.keys import flat_tables, read_config
 from fedrec.data.catalog import Catalog
-from fedrec.data.prepared_folder import find_prepared
-from fedrec.data.store import Dataset, open_dataset
+from fedrec.data.preparation.prepared_folder import find_prepared
+from fedrec.data.preparation.store import Dataset, open_dataset
 from fedrec.errors import ConfigError, DataError, MessageError
 from fedrec.factory.data import open_prepared
 from fedrec.factory.model import make_model
@@ -38,13 +38,13 @@ def open_recommender(run: Run | str | Path, *, device: str = "auto") -> ReadyRec
     then be those of the run.
 
     Args:
-        run: a run, its folder, or its name.
+        run: A run, its folder, or its name.
         device: "auto" (a GPU where there is one), "cpu" or "cuda".
 
     Raises:
-        ConfigError: the run is not complete, keeps no model, or keeps a part of it on its clients.
-        DataError: a file is missing or damaged; its data or semantic embeddings are others now.
-        ResourceError: the data, the encoder's weights or the device are not there.
+        ConfigError: The run is not complete, keeps no model, or keeps a part of it on its clients.
+        DataError: A file is missing or damaged; its data or semantic embeddings are others now.
+        ResourceError: The data, the encoder's weights or the device are not there.
     """
     run = run if isinstance(run, Run) else load_run(run)
     _check_kept(run)

@@ -8,10 +8,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fedrec.config.checks import refuse, require
 from fedrec.config.config import Config
+from fedrec.config.values.checks import refuse, require
 from fedrec.data.catalog import Catalog
-from fedrec.data.store import Dataset
+from fedrec.data.preparation.store import Dataset
 from fedrec.errors import ConfigError, DataError
 from fedrec.inference.new_item_embeddings import extended_search, usable_views
 from fedrec.inference.new_items import catalog_entries, extended
@@ -72,12 +72,12 @@ class ReadyRecommender:
         """The k best next items, the best first; fewer if the catalogue has no more.
 
         Args:
-            history: ids of items, the newest last, or a user's id.
-            k: how many.
-            exclude: leave out the items of the history.
+            history: Ids of items, the newest last, or a user's id.
+            k: How many.
+            exclude: Leave out the items of the history.
 
         Raises:
-            DataError: an unknown user or item, an empty history, or one of several domains.
+            DataError: An unknown user or item, an empty history, or one of several domains.
         """
         return self.recommend_many([history], k, exclude=exclude)[0]
 
@@ -120,12 +120,12 @@ class ReadyRecommender:
         """Rank of an item for a history: 1 is the top, an equal rival counts half.
 
         Args:
-            item: original id; it is ranked even if it is in the history.
-            history: as for ``recommend``.
-            exclude: the other items of the history are no candidates.
+            item: Original id; it is ranked even if it is in the history.
+            history: History, as for ``recommend``.
+            exclude: The other items of the history are no candidates.
 
         Raises:
-            DataError: as for ``recommend``; or the item is of another domain than the history.
+            DataError: As for ``recommend``; or the item is of another domain than the history.
         """
         numbers, number = self.numbers(history), self._number(item)
         items = self._offered(numbers)
@@ -168,17 +168,17 @@ class ReadyRecommender:
         other items stay the same, bit for bit.
 
         Args:
-            titles: one for each new item.
+            titles: One for each new item.
             ids: "new-1", "new-2", ... if none are given; the catalogue holds them from now on.
-            genres: of each.
-            years: of each; else the one in parentheses at the end of a title.
-            descriptions: of each.
-            columns: further text columns of the data, by name.
+            genres: Genres of each new item.
+            years: Year of each; else the one in parentheses at the end of a title.
+            descriptions: Description of each new item.
+            columns: Further text columns of the data, by name.
 
         Raises:
-            ConfigError: the model has ID embeddings alone, its semantic ones were shuffled, or its
+            ConfigError: The model has ID embeddings alone, its semantic ones were shuffled, or its
                 data is a multi-domain source.
-            DataError: an id that is taken, columns that do not fit, or nothing said of an item that
+            DataError: An id that is taken, columns that do not fit, or nothing said of an item that
                 the model reads.
         """
         if self.dataset.domains is not None:

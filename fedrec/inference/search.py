@@ -21,7 +21,7 @@ class TopItems(NamedTuple):
     """The best items for B histories.
 
     Attributes:
-        items: (B, k) numbers, the best first; 0 where there are fewer than k.
+        items: (B, k) Numbers, the best first; 0 where there are fewer than k.
         scores: (B, k), -inf where there are fewer than k.
     """
 
@@ -36,14 +36,14 @@ class ItemSearch:
     item but those of the histories.
 
     Args:
-        model: the recommender; put into evaluation mode.
+        model: The recommender; put into evaluation mode.
         num_items: V.
-        max_length: how much of a history it reads.
-        score_bytes: memory that the scores of a block may take.
-        vectors: (V + 1, D) of ``folded``, where they are known.
+        max_length: How much of a history it reads.
+        score_bytes: Memory that the scores of a block may take.
+        vectors: (V + 1, D) Vectors of ``folded``, where they are known.
 
     Raises:
-        EvaluationError: the model gives vectors that are not finite.
+        EvaluationError: The model gives vectors that are not finite.
     """
 
     def __init__(
@@ -88,11 +88,11 @@ class ItemSearch:
         """The k best next items for each of B histories.
 
         Args:
-            histories: item numbers of each, the newest last; at least one each.
-            k: how many.
-            exclude: leave out the items of the whole history, also what is too old to be read.
-            among: the candidates; the whole catalogue by default.
-            users: (B,) whose histories they are, for a model with rows of users.
+            histories: Item numbers of each, the newest last; at least one each.
+            k: How many.
+            exclude: Leave out the items of the whole history, also what is too old to be read.
+            among: The candidates; the whole catalogue by default.
+            users: (B,) Users whose histories they are, for a model with rows of users.
         """
         items = among or self.items
         parts = [
@@ -143,10 +143,10 @@ class ItemSearch:
         """Rank of an item as the next one: 1 + better items + half of the equal ones.
 
         Args:
-            history: item numbers, the newest last.
-            item: number of the item, which is ranked even if it is in the history.
-            exclude: the other items of the history are no candidates.
-            among: the candidates, the item itself too; the whole catalogue by default.
+            history: Item numbers, the newest last.
+            item: Number of the item, which is ranked even if it is in the history.
+            exclude: The other items of the history are no candidates.
+            among: The candidates, the item itself too; the whole catalogue by default.
         """
         items = among or self.items
         states, _ = self._states([history])

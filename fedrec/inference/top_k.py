@@ -20,7 +20,7 @@ class Excluded:
     """Items that are no candidates, by row, without a mask over the catalogue.
 
     Args:
-        items: numbers of each of the B rows, in any order; repeats are fine.
+        items: Numbers of each of the B rows, in any order; repeats are fine.
         device: Device of the scores.
     """
 
@@ -45,11 +45,11 @@ def top_k(
     """The k best of some items for each of B rows.
 
     Args:
-        score: gives finite scores that nobody else needs: they are written to.
-        items: numbers of the candidates, one after the other, at least one.
-        k: how many, at least 1.
-        block: items that are scored at once.
-        excluded: items that are no candidates.
+        score: Function that gives finite scores that nobody else needs: they are written to.
+        items: Numbers of the candidates, one after the other, at least one.
+        k: How many, at least 1.
+        block: Items that are scored at once.
+        excluded: Items that are no candidates.
 
     Returns:
         Scores (B, k) from the best on and the items' numbers (B, k). Where a row has fewer than k

@@ -22,9 +22,9 @@ class BPRMF(Recommender):
     """Matrix factorisation over the users held by this client.
 
     Args:
-        rows: (V + 1, D) initial item rows.
-        user_rows: (U, D) initial rows of the users held here.
-        users: (U,) their global numbers, ascending.
+        rows: (V + 1, D) Initial item rows.
+        user_rows: (U, D) Initial rows of the users held here.
+        users: (U,) Their global numbers, ascending.
     """
 
     def __init__(self, rows: Tensor, user_rows: Tensor, users: np.ndarray) -> None:
@@ -95,7 +95,7 @@ class BPRMF(Recommender):
         """The user's row with a 1 for the items' biases (B, L, D + 1), the same at each position.
 
         Raises:
-            DataError: a user who is not held here.
+            DataError: A user who is not held here.
         """
         if users is None:
             return self.encode(table, indices, lengths)
@@ -114,7 +114,7 @@ def initial_user_rows(users: np.ndarray, width: int, *, std: float, seed: int) -
     """(U, D) initial user embeddings, by the seed and the user's number alone in any partition.
 
     Args:
-        users: (U,) global numbers.
+        users: (U,) Global numbers.
         width: D.
         std: Standard deviation of each component.
         seed: Seed of the run.

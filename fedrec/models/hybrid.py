@@ -27,7 +27,7 @@ class Hybrid(Recommender):
             ``fedrec.models.layers.fusion``.
         encoder: Sequence encoder from (B, L, D) to states (B, L, D).
         width: D.
-        frequency: (V + 1,) training events per item over all clients, zeros where unknown.
+        frequency: (V + 1,) Training events per item over all clients, zeros where unknown.
         smoothing: Smoothing of cold items after training, if they are not scored by their own
             vector; it needs the semantic view.
     """

@@ -13,7 +13,7 @@ class IdentityRows(Recommender):
     """A sequence encoder over ID embeddings alone, tied between input and output.
 
     Args:
-        rows: (V + 1, D) initial item rows.
+        rows: (V + 1, D) Initial item rows.
         encoder: Sequence encoder from (B, L, D) to states (B, L, D).
     """
 

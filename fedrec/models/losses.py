@@ -5,7 +5,8 @@ such as one of clients that each have weights of their own; training takes the m
 Sampled softmax and full softmax are cross-entropies; BCE is SASRec's; gBCE is Petrov & Macdonald,
 RecSys 2023; BPR is Rendle et al., UAI 2009.
 
-To add a loss: its function and its line in ``LOSSES``, and its name in ``fedrec.config.choices``.
+To add a loss: its function and its line in ``LOSSES``, and its name in
+``fedrec.config.values.choices``.
 """
 
 import math
@@ -27,10 +28,10 @@ def softmax_losses(
     """Cross-entropies (..., M) against the whole catalogue.
 
     Args:
-        states: (..., M, D) one per target.
-        vectors: (..., V, D) output vectors.
-        targets: (..., M) row of ``vectors`` that follows.
-        weights: (..., M) of each target in the loss, up to a factor, for speed.
+        states: (..., M, D) One per target.
+        vectors: (..., V, D) Output vectors.
+        targets: (..., M) Row of ``vectors`` that follows.
+        weights: (..., M) Weights of each target in the loss, up to a factor, for speed.
     """
     rows = targets.unsqueeze(-1).expand(*targets.shape, vectors.shape[-1])
     positives = vectors.gather(-2, rows)
@@ -49,14 +50,14 @@ def sampled_softmax_losses(
     """Cross-entropies (..., M) of each target against itself and K negatives shared by all.
 
     Args:
-        states: (..., M, D).
-        positives: (..., M, D) output vectors of the targets.
-        negatives: (..., K, D) output vectors of the shared negatives.
-        refused: (..., M, K) true where a negative is in that user's training history.
+        states: (..., M, D) States to score from.
+        positives: (..., M, D) Output vectors of the targets.
+        negatives: (..., K, D) Output vectors of the shared negatives.
+        refused: (..., M, K) True where a negative is in that user's training history.
         log_ratio: Added to the negatives' scores: log(V / K) makes the sum over K uniform draws
             an unbiased stand-in for the sum over the catalogue (logQ correction of uniform
             proposals, Bengio & Senecal 2008).
-        weights: (..., M) of each target in the loss, up to a factor, for speed.
+        weights: (..., M) Weights of each target in the loss, up to a factor, for speed.
     """
     total = logsumexp_of_scores(
         states, negatives, own=positives, refused=refused, shift=log_ratio, weights=weights
@@ -73,9 +74,9 @@ def binary_losses(
     that sampling causes (gSASRec, eq. 9). SASRec's BCE is beta = 1 with K = 1.
 
     Args:
-        states: (..., M, D).
-        positives: (..., M, D) output vectors of the targets.
-        negatives: (..., M, K, D) output vectors of each target's negatives.
+        states: (..., M, D) States to score from.
+        positives: (..., M, D) Output vectors of the targets.
+        negatives: (..., M, K, D) Output vectors of each target's negatives.
         beta: ``gbce_beta`` or 1.
     """
     positive = (states * positives).sum(dim=-1)
@@ -87,9 +88,9 @@ def pairwise_losses(states: Tensor, positives: Tensor, negatives: Tensor) -> Ten
     """BPR (..., M): minus the log-probability that the target beats its own negatives, their mean.
 
     Args:
-        states: (..., M, D).
-        positives: (..., M, D) output vectors of the targets.
-        negatives: (..., M, K, D) output vectors of each target's negatives.
+        states: (..., M, D) States to score from.
+        positives: (..., M, D) Output vectors of the targets.
+        negatives: (..., M, K, D) Output vectors of each target's negatives.
     """
     positive = (states * positives).sum(dim=-1, keepdim=True)
     return -functional.logsigmoid(positive - _scores_of_own(states, negatives)).mean(dim=-1)

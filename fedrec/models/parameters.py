@@ -58,7 +58,7 @@ def load_arrays(model: nn.Module, arrays: Mapping[str, np.ndarray], names: Itera
     """Write arrays into the named parameters of a model.
 
     Raises:
-        MessageError: names or shapes that differ from the model's.
+        MessageError: The message names or shapes differ from the model's.
     """
     parameters = dict(model.named_parameters())
     expected = set(names)

@@ -1,4 +1,4 @@
-"""The parts that a model is made of, as every class of ``fedrec.config.choices.MODELS`` gets them.
+"""Parts of a model, as every class of ``fedrec.config.values.choices.MODELS`` gets them.
 
 A class takes what it needs in ``Recommender.build``; by default that is ID embeddings and encoder.
 """
@@ -20,12 +20,12 @@ class ModelParts:
     """Parts of a model with initial weights drawn from the run's seed.
 
     Attributes:
-        rows: (V + 1, D) initial ID embeddings.
+        rows: (V + 1, D) Initial ID embeddings.
         encoder: Sequence encoder.
         width: D.
         seed: Seed of the run.
-        users: (U,) global numbers of the users held here, ascending.
-        frequency: (V + 1,) training events per item over all clients, zeros where unknown.
+        users: (U,) Global numbers of the users held here, ascending.
+        frequency: (V + 1,) Training events per item over all clients, zeros where unknown.
         views: Makes the views by name, in their order; called once, by models with several views.
         fusion: Makes the fusion of so many views.
         smoothing: Smoothing of cold items over semantic neighbours, or None.

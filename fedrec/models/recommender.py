@@ -18,8 +18,8 @@ class ItemTable(NamedTuple):
     """Views and frequencies of some items, before a sequence fuses the views.
 
     Attributes:
-        views: (K, N, D) the N views of each item.
-        frequency: (K,) how often each was seen in training, over all clients.
+        views: (K, N, D) The N views of each item.
+        frequency: (K,) How often each was seen in training, over all clients.
     """
 
     views: Tensor
@@ -100,11 +100,11 @@ class Recommender(nn.Module, ABC):
 
         Args:
             table: Items by row.
-            indices: (B, L) rows of the table, padded on the right with any row. Under the task
+            indices: (B, L) Rows of the table, padded on the right with any row. Under the task
                 "cloze" row 0 is item 0, and inside a row stands for an item that is hidden.
-            lengths: (B,) real items of each row, at least 1.
-            dropout_masks: (num_masks, B, L, D) dropout masks, none at inference.
-            times: (B, L + 2) seconds as ``fedrec.data.times`` lays them out; given to models that
+            lengths: (B,) Real items of each row, at least 1.
+            dropout_masks: (num_masks, B, L, D) Dropout masks, none at inference.
+            times: (B, L + 2) Seconds as ``fedrec.data.times`` lays them out; given to models that
                 need them, and only to them.
         """
 
@@ -149,10 +149,10 @@ def score_next(
     Args:
         model: The recommender.
         catalogue: ``catalogue_of`` the same model.
-        items: (B, L) item numbers, padded with 0 on the right.
-        lengths: (B,) real items in each row, at least 1.
-        users: (B,) global numbers, for a model that knows its users; none for anybody.
-        times: (B, L + 2) seconds, for a model that needs them.
+        items: (B, L) Item numbers, padded with 0 on the right.
+        lengths: (B,) Real items in each row, at least 1.
+        users: (B,) Global numbers, for a model that knows its users; none for anybody.
+        times: (B, L + 2) Seconds, for a model that needs them.
     """
     last, weights = next_state(model, catalogue.table, items, lengths, users, times)
     return last @ catalogue.vectors.T, weights
@@ -171,10 +171,10 @@ def next_state(
     Args:
         model: The recommender.
         table: The items of the histories, or more, by row; row 0 is item 0.
-        indices: (B, L) rows of the table, padded with 0 on the right.
-        lengths: (B,) real items in each row, at least 1.
-        users: (B,) global numbers, for a model that knows its users; none for anybody.
-        times: (B, L + 2) seconds, for a model that needs them.
+        indices: (B, L) Rows of the table, padded with 0 on the right.
+        lengths: (B,) Real items in each row, at least 1.
+        users: (B,) Global numbers, for a model that knows its users; none for anybody.
+        times: (B, L + 2) Seconds, for a model that needs them.
     """
     asked = lengths - 1
     if model.task == "cloze":  # item 0 behind the last one: the next item, hidden

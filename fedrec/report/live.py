@@ -15,7 +15,7 @@ class LiveRounds:
     """Shows each round as it ends: a growing table on a terminal, plain lines elsewhere.
 
     Args:
-        console: where to.
+        console: Console to write to.
         protocol: Protocol of the evaluation, for the names of the metrics; of several the first.
         quiet: Show nothing.
     """
@@ -55,9 +55,9 @@ class LiveRounds:
                 self._line(self._headers)
             self._line(self._rows[-1])
 
-    def wait(self, arrived: int, asked: int) -> None:
+    def wait(self, arrived: int, expected: int) -> None:
         """Show how many sampled clients have responded so far; on a terminal only."""
-        seen = f"{arrived} of {asked} clients have responded"
+        seen = f"{arrived} of {expected} clients have responded"
         if self._live is None or seen == self._waiting:
             return
         self._waiting = seen

@@ -31,16 +31,16 @@ def write_report(run_dir: Path, references: Sequence[Path] = ()) -> Path:
     """Write ``figures/*.{svg,png}`` and ``report.html`` into a run folder.
 
     Args:
-        run_dir: the folder of a run, finished or not.
-        references: folders of other runs on the same data, shown beside it; nothing else is read.
+        run_dir: The folder of a run, finished or not.
+        references: Folders of other runs on the same data, shown beside it; nothing else is read.
 
     Returns:
         The path of report.html.
 
     Raises:
-        ConfigError: a reference run that cannot be compared with the run.
-        DataError: no run folder, or a damaged file in it.
-        ResourceError: the folder cannot be written.
+        ConfigError: A reference run that cannot be compared with the run.
+        DataError: No run folder, or a damaged file in it.
+        ResourceError: The folder cannot be written.
     """
     run = with_references(read_run(run_dir), references)
     figures = draw.by_heading(run)

@@ -12,7 +12,7 @@ from typing import Any
 from fedrec.baselines.names import ORACLE
 from fedrec.errors import ConfigError
 from fedrec.evaluation.protocols import metric_label
-from fedrec.report.ablation.ranks import hidden
+from fedrec.report.ranks import hidden
 from fedrec.runs.record import COMPLETE, Run, number, read_run
 
 BASELINE_ENGINE = "baseline ("  # how run.json names the engine of a baseline
@@ -32,14 +32,14 @@ def with_references(run: Run, folders: Iterable[Path]) -> Run:
     """Add other runs to the baselines of a run, from what learns least to what learns most.
 
     Args:
-        run: the one that is reported.
+        run: The one that is reported.
         folders: Folders of the others.
 
     Raises:
-        ConfigError: one of them is not complete, has other data, another protocol or scenario,
+        ConfigError: One of them is not complete, has other data, another protocol or scenario,
             comes twice, or is what the run has measured itself; or the run itself has no results
             yet.
-        DataError: no run folder, or a damaged file in it.
+        DataError: No run folder, or a damaged file in it.
     """
     own = (run.metrics or {}).get("baselines") or {}
     others: dict[str, Any] = {}

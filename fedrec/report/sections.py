@@ -5,9 +5,9 @@ from typing import Any
 
 from fedrec.evaluation.client_figures import far_out_clients
 from fedrec.evaluation.protocols import describe, metric_label
-from fedrec.report.ablation.ranks import hidden
 from fedrec.report.excluded import excluded_replies, resumptions
 from fedrec.report.figures import style
+from fedrec.report.ranks import hidden
 from fedrec.report.references import gap_closed
 from fedrec.report.tables import interval, metric_names, round_headers, round_row, shown
 from fedrec.report.words import Rows, duration, flat, moment, thousands, words

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from fedrec.lazy_exports import lazy_exports
 
 if TYPE_CHECKING:
-    from fedrec.runs.directory import check_room, prepare_run_dir, run_path
+    from fedrec.factory.run_path import run_path
+    from fedrec.runs.directory import check_room, prepare_run_dir
     from fedrec.runs.plain_text import plain
     from fedrec.runs.record import (
         COMPLETE,

@@ -6,15 +6,11 @@ import re
 import shutil
 import tomllib
 from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
 
-from fedrec.config.choices import sources_in
-from fedrec.config.config import Config
 from fedrec.config.keys import flat_tables, read_config, to_toml
 from fedrec.errors import ConfigError, DataError, ResourceError
 from fedrec.files.atomic import DRAFT, try_lock
-from fedrec.files.home import home
 from fedrec.runs.record import read_json
 
 # What a run writes. Overwriting a run removes these and nothing else, in this order: whoever is
@@ -39,22 +35,6 @@ _DRAFT = re.compile(rf"\.(?:{'|'.join(map(re.escape, FILES))}){DRAFT}")  # of `w
 ADVICE = "choose another with --out or run.dir"
 
 
-def run_path(config: Config) -> Path:
-    """The folder of a run: ``run.dir``, or one named after it under ``$FEDREC_HOME/runs``."""
-    if config.run.dir:
-        path = Path(config.run.dir)
-        if not path.is_absolute():
-            raise ConfigError(
-                f"run.dir must be an absolute path, got {config.run.dir!r}: Flower's service "
-                "runs in a folder of its own"
-            )
-        return path
-    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-    sources = [Path(one.partition(":")[0]).name for one in sources_in(config.data.source)]
-    data = "-".join(name.removesuffix(".zip") for name in sources)
-    return home() / "runs" / (config.run.name or f"{data}-{config.strategy.name}-{stamp}")
-
-
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Hold a run's folder, which is made where there is none: two runs in one would mix.
@@ -62,7 +42,7 @@ def locked(path: Path) -> Iterator[None]:
     The system lets go of the lock however the process ends.
 
     Raises:
-        ConfigError: another process holds it, or it cannot be made.
+        ConfigError: Another process holds it, or it cannot be made.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -103,7 +83,7 @@ def check_room(path: Path, *, overwrite: bool, resume: bool = False) -> None:
     A run that failed before its first round left nothing worth keeping and is no obstacle.
 
     Raises:
-        ConfigError: it holds something and may not be overwritten, or cannot be made.
+        ConfigError: It holds something and may not be overwritten, or cannot be made.
     """
     if is_locked(path):
         raise _in_use(path)
@@ -155,8 +135,8 @@ def prepare_run_dir(path: Path, *, overwrite: bool) -> None:
     """Make the folder of a run, which this process has locked, without the files of an earlier one.
 
     Raises:
-        ConfigError: as ``check_room``.
-        ResourceError: it cannot be written.
+        ConfigError: As for ``check_room``.
+        ResourceError: It cannot be written.
     """
     _check_empty(path, overwrite=overwrite)
     try:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from fedrec.config.choices import QUERY_TIME, names_in
+from fedrec.config.values.choices import QUERY_TIME, names_in
 from fedrec.errors import DataError
 from fedrec.files.home import home
 from fedrec.runs.checksums import check_files
@@ -31,13 +31,13 @@ class Run:
     """One run folder as it is on the disk; `rounds`, `metrics` and `users` may be missing parts.
 
     Attributes:
-        folder: where it was read from.
-        about: run.json: status, reason, versions, data, semantics, machine.
-        config: config.toml, sections as nested dictionaries.
-        rounds: rounds.jsonl, one record per round, oldest first; empty before the first.
-        metrics: metrics.json, or None for a run that did not reach its end.
-        users: users.csv, one row per user, or None for a run that did not reach its end.
-        torn_line: a killed run left half a last line in rounds.jsonl; it was ignored.
+        folder: Folder that it was read from.
+        about: Run.json: status, reason, versions, data, semantics, machine.
+        config: Config.toml, sections as nested dictionaries.
+        rounds: Rounds.jsonl, one record per round, oldest first; empty before the first.
+        metrics: Metrics.json, or None for a run that did not reach its end.
+        users: Users.csv, one row per user, or None for a run that did not reach its end.
+        torn_line: A killed run left half a last line in rounds.jsonl; it was ignored.
     """
 
     folder: Path
@@ -105,7 +105,7 @@ def read_run(folder: Path) -> Run:
     """Read a run folder, also one of a run that was killed or still goes on.
 
     Raises:
-        DataError: no run folder, a file that its status promises is missing, or one that is broken
+        DataError: No run folder, a file that its status promises is missing, or one that is broken
             or not what the run wrote.
     """
     about = read_about(folder)
@@ -134,7 +134,7 @@ def load(folder: str | Path) -> Run:
     """A run folder: its rounds, metrics and users; a bare name is one under $FEDREC_HOME/runs.
 
     Raises:
-        DataError: no run folder, or a broken file in it.
+        DataError: No run folder, or a broken file in it.
     """
     path = Path(folder)
     is_name = not path.exists() and len(path.parts) == 1
@@ -145,7 +145,7 @@ def read_about(folder: Path) -> Record:
     """Read run.json of a run folder that this version can read.
 
     Raises:
-        DataError: there is none, it is damaged, or another version of fedrec wrote the folder.
+        DataError: There is none, it is damaged, or another version of fedrec wrote the folder.
     """
     about = read_json(folder / "run.json")
     if (seen := about.get("format")) != FORMAT:
@@ -168,7 +168,7 @@ def read_rounds(path: Path, *, must_exist: bool = True) -> tuple[list[Record], b
         The records in order, and whether a torn last line was ignored.
 
     Raises:
-        DataError: a broken line before the last one, or no file though `must_exist`.
+        DataError: A broken line before the last one, or no file though `must_exist`.
     """
     if not must_exist and not path.exists():
         return [], False
@@ -186,7 +186,7 @@ def content_of(path: Path, hint: str = "") -> bytes:
         hint: What a user may look at if it is missing; whether the folder is right, if none.
 
     Raises:
-        DataError: there is no such file, or it cannot be read.
+        DataError: There is no such file, or it cannot be read.
     """
     try:
         return path.read_bytes()

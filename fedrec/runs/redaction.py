@@ -47,9 +47,9 @@ def secret_texts(value: Any, name: str = "", *, inside: bool = False) -> dict[st
     """Every text under a secret key at any depth, by its path such as ``llm/api-key``.
 
     Args:
-        value: a config, or a part of it.
-        name: path of the part.
-        inside: it is under a secret key.
+        value: A config, or a part of it.
+        name: Path of the part.
+        inside: Whether it is under a secret key.
     """
     found: dict[str, str] = {}
     match value:

@@ -33,8 +33,8 @@ def append_round(path: Path, record: Mapping[str, Any]) -> None:
     from the first round on, and a torn end is what `read_rounds` expects.
 
     Raises:
-        FedrecError: a NaN, an infinity or an object that JSON does not know, named by its key.
-        ResourceError: the disk is full or the file cannot be written.
+        FedrecError: A NaN, an infinity or an object that JSON does not know, named by its key.
+        ResourceError: The disk is full or the file cannot be written.
     """
     line = _dumps(record, f"round {record.get('round')}", indent=None) + "\n"
     try:
@@ -56,8 +56,8 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write a JSON object so that a reader sees the old file or the new one, never half of it.
 
     Raises:
-        FedrecError: a NaN, an infinity or an object that JSON does not know, named by its key.
-        ResourceError: the disk is full or the file cannot be written.
+        FedrecError: A NaN, an infinity or an object that JSON does not know, named by its key.
+        ResourceError: The disk is full or the file cannot be written.
     """
     write_file(path, (_dumps(content, path.name, indent=2) + "\n").encode())
 
@@ -66,13 +66,13 @@ def write_csv(path: Path, columns: Mapping[str, Sequence[Any] | npt.NDArray[Any]
     """Write users.csv or items.csv, whole or not at all, with no cell a spreadsheet would run.
 
     Args:
-        path: the file.
-        columns: name -> one value per row. Text that starts like a formula gets an apostrophe
+        path: The file.
+        columns: Name -> one value per row. Text that starts like a formula gets an apostrophe
             in front; numbers are left as they are.
 
     Raises:
-        DataError: columns of different lengths.
-        ResourceError: the disk is full or the file cannot be written.
+        DataError: Columns of different lengths.
+        ResourceError: The disk is full or the file cannot be written.
     """
     lengths = {name: len(values) for name, values in columns.items()}
     if len(set(lengths.values())) > 1:

@@ -29,15 +29,15 @@ def cached_array(
     whole or not at all; one whose bytes differ from the hash in its manifest is never returned.
 
     Args:
-        folder: named after a hash of everything that the array depends on.
-        build: makes the float32 array and facts about it for the manifest.
+        folder: Named after a hash of everything that the array depends on.
+        build: Function that makes the float32 array and facts about it for the manifest.
 
     Returns:
         The array, memory-mapped and read-only, and its manifest: the facts and "sha256" of the
         array's bytes.
 
     Raises:
-        ResourceError: the folder cannot be written.
+        ResourceError: The folder cannot be written.
     """
     opened = _opened(folder)
     if opened is not None:

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fedrec.config.failures import user_code_failures
-from fedrec.config.import_strings import IMPORT_STRING, import_string
+from fedrec.config.values.import_strings import IMPORT_STRING, import_string
 from fedrec.errors import ConfigError
 from fedrec.semantics import hashing, weights
 
@@ -36,12 +36,12 @@ class Encoder:
     """An encoder and what identifies its numbers.
 
     Attributes:
-        name: as the user wrote it in ``semantics.encoder``.
-        revision: commit of a hub model, "" for every other kind.
-        pooling: how token vectors become one vector ("mean", "cls", ...).
-        sha256: of the weights.
+        name: Name as the user wrote it in ``semantics.encoder``.
+        revision: Commit of a hub model, "" for every other kind.
+        pooling: How token vectors become one vector ("mean", "cls", ...).
+        sha256: Sha256 of the weights.
         width: S0 of its vectors, None when only encoding tells.
-        encode_texts: texts to an (n, S0) array; call `encode`, which checks the result.
+        encode_texts: Texts to an (n, S0) array; call `encode`, which checks the result.
     """
 
     name: str
@@ -57,8 +57,8 @@ class Encoder:
         A text's vector depends on the set of texts alone, not on their order or repetitions.
 
         Raises:
-            ConfigError: the encoder gave another shape, a value that is not finite or a zero row.
-            ResourceError: the weights or a package are missing or damaged.
+            ConfigError: The encoder gave another shape, a value that is not finite or a zero row.
+            ResourceError: The weights or a package are missing or damaged.
         """
         distinct = sorted(set(texts))
         row = {text: place for place, text in enumerate(distinct)}
@@ -93,11 +93,11 @@ def open_encoder(name: str, *, revision: str = "") -> Encoder:
             callable from a list of texts to an (n, S0) array, an object with such a method
             ``encode``, or an `Encoder`. Its ``sha256`` attribute, else the source of its module,
             stands for its weights in the cache key.
-        revision: branch, tag or commit of a hub model; refused for the others.
+        revision: Branch, tag or commit of a hub model; refused for the others.
 
     Raises:
-        ConfigError: no such folder, module, model or revision.
-        ResourceError: the hub cannot be reached and its cache does not hold the model.
+        ConfigError: No such folder, module, model or revision.
+        ResourceError: The hub cannot be reached and its cache does not hold the model.
     """
     folder = Path(name).expanduser()
     if name in ("minilm", "hashed") or IMPORT_STRING.fullmatch(name) or folder.is_dir():

@@ -26,7 +26,7 @@ def hashed_vectors(texts: Sequence[str]) -> npt.NDArray[np.float32]:
     boundaries (together weight 1); upper and lower case are the same.
 
     Args:
-        texts: n texts.
+        texts: N texts.
 
     Returns:
         (n, 384) float32 with rows of norm 1.

@@ -38,13 +38,13 @@ class EmbeddingTable:
 
     Attributes:
         vectors: (V + 1, S) float32, read-only, row 0 (padding) zero.
-        encoder: name of the encoder as configured.
-        encoder_sha256: hash of its weights.
-        key: hash of everything that the table depends on.
-        sha256: hash of the bytes of `vectors`.
-        fallback_texts: items without text, encoded as "item <original id>".
-        cut_texts: items whose text was too long and was cut.
-        components: columns that carry something; the others, if any, are zero.
+        encoder: Name of the encoder as configured.
+        encoder_sha256: Hash of its weights.
+        key: Hash of everything that the table depends on.
+        sha256: Hash of the bytes of `vectors`.
+        fallback_texts: Items without text, encoded as "item <original id>".
+        cut_texts: Items whose text was too long and was cut.
+        components: Columns that carry something; the others, if any, are zero.
     """
 
     vectors: Vectors
@@ -90,8 +90,8 @@ def embedding_table(
             experiment that keeps their distribution and removes their semantics.
 
     Raises:
-        ConfigError: an unknown field or encoder, a width that the encoder does not have.
-        ResourceError: weights, network or disk are missing.
+        ConfigError: An unknown field or encoder, a width that the encoder does not have.
+        ResourceError: Weights, network or disk are missing.
     """
     described = describe_items(catalog, fields)
     opened = open_encoder(encoder, revision=revision)
@@ -155,22 +155,22 @@ def embed_new_items(
     that is in the catalogue gets its own row back, to the rounding of float32.
 
     Args:
-        items: n items, with the further columns of the catalogue.
-        catalog: what the table was made of; its texts are encoded again if their vectors are gone.
-        encoder: as the table was made, and all that follow.
-        revision: see `embedding_table`.
-        fields: see `embedding_table`.
+        items: N items, with the further columns of the catalogue.
+        catalog: What the table was made of; its texts are encoded again if their vectors are gone.
+        encoder: Encoder as the table was made, and all that follow.
+        revision: See `embedding_table`.
+        fields: See `embedding_table`.
         width: S.
-        whiten: see `embedding_table`.
-        home: where the catalogue's vectors are kept.
+        whiten: See `embedding_table`.
+        home: Folder where the catalogue's vectors are kept.
 
     Returns:
         (n, S) float32.
 
     Raises:
-        ConfigError: the catalogue or the encoder has changed.
-        DataError: an item without text in these fields, which would mean what its id looks like.
-        ResourceError: weights, network or disk are missing.
+        ConfigError: The catalogue or the encoder has changed.
+        DataError: An item without text in these fields, which would mean what its id looks like.
+        ResourceError: Weights, network or disk are missing.
     """
     described = describe_items(items, fields)
     if described.fallbacks:
@@ -195,11 +195,11 @@ def table_key(
     """Hash of everything that the numbers of the table depend on.
 
     Args:
-        encoder: its name, revision, pooling and hash of weights count.
-        items: (original id, text) of items 1..V in that order.
+        encoder: Text encoder; its name, revision, pooling and hash of weights count.
+        items: (original id, text) Items of items 1..V in that order.
         width: S.
-        whiten: see `embedding_table`.
-        shuffle_seed: see `embedding_table`.
+        whiten: See `embedding_table`.
+        shuffle_seed: See `embedding_table`.
 
     Returns:
         64 hexadecimal digits.

@@ -35,9 +35,9 @@ class ItemTexts:
     """The texts of a catalogue and what had to be done to get them.
 
     Attributes:
-        texts: one text per item, entry [v - 1] for item v, never empty.
-        fallbacks: how many items had no text in the chosen fields and got "item <original id>".
-        cut: how many texts were longer than ``MAX_CHARACTERS`` and were cut there.
+        texts: One text per item, entry [v - 1] for item v, never empty.
+        fallbacks: How many items had no text in the chosen fields and got "item <original id>".
+        cut: How many texts were longer than ``MAX_CHARACTERS`` and were cut there.
     """
 
     texts: list[str]
@@ -85,7 +85,7 @@ def describe_items(
     """Write the text of every item from the chosen fields, in their order.
 
     Args:
-        catalog: the V items.
+        catalog: The V items.
         fields: Names among "title", "genres", "year", "description" and further text columns.
             A year at the end of a title moves to the field "year".
 
@@ -93,7 +93,7 @@ def describe_items(
         V texts with the counts of fallbacks and cuts.
 
     Raises:
-        ConfigError: no field, a field twice, or one that the catalogue does not have.
+        ConfigError: No field, a field twice, or one that the catalogue does not have.
     """
     _check_fields(catalog, fields)
     texts, fallbacks, cut = [], 0, 0

@@ -24,7 +24,7 @@ def minilm_folder() -> Path:
     """Folder of the weights of the offline extra, found without importing its code.
 
     Raises:
-        ResourceError: the extra is not installed, or its weights have another hash.
+        ResourceError: The extra is not installed, or its weights have another hash.
     """
     try:
         files = metadata.files(_MINILM_PACKAGE) or []

@@ -24,9 +24,9 @@ class Projection:
     """Projection from text embeddings to rows of a table, fitted on the items of a catalogue.
 
     Attributes:
-        mean: (S0,) of the vectors.
-        axes: (S0, C) principal axes that are kept.
-        scales: (C,) what each component is divided by, or none where rows are given norm 1.
+        mean: (S0,) Mean of the vectors.
+        axes: (S0, C) Principal axes that are kept.
+        scales: (C,) What each component is divided by, or none where rows are given norm 1.
         width: S; columns beyond C are zero.
     """
 
@@ -56,10 +56,10 @@ class Reduced:
 
     Attributes:
         vectors: (V, S) float32; columns by scheduled_rate variance of the text, then zero columns.
-        components: how many columns carry something; fewer than S when the items have fewer
+        components: How many columns carry something; fewer than S when the items have fewer
             independent differences (V items have at most V - 1).
-        kept_variance: share of the variance of the input that those components hold, 0 to 1.
-        projection: what takes an item that was not among them to a row of its own.
+        kept_variance: Share of the variance of the input that those components hold, 0 to 1.
+        projection: What takes an item that was not among them to a row of its own.
     """
 
     vectors: npt.NDArray[np.float32]
@@ -78,10 +78,10 @@ def reduced(vectors: npt.NDArray[np.floating], width: int, *, whiten: bool = Tru
     of the input permutes the rows of the output, bit for bit.
 
     Args:
-        vectors: (V, S0) one row per item.
+        vectors: (V, S0) One row per item.
         width: S, at most S0. Components that the items cannot fill are zero columns; a catalogue
             of one item, or of equal items, gives zeros.
-        whiten: scale the components to equal variance.
+        whiten: Scale the components to equal variance.
 
     Raises:
         ConfigError: `width` is below 1 or above S0.
@@ -137,10 +137,10 @@ def pca_rows(
     RecSys 2023.
 
     Args:
-        table: (V + 1, S) semantic table, row 0 the padding.
+        table: (V + 1, S) Semantic table, row 0 the padding.
         width: D, width of the ID embeddings; columns beyond S are zero.
-        std: standard deviation of the entries of rows 1..V in the columns that carry something.
-        others: (n, S) rows of items that came later; theirs are returned, made as if they had been
+        std: Standard deviation of the entries of rows 1..V in the columns that carry something.
+        others: (n, S) Rows of items that came later; theirs are returned, made as if they had been
             in the table and the table's scale were what it is.
 
     Returns:

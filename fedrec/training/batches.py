@@ -18,7 +18,7 @@ class Batch:
     """Inputs and targets of B windows of users, padded on the right with 0.
 
     Attributes:
-        users: (B,) global user numbers; several windows of a user follow one another.
+        users: (B,) Global user numbers; several windows of a user follow one another.
         items: (B, L) int64, what was read; in a cloze batch 0 where an item is hidden.
         targets: (B, L) int64, what followed, or in a cloze batch what is hidden; 0 where nothing
             is asked, as behind the end of a row.
@@ -66,7 +66,7 @@ def num_targets(
 
     Args:
         training: Training parts.
-        users: (n,) global numbers.
+        users: (n,) Global numbers.
         max_length: Length of the longest window.
         windows: Number of windows that are read, newest first; 0 for all.
     """
@@ -104,13 +104,13 @@ def collate(
 
     Args:
         training: Training parts.
-        users: (n,) global numbers of users with two events or more.
+        users: (n,) Global numbers of users with two events or more.
         max_length: Length of the longest window.
         windows: Number of windows that are read, newest first; 0 for all.
         with_times: Whether the model reads times.
 
     Raises:
-        DataError: times are needed and only the order of the events is known.
+        DataError: Times are needed and only the order of the events is known.
     """
     cut = [windows_of(int(user), training.of(int(user)), max_length, windows) for user in users]
     rows = [

@@ -57,7 +57,7 @@ def fit_epochs(
         optimizer: Over the model's trained parameters; its state is kept over the epochs.
         objective: Loss of a batch.
         training: Training parts of all users.
-        users: (U,) users to train on.
+        users: (U,) Users to train on.
         plan: How one epoch trains; ``plan.epochs`` is 1.
         seed: Seed of the run.
         epochs: Epochs at most.

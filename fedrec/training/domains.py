@@ -26,7 +26,7 @@ def each_in_its_domain(objectives: Sequence[Objective], of_user: np.ndarray) -> 
 
     Args:
         objectives: Objective of each domain, over its own catalogue.
-        of_user: (U,) domain of each user.
+        of_user: (U,) Domain of each user.
     """
 
     def objective(model: Recommender, batch: Batch, seeds: StepSeeds) -> Tensor:

@@ -29,9 +29,9 @@ def draw_dropout_masks(
     Nor are there any for a model that drops nothing.
 
     Args:
-        users: (B,) global user numbers, each with a stream of its own; several rows of a user are
+        users: (B,) Global user numbers, each with a stream of its own; several rows of a user are
             cut from it one behind the other.
-        lengths: (B,) real positions of each row; the padding behind them is never dropped.
+        lengths: (B,) Real positions of each row; the padding behind them is never dropped.
         num_masks: Places in the model where dropout acts.
         width: D.
         dropout: P, the chance of dropping a component.

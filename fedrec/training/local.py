@@ -103,8 +103,8 @@ def fit(
         anchor: The shared parameters as they were sent, for FedProx.
 
     Raises:
-        DataError: none of the users has two training events.
-        TrainingError: the loss of a step is NaN or infinite.
+        DataError: None of the users has two training events.
+        TrainingError: The loss of a step is NaN or infinite.
     """
     model.train()
     set_scheduled_rate(optimizer, plan.schedule_rounds, round - 1)

@@ -40,7 +40,7 @@ def shared_negatives(
         (count,) distinct items of 1..V in the order drawn, equal for equal arguments.
 
     Raises:
-        ConfigError: the catalogue has fewer than `count` items, or `count` is not positive.
+        ConfigError: The catalogue has fewer than `count` items, or `count` is not positive.
     """
     if not 1 <= count <= num_items:
         raise ConfigError(
@@ -109,13 +109,13 @@ def own_negatives(
 
     Args:
         rng: Stream of this user, round and step.
-        history: (n,) the training part, all of it in the catalogue; padding (item 0) is ignored.
-        catalogue: (C,) items, ascending.
+        history: (n,) The training part, all of it in the catalogue; padding (item 0) is ignored.
+        catalogue: (C,) Items, ascending.
         length: L.
         count: K.
 
     Raises:
-        ConfigError: as ``sampled_negatives``.
+        ConfigError: As for ``sampled_negatives``.
     """
     places = np.searchsorted(catalogue, history[history > 0]) + 1
     seen = history_mask([places], len(catalogue))

@@ -26,7 +26,7 @@ class StepSeeds:
         seed: Seed of the run.
         round: Number of the round, from 1.
         step: Number of the step in the round, from 0.
-        dropout_masks: (num_masks, B, L, D) dropout masks or none.
+        dropout_masks: (num_masks, B, L, D) Dropout masks or none.
         identity_dropout: Share of items shown without their identity.
     """
 
@@ -49,9 +49,9 @@ def make_objective(
     """The loss of a batch as a function of model, batch and seeds.
 
     Args:
-        name: Of the loss; see ``fedrec.training.user_loss``.
+        name: Name of the loss; see ``fedrec.training.user_loss``.
         training: Training parts; negatives are drawn from everything but a user's own.
-        catalogue: (C,) the items that users may be offered, ascending: all V of them, or those of
+        catalogue: (C,) The items that users may be offered, ascending: all V of them, or those of
             the users' domain. Cold items are left out: they would be negatives again and again
             without ever being a target.
         negatives: K; BCE and BPR take 1 per position whatever K is, as SASRec does.
@@ -70,7 +70,7 @@ def objective_of(loss: LossFunction, training: Sequences, catalogue: np.ndarray)
     Args:
         loss: What targets are compared with, and how.
         training: Training parts; own negatives are drawn from everything but a user's own.
-        catalogue: (C,) items that users may be offered, ascending.
+        catalogue: (C,) Items that users may be offered, ascending.
     """
     if loss.candidates == "all":
         return lambda model, batch, seeds: _against_all(model, batch, seeds, loss, catalogue)

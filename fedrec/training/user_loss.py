@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from fedrec.config.failures import user_code_failures
-from fedrec.config.import_strings import import_callable
+from fedrec.config.values.import_strings import import_callable
 from fedrec.errors import ConfigError
 from fedrec.models.losses import LOSSES, LossFunction, LossOptions, loss_from_scores
 
@@ -35,7 +35,7 @@ def find_loss(name: str) -> Callable[[LossOptions], LossFunction]:
         name: One of ``LOSSES``, or "package.module:name" of a user's own function.
 
     Raises:
-        ConfigError: no such name; or a function that is no loss (see ``check_loss``).
+        ConfigError: No such name; or a function that is no loss (see ``check_loss``).
     """
     if name in LOSSES:
         return LOSSES[name]
@@ -58,7 +58,7 @@ def check_loss(name: str, loss: Callable[[Tensor, Tensor], Any]) -> None:
         loss: From scores of targets (N,) and of their negatives (N, K) to losses (N,).
 
     Raises:
-        ConfigError: it fails or returns no tensor (N,) of finite numbers; has no
+        ConfigError: It fails or returns no tensor (N,) of finite numbers; has no
             finite gradient; or the loss of a target depends on another target's scores.
     """
     # Padding scores 0 against 0: the first row.

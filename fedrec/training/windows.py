@@ -24,10 +24,10 @@ class UserWindows:
 
     Attributes:
         user: Global number.
-        history: (n,) the training part.
-        starts: (W,) place in the history of each window's first input, full windows first, in
+        history: (n,) The training part.
+        starts: (W,) Place in the history of each window's first input, full windows first, in
             the order of time; the short one, which is the oldest, last.
-        lengths: (W,) targets of each window, L except in a short one.
+        lengths: (W,) Targets of each window, L except in a short one.
     """
 
     user: int
@@ -48,7 +48,7 @@ def windows_of(
 
     Args:
         user: Global number.
-        history: (n,) items, at least 2.
+        history: (n,) Items, at least 2.
         max_length: L.
         newest: Number of windows to keep, the newest; 0 for all.
     """
@@ -94,11 +94,11 @@ class UserStep:
     """One user's part in one step: M targets, window behind window.
 
     Attributes:
-        lengths: (W,) targets of the step's windows.
-        items: (M,) what was read.
-        targets: (M,) what followed.
-        negatives: (M, K) drawn for each target, or none.
-        dropout_masks: (num_masks, M, D) dropout masks, or none.
+        lengths: (W,) Targets of the step's windows.
+        items: (M,) What was read.
+        targets: (M,) What followed.
+        negatives: (M, K) Drawn for each target, or none.
+        dropout_masks: (num_masks, M, D) Dropout masks, or none.
     """
 
     lengths: Ints
@@ -131,7 +131,7 @@ def user_steps(
         steps: Number of steps.
         batch_size: Windows a step; 0 for all.
         num_negatives: K drawn for each target; 0 for none.
-        catalogue: (C,) items that they are drawn from, ascending.
+        catalogue: (C,) Items that they are drawn from, ascending.
         num_masks: Dropout masks of one forward pass.
         width: D.
         dropout: P.

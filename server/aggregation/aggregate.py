@@ -12,7 +12,8 @@ from fedrec.models.parameters import NamedArrays
 from fedrec.records import array_record
 from server.aggregation.sparse_rows import row_scales, scale_rows
 from server.replies.train import TrainReply
-from server.state import AcceptedReply, ServerContext, ServerState
+from server.state.context import ServerContext
+from server.state.server_state import AcceptedReply, ServerState
 
 
 def aggregate(

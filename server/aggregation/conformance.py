@@ -102,11 +102,11 @@ def _round(strategy: Strategy, weights: NamedArrays, number: int, clients: int) 
     rng = np.random.default_rng(number)
     grid = InlineGrid(ClientApp(), clients, {})
     drafts = list(strategy.configure_train(number, array_record(weights), ConfigRecord(), grid))
-    asked = sorted(draft.metadata.dst_node_id for draft in drafts)
+    addressed = sorted(draft.metadata.dst_node_id for draft in drafts)
     demand(
-        asked == sorted(grid.get_node_ids()),
-        f"configure_train made messages for {len(set(asked))} of {clients} nodes; which clients "
-        "take part is the round's to say",
+        addressed == sorted(grid.get_node_ids()),
+        f"configure_train made messages for {len(set(addressed))} of {clients} nodes; which "
+        "clients take part is the round's to say",
     )
     replies: list[Message] = []
     for draft in sorted(drafts, key=lambda draft: draft.metadata.dst_node_id):

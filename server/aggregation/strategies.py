@@ -10,8 +10,8 @@ from flwr.serverapp import strategy as flower
 from flwr.serverapp.strategy import Strategy
 
 from fedrec import protocol
-from fedrec.config.import_strings import IMPORT_STRING, import_string
 from fedrec.config.keys import RENAMED
+from fedrec.config.values.import_strings import IMPORT_STRING, import_string
 from fedrec.errors import ConfigError
 from fedrec.runs.redaction import secret_texts
 from server.aggregation.instances import own_instance

@@ -17,7 +17,7 @@ from safetensors.numpy import load, save
 from fedrec.files.atomic import sha256
 from fedrec.models.parameters import NamedArrays
 from server.aggregation.strategy_state import Snapshot
-from server.state import AcceptedReply, ServerState
+from server.state.server_state import AcceptedReply, ServerState
 
 FORMAT = 4
 

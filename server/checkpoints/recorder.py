@@ -12,7 +12,7 @@ from server.aggregation.strategy_state import snapshot
 from server.checkpoints.folder import KEPT, Checkpoint, save_checkpoint
 from server.lifecycle.run_folder import RunFolder
 from server.lifecycle.signals import uninterrupted
-from server.state import ServerState
+from server.state.server_state import ServerState
 
 OnRound = Callable[[dict[str, Any]], None]
 

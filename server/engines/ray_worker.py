@@ -12,7 +12,7 @@ import ray
 from flwr.app import ArrayRecord, Message, RecordDict
 
 from fedrec.config.config import Value
-from fedrec.config.import_strings import import_string
+from fedrec.config.values.import_strings import import_string
 from server.engines.nodes import client_context
 
 

@@ -12,22 +12,16 @@ from fedrec.errors import ParticipationError
 from fedrec.evaluation.gates import are_told
 from fedrec.factory.evaluation import user_metrics
 from fedrec.models.parameters import NamedArrays
+from server.evaluation.messages import EvaluationRequest, evaluate_messages
 from server.evaluation.metrics import RankTable, pool_ranks, round_metrics
-from server.messages.evaluate import EvaluationRequest, evaluate_messages
 from server.messages.exchange import Exchanged, exchange
-from server.replies.outcome import (
-    Excluded,
-    SortedReplies,
-    error_of,
-    first_reason,
-    raise_dead_worker,
-    responded_partitions,
-    shared_exit_code,
-    sort_replies,
-)
+from server.messages.failures import error_of, raise_dead_worker, responded_partitions
+from server.replies.outcome import SortedReplies, sort_replies
 from server.replies.ranks import validate_ranks_reply
+from server.sampling.excluded import Excluded, first_reason, shared_exit_code
 from server.sampling.population import required_replies, sample_partitions
-from server.state import ServerContext, ServerState
+from server.state.context import ServerContext
+from server.state.server_state import ServerState
 
 SELECTING = "NDCG@10"  # the validation metric that picks the best round
 
@@ -39,7 +33,7 @@ class EvaluationOutcome:
     Attributes:
         ranks: Ranks of all evaluated users.
         bytes: Bytes of all messages, both ways; where every user is a client, as a deployment
-            would send them: the model to each user of the partitions that are asked, its ranks
+            would send them: the model to each user of the partitions that are sent it, its ranks
             back. Sums of gate weights, which are sent once, at the end, are not counted.
         excluded: Clients whose ranks are missing, with the reason.
     """
@@ -84,13 +78,13 @@ def evaluate(
         registration.partitions, fraction, seed=context.config.seed, round=0, purpose="evaluate"
     )
     unavailable = context.unavailability.of_evaluation(occasion, sampled)
-    asked = [partition for partition in sampled if partition not in unavailable]
+    available = [partition for partition in sampled if partition not in unavailable]
     scorer = scorer or context.scorer
     # The best weights go with the private files of their time.
     accepted = state.accepted if weights is None else state.best_accepted
     request = EvaluationRequest(round=round, stage=stage, scorer=scorer, protocols=protocols)
     messages = evaluate_messages(
-        context, state, request, asked, state.weights if weights is None else weights, accepted
+        context, state, request, available, state.weights if weights is None else weights, accepted
     )
     replies = exchange(context.grid, messages, plan.round_timeout, context.watch)
     raise_dead_worker(replies)
@@ -99,7 +93,7 @@ def evaluate(
         Exchanged(
             messages=messages,
             replies=replies,
-            asked=asked,
+            sent_to=available,
             responded=responded_partitions(replies, registration.partition_of) & set(sampled),
         ),
         num_protocols=len(protocols),

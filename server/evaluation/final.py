@@ -3,8 +3,8 @@
 from typing import Any
 
 from fedrec.baselines.names import ORACLE, POPULARITY
-from fedrec.config.choices import names_in
 from fedrec.config.config import Config
+from fedrec.config.values.choices import names_in
 from fedrec.data.catalog import Catalog
 from fedrec.data.domains import COLUMN
 from fedrec.data.splits import Stage
@@ -18,9 +18,10 @@ from server.evaluation.metrics import RankTable
 from server.evaluation.results import ExcludedClients, stage_metrics, write_results
 from server.lifecycle.run_folder import RunFolder
 from server.messages.registration import Registration
-from server.replies.outcome import Excluded
+from server.sampling.excluded import Excluded
 from server.sampling.unavailable import REGISTRATION
-from server.state import ServerContext, ServerState
+from server.state.context import ServerContext
+from server.state.server_state import ServerState
 
 STAGES: tuple[Stage, ...] = ("validation", "test")
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from fedrec import protocol
 from fedrec.evaluation.bootstrap import intervals
 from fedrec.evaluation.gates import gate_table
 from fedrec.evaluation.metrics import UserMetric, per_user, summary
+from fedrec.evaluation.protocols import candidates_of
 from fedrec.evaluation.slices import (
     by_history_length,
     by_label,
@@ -18,29 +19,7 @@ from fedrec.evaluation.slices import (
     slice_metrics,
 )
 from fedrec.models.parameters import NamedArrays
-
-
-class ClientMetrics(Protocol):
-    """Spread of metrics over clients: the part of ``ClientGranularity`` that ranks need."""
-
-    @staticmethod
-    def round_metrics(ranks: np.ndarray, partitions: np.ndarray) -> dict[str, Any]:
-        """Spread of a validation over clients."""
-        ...
-
-    @staticmethod
-    def final_metrics(
-        ranks: np.ndarray,
-        partitions: np.ndarray,
-        num_candidates: np.ndarray | int,
-        *,
-        seed: int,
-        at: Sequence[int],
-        resamples: int,
-        user_metrics: Mapping[str, UserMetric],
-    ) -> dict[str, Any]:
-        """Spread of the final test over clients."""
-        ...
+from server.granularity.base import ClientMetrics
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,11 +49,6 @@ class RankTable:
     def num_candidates(self, protocol_name: str) -> np.ndarray | int:
         """Number of items ranked per user under a protocol: (U,), or one number for all."""
         return candidates_of(protocol_name, self.candidates)
-
-
-def candidates_of(protocol_name: str, full: np.ndarray) -> np.ndarray | int:
-    """Number of items ranked per user under a protocol, given those (U,) under "full"."""
-    return full if protocol_name == "full" else int(protocol_name.rpartition("-")[2]) + 1
 
 
 def pool_ranks(ranks: Mapping[int, NamedArrays], protocols: Sequence[str]) -> RankTable:

@@ -1,16 +1,40 @@
 """The protocol of client granularity: what a round needs to know of its clients."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+import numpy as np
 from flwr.app import ArrayRecord, Message
 
+from fedrec.evaluation.metrics import UserMetric
 from fedrec.models.parameters import NamedArrays
-from server.evaluation.metrics import ClientMetrics
+from server.granularity.traffic import Traffic
 from server.messages.exchange import Exchanged
 from server.replies.train import TrainReply
 from server.sampling.cohort import Cohort, Unavailable
-from server.traffic import Traffic
+
+
+class ClientMetrics(Protocol):
+    """Spread of metrics over clients: the part of ``ClientGranularity`` that ranks need."""
+
+    @staticmethod
+    def round_metrics(ranks: np.ndarray, partitions: np.ndarray) -> dict[str, Any]:
+        """Spread of a validation over clients."""
+        ...
+
+    @staticmethod
+    def final_metrics(
+        ranks: np.ndarray,
+        partitions: np.ndarray,
+        num_candidates: np.ndarray | int,
+        *,
+        seed: int,
+        at: Sequence[int],
+        resamples: int,
+        user_metrics: Mapping[str, UserMetric],
+    ) -> dict[str, Any]:
+        """Spread of the final test over clients."""
+        ...
 
 
 class ClientGranularity(ClientMetrics, Protocol):

@@ -8,11 +8,11 @@ from fedrec.factory.training import make_cohort_loss, make_cohort_plan
 from fedrec.models.recommender import Recommender
 from server.granularity.base import ClientGranularity
 from server.granularity.partitions import PartitionClients
+from server.granularity.traffic import traffic_of
 from server.granularity.users import UserClients
 from server.messages.registration import Registration
 from server.sampling.population import Population
 from server.sampling.unavailable import Unavailability
-from server.traffic import traffic_of
 
 
 def granularity_class(config: Config) -> type[PartitionClients] | type[UserClients]:

@@ -12,6 +12,7 @@ from fedrec.evaluation.metrics import UserMetric, hr, ndcg
 from fedrec.evaluation.slices import partition_metrics
 from fedrec.evaluation.spread import partition_means, partition_spread
 from fedrec.models.parameters import NamedArrays
+from server.granularity.traffic import Traffic
 from server.messages.exchange import Exchanged
 from server.messages.registration import Registration
 from server.replies.outliers import find_outliers
@@ -19,7 +20,6 @@ from server.replies.train import TrainReply, validate_train_reply
 from server.sampling.cohort import Cohort, Unavailable
 from server.sampling.population import sample_partitions
 from server.sampling.unavailable import Unavailability
-from server.traffic import Traffic
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,8 +68,8 @@ class PartitionClients:
     ) -> tuple[Cohort, Unavailable]:
         """Split off partitions that drop out or were excluded in a replayed run."""
         reasons = self.unavailability.of_training(round, attempt, cohort.partitions)
-        asked = [partition for partition in cohort.partitions if partition not in reasons]
-        return Cohort(asked), Unavailable(reasons, [])
+        available = [partition for partition in cohort.partitions if partition not in reasons]
+        return Cohort(available), Unavailable(reasons, [])
 
     def train_records(self, cohort: Cohort, partition: int) -> dict[str, ArrayRecord]:
         """No further records."""

@@ -14,15 +14,15 @@ from fedrec.models.parameters import NamedArrays
 from fedrec.records import array_record
 from fedrec.training.cohort.loss import CohortLoss
 from fedrec.training.cohort.plan import CohortPlan
+from server.granularity.traffic import Traffic, UserTraffic, count_users, max_rows
 from server.messages.exchange import Exchanged
 from server.messages.registration import Registration
-from server.replies.outcome import Excluded
 from server.replies.train import TrainReply
 from server.replies.train_users import validate_users_reply
 from server.sampling.cohort import Cohort, Unavailable
+from server.sampling.excluded import Excluded
 from server.sampling.population import Population
 from server.sampling.unavailable import Unavailability
-from server.traffic import Traffic, UserTraffic, count_users, max_rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,14 +75,14 @@ class UserClients:
     ) -> tuple[Cohort, Unavailable]:
         """Split off users that drop out, and partitions that were excluded in a replayed run."""
         reasons = self.unavailability.recorded_in_training(round, attempt, cohort.partitions)
-        asked: dict[int, np.ndarray] = {}
+        available: dict[int, np.ndarray] = {}
         dropouts: list[Excluded] = []
         for partition, users in cohort.users.items():
             dropped = self.unavailability.of_users(round, attempt, users.tolist())
             dropouts += [Excluded(partition, why, user=user) for user, why in dropped.items()]
             if partition not in reasons and len(dropped) < len(users):
-                asked[partition] = users[[user not in dropped for user in users.tolist()]]
-        return Cohort(list(asked), asked), Unavailable(reasons, dropouts)
+                available[partition] = users[[user not in dropped for user in users.tolist()]]
+        return Cohort(list(available), available), Unavailable(reasons, dropouts)
 
     def train_records(self, cohort: Cohort, partition: int) -> dict[str, ArrayRecord]:
         """Name the sampled users of the partition."""
@@ -97,7 +97,7 @@ class UserClients:
             sent=sent,
             round=round,
             partition=partition,
-            asked=cohort.users[partition],
+            sampled=cohort.users[partition],
             targets_of=self.population.targets_of,
             num_items=self.num_items,
             plan=self.plan,
@@ -121,7 +121,7 @@ class UserClients:
             self.traffic,
             self.population,
             participants,
-            asked=cohort.users,
+            sent_to=cohort.users,
             responded=exchanged.responded,
             accepted=accepted,
             max_rows=lambda targets: max_rows(self.plan, self.loss, targets),
@@ -140,7 +140,7 @@ class UserClients:
             return sum(exchanged.array_bytes)
         users = self.registration.users
         return self.traffic.evaluation_bytes(
-            sum(len(users[p]) for p in exchanged.asked),
+            sum(len(users[p]) for p in exchanged.sent_to),
             sum(len(users[p]) for p in exchanged.responded),
             num_ranks=num_protocols,
             is_first=is_first,

@@ -1,1 +1,1 @@
-"""Messages to clients: exchange over a Grid, registration, private client state."""
+"""Messages to clients: exchange over a Grid, reported failures, registration, private state."""

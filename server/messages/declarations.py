@@ -11,10 +11,9 @@ from flwr.app import Array, ArrayRecord, Message
 from fedrec import protocol
 from fedrec.errors import MessageError
 from fedrec.records import array_in
-from server.replies.outcome import RejectedReply
-from server.replies.records import check_records
+from server.messages.records import unexpected_records
 
-RECORDS = {protocol.REGISTRATION, protocol.METRICS, protocol.FACTS}
+RECORDS = {protocol.REGISTRATION, protocol.METRICS, protocol.METADATA}
 LONGEST_ID = 1024  # bytes of an original user id, as it travels
 
 
@@ -29,6 +28,7 @@ class Declaration:
     user_targets: np.ndarray | None
     counts: np.ndarray | None
     hashes: tuple[str, str]
+    views_hash: str
 
 
 def read_declaration(reply: Message, most_targets: int | None) -> Declaration:
@@ -42,17 +42,18 @@ def read_declaration(reply: Message, most_targets: int | None) -> Declaration:
         MessageError: It lacks a part, or a part cannot be valid whatever the data are.
     """
     try:
-        facts = reply.content.config_records[protocol.FACTS]
+        metadata = reply.content.config_records[protocol.METADATA]
         arrays = reply.content.array_records[protocol.REGISTRATION]
         metrics = reply.content.metric_records[protocol.METRICS]
         one = Declaration(
-            partition=facts[protocol.PARTITION],  # type: ignore[arg-type]  # checked below
+            partition=metadata[protocol.PARTITION],  # type: ignore[arg-type]  # checked below
             users=_array(arrays[protocol.USER_NUMBERS]),
-            user_ids=facts[protocol.USER_IDS],  # type: ignore[arg-type]  # as above
+            user_ids=metadata[protocol.USER_IDS],  # type: ignore[arg-type]  # as above
             targets=metrics[protocol.NUM_EXAMPLES],  # type: ignore[arg-type]  # as above
             user_targets=_optional(arrays, protocol.USER_TARGETS),
             counts=_optional(arrays, protocol.ITEM_COUNTS),
-            hashes=(str(facts[protocol.DATA_HASH]), str(facts[protocol.TABLE_HASH])),
+            hashes=(str(metadata[protocol.DATA_HASH]), str(metadata[protocol.TABLE_HASH])),
+            views_hash=str(metadata[protocol.VIEWS_HASH]),
         )
     except (KeyError, TypeError) as error:
         raise unusable(f"{type(error).__name__}: {error}") from None
@@ -60,10 +61,8 @@ def read_declaration(reply: Message, most_targets: int | None) -> Declaration:
         raise unusable(f"{name} cannot be valid")
     if one.counts is not None and one.targets > one.counts.sum(dtype=object):
         raise unusable(f"it has {one.targets} training targets, fewer events in its counts")
-    try:
-        check_records(reply.content, RECORDS, LONGEST_ID * one.users.size)
-    except RejectedReply as rejection:
-        raise unusable(str(rejection)) from None
+    if reason := unexpected_records(reply.content, RECORDS, LONGEST_ID * one.users.size):
+        raise unusable(reason)
     return one
 
 

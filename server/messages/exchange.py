@@ -12,7 +12,7 @@ FIRST_WAIT, LONGEST_WAIT = 0.005, 0.1  # seconds between looks for replies
 Watch = Callable[[int, int], None]  # replies so far, messages; may raise to end the wait
 
 
-def watch_nothing(arrived: int, asked: int) -> None:
+def watch_nothing(arrived: int, expected: int) -> None:
     """Do nothing while the server waits."""
 
 
@@ -32,7 +32,7 @@ def exchange(
         watch: Callback, called repeatedly while replies are waited for.
     """
     waiting = set(grid.push_messages(messages))
-    asked = len(waiting)
+    expected = len(waiting)
     replies: list[Message] = []
     deadline = time.monotonic() + timeout
     wait = FIRST_WAIT
@@ -40,7 +40,7 @@ def exchange(
         arrived = list(grid.pull_messages(waiting))
         replies += arrived
         waiting -= {reply.metadata.reply_to_message_id for reply in arrived}
-        watch(asked - len(waiting), asked)
+        watch(expected - len(waiting), expected)
         if waiting and time.monotonic() >= deadline:
             break
         if waiting:
@@ -66,13 +66,13 @@ class Exchanged:
     Attributes:
         messages: Messages that were sent.
         replies: Replies that came in time.
-        asked: Partitions that were sent a message.
+        sent_to: Partitions that were sent a message.
         responded: Partitions whose reply reports no failure.
     """
 
     messages: Sequence[Message]
     replies: Sequence[Message]
-    asked: Collection[int]
+    sent_to: Collection[int]
     responded: Collection[int]
 
     @property

@@ -9,9 +9,9 @@ from flwr.serverapp import Grid
 from fedrec import protocol
 from fedrec.errors import ParticipationError, ResourceError
 from server.messages.exchange import exchange
+from server.messages.failures import exit_code_of, failure, raise_dead_worker
 from server.messages.registration import Registration
-from server.replies.outcome import exit_code_of, failure, raise_dead_worker
-from server.sampling.unavailable import STRAGGLED
+from server.sampling.excluded import STRAGGLED
 
 ATTEMPTS = 2  # to query whether private files are there
 CLEAN_UP_TIMEOUT = 10.0  # seconds
@@ -61,7 +61,7 @@ def missing_private_files(
         for reply in replies:
             partition = registration.partition_of.get(reply.metadata.src_node_id)
             if partition not in unanswered:
-                continue  # it replied twice, or was not asked
+                continue  # it replied twice, or was sent no query
             reason = failure(reply)
             if reason is not None and exit_code_of(reply) != ResourceError.exit_code:
                 unanswered[partition] = reason

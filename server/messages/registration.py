@@ -23,7 +23,7 @@ from fedrec.errors import (
 )
 from server.messages.declarations import Declaration, impossible, read_declaration, unusable
 from server.messages.exchange import Watch, exchange, watch_nothing
-from server.replies.outcome import raise_dead_worker, raise_failure
+from server.messages.failures import raise_dead_worker, raise_failure
 from server.sampling.population import required_replies
 
 T = TypeVar("T")
@@ -50,6 +50,7 @@ class Registration:
         item_counts_of: Partition -> (V + 1,) training events per item, of those that share them.
         data_hash: Hash of the prepared data, the same on all nodes.
         table_hash: Hash of the frozen embedding table, the same on all nodes.
+        views_hash: Hash of the views of the user's own, the same on all nodes; empty for none.
     """
 
     node_of: Mapping[int, int]
@@ -60,6 +61,7 @@ class Registration:
     data_hash: str
     table_hash: str
     user_targets: Mapping[int, np.ndarray] = field(default_factory=dict)
+    views_hash: str = ""
     num_events: int = LARGEST
     excluded: Mapping[int, str] = field(default_factory=dict)
 
@@ -242,6 +244,11 @@ def _registration(
         raise DataError(
             "the SuperNodes hold different data or semantic embeddings; prepare them once for all"
         )
+    if len({one.views_hash for one in declared.values()}) > 1:
+        raise ConfigError(
+            "a view of your own in model.views returns different arrays on the SuperNodes; make it "
+            "return the same array everywhere"
+        )
     users = np.concatenate([one.users for one in declared.values()])
     if len(np.unique(users)) != len(users):
         raise DataError("two partitions hold the same user")
@@ -254,6 +261,7 @@ def _registration(
         item_counts_of={p: one.counts for p, one in declared.items() if one.counts is not None},
         data_hash=data_hash,
         table_hash=table_hash,
+        views_hash=next(iter(declared.values())).views_hash,
         user_targets={
             p: one.user_targets for p, one in declared.items() if one.user_targets is not None
         },

@@ -8,12 +8,11 @@ from flwr.app import Array, Message
 
 from fedrec import protocol
 from fedrec.evaluation.gates import BUCKETS, KINDS
+from fedrec.evaluation.protocols import candidates_of
 from fedrec.models.parameters import NamedArrays
 from fedrec.records import array_in
-from server.evaluation.metrics import candidates_of
 from server.replies.outcome import RejectedReply
-from server.replies.records import check_records
-from server.replies.train import check_origin
+from server.replies.train import check_origin, check_records
 
 LARGEST_USER = 2**31 - 1
 ROUNDING = 1e-3  # a mean of float32 weights may exceed 1 by a little
@@ -59,8 +58,8 @@ def validate_ranks_reply(
     Raises:
         RejectedReply: It belongs to another round (staleness) or holds impossible values.
     """
-    check_origin(reply.content.config_records[protocol.FACTS], round, partition)
-    check_records(reply.content, {protocol.RANKS, protocol.METRICS, protocol.FACTS})
+    check_origin(reply.content.config_records[protocol.METADATA], round, partition)
+    check_records(reply.content, protocol.RANKS, protocol.METRICS, protocol.METADATA)
     record = reply.content.array_records[protocol.RANKS]
     fields = _fields(protocols, num_items, num_events, is_personalised, names_items)
     expected = set(fields) | ({protocol.GATES} if num_gates else set())

@@ -9,14 +9,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from flwr.app import Array, Message
+from flwr.app import Array, Message, RecordDict
 
 from fedrec import protocol
 from fedrec.models.parameters import NamedArrays
 from fedrec.records import array_in
 from fedrec.training.bounds import LARGEST_LOSS, norm_of
-from server.replies.outcome import Excluded, RejectedReply
-from server.replies.records import check_records
+from server.messages.records import unexpected_records
+from server.replies.outcome import RejectedReply
+from server.sampling.excluded import Excluded
 
 PRIVATE = re.compile(r"([0-9a-f]{64})?")
 
@@ -87,12 +88,12 @@ def validate_train_reply(
         RejectedReply: It belongs to another round (staleness) or holds impossible values.
     """
     content = reply.content
-    facts = content.config_records[protocol.FACTS]
-    check_origin(facts, round, partition)
-    private = facts.get(protocol.PRIVATE, "")
+    metadata = content.config_records[protocol.METADATA]
+    check_origin(metadata, round, partition)
+    private = metadata.get(protocol.PRIVATE, "")
     if not isinstance(private, str) or not PRIVATE.fullmatch(private):
         raise RejectedReply("names its private file by something else than a sha256")
-    check_records(content, {protocol.ARRAYS, protocol.METRICS, protocol.FACTS})
+    check_records(content, protocol.ARRAYS, protocol.METRICS, protocol.METADATA)
     metrics = content.metric_records[protocol.METRICS]
     examples, loss = metrics.get(protocol.NUM_EXAMPLES), metrics.get(protocol.TRAIN_LOSS)
     if type(examples) is not int or examples != declared:
@@ -141,6 +142,12 @@ def read_weights(
     return found
 
 
+def check_records(content: RecordDict, *expected: str) -> None:
+    """Reject a reply without a record, with a further one, or with too much metadata."""
+    if reason := unexpected_records(content, expected):
+        raise RejectedReply(reason)
+
+
 def checked_loss(loss: object) -> float:
     """Validate a training loss."""
     if not isinstance(loss, float) or not 0 <= loss <= LARGEST_LOSS:
@@ -150,11 +157,11 @@ def checked_loss(loss: object) -> float:
     return loss
 
 
-def check_origin(facts: Mapping[str, object], round: int, partition: int) -> None:
+def check_origin(metadata: Mapping[str, object], round: int, partition: int) -> None:
     """Reject a stale reply, which belongs to another round, and one of another partition."""
-    said = facts.get(protocol.ROUND)
+    said = metadata.get(protocol.ROUND)
     if type(said) is not int or said != round:
-        raise RejectedReply(f"answers round {said!r} instead of {round}")
-    said = facts.get(protocol.PARTITION)
+        raise RejectedReply(f"replies to round {said!r} instead of {round}")
+    said = metadata.get(protocol.PARTITION)
     if type(said) is not int or said != partition:
         raise RejectedReply(f"says it is partition {said!r}")

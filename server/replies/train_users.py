@@ -18,9 +18,15 @@ from fedrec.records import array_in
 from fedrec.training.bounds import LARGEST_LOSS, largest_norm, norm_of
 from fedrec.training.cohort.plan import CohortPlan
 from fedrec.training.quantization import LEVELS
-from server.replies.outcome import Excluded, RejectedReply
-from server.replies.records import check_records
-from server.replies.train import TrainReply, check_origin, checked_loss, read_weights
+from server.replies.outcome import RejectedReply
+from server.replies.train import (
+    TrainReply,
+    check_origin,
+    check_records,
+    checked_loss,
+    read_weights,
+)
+from server.sampling.excluded import Excluded
 
 NOT_FINITE = "its update or loss is NaN or infinite"
 SUMMED_FIELDS = {
@@ -47,7 +53,7 @@ def validate_users_reply(
     sent: NamedArrays,
     round: int,
     partition: int,
-    asked: np.ndarray,
+    sampled: np.ndarray,
     targets_of: Callable[[np.ndarray], np.ndarray],
     num_items: int,
     plan: CohortPlan,
@@ -63,7 +69,7 @@ def validate_users_reply(
         sent: Weights that it was sent, float32.
         round: Number of the round.
         partition: Partition of the node that sent it.
-        asked: (n,) Users that were asked to train, ascending.
+        sampled: (n,) Sampled users, which were sent the model, ascending.
         targets_of: Function from users (n,) to their training targets (n,) of one pass, as declared
             in the registration.
         num_items: V.
@@ -75,12 +81,12 @@ def validate_users_reply(
         RejectedReply: It belongs to another round (staleness) or holds impossible values.
     """
     content = reply.content
-    check_origin(content.config_records[protocol.FACTS], round, partition)
-    check_records(content, {protocol.ARRAYS, protocol.USERS, protocol.METRICS, protocol.FACTS})
+    check_origin(content.config_records[protocol.METADATA], round, partition)
+    check_records(content, protocol.ARRAYS, protocol.USERS, protocol.METRICS, protocol.METADATA)
     each = _user_arrays(content.array_records[protocol.USERS], is_sparse)
     summed, excluded = each[protocol.USER_NUMBERS], each[protocol.EXCLUDED]
-    if not np.array_equal(np.sort(np.concatenate([summed, excluded])), asked):
-        raise RejectedReply("replies for other users than those who were asked")
+    if not np.array_equal(np.sort(np.concatenate([summed, excluded])), sampled):
+        raise RejectedReply("replies for other users than those that were sampled")
     read = np.concatenate([each[protocol.ROWS_READ], each[protocol.EXCLUDED_ROWS]])
     if not ((read >= 1) & (read <= num_items)).all():
         raise RejectedReply(f"its users read fewer than 1 or more than {num_items} items")

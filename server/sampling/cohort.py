@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from server.replies.outcome import Excluded
+from server.sampling.excluded import Excluded
 
 
 @dataclass(frozen=True)

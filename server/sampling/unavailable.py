@@ -10,12 +10,8 @@ from pathlib import Path
 
 from fedrec.randomness import generator
 from fedrec.runs.record import read_about, read_rounds
+from server.sampling.excluded import DROPPED_OUT, costs_a_reply
 
-DROPPED_OUT = "dropped out (federation.drop-out)"
-STRAGGLED = "did not reply in time"
-# Excluded without a loss: the same client's other reply was accepted, or none was waited for.
-REPLIED_TWICE = "replied twice"
-NOT_ASKED = "was not asked in this round"
 REGISTRATION = "registration"  # the occasion on which a client is excluded from the whole run
 
 Reasons = dict[int, str]
@@ -106,13 +102,3 @@ def recorded_unavailability(run: Path) -> dict[str, Reasons]:
         for one in excluded:
             add(occasion, one)
     return found
-
-
-def costs_a_reply(one: Mapping[str, object]) -> bool:
-    """Whether an excluded reply, as rounds.jsonl records it, left the round with one reply less."""
-    return one["reason"] not in (REPLIED_TWICE, NOT_ASKED)
-
-
-def is_simulated_dropout(one: Mapping[str, object]) -> bool:
-    """Whether an excluded reply, as rounds.jsonl records it, was a simulated dropout."""
-    return one["reason"] == DROPPED_OUT

@@ -35,7 +35,7 @@ def huge(reply, message):
 
 
 def stale(reply, message):
-    reply.content.config_records[protocol.FACTS][protocol.ROUND] = 0
+    reply.content.config_records[protocol.METADATA][protocol.ROUND] = 0
 
 
 def empty(reply, message):
@@ -48,8 +48,8 @@ SPOILT = {
     "another_dtype": (weights(lambda a: a.astype(np.float64)), "are float64, not float32"),
     "huge_num_examples": (metric("num-examples", 2**40), "num-examples is 1099511627776, decl"),
     "a_huge_norm": (huge, "(federation.outlier-limit = 100)"),
-    "a_stale_round": (stale, "answers round 0 instead of 1"),
-    "an_empty_reply": (empty, "sent no facts about itself"),
+    "a_stale_round": (stale, "replies to round 0 instead of 1"),
+    "an_empty_reply": (empty, "sent no metadata"),
     "a_loss_that_is_nan": (metric("train-loss", math.nan), "its training loss is nan"),
 }
 EACH = pytest.mark.parametrize(("spoil", "words"), SPOILT.values(), ids=list(SPOILT))

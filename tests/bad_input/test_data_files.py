@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from fedrec.data.store import open_dataset
+from fedrec.data.preparation.store import open_dataset
 
 GOOD = "30 users, 25 items, 180 events"
 

@@ -14,7 +14,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import numpy as np
 import pytest
 
-from fedrec.data import download
+from fedrec.data.preparation import download
 
 
 def test_a_damaged_table_of_meanings_is_made_again(run, csv, events, fedrec_home, caplog):

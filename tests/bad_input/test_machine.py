@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from fedrec.data import download
+from fedrec.data.preparation import download
 
 
 @pytest.fixture

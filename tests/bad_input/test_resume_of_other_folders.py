@@ -20,7 +20,7 @@ from tests.bad_input.test_resume import ROOT, content_of
 BEGINS_AND_IS_KILLED = """
 import os, signal, sys
 from pathlib import Path
-from experiments.cli.settings import resolve
+from experiments.settings import resolve
 from server.lifecycle.run_folder import RunFolder
 from fedrec.runs.directory import locked
 file, source, *cases = sys.argv[1:]

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from fedrec.baselines.oracle import oracle_ranks, oracle_scorer, oracle_scores
+from fedrec.data.preparation.store import open_dataset, prepare
 from fedrec.data.splits import history, targets, training_counts
-from fedrec.data.store import open_dataset, prepare
 from fedrec.data.synthetic.world import SyntheticSpec, make_world
 from fedrec.errors import DataError
 from fedrec.evaluation.ranking import ranks_of

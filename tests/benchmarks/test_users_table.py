@@ -2,13 +2,13 @@
 
 import pytest
 
-from benchmarks.users.table import Measured, Turn, judged, markdown, ratios, row_of
+from benchmarks.users.table import Measured, Turn, evaluated, markdown, ratios, row_of
 
 
 def measured(kind, seconds, *, processes=1, device="cpu", norm=1.0, name=None, **more):
     """A system that took so long in turns 1, 2, ... of 100 clients and 1,000 tokens."""
     turns = tuple(
-        Turn(number, one, 2 * one, 1000, 100, None if kind == "central" else norm)
+        Turn(number, one, 2 * one, 1000, 100, None if kind == "centralised" else norm)
         for number, one in enumerate(seconds, start=1)
         if one is not None
     )
@@ -17,19 +17,19 @@ def measured(kind, seconds, *, processes=1, device="cpu", norm=1.0, name=None, *
 
 def test_a_ratio_compares_two_systems_in_the_same_turn():
     # The machine was three times slower in turn 2, for both; only one of them took turn 3.
-    assert ratios(measured("loop", [2, 6]), measured("central", [1, 3, 50])) == [2, 2]
+    assert ratios(measured("loop", [2, 6]), measured("centralised", [1, 3, 50])) == [2, 2]
 
 
 def test_systems_that_never_met_have_no_ratio():
-    row = row_of(measured("loop", [2]), [measured("central", [None, 1])])
-    assert row["cost over central"] is None
+    row = row_of(measured("loop", [2]), [measured("centralised", [None, 1])])
+    assert row["cost over centralised"] is None
 
 
 def test_cost_is_over_the_fastest_centralised_pass_with_as_many_processes():
-    slow, fast = (measured("central", [s], name=f"central {s}") for s in (4, 2))
-    spread = measured("central", [1], processes=2)
+    slow, fast = (measured("centralised", [s], name=f"centralised {s}") for s in (4, 2))
+    spread = measured("centralised", [1], processes=2)
     engine = measured("engine", [3])
-    assert row_of(engine, [engine, slow, fast, spread])["cost over central"] == 3 / 2
+    assert row_of(engine, [engine, slow, fast, spread])["cost over centralised"] == 3 / 2
 
 
 def test_speed_is_over_the_plain_loop():
@@ -43,15 +43,15 @@ def test_speed_is_over_the_plain_loop():
 def test_a_target_is_met_by_the_median_over_turns():
     engine = measured("engine", [1, 1, 1])
     loop = measured("loop", [2.4, 2.6, 9])
-    central = measured("central", [0.8, 1.0, 0.9])
-    speed, cost = judged([engine, loop, central])
+    centralised = measured("centralised", [0.8, 1.0, 0.9])
+    speed, cost = evaluated([engine, loop, centralised])
     assert (speed["median"], speed["from"], speed["to"], speed["met"]) == (2.6, 2.4, 9, "yes")
     assert (cost["median"], cost["target"], cost["met"]) == (1 / 0.9, "<= 1.1", "no")
 
 
 def test_the_gpu_is_judged_by_the_loop_on_it():
     systems = [measured("engine", [1], device="cuda"), measured("loop", [60], device="cuda")]
-    assert [(one["target"], one["met"]) for one in judged(systems)] == [(">= 50", "yes")]
+    assert [(one["target"], one["met"]) for one in evaluated(systems)] == [(">= 50", "yes")]
 
 
 def test_a_system_that_did_other_work_is_named():

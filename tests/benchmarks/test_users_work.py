@@ -9,11 +9,11 @@ import torch
 
 from benchmarks.users.compare import System, measure
 from benchmarks.users.population import NUM_ITEMS, drawn
-from benchmarks.users.systems.list import central, engine, loop
+from benchmarks.users.systems.list import centralised, engine, loop
 from benchmarks.users.table import difference
 from benchmarks.users.watch import Peak, cpu_seconds, tree
 from benchmarks.users.work import Facts, Work, norm_of
-from fedrec.data.store import prepare
+from fedrec.data.preparation.store import prepare
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_the_centralised_pass_reads_every_target_of_the_turn(work):
     users = work.users(1)
     assert work.tokens(1) == 3 * sum(len(row) - 1 for user in users for row in work.rows(user))
     before = {name: value.clone() for name, value in work.model.named_parameters()}
-    assert not torch.equal(central(work, users, 1, 8)["rows"], before["rows"])
+    assert not torch.equal(centralised(work, users, 1, 8)["rows"], before["rows"])
     assert torch.equal(work.model.get_parameter("rows"), before["rows"])
 
 
@@ -82,7 +82,7 @@ def test_systems_in_processes_of_their_own_do_the_same_work(tmp_path):
     systems = [
         System(name="engine", kind="engine"),
         System(name="loop", kind="loop", processes=2),
-        System(name="central", kind="central", processes=2, threads=2, batch_size=4),
+        System(name="centralised", kind="centralised", processes=2, threads=2, batch_size=4),
         System(name="flower", kind="flower", processes=2),
         System(name="nobody", kind="loop", device="no such device"),
     ]

@@ -10,7 +10,7 @@ from fedrec import protocol
 from fedrec.config.keys import flatten
 from server.engines.inline import InlineGrid
 from server.engines.nodes import FIRST_NODE
-from tests.clients.asking import asked, facts_of, record_of, sound_records
+from tests.clients.messages import metadata_of, record_of, reply_to, sound_records
 
 
 class Touch:
@@ -28,9 +28,9 @@ def test_weights_of_another_model_are_refused(small_home, small_config):
         protocol.ARRAYS: record_of({"rows": np.zeros((3, 2), np.float32)}),
         protocol.FREQUENCY: record_of({protocol.FREQUENCY: np.zeros(58, np.int64)}),
     }
-    facts = facts_of(asked(small_config(), MessageType.TRAIN, records=records))
-    assert "'rows'" in facts["error"]
-    assert "one side only" in facts["error"]
+    metadata = metadata_of(reply_to(small_config(), MessageType.TRAIN, records=records))
+    assert "'rows'" in metadata["error"]
+    assert "one side only" in metadata["error"]
 
 
 def test_weights_that_are_a_pickle_are_never_unpickled(small_home, small_config, tmp_path):
@@ -42,8 +42,8 @@ def test_weights_that_are_a_pickle_are_never_unpickled(small_home, small_config,
             protocol.ARRAYS: ArrayRecord({"rows": array}),
             protocol.FREQUENCY: ArrayRecord({protocol.FREQUENCY: Array(np.zeros(58, np.int64))}),
         }
-        facts = facts_of(asked(small_config(), MessageType.TRAIN, records=records))
-        assert facts["error"] == "arrays 'rows' cannot be read as an array"
+        metadata = metadata_of(reply_to(small_config(), MessageType.TRAIN, records=records))
+        assert metadata["error"] == "arrays 'rows' cannot be read as an array"
         assert not trace.exists()
     pickle.loads(harmful)  # the harm is real
     assert trace.exists()
@@ -83,16 +83,16 @@ def test_a_malformed_message_is_refused_with_one_line(
     small_home, small_config, kind, key, value, words
 ):
     config = small_config()
-    facts = facts_of(asked(config, kind, sent={key: value}, records=sound_records(config)))
-    assert facts["error"].startswith(words)
-    assert (facts["exit-code"], "traceback" in facts) == (1, False)
+    metadata = metadata_of(reply_to(config, kind, sent={key: value}, records=sound_records(config)))
+    assert metadata["error"].startswith(words)
+    assert (metadata["exit-code"], "traceback" in metadata) == (1, False)
     assert not (small_home / "clients").exists()
 
 
 def test_to_forget_a_run_it_must_be_named(small_home, small_config):
     sent = {protocol.DELETE_STATE: True, protocol.TOKEN: None}
-    facts = facts_of(asked(small_config(), MessageType.QUERY, sent=sent))
-    assert facts["error"] == "the message lacks 'run-token'"
+    metadata = metadata_of(reply_to(small_config(), MessageType.QUERY, sent=sent))
+    assert metadata["error"] == "the message lacks 'run-token'"
 
 
 COUNTS = {
@@ -110,9 +110,9 @@ def test_frequencies_that_are_no_counts_of_the_catalogue_are_refused(
 ):
     records = sound_records(small_config())
     records[protocol.FREQUENCY] = record_of({protocol.FREQUENCY: counts})
-    facts = facts_of(asked(small_config(), kind, records=records))
-    assert facts["error"].startswith("frequency must hold 58 int64 counts of 0 or more, got ")
-    assert "traceback" not in facts
+    metadata = metadata_of(reply_to(small_config(), kind, records=records))
+    assert metadata["error"].startswith("frequency must hold 58 int64 counts of 0 or more, got ")
+    assert "traceback" not in metadata
 
 
 @pytest.mark.parametrize("missing", [protocol.ARRAYS, protocol.FREQUENCY])
@@ -120,26 +120,26 @@ def test_frequencies_that_are_no_counts_of_the_catalogue_are_refused(
 def test_a_message_without_its_arrays_is_refused(small_home, small_config, kind, missing):
     records = sound_records(small_config())
     del records[missing]
-    facts = facts_of(asked(small_config(), kind, records=records))
-    assert facts["error"] == f"the message has no record '{missing}'"
-    assert "traceback" not in facts
+    metadata = metadata_of(reply_to(small_config(), kind, records=records))
+    assert metadata["error"] == f"the message has no record '{missing}'"
+    assert "traceback" not in metadata
 
 
 def test_a_message_without_its_config_is_refused(small_home, small_config):
     InlineGrid(app, 1, {})
     message = Message(RecordDict(), FIRST_NODE, MessageType.QUERY)
-    message.metadata.__dict__["_message_id"] = "asked"
+    message.metadata.__dict__["_message_id"] = "message"
     run_config = flatten(small_config())
     node = {"partition-id": 0, "num-partitions": 3}
-    facts = facts_of(app(message, Context(1, FIRST_NODE, node, RecordDict(), run_config)))
-    assert facts["error"] == "the message has no record 'config'"
-    assert "traceback" not in facts
+    metadata = metadata_of(app(message, Context(1, FIRST_NODE, node, RecordDict(), run_config)))
+    assert metadata["error"] == "the message has no record 'config'"
+    assert "traceback" not in metadata
 
 
 @pytest.mark.parametrize(("key", "value"), [("partition-id", "two"), ("threads", 1.5)])
 def test_a_node_that_does_not_know_its_number_says_so(small_home, small_config, key, value):
-    facts = facts_of(asked(small_config(), MessageType.QUERY, node={key: value}))
-    assert facts["error"].startswith(
+    metadata = metadata_of(reply_to(small_config(), MessageType.QUERY, node={key: value}))
+    assert metadata["error"].startswith(
         f"{key} of this SuperNode must be a whole number, got {value!r}"
     )
-    assert facts["exit-code"] == 2
+    assert metadata["exit-code"] == 2

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedrec.config.choices import names_in
 from fedrec.config.config import Config
 from fedrec.config.keys import (
     absolute_paths,
@@ -19,6 +18,7 @@ from fedrec.config.keys import (
     read_config,
     to_toml,
 )
+from fedrec.config.values.choices import names_in
 from fedrec.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]

@@ -3,8 +3,8 @@
 import pytest
 
 from fedrec.config.failures import user_code_failures
-from fedrec.config.import_strings import import_string
-from fedrec.data.store import Dataset
+from fedrec.config.values.import_strings import import_string
+from fedrec.data.preparation.store import Dataset
 from fedrec.errors import ConfigError, DataError, ResourceError
 from fedrec.semantics.encoders import open_encoder
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from experiments.cli.settings import resolve
 from experiments.presets import read_preset
+from experiments.settings import resolve
 from fedrec import simulate
 from fedrec.config.config import Config
 from fedrec.config.keys import RENAMED, flatten, read_config

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from fedrec.config.keys import absolute_paths, computed_keys, read_config
 from fedrec.data.domains import Domains, domain_names, merge_domains
 from fedrec.data.interactions import to_sequences
+from fedrec.data.preparation.store import open_dataset, prepare
 from fedrec.data.readers.tables import Columns, load_frame
-from fedrec.data.store import open_dataset, prepare
 from fedrec.errors import ConfigError, DataError
 from fedrec.evaluation.gates import no_gates
 from fedrec.evaluation.leave_one_out import Scores, leave_one_out_ranks

@@ -236,7 +236,7 @@ def test_taste_without_genres_is_refused(by, genres):
 
 @pytest.mark.skipif("FEDREC_DATA" not in os.environ, reason="FEDREC_DATA names no data folder")
 def test_divergences_of_movielens_1m_are_those_measured_before(tmp_path):
-    from fedrec.data.store import open_dataset, prepare
+    from fedrec.data.preparation.store import open_dataset, prepare
 
     source = Path(os.environ["FEDREC_DATA"]) / "ml-1m.zip"
     data = open_dataset(prepare(str(source), home=tmp_path, seed=0))

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedrec.config.choices import FUSIONS
+from fedrec.config.values.choices import FUSIONS
 from fedrec.evaluation.gates import BUCKETS, KINDS, are_told, bucket_of, gate_sums, gate_table
 from fedrec.evaluation.leave_one_out import leave_one_out_ranks
 from fedrec.evaluation.model_scorer import catalogue_gates, model_scorer

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedrec.config.choices import PROTOCOLS
+from fedrec.config.values.choices import PROTOCOLS
 from fedrec.errors import ConfigError
 from fedrec.evaluation.protocols import candidates, describe, metric_label
 

@@ -8,19 +8,7 @@ import pytest
 
 import fedrec
 from fedrec.errors import ConfigError, DataError, ResourceError
-
-SMALL = {
-    "federation.rounds": 1,
-    "partition.count": 2,
-    "semantics.encoder": "hashed",
-    "semantics.width": 8,
-    "model.width": 8,
-    "model.hidden": 8,
-    "model.max-length": 8,
-    "loss.negatives": 8,
-    "evaluation.resamples": 20,
-    "data.source": "synthetic:users=40,items=60",
-}
+from tests.experiments.small_runs import SMALL
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ import pytest
 
 import fedrec
 from experiments.cli.describe import describe
-from experiments.cli.settings import resolve
+from experiments.settings import resolve
 from fedrec.errors import ConfigError, ResourceError
 from fedrec.factory.checks import check_fit
 from fedrec.factory.data import open_prepared

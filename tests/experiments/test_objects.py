@@ -9,26 +9,15 @@ import fedrec
 from experiments.objects import object_keys
 from fedrec.config.config import Config
 from fedrec.config.handed_over import named
-from fedrec.config.import_strings import import_string
 from fedrec.config.keys import read_config
 from fedrec.config.user_code import client_code
+from fedrec.config.values.import_strings import import_string
 from fedrec.errors import ConfigError
 from fedrec.models.sasrec import SASRec
 from fedrec.runs.record import read_json
+from tests.experiments.small_runs import SMALL
 
-SMALL = {
-    "data.source": "synthetic:users=40,items=60",
-    "federation.rounds": 2,
-    "partition.count": 2,
-    "semantics.encoder": "hashed",
-    "semantics.width": 8,
-    "model.width": 8,
-    "model.hidden": 8,
-    "model.max-length": 8,
-    "loss.negatives": 8,
-    "evaluation.resamples": 20,
-    "device": "cpu",
-}
+KEYS = SMALL | {"federation.rounds": 2, "device": "cpu"}
 
 
 @pytest.fixture(autouse=True)
@@ -63,7 +52,7 @@ def test_a_federation_of_objects_runs_in_this_process(tmp_path):
         return 1 - (ranks - 1) / num_candidates
 
     run = fedrec.simulate(
-        SMALL,
+        KEYS,
         model=Mine,
         strategy=Scaled(2),
         loss=hinge,
@@ -86,8 +75,8 @@ def test_objects_that_a_config_can_name_give_the_run_of_that_config(tmp_path):
         "strategy.options": "eta = 0.02",
     }
     runs = [
-        fedrec.simulate(SMALL, out=tmp_path / "objects", **objects),
-        fedrec.simulate(SMALL, names, out=tmp_path / "names"),
+        fedrec.simulate(KEYS, out=tmp_path / "objects", **objects),
+        fedrec.simulate(KEYS, names, out=tmp_path / "names"),
     ]
     assert runs[0].config == runs[1].config
     assert runs[0].metrics == runs[1].metrics
@@ -180,7 +169,7 @@ LOCAL = type("Local", (SASRec,), {})
 )
 def test_what_cannot_be_used_is_refused_in_one_line(arguments, message):
     with pytest.raises(ConfigError, match=message) as caught:
-        fedrec.simulate(SMALL, **arguments)
+        fedrec.simulate(KEYS, **arguments)
     assert "\n" not in str(caught.value)
 
 

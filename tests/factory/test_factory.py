@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from fedrec.config.choices import VIEWS
+from fedrec.config.values.choices import VIEWS
 from fedrec.factory.data import open_prepared
 from fedrec.factory.model import make_model
 from fedrec.factory.table import needs_table, open_table

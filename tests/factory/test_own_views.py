@@ -9,6 +9,7 @@ from fedrec.errors import ConfigError
 from fedrec.factory.checks import check_fit
 from fedrec.factory.data import open_prepared
 from fedrec.factory.model import make_model
+from fedrec.factory.own_views import views_hash
 from fedrec.runs.record import read_json
 from tests.factory.own_views_of_items import initials
 
@@ -58,6 +59,42 @@ def test_what_is_no_view_ends_a_run_before_it_starts(small_home, small_config, n
     with pytest.raises(ConfigError, match=message) as refused:
         check_fit(small_config({"model.views": f"identity,{OWN}{name}"}))
     assert "\n" not in str(refused.value)
+
+
+def test_a_view_that_differs_between_clients_is_refused(run_inline, small_config):
+    with pytest.raises(ConfigError, match="returns different arrays on the SuperNodes") as raised:
+        run_inline(small_config({"model.views": f"identity,{OWN}another_each_time"}))
+    assert "\n" not in str(raised.value)
+
+
+def test_a_view_that_is_another_on_the_server_is_refused(run_inline, small_config, monkeypatch):
+    monkeypatch.setattr(
+        "server.setup.own_views",
+        lambda views, catalog: {f"{OWN}initials": initials(catalog) * np.float32(2)},
+    )
+    with pytest.raises(ConfigError, match="returns other arrays on the clients than") as raised:
+        run_inline(small_config({"model.views": VIEWS}))
+    assert "\n" not in str(raised.value)
+
+
+def test_the_hash_of_views_covers_names_shapes_and_numbers():
+    table = np.zeros((3, 2), dtype=np.float32)
+    other = table.copy()
+    other[1, 1] = 1e-30
+    found = [
+        views_hash(views)
+        for views in (
+            {"m:a": table},
+            {"m:b": table},
+            {"m:a": other},
+            {"m:a": table.reshape(2, 3)},
+            {"m:a": table, "m:b": other},
+            {"m:a": other, "m:b": table},
+        )
+    ]
+    assert len(set(found)) == len(found)
+    assert views_hash({"m:b": other, "m:a": table}) == found[4]
+    assert views_hash({}) == ""
 
 
 def test_two_views_of_one_name_are_refused(small_config):

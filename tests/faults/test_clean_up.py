@@ -74,7 +74,7 @@ def answering_checks(change):
 
 
 def silent(reply):
-    reply.content.config_records[protocol.FACTS]["error"] = "has no time"
+    reply.content.config_records[protocol.METADATA]["error"] = "has no time"
     return reply
 
 
@@ -109,7 +109,7 @@ def test_a_reply_that_comes_twice_changes_nothing(run_inline, small_config, stop
     class Twice(InlineGrid):
         def pull_messages(self, ids):
             found = list(super().pull_messages(ids))
-            return found + [one for one in found if set(one.content) == {protocol.FACTS}]
+            return found + [one for one in found if set(one.content) == {protocol.METADATA}]
 
     going_on = small_config(NEW | {"run.resume": True, "run.dir": str(stopped_at_three)})
     grid = Twice(app, going_on.partition.count, flatten(going_on))
@@ -173,7 +173,7 @@ def test_a_client_refuses_a_server_with_another_model_of_the_users_own(
     sent = {
         protocol.FORMAT_KEY: protocol.FORMAT,
         protocol.CODE: protocol.code_fingerprint(),
-        protocol.OWN_CODE: "0" * 64,
+        protocol.USER_CODE: "0" * 64,
     }
     message = Message(RecordDict({"config": ConfigRecord(sent)}), 1, MessageType.TRAIN)
     message.metadata.__dict__["_message_id"] = "1"
@@ -184,7 +184,7 @@ def test_a_client_refuses_a_server_with_another_model_of_the_users_own(
         state=RecordDict(),
         run_config=flatten(config),
     )
-    facts = app(message, context).content.config_records[protocol.FACTS]
+    facts = app(message, context).content.config_records[protocol.METADATA]
     assert facts["error"].startswith("the server has another ownstrategy.py than this client")
     assert facts["exit-code"] == MessageError.exit_code
 

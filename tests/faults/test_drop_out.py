@@ -8,8 +8,9 @@ from fedrec import protocol
 from fedrec.errors import ParticipationError
 from server.checkpoints.folder import load_checkpoint
 from server.messages.exchange import SampledNodes
+from server.sampling.excluded import DROPPED_OUT
 from server.sampling.population import required_replies
-from server.sampling.unavailable import DROPPED_OUT, Unavailability
+from server.sampling.unavailable import Unavailability
 
 MANY = {"partition.count": 6, "federation.rounds": 4, "federation.min-participation": 0.1}
 
@@ -26,7 +27,7 @@ class Overheard(SampledNodes):
         for reply in replies:
             content: RecordDict = reply.content
             if protocol.ARRAYS in content.array_records:
-                facts = content.config_records[protocol.FACTS]
+                facts = content.config_records[protocol.METADATA]
                 weights = content.array_records[protocol.ARRAYS]
                 examples = content.metric_records[protocol.METRICS][protocol.NUM_EXAMPLES]
                 arrays = {name: array.numpy().copy() for name, array in weights.items()}

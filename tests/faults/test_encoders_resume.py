@@ -4,8 +4,8 @@ import dataclasses
 
 import pytest
 
-import server.replies.collect
 import server.rounds
+import server.training.collect
 from fedrec.config.keys import read_config
 from fedrec.data.sequences import Sequences
 from fedrec.errors import DataError
@@ -35,7 +35,7 @@ def test_a_federation_of_any_encoder_goes_on_to_the_same_bytes(
 ):
     config, folder = small_config(PLAN | model), tmp_path / "run"
     whole = run_inline(config, tmp_path / "whole")
-    strike(server.replies.collect, "exchange", 2, ctrl_c)
+    strike(server.training.collect, "exchange", 2, ctrl_c)
     with pytest.raises(KeyboardInterrupt):
         run_inline(config, folder)
     run_inline(read_config({"run.resume": True}, config), folder)

@@ -95,7 +95,7 @@ def test_a_worker_killed_in_a_later_round_ends_the_command_with_3_and_leaves_not
         assert running.left_over() == []
         said = running.last_words()
     assert said.startswith("error: a worker of Flower's simulation died (ray.exceptions.")
-    assert "`--engine ray` replaces workers that die" in said
+    assert "engine 'ray' replaces workers that die" in said
     assert f"fedrec resume {folder}" in said
     about = read_json(folder / "run.json")
     assert (about["status"], about["exit_code"]) == ("failed", 3)

@@ -5,7 +5,7 @@ import pytest
 from experiments.chaos.running import Running, run_to_end
 from experiments.reproducibility.same_bytes import SMALL
 from fedrec.runs.record import read_json, read_rounds
-from server.sampling.unavailable import is_simulated_dropout
+from server.sampling.excluded import is_simulated_dropout
 
 # Seconds; a task takes a fraction of one, and several where other work holds the cores.
 TIMEOUT = 25.0

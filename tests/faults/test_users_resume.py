@@ -8,13 +8,13 @@ import pytest
 import clients.handlers
 import server.checkpoints.recorder
 import server.evaluation.final
-import server.replies.collect
 import server.rounds
+import server.training.collect
 from experiments.reproducibility.verify import compare, verify
 from fedrec.config.keys import read_config
 from fedrec.runs.record import read_rounds
 from server.checkpoints.folder import load_checkpoint, save_checkpoint
-from server.sampling.unavailable import DROPPED_OUT
+from server.sampling.excluded import DROPPED_OUT
 from tests.server.rounds.users_one_by_one import USERS
 
 ADAM = USERS | {
@@ -41,9 +41,9 @@ SPARSE = ADAM | {
 # Which call of what. A try of a round is one exchange: round 4 has the fourth and the fifth.
 STAGES = {
     "a client task": (clients.handlers, "train_users", 3),
-    "round 2": (server.replies.collect, "exchange", 2),
-    "the first attempt of round 4": (server.replies.collect, "exchange", 4),
-    "the second attempt of round 4": (server.replies.collect, "exchange", 5),
+    "round 2": (server.training.collect, "exchange", 2),
+    "the first attempt of round 4": (server.training.collect, "exchange", 4),
+    "the second attempt of round 4": (server.training.collect, "exchange", 5),
     "the mean of round 4": (server.rounds, "aggregate", 4),
     "a checkpoint": (server.checkpoints.recorder, "save_checkpoint", 2),
     "the final evaluation": (server.evaluation.final, "evaluate", 6),
@@ -133,7 +133,7 @@ def test_who_holds_the_table_already_is_compared(
 ):
     config, folder = small_config(ADAM), tmp_path / "run"
     whole = run_inline(config, tmp_path / "whole")
-    strike(server.replies.collect, "exchange", 3, ctrl_c)
+    strike(server.training.collect, "exchange", 3, ctrl_c)
     with pytest.raises(KeyboardInterrupt):
         run_inline(config, folder)
     forgetful = load_checkpoint(folder)[0]

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from fedrec.config.config import Config
+from fedrec.data.preparation.store import Dataset
 from fedrec.data.sequences import Sequences
-from fedrec.data.store import Dataset
 from fedrec.errors import ConfigError, DataError
 from fedrec.inference.recommender import ReadyRecommender
 from fedrec.inference.search import ItemSearch

@@ -20,7 +20,7 @@ from flwr.app import (
 )
 
 import clients.model
-import server.messages.evaluate
+import server.evaluation.messages
 import server.rounds
 from clients.app import app
 from fedrec import protocol
@@ -38,7 +38,8 @@ from server.engines.inline import InlineGrid
 from server.engines.nodes import FIRST_NODE
 from server.messages.registration import register_clients
 from server.setup import initial_weights, make_context
-from server.state import ServerContext, ServerState
+from server.state.context import ServerContext
+from server.state.server_state import ServerState
 
 TOKEN = "0123456789abcdef"
 
@@ -69,7 +70,7 @@ def small_federation(small_home, small_config) -> Callable[..., tuple[ServerCont
             make_strategy(config.strategy.name, config.strategy.options),
             registration,
             model,
-            num_items=catalog.num_items,
+            frequency=frequency,
             token=TOKEN,
         )
         return context, ServerState(initial_weights(config, model))
@@ -114,7 +115,7 @@ def precision(
         def doubled(*args: Any) -> Recommender:
             return make_model(*args).double()
 
-        for module in (server.rounds, server.messages.evaluate):
+        for module in (server.rounds, server.evaluation.messages):
             monkeypatch.setattr(module, "cast_weights", copied)
         monkeypatch.setattr(clients.model, "make_model", doubled)
     yield Precision(request.param, {"float32": 1e-6, "float64": 1e-12}[request.param])
@@ -196,7 +197,7 @@ class Tampered:
 
     Attributes:
         honest: partition -> contents of replies of this kind that were left as they are.
-        asked: partitions that got a message of this kind, in order.
+        received: partitions that got a message of this kind, in order.
     """
 
     def __init__(
@@ -209,14 +210,14 @@ class Tampered:
         each = change if isinstance(change, Mapping) else dict.fromkeys(partitions, change)
         self.changes, self.kind, self.app = each, kind, app
         self.honest: dict[int, RecordDict] = {}
-        self.asked: list[int] = []
+        self.received: list[int] = []
 
     def __call__(self, message: Message, context: Context) -> Message:
         reply = self.app(message, context)
         if message.metadata.message_type != self.kind:
             return reply
         partition = int(context.node_config["partition-id"])
-        self.asked.append(partition)
+        self.received.append(partition)
         if partition in self.changes:
             return self.changes[partition](reply, message) or reply
         self.honest[partition] = copy_of(reply.content)  # the server writes into its messages

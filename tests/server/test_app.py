@@ -8,8 +8,8 @@ from flwr.app import Context, RecordDict
 import clients.app
 import server.app
 import server.run
-from fedrec.config.choices import DATASETS
 from fedrec.config.keys import flatten, read_config
+from fedrec.config.values.choices import DATASETS
 from fedrec.errors import ConfigError
 from server.engines.inline import InlineGrid
 

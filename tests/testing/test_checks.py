@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from fedrec.config.choices import LOSSES
+from fedrec.config.values.choices import LOSSES
 from fedrec.models.sasrec import SASRec
 from fedrec.testing import (
     ConformanceError,

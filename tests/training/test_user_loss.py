@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from experiments.baselines.run import run_baseline
-from fedrec.config.choices import LOSSES as NAMES
 from fedrec.config.user_code import client_code, client_fingerprint
+from fedrec.config.values.choices import LOSSES as NAMES
 from fedrec.errors import ConfigError
 from fedrec.models.losses import LOSSES, LossOptions
 from fedrec.models.sasrec import SASRec

@@ -51,7 +51,7 @@ def loop(work: Work, users: Sequence[int], turn: int, _: int) -> Totals:
     return {name: total.detach().cpu() for name, total in totals.items()}
 
 
-def central(work: Work, users: Sequence[int], turn: int, batch_size: int) -> Totals:
+def centralised(work: Work, users: Sequence[int], turn: int, batch_size: int) -> Totals:
     """As many passes over the same windows as a client takes steps, all windows pooled.
 
     Bucketed by length; negatives are drawn from the whole catalogue, which is cheaper.
@@ -63,7 +63,7 @@ def central(work: Work, users: Sequence[int], turn: int, batch_size: int) -> Tot
         batches = range(0, len(owned), batch_size)
         for first in generator(0, "order", turn, step).permutation(batches):
             rows = owned[first : first + batch_size]
-            stream = generator(0, "central", turn, step, int(first))
+            stream = generator(0, "centralised", turn, step, int(first))
             drawn = stream.integers(1, work.num_items + 1, sum(len(row) - 1 for row in rows))
             optimizer.zero_grad()
             mean_loss(model, reading(rows, drawn, work.device)).backward()  # type: ignore[no-untyped-call]
@@ -71,4 +71,4 @@ def central(work: Work, users: Sequence[int], turn: int, batch_size: int) -> Tot
     return {name: parameter.detach().cpu() for name, parameter in model.named_parameters()}
 
 
-SYSTEMS: dict[str, Run] = {"engine": engine, "loop": loop, "central": central}
+SYSTEMS: dict[str, Run] = {"engine": engine, "loop": loop, "centralised": centralised}

@@ -15,12 +15,12 @@ def python_with_pfl(given: str, folder: Path) -> str:
     """The Python that has pfl.
 
     Args:
-        given: a Python that has it; "install" for a fresh environment in ``folder``, where torch
+        given: A Python that has it; "install" for a fresh environment in ``folder``, where torch
             comes from this environment, so that both compute with the same kernels.
-        folder: of the fresh environment.
+        folder: Folder of the fresh environment.
 
     Raises:
-        UnavailableError: it cannot be imported or installed.
+        UnavailableError: It cannot be imported or installed.
     """
     python = Path(given)
     if given == "install":

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from fedrec.config.checks import Section, count, require
+from fedrec.config.values.checks import Section, count, require
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from fedrec.config.checks import Section, count, one_of, require
-from fedrec.config.choices import PROTOCOLS, names_in
-from fedrec.config.import_strings import IMPORT_STRING
+from fedrec.config.values.checks import Section, count, one_of, require
+from fedrec.config.values.choices import PROTOCOLS, names_in
+from fedrec.config.values.import_strings import IMPORT_STRING
 
 
 @dataclass(frozen=True, kw_only=True)

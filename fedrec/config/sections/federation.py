@@ -4,8 +4,8 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from fedrec.config.checks import Section, count, fraction, one_of, rate, require, share
-from fedrec.config.choices import (
+from fedrec.config.values.checks import Section, count, fraction, one_of, rate, require, share
+from fedrec.config.values.choices import (
     DOWNLOAD_TYPES,
     ROW_AVERAGINGS,
     SAMPLINGS,

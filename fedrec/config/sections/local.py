@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from fedrec.config.checks import Section, count, one_of, rate, share
-from fedrec.config.choices import OPTIMIZER_STATES, OPTIMIZERS
+from fedrec.config.values.checks import Section, count, one_of, rate, share
+from fedrec.config.values.choices import OPTIMIZER_STATES, OPTIMIZERS
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from fedrec.config.checks import Section, count, one_of, require
-from fedrec.config.choices import LOSSES
+from fedrec.config.values.checks import Section, count, one_of, require
+from fedrec.config.values.choices import LOSSES
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from fedrec.config.checks import Section, count, one_of, rate, require, share
-from fedrec.config.choices import (
+from fedrec.config.values.checks import Section, count, one_of, rate, require, share
+from fedrec.config.values.choices import (
     BASELINE_MODELS,
     ENCODERS,
     FUSIONS,

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from fedrec.config.checks import Section, count
+from fedrec.config.values.checks import Section, count
 
 RUN_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 DEVICE_NAMES = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")  # reserved on Windows

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from fedrec.config.checks import Section, count, require
-from fedrec.config.choices import names_in
+from fedrec.config.values.checks import Section, count, require
+from fedrec.config.values.choices import names_in
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -42,7 +42,7 @@ def detect(listing: Listing) -> LayoutFiles | None:
         products.
 
     Raises:
-        DataError: the reviews named have no products beside them, or there are reviews of several
+        DataError: The reviews named have no products beside them, or there are reviews of several
             kinds or categories.
     """
     found = []
@@ -82,11 +82,11 @@ def load(files: dict[str, bytes], names: dict[str, str], layout: str) -> Interac
 
     Args:
         files: "events" and "items" to their bytes.
-        names: the same keys to file names, for messages.
-        layout: one of ``LAYOUTS``.
+        names: The same keys to file names, for messages.
+        layout: One of ``LAYOUTS``.
 
     Raises:
-        DataError: names file and line of what is not as the layout says.
+        DataError: The message names file and line of what is not as the layout says.
     """
     users, items = _Numbers(), _Numbers()
     events = PurePosixPath(names["events"]).name

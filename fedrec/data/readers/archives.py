@@ -43,11 +43,11 @@ class LayoutFiles:
     """Files of a known layout.
 
     Attributes:
-        layout: one of ``fedrec.data.readers.detect.LAYOUTS``.
+        layout: One of ``fedrec.data.readers.detect.LAYOUTS``.
         name: Name of the data.
         root: Folder or archive.
         members: What a file is for ("events", "items") -> its name in the root.
-        key: what else the prepared data depend on, beside layout and bytes.
+        key: What else the prepared data depend on, beside layout and bytes.
     """
 
     layout: str
@@ -68,7 +68,7 @@ def list_files(
     """Names of the regular files in a folder (top level only) or in an archive, sorted.
 
     Raises:
-        DataError: the path is missing, no archive, damaged, or holds an unsafe member.
+        DataError: The path is missing, no archive, damaged, or holds an unsafe member.
     """
     if path.is_dir():
         return sorted(entry.name for entry in path.iterdir() if entry.is_file())
@@ -86,13 +86,13 @@ def read_files(
     """Contents of the files named, all members checked first.
 
     Args:
-        path: folder, zip or tar.
-        names: as ``list_files`` gives them.
-        max_file_bytes: unpacked size of one member.
-        max_total_bytes: unpacked size of all members together.
+        path: Folder, zip or tar.
+        names: Names of the files, as ``list_files`` gives them.
+        max_file_bytes: Unpacked size of one member.
+        max_total_bytes: Unpacked size of all members together.
 
     Raises:
-        DataError: as for ``list_files``, or a name is missing.
+        DataError: As for ``list_files``, or a name is missing.
     """
     wanted = tuple(names)
     if path.is_dir():

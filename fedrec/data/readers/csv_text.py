@@ -32,7 +32,7 @@ def without_mark(data: bytes, *, name: str) -> bytes:
     """Drop a UTF-8 byte-order mark; refuse NUL bytes, which no text file holds.
 
     Raises:
-        DataError: names the line of the first NUL byte, or UTF-16.
+        DataError: The message names the line of the first NUL byte, or UTF-16.
     """
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise DataError(f"{name} is UTF-16; save it as UTF-8")
@@ -46,7 +46,7 @@ def decoded(data: bytes, *, name: str) -> str:
     """UTF-8 text of a file, without byte-order mark.
 
     Raises:
-        DataError: names line and offset of the first byte that is not UTF-8.
+        DataError: The message names line and offset of the first byte that is not UTF-8.
     """
     clean = without_mark(data, name=name)
     try:
@@ -69,7 +69,7 @@ def read_fields(
     latin-1 text with letters beyond ASCII is practically never valid UTF-8.
 
     Raises:
-        DataError: names the first line with another number of fields, or an empty file.
+        DataError: The message names the first line with another number of fields, or an empty file.
     """
     clean = without_mark(data, name=name)
     try:
@@ -98,7 +98,7 @@ def read_csv(text: str, *, name: str, separator: str = ",") -> Table:
     Everything stays text: `007`, `NA` and ids above 2^53 are what the file says.
 
     Raises:
-        DataError: no header, no rows, a repeated column, a row with another number of fields or a
+        DataError: No header, no rows, a repeated column, a row with another number of fields or a
             quote that is never closed; names the line.
     """
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)

@@ -25,7 +25,7 @@ class Reader(Protocol):
         """Find the files of one of the layouts; None where there are none.
 
         Raises:
-            DataError: some of them are there, but not all or more than one of a kind.
+            DataError: Some of them are there, but not all or more than one of a kind.
         """
 
     def load(self, files: dict[str, bytes], names: dict[str, str], layout: str) -> Interactions:
@@ -37,7 +37,7 @@ class Reader(Protocol):
             layout: One of ``LAYOUTS``.
 
         Raises:
-            DataError: names file and line of what cannot be read.
+            DataError: The message names file and line of what cannot be read.
         """
 
 
@@ -56,7 +56,7 @@ def find_layout(path: Path, format: str) -> LayoutFiles | None:
         format: One of ``FORMATS``.
 
     Raises:
-        DataError: a folder or archive of no known layout or another than asked for; files missing.
+        DataError: A folder or archive of no known layout or another than asked for; files missing.
     """
     is_file = path.is_file() and not is_archive(path)
     if format in TABLES.values() or (format == "auto" and path.suffix.lower() in TABLES):
@@ -79,7 +79,7 @@ def load_layout(files: LayoutFiles) -> Interactions:
     """Read the files of a layout.
 
     Raises:
-        DataError: names file and line of what cannot be read.
+        DataError: The message names file and line of what cannot be read.
     """
     contents = read_files(files.root, files.members.values())
     by_role = {role: contents[name] for role, name in files.members.items()}

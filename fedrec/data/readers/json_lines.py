@@ -20,7 +20,7 @@ def read_lines(data: bytes, *, name: str) -> Iterator[tuple[int, str]]:
     """Number and text of every line that is not blank, unpacked on the way.
 
     Raises:
-        DataError: the packed file is damaged or cut short, a line is endless or no UTF-8.
+        DataError: The packed file is damaged or cut short, a line is endless or no UTF-8.
     """
     stream: Any = io.BytesIO(data)
     if data.startswith(_GZIP):
@@ -54,7 +54,7 @@ def read_records(data: bytes, *, name: str) -> Iterator[tuple[int, dict[str, Any
     """Number and record of every line; a Python dict is read as a literal, never evaluated.
 
     Raises:
-        DataError: names the first line that holds no record.
+        DataError: The message names the first line that holds no record.
     """
     for number, text in read_lines(data, name=name):
         record = _record(text)

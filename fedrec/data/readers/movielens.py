@@ -38,7 +38,7 @@ def detect(listing: Listing) -> LayoutFiles | None:
     """The files of a MovieLens layout, None where there is none.
 
     Raises:
-        DataError: a layout is asked for and one of its files is missing, or there are two of it.
+        DataError: A layout is asked for and one of its files is missing, or there are two of it.
     """
     if listing.format not in ("auto", *LAYOUTS):
         return None
@@ -71,7 +71,7 @@ def load(files: dict[str, bytes], names: dict[str, str], layout: str) -> Interac
         layout: One of ``LAYOUTS``.
 
     Raises:
-        DataError: names file, line and field of what is not as the layout says.
+        DataError: The message names file, line and field of what is not as the layout says.
     """
     interactions = READERS[layout](files)
     texts = files.get(DESCRIPTIONS.get(layout, ""))
@@ -89,7 +89,7 @@ def load_movielens(path: Path, layout: str) -> Interactions:
         layout: "ml-1m", "ml-100k" or "ml-latest-small".
 
     Raises:
-        DataError: a file is missing, or names file, line and field of what is not as it should be.
+        DataError: A file is missing, or names file, line and field of what is not as it should be.
     """
     members = _members(Listing(path, tuple(list_files(path)), format=layout), layout)
     contents = read_files(path, members.values())

@@ -32,14 +32,14 @@ def read_ratings(
     than its Python engine.
 
     Args:
-        data: the file, without its header line.
+        data: The file, without its header line.
         name: Name of the file, for messages.
         separator: Separator of the columns: ``::``, a tab or a comma.
         half_stars: Whether ratings are .5, 1, ... 5; else 1, 2, ... 5.
-        first_line: line of the file on which ``data`` begins, for messages.
+        first_line: Line of the file on which ``data`` begins, for messages.
 
     Raises:
-        DataError: names the first line that is not as it should be.
+        DataError: The message names the first line that is not as it should be.
     """
     data = without_mark(data, name=name)
     if not data.strip():

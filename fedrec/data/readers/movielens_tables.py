@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,48 +64,83 @@ _GENRES_100K = (
 )
 
 
-def _load_1m(files: dict[str, bytes]) -> Interactions:
-    events = read_ratings(files["ratings.dat"], name="ratings.dat", separator="::")
-    movies = read_fields(files["movies.dat"], name="movies.dat", separator="::", num_fields=3)
-    genres = [tuple(name for name in row[2].split("|") if name) for _, row in movies]
-    users = read_fields(files["users.dat"], name="users.dat", separator="::", num_fields=5)
-    ages = [_AGES.get(_integer(row[2], "age", "users.dat", line), "other") for line, row in users]
-    jobs = [_occupation(row[3], line) for line, row in users]
-    attributes = {"gender": [row[1] for _, row in users], "age": ages, "occupation": jobs}
+@dataclass(frozen=True, kw_only=True)
+class _Layout:
+    """Files of a release that tells about its users, and what their rows say.
+
+    Attributes:
+        ratings: Name of the file of ratings, and its separator.
+        movies: Name of the file of movies, and its number of fields.
+        users: Name of the file of users.
+        separator: Separator of movies and users.
+        genres: Function that reads the genres of a movie from its fields.
+        attributes: Function that reads gender, age and occupation of a user from its fields and
+            line.
+    """
+
+    ratings: tuple[str, str]
+    movies: tuple[str, int]
+    users: str
+    separator: str
+    genres: Callable[[list[str]], tuple[str, ...]]
+    attributes: Callable[[list[str], int], tuple[str, str, str]]
+
+
+def _load_with_users(files: dict[str, bytes], layout: _Layout) -> Interactions:
+    (ratings, rating_separator), (name, num_fields) = layout.ratings, layout.movies
+    events = read_ratings(files[ratings], name=ratings, separator=rating_separator)
+    separator, of_users = layout.separator, layout.users
+    movies = read_fields(files[name], name=name, separator=separator, num_fields=num_fields)
+    users = read_fields(files[of_users], name=of_users, separator=separator, num_fields=5)
+    attributes = [layout.attributes(row, line) for line, row in users]
     return _assemble(
         events,
-        _ids(movies, "movies.dat"),
+        _ids(movies, name),
         [row[1] for _, row in movies],
-        genres,
-        user_numbers=_ids(users, "users.dat"),
-        attributes=attributes,
+        [layout.genres(row) for _, row in movies],
+        user_numbers=_ids(users, of_users),
+        attributes={
+            kind: [one[column] for one in attributes]
+            for column, kind in enumerate(("gender", "age", "occupation"))
+        },
         zips=[row[4] for _, row in users],
     )
+
+
+def _load_1m(files: dict[str, bytes]) -> Interactions:
+    def attributes(row: list[str], line: int) -> tuple[str, str, str]:
+        age = _AGES.get(_integer(row[2], "age", "users.dat", line), "other")
+        return row[1], age, _occupation(row[3], line)
+
+    layout = _Layout(
+        ratings=("ratings.dat", "::"),
+        movies=("movies.dat", 3),
+        users="users.dat",
+        separator="::",
+        genres=lambda row: tuple(name for name in row[2].split("|") if name),
+        attributes=attributes,
+    )
+    return _load_with_users(files, layout)
 
 
 def _load_100k(files: dict[str, bytes]) -> Interactions:
-    events = read_ratings(files["u.data"], name="u.data", separator="\t")
-    movies = read_fields(files["u.item"], name="u.item", separator="|", num_fields=24)
-    genres = [
-        tuple(name for name, flag in zip(_GENRES_100K, row[5:], strict=True) if flag == "1")
-        for _, row in movies
-    ]
-    users = read_fields(files["u.user"], name="u.user", separator="|", num_fields=5)
-    ages = [_age_group(_integer(row[1], "age", "u.user", line)) for line, row in users]
-    attributes = {
-        "gender": [row[2] for _, row in users],
-        "age": ages,
-        "occupation": [row[3] for _, row in users],
-    }
-    return _assemble(
-        events,
-        _ids(movies, "u.item"),
-        [row[1] for _, row in movies],
-        genres,
-        user_numbers=_ids(users, "u.user"),
-        attributes=attributes,
-        zips=[row[4] for _, row in users],
+    def genres(row: list[str]) -> tuple[str, ...]:
+        flags = zip(_GENRES_100K, row[5:], strict=True)
+        return tuple(name for name, flag in flags if flag == "1")
+
+    layout = _Layout(
+        ratings=("u.data", "\t"),
+        movies=("u.item", 24),
+        users="u.user",
+        separator="|",
+        genres=genres,
+        attributes=lambda row, line: (
+            row[2],
+            _age_group(_integer(row[1], "age", "u.user", line)),
+            row[3],
+        ),
     )
+    return _load_with_users(files, layout)
 
 
 def _load_latest(files: dict[str, bytes]) -> Interactions:

@@ -28,7 +28,7 @@ def detect(listing: Listing) -> LayoutFiles | None:
     """The atomic files of a folder or archive, None where there are no events.
 
     Raises:
-        DataError: events of several datasets.
+        DataError: Events of several datasets.
     """
     names, only = listing.names, listing.only
     events = [name for name in names if name.endswith(".inter") and only in ("", name)]
@@ -55,11 +55,11 @@ def load(files: dict[str, bytes], names: dict[str, str], layout: str) -> Interac
 
     Args:
         files: "events" and perhaps "items" and "users" to their bytes.
-        names: the same keys to file names, for messages.
+        names: The same keys to file names, for messages.
         layout: "recbole".
 
     Raises:
-        DataError: names file and line of what is not as the headers say.
+        DataError: The message names file and line of what is not as the headers say.
     """
     tables = {key: _table(data, PurePosixPath(names[key]).name) for key, data in files.items()}
     events = tables["events"]

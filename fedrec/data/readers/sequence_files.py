@@ -29,7 +29,7 @@ def detect(listing: Listing) -> LayoutFiles | None:
     A single file must end in .txt; in a folder or archive the known names are looked for.
 
     Raises:
-        DataError: a .txt that may just as well be a table of ratings; several tables of items.
+        DataError: A .txt that may just as well be a table of ratings; several tables of items.
     """
     only, root = listing.only, listing.root
     by_name = {PurePosixPath(name).name: name for name in listing.names}
@@ -63,11 +63,11 @@ def load(files: dict[str, bytes], names: dict[str, str], layout: str) -> Interac
 
     Args:
         files: "events" and perhaps "items" to their bytes.
-        names: the same keys to file names, for messages.
+        names: The same keys to file names, for messages.
         layout: "sequences".
 
     Raises:
-        DataError: names file and line of what cannot be read.
+        DataError: The message names file and line of what cannot be read.
     """
     name = PurePosixPath(names["events"]).name
     records = _records(files["items"], names["items"]) if "items" in files else {}

@@ -31,18 +31,18 @@ class Columns:
     title, genres, year, description) is then used if there is one.
 
     Args:
-        user: ids, read as text.
-        item: ids, read as text.
-        time: numbers (seconds or milliseconds, one unit) or ISO dates.
-        rating: finite numbers.
+        user: Ids, read as text.
+        item: Ids, read as text.
+        time: Numbers (seconds or milliseconds, one unit) or ISO dates.
+        rating: Finite numbers.
         title: Title of the item.
         genres: Names separated by ``|``, or lists.
         year: Year of the item.
         description: Description of the item.
         items: Path of a separate table of items (CSV or parquet), which then holds title, genres,
             year, description and texts; its item column has the same name.
-        texts: further text columns of the items.
-        attributes: columns that say something of the user (gender, age, ...).
+        texts: Further text columns of the items.
+        attributes: Columns that say something of the user (gender, age, ...).
     """
 
     user: str = "user"
@@ -95,13 +95,13 @@ def load_frame(
     lacks are kept, with an empty title, and counted.
 
     Args:
-        frame: one row per event.
-        columns: which column holds what.
+        frame: One row per event.
+        columns: Names of the columns, by what they hold.
         name: Name of the table, for messages.
         place: Where a row stands, for messages; its number by default.
 
     Raises:
-        DataError: names the row and the column that cannot be used.
+        DataError: The message names the row and the column that cannot be used.
     """
     return _load(_Source(name, frame, place or (lambda row: f"{name}, row {row}")), columns)
 
@@ -110,8 +110,8 @@ def load_table(path: Path, columns: Columns) -> Interactions:
     """Interactions of a ``.csv``, ``.tsv`` or ``.parquet`` file, see ``load_frame``.
 
     Raises:
-        DataError: the file cannot be read or holds what cannot be used; names the line.
-        ResourceError: parquet without pyarrow.
+        DataError: The file cannot be read or holds what cannot be used; names the line.
+        ResourceError: Parquet without pyarrow.
     """
     return _load(_open(path, "data.source"), columns)
 

@@ -30,7 +30,7 @@ class SyntheticSpec:
     """Size of the synthetic data.
 
     Raises:
-        ConfigError: fewer than 10 users or than one item for each of the 60 topics.
+        ConfigError: Fewer than 10 users or than one item for each of the 60 topics.
     """
 
     users: int = 1000
@@ -80,7 +80,7 @@ def read_spec(source: str) -> SyntheticSpec:
     """Read "synthetic" or "synthetic:users=2000,items=500".
 
     Raises:
-        ConfigError: an unknown name or a value that is no whole number.
+        ConfigError: An unknown name or a value that is no whole number.
     """
     sizes: dict[str, int] = {}
     known = [field.name for field in fields(SyntheticSpec)]

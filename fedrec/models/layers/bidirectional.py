@@ -33,10 +33,10 @@ class BidirectionalTransformer(Transformer):
         """Return the state (B, L, D) at each position, from all that is real and not hidden.
 
         Args:
-            x: (B, L, D) item vectors, padded on the right.
-            lengths: (B,) real positions of each row, hidden ones among them, at least 1.
-            dropout_masks: (num_dropout_masks, B, L, D) dropout masks, or none.
-            hidden: (B, L) true where the item must not be seen; what it is at padding is no matter.
+            x: (B, L, D) Item vectors, padded on the right.
+            lengths: (B,) Real positions of each row, hidden ones among them, at least 1.
+            dropout_masks: (num_dropout_masks, B, L, D) Dropout masks, or none.
+            hidden: (B, L) True where the item must not be seen; what it is at padding is no matter.
         """
         shown = torch.where(hidden.unsqueeze(-1), self.mask, x)
         is_real = torch.arange(x.shape[1], device=x.device) < lengths[:, None]

@@ -47,11 +47,11 @@ def read(
 
     Args:
         encoder: Sequence encoder of the model.
-        x: (B, L, D) item vectors.
-        indices: (B, L) row of each item's table; 0, inside a row, is an item that is hidden.
-        lengths: (B,) real positions of each row.
-        dropout_masks: (num_masks, B, L, D) dropout masks, or none.
-        times: (B, L + 2) seconds of the items, of what came before and of what follows, or none.
+        x: (B, L, D) Item vectors.
+        indices: (B, L) Row of each item's table; 0, inside a row, is an item that is hidden.
+        lengths: (B,) Real positions of each row.
+        dropout_masks: (num_masks, B, L, D) Dropout masks, or none.
+        times: (B, L + 2) Seconds of the items, of what came before and of what follows, or none.
     """
     if encoder.task == "cloze":
         return encoder(x, lengths, dropout_masks, indices == 0)

@@ -142,7 +142,7 @@ def make_fusion(name: str, num_views: int, width: int, stream: torch.Generator) 
     """The fusion that ``model.fusion`` names, for N views of width D.
 
     Args:
-        name: context, fixed, sum, concat, item or attention.
+        name: Context, fixed, sum, concat, item or attention.
         num_views: N.
         width: D.
         stream: Random stream of the initial weights, where they are drawn.

@@ -33,9 +33,9 @@ class ContextGate(nn.Module):
         """Return the mixture (..., D) and the weights (..., N) that made it, each row summing to 1.
 
         Args:
-            views: (..., N, D) the views of each item.
-            context: (..., D) what is known before the item, or none for the item alone.
-            features: (..., 3) of ``gate_features``.
+            views: (..., N, D) The views of each item.
+            context: (..., D) What is known before the item, or none for the item alone.
+            features: (..., 3) Features of ``gate_features``.
         """
         weights = self.weights(context, features)
         return weighted_sum(views, weights), weights
@@ -52,8 +52,8 @@ def gate_features(frequency: Tensor, history_length: Tensor) -> Tensor:
     """Features (..., 3) of items: log frequency, whether never seen, log length of the history.
 
     Args:
-        frequency: (...) training events of the item over all clients, 0 for a cold one.
-        history_length: (...) how many items precede in what the model reads, so below its
+        frequency: (...) Training events of the item over all clients, 0 for a cold one.
+        history_length: (...) How many items precede in what the model reads, so below its
             ``max_length``; 0 when the item stands alone.
     """
     return torch.stack(
@@ -71,8 +71,8 @@ def running_mean(x: Tensor, is_seen: Tensor | None = None) -> Tensor:
     """Mean (B, L, D) of the vectors before each position; zero before the first.
 
     Args:
-        x: (B, L, D).
-        is_seen: (B, L) which of them count, where not all do.
+        x: (B, L, D) Inputs of the layer.
+        is_seen: (B, L) Whether each of them counts, where not all do.
     """
     if is_seen is not None:
         seen = is_seen.to(x.dtype).unsqueeze(-1)

@@ -67,9 +67,9 @@ class GRUEncoder(nn.Module):
         """Return the state (B, L, D) after each item.
 
         Args:
-            x: (B, L, D) item vectors, padded on the right, where states mean nothing.
-            lengths: (B,) real items of each row; a recurrence needs none.
-            dropout_masks: (num_dropout_masks, B, L, D) dropout masks, or none.
+            x: (B, L, D) Item vectors, padded on the right, where states mean nothing.
+            lengths: (B,) Real items of each row; a recurrence needs none.
+            dropout_masks: (num_dropout_masks, B, L, D) Dropout masks, or none.
         """
         if dropout_masks is not None:
             x = x * dropout_masks[0]

@@ -27,13 +27,14 @@ def logsumexp_of_scores(
     """(..., M) log of the sum over candidates of exp(state . candidate).
 
     Args:
-        states: (..., M, D).
-        candidates: (..., K, D) of all states.
-        own: (..., M, D) one more candidate of each state, or none.
-        refused: (..., M, K) true where a candidate is left out, or none.
-        shift: Added to the scores of ``candidates``, not to that of ``own``.
-        weights: (..., M) of each state in the loss, up to a common factor, if they are known
-            beforehand: the gradient then costs half. Others give the same gradient, more slowly.
+        states: (..., M, D) States to score from.
+        candidates: (..., K, D) Candidates of all states.
+        own: (..., M, D) One more candidate of each state, or none.
+        refused: (..., M, K) True where a candidate is left out, or none.
+        shift: Shift that is added to the scores of ``candidates``, not to that of ``own``.
+        weights: (..., M) Weights of each state in the loss, up to a common factor, if they are
+            known beforehand: the gradient then costs half. Others give the same gradient, more
+            slowly.
     """
     # torch.func maps plain operations only, and a GPU has no such cache.
     if states.device.type != "cpu" or torch._C._are_functorch_transforms_active():

@@ -23,10 +23,10 @@ class Neighbours(NamedTuple):
     """R items that are smoothed, and k neighbours of each.
 
     Attributes:
-        smoothed: (R,) indices among the items asked for.
-        neighbours: (n,) numbers of all items that are a neighbour of any.
-        rows: (R, k) rows of ``neighbours``.
-        weights: (R, k), each row summing to 1.
+        smoothed: (R,) Indices among the items asked for.
+        neighbours: (n,) Numbers of all items that are a neighbour of any.
+        rows: (R, k) Rows of ``neighbours``.
+        weights: (R, k), Each row summing to 1.
     """
 
     smoothed: Tensor
@@ -69,10 +69,10 @@ class NeighbourSmoothing:
         without a semantic embedding, a row of zeros, is neither smoothed nor a neighbour.
 
         Args:
-            items: (K,) item numbers; 0, the padding, stays as it is.
-            vectors: (K, D) their own embeddings.
-            semantic: (V + 1, S) frozen embedding table.
-            frequency: (V + 1,) training events.
+            items: (K,) Item numbers; 0, the padding, stays as it is.
+            vectors: (K, D) Their own embeddings.
+            semantic: (V + 1, S) Frozen embedding table.
+            frequency: (V + 1,) Training events.
             vectors_of: Function from items (n,) to their own embeddings (n, D).
         """
         found = self._search(items, frequency, semantic)

@@ -62,10 +62,10 @@ class TimedTransformer(Transformer):
         """Return the state (B, L, D) after each item.
 
         Args:
-            x: (B, L, D) item vectors, padded on the right.
-            lengths: (B,) number of real items in each row, at least 1.
-            dropout_masks: (num_dropout_masks, B, L, D) dropout masks, or none.
-            times: (B, L + 2) seconds: of the event before the first item, of each item, and of
+            x: (B, L, D) Item vectors, padded on the right.
+            lengths: (B,) Number of real items in each row, at least 1.
+            dropout_masks: (num_dropout_masks, B, L, D) Dropout masks, or none.
+            times: (B, L + 2) Seconds: of the event before the first item, of each item, and of
                 the event behind the last, when the question is asked.
         """
         before, own, after = times[:, :-2], times[:, 1:-1], times[:, 2:]
@@ -99,7 +99,7 @@ class RelativeBias(nn.Module):
         """Biases (B, 1, L, L), minus infinity where a position must not look.
 
         Args:
-            spans: (B, L, L) bucket of the time from each item (last axis) to the event that
+            spans: (B, L, L) Bucket of the time from each item (last axis) to the event that
                 follows each position.
         """
         places = torch.arange(spans.shape[1], device=spans.device)

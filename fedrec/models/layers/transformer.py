@@ -42,8 +42,8 @@ class Block(nn.Module):
         """Return (B, L, D); without a mask, position l depends on positions 0..l only.
 
         Args:
-            x: (B, L, D) token vectors.
-            dropout_masks: (2, B, L, D) dropout masks after attention and feed-forward, or none.
+            x: (B, L, D) Token vectors.
+            dropout_masks: (2, B, L, D) Dropout masks after attention and feed-forward, or none.
             mask: Instead of the causal one, of a shape that broadcasts to (B, heads, L, L): true
                 where a position looks at another, or what is added to the attention's scores.
         """
@@ -100,8 +100,8 @@ class Transformer(nn.Module):
         """Return the state (B, L, D) at each item.
 
         Args:
-            x: (B, L, D) item vectors, padded on the right.
-            lengths: (B,) number of real items in each row, at least 1.
+            x: (B, L, D) Item vectors, padded on the right.
+            lengths: (B,) Number of real items in each row, at least 1.
             dropout_masks: (num_dropout_masks, B, L, D) 0 or 1 / (1 - p); none at inference.
             masks: Attention mask of each block; see ``Block``.
         """

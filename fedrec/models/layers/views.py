@@ -8,7 +8,7 @@ class IdentityView(nn.Module):
     """ID embeddings: a trained row per item; row 0 (padding) stays zero, as nothing looks it up.
 
     Args:
-        start: (V + 1, D) initial rows.
+        start: (V + 1, D) Initial rows.
     """
 
     def __init__(self, start: Tensor) -> None:
@@ -26,7 +26,7 @@ class AdaptedView(nn.Module):
     The table is a buffer outside the state dict: shared by reference, never trained, never sent.
 
     Args:
-        table: (V + 1, S) frozen vectors, row 0 zero.
+        table: (V + 1, S) Frozen vectors, row 0 zero.
         width: D.
         norm: Root mean square norm that the adapted rows start with.
         generator: Stream of the initial weights.

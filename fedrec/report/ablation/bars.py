@@ -9,9 +9,9 @@ from matplotlib.ticker import MaxNLocator
 
 from fedrec.evaluation.protocols import metric_label
 from fedrec.report.ablation.columns import short, what_is_rare
-from fedrec.report.ablation.ranks import ALL, MAIN, RARE
 from fedrec.report.ablation.tables import CAPTION, LEVEL, has_seen_rare, why_none
 from fedrec.report.figures import style
+from fedrec.report.ranks import ALL, MAIN, RARE
 from fedrec.runs.plain_text import plain
 from fedrec.runs.record import Record
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fedrec.evaluation.protocols import metric_label
-from fedrec.report.ablation.ranks import ALL, MAIN, OTHERS, RARE
+from fedrec.report.ranks import ALL, MAIN, OTHERS, RARE
 from fedrec.runs.record import Record
 
 GAP = 2  # columns of a terminal between two of a table
@@ -16,10 +16,10 @@ class Column:
     """A column of a group's table.
 
     Attributes:
-        header: its name, on one line or two.
-        text: what it shows of a task's record; nothing where there is nothing to show.
+        header: Name of the column, on one line or two.
+        text: What it shows of a task's record; nothing where there is nothing to show.
         width: Width of the widest value.
-        luxury: columns of the highest go first where a terminal is narrow; those of 0 stay.
+        luxury: Columns of the highest go first where a terminal is narrow; those of 0 stay.
     """
 
     header: str

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from fedrec.evaluation.bootstrap import intervals
 from fedrec.evaluation.significance import holm, sign_flip_p
-from fedrec.report.ablation.ranks import ALL, MAIN, OTHERS, RARE, Ranked, paired
+from fedrec.report.ranks import ALL, MAIN, OTHERS, RARE, TestRanks, paired
 from fedrec.runs.record import Record
 
 OF_PARTS = {ALL: MAIN, RARE: "HR@10", OTHERS: MAIN}
@@ -21,13 +21,13 @@ def pair_of(one: str, other: str) -> Pair:
     return min(one, other), max(one, other)
 
 
-def comparison(pair: Pair, one: Mapping[int, Ranked], other: Mapping[int, Ranked]) -> Record:
+def comparison(pair: Pair, one: Mapping[int, TestRanks], other: Mapping[int, TestRanks]) -> Record:
     """By how much one task is above another, over the seeds that both have.
 
     Args:
-        pair: their folders, as of ``pair_of``.
-        one: the runs of the first folder, by seed.
-        other: those of the second.
+        pair: Their folders, as of ``pair_of``.
+        one: The runs of the first folder, by seed.
+        other: Those of the second.
     """
     name = " - ".join(pair)
     seeds = sorted({*one} & {*other})

@@ -19,20 +19,20 @@ from fedrec.evaluation.bootstrap import intervals
 from fedrec.files.atomic import write_file
 from fedrec.report.ablation.bars import bars
 from fedrec.report.ablation.comparisons import Pair, comparison, correct, pair_of, seen_from
-from fedrec.report.ablation.ranks import (
+from fedrec.report.ablation.tables import markdown, terminal
+from fedrec.report.figures.draw import save
+from fedrec.report.ranks import (
     ALL,
     MAIN,
     METRICS,
     OTHERS,
     RARE,
-    Ranked,
+    TestRanks,
     held_back,
     pooled,
-    ranked,
+    read_test_ranks,
     told_apart,
 )
-from fedrec.report.ablation.tables import markdown, terminal
-from fedrec.report.figures.draw import save
 from fedrec.report.references import BASELINE_ENGINE
 from fedrec.runs.record import COMPLETE, Record, Run, read_json, read_run
 from fedrec.runs.write import write_json
@@ -47,7 +47,7 @@ class Runs:
 
     folder: str
     complete: Mapping[int, Run]
-    ranked: Mapping[int, Ranked]
+    ranks: Mapping[int, TestRanks]
     missing: Mapping[int, str]
 
     def up_to(self, seeds: int) -> "Runs":
@@ -55,7 +55,7 @@ class Runs:
         return Runs(
             self.folder,
             {seed: run for seed, run in self.complete.items() if seed < seeds},
-            {seed: ranks for seed, ranks in self.ranked.items() if seed < seeds},
+            {seed: ranks for seed, ranks in self.ranks.items() if seed < seeds},
             {seed: why for seed, why in self.missing.items() if seed < seeds},
         )
 
@@ -67,7 +67,7 @@ def read_tasks(out: Path) -> Record:
     """What was asked for: groups with their tasks, and what failed.
 
     Raises:
-        DataError: the folder is not that of an ablation.
+        DataError: The folder is not that of an ablation.
     """
     if not (out / TASKS_FILE).exists():
         raise DataError(f"{out} has no {TASKS_FILE}; is it the folder of a `fedrec ablate`?")
@@ -78,10 +78,10 @@ def found(out: Path) -> Record:
     """Everything that tables and figures show: what ablation.json holds.
 
     Args:
-        out: folder of the ablation.
+        out: Folder of the ablation.
 
     Raises:
-        DataError: no ablation, or a damaged run in it.
+        DataError: No ablation, or a damaged run in it.
     """
     asked = read_tasks(out)
     seeds: dict[str, int] = {}
@@ -115,7 +115,7 @@ def write_ablation(out: Path, console: Console) -> RenderableType:
     """Write ablation.json, ablation.md and the bars; return the tables for a terminal.
 
     Args:
-        out: folder of the ablation.
+        out: Folder of the ablation.
         console: Console whose width the tables take.
     """
     record = found(out)
@@ -140,7 +140,9 @@ def _read(
             missing[seed] = f"failed: {failed[folder.name]}"
         else:
             missing[seed] = "not run yet" if run is None else run.status
-    return Runs(name, complete, {seed: ranked(run) for seed, run in complete.items()}, missing)
+    return Runs(
+        name, complete, {seed: read_test_ranks(run) for seed, run in complete.items()}, missing
+    )
 
 
 def _group(group: Record, runs: Mapping[str, Runs], comparisons: Comparisons) -> Record:
@@ -165,7 +167,7 @@ def _group(group: Record, runs: Mapping[str, Runs], comparisons: Comparisons) ->
                 pair = pair_of(own.folder, base.folder)
                 key = (pair, group["seeds"])
                 if key not in comparisons:
-                    comparisons[key] = comparison(pair, *(runs[name].ranked for name in pair))
+                    comparisons[key] = comparison(pair, *(runs[name].ranks for name in pair))
         tasks.append(record)
     protocols = [run.protocol for task in folders.values() for run in runs[task].complete.values()]
     return {
@@ -193,7 +195,7 @@ def _measured(own: Runs, base: Runs) -> Record:
     bootstrap is that of the folder.
     """
     runs = list(own.complete.values())
-    ranks = {seed: told_apart(one, base.ranked.get(seed, one)) for seed, one in own.ranked.items()}
+    ranks = {seed: told_apart(one, base.ranks.get(seed, one)) for seed, one in own.ranks.items()}
     record: Record = {"seconds": float(np.mean([run.about["seconds"] for run in runs]))}
     word, most = held_back(runs[0])
     record |= {"client_megabytes": _megabytes(runs), "held back": word, "most": most}
@@ -207,7 +209,7 @@ def _measured(own: Runs, base: Runs) -> Record:
             record[part] |= intervals(metrics, 0, name=own.folder)
     if RARE in parts:
         record[RARE]["chance"] = _chance(runs[0] if word else next(iter(base.complete.values())))
-    per_seed = [pooled({seed: one}, MAIN, ALL).mean() for seed, one in own.ranked.items()]
+    per_seed = [pooled({seed: one}, MAIN, ALL).mean() for seed, one in own.ranks.items()]
     return record | {"per seed": [float(value) for value in per_seed]}
 
 

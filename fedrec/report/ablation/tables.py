@@ -9,7 +9,7 @@ from rich.text import Text
 
 from fedrec.evaluation.significance import RESAMPLES
 from fedrec.report.ablation.columns import GAP, Column, columns, fitting, what_is_rare
-from fedrec.report.ablation.ranks import RARE
+from fedrec.report.ranks import RARE
 from fedrec.runs.plain_text import plain
 from fedrec.runs.record import Record
 

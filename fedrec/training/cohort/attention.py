@@ -27,7 +27,7 @@ def causal_attention(
     """Attended values (U, M, D) of positions that look at themselves and what precedes them.
 
     Args:
-        projected: (U, M, 3 * D) queries, keys and values, each with all heads in a row.
+        projected: (U, M, 3 * D) Queries, keys and values, each with all heads in a row.
         parts: Rectangles where windows lie among the M columns; together they fill them.
         num_heads: Heads; divides D.
 

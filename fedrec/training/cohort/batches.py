@@ -24,7 +24,7 @@ class Rectangle:
         first: Column where the first window begins.
         count: B.
         length: L.
-        lengths: (U * B,) real positions, sorted by user; 1 for a window that is all padding.
+        lengths: (U * B,) Real positions, sorted by user; 1 for a window that is all padding.
     """
 
     first: int
@@ -45,15 +45,15 @@ class GroupStep:
 
     Attributes:
         rectangles: Rectangles where the windows lie, one or two.
-        indices: (U, M) rows of the item table that are read.
-        from_end: (U, M) how many positions follow in the window, 0 at padding.
-        dropout_masks: (num_masks, U, M, D) dropout masks or none.
-        targets: (U, M) rows of the item table that followed.
-        negatives: (U, M, K) rows drawn for each target, (U, K) shared by a user's targets, none.
-        refused: (U, K) shared negatives in a user's history, none.
+        indices: (U, M) Rows of the item table that are read.
+        from_end: (U, M) How many positions follow in the window, 0 at padding.
+        dropout_masks: (num_masks, U, M, D) Dropout masks or none.
+        targets: (U, M) Rows of the item table that followed.
+        negatives: (U, M, K) Rows drawn for each target, (U, K) shared by a user's targets, none.
+        refused: (U, K) Shared negatives in a user's history, none.
         is_real: (U, M) 1 where there is a target, 0 at padding.
-        counts: (U,) targets of each user.
-        emphasis: (U, M) weight of each target in what is differentiated, 0 at padding.
+        counts: (U,) Targets of each user.
+        emphasis: (U, M) Weight of each target in what is differentiated, 0 at padding.
     """
 
     rectangles: Sequence[Rectangle]
@@ -85,7 +85,7 @@ def group_step(
         steps: Step of each user.
         rows: Gathered item rows.
         max_length: L, of a full window.
-        shared: (K,) negatives that all users share, or none.
+        shared: (K,) Negatives that all users share, or none.
         histories: History of each user, whose items are refused among the shared negatives.
         shares: Weight of each user's mean loss in what is differentiated.
         device: Device of the tensors.
@@ -156,7 +156,7 @@ def redrawn(
         laid: A step over the same windows.
         steps: Step of each user.
         rows: Gathered item rows.
-        shared: (K,) negatives that all users share, or none.
+        shared: (K,) Negatives that all users share, or none.
         histories: History of each user, whose items are refused among the shared negatives.
     """
     is_real = laid.is_real.cpu().numpy() > 0

@@ -46,9 +46,9 @@ class GatheredRows:
     """Rows of the item arrays that each of S weight sets holds a copy of.
 
     Attributes:
-        needed: (S, R) item numbers, padded with 0; 0 is always among them.
-        owner: (U,) weight set of each user.
-        index: (S, V + 1) where an item lies among its set's rows; undefined where it does not.
+        needed: (S, R) Item numbers, padded with 0; 0 is always among them.
+        owner: (U,) Weight set of each user.
+        index: (S, V + 1) Index of an item among the rows of its set; undefined for other items.
     """
 
     needed: Ints

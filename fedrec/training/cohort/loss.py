@@ -23,7 +23,7 @@ class CohortLoss:
     """Loss of one-user clients over a catalogue; the words are those of section ``loss``.
 
     Attributes:
-        name: Of the loss; see ``fedrec.training.user_loss``.
+        name: Name of the loss; see ``fedrec.training.user_loss``.
         num_items: V.
         negatives: K; BCE and BPR take 1 per position whatever K is, as SASRec does.
         log_q: Correct sampled softmax for the chance of an item to be drawn.
@@ -48,7 +48,7 @@ class CohortLoss:
         """The loss over these candidates.
 
         Raises:
-            ConfigError: there is no such loss.
+            ConfigError: There is no such loss.
         """
         options = LossOptions(
             num_candidates=len(self.known),
@@ -74,10 +74,10 @@ class CohortLoss:
         """The losses (..., M) against the whole catalogue.
 
         Args:
-            states: (..., M, D) one per target.
-            vectors: (..., V, D) output vectors of items 1..V.
-            targets: (..., M) rows of ``vectors`` that followed.
-            weights: (..., M) of each target in the loss, up to a factor.
+            states: (..., M, D) One per target.
+            vectors: (..., V, D) Output vectors of items 1..V.
+            targets: (..., M) Rows of ``vectors`` that followed.
+            weights: (..., M) Weights of each target in the loss, up to a factor.
         """
         if self.cold:
             known = torch.from_numpy(self.known - 1).to(vectors.device)
@@ -119,8 +119,8 @@ def losses_of(
     Args:
         model: Model with S weight sets, or the plain one where S is 1.
         step: Inputs and targets of the step.
-        needed: (S * R,) numbers by which the model looks its items up.
-        unknown: (S * R,) items shown without their identity, or none.
+        needed: (S * R,) Numbers by which the model looks its items up.
+        unknown: (S * R,) Items shown without their identity, or none.
         sets: S; U or 1.
         loss: Loss to compute.
     """

@@ -4,9 +4,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from fedrec.config.values.choices import OPTIMIZERS
 from fedrec.errors import ConfigError
-
-OPTIMIZERS = ("sgd", "adam", "adamw")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -58,10 +58,10 @@ class StackedTransformer(CausalTransformer):
         """Return states (U, M, D) of positions that lie in rectangles.
 
         Args:
-            x: (U, M, D) item vectors.
-            from_end: (U, M) how many positions follow in the window.
+            x: (U, M, D) Item vectors.
+            from_end: (U, M) How many positions follow in the window.
             parts: Rectangles where windows lie among the M columns.
-            dropout_masks: (num_masks, U, M, D) dropout masks or none.
+            dropout_masks: (num_masks, U, M, D) Dropout masks or none.
         """
         sets, longest, _ = self.positions.shape
         first = torch.arange(sets, device=x.device).repeat_interleave(len(x) // sets) * longest

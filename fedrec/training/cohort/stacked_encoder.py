@@ -39,9 +39,9 @@ class Layout(NamedTuple):
     """Layout of the encoder's input (U, M, D).
 
     Attributes:
-        indices: (U * M,) row of the flattened positions (S * P, D) that each column takes.
+        indices: (U * M,) Row of the flattened positions (S * P, D) that each column takes.
         parts: Rectangles where windows lie among the M columns.
-        dropout_masks: (num_masks, U, M, D) dropout masks or none.
+        dropout_masks: (num_masks, U, M, D) Dropout masks or none.
         num_heads: Number of attention heads.
         eps: Epsilon of the layer norms.
     """
@@ -64,12 +64,12 @@ def encoded(
     """States (U, M, D) after each item; see ``CausalTransformer``.
 
     Args:
-        x: (U, M, D) item vectors, sorted by set.
+        x: (U, M, D) Item vectors, sorted by set.
         layout: Layout of the input.
-        positions: (S, P, D).
+        positions: (S, P, D) States at the positions.
         blocks: Their arrays.
-        final_scale: (S, D) of the last norm.
-        final_shift: (S, D) of the last norm.
+        final_scale: (S, D) Final scale of the last norm.
+        final_shift: (S, D) Final shift of the last norm.
     """
     weights = [array for block in blocks for array in block]
     out: Tensor = _Encoder.apply(  # type: ignore[no-untyped-call]  # torch leaves it unannotated

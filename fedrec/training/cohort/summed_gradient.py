@@ -18,8 +18,8 @@ class SummedGradient:
 
     Args:
         model: Model that holds the weights of all users.
-        needed: (R,) item numbers that the groups read, 0 first.
-        unknown: (R,) items shown without their identity, or none.
+        needed: (R,) Item numbers that the groups read, 0 first.
+        unknown: (R,) Items shown without their identity, or none.
         loss: Loss to compute.
     """
 

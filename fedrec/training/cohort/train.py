@@ -56,8 +56,8 @@ class GroupProgress:
         group: U users.
         weights: A set for each of them, as it is now; what follows overwrites it.
         steps: Steps that each user has taken.
-        losses: (U,) sum of each user's losses so far.
-        targets: (U,) targets of each user so far.
+        losses: (U,) Sum of each user's losses so far.
+        targets: (U,) Targets of each user so far.
     """
 
     group: UserGroup
@@ -89,7 +89,7 @@ def train_cohort(
     Args:
         model: Model that holds the global weights.
         training: Training parts of all users; only ``users`` are read.
-        users: (U,) distinct global numbers.
+        users: (U,) Distinct global numbers.
         plan: Local training of each user.
         loss: Loss that each user minimises.
         seed: Seed of the run.
@@ -99,7 +99,7 @@ def train_cohort(
             has weights of its own even where one gradient would do for all.
 
     Raises:
-        ConfigError: a user has seen every item, so that no negative is left; or the model asks for
+        ConfigError: A user has seen every item, so that no negative is left; or the model asks for
             more than the items that precede.
     """
     if model.task != "next" or model.needs_times or model.user_arrays:

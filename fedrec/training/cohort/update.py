@@ -28,16 +28,16 @@ class CohortUpdate:
     Attributes:
         total: Parameter name -> float64 sum over users of weight times update.
         weight: Sum of the weights.
-        users: (U,) users whose update is in the sum, in order of number.
-        losses: (U,) mean loss over the targets of all steps.
-        targets: (U,) targets of one pass over the windows that the plan reads.
-        trained: (U,) targets of all steps.
-        norms: (U,) norm of the update before clipping; NaN where one gradient did for all.
-        rows: (U,) items whose rows the user's training read: what a device would be sent.
-        row_weights: (V + 1,) weight of the users whose training read each item's row.
-        excluded: (X,) users whose update or loss is not finite, or out of all bounds.
-        too_large: (X,) of these, those that are finite.
-        excluded_rows: (X,) items whose rows their training read.
+        users: (U,) Users whose update is in the sum, in order of number.
+        losses: (U,) Mean loss over the targets of all steps.
+        targets: (U,) Targets of one pass over the windows that the plan reads.
+        trained: (U,) Targets of all steps.
+        norms: (U,) Norm of the update before clipping; NaN where one gradient did for all.
+        rows: (U,) Items whose rows the user's training read: what a device would be sent.
+        row_weights: (V + 1,) Weight of the users whose training read each item's row.
+        excluded: (X,) Users whose update or loss is not finite, or out of all bounds.
+        too_large: (X,) Those of them that are finite.
+        excluded_rows: (X,) Items whose rows their training read.
         idle: Users without a target.
     """
 
@@ -140,7 +140,7 @@ class CohortSum:
             group: U users.
             weights: A set for each of them.
             updates: Updates of these sets.
-            losses: (U,) mean loss of each.
+            losses: (U,) Mean loss of each.
             trained: Targets of each, in all steps.
             rows: Items whose rows each one read.
         """
@@ -204,9 +204,9 @@ class CohortSum:
                 own = update.view(weights.sets, -1, *update.shape[1:])
                 scaled = own.mul_(shares.view(-1, *[1] * (own.ndim - 1)))  # nobody needs it again
                 # A group is summed in its own precision: its rows are many more than the items.
-                joint = torch.zeros_like(self.total[name], dtype=update.dtype)
-                joint.index_add_(0, weights.needed.reshape(-1), scaled.reshape(update.shape))
-                self.total[name] += joint
+                summed = torch.zeros_like(self.total[name], dtype=update.dtype)
+                summed.index_add_(0, weights.needed.reshape(-1), scaled.reshape(update.shape))
+                self.total[name] += summed
             else:
                 self.total[name] += torch.tensordot(shares, update, dims=1)
 

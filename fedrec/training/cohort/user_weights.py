@@ -26,8 +26,8 @@ class UserWeights:
         start: Arrays that the trained ones began with, of a shape that broadcasts to theirs.
         frozen: Buffers with a row per item, (S * R, ...).
         rows: Names with a row per item among the trained ones.
-        needed: (S, R) item numbers, padded with 0.
-        numbers: (S * R,) the numbers by which the model looks these items up.
+        needed: (S, R) Item numbers, padded with 0.
+        numbers: (S * R,) The numbers by which the model looks these items up.
     """
 
     trained: dict[str, Tensor]

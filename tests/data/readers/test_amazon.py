@@ -6,9 +6,9 @@ import tarfile
 
 import pytest
 
+from fedrec.data.preparation.sources import find_source
 from fedrec.data.readers.amazon import LAYOUTS
 from fedrec.data.readers.amazon_products import MAX_GENRES, product_catalog
-from fedrec.data.sources import find_source
 from fedrec.errors import DataError
 
 REVIEW_2014 = {"reviewerName": "B. \"Bo\"", "helpful": [0, 1], "reviewText": "Nice\nbut <b>",

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from fedrec.data.interactions import to_sequences
+from fedrec.data.preparation.sources import find_source
 from fedrec.data.readers.detect import find_layout
 from fedrec.data.readers.movielens import load_movielens
-from fedrec.data.sources import find_source
 from fedrec.errors import DataError
 
 RATINGS = "1::10::5::978300760\n1::20::3::978300700\n7::10::4::978300760\n"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fedrec.data.interactions import to_sequences
-from fedrec.data.sources import find_source
+from fedrec.data.preparation.sources import find_source
 from fedrec.errors import DataError
 
 needs_data = pytest.mark.skipif("FEDREC_DATA" not in os.environ, reason="FEDREC_DATA is not set")

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from fedrec.data.preparation.store import open_dataset, prepare
 from fedrec.data.splits import training_counts
-from fedrec.data.store import open_dataset, prepare
 from fedrec.data.synthetic.generator import generate
 from fedrec.data.synthetic.themes import THEMES
 from fedrec.data.synthetic.world import OWN_TASTE, SyntheticSpec, make_world, read_spec

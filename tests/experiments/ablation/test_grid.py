@@ -8,7 +8,7 @@ from experiments.ablation import grid
 from experiments.ablation.grid import CENTRALISED, FEDERATED, placed_grid
 from experiments.ablation.grid_checks import check_base, checked
 from experiments.ablation.run import _planned_runs
-from experiments.cli.settings import resolve
+from experiments.settings import resolve
 from fedrec.config.keys import config_hash, read_config
 from fedrec.data.catalog import Catalog
 from fedrec.errors import ConfigError
@@ -99,7 +99,7 @@ def test_cells_are_what_they_are_called_whatever_the_preset_is():
     assert [c.skipped for c in tasks.values() if c.skipped] == []
     assert configs["table", "off"].model.views == "content"
     assert configs["table", "on"].model.views == "semantic,content"
-    assert configs["comparison", "SASRec"].model.time == ""
+    assert configs["baselines", "SASRec"].model.time == ""
     # Without identity rows there is nothing to start from.
     assert {tasks["start", name].folder for name in ("text", "random")} == {"preset"}
     without = read_config({"model.views": "identity,content"})

@@ -148,7 +148,7 @@ def test_a_central_cell_is_the_central_reference_with_one_thread(ablated, small_
     ("sets", "keywords", "message"),
     [
         ((), {"seeds": 0}, "--seeds must be 1 or more, got 0"),
-        ((), {"workers": 0}, "--workers must be 1 or more, got 0"),
+        ((), {"workers": 0}, "workers must be 1 or more, got 0"),
         (["seed=3"], {}, "--set seed=... contradicts --seeds"),
     ],
 )

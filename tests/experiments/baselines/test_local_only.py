@@ -11,14 +11,14 @@ import experiments.baselines.local
 from experiments.baselines.local_common import Evaluator
 from experiments.baselines.local_users import OneAtATime, checkpoints, local_only_plan, train_users
 from experiments.baselines.run import centralised_config, run_baseline
-from experiments.engines.resume import resume, where_it_goes_on
 from experiments.reproducibility.verify import verify
+from experiments.resume import resume, where_it_goes_on
 from fedrec.config.config import Config
 from fedrec.config.keys import read_config
+from fedrec.data.preparation.store import Dataset
 from fedrec.data.scenarios import TrainingView
 from fedrec.data.sequences import Sequences
 from fedrec.data.splits import training_part
-from fedrec.data.store import Dataset
 from fedrec.errors import ConfigError, TrainingError
 from fedrec.evaluation.model_scorer import model_scorer
 from fedrec.runs.record import read_run

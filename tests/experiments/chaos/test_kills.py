@@ -13,8 +13,8 @@ class Pretended:
 
     workers_alive = (71, 72, 73)
 
-    def __init__(self, words, place, home):
-        self.place = place
+    def __init__(self, words, workdir, home):
+        self.workdir = workdir
 
     def __enter__(self):
         return self

@@ -197,7 +197,7 @@ def test_an_interrupted_command_ends_with_the_code_of_its_signal(
     def interrupted(*_: object) -> None:
         raise stop
 
-    monkeypatch.setattr("experiments.cli.settings.resolve", interrupted)
+    monkeypatch.setattr("experiments.settings.resolve", interrupted)
     refused(fedrec("run", "synthetic"), code)
 
 

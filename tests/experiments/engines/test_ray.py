@@ -12,7 +12,7 @@ import pytest
 
 from experiments.engines import ray as ray_engine
 from experiments.engines.ray import check_options
-from experiments.engines.resume import start as go_on
+from experiments.resume import start as go_on
 from fedrec.errors import ConfigError, ResourceError
 from tests.listening import listening
 
@@ -126,12 +126,12 @@ def alive(pids: dict[int, str]) -> dict[int, str]:
 @pytest.mark.parametrize(
     ("engine", "number", "address", "message"),
     [
-        ("inline", 2, None, "--workers needs --engine ray, got --engine inline"),
-        ("flower", None, "auto", "--address needs --engine ray, got --engine flower"),
-        ("ray", 0, None, "--workers must be 1 or more, got 0"),
-        ("ray", None, "here", "--address must be auto or host:port, got 'here'"),
-        ("ray", None, "ray://host:10001", "--address must be auto or host:port, got 'ray://"),
-        ("ray", None, "host:port", "--address must be auto or host:port, got 'host:port'"),
+        ("inline", 2, None, "workers is an option of engine 'ray', got engine 'inline'"),
+        ("flower", None, "auto", "address is an option of engine 'ray', got engine 'flower'"),
+        ("ray", 0, None, "workers must be 1 or more, got 0"),
+        ("ray", None, "here", "address must be auto or host:port, got 'here'"),
+        ("ray", None, "ray://host:10001", "address must be auto or host:port, got 'ray://"),
+        ("ray", None, "host:port", "address must be auto or host:port, got 'host:port'"),
     ],
 )
 def test_options_that_cannot_be_are_refused(engine, number, address, message):
@@ -142,7 +142,7 @@ def test_options_that_cannot_be_are_refused(engine, number, address, message):
 def test_options_of_a_run_are_checked_before_it_begins(small_config):
     from experiments.engines.run import run
 
-    with pytest.raises(ConfigError, match="--workers must be 1 or more"):
+    with pytest.raises(ConfigError, match="workers must be 1 or more"):
         run(small_config(), engine="ray", command="test", workers=0)
 
 
@@ -271,7 +271,7 @@ def test_a_cluster_of_three_nodes_is_used_and_left_as_it_was(tmp_path, start, cl
     assert before <= set(descendants(nodes.pid))
     # More than the cluster has is refused; a driver that is killed leaves no worker on it.
     errors = ended(start("many", "ray", "--address", address, "--workers", "4"), 5)
-    assert "--workers 4 needs as many CPUs, the Ray cluster has 3" in errors
+    assert "workers = 4 needs as many CPUs, the Ray cluster has 3" in errors
     process = start("killed", "ray", "--address", address, "--set", "federation.rounds=100000")
     until(lambda: rounds(tmp_path / "killed") >= 2)
     process.kill()

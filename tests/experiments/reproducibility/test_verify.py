@@ -143,7 +143,7 @@ def test_replies_that_nobody_missed_are_not_replayed(run_inline, small_config, v
     left_out = {(one["partition"], one["reason"], one["while"]) for one in lines[2]["excluded"]}
     assert left_out == {
         (partition, reason, doing)
-        for partition, reason in ((1, "replied twice"), (-1, "was not asked in this round"))
+        for partition, reason in ((1, "replied twice"), (-1, "was not sampled in this round"))
         for doing in ("train", "evaluate")
     }
     assert lines[2]["aggregated"] == [0, 1, 2]

@@ -13,7 +13,8 @@ from fedrec.errors import ParticipationError
 from fedrec.factory.data import open_prepared
 from fedrec.runs.record import read_json, read_rounds
 from fedrec.training.negatives import shared_negatives
-from server.sampling.unavailable import DROPPED_OUT, recorded_unavailability
+from server.sampling.excluded import DROPPED_OUT
+from server.sampling.unavailable import recorded_unavailability
 from tests.server.aggregation.spiking_strategy import NAME
 
 USERS = {

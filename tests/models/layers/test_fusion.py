@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from fedrec.config.choices import FUSIONS
+from fedrec.config.values.choices import FUSIONS
 from fedrec.models.layers.fusion import (
     ConcatFusion,
     FixedFusion,
@@ -17,7 +17,7 @@ from fedrec.models.layers.fusion import (
 from tests.models.test_hybrid import ALL, shaken, states_of
 
 VIEWS = torch.tensor([[[1.0, 2.0], [5.0, 6.0]]])  # one item, two views of width 2
-FACTS = torch.tensor([[0.0, 1.0, 0.4]])  # never seen, after some items
+FEATURES = torch.tensor([[0.0, 1.0, 0.4]])  # never seen, after some items
 WITHOUT_SEQUENCE = ("fixed", "sum", "concat", "item")
 
 
@@ -48,8 +48,8 @@ def test_shares_are_positive_and_sum_to_one_after_any_training(make_tiny, name):
 
 def test_fixed_and_sum_by_hand():
     # (1 + 5) / 2, (2 + 6) / 2; 1 + 5, 2 + 6
-    assert FixedFusion()(VIEWS, None, FACTS)[0].tolist() == [[3.0, 4.0]]
-    assert SumFusion()(VIEWS, None, FACTS)[0].tolist() == [[6.0, 8.0]]
+    assert FixedFusion()(VIEWS, None, FEATURES)[0].tolist() == [[3.0, 4.0]]
+    assert SumFusion()(VIEWS, None, FEATURES)[0].tolist() == [[6.0, 8.0]]
 
 
 def test_concatenation_is_one_projection_of_the_views_side_by_side():
@@ -58,7 +58,7 @@ def test_concatenation_is_one_projection_of_the_views_side_by_side():
     with torch.no_grad():
         for layer, block in zip(mix.blocks, blocks, strict=True):
             layer.weight.copy_(block)
-    mixed, shares = mix(VIEWS, None, FACTS)
+    mixed, shares = mix(VIEWS, None, FEATURES)
     torch.testing.assert_close(mixed, VIEWS.flatten(1) @ torch.cat(blocks, dim=1).T)
     # Parts (1, 0) and (2 * 6, 3 * 5 + 6) = (12, 21), of norms 1 and sqrt(585).
     part = math.sqrt(585)
@@ -67,7 +67,7 @@ def test_concatenation_is_one_projection_of_the_views_side_by_side():
 
 def test_the_shares_of_a_concatenation_carry_no_gradient_and_survive_views_of_zero():
     mix = ConcatFusion(2, 2)
-    mixed, shares = mix(torch.zeros(1, 2, 2), None, FACTS)
+    mixed, shares = mix(torch.zeros(1, 2, 2), None, FEATURES)
     assert shares.tolist() == [[0.5, 0.5]]
     assert not shares.requires_grad
     mixed.sum().backward()
@@ -79,7 +79,7 @@ def test_the_item_gate_by_hand():
     with torch.no_grad():
         gate.from_facts.weight[0, 1] = -math.log(3)  # never seen
         gate.from_views.weight[1, 3] = 1 / math.sqrt(2)  # last number of the second view: 6
-    mixed, weights = gate(VIEWS, None, FACTS)
+    mixed, weights = gate(VIEWS, None, FEATURES)
     # Scores -log 3 and 6, the views scaled by sqrt(2).
     first = 1 / (1 + 3 * math.exp(6))
     torch.testing.assert_close(weights, torch.tensor([[first, 1 - first]]))
@@ -92,11 +92,11 @@ def test_attention_by_hand():
         gate.key.weight.copy_(torch.eye(2))
         gate.from_context.weight.copy_(torch.tensor([[0.5, 0.0], [0.0, 0.0]]))
         gate.from_facts.weight[1, 1] = -0.25
-    weights = gate(VIEWS, torch.tensor([[0.2, 9.0]]), FACTS)[1]
+    weights = gate(VIEWS, torch.tensor([[0.2, 9.0]]), FEATURES)[1]
     # Query (0.1, -0.25); keys sqrt(2) times the views, and the products over sqrt(2):
     # 0.1 - 0.5 = -0.4 and 0.5 - 1.5 = -1.
     torch.testing.assert_close(weights, torch.tensor([[-0.4, -1.0]]).softmax(-1))
-    alone = gate(VIEWS, None, FACTS)[1]
+    alone = gate(VIEWS, None, FEATURES)[1]
     torch.testing.assert_close(alone, torch.tensor([[-0.5, -1.5]]).softmax(-1))
 
 

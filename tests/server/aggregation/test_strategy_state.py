@@ -15,7 +15,7 @@ from server.aggregation.strategies import STRATEGIES, make_strategy
 from server.aggregation.strategy_state import restore, snapshot
 from server.checkpoints.content import Checkpoint, from_files, to_files
 from server.engines.inline import InlineGrid
-from server.state import ServerState
+from server.state.server_state import ServerState
 
 CLIENTS = 7
 ROUNDS = 6

@@ -11,7 +11,7 @@ from fedrec.errors import ConfigError, DataError
 from server.aggregation.strategies import make_strategy
 from server.aggregation.strategy_state import restore, snapshot
 from server.checkpoints.content import Checkpoint, from_files, to_files
-from server.state import ServerState
+from server.state.server_state import ServerState
 from tests.server.aggregation.test_strategy_state import Keeps, through_files
 
 

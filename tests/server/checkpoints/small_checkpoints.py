@@ -4,7 +4,7 @@ import numpy as np
 
 from server.aggregation.strategy_state import Snapshot
 from server.checkpoints.folder import Checkpoint
-from server.state import AcceptedReply, ServerState
+from server.state.server_state import AcceptedReply, ServerState
 
 
 def checkpoint(number, size=3):

@@ -11,7 +11,7 @@ from safetensors.numpy import load_file
 from server.aggregation.strategy_state import Snapshot
 from server.checkpoints.content import from_files, to_files
 from server.checkpoints.folder import Checkpoint, load_checkpoint, remove_after, save_checkpoint
-from server.state import AcceptedReply, ServerState
+from server.state.server_state import AcceptedReply, ServerState
 from tests.server.checkpoints.small_checkpoints import checkpoint, names, same
 
 ROOT = Path(__file__).parents[3]

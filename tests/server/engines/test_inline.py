@@ -8,7 +8,7 @@ from server.messages.exchange import exchange
 
 def echo(message: Message, context: Context) -> Message:
     facts = {"partition": context.node_config["partition-id"]}
-    return Message(RecordDict({protocol.FACTS: ConfigRecord(facts)}), reply_to=message)
+    return Message(RecordDict({protocol.METADATA: ConfigRecord(facts)}), reply_to=message)
 
 
 def test_the_two_private_touches_of_flower_are_where_they_were():
@@ -32,7 +32,7 @@ def test_each_message_reaches_its_own_client():
     messages = [Message(RecordDict(), node, MessageType.QUERY) for node in grid.get_node_ids()]
     replies = exchange(grid, messages[::-1], timeout=1.0)
     said = {
-        reply.metadata.src_node_id: reply.content.config_records[protocol.FACTS]["partition"]
+        reply.metadata.src_node_id: reply.content.config_records[protocol.METADATA]["partition"]
         for reply in replies
     }
     assert said == {FIRST_NODE: 0, FIRST_NODE + 1: 1, FIRST_NODE + 2: 2}

@@ -53,10 +53,13 @@ def declaring(change, partition=1):
 
 
 def invent_users(content):
-    arrays, facts = content.array_records[protocol.REGISTRATION], content.config_records["facts"]
+    arrays, metadata = (
+        content.array_records[protocol.REGISTRATION],
+        content.config_records[protocol.METADATA],
+    )
     users = np.concatenate([arrays["users"].numpy(), np.arange(5000) + 60])
     arrays["users"] = Array(users)
-    facts[protocol.USER_IDS] = [str(user) for user in users]
+    metadata[protocol.USER_IDS] = [str(user) for user in users]
 
 
 def count_too_much(content):
@@ -65,7 +68,7 @@ def count_too_much(content):
 
 
 def send_more(content):
-    content.config_records[protocol.FACTS]["more"] = "x" * 10**6
+    content.config_records[protocol.METADATA]["more"] = "x" * 10**6
 
 
 def shorten_counts(content):
@@ -82,7 +85,7 @@ def lose_users(content):
     [
         (invent_users, "declares user 5059, but the data hold 60 users"),
         (count_too_much, "events of item 0, which is padding"),
-        (send_more, "its record 'facts' holds"),
+        (send_more, "its record 'metadata' holds"),
         (lose_users, "KeyError: 'users'"),
         (shorten_counts, "declares counts of 50 items, but the data hold 57"),
     ],

@@ -90,7 +90,7 @@ def test_more_partitions_than_users_are_refused(small_home, small_config):
 
 def test_nodes_with_different_data_are_refused(small_home, small_config):
     def change(content):
-        content.config_records[protocol.FACTS][protocol.DATA_HASH] = "0" * 64
+        content.config_records[protocol.METADATA][protocol.DATA_HASH] = "0" * 64
 
     with pytest.raises(DataError, match="hold different data"):
         registration_of(small_config(), changed_registration(change))
@@ -107,12 +107,21 @@ def test_a_user_in_two_partitions_is_refused(small_home, small_config):
         registration_of(small_config(), changed_registration(change))
 
 
-def test_nodes_with_other_meanings_are_refused(small_home, small_config):
+def test_nodes_with_another_embedding_table_are_refused(small_home, small_config):
     def change(content):
-        content.config_records[protocol.FACTS][protocol.TABLE_HASH] = "0" * 64
+        content.config_records[protocol.METADATA][protocol.TABLE_HASH] = "0" * 64
 
     with pytest.raises(DataError, match="hold different data or semantic embeddings"):
         registration_of(small_config(), changed_registration(change))
+
+
+def test_nodes_whose_own_views_differ_are_refused(small_home, small_config):
+    def change(content):
+        content.config_records[protocol.METADATA][protocol.VIEWS_HASH] = "0" * 64
+
+    with pytest.raises(ConfigError, match="returns different arrays on the SuperNodes") as raised:
+        registration_of(small_config(), changed_registration(change))
+    assert "\n" not in str(raised.value)
 
 
 def test_counts_of_some_clients_only_are_refused(small_home, small_config):
@@ -151,7 +160,7 @@ def put_array(name, change):
 
 def put_fact(key, value):
     def tamper(content):
-        content.config_records[protocol.FACTS][key] = value
+        content.config_records[protocol.METADATA][key] = value
 
     return tamper
 
@@ -176,9 +185,9 @@ MALFORMED = {
     "no_registration": (without(protocol.REGISTRATION), "KeyError: 'registration'"),
     "no_metrics": (without(protocol.METRICS), "KeyError: 'metrics'"),
     "no_users": (without(protocol.REGISTRATION, "users"), "KeyError: 'users'"),
-    "no_ids": (without(protocol.FACTS, "user-ids"), "KeyError: 'user-ids'"),
-    "no_partition": (without(protocol.FACTS, protocol.PARTITION), "KeyError: 'partition'"),
-    "no_hash": (without(protocol.FACTS, protocol.DATA_HASH), "KeyError: 'data-hash'"),
+    "no_ids": (without(protocol.METADATA, "user-ids"), "KeyError: 'user-ids'"),
+    "no_partition": (without(protocol.METADATA, protocol.PARTITION), "KeyError: 'partition'"),
+    "no_hash": (without(protocol.METADATA, protocol.DATA_HASH), "KeyError: 'data-hash'"),
     "no_targets": (without(protocol.METRICS, protocol.NUM_EXAMPLES), "KeyError: 'num-examples'"),
     "a_word_for_a_partition": (put_fact(protocol.PARTITION, "1"), "its partition"),
     "true_for_a_partition": (put_fact(protocol.PARTITION, True), "its partition"),
@@ -205,7 +214,7 @@ def test_a_reply_that_is_none_is_refused_in_one_line(small_home, small_config, c
 
 def test_a_clients_words_are_one_line(small_home, small_config):
     def change(content):
-        content.config_records[protocol.FACTS]["error"] = "first\nsecond\x1b[31m" + "x" * 10**5
+        content.config_records[protocol.METADATA]["error"] = "first\nsecond\x1b[31m" + "x" * 10**5
 
     with pytest.raises(FedrecError) as raised:
         registration_of(small_config(), changed_registration(change))
@@ -250,7 +259,7 @@ def test_dismissed_nodes_are_told_the_run(small_home, small_config):
 
 def test_two_nodes_of_one_partition_are_refused(small_home, small_config):
     def change(content):
-        content.config_records[protocol.FACTS][protocol.PARTITION] = 0
+        content.config_records[protocol.METADATA][protocol.PARTITION] = 0
 
     with pytest.raises(ConfigError, match="two SuperNodes say that they are partition 0"):
         registration_of(small_config(), changed_registration(change))

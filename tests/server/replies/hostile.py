@@ -24,7 +24,7 @@ def metrics_of(reply):
 
 
 def facts_of(reply):
-    return reply.content.config_records[protocol.FACTS]
+    return reply.content.config_records[protocol.METADATA]
 
 
 def put(array):
@@ -148,7 +148,8 @@ def empty(reply, message):
 def empty_records(reply, message):
     records = {protocol.ARRAYS: ArrayRecord(), protocol.METRICS: MetricRecord()}
     return Message(
-        RecordDict(records | {protocol.FACTS: reply.content[protocol.FACTS]}), reply_to=message
+        RecordDict(records | {protocol.METADATA: reply.content[protocol.METADATA]}),
+        reply_to=message,
     )
 
 
@@ -158,7 +159,7 @@ def broken(reply, message):
 
 def error_line(reply, message):
     facts = ConfigRecord({"error": "no disk left", "exit-code": 5})
-    return Message(RecordDict({protocol.FACTS: facts}), reply_to=message)
+    return Message(RecordDict({protocol.METADATA: facts}), reply_to=message)
 
 
 NO_RECORD = r"its records \[.*\] are on one side only"
@@ -202,7 +203,7 @@ HOSTILE = [
     ("50_a_header_that_never_ends", put_data(npy("{'descr': '<f4', 'shape': ((((")), NO_ARRAY),
     ("50_a_second_record_of_arrays", more(ArrayRecord({"x": Array(np.zeros(1))})), NO_RECORD),
     ("50_a_second_record_of_facts", more(ConfigRecord({"x": b"x" * 10**6})), NO_RECORD),
-    ("50_facts_of_a_megabyte", put_fact("x", "x" * 10**6), "its record 'facts' holds 1000"),
+    ("50_facts_of_a_megabyte", put_fact("x", "x" * 10**6), "its record 'metadata' holds 1000"),
     ("50_a_second_record_of_metrics", more(MetricRecord({"x": 1.0})), NO_RECORD),
     ("51_num_examples_off_by_one", put_metric("num-examples", lambda n: n + 1), "num-examples is"),
     ("51_negative_num_examples", put_metric("num-examples", -5), "num-examples is -5, declared"),
@@ -222,17 +223,17 @@ HOSTILE = [
     ("52_all_weights_1e30", filled(1e30), NORM),
     ("52_the_largest_number_there_is", filled(LARGEST), NORM),
     ("52_one_weight_out_of_all", put_first(1e9), NORM),
-    ("53_a_stale_round", put_fact(protocol.ROUND, 0), "answers round 0 instead of 1"),
-    ("53_a_round_to_come", put_fact(protocol.ROUND, 2), "answers round 2 instead of 1"),
-    ("53_no_round", lambda r, m: facts_of(r).pop(protocol.ROUND) and None, "answers round None"),
+    ("53_a_stale_round", put_fact(protocol.ROUND, 0), "replies to round 0 instead of 1"),
+    ("53_a_round_to_come", put_fact(protocol.ROUND, 2), "replies to round 2 instead of 1"),
+    ("53_no_round", lambda r, m: facts_of(r).pop(protocol.ROUND) and None, "replies to round None"),
     ("53_another_partition", put_fact(protocol.PARTITION, 77), "says it is partition 77"),
     ("53_a_number_for_a_private_file", put_fact(protocol.PRIVATE, 7), "something else than a"),
     ("53_a_private_file_that_is_none", put_fact(protocol.PRIVATE, "../x"), "something else than"),
-    ("54_an_empty_reply", empty, "sent no facts about itself"),
+    ("54_an_empty_reply", empty, "sent no metadata"),
     ("54_empty_records", empty_records, "num-examples is None"),
     ("54_no_weights", without(protocol.ARRAYS), NO_RECORD),
     ("54_no_metrics", without(protocol.METRICS), NO_RECORD),
-    ("54_no_facts", without(protocol.FACTS), "sent no facts about itself"),
+    ("54_no_metadata", without(protocol.METADATA), "sent no metadata"),
     ("54_no_arrays_in_the_record", lambda r, m: weights_of(r).clear(), ONE_SIDE),
     ("54_metrics_of_another_name", rename_metrics, NO_RECORD),
     ("55_a_loss_that_is_nan", put_metric("train-loss", math.nan), "training loss is nan"),

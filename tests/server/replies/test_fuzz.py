@@ -16,7 +16,8 @@ from server.engines.inline import InlineGrid
 from server.evaluation.evaluate import evaluate_round
 from server.round_line import empty_round
 from server.rounds import train_round
-from server.state import ServerContext, ServerState
+from server.state.context import ServerContext
+from server.state.server_state import ServerState
 
 COUNT, TAMPERED = 3, 1
 EXAMPLES = 60

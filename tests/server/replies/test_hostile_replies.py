@@ -13,7 +13,7 @@ from server.aggregation.strategies import make_strategy
 from server.engines.inline import InlineGrid
 from server.messages.exchange import SampledNodes
 from server.rounds import train_round
-from server.state import ServerState
+from server.state.server_state import ServerState
 from tests.server.replies.hostile import HOSTILE, facts_of, scaled, weights_of
 
 COUNT = 5

@@ -69,7 +69,7 @@ def without_record(reply, message):
 
 
 def stale(reply, message):
-    reply.content.config_records[protocol.FACTS][protocol.ROUND] = 7
+    reply.content.config_records[protocol.METADATA][protocol.ROUND] = 7
 
 
 def empty(reply, message):
@@ -116,9 +116,9 @@ BAD = {
         lambda r, m: ranks_of(r).update(personal=ranks_of(r)["rank/full"]),
         r"\['personal'\] are on one side only",
     ),
-    "stale": (stale, "answers round 7 instead of 0"),
+    "stale": (stale, "replies to round 7 instead of 0"),
     "no_record": (without_record, r"its records \['ranks'\] are on one side only"),
-    "empty": (empty, "sent no facts"),
+    "empty": (empty, "sent no metadata"),
 }
 
 
@@ -211,9 +211,7 @@ def test_who_gave_no_ranks_is_on_the_rounds_line(small_federation, tampered, rem
     client = tampered(empty, kind="evaluate", app=remembered)
     federation, state = small_federation(client=client)
     line = evaluate_round(federation, state, empty_round(0))
-    assert line["excluded"] == [
-        {"partition": 1, "reason": "sent no facts about itself", "while": "evaluate"}
-    ]
+    assert line["excluded"] == [{"partition": 1, "reason": "sent no metadata", "while": "evaluate"}]
 
 
 def test_ranks_of_too_few_clients_are_no_evaluation(small_federation, tampered, remembered):

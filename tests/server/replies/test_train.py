@@ -11,13 +11,13 @@ from fedrec import protocol
 from server.messages.exchange import SampledNodes
 from server.replies.outcome import sort_replies
 from server.rounds import train_round
-from server.state import AcceptedReply
+from server.state.server_state import AcceptedReply
 
 TAMPERED = 1  # of three partitions
 
 
 def facts_of(reply):
-    return reply.content.config_records[protocol.FACTS]
+    return reply.content.config_records[protocol.METADATA]
 
 
 def excluded(partition, reason):
@@ -27,7 +27,7 @@ def excluded(partition, reason):
 def says(**facts):
     def change(reply, message):
         record = ConfigRecord({key.replace("_", "-"): value for key, value in facts.items()})
-        return Message(RecordDict({protocol.FACTS: record}), reply_to=message)
+        return Message(RecordDict({protocol.METADATA: record}), reply_to=message)
 
     return change
 
@@ -117,7 +117,7 @@ def other_weights(content):
 
 
 def other_words(content):
-    content[protocol.FACTS]["more"] = "words"
+    content[protocol.METADATA]["more"] = "words"
 
 
 def one_record_more(content):
@@ -161,15 +161,15 @@ def test_a_node_that_nobody_asked_is_excluded(small_federation):
     question = Message(RecordDict(), node_of[1], "train")
     question.metadata.__dict__["_message_id"] = "x"
     answer = says(partition=1)(None, question)
-    asked = sort_replies([answer], federation.registration.partition_of, [0], lambda reply, p: None)
-    assert not asked.accepted
-    assert [(one.partition, one.reason) for one in asked.excluded] == [
+    found = sort_replies([answer], federation.registration.partition_of, [0], lambda reply, p: None)
+    assert not found.accepted
+    assert [(one.partition, one.reason) for one in found.excluded] == [
         (0, "did not reply in time"),
-        (1, "was not asked in this round"),
+        (1, "was not sampled in this round"),
     ]
     stranger = sort_replies([answer, answer], {}, [], lambda reply, partition: None)
     assert [(one.partition, one.reason) for one in stranger.excluded] == [
-        (-1, "was not asked in this round")
+        (-1, "was not sampled in this round")
     ] * 2
 
 
@@ -200,7 +200,10 @@ def test_a_reply_of_somebody_who_was_unavailable_is_not_used(small_federation):
         {1: "dropped out"},
     )
     assert not found.accepted
-    assert {one.reason for one in found.excluded} == {"dropped out", "was not asked in this round"}
+    assert {one.reason for one in found.excluded} == {
+        "dropped out",
+        "was not sampled in this round",
+    }
 
 
 def test_the_order_of_replies_changes_no_byte(small_federation):

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from fedrec.config.import_strings import import_string
+from fedrec.config.values.import_strings import import_string
 from fedrec.data.sequences import Sequences, history_mask
 from fedrec.models.losses import gbce_beta
 from fedrec.randomness import generator

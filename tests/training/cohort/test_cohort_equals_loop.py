@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from fedrec.config.choices import FUSIONS
+from fedrec.config.values.choices import FUSIONS
 from fedrec.models.hybrid import Hybrid
 from fedrec.models.sasrec import SASRec
 from fedrec.training.cohort.stacked import stackable

@@ -1,0 +1,108 @@
+"""Resume a run that was killed, stopped, or failed, on any engine: `fedrec resume RUN`."""
+
+import dataclasses
+from pathlib import Path
+from typing import Unpack
+
+from experiments.baselines.run import NO_RESUME, engine_of, run_baseline
+from experiments.engines.run import How, ignore, run
+from experiments.presets import read_preset
+from fedrec.config.config import Config
+from fedrec.config.keys import read_config
+from fedrec.errors import ConfigError, DataError
+from fedrec.files.home import home
+from fedrec.report.references import BASELINE_ENGINE
+from fedrec.runs.directory import is_locked
+from fedrec.runs.record import COMPLETE, read_about
+from server.checkpoints.folder import load_checkpoint
+from server.checkpoints.resume import refuse_to_discard
+
+
+def run_folder(given: str) -> Path:
+    """The folder of a run: a path, or a name under $FEDREC_HOME/runs."""
+    path = Path(given)
+    is_name = not path.exists() and len(path.parts) == 1
+    return (home() / "runs" / given if is_name else path).resolve()
+
+
+def config_of(folder: Path) -> Config:
+    """The config that a run's folder holds, to be run in that folder.
+
+    Raises:
+        DataError: It is no run folder.
+        ConfigError: Its config.toml cannot be read by this version.
+    """
+    about = read_about(folder)
+    if not (folder / "config.toml").is_file():
+        raise DataError(f"{folder} has no config.toml; is it the folder of a run?")
+    config = read_config(read_preset(str(folder / "config.toml")))
+    every = about.get("checkpoint_every", config.run.checkpoint_every)
+    placed = dataclasses.replace(config.run, dir=str(folder), checkpoint_every=every)
+    return dataclasses.replace(config, run=placed)
+
+
+def last_engine(folder: Path) -> str:
+    """The engine that carried a run when it ended."""
+    about = read_about(folder)
+    resumed = about.get("resumed") or [{}]
+    return str(resumed[-1].get("engine") or about.get("engine"))
+
+
+def where_it_goes_on(folder: Path) -> list[str]:
+    """What is said before a run goes on: after which round, and why not after a later one.
+
+    Raises:
+        DataError: The checkpoints are gone or damaged, or run.json is.
+    """
+    status = read_about(folder).get("status")
+    if status in COMPLETE:
+        return [f"the run is {status} already: nothing to go on with"]
+    if is_locked(folder) or last_engine(folder) == engine_of("local-only"):
+        return []  # it will be refused
+    checkpoint, damages = load_checkpoint(folder)
+    if checkpoint is None:
+        refuse_to_discard(folder)
+        return ["no checkpoint was written yet: starting from the beginning"]
+    return [*damages, f"the newest good checkpoint is that of round {checkpoint.round}"]
+
+
+def start(config: Config, engine: str, **how: Unpack[How]) -> Path:
+    """Run a config on the engine of a name as run.json has it, a baseline's included.
+
+    Raises:
+        ConfigError: A baseline would have workers or a cluster.
+        FedrecError: The run failed.
+    """
+    if engine.startswith(BASELINE_ENGINE):
+        kind = engine.removeprefix(BASELINE_ENGINE).rstrip(")")
+        for name, value in (("--workers", how.get("workers")), ("--address", how.get("address"))):
+            if value is not None:
+                raise ConfigError(
+                    f"{name} is for --engine ray; a {kind} baseline runs in one process, "
+                    "leave it out"
+                )
+        on_round, on_wait = how.get("on_round", ignore), how.get("on_wait", ignore)
+        return run_baseline(kind, config, Path(config.run.dir), on_round, on_wait)
+    return run(config, engine=engine, **how)
+
+
+def resume(
+    folder: Path, *, engine: str | None, accept_code_change: bool = False, **how: Unpack[How]
+) -> Path:
+    """Go on with a run from its last good checkpoint, to the bytes of an uninterrupted run.
+
+    Args:
+        folder: Folder of the run.
+        engine: Engine to resume with; if none is named, the last one of the run.
+        accept_code_change: Resume under other code or versions, and record it.
+        how: Options of the engine and callbacks, as ``run`` takes them.
+
+    Raises:
+        FedrecError: The run is complete, is another one, or cannot be resumed.
+    """
+    own = last_engine(folder)
+    if own == engine_of("local-only") and engine not in (None, own):
+        raise ConfigError(f"{folder}: {NO_RESUME}")
+    config = config_of(folder)
+    going_on = dataclasses.replace(config.run, resume=True, accept_code_change=accept_code_change)
+    return start(dataclasses.replace(config, run=going_on), engine or own, **how)

@@ -1,0 +1,63 @@
+"""Resolve the config of a command: preset or file, then ``--set``, then options."""
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from experiments.engines.run import see_own_modules
+from experiments.presets import read_preset
+from fedrec.config.config import Config
+from fedrec.config.keys import absolute_paths, flatten, read_config
+from fedrec.errors import ConfigError
+
+
+def resolve(
+    source: str | None,
+    sets: Iterable[str],
+    options: Mapping[str, Any] | None = None,
+    *,
+    centralised: bool = False,
+) -> Config:
+    """The config of a run, its paths absolute from the current folder; its modules are found there.
+
+    Args:
+        source: Preset or TOML file; the defaults when none is given.
+        sets: ``key=value`` texts, later ones win over earlier ones.
+        options: Dotted keys with values, which win over both; None is not set.
+        centralised: Take the settings of the centralised baseline, which a preset may hold apart.
+
+    Raises:
+        ConfigError: An unknown key or preset, a wrong type, a value out of range.
+    """
+    see_own_modules()
+    values = read_preset(source, centralised=centralised) if source else {}
+    values |= parse_sets(sets)
+    values |= {key: value for key, value in (options or {}).items() if value is not None}
+    return absolute_paths(read_config(values), Path.cwd())
+
+
+def parse_sets(sets: Iterable[str]) -> dict[str, Any]:
+    """``key=value`` texts as keys and values.
+
+    A value is read as TOML, so ``"10"`` in quotes is a string and ``true`` a truth value; what is
+    no TOML is a bare word, a string. For a key that holds a string, quotes are never needed.
+    """
+    kinds = {key: type(value) for key, value in flatten(Config()).items()}
+    values: dict[str, Any] = {}
+    for text in sets:
+        key, equals, word = (part.strip() for part in text.partition("="))
+        if not equals or not key:
+            raise ConfigError(f"--set takes key=value, got {text!r}")
+        value = _value(word)
+        is_bare = kinds.get(key) is str and not isinstance(value, str)
+        values[key] = word if is_bare else value
+    return values
+
+
+def _value(word: str) -> Any:
+    try:
+        read = tomllib.loads(f"value = {word}")
+    except tomllib.TOMLDecodeError:
+        return word
+    return read["value"] if len(read) == 1 else word  # a line break could smuggle in more

@@ -1,0 +1,1 @@
+"""The training half of a round: train messages, collected replies, participation."""

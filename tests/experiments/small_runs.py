@@ -1,0 +1,14 @@
+"""Keys of a run that takes a second."""
+
+SMALL = {
+    "federation.rounds": 1,
+    "partition.count": 2,
+    "semantics.encoder": "hashed",
+    "semantics.width": 8,
+    "model.width": 8,
+    "model.hidden": 8,
+    "model.max-length": 8,
+    "loss.negatives": 8,
+    "evaluation.resamples": 20,
+    "data.source": "synthetic:users=40,items=60",
+}
