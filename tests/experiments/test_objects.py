@@ -32,7 +32,7 @@ SMALL = {
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path, monkeypatch):
+def home(tmp_path, monkeypatch, undrawn):
     monkeypatch.setenv("FEDREC_HOME", str(tmp_path / "home"))
 
 

@@ -32,10 +32,10 @@ STAGES = {
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_run_stopped_at_any_stage_goes_on_to_the_same_bytes(
-    run_inline, not_easy, tmp_path, strike, ctrl_c, about, stage
+    run_inline, run_once, not_easy, tmp_path, strike, ctrl_c, about, stage
 ):
     config = not_easy({"run.checkpoint-every": 2})
-    whole = run_inline(config, tmp_path / "whole")
+    whole = run_once(config)
     folder = tmp_path / "run"
     strike(*STAGES[stage], ctrl_c)
     with pytest.raises(KeyboardInterrupt):
