@@ -201,7 +201,7 @@ def run_once(
 ) -> Callable[[Config], Path]:
     """``run_once(config)``: a whole run of it, made once for all tests, to compare with.
 
-    Call it before anything is made to fail, and change nothing in the folder.
+    Call it where nothing is about to fail, and change nothing in the folder: ``run_copy`` does.
     """
     place, made = runs_by_config
 
@@ -212,3 +212,9 @@ def run_once(
         return made[key]
 
     return run
+
+
+@pytest.fixture
+def run_copy(run_once: Callable[[Config], Path], tmp_path: Path) -> Callable[[Config], Path]:
+    """``run_copy(config)``: the test's own copy of the folder of ``run_once``."""
+    return lambda config: Path(shutil.copytree(run_once(config), tmp_path / "run-copy"))
