@@ -28,9 +28,14 @@ STAGES = {
     "the final evaluation": (server.evaluation.final, "evaluate", 6),
     "the tables": (server.evaluation.results, "_write_tables", 1),
 }
+# Where nothing is left behind that another stage does not leave, too.
+LIKE_OTHERS = ("a reference", "the evaluation of round 0", "round 1", "the first checkpoint")
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize(
+    "stage",
+    [pytest.param(stage, marks=[pytest.mark.slow] * (stage in LIKE_OTHERS)) for stage in STAGES],
+)
 def test_a_run_stopped_at_any_stage_goes_on_to_the_same_bytes(
     run_inline, run_once, not_easy, tmp_path, strike, ctrl_c, about, stage
 ):

@@ -48,6 +48,8 @@ STAGES = {
     "a checkpoint": (server.checkpoints.recorder, "save_checkpoint", 2),
     "the final evaluation": (server.evaluation.final, "evaluate", 6),
 }
+# Where nothing is left behind that another stage does not leave, too.
+LIKE_OTHERS = ("round 2", "the mean of round 4", "a checkpoint")
 
 
 def last_state(folder):
@@ -76,7 +78,10 @@ def test_what_is_resumed_is_not_easy(run_once, small_config, left_by):
         assert max(asked) < seen.sum() < sum(asked)  # some were asked twice
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize(
+    "stage",
+    [pytest.param(stage, marks=[pytest.mark.slow] * (stage in LIKE_OTHERS)) for stage in STAGES],
+)
 def test_a_run_over_users_stopped_at_any_stage_goes_on_to_the_same_bytes(
     run_inline, run_once, small_config, tmp_path, strike, ctrl_c, left_by, about, stage
 ):
