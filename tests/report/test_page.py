@@ -132,7 +132,7 @@ def test_html_and_scripts_in_names_are_shown_as_text(page_of):
 
 
 def test_secrets_never_reach_the_report(make_run, only_figures):
-    only_figures("convergence_by_round", "gates")
+    only_figures("convergence_by_round")
     folder = make_run(
         rounds=2,
         users=60,
@@ -188,7 +188,7 @@ def test_no_run_folder_is_one_clear_line(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-FEW = ("clients_over_rounds", "gates")  # to draw all takes seconds
+FEW = ("clients_over_rounds",)  # to draw all takes seconds
 
 
 def test_the_folder_alone_gives_the_same_bytes_without_torch_or_an_engine(
@@ -216,7 +216,7 @@ sys.exit(str(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)
     page = write_report(other).read_bytes()
     assert (folder / "report.html").read_bytes() == page
     names = {path.name for path in (folder / "figures").iterdir()}
-    assert names == {"clients-rounds.svg", "clients-rounds.png", "gates.svg", "gates.png"}
+    assert names == {"clients-rounds.svg", "clients-rounds.png"}
     for name in names:
         found = (folder / "figures" / name).read_bytes()
         assert found == (report / "figures" / name).read_bytes(), name
