@@ -139,7 +139,33 @@ def small_home(fedrec_home: Path, small_prepared: Path) -> Path:
 
 
 @pytest.fixture
-def run_inline(small_home: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No run of this process, new or resumed, writes its figures and its page.
+
+    Drawing takes ten times as long as training.
+    """
+    for module in ("server.run", "server.checkpoints.resume"):
+        monkeypatch.setattr(f"{module}.write_report", lambda path: None)
+
+
+@pytest.fixture
+def only_figures(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """``only_figures("gates")``: a report has the figures of these functions alone.
+
+    Each of them takes a third of a second.
+    """
+    from fedrec.report.figures import draw
+
+    def choose(*names: str) -> None:
+        kept = tuple(row for row in draw.FIGURES if row[1].__name__ in names)
+        assert len(kept) == len(names)
+        monkeypatch.setattr(draw, "FIGURES", kept)
+
+    return choose
+
+
+@pytest.fixture
+def run_inline(small_home: Path, undrawn: None) -> Callable[..., Path]:
     """``run_inline(config)`` runs a whole federation in this process, without its figures.
 
     Keywords: ``folder`` for the run, ``client`` instead of the ClientApp, ``wrap`` for the Grid.
@@ -147,9 +173,6 @@ def run_inline(small_home: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..
     import server.run
     from clients.app import app
     from server.engines.inline import InlineGrid
-
-    # Drawing takes ten times as long as training; test_run_folder draws once.
-    monkeypatch.setattr(server.run, "write_report", lambda path: None)
 
     def run(
         config: Config,
@@ -164,3 +187,34 @@ def run_inline(small_home: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..
         return server.run.run_server(grid, config, engine="inline", command="test", **keywords)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def runs_by_config(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Path]]:
+    """Where ``run_once`` keeps its runs, and those it has made."""
+    return tmp_path_factory.mktemp("runs"), {}
+
+
+@pytest.fixture
+def run_once(
+    run_inline: Callable[..., Path], runs_by_config: tuple[Path, dict[str, Path]]
+) -> Callable[[Config], Path]:
+    """``run_once(config)``: a whole run of it, made once for all tests, to compare with.
+
+    Call it where nothing is about to fail, and change nothing in the folder: ``run_copy`` does.
+    """
+    place, made = runs_by_config
+
+    def run(config: Config) -> Path:
+        key = repr(flatten(config))
+        if key not in made:
+            made[key] = run_inline(config, place / str(len(made)))
+        return made[key]
+
+    return run
+
+
+@pytest.fixture
+def run_copy(run_once: Callable[[Config], Path], tmp_path: Path) -> Callable[[Config], Path]:
+    """``run_copy(config)``: the test's own copy of the folder of ``run_once``."""
+    return lambda config: Path(shutil.copytree(run_once(config), tmp_path / "run-copy"))

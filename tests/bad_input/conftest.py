@@ -157,6 +157,10 @@ def refused() -> Callable[..., None]:
 @pytest.fixture
 def events() -> list[str]:
     """Lines of a good CSV: 30 users with 6 events each on 25 items; line k + 1 of the file at k."""
+    return lines_of_events()
+
+
+def lines_of_events() -> list[str]:
     rows = [f"u{user},i{item},{time},Film {item},{GENRES[item % 3]}" for user, item, time in EVENTS]
     return ["user,item,time,title,genres", *rows]
 
@@ -200,10 +204,10 @@ def stoppable() -> tuple[str, ...]:
     return ("federation.rounds=4", "run.checkpoint-every=1", "model.private=gate-bias")
 
 
-@pytest.fixture
-def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No figures of a run that is resumed either."""
-    monkeypatch.setattr(server.run, "write_report", lambda path: None)
+@pytest.fixture(scope="session")
+def homes(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Path]]:
+    """Where the homes of runs that several tests begin with are kept, and those there are."""
+    return tmp_path_factory.mktemp("homes"), {}
 
 
 @pytest.fixture
@@ -213,8 +217,34 @@ def stopped(
     events: list[str],
     fedrec_home: Path,
     stoppable: tuple[str, ...],
+    homes: tuple[Path, dict[str, Path]],
 ) -> Path:
-    """The folder of a run of 4 rounds that Ctrl-C stopped in the last, with two checkpoints."""
+    """The folder of a run of 4 rounds that Ctrl-C stopped in the last, with two checkpoints.
+
+    It is stopped once; every test has a copy, and the data at its own path.
+    """
+    place, made = homes
+    folder = fedrec_home / "runs" / "small"
+    source = csv(events)
+    if "stopped" not in made:
+        _stop_in_the_last_round(run, source, stoppable)
+        made["stopped"] = Path(shutil.copytree(fedrec_home, place / "stopped"))
+        (place / "source").write_text(str(source))
+    else:
+        shutil.copytree(made["stopped"], fedrec_home)
+        for name in ("config.toml", "run.json"):
+            text = (folder / name).read_text()
+            (folder / name).write_text(text.replace((place / "source").read_text(), str(source)))
+    assert [path.name for path in sorted((folder / "checkpoints").iterdir())] == [
+        "round-00002",
+        "round-00003",
+    ]
+    return folder
+
+
+def _stop_in_the_last_round(
+    run: Callable[..., Ended], source: Path, stoppable: tuple[str, ...]
+) -> None:
     real, calls = handlers.train_partition, []
 
     def counted(*args: Any, **keywords: Any) -> Any:
@@ -225,15 +255,9 @@ def stopped(
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(handlers, "train_partition", counted)
-        ended = run(csv(events), *stoppable)
+        ended = run(source, *stoppable)
     assert ended.code == 130, ended.errors
-    folder = fedrec_home / "runs" / "small"
     assert calls[-1] == 4
-    assert [path.name for path in sorted((folder / "checkpoints").iterdir())] == [
-        "round-00002",
-        "round-00003",
-    ]
-    return folder
 
 
 @pytest.fixture
@@ -243,15 +267,18 @@ def whole(
     events: list[str],
     fedrec_home: Path,
     stoppable: tuple[str, ...],
+    homes: tuple[Path, dict[str, Path]],
 ) -> Callable[[Path], None]:
     """``whole(folder)``: a run is complete and equals the one that nobody stopped."""
 
     def check(folder: Path) -> None:
-        kept = folder.with_name("resumed")
-        shutil.copytree(folder, kept)
-        ended = run(csv(events), *stoppable, "run.name=uninterrupted")
-        assert ended.code == 0, ended.errors
-        assert compare(fedrec_home / "runs" / "uninterrupted", kept) == []
+        place, made = homes
+        if "uninterrupted" not in made:
+            ended = run(csv(events), *stoppable, "run.name=uninterrupted")
+            assert ended.code == 0, ended.errors
+            left = fedrec_home / "runs" / "uninterrupted"
+            made["uninterrupted"] = Path(shutil.copytree(left, place / "uninterrupted"))
+        assert compare(made["uninterrupted"], folder) == []
         assert json.loads((folder / "run.json").read_text())["status"] == "done"
 
     return check

@@ -3,9 +3,11 @@
 import json
 import re
 import resource
+import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +15,7 @@ import server.checkpoints.resume
 import server.lifecycle.run_folder
 import server.run
 from experiments.reproducibility.verify import compare
+from tests.bad_input.conftest import SMALL, lines_of_events
 from tests.bad_input.test_resume import ROOT, content_of
 
 # Imports once, then begins a run's folder for each line that it reads, in a process of its own that
@@ -49,12 +52,16 @@ KILLED_AT_THE_START = {
 }
 
 
-@pytest.fixture
-def killed_at_the_start(tmp_path, small, csv, events, fedrec_home):
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory):
     """What a run that is killed in its first milliseconds leaves: a folder for each moment."""
-    folders = [tmp_path / "killed" / str(number) for number in (1, 2, 3)]
+    place = tmp_path_factory.mktemp("killed")
+    (place / "small.toml").write_text(SMALL)
+    (place / "events.csv").write_text("\n".join([*lines_of_events(), ""]))
+    folders = [place / str(number) for number in (1, 2, 3)]
     cases = [f"{folder.name}:{folder}" for folder in folders]
-    words = [sys.executable, "-c", BEGINS_AND_IS_KILLED, str(small), str(csv(events)), *cases]
+    files = [str(place / "small.toml"), str(place / "events.csv")]
+    words = [sys.executable, "-c", BEGINS_AND_IS_KILLED, *files, *cases]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     for folder, left in zip(folders, KILLED_AT_THE_START.values(), strict=True):
@@ -63,8 +70,14 @@ def killed_at_the_start(tmp_path, small, csv, events, fedrec_home):
     return folders
 
 
+@pytest.fixture
+def killed_at_the_start(killed, tmp_path):
+    """The test's own copy of each of these folders."""
+    return [Path(shutil.copytree(one, tmp_path / "killed" / one.name)) for one in killed]
+
+
 def test_a_run_that_is_killed_in_its_first_milliseconds_is_in_nobodys_way(
-    fedrec, run, csv, events, killed_at_the_start
+    fedrec, run, csv, events, undrawn, killed_at_the_start
 ):
     *before_run_json, after = killed_at_the_start
     for folder in before_run_json:
@@ -159,7 +172,7 @@ def test_a_config_that_is_no_toml_any_more_is_refused(fedrec, refused, stopped):
 
 @pytest.mark.parametrize("kind", ["centralised", "popularity"])
 def test_a_reference_that_was_stopped_goes_on_as_the_reference_it_was(
-    fedrec, small, csv, events, fedrec_home, monkeypatch, kind
+    fedrec, small, csv, events, fedrec_home, monkeypatch, undrawn, kind
 ):
     sets = (f"data.source={csv(events)}", "federation.rounds=3", "run.checkpoint-every=1")
     words = ("baseline", kind, small, *(word for text in sets for word in ("--set", text)))

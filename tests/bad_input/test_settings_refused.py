@@ -235,8 +235,9 @@ def without_secret(folder):
 
 
 def test_secrets_are_copied_neither_into_the_report_nor_into_run_json(
-    run, csv, events, fedrec_home, monkeypatch
+    run, csv, events, fedrec_home, monkeypatch, only_figures
 ):
+    only_figures("gates")
     monkeypatch.setitem(sys.modules, "own_strategy", SimpleNamespace(Cloudy=Cloudy))
     ended = run(csv(events), *CLOUDY, draw=True)
     assert ended.code == 0, ended.errors
@@ -246,10 +247,9 @@ def test_secrets_are_copied_neither_into_the_report_nor_into_run_json(
 
 
 def test_a_run_goes_on_with_its_secret_and_not_with_another(
-    run, fedrec, refused, csv, events, fedrec_home, monkeypatch
+    run, fedrec, refused, csv, events, fedrec_home, monkeypatch, undrawn
 ):
     monkeypatch.setitem(sys.modules, "own_strategy", SimpleNamespace(Cloudy=Cloudy))
-    monkeypatch.setattr(server.run, "write_report", lambda path: None)
     with monkeypatch.context() as patch:
         patch.setattr(server.run, "finalize_run", lambda *_: signal.raise_signal(signal.SIGINT))
         ended = run(csv(events), *CLOUDY, "federation.rounds=2", "run.checkpoint-every=1")
@@ -270,8 +270,9 @@ def test_a_run_goes_on_with_its_secret_and_not_with_another(
 
 
 def test_a_reason_that_quotes_a_secret_is_hidden_in_the_report(
-    run, fedrec, csv, events, fedrec_home
+    run, fedrec, csv, events, fedrec_home, only_figures
 ):
+    only_figures()
     assert run(csv(events)).code == 0
     folder = fedrec_home / "runs" / "small"
     about = json.loads((folder / "run.json").read_text())

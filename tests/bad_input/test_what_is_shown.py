@@ -27,7 +27,8 @@ class Tags(HTMLParser):
         self.names.append(tag)
 
 
-def test_html_in_names_and_titles_is_shown_as_text(run, csv, events, fedrec_home):
+def test_html_in_names_and_titles_is_shown_as_text(run, csv, events, fedrec_home, only_figures):
+    only_figures()
     titled = [line.replace("Film 7,", f"<script>alert(2)</script>{HTML},") for line in events]
     ended = run(csv(titled, f"{HTML}.csv"), draw=True)
     assert ended.code == 0, ended.errors
@@ -66,7 +67,10 @@ def two_views(rows, encoder):
     )
 
 
-def test_dollars_and_tex_in_labels_are_shown_as_typed(run, csv, events, fedrec_home, monkeypatch):
+def test_dollars_and_tex_in_labels_are_shown_as_typed(
+    run, csv, events, fedrec_home, monkeypatch, only_figures
+):
+    only_figures("gates")
     monkeypatch.setitem(sys.modules, "own_views", SimpleNamespace(two_views=two_views))
     ended = run(csv(events), "model.name=own_views:two_views", draw=True)
     assert ended.code == 0, ended.errors

@@ -165,6 +165,7 @@ for place in range({count}):
 """
 
 
+@pytest.mark.slow  # test_train_partition kills one in the middle of a file
 def test_a_writer_that_is_killed_at_any_time_leaves_whole_files_only():
     whole = drafts = 0
     for first in range(0, 200, 20):

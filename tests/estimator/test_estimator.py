@@ -40,7 +40,7 @@ def test_six_lines_from_events_to_recommendations(ratings):
     ],
 )
 def test_the_centralised_baseline_of_the_same_config_has_the_same_bytes(
-    dataset, tmp_path, estimator, settings
+    dataset, tmp_path, undrawn, estimator, settings
 ):
     made = estimator(**(SMALL | settings)).fit(dataset)
     config = made._fitted.config

@@ -22,7 +22,7 @@ PRINTED = {
 
 
 @pytest.fixture
-def run_example(monkeypatch, capsys):
+def run_example(monkeypatch, capsys, undrawn):
     """Run an example in this process and return its variables and what it printed."""
     monkeypatch.setattr("fedrec.estimator.fitting.cores", lambda: 1)
 

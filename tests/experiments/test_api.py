@@ -12,7 +12,7 @@ from tests.experiments.small_runs import SMALL
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path, monkeypatch):
+def home(tmp_path, monkeypatch, undrawn):
     monkeypatch.setenv("FEDREC_HOME", str(tmp_path / "home"))
 
 

@@ -21,7 +21,7 @@ KEYS = SMALL | {"federation.rounds": 2, "device": "cpu"}
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path, monkeypatch):
+def home(tmp_path, monkeypatch, undrawn):
     monkeypatch.setenv("FEDREC_HOME", str(tmp_path / "home"))
 
 

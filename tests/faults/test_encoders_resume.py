@@ -31,10 +31,10 @@ MODELS = [
 
 @pytest.mark.parametrize("model", MODELS, ids=str)
 def test_a_federation_of_any_encoder_goes_on_to_the_same_bytes(
-    run_inline, small_config, tmp_path, strike, ctrl_c, left_by, model
+    run_inline, run_once, small_config, tmp_path, strike, ctrl_c, left_by, model
 ):
     config, folder = small_config(PLAN | model), tmp_path / "run"
-    whole = run_inline(config, tmp_path / "whole")
+    whole = run_once(config)
     strike(server.training.collect, "exchange", 2, ctrl_c)
     with pytest.raises(KeyboardInterrupt):
         run_inline(config, folder)

@@ -28,7 +28,7 @@ def full_after():
 
 
 def test_a_disk_that_is_full_while_saving_leaves_the_last_checkpoint_intact(
-    run_inline, not_easy, tmp_path, small_disk, full_after
+    run_inline, run_once, not_easy, tmp_path, small_disk, full_after
 ):
     config, folder = not_easy({"run.checkpoint-every": 1}), tmp_path / "disk" / "run"
     on_round, fillers = full_after(small_disk(folder.parent, 4096), 2)
@@ -40,11 +40,11 @@ def test_a_disk_that_is_full_while_saving_leaves_the_last_checkpoint_intact(
     assert load_checkpoint(folder)[0].round == 2
     fillers[0].unlink()
     run_inline(read_config({"run.resume": True}, config), folder)
-    assert compare(run_inline(config, tmp_path / "whole"), folder) == []
+    assert compare(run_once(config), folder) == []
 
 
 def test_a_disk_that_is_full_for_the_history_ends_the_run_with_5(
-    run_inline, not_easy, tmp_path, small_disk, full_after
+    run_inline, run_once, not_easy, tmp_path, small_disk, full_after
 ):
     config, folder = not_easy({"run.checkpoint-every": 2}), tmp_path / "disk" / "run"
     on_round, fillers = full_after(small_disk(folder.parent, 4096), 2)
@@ -53,11 +53,11 @@ def test_a_disk_that_is_full_for_the_history_ends_the_run_with_5(
     assert end.value.exit_code == 5
     fillers[0].unlink()
     run_inline(read_config({"run.resume": True}, config), folder)
-    assert compare(run_inline(config, tmp_path / "whole"), folder) == []
+    assert compare(run_once(config), folder) == []
 
 
 def test_a_full_disk_at_the_clients_ends_the_run_with_5_and_their_words(
-    run_inline, not_easy, tmp_path, fedrec_home, small_disk, full_after, about
+    run_inline, run_once, not_easy, tmp_path, fedrec_home, small_disk, full_after, about
 ):
     config, folder = not_easy({"run.checkpoint-every": 1}), tmp_path / "run"
     on_round, fillers = full_after(small_disk(fedrec_home / "clients", 4096), 2)
@@ -71,11 +71,11 @@ def test_a_full_disk_at_the_clients_ends_the_run_with_5_and_their_words(
     assert load_checkpoint(folder)[0].round == 2
     fillers[0].unlink()
     run_inline(read_config({"run.resume": True}, config), folder)
-    assert compare(run_inline(config, tmp_path / "whole"), folder) == []
+    assert compare(run_once(config), folder) == []
 
 
 def test_a_disk_that_is_full_for_the_ranks_ends_the_run_with_5_and_leaves_no_half_of_them(
-    run_inline, not_easy, tmp_path, strike
+    run_inline, run_once, not_easy, tmp_path, strike
 ):
     config, folder = not_easy({"run.checkpoint-every": 1}), tmp_path / "run"
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -92,4 +92,4 @@ def test_a_disk_that_is_full_for_the_ranks_ends_the_run_with_5_and_leaves_no_hal
     assert (folder / "items.csv").exists()
     assert [path.name for path in folder.iterdir() if "ranks" in path.name] == []
     run_inline(read_config({"run.resume": True}, config), folder)
-    assert compare(run_inline(config, tmp_path / "whole"), folder) == []
+    assert compare(run_once(config), folder) == []

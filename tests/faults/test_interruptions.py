@@ -28,14 +28,19 @@ STAGES = {
     "the final evaluation": (server.evaluation.final, "evaluate", 6),
     "the tables": (server.evaluation.results, "_write_tables", 1),
 }
+# Where nothing is left behind that another stage does not leave, too.
+LIKE_OTHERS = ("a reference", "the evaluation of round 0", "round 1", "the first checkpoint")
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize(
+    "stage",
+    [pytest.param(stage, marks=[pytest.mark.slow] * (stage in LIKE_OTHERS)) for stage in STAGES],
+)
 def test_a_run_stopped_at_any_stage_goes_on_to_the_same_bytes(
-    run_inline, not_easy, tmp_path, strike, ctrl_c, about, stage
+    run_inline, run_once, not_easy, tmp_path, strike, ctrl_c, about, stage
 ):
     config = not_easy({"run.checkpoint-every": 2})
-    whole = run_inline(config, tmp_path / "whole")
+    whole = run_once(config)
     folder = tmp_path / "run"
     strike(*STAGES[stage], ctrl_c)
     with pytest.raises(KeyboardInterrupt):
@@ -49,7 +54,7 @@ def test_a_run_stopped_at_any_stage_goes_on_to_the_same_bytes(
 
 
 def test_a_stop_leaves_a_checkpoint_of_the_last_round_though_none_was_due(
-    run_inline, not_easy, tmp_path, strike, ctrl_c, about
+    run_inline, run_once, not_easy, tmp_path, strike, ctrl_c, about
 ):
     config, folder = not_easy({"run.checkpoint-every": 100}), tmp_path / "run"
     strike(clients.handlers, "train_partition", 8, ctrl_c)  # of the third round
@@ -58,7 +63,7 @@ def test_a_stop_leaves_a_checkpoint_of_the_last_round_though_none_was_due(
     assert load_checkpoint(folder)[0].round == 2
     run_inline(read_config({"run.resume": True}, config), folder)
     assert [one["after"] for one in about(folder)["resumed"]] == [2]
-    assert compare(run_inline(config, tmp_path / "whole"), folder) == []
+    assert compare(run_once(config), folder) == []
 
 
 def test_a_signal_while_a_checkpoint_is_written_waits_until_all_of_it_is_there(
@@ -89,7 +94,7 @@ def test_a_file_that_was_being_written_when_its_process_was_killed_leaves_nothin
 
 
 def test_a_run_may_be_stopped_again_and_again(
-    run_inline, not_easy, tmp_path, monkeypatch, ctrl_c, about
+    run_inline, run_once, not_easy, tmp_path, monkeypatch, ctrl_c, about
 ):
     config, folder = not_easy({"run.checkpoint-every": 1}), tmp_path / "run"
     going_on, stops = read_config({"run.resume": True}, config), 0
@@ -107,7 +112,7 @@ def test_a_run_may_be_stopped_again_and_again(
             break
     assert stops == 4
     assert [one["after"] for one in about(folder)["resumed"]] == [1, 2, 3, 4]
-    assert compare(run_inline(config, tmp_path / "whole"), folder) == []
+    assert compare(run_once(config), folder) == []
 
 
 def test_a_second_run_in_the_same_folder_is_refused_and_the_first_unharmed(

@@ -11,7 +11,7 @@ from server.lifecycle.stop_file import STOP_FILE, request_stop
 
 @pytest.mark.parametrize("code", [130, 143])
 def test_a_run_that_is_asked_to_stop_ends_with_that_code_and_goes_on_to_the_same_bytes(
-    run_inline, not_easy, tmp_path, about, code
+    run_inline, run_once, not_easy, tmp_path, about, code
 ):
     config, folder = not_easy({"run.checkpoint-every": 100}), tmp_path / "run"
 
@@ -27,7 +27,7 @@ def test_a_run_that_is_asked_to_stop_ends_with_that_code_and_goes_on_to_the_same
     assert not (folder / STOP_FILE).exists()
     run_inline(read_config({"run.resume": True}, config), folder)
     assert [one["after"] for one in about(folder)["resumed"]] == [2]
-    assert compare(run_inline(config, tmp_path / "whole"), folder) == []
+    assert compare(run_once(config), folder) == []
 
 
 def test_a_stop_request_that_an_earlier_server_never_saw_does_not_stop_the_next(

@@ -48,6 +48,8 @@ STAGES = {
     "a checkpoint": (server.checkpoints.recorder, "save_checkpoint", 2),
     "the final evaluation": (server.evaluation.final, "evaluate", 6),
 }
+# Where nothing is left behind that another stage does not leave, too.
+LIKE_OTHERS = ("round 2", "the mean of round 4", "a checkpoint")
 
 
 def last_state(folder):
@@ -63,9 +65,9 @@ def assert_same(whole, folder, left_by):
     assert last_state(whole) == last_state(folder)
 
 
-def test_what_is_resumed_is_not_easy(run_inline, small_config, tmp_path, left_by):
-    for name, plan in (("adam", ADAM), ("sparse", SPARSE)):
-        folder = run_inline(small_config(plan), tmp_path / name)
+def test_what_is_resumed_is_not_easy(run_once, small_config, left_by):
+    for plan in (ADAM, SPARSE):
+        folder = run_once(small_config(plan))
         lines = left_by(folder)[1]
         assert [line["round"] for line in lines if line["retried"]] == [4]
         assert {one["reason"] for line in lines for one in line["excluded"]} == {DROPPED_OUT}
@@ -76,12 +78,15 @@ def test_what_is_resumed_is_not_easy(run_inline, small_config, tmp_path, left_by
         assert max(asked) < seen.sum() < sum(asked)  # some were asked twice
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize(
+    "stage",
+    [pytest.param(stage, marks=[pytest.mark.slow] * (stage in LIKE_OTHERS)) for stage in STAGES],
+)
 def test_a_run_over_users_stopped_at_any_stage_goes_on_to_the_same_bytes(
-    run_inline, small_config, tmp_path, strike, ctrl_c, left_by, about, stage
+    run_inline, run_once, small_config, tmp_path, strike, ctrl_c, left_by, about, stage
 ):
     config, folder = small_config(ADAM), tmp_path / "run"
-    whole = run_inline(config, tmp_path / "whole")
+    whole = run_once(config)
     strike(*STAGES[stage], ctrl_c)
     with pytest.raises(KeyboardInterrupt):
         run_inline(config, folder)
@@ -91,7 +96,7 @@ def test_a_run_over_users_stopped_at_any_stage_goes_on_to_the_same_bytes(
 
 
 def test_rows_that_are_means_over_those_who_read_them_go_on_after_every_round(
-    run_inline, small_config, tmp_path, ctrl_c, left_by, about
+    run_inline, run_once, small_config, tmp_path, ctrl_c, left_by, about
 ):
     config, folder = small_config(SPARSE), tmp_path / "run"
     going_on, stops = read_config({"run.resume": True}, config), 0
@@ -106,7 +111,7 @@ def test_rows_that_are_means_over_those_who_read_them_go_on_after_every_round(
         stops += 1
     run_inline(going_on, folder, on_round=stop)
     assert [one["after"] for one in about(folder)["resumed"]] == [1, 2, 3, 4, 5]
-    assert_same(run_inline(config, tmp_path / "whole"), folder, left_by)
+    assert_same(run_once(config), folder, left_by)
 
 
 def test_a_run_over_users_that_was_killed_goes_on_and_is_verified(
@@ -129,10 +134,10 @@ def test_a_run_over_users_that_was_killed_goes_on_and_is_verified(
 
 
 def test_who_holds_the_table_already_is_compared(
-    run_inline, small_config, tmp_path, strike, ctrl_c
+    run_inline, run_once, small_config, tmp_path, strike, ctrl_c
 ):
     config, folder = small_config(ADAM), tmp_path / "run"
-    whole = run_inline(config, tmp_path / "whole")
+    whole = run_once(config)
     strike(server.training.collect, "exchange", 3, ctrl_c)
     with pytest.raises(KeyboardInterrupt):
         run_inline(config, folder)

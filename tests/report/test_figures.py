@@ -58,13 +58,16 @@ def test_few_rounds_and_missing_parts_draw_what_there_is(make_run, changes, expe
     drawings = draw.draw(read_run(make_run(**changes)))
     assert [d.name for d in drawings] == expected
     for drawing in drawings:
-        assert drawing.svg  # renders without a warning
+        if expected is NAMES or drawing.name != "convergence-megabytes":  # drawn as the rounds are
+            assert drawing.svg  # renders without a warning
 
 
-def test_svg_bytes_are_the_same_each_time_and_hold_no_date(report):
+def test_svg_bytes_are_the_same_each_time_and_hold_no_date(report, only_figures):
+    only_figures("convergence_by_round", "slices")
     for drawing in draw.draw(read_run(report)):
-        first = (report / "figures" / f"{drawing.name}.svg").read_bytes()
-        assert drawing.svg == first
+        assert drawing.svg == (report / "figures" / f"{drawing.name}.svg").read_bytes()
+    for path in (report / "figures").glob("*.svg"):
+        first = path.read_bytes()
         assert b"dc:date" not in first
         assert b"Matplotlib" not in first
 
@@ -88,7 +91,8 @@ def test_a_sampled_protocol_is_part_of_every_title(make_run):
     run = read_run(make_run(rounds=2, users=60, metrics={"protocol": "uniform-99"}))
     for drawing in draw.draw(run):
         if drawing.name != "gates":
-            assert "(99 sampled)" in texts(drawing)
+            titles = [axes.get_title(loc="left") for axes in drawing.figure.axes]
+            assert any("(99 sampled)" in title for title in titles)
 
 
 def test_dollars_and_tex_in_labels_are_shown_as_typed(make_run):

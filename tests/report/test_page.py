@@ -39,10 +39,15 @@ class Elements(HTMLParser):
 
 
 @pytest.fixture
-def page_of(make_run):
-    return lambda **changes: write_report(
-        make_run(**{"rounds": 2, "users": 60} | changes)
-    ).read_text(encoding="utf-8")
+def written(make_run, only_figures):
+    """``written(folder)``: the page of a run without its figures, which take seconds."""
+    only_figures()
+    return lambda folder: write_report(folder).read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def page_of(make_run, written):
+    return lambda **changes: written(make_run(**{"rounds": 2, "users": 60} | changes))
 
 
 @pytest.fixture
@@ -75,10 +80,10 @@ def test_a_run_that_is_not_simply_done_says_so_at_the_top(page_of, status):
     assert page.index("3 replies lost") < page.index('<h2 id="results">')
 
 
-def test_a_run_that_failed_before_its_first_round_has_a_page(make_run):
+def test_a_run_that_failed_before_its_first_round_has_a_page(make_run, written):
     folder = make_run(rounds=0, finished=False, about={"status": "failed", "best_round": None})
     (folder / "rounds.jsonl").unlink()
-    assert "No round was completed" in write_report(folder).read_text(encoding="utf-8")
+    assert "No round was completed" in written(folder)
 
 
 def test_the_page_is_self_contained_and_its_policy_allows_only_its_own_bytes(page):
@@ -126,7 +131,8 @@ def test_html_and_scripts_in_names_are_shown_as_text(page_of):
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
 
 
-def test_secrets_never_reach_the_report(make_run):
+def test_secrets_never_reach_the_report(make_run, only_figures):
+    only_figures("convergence_by_round")
     folder = make_run(
         rounds=2,
         users=60,
@@ -152,14 +158,14 @@ def test_other_protocols_are_reported_under_their_own_names(page_of):
     assert "0.6900 to 0.7100" in page
 
 
-def test_traffic_of_one_person_clients_is_told_for_one_of_them(make_run):
+def test_traffic_of_one_person_clients_is_told_for_one_of_them(make_run, written):
     folder = make_run(rounds=2, users=60)
     path = folder / "rounds.jsonl"
     lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     for line in lines:
         line |= {"client_megabytes": 4.25 * line["round"], "megabytes": 25_670.0 * line["round"]}
     path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-    page = write_report(folder).read_text(encoding="utf-8")
+    page = written(folder)
     for words in ("Training traffic a client", "8.5 MB", "51.3 GB in all"):
         assert words in page, words
     with style.house_style():
@@ -169,11 +175,11 @@ def test_traffic_of_one_person_clients_is_told_for_one_of_them(make_run):
         assert max(axes.lines[0].get_xdata()) == 8.5
 
 
-def test_a_torn_history_is_told(make_run):
+def test_a_torn_history_is_told(make_run, written):
     folder = make_run(rounds=2, users=60)
     path = folder / "rounds.jsonl"
     path.write_bytes(path.read_bytes()[:-5])
-    assert "ended in half a line" in write_report(folder).read_text(encoding="utf-8")
+    assert "ended in half a line" in written(folder)
 
 
 def test_no_run_folder_is_one_clear_line(tmp_path):
@@ -182,22 +188,35 @@ def test_no_run_folder_is_one_clear_line(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_folder_alone_gives_the_same_bytes_without_torch_or_an_engine(report, tmp_path):
-    folder = tmp_path / "copy"
-    shutil.copytree(report, folder, ignore=shutil.ignore_patterns("figures", "report.html"))
+FEW = ("clients_over_rounds",)  # to draw all takes seconds
+
+
+def test_the_folder_alone_gives_the_same_bytes_without_torch_or_an_engine(
+    report, tmp_path, only_figures
+):
+    folder, other = tmp_path / "copy", tmp_path / "other"
+    for copy in (folder, other):
+        shutil.copytree(report, copy, ignore=shutil.ignore_patterns("figures", "report.html"))
+    only_figures(*FEW)
     code = """
 import sys
 from pathlib import Path
+from fedrec.report.figures import draw
 from fedrec.report.page import write_report
-from tests.run_folders import CONFIG
+draw.FIGURES = tuple(row for row in draw.FIGURES if row[1].__name__ in sys.argv[2:])
 print(write_report(Path(sys.argv[1])))
 heavy = {"torch", "sentence_transformers", "flwr", "ray", "transformers", "matplotlib.pyplot"}
 sys.exit(str(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)
 """
     done = subprocess.run(
-        [sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=False
+        [sys.executable, "-c", code, str(folder), *FEW], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.strip() == str(folder / "report.html")
-    for path in ["report.html", *(f"figures/{p.name}" for p in (report / "figures").iterdir())]:
-        assert (folder / path).read_bytes() == (report / path).read_bytes(), path
+    page = write_report(other).read_bytes()
+    assert (folder / "report.html").read_bytes() == page
+    names = {path.name for path in (folder / "figures").iterdir()}
+    assert names == {"clients-rounds.svg", "clients-rounds.png"}
+    for name in names:
+        found = (folder / "figures" / name).read_bytes()
+        assert found == (report / "figures" / name).read_bytes(), name

@@ -151,7 +151,8 @@ def test_a_quiet_run_prints_the_path_alone_and_its_config_runs_again(fedrec, tmp
     assert metrics[0] == metrics[1]
 
 
-def test_report_is_made_again_from_the_folder_alone(fedrec, done, tmp_path):
+def test_report_is_made_again_from_the_folder_alone(fedrec, done, tmp_path, only_figures):
+    only_figures()
     folder = Path(shutil.copytree(done[1], tmp_path / "home" / "runs" / "one"))
     page = folder / "report.html"
     page.unlink()

@@ -82,8 +82,8 @@ def test_a_round_that_was_tried_twice_is_verified(run_inline, small_config, veri
         ("rounds.jsonl", "rounds.jsonl: train_loss of round 2 differs"),
     ],
 )
-def test_a_changed_run_is_told_from_an_honest_one(run_inline, small_config, verified, name, found):
-    folder = run_inline(small_config())
+def test_a_changed_run_is_told_from_an_honest_one(run_copy, small_config, verified, name, found):
+    folder = run_copy(small_config())
     path = folder / name
     if name == "rounds.jsonl":
         lines = path.read_text().splitlines()
@@ -97,8 +97,8 @@ def test_a_changed_run_is_told_from_an_honest_one(run_inline, small_config, veri
     assert verified(folder) == [found]
 
 
-def test_only_a_complete_run_can_be_verified(run_inline, small_config, verified):
-    folder = run_inline(small_config())
+def test_only_a_complete_run_can_be_verified(run_copy, small_config, verified):
+    folder = run_copy(small_config())
     about = json.loads((folder / "run.json").read_text())
     (folder / "run.json").write_text(json.dumps(about | {"status": "interrupted"}))
     with pytest.raises(ConfigError, match=r"interrupted; only a complete one .*fedrec resume"):
@@ -150,10 +150,12 @@ def test_replies_that_nobody_missed_are_not_replayed(run_inline, small_config, v
     assert verified(folder) == []
 
 
-def test_a_client_that_was_left_out_in_one_run_only_is_a_difference(run_inline, small_config):
+def test_a_client_that_was_left_out_in_one_run_only_is_a_difference(
+    run_inline, run_once, small_config
+):
     config = small_config()
     folder = run_inline(config, client=losing({("evaluate", 2, 1)}))
-    found = compare(folder, run_inline(config, folder.with_name("whole")))
+    found = compare(folder, run_once(config))
     assert "rounds.jsonl: excluded of round 2 differs" in found
 
 
@@ -165,9 +167,9 @@ def flipped(path):
 
 @pytest.mark.parametrize("name", ["ranks.npz", "model.safetensors", "users.csv", "rounds.jsonl"])
 def test_a_run_without_one_of_its_files_is_refused_before_it_is_repeated(
-    run_inline, small_config, verified, monkeypatch, name
+    run_copy, small_config, verified, monkeypatch, name
 ):
-    folder = run_inline(small_config({"federation.rounds": 1}))
+    folder = run_copy(small_config({"federation.rounds": 1}))
     (folder / name).unlink()
     monkeypatch.delattr(experiments.reproducibility.verify, "start")  # to repeat it is an error now
     with pytest.raises(DataError, match=f"{folder / name} is missing") as refusal:
@@ -190,9 +192,9 @@ DAMAGES = {
 
 
 def test_ranks_that_cannot_be_read_are_refused_before_a_run_is_repeated(
-    run_inline, small_config, verified, monkeypatch
+    run_copy, small_config, verified, monkeypatch
 ):
-    folder = run_inline(small_config({"federation.rounds": 1}))
+    folder = run_copy(small_config({"federation.rounds": 1}))
     monkeypatch.delattr(experiments.reproducibility.verify, "start")
     for how, damage in DAMAGES.items():
         copy = Path(shutil.copytree(folder, folder.with_name(how)))

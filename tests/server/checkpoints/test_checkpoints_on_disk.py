@@ -125,6 +125,7 @@ def wait_for(happens):
         time.sleep(0.0005)
 
 
+@pytest.mark.slow  # the order of writes and renames is tested above
 def test_kill_9_at_any_moment_leaves_a_whole_checkpoint(tmp_path):
     rng = np.random.default_rng(0)
     in_a_save, last = 0, 0

@@ -164,7 +164,14 @@ def small_heap():
     gc.unfreeze()
 
 
-@pytest.mark.parametrize("name", STRATEGIES)
+# The means of another one of them, with another step or choice after it.
+LIKE_OTHERS = ("fedprox", "fedavgm", "fedadagrad", "fedyogi", "multikrum")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] * (name in LIKE_OTHERS)) for name in STRATEGIES],
+)
 def test_no_order_of_replies_changes_a_byte(small_federation, small_heap, name):
     changes = {
         "strategy.name": name,

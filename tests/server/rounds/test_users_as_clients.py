@@ -32,11 +32,12 @@ def after(small_federation, changes, rounds=2):
 def test_partitions_of_any_size_give_the_numbers_of_one_supernode_per_user(
     small_federation, precision, how
 ):
+    how = how | {"federation.cohort": 8}
     one, lines, _ = after(small_federation, how | {"partition.count": 60, "partition.by": "each"})
     sampled = lines[0]["users"]["sampled"]
     assert lines[0]["users"] == {"sampled": sampled, "aggregated": sampled}
     assert len(lines[0]["aggregated"]) == sampled
-    assert (sampled == 20) == ("federation.sampling" not in how)
+    assert (sampled == 8) == ("federation.sampling" not in how)
     # A number that differs in its last bit may be rounded the other way.
     is_rounded = "federation.upload" in how and precision.name == "float32"
     for count in (1, 3):
