@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 from experiments.engines.run import ignore, run
 from experiments.objects import check_objects, object_keys
 from experiments.presets import read_preset
+from experiments.settings import is_of_a_run
 from fedrec.config.config import Config, Value
 from fedrec.config.keys import absolute_paths, flatten, read_config
+from fedrec.config.trust import check_trust
 from fedrec.errors import ConfigError
 from fedrec.estimator.data import prepared_folder
 from fedrec.runs.record import Run, read_run
@@ -38,6 +40,7 @@ def simulate(
     out: str | Path | None = None,
     seed: int | None = None,
     overwrite: bool = False,
+    trust: bool = False,
     on_round: Callable[[dict[str, Any]], None] | None = None,
 ) -> Run:
     """Run a federation and return what it left.
@@ -62,6 +65,7 @@ def simulate(
         out: Run folder; by default one is named under ``$FEDREC_HOME/runs``.
         seed: Seed of the run; wins over the key ``seed``.
         overwrite: Replace a run that is already in ``out``.
+        trust: Import the modules that the config of a run's folder names, if ``settings`` is one.
         on_round: Callback, called with each line of rounds.jsonl.
 
     Raises:
@@ -74,6 +78,9 @@ def simulate(
             f"{settings!r}"
         )
     given = read_preset(settings) if isinstance(settings, str) else settings
+    if isinstance(settings, str) and is_of_a_run(Path(settings)):
+        path = Path(settings)
+        check_trust(read_config(read_preset(settings)), path.parent, trust=trust, how="trust=True")
     values = dict(flatten(given) if isinstance(given, Config) else given or {})
     values |= changes or {}
     values |= object_keys(strategy, metric, model=model, loss=loss, partition=partition)

@@ -9,6 +9,7 @@ from experiments.engines.run import How, ignore, run
 from experiments.presets import read_preset
 from fedrec.config.config import Config
 from fedrec.config.keys import read_config
+from fedrec.config.trust import check_trust
 from fedrec.errors import ConfigError, DataError
 from fedrec.files.home import home
 from fedrec.report.references import BASELINE_ENGINE
@@ -25,17 +26,23 @@ def run_folder(given: str) -> Path:
     return (home() / "runs" / given if is_name else path).resolve()
 
 
-def config_of(folder: Path) -> Config:
+def config_of(folder: Path, *, trust: bool) -> Config:
     """The config that a run's folder holds, to be run in that folder.
+
+    Args:
+        folder: Folder of the run.
+        trust: Whether modules that it names may be imported.
 
     Raises:
         DataError: It is no run folder.
-        ConfigError: Its config.toml cannot be read by this version.
+        ConfigError: Its config.toml cannot be read by this version, or names modules and is not
+            trusted.
     """
     about = read_about(folder)
     if not (folder / "config.toml").is_file():
         raise DataError(f"{folder} has no config.toml; is it the folder of a run?")
     config = read_config(read_preset(str(folder / "config.toml")))
+    check_trust(config, folder, trust=trust)
     every = about.get("checkpoint_every", config.run.checkpoint_every)
     placed = dataclasses.replace(config.run, dir=str(folder), checkpoint_every=every)
     return dataclasses.replace(config, run=placed)
@@ -87,7 +94,12 @@ def start(config: Config, engine: str, **how: Unpack[How]) -> Path:
 
 
 def resume(
-    folder: Path, *, engine: str | None, accept_code_change: bool = False, **how: Unpack[How]
+    folder: Path,
+    *,
+    engine: str | None,
+    accept_code_change: bool = False,
+    trust: bool = False,
+    **how: Unpack[How],
 ) -> Path:
     """Go on with a run from its last good checkpoint, to the bytes of an uninterrupted run.
 
@@ -95,6 +107,7 @@ def resume(
         folder: Folder of the run.
         engine: Engine to resume with; if none is named, the last one of the run.
         accept_code_change: Resume under other code or versions, and record it.
+        trust: Import the modules that the run's config names, if any; they run with your rights.
         how: Options of the engine and callbacks, as ``run`` takes them.
 
     Raises:
@@ -103,6 +116,6 @@ def resume(
     own = last_engine(folder)
     if own == engine_of("local-only") and engine not in (None, own):
         raise ConfigError(f"{folder}: {NO_RESUME}")
-    config = config_of(folder)
+    config = config_of(folder, trust=trust)
     going_on = dataclasses.replace(config.run, resume=True, accept_code_change=accept_code_change)
     return start(dataclasses.replace(config, run=going_on), engine or own, **how)

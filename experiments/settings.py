@@ -9,6 +9,7 @@ from experiments.engines.run import see_own_modules
 from experiments.presets import read_preset
 from fedrec.config.config import Config
 from fedrec.config.keys import absolute_paths, flatten, read_config
+from fedrec.config.trust import check_trust
 from fedrec.errors import ConfigError
 
 
@@ -18,6 +19,7 @@ def resolve(
     options: Mapping[str, Any] | None = None,
     *,
     centralised: bool = False,
+    trust: bool = False,
 ) -> Config:
     """The config of a run, its paths absolute from the current folder; its modules are found there.
 
@@ -26,15 +28,24 @@ def resolve(
         sets: ``key=value`` texts, later ones win over earlier ones.
         options: Dotted keys with values, which win over both; None is not set.
         centralised: Take the settings of the centralised baseline, which a preset may hold apart.
+        trust: Import the modules that the config of a run's folder names, if any.
 
     Raises:
-        ConfigError: An unknown key or preset, a wrong type, a value out of range.
+        ConfigError: An unknown key or preset, a wrong type, a value out of range, or a run's folder
+            that names modules and is not trusted.
     """
     see_own_modules()
     values = read_preset(source, centralised=centralised) if source else {}
+    if source and is_of_a_run(Path(source)):
+        check_trust(read_config(values), Path(source).parent, trust=trust)
     values |= parse_sets(sets)
     values |= {key: value for key, value in (options or {}).items() if value is not None}
     return absolute_paths(read_config(values), Path.cwd())
+
+
+def is_of_a_run(path: Path) -> bool:
+    """Whether a config file lies in the folder of a run, which may be somebody else's."""
+    return path.suffix == ".toml" and (path.parent / "run.json").exists()
 
 
 def parse_sets(sets: Iterable[str]) -> dict[str, Any]:

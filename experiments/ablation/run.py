@@ -67,6 +67,7 @@ def ablate(
     only: Sequence[str] = (),
     seeds: int = 1,
     workers: int | None = None,
+    trust: bool = False,
     show: Show,
 ) -> Failures:
     """Make every run of the grid that is not there yet.
@@ -80,6 +81,7 @@ def ablate(
         only: Names of groups; all of them when none is given.
         seeds: How many, from 0; a group may ask for more.
         workers: Runs at a time; one per usable core when None. One needs no Ray.
+        trust: Import the modules that the config of a run's folder names, if any.
         show: What goes on: called with the runs to be made and how many are complete already; what
             it yields is called with each run that ends.
 
@@ -98,7 +100,8 @@ def ablate(
         raise ConfigError(f"workers must be 1 or more, got {workers}")
     if "seed" in parse_sets(sets):
         raise ConfigError("--set seed=... contradicts --seeds, which runs seeds 0, 1, ...")
-    base = resolve(source, sets, {"run.resume": True, "run.name": ""}, centralised=centralised)
+    options = {"run.resume": True, "run.name": ""}
+    base = resolve(source, sets, options, centralised=centralised, trust=trust)
     check_base(base)
     kind = CENTRALISED if centralised else FEDERATED
     chosen_groups(read_grid(kind), only)

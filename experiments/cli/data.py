@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from experiments.cli.options import Sets, Source
+from experiments.cli.options import Sets, Source, Trust
 from experiments.cli.terminal import (
     ending,
     terminal,
@@ -63,7 +63,7 @@ def get(
 
 
 @data.command()
-def describe(source: Source = None, sets: Sets = None) -> None:
+def describe(source: Source = None, sets: Sets = None, trust: Trust = False) -> None:
     """Print the sizes of a dataset, its partitions, and how far their tastes diverge.
 
     PRESET is a name that `fedrec presets` lists, FILE.toml a config of your own.
@@ -73,5 +73,5 @@ def describe(source: Source = None, sets: Sets = None) -> None:
         from experiments.settings import resolve
 
         console = terminal()
-        for part in described(resolve(source, sets or ())):
+        for part in described(resolve(source, sets or (), trust=trust)):
             console.print(part)

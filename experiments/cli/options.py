@@ -35,6 +35,12 @@ Seed = Annotated[int | None, typer.Option(help="Seed of all random numbers of th
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace the run that the folder holds.")
 ]
+Trust = Annotated[
+    bool,
+    typer.Option(
+        "--trust", help="Import the modules that the run's config names; they run with your rights."
+    ),
+]
 Quiet = Annotated[
     bool, typer.Option("--quiet", help="Print the result alone, without the table of rounds.")
 ]

@@ -19,7 +19,13 @@ RECENT = 3  # titles by which a history is shown
 
 
 def recommend(
-    folder: Path, user: str | None, history: str | None, k: int, new: dict[str, Any] | None
+    folder: Path,
+    user: str | None,
+    history: str | None,
+    k: int,
+    new: dict[str, Any] | None,
+    *,
+    trust: bool = False,
 ) -> dict[str, Any]:
     """What a run says of a user or a history, and of a new item.
 
@@ -29,6 +35,7 @@ def recommend(
         history: Original ids of items, comma-separated, the newest last; instead of a user.
         k: How many items.
         new: Title, genres, year and description of an item added after training, if any.
+        trust: Import the modules that the run's config names, if any.
 
     Returns:
         As JSON has it: run, memory, history, recommendations, views, new.
@@ -41,7 +48,7 @@ def recommend(
     if k < 1:
         raise ConfigError(f"-k must be 1 or more, got {k}")
     see_own_modules()
-    ready = fedrec.open_recommender(folder)
+    ready = fedrec.open_recommender(folder, trust=trust)
     items = None if history is None else [part.strip() for part in history.split(",")]
     if items and not all(items):
         raise ConfigError(f"--history must be ids with a comma between, got {history!r}")

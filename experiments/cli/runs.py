@@ -15,6 +15,7 @@ from experiments.cli.options import (
     Seed,
     Sets,
     Source,
+    Trust,
     Workers,
 )
 from experiments.cli.terminal import (
@@ -45,13 +46,15 @@ def _how(live: "LiveRounds", workers: int | None, address: str | None) -> "How":
     }
 
 
-def _followed(run: str, *, quiet: bool) -> "tuple[Path, LiveRounds]":
+def _followed(run: str, *, trust: bool, quiet: bool) -> "tuple[Path, LiveRounds]":
     """The folder of an earlier run, and the display of its rounds while they are repeated."""
     from experiments.resume import config_of, run_folder
     from fedrec.report.live import LiveRounds
 
     folder = run_folder(run)
-    return folder, LiveRounds(terminal(), config_of(folder).protocol_names[0], quiet=quiet)
+    return folder, LiveRounds(
+        terminal(), config_of(folder, trust=trust).protocol_names[0], quiet=quiet
+    )
 
 
 @app.command()
@@ -74,6 +77,7 @@ def run(
         bool,
         typer.Option("--resume", help="Continue the run in the folder from its last checkpoint."),
     ] = False,
+    trust: Trust = False,
     quiet: Quiet = False,
 ) -> None:
     """Train a model by federated learning; write a run folder with a report.
@@ -92,7 +96,7 @@ def run(
             "run.overwrite": overwrite or None,
             "run.resume": resume or None,
         }
-        config = resolve(source, sets or (), options)
+        config = resolve(source, sets or (), options, trust=trust)
         show_fallback(config, quiet=quiet)
         console = terminal()
         from fedrec.report.live import LiveRounds
@@ -119,6 +123,7 @@ def resume(
             help="Continue under other code or versions; run.json records it.",
         ),
     ] = False,
+    trust: Trust = False,
     quiet: Quiet = False,
 ) -> None:
     """Continue an interrupted run from its last checkpoint, with the same result.
@@ -129,7 +134,7 @@ def resume(
         from experiments.resume import resume as resume_run
         from experiments.resume import where_it_goes_on
 
-        folder, live = _followed(run, quiet=quiet)
+        folder, live = _followed(run, trust=trust, quiet=quiet)
         for line in where_it_goes_on(folder):
             typer.echo(line, err=quiet)
         with live:
@@ -137,6 +142,7 @@ def resume(
                 folder,
                 engine=engine,
                 accept_code_change=accept_code_change,
+                trust=trust,
                 **_how(live, workers, address),
             )
         show_end(terminal(), folder, quiet=quiet)
@@ -148,6 +154,7 @@ def verify(
     engine: SameEngine = None,
     workers: Workers = None,
     address: Address = None,
+    trust: Trust = False,
     quiet: Quiet = False,
 ) -> None:
     """Repeat a run and compare the results byte by byte; exit code 1 if they differ.
@@ -158,11 +165,12 @@ def verify(
         from experiments.reproducibility.verify import verify as verify_run
         from fedrec.runs.record import read_run
 
-        folder, live = _followed(run, quiet=quiet)
+        folder, live = _followed(run, trust=trust, quiet=quiet)
         with live:
             found = verify_run(
                 folder,
                 engine=engine,
+                trust=trust,
                 **_how(live, workers, address),
             )
         for line in found:
@@ -206,6 +214,7 @@ def baseline(
     out: Out = None,
     seed: Seed = None,
     overwrite: Overwrite = False,
+    trust: Trust = False,
 ) -> None:
     """Run a baseline of a federated run, with the same evaluation.
 
@@ -223,7 +232,9 @@ def baseline(
         kind = OLD_KINDS.get(kind, kind)
         check_kind(kind)
         options = {"run.dir": out, "seed": seed, "run.overwrite": overwrite or None}
-        config = resolve(source, sets or (), options, centralised=kind == "centralised")
+        config = resolve(
+            source, sets or (), options, centralised=kind == "centralised", trust=trust
+        )
         folder = run_path(config)
         folder = folder if config.run.dir else folder.with_name(f"{folder.name}-{kind}")
         check_room(folder, overwrite=config.run.overwrite)

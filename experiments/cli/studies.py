@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from experiments.cli.options import RunFolder, Sets, Source
+from experiments.cli.options import RunFolder, Sets, Source, Trust
 from experiments.cli.terminal import (
     ending,
     print_path,
@@ -47,6 +47,7 @@ def ablate(
             "--report-only", help="Write tables and bars of the runs there are; run none."
         ),
     ] = False,
+    trust: Trust = False,
 ) -> None:
     """Run an ablation study: variants of a preset, compared in pairs.
 
@@ -69,6 +70,7 @@ def ablate(
                 only=only or (),
                 seeds=seeds,
                 workers=workers,
+                trust=trust,
                 show=lambda tasks, there: progress(tasks, there, terminal()),
             )
         console = terminal()
@@ -101,6 +103,7 @@ def recommend(
     new_year: Annotated[int | None, typer.Option(help="Year of the new item.")] = None,
     new_description: Annotated[str, typer.Option(help="Description of the new item.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+    trust: Trust = False,
 ) -> None:
     """Recommend next items to a user, and rank a new item for them.
 
@@ -123,7 +126,8 @@ def recommend(
             "years": new_year,
             "descriptions": new_description,
         }
-        answer = recommended(run_folder(run), user, history, k, None if new is None else item)
+        new_item = None if new is None else item
+        answer = recommended(run_folder(run), user, history, k, new_item, trust=trust)
         if as_json:
             typer.echo(json.dumps(answer, indent=1))
             return

@@ -31,12 +31,15 @@ SAME_BYTES = (MODEL, "metrics.json", "users.csv", "items.csv")
 EXCLUDED = ("excluded", "retried")
 
 
-def verify(folder: Path, *, engine: str | None, **how: Unpack[How]) -> list[str]:
+def verify(
+    folder: Path, *, engine: str | None, trust: bool = False, **how: Unpack[How]
+) -> list[str]:
     """What differs between a run and its repetition, a line each; nothing if they are equal.
 
     Args:
         folder: Folder of the run.
         engine: Engine to repeat it on; the run's own, if none is named.
+        trust: Import the modules that the run's config names, if any; they run with your rights.
         how: Options of the engine and callbacks, as ``run`` takes them.
 
     Raises:
@@ -55,7 +58,7 @@ def verify(folder: Path, *, engine: str | None, **how: Unpack[How]) -> list[str]
         raise ConfigError(
             f"{folder} holds a local-only baseline, no federation: leave --engine {engine} out"
         )
-    config, left = config_of(folder), read_left(folder)
+    config, left = config_of(folder, trust=trust), read_left(folder)
     with tempfile.TemporaryDirectory(prefix="fedrec-verify-") as scratch:
         again = Path(scratch) / folder.name
         placed = dataclasses.replace(

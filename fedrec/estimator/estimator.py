@@ -238,16 +238,21 @@ class Estimator:
         return save(self._made(), Path(folder), overwrite=overwrite)
 
     @classmethod
-    def load(cls, folder: str | Path) -> Self:
+    def load(cls, folder: str | Path, *, trust: bool = False) -> Self:
         """Read an estimator that ``save`` wrote; its class may be any that has this model.
 
+        Args:
+            folder: Folder that ``save`` wrote.
+            trust: Import the modules that its config names, if any; they run with your rights.
+
         Raises:
-            ConfigError: It holds another model than this class's.
+            ConfigError: It holds another model than this class's, or names modules and is not
+                trusted.
             DataError: A file is missing or damaged.
         """
         from fedrec.estimator.saved import load
 
-        made = load(Path(folder))
+        made = load(Path(folder), trust=trust)
         name = made.config.model.name
         if cls.model_name not in ("", name):
             raise ConfigError(

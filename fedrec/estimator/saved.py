@@ -17,6 +17,7 @@ import numpy as np
 import safetensors.numpy
 
 from fedrec.config.keys import flat_tables, read_config, to_toml
+from fedrec.config.trust import check_trust
 from fedrec.errors import ConfigError, DataError, MessageError, ResourceError
 from fedrec.estimator.fitting import Fitted, untrained
 from fedrec.files.atomic import flushed_file, new_folder
@@ -69,7 +70,7 @@ def _write(made: Fitted, folder: Path) -> None:
     shutil.copytree(made.dataset.folder, folder / "data")
 
 
-def load(folder: Path) -> Fitted:
+def load(folder: Path, *, trust: bool = False) -> Fitted:
     """Read what ``save`` wrote; see ``Estimator.load``.
 
     Raises:
@@ -92,6 +93,7 @@ def load(folder: Path) -> Fitted:
     except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
         raise DataError(f"{folder} is damaged ({error}); fit and save again") from None
     config = read_config(flat_tables(tables) | {"data.source": str(folder / "data")})
+    check_trust(config, folder, trust=trust, how="trust=True")
     made = untrained(config, table)
     if made.dataset.data_hash != facts["data_hash"]:
         raise DataError(f"{folder / 'data'} holds other data than the model was trained on")

@@ -13,6 +13,7 @@ from safetensors.numpy import load
 from fedrec.baselines.names import BASELINES
 from fedrec.config.config import Config
 from fedrec.config.keys import flat_tables, read_config
+from fedrec.config.trust import check_trust
 from fedrec.data.catalog import Catalog
 from fedrec.data.preparation.prepared_folder import find_prepared
 from fedrec.data.preparation.store import Dataset, open_dataset
@@ -31,7 +32,9 @@ from fedrec.runs.record import COMPLETE, Run, content_of
 from fedrec.runs.record import load as load_run
 
 
-def open_recommender(run: Run | str | Path, *, device: str = "auto") -> ReadyRecommender:
+def open_recommender(
+    run: Run | str | Path, *, device: str = "auto", trust: bool = False
+) -> ReadyRecommender:
     """Open the trained model of a complete run to recommend to its users or for any history.
 
     Data and semantic embeddings are made again from their source where they are missing, and must
@@ -40,9 +43,11 @@ def open_recommender(run: Run | str | Path, *, device: str = "auto") -> ReadyRec
     Args:
         run: A run, its folder, or its name.
         device: "auto" (a GPU where there is one), "cpu" or "cuda".
+        trust: Import the modules that the run's config names, if any; they run with your rights.
 
     Raises:
-        ConfigError: The run is not complete, keeps no model, or keeps a part of it on its clients.
+        ConfigError: The run is not complete, keeps no model, keeps a part of it on its clients, or
+            names modules and is not trusted.
         DataError: A file is missing or damaged; its data or semantic embeddings are others now.
         ResourceError: The data, the encoder's weights or the device are not there.
     """
@@ -50,6 +55,7 @@ def open_recommender(run: Run | str | Path, *, device: str = "auto") -> ReadyRec
     _check_kept(run)
     check_files(run.folder, run.about, "items.csv", "model.safetensors")
     config = dataclasses.replace(read_config(flat_tables(run.config)), device=device)
+    check_trust(config, run.folder, trust=trust, how="trust=True (--trust)")
     if config.model.time:
         raise ConfigError(
             f"{run.folder}: model.time = {config.model.time!r} reads times, and histories of item "

@@ -89,10 +89,10 @@ def open_encoder(name: str, *, revision: str = "") -> Encoder:
 
     Args:
         name: "minilm" (weights of the offline extra), "hashed" (no weights), a folder, the hub name
-            of a sentence-transformers model with safetensors weights, or "package.module:name": a
-            callable from a list of texts to an (n, S0) array, an object with such a method
-            ``encode``, or an `Encoder`. Its ``sha256`` attribute, else the source of its module,
-            stands for its weights in the cache key.
+            of a sentence-transformers model with safetensors weights, or "package.module:name": an
+            object, or a class, whose method ``encode`` makes an (n, S0) array of a list of texts,
+            or an `Encoder`. Its ``sha256`` attribute, else the source of its module, stands for its
+            weights in the cache key.
         revision: Branch, tag or commit of a hub model; refused for the others.
 
     Raises:
@@ -127,18 +127,18 @@ def _own_encoder(name: str) -> Encoder:
     own = import_string("semantics.encoder", name)
     if isinstance(own, Encoder):
         return own
+    if not callable(getattr(own, "encode", None)):
+        # A function is not called to find out what it does with texts: it may be any function.
+        raise ConfigError(
+            f"semantics.encoder {name!r} is a {type(own).__name__} without encode(); expected an "
+            "object, or a class, with a method encode(texts)"
+        )
     if inspect.isclass(own):
         with user_code_failures(f"semantics.encoder {name!r} failed when it was made"):
             own = own()
-    encode = getattr(own, "encode", own)
-    if not callable(encode):
-        raise ConfigError(
-            f"semantics.encoder {name!r} is a {type(own).__name__}; expected a callable or an "
-            "object with encode()"
-        )
     sha256 = getattr(own, "sha256", None) or _source_sha256(name, name.partition(":")[0])
     pooling = str(getattr(own, "pooling", "own"))
-    return Encoder(name, "", pooling, str(sha256), getattr(own, "width", None), encode)
+    return Encoder(name, "", pooling, str(sha256), getattr(own, "width", None), own.encode)
 
 
 def _source_sha256(name: str, module_name: str) -> str:

@@ -12,7 +12,14 @@ MODULE = """
 def divides(*_):
     return 1 // 0
 
+class Divides:
+    def encode(self, texts):
+        return 1 // 0
+
 class Unmade:
+    def encode(self, texts):
+        return []
+
     def __init__(self):
         raise KeyError("weights")
 """
@@ -50,8 +57,8 @@ def test_a_source_that_raises():
 
 
 def test_an_encoder_that_raises():
-    encoder = open_encoder("code_that_fails:divides")
-    message = "^semantics.encoder 'code_that_fails:divides' failed on 2 texts: ZeroDivisionError"
+    encoder = open_encoder("code_that_fails:Divides")
+    message = "^semantics.encoder 'code_that_fails:Divides' failed on 2 texts: ZeroDivisionError"
     with pytest.raises(ConfigError, match=message):
         encoder.encode(["a", "b"])
     with pytest.raises(ConfigError, match=r"failed when it was made: KeyError: 'weights'$"):

@@ -64,7 +64,7 @@ def test_a_straggler_is_excluded_and_on_record_and_the_run_can_be_verified(tmp_p
     assert [line["aggregated"] for line in lines[2:]] == [[0, 1, 2, 3]] * 2
 
     # Nobody sleeps now: without the record the repetition would be another run.
-    code, said = run_to_end(["verify", "--quiet", str(folder)], place, home)
+    code, said = run_to_end(["verify", "--quiet", "--trust", str(folder)], place, home)
     assert code == 0, said
     assert said == f"verified: {folder}: same bytes, same history"
     assert late["reason"] in (folder / "log.txt").read_text()

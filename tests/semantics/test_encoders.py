@@ -12,14 +12,20 @@ from fedrec.semantics.hashing import hashed_vectors
 OWN = """
 import numpy as np
 
-def lengths(texts):
-    return np.array([[len(text), 1.0] for text in texts])
+class lengths:
+    def encode(self, texts):
+        return np.array([[len(text), 1.0] for text in texts])
 
-def zeros(texts):
-    return np.zeros((len(texts), 2))
+class zeros:
+    def encode(self, texts):
+        return np.zeros((len(texts), 2))
 
-def flat(texts):
-    return np.ones(len(texts))
+class flat:
+    def encode(self, texts):
+        return np.ones(len(texts))
+
+def function(texts):
+    raise AssertionError("called")
 
 class Doubled:
     sha256 = "feed"
@@ -27,7 +33,7 @@ class Doubled:
     width = 2
 
     def encode(self, texts):
-        return 2 * lengths(texts)
+        return 2 * lengths().encode(texts)
 
 number = 7
 """
@@ -56,7 +62,7 @@ def test_the_encoder_sees_each_text_once_in_sorted_order():
     assert seen == [["a", "b"]]
 
 
-def test_own_callable_is_identified_by_its_source_and_normalised(own_module):
+def test_own_encoder_is_identified_by_its_source_and_normalised(own_module):
     encoder = open_encoder(f"{own_module}:lengths")
     assert encoder.sha256 == hashlib.sha256(OWN.encode()).hexdigest()
     # "aaaa" has length 4: (4, 1) / sqrt(17)
@@ -69,7 +75,17 @@ def test_own_class_may_name_its_hash_pooling_and_width(own_module):
     assert encoder.encode(["a"]).shape == (1, 2)
 
 
-@pytest.mark.parametrize("name", ["own_encoder:absent", "no_such_module:f", "own_encoder:number"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "own_encoder:absent",
+        "no_such_module:f",
+        "own_encoder:number",
+        "own_encoder:function",
+        "subprocess:getoutput",
+        "subprocess:Popen",
+    ],
+)
 def test_own_encoder_that_cannot_be_used_is_refused_with_its_key(own_module, name):
     with pytest.raises(ConfigError, match=f"semantics.encoder '{name}'"):
         open_encoder(name)

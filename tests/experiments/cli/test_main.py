@@ -195,7 +195,7 @@ def handlers():
 def test_an_interrupted_command_ends_with_the_code_of_its_signal(
     fedrec, monkeypatch, handlers, stop, code
 ):
-    def interrupted(*_: object) -> None:
+    def interrupted(*_: object, **__: object) -> None:
         raise stop
 
     monkeypatch.setattr("experiments.settings.resolve", interrupted)
