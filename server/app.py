@@ -11,7 +11,7 @@ from fedrec.config.config import Config
 from fedrec.config.keys import read_config
 from fedrec.config.values.choices import DATASETS, sources_in
 from fedrec.errors import ConfigError
-from fedrec.factory.run_path import run_path
+from fedrec.factory.run_folder import run_path
 from fedrec.report.live import LiveRounds
 from fedrec.report.tables import final_table
 from fedrec.runs.record import read_run

@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from fedrec.config.config import Config
 from fedrec.errors import DataError, FedrecError
-from fedrec.factory.run_path import run_path
+from fedrec.factory.run_folder import run_path
 from fedrec.report.page import write_report
 from fedrec.runs.directory import has_run, locked
 from server.aggregation.strategies import check_cohort, check_unit, make_strategy, secret_options

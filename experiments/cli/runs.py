@@ -223,7 +223,7 @@ def baseline(
     with ending():
         from experiments.baselines.run import check_kind, run_baseline
         from experiments.settings import resolve
-        from fedrec.factory.run_path import run_path
+        from fedrec.factory.run_folder import run_path
         from fedrec.report.live import LiveRounds
         from fedrec.report.tables import final_table
         from fedrec.runs.directory import check_room

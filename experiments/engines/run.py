@@ -12,7 +12,7 @@ from experiments.engines.ray import check_options, ray_grid
 from fedrec.config.config import Config
 from fedrec.config.keys import flatten
 from fedrec.errors import ConfigError, DataError, FedrecError
-from fedrec.factory.run_path import run_path
+from fedrec.factory.run_folder import run_path
 from fedrec.runs.directory import check_room, has_run
 
 if TYPE_CHECKING:

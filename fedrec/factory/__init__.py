@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from fedrec.factory.checks import check_fit, check_ranking
     from fedrec.factory.data import PreparedData, open_prepared
     from fedrec.factory.model import device, make_model
+    from fedrec.factory.run_folder import run_path
     from fedrec.factory.table import open_table
     from fedrec.factory.training import (
         local_optimizer,
@@ -34,6 +35,7 @@ __all__ = [
     "make_plan",
     "open_prepared",
     "open_table",
+    "run_path",
 ]
 
 _HOMES = {
@@ -49,6 +51,7 @@ _HOMES = {
     "make_plan": "fedrec.factory.training",
     "open_prepared": "fedrec.factory.data",
     "open_table": "fedrec.factory.table",
+    "run_path": "fedrec.factory.run_folder",
 }
 
 __getattr__, __dir__ = lazy_exports(__name__, _HOMES)

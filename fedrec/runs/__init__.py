@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from fedrec.lazy_exports import lazy_exports
 
 if TYPE_CHECKING:
-    from fedrec.factory.run_path import run_path
     from fedrec.runs.directory import check_room, prepare_run_dir
     from fedrec.runs.plain_text import plain
     from fedrec.runs.record import (
@@ -40,7 +39,6 @@ __all__ = [
     "read_json",
     "read_rounds",
     "read_run",
-    "run_path",
     "write_csv",
     "write_json",
 ]
@@ -61,7 +59,6 @@ _HOMES = {
     "read_json": "fedrec.runs.record",
     "read_rounds": "fedrec.runs.record",
     "read_run": "fedrec.runs.record",
-    "run_path": "fedrec.runs.directory",
     "write_csv": "fedrec.runs.write",
     "write_json": "fedrec.runs.write",
 }

@@ -9,7 +9,7 @@ from experiments.cli.terminal import ending
 from experiments.presets import about_preset, preset_names, read_preset
 from experiments.settings import parse_sets, resolve
 from fedrec.errors import ConfigError
-from fedrec.factory.run_path import run_path
+from fedrec.factory.run_folder import run_path
 from fedrec.runs.directory import check_room
 
 
