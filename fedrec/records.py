@@ -48,7 +48,7 @@ def array_in(array: Array) -> np.ndarray | None:
         return None
     if not isinstance(found, np.ndarray):
         return None
-    is_whole = data[6:8] == b"\x01\x00" and 0 < found.nbytes == len(data) - size
-    if is_whole and found.flags.c_contiguous and len(_read) < MOST_HEADERS:
+    is_plain = data[6:8] == b"\x01\x00" and found.nbytes > 0 and found.flags.c_contiguous
+    if is_plain and len(_read) < MOST_HEADERS:
         _read[data[:size]] = found.dtype, found.shape, found.nbytes
     return found

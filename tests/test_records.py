@@ -50,6 +50,12 @@ def test_values_are_those_of_the_message_and_not_of_one_before():
     assert [array_in(one).tolist() for one in (ones, twos)] == [[[1, 1]] * 2, [[2, 2]] * 2]
 
 
+def test_arrays_of_one_size_keep_their_shapes_and_dtypes():
+    for shape, dtype in (((2, 3), "f4"), ((3, 2), "f4"), ((6,), "f4"), ((6,), "i4")):
+        found = array_in(array_record({"a": np.ones(shape, dtype)})["a"])
+        assert (found.shape, found.dtype) == (shape, dtype)
+
+
 def test_an_array_in_the_order_of_fortran_is_read_as_it_is_the_second_time_too():
     array = np.asfortranarray(np.arange(6.0).reshape(2, 3))
     for _ in range(3):
@@ -73,6 +79,13 @@ def test_bytes_that_are_no_array_stay_none_after_a_good_one_was_read(spoil):
         assert array_in(good) is not None
         assert array_in(Array("float64", (2, 3), good.stype, spoil(good.data))) is None
         assert array_in(Array("float64", (2, 3), "pickle", good.data)) is None
+
+
+def test_items_of_no_bytes_are_read_as_by_numpy():
+    plain = Array(np.arange(6.0).reshape(2, 3))
+    odd = Array("V0", (2, 3), plain.stype, plain.data.replace(b"'<f8'", b"'|V0'")[:128])
+    for _ in range(3):
+        assert array_in(odd).dtype.itemsize == 0
 
 
 def test_what_follows_an_array_is_ignored_as_by_numpy():
