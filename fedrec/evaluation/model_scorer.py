@@ -54,6 +54,7 @@ def model_scorer(model: Recommender, num_items: int, max_length: int) -> Scorer:
                 torch.from_numpy(lengths).to(device),
                 users,
                 None if laid is None else laid.to(device),
+                longest=longest,
             )
         gates = gate_sums(
             weights.cpu().numpy(),

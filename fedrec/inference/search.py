@@ -10,7 +10,14 @@ from torch import Tensor
 
 from fedrec.errors import EvaluationError
 from fedrec.inference.top_k import Excluded, ScoreItems, top_k
-from fedrec.models.recommender import Recommender, device_of, next_state, output_embeddings
+from fedrec.models.fixed_shapes import COLUMNS, products
+from fedrec.models.recommender import (
+    Recommender,
+    device_of,
+    next_state,
+    output_embeddings,
+    table_of,
+)
 
 SCORE_BYTES = 4 << 20  # of the scores that are held at once; more than a cache is slower on a CPU
 BLOCK = 1 << 17  # items scored at once on a CPU, at most
@@ -172,7 +179,7 @@ class ItemSearch:
         query = torch.nn.functional.normalize(self.vectors[item : item + 1])
 
         def cosines(first: int, end: int) -> Tensor:
-            return query @ torch.nn.functional.normalize(self.vectors[first:end]).T
+            return products(query, torch.nn.functional.normalize(self.vectors[first:end]))
 
         itself = Excluded([np.array([item])], query.device)
         items = among or self.items
@@ -192,10 +199,15 @@ class ItemSearch:
         padded = np.zeros((len(rows), int(lengths.max())), dtype=np.int64)
         padded[np.arange(padded.shape[1]) < lengths[:, None]] = places[1:]
         device = device_of(self.model)
-        table = self.model.look_up(torch.from_numpy(numbers.astype(np.int64)).to(device))
+        table = table_of(self.model, torch.from_numpy(numbers.astype(np.int64)).to(device))
         within = torch.from_numpy(lengths).to(device)
         states, weights = next_state(
-            self.model, table, torch.from_numpy(padded).to(device), within, users
+            self.model,
+            table,
+            torch.from_numpy(padded).to(device),
+            within,
+            users,
+            longest=longest,
         )
         _check_finite(states, "states after a history")
         is_real = torch.arange(weights.shape[1], device=device) < within[:, None]
@@ -204,6 +216,8 @@ class ItemSearch:
     def _block(self, rows: int) -> int:
         """Items that are scored at once for so many rows."""
         fitting = max(1, self.score_bytes // (4 * rows))
+        if fitting > COLUMNS:  # no part of a product is filled up and thrown away
+            fitting -= fitting % COLUMNS
         return min(fitting, BLOCK) if self.vectors.device.type == "cpu" else fitting
 
 
@@ -216,11 +230,4 @@ def _check_finite(array: Tensor, what: str) -> None:
 
 def _scorer(vectors: Tensor, states: Tensor) -> ScoreItems:
     """Scores (B, b) of some items (V + 1, D) by states (B, D)."""
-
-    def score(first: int, end: int) -> Tensor:
-        block = vectors[first:end]
-        if len(states) == 1:
-            return torch.mv(block, states[0]).unsqueeze(0)
-        return states @ block.T
-
-    return score
+    return lambda first, end: products(states, vectors[first:end])

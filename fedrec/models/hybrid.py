@@ -86,6 +86,11 @@ class Hybrid(Recommender):
         return self.encoder.num_dropout_masks
 
     @property
+    def histories_together(self) -> int:
+        """As many as its encoder needs, or as any would."""
+        return getattr(self.encoder, "histories_together", super().histories_together)
+
+    @property
     def item_arrays(self) -> tuple[str, ...]:
         """ID embeddings, frozen tables and item frequencies."""
         per_view = {"identity": "rows"}

@@ -39,6 +39,11 @@ class IdentityRows(Recommender):
         return self.encoder.num_dropout_masks
 
     @property
+    def histories_together(self) -> int:
+        """As many as its encoder needs, or as any would."""
+        return getattr(self.encoder, "histories_together", super().histories_together)
+
+    @property
     def item_arrays(self) -> tuple[str, ...]:
         """ID embeddings."""
         return ("rows",)

@@ -8,10 +8,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from fedrec.models.fixed_shapes import (
+    HISTORIES,
+    blocks_of_histories,
+    by_blocks,
+    products,
+    resized,
+)
 from fedrec.models.layers.encoder import TrainingTask
 from fedrec.models.parts import ModelParts
-
-LOOKUP_ROWS = 1 << 16  # items whose views are held at once while output embeddings are made
 
 
 class ItemTable(NamedTuple):
@@ -53,6 +58,15 @@ class Recommender(nn.Module, ABC):
     @abstractmethod
     def view_names(self) -> tuple[str, ...]:
         """Names of the N views."""
+
+    @property
+    def histories_together(self) -> int:
+        """Histories that are encoded together on a CPU outside training, however many there are.
+
+        Each must then get the same state at every place among them, to the bit. The default is
+        large enough for any layer; fewer cost less where few histories are encoded.
+        """
+        return HISTORIES
 
     @property
     def item_arrays(self) -> tuple[str, ...]:
@@ -132,8 +146,28 @@ class Catalogue(NamedTuple):
 def catalogue_of(model: Recommender, num_items: int) -> Catalogue:
     """Item table and output embeddings of items 0..V."""
     items = torch.arange(num_items + 1, device=device_of(model))
-    table = model.look_up(items)
-    return Catalogue(table, model.smoothed(items, model.output_vectors(table)))
+    table = table_of(model, items)
+    return Catalogue(table, _folded(model, items, table))
+
+
+def table_of(model: Recommender, items: Tensor) -> ItemTable:
+    """The table of items (K,) outside training: each row is the same whatever the others are."""
+    return ItemTable(*by_blocks(model.look_up, items))
+
+
+def output_embeddings(model: Recommender, items: Tensor) -> Tensor:
+    """One vector (K, D) for each of the items (K,), the same whatever the others are.
+
+    Their views, N times as large as what comes of them, are never held all at once.
+    """
+    (vectors,) = by_blocks(lambda some: (model.output_vectors(model.look_up(some)),), items)
+    return model.smoothed(items, vectors)
+
+
+def _folded(model: Recommender, items: Tensor, table: ItemTable) -> Tensor:
+    """The output embeddings (K, D) of items whose table is there already."""
+    (vectors,) = by_blocks(lambda *some: (model.output_vectors(ItemTable(*some)),), *table)
+    return model.smoothed(items, vectors)
 
 
 def score_next(
@@ -143,8 +177,12 @@ def score_next(
     lengths: Tensor,
     users: np.ndarray | None = None,
     times: Tensor | None = None,
+    *,
+    longest: int | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Scores (B, V + 1) of every item as the next one, and weights (B, L, N) of the views.
+
+    A row's scores do not depend on the other rows, nor those of an item on the other items.
 
     Args:
         model: The recommender.
@@ -153,9 +191,12 @@ def score_next(
         lengths: (B,) Real items in each row, at least 1.
         users: (B,) Global numbers, for a model that knows its users; none for anybody.
         times: (B, L + 2) Seconds, for a model that needs them.
+        longest: As for ``next_state``.
     """
-    last, weights = next_state(model, catalogue.table, items, lengths, users, times)
-    return last @ catalogue.vectors.T, weights
+    last, weights = next_state(
+        model, catalogue.table, items, lengths, users, times, longest=longest
+    )
+    return products(last, catalogue.vectors), weights
 
 
 def next_state(
@@ -165,8 +206,10 @@ def next_state(
     lengths: Tensor,
     users: np.ndarray | None = None,
     times: Tensor | None = None,
+    *,
+    longest: int | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """States (B, D) that score the next item, and weights (B, L, N) of the views.
+    """States (B, D) that score the next item, and weights (B, L, N) of the views, 0 at padding.
 
     Args:
         model: The recommender.
@@ -175,22 +218,30 @@ def next_state(
         lengths: (B,) Real items in each row, at least 1.
         users: (B,) Global numbers, for a model that knows its users; none for anybody.
         times: (B, L + 2) Seconds, for a model that needs them.
+        longest: The most items of a history that the model reads, L by default. A history is
+            padded by its own length, up to this one.
     """
-    asked = lengths - 1
+    longest = longest or indices.shape[1]
+    indices, asked = indices[:, : int(lengths.max())], lengths - 1
+    shown = indices.shape[1]
     if model.task == "cloze":  # item 0 behind the last one: the next item, hidden
-        indices, asked = functional.pad(indices, (0, 1)), lengths
-    states, weights = model.encode_for(users, table, indices, asked + 1, None, times)
-    last = states[torch.arange(len(indices), device=indices.device), asked]
-    return last, weights[:, : int(lengths.max())]
-
-
-def output_embeddings(model: Recommender, items: Tensor) -> Tensor:
-    """One vector (K, D) for each of the items (K,), which are looked up a part at a time.
-
-    Their views, N times as large as what comes of them, are never held all at once.
-    """
-    parts = [model.output_vectors(model.look_up(part)) for part in torch.split(items, LOOKUP_ROWS)]
-    return model.smoothed(items, torch.cat(parts))
+        indices, asked, longest = functional.pad(indices, (0, 1)), lengths, longest + 1
+    order, last, shares = [], [], []
+    for length, rows, real in blocks_of_histories(asked + 1, longest, model.histories_together):
+        states, weights = model.encode_for(
+            None if users is None else users[rows.cpu().numpy()],
+            table,
+            resized(indices[rows], length, torch.zeros_like(indices[rows, :1])),
+            asked[rows] + 1,
+            None,
+            None if times is None else resized(times[rows], length + 2, times[rows, -1:]),
+        )
+        order.append(rows[:real])
+        last.append(states[torch.arange(real, device=rows.device), asked[rows[:real]]])
+        beyond = (0, 0, 0, max(0, shown - length))
+        shares.append(functional.pad(weights[:real, :shown], beyond))
+    back = torch.cat(order).argsort()
+    return torch.cat(last)[back], torch.cat(shares)[back]
 
 
 def device_of(model: Recommender) -> torch.device:

@@ -12,11 +12,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from fedrec.models.fixed_shapes import by_blocks, products
+
 TEMPERATURE = 0.1  # of a softmax over cosines; twice that was no better on Beauty's validation
 LEAST_SHARE = 0.01  # below it an item is left as it is: popular items need no search
 SCORES = 1 << 22  # cosines that are held at once, where those of ROWS items are fewer
 ROWS = 64  # items that search at once at least: the neighbours' embeddings are read once for them
-LOOKUP_ROWS = 1 << 14  # neighbours that are looked up at once
 
 
 class Neighbours(NamedTuple):
@@ -78,7 +79,7 @@ class NeighbourSmoothing:
         found = self._search(items, frequency, semantic)
         if not len(found.smoothed):
             return vectors
-        own = torch.cat([vectors_of(part) for part in torch.split(found.neighbours, LOOKUP_ROWS)])
+        (own,) = by_blocks(lambda some: (vectors_of(some),), found.neighbours)
         theirs = torch.zeros_like(vectors[found.smoothed])
         for rows, weights in zip(found.rows.T, found.weights.T, strict=True):
             theirs = theirs + own[rows] * weights.unsqueeze(-1)
@@ -111,7 +112,7 @@ class NeighbourSmoothing:
             return Neighbours(none, none, none.unsqueeze(1), semantic.new_zeros(0, 1))
         of_able, parts = _unit(semantic[able]), []
         for some in torch.split(items[smoothed], max(ROWS, SCORES // len(able))):
-            cosines = _unit(semantic[some]) @ of_able.T
+            cosines = products(_unit(semantic[some]), of_able)
             cosines = cosines.masked_fill(some.unsqueeze(1) == able, -2.0)  # itself, at the end
             parts.append(cosines.topk(min(self.neighbours, len(able)), dim=1))
         nearest = torch.cat([part.indices for part in parts])

@@ -76,6 +76,7 @@ class Transformer(nn.Module):
 
     task: TrainingTask = "next"
     needs_times = False
+    histories_together = 8  # every operation goes over all positions at once, so few will do
 
     def __init__(
         self, width: int, num_blocks: int, num_heads: int, max_length: int, hidden: int
