@@ -10,7 +10,7 @@ from torch import Tensor
 
 from fedrec.errors import EvaluationError
 from fedrec.inference.top_k import Excluded, ScoreItems, top_k
-from fedrec.models.fixed_shapes import COLUMNS, products
+from fedrec.models.layers.fixed_shapes import COLUMNS, products
 from fedrec.models.recommender import (
     Recommender,
     device_of,

@@ -8,14 +8,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fedrec.models.fixed_shapes import (
+from fedrec.models.layers.encoder import TrainingTask
+from fedrec.models.layers.fixed_shapes import (
     HISTORIES,
     blocks_of_histories,
     by_blocks,
     products,
     resized,
 )
-from fedrec.models.layers.encoder import TrainingTask
 from fedrec.models.parts import ModelParts
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from fedrec.models.fixed_shapes import by_blocks, products
+from fedrec.models.layers.fixed_shapes import by_blocks, products
 
 TEMPERATURE = 0.1  # of a softmax over cosines; twice that was no better on Beauty's validation
 LEAST_SHARE = 0.01  # below it an item is left as it is: popular items need no search

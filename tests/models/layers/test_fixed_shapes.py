@@ -10,7 +10,7 @@ from fedrec.evaluation.leave_one_out import leave_one_out_ranks
 from fedrec.evaluation.model_scorer import model_scorer
 from fedrec.factory.build_model import build_model
 from fedrec.inference.search import ItemSearch
-from fedrec.models.fixed_shapes import blocks_of_histories, padded_length, products
+from fedrec.models.layers.fixed_shapes import blocks_of_histories, padded_length, products
 from fedrec.models.recommender import catalogue_of, output_embeddings, table_of
 
 MODELS = [
