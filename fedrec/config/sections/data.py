@@ -17,7 +17,7 @@ class Data(Section):
     min_user_events: int = 3  # users with fewer remaining events are dropped
     user_column: str = "user"  # column of the user's id, in a table of events
     item_column: str = "item"  # column of the item's id
-    # Column of the time: seconds, milliseconds or ISO dates; empty for rows in time order.
+    # Column of the time: numbers of one unit or ISO dates; empty for rows in time order.
     time_column: str = "time"
     rating_column: str = ""  # column of the rating, which is kept and not learned from
     title_column: str = ""  # column of the item's title

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _COLUMN_KEYS = {"items": "items", "texts": "text-columns", "attributes": "attribute-columns"}
 
+TABLE_RULES = 2  # raise when the same table is read in another way: it is then prepared anew
+
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -198,7 +200,11 @@ def _table(path: Path, format: str, columns: "Columns | None") -> Source:
         if not file.is_file():
             raise DataError(f"{file} does not exist; set {named} to a file that does")
     names = {**asdict(chosen), "items": ""}
-    key = {"source_sha256": _sha256(*(file.read_bytes() for file in files)), "columns": names}
+    key = {
+        "source_sha256": _sha256(*(file.read_bytes() for file in files)),
+        "columns": names,
+        "reader": TABLE_RULES,
+    }
     return Source(
         _safe(path.stem) or "table", format, key, lambda: load_table(path, chosen), is_table=True
     )

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fedrec.data.interactions import checked_times
 from fedrec.errors import DataError
 
 Place = Callable[[int], str]  # where a row stands, the beginning of a message
@@ -54,32 +53,6 @@ def _id_text(value: object) -> tuple[str, str]:
             return "was rounded when it became a float; read the column as text", ""
         return "", str(int(value))
     return "is neither text nor a whole number", ""
-
-
-def event_times(series: pd.Series, place: Place) -> NDArray[np.int64]:
-    """Times (E,) as int64: whole numbers in their own unit, fractions and dates in milliseconds."""
-    if isinstance(series.dtype, pd.DatetimeTZDtype) or series.dtype.kind == "M":
-        return _milliseconds(series, place)
-    numbers = pd.to_numeric(series, errors="coerce")
-    if isinstance(series.iloc[0], str) and pd.isna(numbers.iloc[0]):
-        dates = pd.to_datetime(series, errors="coerce", utc=True, format="ISO8601")
-        if not dates.isna().iloc[0]:
-            return _milliseconds(dates, place)
-    if numbers.dtype.kind in "iu":
-        return checked_times(numbers.to_numpy(dtype=np.int64), place)
-    values = _finite(numbers, series, place)
-    if (values == np.floor(values)).all():
-        return checked_times(values.astype(np.int64), place)
-    checked_times(np.floor(values).astype(np.int64), place)  # before both units are multiplied
-    return np.round(values * 1000).astype(np.int64)
-
-
-def _milliseconds(series: pd.Series, place: Place) -> NDArray[np.int64]:
-    if series.isna().any():
-        row = int(np.argmax(series.isna().to_numpy()))
-        raise DataError(f"{place(row)}: column {series.name!r} holds no date; write ISO dates")
-    utc = pd.to_datetime(series, utc=True).dt.tz_localize(None)
-    return checked_times(utc.to_numpy().astype("datetime64[ms]").astype(np.int64), place)
 
 
 def ratings(series: pd.Series, place: Place) -> NDArray[np.float32]:

@@ -8,11 +8,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fedrec.data.catalog import Catalog
+from fedrec.data.event_times import event_times
 from fedrec.data.interactions import Interactions, drop_exact_duplicates
 from fedrec.data.readers.csv_text import clean_texts, decoded, read_csv
 from fedrec.data.readers.table_columns import (
     Place,
-    event_times,
     ids,
     one_per_id,
     ratings,
@@ -33,7 +33,7 @@ class Columns:
     Args:
         user: Ids, read as text.
         item: Ids, read as text.
-        time: Numbers (seconds or milliseconds, one unit) or ISO dates.
+        time: Numbers of one unit (seconds to nanoseconds), ISO dates, or dates of pandas or Python.
         rating: Finite numbers.
         title: Title of the item.
         genres: Names separated by ``|``, or lists.
@@ -148,10 +148,11 @@ def _load(source: _Source, columns: Columns) -> Interactions:
         raise DataError(f"{source.name}: column {doubled[0]!r} appears more than once")
     users, user_ids = ids(source.column(columns.user, "user-column"), source.place)
     items, item_ids = ids(source.column(columns.item, "item-column"), source.place)
-    times: NDArray[np.int64] | None = None
+    times, precise = None, None
     notes: tuple[str, ...] = ("no time column: the order of the rows is the time order",)
     if columns.time:
-        times, notes = event_times(source.column(columns.time, "time-column"), source.place), ()
+        times, precise = event_times(source.column(columns.time, "time-column"), source.place)
+        notes = ()
     rating = source.optional(columns.rating, "rating")
     attributes = {
         name: one_per_id(
@@ -187,6 +188,7 @@ def _load(source: _Source, columns: Columns) -> Interactions:
             attributes,
             {name: n for name, n in (skipped | repaired).items() if n},
             notes,
+            precise,
         )
     )
 
