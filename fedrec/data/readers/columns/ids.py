@@ -1,20 +1,11 @@
-"""Columns of a user's own table: ids, times, ratings and texts, checked value by value.
-
-All raise a ``DataError`` that names the row of the first value that cannot be used.
-"""
-
-import re
-from collections.abc import Callable
+"""Columns of ids and ratings; a ``DataError`` names the row of the first that cannot be used."""
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from fedrec.data.readers.columns import Place
 from fedrec.errors import DataError
-
-Place = Callable[[int], str]  # where a row stands, the beginning of a message
-
-_WHOLE = re.compile(r"\d{1,4}(\.0)?")
 
 
 def ids(series: pd.Series, place: Place) -> tuple[NDArray[np.int32], list[str]]:
@@ -70,43 +61,3 @@ def _finite(numbers: pd.Series, series: pd.Series, place: Place) -> NDArray[np.f
             "expected a finite number"
         )
     return values
-
-
-def texts_of(series: pd.Series) -> list[str]:
-    """Text of every row: lists become ``a|b``, missing values "", whole floats lose their .0."""
-    texts = []
-    for value in series:
-        if isinstance(value, str):
-            texts.append(value)
-        elif isinstance(value, (list, tuple, set, np.ndarray)):
-            texts.append("|".join(str(part) for part in value))
-        elif pd.isna(value):
-            texts.append("")
-        elif isinstance(value, float) and value.is_integer():
-            texts.append(str(int(value)))
-        else:
-            texts.append(str(value))
-    return texts
-
-
-def one_per_id(
-    values: list[str], rows: NDArray[np.int32], ids: list[str], name: str, place: Place
-) -> list[str]:
-    """Value of each id; two different ones for one id are refused."""
-    found: dict[int, str] = {}
-    for row, (code, value) in enumerate(zip(rows.tolist(), values, strict=True)):
-        if found.setdefault(code, value) != value:
-            raise DataError(
-                f"{place(row)}: {name} of {ids[code]!r} is {value[:60]!r}, "
-                f"but {found[code][:60]!r} before; one id has one {name}"
-            )
-    return [found.get(code, "") for code in range(len(ids))]
-
-
-def year_of(text: str, item: str, name: str) -> int | None:
-    """Year of an item, written as "1995" or "1995.0"; None for an empty text."""
-    if not text:
-        return None
-    if not _WHOLE.fullmatch(text):
-        raise DataError(f"{name}: year {text!r} of item {item!r} is not a year such as 1995")
-    return int(float(text))

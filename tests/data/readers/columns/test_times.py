@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from fedrec.data.domains import merge_domains
-from fedrec.data.event_times import event_times
 from fedrec.data.interactions import Interactions, fingerprint
+from fedrec.data.readers.columns.times import event_times
 from fedrec.data.readers.tables import Columns, load_frame
 from fedrec.data.store import Dataset
 from fedrec.data.times import times_around

@@ -6,7 +6,7 @@ as the source writes it, so that two events of one millisecond keep their order.
 
 import datetime
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -15,9 +15,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fedrec.data.interactions import LATEST_SECONDS, UNITS, checked_times
+from fedrec.data.readers.columns import Place
 from fedrec.errors import DataError
-
-Place = Callable[[int], str]  # where a row stands, the beginning of a message
 
 _EXPECTED = "expected a finite number or an ISO date, year first, such as 2024-01-31"
 _BEYOND_NANOSECONDS = re.compile(r"[.,]\d{9}(\d+)")
