@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.engines.run import see_own_modules
-from experiments.presets import read_preset
+from experiments.presets import preset_names, read_preset
 from fedrec.config.config import Config
 from fedrec.config.keys import absolute_paths, flatten, read_config
 from fedrec.errors import ConfigError
@@ -32,9 +32,10 @@ def resolve(
     """
     see_own_modules()
     values = read_preset(source, centralised=centralised) if source else {}
-    values |= parse_sets(sets)
-    values |= {key: value for key, value in (options or {}).items() if value is not None}
-    return absolute_paths(read_config(values), Path.cwd())
+    given = parse_sets(sets)
+    given |= {key: value for key, value in (options or {}).items() if value is not None}
+    ours = values.keys() - given.keys() if source in preset_names() else ()
+    return absolute_paths(read_config(values | given, unwritten=ours), Path.cwd())
 
 
 def parse_sets(sets: Iterable[str]) -> dict[str, Any]:

@@ -32,6 +32,7 @@ from fedrec.config.config import Config
 from fedrec.config.keys import config_hash, flatten
 from fedrec.errors import ConfigError
 from fedrec.factory.data import open_prepared
+from fedrec.factory.fit_defaults import fit_defaults
 from fedrec.files.home import home
 from fedrec.files.machine import cores
 from fedrec.report.ablation.summary import TASKS_FILE, read_tasks
@@ -100,6 +101,7 @@ def ablate(
         raise ConfigError("--set seed=... contradicts --seeds, which runs seeds 0, 1, ...")
     base = resolve(source, sets, {"run.resume": True, "run.name": ""}, centralised=centralised)
     check_base(base)
+    base = fit_defaults(base)
     kind = CENTRALISED if centralised else FEDERATED
     chosen_groups(read_grid(kind), only)
     asked = {

@@ -36,6 +36,8 @@ def flatten(config: Config) -> dict[str, Value]:
     flat: dict[str, Value] = {}
     for part in dataclasses.fields(config):
         value: Any = getattr(config, part.name)
+        if not part.compare:  # says where values come from, is none
+            continue
         if not dataclasses.is_dataclass(value):
             flat[part.name] = value
             continue
@@ -44,12 +46,15 @@ def flatten(config: Config) -> dict[str, Value]:
     return flat
 
 
-def read_config(values: Mapping[str, Any], base: Config | None = None) -> Config:
+def read_config(
+    values: Mapping[str, Any], base: Config | None = None, *, unwritten: Collection[str] = ()
+) -> Config:
     """The config with the keys of ``values`` changed.
 
     Args:
         values: Dotted keys, as Flower passes them.
         base: Config that the other keys are taken from; the defaults when none is given.
+        unwritten: Keys of ``values`` that the user did not write: those of a preset of ours.
 
     Raises:
         ConfigError: Unknown keys (the nearest is named), renamed ones, wrong types, values out of
@@ -62,7 +67,8 @@ def read_config(values: Mapping[str, Any], base: Config | None = None) -> Config
             wrong.append(problem)
         else:
             flat[key] = float(value) if type(flat[key]) is float else value
-    config = _unchecked(flat)
+    base = base or Config()
+    config = _unchecked(flat, base.written | (values.keys() - set(unwritten)), base.adapted)
     sections = [getattr(config, name) for name in _SECTIONS]
     refuse(
         [
@@ -75,11 +81,15 @@ def read_config(values: Mapping[str, Any], base: Config | None = None) -> Config
 
 
 _SECTIONS: dict[str, type[Section]] = {
-    name: kind for name, kind in get_type_hints(Config).items() if issubclass(kind, Section)
+    name: kind
+    for name, kind in get_type_hints(Config).items()
+    if isinstance(kind, type) and issubclass(kind, Section)
 }
 
 
-def _unchecked(flat: Mapping[str, Value]) -> Config:
+def _unchecked(
+    flat: Mapping[str, Value], written: frozenset[str], adapted: tuple[str, ...]
+) -> Config:
     """The config of all keys, made without the checks that would stop at its first section."""
     top: dict[str, Any] = {name: object.__new__(kind) for name, kind in _SECTIONS.items()}
     for key, value in flat.items():
@@ -87,7 +97,7 @@ def _unchecked(flat: Mapping[str, Value]) -> Config:
         fields = vars(top[section]) if section else top
         fields[name.replace("-", "_")] = value
     config = object.__new__(Config)
-    vars(config).update(top)
+    vars(config).update(top, written=written, adapted=adapted)
     return config
 
 

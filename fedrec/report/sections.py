@@ -29,6 +29,7 @@ def head(run: Run) -> Record:
     banner = BANNERS.get(run.status, "")
     excluded = len(excluded_replies(run))
     warnings = [str(note) for note in data.get("notes") or []]
+    warnings += [f"{line}." for line in run.about.get("adapted") or []]
     warnings += resumptions(run)
     if run.no_model:
         warnings.append(f"{run.no_model[:1].upper()}{run.no_model[1:]}.")
