@@ -62,7 +62,7 @@ def test_defaults_that_the_data_cannot_meet_follow_them_and_say_so(small, caplog
 
 
 def test_defaults_that_the_data_meet_stay(small):
-    synthetic = {"data.source": "synthetic:users=40,items=300", "data.attribute-columns": ""}
+    synthetic = {"data.source": "synthetic:users=400,items=600", "data.attribute-columns": ""}
     config = read_config(small | synthetic)
     assert fit_defaults(config) == config
     assert fit_defaults(config).adapted == ()
