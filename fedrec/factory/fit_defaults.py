@@ -13,7 +13,7 @@ import numpy as np
 from fedrec.config.config import Config
 from fedrec.config.keys import flatten
 from fedrec.data.partition import most_partitions
-from fedrec.data.store import Dataset
+from fedrec.data.preparation.store import Dataset
 from fedrec.evaluation.metrics import SELECTING_CUTOFF
 from fedrec.evaluation.protocols import most_candidates
 from fedrec.factory.data import PreparedData, open_prepared

@@ -9,9 +9,9 @@ import pytest
 
 from fedrec.data.domains import merge_domains
 from fedrec.data.interactions import Interactions, fingerprint
+from fedrec.data.preparation.store import Dataset
 from fedrec.data.readers.columns.times import event_times
 from fedrec.data.readers.tables import Columns, load_frame
-from fedrec.data.store import Dataset
 from fedrec.data.times import times_around
 from fedrec.errors import DataError
 
