@@ -59,6 +59,6 @@ def parse_sets(sets: Iterable[str]) -> dict[str, Any]:
 def _value(word: str) -> Any:
     try:
         read = tomllib.loads(f"value = {word}")
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):  # no TOML, too many digits, too many brackets
         return word
     return read["value"] if len(read) == 1 else word  # a line break could smuggle in more

@@ -92,6 +92,8 @@ def history_in(path: Path) -> list[str]:
         ConfigError: No text file, or nothing in it.
     """
     try:
+        if not path.is_file():
+            raise ValueError("no regular file")
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, ValueError) as error:
         raise ConfigError(f"--history-file {str(path)!r} cannot be read: {error}") from None

@@ -10,6 +10,7 @@ from fedrec.evaluation.metrics import check_cutoffs
 from fedrec.factory.data import PreparedData, open_prepared
 from fedrec.factory.evaluation import user_metrics
 from fedrec.factory.fit_defaults import most_ranked, smallest_catalogue, users_who_train
+from fedrec.factory.memory import check_memory
 from fedrec.factory.model import device
 from fedrec.factory.own_views import own_views
 from fedrec.factory.training import make_loss, too_many_negatives
@@ -29,6 +30,7 @@ def check_fit(config: Config) -> None:
         lambda: check_ranking(config),
         lambda: device(config),
         lambda: prepared.assignment,  # refuses a partition that the data do not allow
+        lambda: check_memory(config, prepared.dataset.catalog.num_items),
         lambda: _check_negatives(config, prepared),
         lambda: _check_cohort(config, prepared),
         lambda: _check_loss(config, prepared),
