@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.engines.run import ignore, run
 from experiments.objects import check_objects, object_keys
-from experiments.presets import read_preset
+from experiments.presets import preset_names, read_preset
 from experiments.settings import is_of_a_run
 from fedrec.config.config import Config, Value
 from fedrec.config.keys import absolute_paths, flatten, read_config
@@ -82,12 +82,13 @@ def simulate(
         path = Path(settings)
         check_trust(read_config(read_preset(settings)), path.parent, trust=trust, how="trust=True")
     values = dict(flatten(given) if isinstance(given, Config) else given or {})
-    values |= changes or {}
-    values |= object_keys(strategy, metric, model=model, loss=loss, partition=partition)
-    values |= {} if seed is None else {"seed": seed}
-    values |= {} if out is None else {"run.dir": str(out)}
-    values |= {"run.overwrite": True} if overwrite else {}
-    config = absolute_paths(read_config(values), Path.cwd())
+    changed = dict(changes or {})
+    changed |= object_keys(strategy, metric, model=model, loss=loss, partition=partition)
+    changed |= {} if seed is None else {"seed": seed}
+    changed |= {} if out is None else {"run.dir": str(out)}
+    changed |= {"run.overwrite": True} if overwrite else {}
+    ours = _unwritten(settings, values) - changed.keys()
+    config = absolute_paths(read_config(values | changed, unwritten=ours), Path.cwd())
     check_objects(flatten(config), engine)
     if data is not None:
         source = str(prepared_folder(data, config))
@@ -102,3 +103,14 @@ def simulate(
         on_round=on_round or ignore,
     )
     return read_run(folder)
+
+
+def _unwritten(settings: object, values: Mapping[str, Value]) -> set[str]:
+    """Keys of ``values`` that the user did not write: of a preset, or the defaults of a Config."""
+    if isinstance(settings, str):
+        return set(values) if settings in preset_names() else set()
+    if not isinstance(settings, Config):
+        return set()
+    usual = flatten(Config())
+    same = {key for key, value in values.items() if value == usual[key]}
+    return same - settings.written

@@ -22,8 +22,11 @@ from server.checkpoints.resume import refuse_to_discard
 def run_folder(given: str) -> Path:
     """The folder of a run: a path, or a name under $FEDREC_HOME/runs."""
     path = Path(given)
-    is_name = not path.exists() and len(path.parts) == 1
-    return (home() / "runs" / given if is_name else path).resolve()
+    try:
+        is_name = not path.exists() and len(path.parts) == 1
+        return (home() / "runs" / given if is_name else path).resolve()
+    except (OSError, RuntimeError, ValueError) as error:  # a link to itself, a NUL, a long name
+        raise DataError(f"{given[:200]!r} is no folder of a run: {error}") from None
 
 
 def config_of(folder: Path, *, trust: bool) -> Config:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.engines.run import see_own_modules
-from experiments.presets import read_preset
+from experiments.presets import preset_names, read_preset
 from fedrec.config.config import Config
 from fedrec.config.keys import absolute_paths, flatten, read_config
 from fedrec.config.trust import check_trust
@@ -38,9 +38,10 @@ def resolve(
     values = read_preset(source, centralised=centralised) if source else {}
     if source and is_of_a_run(Path(source)):
         check_trust(read_config(values), Path(source).parent, trust=trust)
-    values |= parse_sets(sets)
-    values |= {key: value for key, value in (options or {}).items() if value is not None}
-    return absolute_paths(read_config(values), Path.cwd())
+    given = parse_sets(sets)
+    given |= {key: value for key, value in (options or {}).items() if value is not None}
+    ours = values.keys() - given.keys() if source in preset_names() else ()
+    return absolute_paths(read_config(values | given, unwritten=ours), Path.cwd())
 
 
 def is_of_a_run(path: Path) -> bool:
@@ -69,6 +70,6 @@ def parse_sets(sets: Iterable[str]) -> dict[str, Any]:
 def _value(word: str) -> Any:
     try:
         read = tomllib.loads(f"value = {word}")
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):  # no TOML, too many digits, too many brackets
         return word
     return read["value"] if len(read) == 1 else word  # a line break could smuggle in more

@@ -82,6 +82,8 @@ def config_keys() -> Iterator[tuple[str, str, type, Any, str]]:
     config = Config()
     for part in dataclasses.fields(config):
         value = getattr(config, part.name)
+        if not part.compare:
+            continue
         if not dataclasses.is_dataclass(value):
             yield "", part.name, type(value), value, TOP[part.name]
             continue

@@ -32,6 +32,7 @@ from fedrec.config.config import Config
 from fedrec.config.keys import config_hash, flatten
 from fedrec.errors import ConfigError
 from fedrec.factory.data import open_prepared
+from fedrec.factory.fit_defaults import fit_defaults
 from fedrec.files.home import home
 from fedrec.files.machine import cores
 from fedrec.report.ablation.summary import TASKS_FILE, read_tasks
@@ -103,6 +104,7 @@ def ablate(
     options = {"run.resume": True, "run.name": ""}
     base = resolve(source, sets, options, centralised=centralised, trust=trust)
     check_base(base)
+    base = fit_defaults(base)
     kind = CENTRALISED if centralised else FEDERATED
     chosen_groups(read_grid(kind), only)
     asked = {

@@ -16,6 +16,7 @@ from fedrec.config.sections.local import Local
 from fedrec.config.sections.model import Model
 from fedrec.errors import ConfigError
 from fedrec.factory.checks import check_fit, check_ranking
+from fedrec.factory.fit_defaults import fit_defaults
 from fedrec.files.machine import cores
 from fedrec.report.references import BASELINE_ENGINE
 from fedrec.runs.directory import has_run
@@ -77,6 +78,7 @@ def run_baseline(
         FedrecError: The run failed.
     """
     check_kind(kind)
+    config = fit_defaults(config, keep=() if kind == "local-only" else ("partition.count",))
     if kind == "local-only":
         if config.run.resume and has_run(folder):
             if is_complete(folder, config):

@@ -13,6 +13,7 @@ from fedrec.data.preparation.store import Dataset
 from fedrec.data.sequences import Sequences
 from fedrec.data.splits import targets
 from fedrec.factory.data import open_prepared
+from fedrec.factory.fit_defaults import fit_defaults
 from fedrec.runs.plain_text import plain
 from fedrec.training.batches import MIN_TRAINING_EVENTS
 
@@ -35,6 +36,7 @@ def describe(config: Config) -> Iterator[Table | Text | str]:
     Raises:
         FedrecError: The data cannot be read or not partitioned so.
     """
+    config = fit_defaults(config)
     prepared = open_prepared(config)
     dataset, whole, view = prepared.dataset, prepared.full_training, prepared.view
     sequences = dataset.sequences

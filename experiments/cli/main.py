@@ -3,12 +3,16 @@
 A command is a function with ``@app.command()`` in one of the modules of ``GROUPS``.
 """
 
+import os
+import sys
 from typing import Annotated
 
 import typer
 
 import fedrec
 from experiments.cli import data, runs, studies
+from experiments.cli.crash import show_any_text, use_utf8
+from experiments.cli.terminal import end_by_bug, is_closed_pipe
 from server.lifecycle.signals import install_signal_handlers
 
 GROUPS = (runs, studies, data)
@@ -44,8 +48,30 @@ def common(
 
 def main() -> None:
     """Entry point of the console command."""
+    use_utf8()
+    show_any_text()
     install_signal_handlers()
-    app()
+    try:
+        app()
+    except Exception as error:
+        if os.environ.get("FEDREC_DEBUG") == "1":
+            raise
+        code = end_by_bug(error)
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    sys.exit(_flushed(code))
+
+
+def _flushed(code: int) -> int:
+    """The exit code, or that of a standard output that cannot take what was printed."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        # Python would try again at its end, and print a traceback that nobody can catch.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not is_closed_pipe(error):
+            return end_by_bug(error)
+    return code
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ RECENT = 3  # titles by which a history is shown
 def recommend(
     folder: Path,
     user: str | None,
-    history: str | None,
+    history: Sequence[str],
     k: int,
     new: dict[str, Any] | None,
     *,
@@ -32,7 +32,7 @@ def recommend(
     Args:
         folder: Folder of the run.
         user: Original id of a user.
-        history: Original ids of items, comma-separated, the newest last; instead of a user.
+        history: Values of ``--history``, the newest last; instead of a user. See ``item_ids``.
         k: How many items.
         new: Title, genres, year and description of an item added after training, if any.
         trust: Import the modules that the run's config names, if any.
@@ -43,15 +43,13 @@ def recommend(
     Raises:
         FedrecError: Nobody to recommend to, an unknown id, or a run that cannot be opened.
     """
-    if (user is None) == (history is None) and not (new and user is None):
+    if (user is None) == (not history) and not (new and user is None):
         raise ConfigError("give one of --user ID and --history ID,ID,..., the newest last")
     if k < 1:
         raise ConfigError(f"-k must be 1 or more, got {k}")
     see_own_modules()
     ready = fedrec.open_recommender(folder, trust=trust)
-    items = None if history is None else [part.strip() for part in history.split(",")]
-    if items and not all(items):
-        raise ConfigError(f"--history must be ids with a comma between, got {history!r}")
+    items = item_ids(history, ready.catalog.item_ids) if history else None
     whom = user if user is not None else items or []
     answer: dict[str, Any] = {"run": ready.name, "items": ready.catalog.num_items}
     if new is not None:
@@ -64,6 +62,47 @@ def recommend(
     if new is not None:
         answer["new"] = _placed(ready, whom)
     return answer | {"bytes": ready.search.bytes_held}
+
+
+def item_ids(values: Sequence[str], known: Sequence[str]) -> list[str]:
+    """The ids that ``--history`` names: a value is one id as it stands, else ids and commas.
+
+    So an id that holds a comma, or begins with a blank, is a value of its own.
+
+    Args:
+        values: As they were typed; the newest last.
+        known: All ids of the catalogue.
+
+    Raises:
+        ConfigError: A value with nothing before or between its commas.
+    """
+    items, there = [], set(known)
+    for value in values:
+        parts = [value] if value in there else value.split(",")
+        if not all(part.strip() for part in parts):
+            raise ConfigError(
+                f"--history must be ids with a comma between, got {value!r}; an id that holds a "
+                "comma or a blank is given whole, by a --history of its own"
+            )
+        items += [part if part in there else part.strip() for part in parts]
+    return items
+
+
+def history_in(path: Path) -> list[str]:
+    """The ids in a file, one a line as it stands, the newest last; blank lines are left out.
+
+    Raises:
+        ConfigError: No text file, or nothing in it.
+    """
+    try:
+        if not path.is_file():
+            raise ValueError("no regular file")
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"--history-file {str(path)!r} cannot be read: {error}") from None
+    if not any(line.strip() for line in lines):
+        raise ConfigError(f"--history-file {str(path)!r} is empty; it needs one item id a line")
+    return [line for line in lines if line.strip()]
 
 
 def _history(ready: ReadyRecommender, whom: str | Sequence[str]) -> list[dict[str, str]]:

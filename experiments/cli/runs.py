@@ -20,6 +20,7 @@ from experiments.cli.options import (
 )
 from experiments.cli.terminal import (
     ending,
+    once_told,
     print_path,
     show_end,
     show_fallback,
@@ -97,16 +98,14 @@ def run(
             "run.resume": resume or None,
         }
         config = resolve(source, sets or (), options, trust=trust)
-        show_fallback(config, quiet=quiet)
         console = terminal()
         from fedrec.report.live import LiveRounds
 
         with LiveRounds(console, config.protocol_names[0], quiet=quiet) as live:
-            folder = run_federation(
-                config,
-                engine=engine,
-                **_how(live, workers, address),
-            )
+            how = _how(live, workers, address)
+            told = once_told(lambda: show_fallback(config, quiet=quiet))
+            how["on_round"], how["on_wait"] = told(live.add), told(live.wait)
+            folder = run_federation(config, engine=engine, **how)
         show_end(console, folder, quiet=quiet)
 
 
@@ -238,9 +237,9 @@ def baseline(
         folder = run_path(config)
         folder = folder if config.run.dir else folder.with_name(f"{folder.name}-{kind}")
         check_room(folder, overwrite=config.run.overwrite)
-        show_fallback(config, quiet=False)
         console = terminal()
+        told = once_told(lambda: show_fallback(config, quiet=False))
         with LiveRounds(console, config.protocol_names[0]) as live:
-            folder = run_baseline(kind, config, folder, live.add, live.wait)
+            folder = run_baseline(kind, config, folder, told(live.add), told(live.wait))
         console.print(final_table(read_run(folder)))
         print_path("folder", folder)

@@ -88,11 +88,16 @@ def recommend(
         str | None, typer.Option(help="Original id of the user to recommend to.")
     ] = None,
     history: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
             metavar="ID,ID,...",
-            help="Original ids of items, the newest last; instead of --user.",
+            help="Original ids of items, the newest last; instead of --user. May be repeated, "
+            "each with an id that holds a comma.",
         ),
+    ] = None,
+    history_file: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="File with the ids of --history, one a line."),
     ] = None,
     k: Annotated[int, typer.Option("-k", help="Number of items to recommend.")] = 10,
     new: Annotated[
@@ -111,9 +116,10 @@ def recommend(
     """
     with ending():
         import json
+        from pathlib import Path
 
+        from experiments.cli.recommend import history_in, shown
         from experiments.cli.recommend import recommend as recommended
-        from experiments.cli.recommend import shown
         from experiments.resume import run_folder
         from fedrec.config.values.choices import names_in
         from fedrec.errors import ConfigError
@@ -126,8 +132,9 @@ def recommend(
             "years": new_year,
             "descriptions": new_description,
         }
+        items = (history or []) + (history_in(Path(history_file)) if history_file else [])
         new_item = None if new is None else item
-        answer = recommended(run_folder(run), user, history, k, new_item, trust=trust)
+        answer = recommended(run_folder(run), user, items, k, new_item, trust=trust)
         if as_json:
             typer.echo(json.dumps(answer, indent=1))
             return

@@ -5,9 +5,9 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -19,12 +19,14 @@ if TYPE_CHECKING:
 
     from fedrec.config.config import Config
 
+Callback = Callable[..., None]
+
 
 @contextlib.contextmanager
 def ending() -> Iterator[None]:
     """End the command by the exit codes of fedrec.errors: one line, and no traceback.
 
-    FEDREC_DEBUG=1 shows the traceback instead. A bug of ours shows one always.
+    FEDREC_DEBUG=1 shows the traceback instead. That of a bug of ours goes to a log file.
     """
     try:
         yield
@@ -43,14 +45,36 @@ def ending() -> Iterator[None]:
     except KeyboardInterrupt as end:
         ignore_signals()  # another Ctrl-C would change the exit code, or leave a traceback
         code = interruption_code(end)
-        say_end("terminated" if code == 128 + signal.SIGTERM else "interrupted", end)
+        say_end("terminated" if code == 128 + signal.SIGTERM else "interrupted", end, label="")
         raise typer.Exit(code) from None
+    except (typer.Exit, typer.Abort, typer.BadParameter):
+        raise
+    except Exception as error:
+        if os.environ.get("FEDREC_DEBUG") == "1" or is_closed_pipe(error):
+            raise
+        raise typer.Exit(end_by_bug(error)) from None
 
 
-def say_end(reason: str, error: BaseException) -> None:
+def is_closed_pipe(error: BaseException) -> bool:
+    """Whether the reader of standard output has gone, as `head` does: no error of anybody."""
+    return isinstance(error, BrokenPipeError)
+
+
+def end_by_bug(error: BaseException) -> int:
+    """Say in one line what no check has foreseen; return the exit code."""
+    from experiments.cli.crash import crash_line
+    from fedrec.runs.plain_text import plain
+
+    line, code = crash_line(error, typed())
+    with contextlib.suppress(OSError):
+        typer.echo(f"error: {plain(line)}", err=True)
+    return code
+
+
+def say_end(reason: str, error: BaseException, label: str = "error: ") -> None:
     """The reason in one line, with how to go on where that is known."""
     told = "; ".join([reason, *getattr(error, "__notes__", [])])
-    typer.echo(f"error: {' '.join(told.split())}", err=True)
+    typer.echo(f"{label}{' '.join(told.split())}", err=True)
 
 
 def show_end(console: "Console", folder: Path, *, quiet: bool) -> None:
@@ -69,6 +93,21 @@ def show_fallback(config: "Config", *, quiet: bool) -> None:
 
     if not quiet and (line := device_fallback(config)):
         typer.echo(line)
+
+
+def once_told(tell: Callable[[], None]) -> Callable[[Callback], Callback]:
+    """Let callbacks tell something before the first of their calls: nothing has failed by then."""
+    waiting = [tell]
+
+    def telling(callback: Callback) -> Callback:
+        def call(*seen: Any) -> None:
+            while waiting:
+                waiting.pop()()
+            callback(*seen)
+
+        return call
+
+    return telling
 
 
 def terminal() -> "Console":

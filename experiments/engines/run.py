@@ -65,11 +65,13 @@ def run(
     check_options(engine, workers, address)
     folder = run_path(config)
     check_room(folder, overwrite=config.run.overwrite, resume=config.run.resume)
-    placed = dataclasses.replace(config, run=dataclasses.replace(config.run, dir=str(folder)))
     see_own_modules()
 
     from fedrec.factory.checks import check_fit
+    from fedrec.factory.fit_defaults import fit_defaults
 
+    config = fit_defaults(config)
+    placed = dataclasses.replace(config, run=dataclasses.replace(config.run, dir=str(folder)))
     check_fit(placed)  # a faulty file ends the run here, before any engine has started
     if config.run.resume and has_run(folder):
         from server.checkpoints.resume import is_complete

@@ -9,6 +9,8 @@ from fedrec.config.keys import flat_tables
 from fedrec.errors import ConfigError
 
 FOLDER = Path(__file__).parent
+MAX_BYTES = 4 << 20  # of a run config
+TABLES = (".csv", ".tsv", ".parquet")
 
 
 def preset_names() -> list[str]:
@@ -41,9 +43,16 @@ def read_preset(source: str, *, centralised: bool = False) -> dict[str, Any]:
     return values
 
 
+def table_hint(path: Path) -> str:
+    """Where a table of events goes, which is no run config."""
+    return f"a table of events goes to data.source (--set data.source={path})"
+
+
 def _read_source(source: str) -> dict[str, Any]:
     if source in preset_names():
         return _read_toml(FOLDER / f"{source}.toml")
+    if source.lower().endswith(TABLES):
+        raise ConfigError(f"{source} is no run config: {table_hint(Path(source))}")
     if source.endswith((".yaml", ".yml", ".json")):
         raise ConfigError(f"{source}: a run config is a TOML file, as in `fedrec keys > my.toml`")
     if source.endswith(".toml") or "/" in source:
@@ -58,10 +67,16 @@ def _read_source(source: str) -> dict[str, Any]:
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        return flat_tables(tomllib.loads(path.read_text(encoding="utf-8-sig")))
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)  # /dev/zero has no end
+        if len(data) > MAX_BYTES:
+            raise ConfigError(f"{path} has more than {MAX_BYTES} bytes; no run config is that long")
+        return flat_tables(tomllib.loads(data.decode("utf-8-sig").replace("\r\n", "\n")))
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}; name a TOML file or a preset") from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: byte {error.start} is no UTF-8; save it as UTF-8") from None
-    except tomllib.TOMLDecodeError as error:
+    except RecursionError:
+        raise ConfigError(f"{path} nests tables or lists too deeply for a run config") from None
+    except ValueError as error:  # of TOML, or a number of thousands of digits
         raise ConfigError(f"{path} is no TOML: {error}") from None

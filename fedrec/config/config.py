@@ -26,7 +26,12 @@ Value = int | float | bool | str
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """Configuration of a run."""
+    """Configuration of a run.
+
+    Attributes:
+        written: Keys that the user set; the others may follow the data.
+        adapted: Lines that say which keys do, and why.
+    """
 
     seed: int = 0
     device: str = "auto"
@@ -41,6 +46,8 @@ class Config:
     strategy: Strategy = field(default_factory=Strategy)
     evaluation: Evaluation = field(default_factory=Evaluation)
     run: Run = field(default_factory=Run)
+    written: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
+    adapted: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
     def __post_init__(self) -> None:
         refuse(self.problems())

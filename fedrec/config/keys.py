@@ -16,6 +16,7 @@ from typing import Any, get_type_hints
 from fedrec.config.config import Config, Value
 from fedrec.config.values.checks import UNKNOWN, Section, refuse
 from fedrec.config.values.choices import DATASETS, SOURCE_SEPARATOR, sources_in
+from fedrec.errors import ConfigError
 
 # Where a run executes and how long it waits. Clients that a timeout excludes are recorded.
 EXECUTION_KEYS = ("device", "federation.round-timeout")
@@ -36,6 +37,8 @@ def flatten(config: Config) -> dict[str, Value]:
     flat: dict[str, Value] = {}
     for part in dataclasses.fields(config):
         value: Any = getattr(config, part.name)
+        if not part.compare:  # says where values come from, is none
+            continue
         if not dataclasses.is_dataclass(value):
             flat[part.name] = value
             continue
@@ -44,12 +47,15 @@ def flatten(config: Config) -> dict[str, Value]:
     return flat
 
 
-def read_config(values: Mapping[str, Any], base: Config | None = None) -> Config:
+def read_config(
+    values: Mapping[str, Any], base: Config | None = None, *, unwritten: Collection[str] = ()
+) -> Config:
     """The config with the keys of ``values`` changed.
 
     Args:
         values: Dotted keys, as Flower passes them.
         base: Config that the other keys are taken from; the defaults when none is given.
+        unwritten: Keys of ``values`` that the user did not write: those of a preset of ours.
 
     Raises:
         ConfigError: Unknown keys (the nearest is named), renamed ones, wrong types, values out of
@@ -62,7 +68,8 @@ def read_config(values: Mapping[str, Any], base: Config | None = None) -> Config
             wrong.append(problem)
         else:
             flat[key] = float(value) if type(flat[key]) is float else value
-    config = _unchecked(flat)
+    base = base or Config()
+    config = _unchecked(flat, base.written | (values.keys() - set(unwritten)), base.adapted)
     sections = [getattr(config, name) for name in _SECTIONS]
     refuse(
         [
@@ -75,11 +82,15 @@ def read_config(values: Mapping[str, Any], base: Config | None = None) -> Config
 
 
 _SECTIONS: dict[str, type[Section]] = {
-    name: kind for name, kind in get_type_hints(Config).items() if issubclass(kind, Section)
+    name: kind
+    for name, kind in get_type_hints(Config).items()
+    if isinstance(kind, type) and issubclass(kind, Section)
 }
 
 
-def _unchecked(flat: Mapping[str, Value]) -> Config:
+def _unchecked(
+    flat: Mapping[str, Value], written: frozenset[str], adapted: tuple[str, ...]
+) -> Config:
     """The config of all keys, made without the checks that would stop at its first section."""
     top: dict[str, Any] = {name: object.__new__(kind) for name, kind in _SECTIONS.items()}
     for key, value in flat.items():
@@ -87,7 +98,7 @@ def _unchecked(flat: Mapping[str, Value]) -> Config:
         fields = vars(top[section]) if section else top
         fields[name.replace("-", "_")] = value
     config = object.__new__(Config)
-    vars(config).update(top)
+    vars(config).update(top, written=written, adapted=adapted)
     return config
 
 
@@ -100,10 +111,29 @@ def _key_problem(key: str, value: Any, flat: Mapping[str, Value]) -> str:
         hint = f"did you mean {near!r}?" if near else "`fedrec keys` lists the keys there are"
         return f"{UNKNOWN} {key!r}; {hint}"
     kind = type(flat[key])
+    if key != "seed" and type(value) is int and not -(2**63) <= value < 2**63:
+        return f"{key} must lie within 64 bits, got a whole number of {len(f'{value:x}') * 4} bits"
+    if isinstance(value, str) and not _is_plain(value):
+        return f"{key} must be UTF-8 text without NUL, got {value[:60]!a}"
     if type(value) is kind or (kind is float and type(value) is int):
         return ""
     names = {int: "a whole number", float: "a number", bool: "true or false", str: "a string"}
-    return f"{key} must be {names[kind]}, got {value!r} ({type(value).__name__})"
+    return f"{key} must be {names[kind]}, got {_shown(value)} ({type(value).__name__})"
+
+
+def _shown(value: object) -> str:
+    """A value in a message, however long it is."""
+    text = repr(value)
+    return text if len(text) <= 120 else f"{text[:100]}... of {len(text)} characters"
+
+
+def _is_plain(text: str) -> bool:
+    """Whether a text can be written to a file and name one: no NUL, no half of a character."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in text
 
 
 def _nearest(key: str, keys: Collection[str]) -> str:
@@ -183,6 +213,13 @@ def absolute_paths(config: Config, folder: Path) -> Config:
     """
     data, run = config.data, config.run
 
+    def resolved(key: str, value: str) -> str:
+        try:
+            return str((folder / value).resolve())
+        except (OSError, RuntimeError, ValueError) as error:  # a link to itself
+            why = " ".join(str(error).split())
+            raise ConfigError(f"{key} = {value!r} is no path that can be followed: {why}") from None
+
     def absolute(value: str) -> str:
         is_path = value and value not in DATASETS and ":" not in value
         is_there = is_path and os.path.exists(folder / value)
@@ -196,11 +233,11 @@ def absolute_paths(config: Config, folder: Path) -> Config:
     evaluation = config.evaluation
     if negatives:
         evaluation = dataclasses.replace(
-            evaluation, ncf_negatives=str((folder / negatives).resolve())
+            evaluation, ncf_negatives=resolved("evaluation.ncf-negatives", negatives)
         )
     if run.dir:
-        run = dataclasses.replace(run, dir=str((folder / run.dir).resolve()))
+        run = dataclasses.replace(run, dir=resolved("run.dir", run.dir))
     if run.replay:
-        run = dataclasses.replace(run, replay=str((folder / run.replay).resolve()))
+        run = dataclasses.replace(run, replay=resolved("run.replay", run.replay))
     data = dataclasses.replace(data, **found)
     return dataclasses.replace(config, data=data, evaluation=evaluation, run=run)

@@ -126,7 +126,7 @@ def merge_domains(parts: dict[str, Interactions]) -> Interactions:
             )
     some = [_sorted_by_time(part) for part in parts.values()]
     if any(part.times is None for part in some):
-        some = [replace(part, times=None) for part in some]
+        some = [replace(part, times=None, precise=None) for part in some]
     else:
         some = _in_one_unit(some)
     item_ids = _merged_ids({name: part.item_ids for name, part in parts.items()})
@@ -153,9 +153,11 @@ def _sorted_by_time(part: Interactions) -> Interactions:
     """Sort events by time, so that file order is time order where times are dropped."""
     if part.times is None:
         return part
-    order = np.lexsort((part.times, part.users))
+    key = part.times if part.sort_key is None else part.sort_key
+    order = np.lexsort((key, part.users))
     return replace(
         part,
+        precise=None,  # sorted by it, and the sort by time to come is stable
         users=part.users[order],
         items=part.items[order],
         times=part.times[order],
@@ -164,14 +166,20 @@ def _sorted_by_time(part: Interactions) -> Interactions:
 
 
 def _in_one_unit(parts: list[Interactions]) -> list[Interactions]:
-    """Convert seconds to milliseconds where another domain has those."""
-    fine = [part.times is not None and part.times.max() >= LATEST_SECONDS for part in parts]
+    """Give all parts milliseconds where one has them; seconds where those would be misread.
+
+    Seconds before 1973 are, in milliseconds, what seconds of later years look like.
+    """
+    times = [np.zeros(0, dtype=np.int64) if part.times is None else part.times for part in parts]
+    fine = [bool(own.max() >= LATEST_SECONDS) for own in times]
     if not any(fine):
         return parts
-    return [
-        part if is_fine or part.times is None else replace(part, times=part.times * 1000)
-        for part, is_fine in zip(parts, fine, strict=True)
-    ]
+    coarse = [own for own, is_fine in zip(times, fine, strict=True) if not is_fine]
+    if all(own.min() * 1000 >= LATEST_SECONDS for own in coarse):
+        units = [own if is_fine else own * 1000 for own, is_fine in zip(times, fine, strict=True)]
+    else:
+        units = [own // 1000 if is_fine else own for own, is_fine in zip(times, fine, strict=True)]
+    return [replace(part, times=own) for part, own in zip(parts, units, strict=True)]
 
 
 def _merged_ids(ids: dict[str, list[str]]) -> list[str]:

@@ -15,6 +15,9 @@ from fedrec.errors import ConfigError, DataError
 
 # Below: seconds until the year 5138. Above: milliseconds since 1973. Real data lies on one side.
 LATEST_SECONDS = 10**11
+# From here on milliseconds, microseconds, nanoseconds: the same dates, a thousand times larger.
+UNITS = (LATEST_SECONDS, 10**14, 10**17)
+_UNIT_NAMES = ("seconds", "milliseconds", "microseconds", "nanoseconds")
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,8 @@ class Interactions:
         attributes: User attribute name -> value for each entry of ``user_ids``.
         skipped: What was dropped or repaired -> how often.
         notes: Sentences that a reader of results on these data must know.
+        precise: (E,) int64 that sorts and compares events as the source's own times do, where those
+            are finer than ``times``; None where they are not.
 
     Raises:
         DataError: Parts that do not fit each other.
@@ -47,6 +52,7 @@ class Interactions:
     attributes: dict[str, list[str]] = field(default_factory=dict)
     skipped: dict[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    precise: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         events: dict[str, NDArray[np.generic]] = {"users": self.users, "items": self.items}
@@ -58,6 +64,8 @@ class Interactions:
                 raise DataError(f"{name} of interactions must be positions 0..{len(ids) - 1}")
         if self.times is not None:
             events["times"] = self.times
+        if self.precise is not None:
+            events["precise"] = self.precise
         if self.ratings is not None:
             events["ratings"] = self.ratings
         lengths = {name: len(values) for name, values in events.items()}
@@ -71,6 +79,11 @@ class Interactions:
                     f"user attribute {name!r} has {len(attribute)} values "
                     f"for {len(self.user_ids)} users"
                 )
+
+    @property
+    def sort_key(self) -> NDArray[np.int64] | None:
+        """(E,) what events are sorted and compared by; None when file order is time order."""
+        return self.times if self.precise is None else self.precise
 
 
 @dataclass(frozen=True)
@@ -121,7 +134,10 @@ def to_sequences(
 
     users, items = interactions.users[event_kept], interactions.items[event_kept]
     times = None if interactions.times is None else interactions.times[event_kept]
-    order = np.argsort(users, kind="stable") if times is None else np.lexsort((times, users))
+    key = interactions.sort_key
+    order = (
+        np.argsort(users, kind="stable") if key is None else np.lexsort((key[event_kept], users))
+    )
     item_number = np.cumsum(item_kept, dtype=np.int32)  # 1..V, meaningful for kept items only
     offsets = np.concatenate([[0], np.cumsum(user_events[user_kept])]).astype(np.int64)
     sequences = Sequences(
@@ -189,15 +205,17 @@ def checked_times(times: NDArray[np.int64], place: Callable[[int], str]) -> NDAr
     if times.min() < 0:
         at = int(np.argmax(times < 0))
         raise DataError(
-            f"{place(at)}: timestamp {times[at]} is negative; a time counts from 1970, 0 or more"
+            f"{place(at)}: timestamp {times[at]} is negative; a time counts from 1970, 0 or more "
+            "(write earlier ones as ISO dates)"
         )
-    large = times >= LATEST_SECONDS
+    units = np.searchsorted(UNITS, times, side="right")
     # Small counters (1, 2, 3, ...) are fine as long as nothing looks like milliseconds.
-    if large.any() and not large.all():
-        at = int(np.argmax(large != large[0]))
+    if (units != units[0]).any():
+        at = int(np.argmax(units != units[0]))
+        coarse, fine = sorted((units[0], units[at]))
         raise DataError(
-            f"{place(at)}: timestamp {times[at]} after {times[0]} mixes seconds and "
-            "milliseconds; write all times in one unit"
+            f"{place(at)}: timestamp {times[at]} after {times[0]} mixes {_UNIT_NAMES[coarse]} and "
+            f"{_UNIT_NAMES[fine]}; write all times in one unit, or as ISO dates"
         )
     return times
 
@@ -207,9 +225,10 @@ def drop_exact_duplicates(interactions: Interactions) -> Interactions:
 
     Without times nothing is dropped: the same item again is then a repeat, not a copy.
     """
-    if interactions.times is None or len(interactions.users) == 0:
+    key, times = interactions.sort_key, interactions.times
+    if key is None or times is None or len(interactions.users) == 0:
         return interactions
-    columns: list[NDArray[Any]] = [interactions.times, interactions.items, interactions.users]
+    columns: list[NDArray[Any]] = [key, interactions.items, interactions.users]
     if interactions.ratings is not None:
         columns.insert(0, interactions.ratings)
     order = np.lexsort(columns)  # stable: of equal events the first of the file comes first
@@ -225,7 +244,8 @@ def drop_exact_duplicates(interactions: Interactions) -> Interactions:
         interactions,
         users=interactions.users[kept],
         items=interactions.items[kept],
-        times=interactions.times[kept],
+        times=times[kept],
+        precise=None if interactions.precise is None else interactions.precise[kept],
         ratings=None if interactions.ratings is None else interactions.ratings[kept],
         skipped={**interactions.skipped, "exact duplicate events": repeats},
     )
@@ -242,4 +262,6 @@ def fingerprint(interactions: Interactions) -> str:
         interactions.ratings,
     ):
         digest.update(b"none" if column is None else np.ascontiguousarray(column).tobytes())
+    if interactions.precise is not None:
+        digest.update(np.ascontiguousarray(interactions.precise).tobytes())
     return digest.hexdigest()

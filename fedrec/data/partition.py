@@ -14,7 +14,13 @@ from numpy.typing import NDArray
 
 from fedrec.config.failures import user_code_failures
 from fedrec.config.values.import_strings import IMPORT_STRING, import_callable
-from fedrec.data.partition_rules import RULES, Assignment, PartitionFacts, by_attribute
+from fedrec.data.partition_rules import (
+    RULES,
+    Assignment,
+    PartitionFacts,
+    by_attribute,
+    dominant_of,
+)
 from fedrec.errors import ConfigError
 from fedrec.randomness import generator
 
@@ -49,6 +55,19 @@ def assign(by: str, count: int, facts: PartitionFacts) -> Assignment:
     if IMPORT_STRING.fullmatch(by) and by not in facts.attributes:
         return _by_function(by, facts, count)
     return by_attribute(by, facts, count)
+
+
+def most_partitions(by: str, facts: PartitionFacts) -> int:
+    """Partitions that a rule can fill: the users, or the groups of a rule that keeps them whole.
+
+    Raises:
+        ConfigError: the rule needs what the data lacks.
+    """
+    if by in facts.attributes:
+        return len(set(facts.attributes[by]))
+    if by == "genre":
+        return len(np.unique(dominant_of("genre", facts)))
+    return facts.num_users
 
 
 def users_of(assignment: Assignment, partition: int) -> NDArray[np.int64]:

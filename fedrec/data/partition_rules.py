@@ -62,7 +62,7 @@ def taste(facts: PartitionFacts, count: int) -> Assignment:
 
     Hsu et al., 2019, with the dominant genre in the place of a class label; (U,).
     """
-    alpha, dominant = facts.alpha, _dominant("taste", facts)
+    alpha, dominant = facts.alpha, dominant_of("taste", facts)
     if not (np.isfinite(alpha) and alpha > 0):
         raise ConfigError(f"partition.alpha must be a finite number above 0, got {alpha}")
     rng = generator(facts.seed, "partition", "taste")
@@ -77,7 +77,7 @@ def taste(facts: PartitionFacts, count: int) -> Assignment:
 
 def genre(facts: PartitionFacts, count: int) -> Assignment:
     """Put users with the same dominant genre together; (U,)."""
-    dominant = _dominant("genre", facts)
+    dominant = dominant_of("genre", facts)
     names = list(facts.genre_names) or [str(column) for column in range(int(dominant.max()) + 1)]
     return _by_group([names[number] for number in dominant], count, "genre")
 
@@ -112,7 +112,8 @@ def _in_runs(order: NDArray[np.integer], count: int) -> Assignment:
     return assignment
 
 
-def _dominant(by: str, facts: PartitionFacts) -> NDArray[np.int64]:
+def dominant_of(by: str, facts: PartitionFacts) -> NDArray[np.int64]:
+    """Dominant genre of each user (U,), a column of the genres."""
     if facts.genres is None or facts.genres.shape[1] == 0:
         raise ConfigError(
             f'partition.by = "{by}" needs genres, which the data does not have; '

@@ -15,7 +15,14 @@ from fedrec.errors import ConfigError, DataError, EvaluationError
 from fedrec.evaluation.bootstrap import intervals
 from fedrec.evaluation.gates import no_gates
 from fedrec.evaluation.leave_one_out import HeldOutRanks, Scorer, Scores, leave_one_out_ranks
-from fedrec.evaluation.metrics import CUTOFFS, NO_USER_METRICS, UserMetric, check_cutoffs, per_user
+from fedrec.evaluation.metrics import (
+    CUTOFFS,
+    NO_USER_METRICS,
+    SELECTING_CUTOFF,
+    UserMetric,
+    check_cutoffs,
+    per_user,
+)
 from fedrec.evaluation.protocols import metric_label
 from fedrec.evaluation.user_metrics import load_user_metrics
 
@@ -88,6 +95,8 @@ def evaluate(
     refuse([one_of("protocol", protocol, drawn), one_of("stage", stage, STAGES)])
     scorer = _scorer_of(scorer, dataset)
     num_items = dataset.catalog.num_items
+    if tuple(at) == CUTOFFS:  # the default follows the data
+        at = [k for k in at if k <= num_items or k == SELECTING_CUTOFF]
     check_cutoffs(at, num_items)
     held_out = leave_one_out_ranks(
         checked_scorer(scorer, num_items),

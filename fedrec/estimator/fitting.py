@@ -17,6 +17,7 @@ from fedrec.evaluation.metrics import summary
 from fedrec.evaluation.model_scorer import model_scorer
 from fedrec.factory.checks import check_fit
 from fedrec.factory.data import PreparedData, open_prepared
+from fedrec.factory.fit_defaults import fit_defaults
 from fedrec.factory.model import make_model
 from fedrec.factory.training import local_optimizer, make_loss, make_plan
 from fedrec.files.machine import cores
@@ -67,6 +68,7 @@ def fitted(
         FedrecError: The data or the machine cannot meet the config, or training diverged.
     """
     with computing(threads):
+        config = fit_defaults(config)
         check_fit(config)
         made = untrained(config)
 

@@ -59,6 +59,7 @@ class Hyperparameters(TypedDict, total=False):
     semantics_fields: str
     semantics_width: int
     semantics_whiten: bool
+    semantics_long_texts: str
     semantics_shuffled: bool
 
 

@@ -15,6 +15,7 @@ from fedrec.errors import ConfigError, EvaluationError
 Floats = NDArray[np.float64]
 Candidates = int | NDArray[np.integer]
 CUTOFFS = (5, 10, 20)
+SELECTING_CUTOFF = 10  # that of the validation metric by which the best round is picked
 
 UserMetric = Callable[[Floats, NDArray[np.integer]], Floats]  # ranks, candidates (U,) -> (U,)
 NO_USER_METRICS: Mapping[str, UserMetric] = {}
@@ -74,7 +75,8 @@ def check_cutoffs(at: Sequence[int], num_candidates: Candidates | None = None) -
 
     Args:
         at: The cut-offs, values of `evaluation.at`.
-        num_candidates: Items in the catalogue, or candidates per user; the largest counts.
+        num_candidates: Items in the catalogue, or candidates per user; the largest counts. The
+            cut-off that selects the best round passes beyond it, too: a run cannot do without.
 
     Raises:
         ConfigError: Naming the cut-off and its bound.
@@ -82,10 +84,12 @@ def check_cutoffs(at: Sequence[int], num_candidates: Candidates | None = None) -
     for k in at:
         if k <= 0:
             raise ConfigError(f"evaluation.at holds {k}; a cut-off k must be 1 or more")
-        if num_candidates is not None and k > np.max(num_candidates):
+        if k == SELECTING_CUTOFF or num_candidates is None:
+            continue
+        if k > np.max(num_candidates):
             raise ConfigError(
                 f"evaluation.at holds {k}, but only {np.max(num_candidates)} items are ranked; "
-                "lower evaluation.at (it must hold 10, so a catalogue needs 10 items or more)"
+                "leave it out of evaluation.at"
             )
 
 
@@ -120,10 +124,10 @@ def per_user(
         Name to (U,) values.
 
     Raises:
-        ConfigError: A cut-off that is not positive or larger than num_candidates.
+        ConfigError: A cut-off that is not positive.
         EvaluationError: A user metric gives no finite value for every user.
     """
-    check_cutoffs(at, num_candidates if len(ranks) else None)
+    check_cutoffs(at)  # one beyond a few users' candidates is well defined: every rank is within
     values = {f"{name}@{k}": metric(ranks, k) for k in at for name, metric in METRICS_AT_K.items()}
     values |= {name: metric(ranks) for name, metric in METRICS.items()}
     if num_candidates is not None:
@@ -142,7 +146,7 @@ def summary(
     """Mean over users of every metric of `per_user`.
 
     Raises:
-        ConfigError: A cut-off that is not positive or larger than num_candidates.
+        ConfigError: A cut-off that is not positive.
         EvaluationError: There is no user.
     """
     refuse_no_user(len(ranks))

@@ -103,6 +103,12 @@ def candidates(
     return drawn
 
 
+def most_candidates(protocol: str) -> float:
+    """Items that are ranked under a protocol, at most: the catalogue has no bound here."""
+    kind, number = _parts(protocol)
+    return np.inf if kind == "full" else number + 1
+
+
 def describe(protocol: str, num_items: int, domains: Mapping[str, int] | None = None) -> str:
     """Describe a protocol in one sentence for the report.
 

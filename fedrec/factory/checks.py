@@ -1,5 +1,7 @@
 """Checks of a run config against the data and the machine, before anything starts."""
 
+from collections.abc import Callable
+
 from fedrec.config.config import Config
 from fedrec.config.values.choices import names_in
 from fedrec.data.preparation.store import Dataset
@@ -7,9 +9,11 @@ from fedrec.errors import ConfigError, DataError
 from fedrec.evaluation.metrics import check_cutoffs
 from fedrec.factory.data import PreparedData, open_prepared
 from fedrec.factory.evaluation import user_metrics
+from fedrec.factory.fit_defaults import most_ranked, smallest_catalogue, users_who_train
+from fedrec.factory.memory import check_memory
 from fedrec.factory.model import device
 from fedrec.factory.own_views import own_views
-from fedrec.factory.training import make_loss
+from fedrec.factory.training import make_loss, too_many_negatives
 
 
 def check_fit(config: Config) -> None:
@@ -20,11 +24,58 @@ def check_fit(config: Config) -> None:
         DataError: The data cannot be read, or lack the times that the model needs.
         ResourceError: The device is not there.
     """
-    prepared = check_ranking(config)
-    dataset, training = prepared.dataset, prepared.view.training
-    check_times(config.model.time, dataset)
-    device(config)
-    _ = prepared.assignment  # refuses a partition that the data do not allow
+    prepared = open_prepared(config)
+    check_times(config.model.time, prepared.dataset)
+    _all_at_once(
+        lambda: check_ranking(config),
+        lambda: device(config),
+        lambda: prepared.assignment,  # refuses a partition that the data do not allow
+        lambda: check_memory(config, prepared.dataset.catalog.num_items),
+        lambda: _check_negatives(config, prepared),
+        lambda: _check_cohort(config, prepared),
+        lambda: _check_loss(config, prepared),
+        lambda: own_views(config.model.views, prepared.dataset.catalog),
+        lambda: _check_domains(config, prepared.dataset),
+    )
+
+
+def _all_at_once(*checks: Callable[[], object]) -> None:
+    """Run every check; raise one error for the problems of all, each told once."""
+    problems: list[str] = []
+    for check in checks:
+        try:
+            check()
+        except ConfigError as error:
+            problems += [problem for problem in error.problems if problem not in problems]
+    if problems:
+        raise ConfigError(*problems)
+
+
+def _check_negatives(config: Config, prepared: PreparedData) -> None:
+    """Refuse the default number, too, where the user wrote it and the catalogue has fewer items."""
+    offered = smallest_catalogue(prepared.dataset)
+    is_drawn = config.loss.name == "sampled-softmax"
+    if is_drawn and "loss.negatives" in config.written and config.loss.negatives > offered:
+        raise ConfigError(too_many_negatives(config, offered, prepared.dataset.domains))
+
+
+def _check_cohort(config: Config, prepared: PreparedData) -> None:
+    """Refuse a cohort of more users than can be sampled, before any of them is asked."""
+    able, cohort = users_who_train(prepared), config.federation.cohort
+    if config.federation.unit == "user" and 0 < able < cohort:
+        raise ConfigError(
+            f"federation.cohort is {cohort}, but {able} users have two training events; "
+            f"set federation.cohort = {able} or less"
+        )
+
+
+def _check_loss(config: Config, prepared: PreparedData) -> None:
+    dataset = prepared.dataset
+    make_loss(config, prepared.view.training, dataset.catalog.num_items, dataset.domains)
+
+
+def _check_domains(config: Config, dataset: Dataset) -> None:
+    """Refuse what does not go with the data's layout or with several domains."""
     if (
         "ncf-99" in config.evaluation.protocols
         and dataset.manifest["facts"].get("format") != "ml-1m"
@@ -33,9 +84,7 @@ def check_fit(config: Config) -> None:
             "evaluation.protocol = 'ncf-99' is made of the negatives that NCF published for "
             f"MovieLens-1M; data.source = {config.data.source!r} is not its folder or archive"
         )
-    domains, num_items = dataset.domains, dataset.catalog.num_items
-    make_loss(config, training, num_items, domains)
-    own_views(config.model.views, dataset.catalog)  # tried before any engine starts
+    domains = dataset.domains
     if domains and config.model.smooths:
         raise ConfigError(
             f"model.neighbours must be 0 where data.source joins {len(domains.names)} sources "
@@ -66,8 +115,7 @@ def check_ranking(config: Config) -> PreparedData:
             "evaluation.protocol must be another than 'popularity-100' with scenario.*: popularity "
             "is counted in what is seen, so that the candidates would be others than without it"
         )
-    domains, num_items = dataset.domains, dataset.catalog.num_items
-    check_cutoffs(config.evaluation.cutoffs, domains.smallest if domains else num_items)
+    check_cutoffs(config.evaluation.cutoffs, most_ranked(config, dataset))
     return prepared
 
 

@@ -111,17 +111,18 @@ class PreparedData:
     def assignment(self) -> np.ndarray:
         """(U,) partition number of every user, the same in every scenario."""
         rule = self.settings.partition
-        return assign(
-            rule.by,
-            rule.count,
-            PartitionFacts(
-                sequences=self.full_training,
-                genres=self.dataset.catalog.genre_matrix(),
-                genre_names=self.dataset.catalog.genre_names(),
-                attributes=self.dataset.attributes,
-                alpha=rule.alpha,
-                seed=self.settings.seed,
-            ),
+        return assign(rule.by, rule.count, self.partition_facts)
+
+    @cached_property
+    def partition_facts(self) -> PartitionFacts:
+        """What a partition rule may look at."""
+        return PartitionFacts(
+            sequences=self.full_training,
+            genres=self.dataset.catalog.genre_matrix(),
+            genre_names=self.dataset.catalog.genre_names(),
+            attributes=self.dataset.attributes,
+            alpha=self.settings.partition.alpha,
+            seed=self.settings.seed,
         )
 
     @cached_property

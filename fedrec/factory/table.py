@@ -46,4 +46,5 @@ def make_table(settings: Semantics, catalog: Catalog, *, seed: int) -> Embedding
         whiten=settings.whiten,
         home=home(),
         shuffle_seed=seed if settings.shuffled else None,
+        long_texts=settings.long_texts,
     )

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from fedrec.config.config import Config
+from fedrec.config.sections.loss import Loss
 from fedrec.config.values.choices import BASELINE_MODELS, names_in
 from fedrec.data.domains import Domains
 from fedrec.data.sequences import Sequences
@@ -30,11 +31,9 @@ def make_loss(
     catalogues = [items[is_open[items]] for items in offered]
     least = min(len(items) for items in offered)
     options = LossOptions(num_candidates=least, negatives=loss.negatives)
-    if find_loss(loss.name)(options).negatives > least:
-        raise ConfigError(
-            f"loss.negatives is {loss.negatives}, but the {'smallest ' if domains else ''}"
-            f"catalogue has {least} items; lower loss.negatives or set loss.name = 'softmax'"
-        )
+    is_default = loss.negatives == Loss().negatives  # what draws takes no more than there are
+    if find_loss(loss.name)(options).negatives > least and not is_default:
+        raise ConfigError(too_many_negatives(config, least, domains))
     objectives = [
         make_objective(
             loss.name,
@@ -47,6 +46,14 @@ def make_loss(
         for items in catalogues
     ]
     return each_in_its_domain(objectives, domains.of_user) if domains else objectives[0]
+
+
+def too_many_negatives(config: Config, items: int, domains: Domains | None) -> str:
+    """The line of a config with more negatives than the catalogue has items."""
+    return (
+        f"loss.negatives is {config.loss.negatives}, but the {'smallest ' if domains else ''}"
+        f"catalogue has {items} items; lower loss.negatives or set loss.name = 'softmax'"
+    )
 
 
 def _cold_items(config: Config, num_items: int) -> tuple[int, ...]:

@@ -82,6 +82,7 @@ def _semantic_rows(items: Catalog, config: Config, trained_on: Catalog) -> NDArr
         fields=names_in(semantics.fields),
         width=semantics.width,
         whiten=semantics.whiten,
+        long_texts=semantics.long_texts,
         home=home(),
     )
 

@@ -29,6 +29,7 @@ def head(run: Run) -> Record:
     banner = BANNERS.get(run.status, "")
     excluded = len(excluded_replies(run))
     warnings = [str(note) for note in data.get("notes") or []]
+    warnings += [f"{line}." for line in run.about.get("adapted") or []]
     warnings += resumptions(run)
     if run.no_model:
         warnings.append(f"{run.no_model[:1].upper()}{run.no_model[1:]}.")
@@ -180,6 +181,9 @@ def inputs(run: Run) -> Record:
         "key": "cache entry",
         "width": "width",
         "fallback_texts": "items without text (fallback used)",
+        "token_limit": "word pieces that the encoder reads of a text",
+        "texts_beyond_limit": "items with a longer text",
+        "long_texts": "what is done with longer texts",
         "table_sha256": "frozen embedding table, SHA-256",
     }
     groups = {
@@ -198,7 +202,7 @@ def inputs(run: Run) -> Record:
         rows.append(("ID embeddings travel", travels))
     return {
         "data": _data_rows(data),
-        "semantics": [(names.get(k, k), words(v)) for k, v in semantics.items()],
+        "semantics": [(names.get(k, k), words(v)) for k, v in semantics.items() if v is not None],
         "parameters": rows,
         "command": str(run.about.get("command") or ""),
     }

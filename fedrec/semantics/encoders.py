@@ -12,7 +12,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from fedrec.config.failures import user_code_failures
 from fedrec.config.values.import_strings import IMPORT_STRING, import_string
 from fedrec.errors import ConfigError
 from fedrec.semantics import hashing, weights
+from fedrec.semantics.long_texts import Tokenize, mean_over_chunks, tokenize
 
 _BATCH = 64
 _HUB_NAME = re.compile(r"^\w[\w.-]*(/\w[\w.-]*)?$")
@@ -42,6 +43,7 @@ class Encoder:
         sha256: Sha256 of the weights.
         width: S0 of its vectors, None when only encoding tells.
         encode_texts: Texts to an (n, S0) array; call `encode`, which checks the result.
+        tokenize: Counts the word pieces of texts; None for an encoder that reads them whole.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Encoder:
     sha256: str
     width: int | None
     encode_texts: Encode
+    tokenize: Tokenize | None = None
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """Encode n texts to (n, S0) float32 rows of norm 1.
@@ -108,7 +111,13 @@ def open_encoder(name: str, *, revision: str = "") -> Encoder:
             )
         if name == "minilm":
             return Encoder(
-                name, "", "mean", weights.MINILM_SHA256, weights.MINILM_WIDTH, _encode_with_minilm
+                name,
+                "",
+                "mean",
+                weights.MINILM_SHA256,
+                weights.MINILM_WIDTH,
+                _encode_with_minilm,
+                lambda texts: tokenize(weights.minilm_folder(), texts),
             )
         if name == "hashed":
             version = hashlib.sha256(f"hashed {hashing.VERSION}".encode()).hexdigest()
@@ -121,6 +130,23 @@ def open_encoder(name: str, *, revision: str = "") -> Encoder:
         )
     snapshot = weights.hub_snapshot(name, revision)
     return _folder_encoder(name, snapshot, snapshot.name)
+
+
+def read_in_chunks(encoder: Encoder) -> Encoder:
+    """An encoder that reads a text beyond its limit as the mean over its chunks.
+
+    One without a limit is left as it is.
+    """
+    count, encode = encoder.tokenize, encoder.encode_texts
+    if count is None:
+        return encoder
+
+    def encode_chunks(texts: list[str]) -> npt.ArrayLike:
+        return mean_over_chunks(
+            texts, count(texts), lambda parts: np.asarray(encode(parts), dtype=np.float32)
+        )
+
+    return replace(encoder, pooling=f"{encoder.pooling}, over chunks", encode_texts=encode_chunks)
 
 
 def _own_encoder(name: str) -> Encoder:
@@ -165,6 +191,7 @@ def _folder_encoder(name: str, folder: Path, revision: str) -> Encoder:
         sha256=weights.folder_sha256(folder),
         width=None,
         encode_texts=partial(_encode_with_folder, folder),
+        tokenize=partial(tokenize, folder),
     )
 
 

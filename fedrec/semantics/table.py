@@ -21,7 +21,8 @@ from fedrec.data.catalog import Catalog
 from fedrec.errors import ConfigError, DataError
 from fedrec.randomness import generator
 from fedrec.semantics.cache import Manifest, cached_array
-from fedrec.semantics.encoders import Encoder, open_encoder
+from fedrec.semantics.encoders import Encoder, open_encoder, read_in_chunks
+from fedrec.semantics.long_texts import count_beyond
 from fedrec.semantics.texts import describe_items
 from fedrec.semantics.whitening import reduced
 
@@ -45,6 +46,8 @@ class EmbeddingTable:
         fallback_texts: Items without text, encoded as "item <original id>".
         cut_texts: Items whose text was too long and was cut.
         components: Columns that carry something; the others, if any, are zero.
+        token_limit: Word pieces that the encoder reads of a text; None where it has no limit.
+        long_texts: Items whose text is longer; None where it is not known.
     """
 
     vectors: Vectors
@@ -55,6 +58,8 @@ class EmbeddingTable:
     fallback_texts: int
     cut_texts: int
     components: int
+    token_limit: int | None = None
+    long_texts: int | None = None
 
     @property
     def width(self) -> int:
@@ -72,6 +77,7 @@ def embedding_table(
     whiten: bool = True,
     home: Path,
     shuffle_seed: int | None = None,
+    long_texts: str = "cut",
 ) -> EmbeddingTable:
     """Make or open the embedding table of a catalogue.
 
@@ -88,6 +94,7 @@ def embedding_table(
         home: Folder of all data; the table is kept under ``home/semantics``.
         shuffle_seed: Give every item the embedding of another, drawn from this seed: the control
             experiment that keeps their distribution and removes their semantics.
+        long_texts: "cut" (what is beyond the encoder's limit is not read) or "chunks".
 
     Raises:
         ConfigError: An unknown field or encoder, a width that the encoder does not have.
@@ -95,6 +102,8 @@ def embedding_table(
     """
     described = describe_items(catalog, fields)
     opened = open_encoder(encoder, revision=revision)
+    if long_texts == "chunks":
+        opened = read_in_chunks(opened)
     if width < 1 or (opened.width is not None and width > opened.width):
         raise ConfigError(
             f"semantics.width must be from 1 to {opened.width or 'the width of the encoder'}, the "
@@ -125,7 +134,10 @@ def embedding_table(
         return np.concatenate([np.zeros((1, width), dtype=np.float32), rows]), facts
 
     vectors, manifest = cached_array(folder / key, build)
+    beyond = count_beyond(opened.tokenize, _identity(opened), described.texts, folder)
     _report(described.fallbacks, described.cut, manifest["components"], width)
+    if beyond is not None and beyond.items:
+        log.warning("%s", beyond.told(long_texts))
     return EmbeddingTable(
         vectors=vectors,
         encoder=opened.name,
@@ -135,6 +147,8 @@ def embedding_table(
         fallback_texts=described.fallbacks,
         cut_texts=described.cut,
         components=manifest["components"],
+        token_limit=None if beyond is None else beyond.limit,
+        long_texts=None if beyond is None else beyond.items,
     )
 
 
@@ -147,6 +161,7 @@ def embed_new_items(
     fields: Sequence[str] = ("title", "genres", "year"),
     width: int = 128,
     whiten: bool = True,
+    long_texts: str = "cut",
     home: Path,
 ) -> Vectors:
     """Embed items that are no part of a catalogue as its table would.
@@ -162,6 +177,7 @@ def embed_new_items(
         fields: See `embedding_table`.
         width: S.
         whiten: See `embedding_table`.
+        long_texts: See `embedding_table`.
         home: Folder where the catalogue's vectors are kept.
 
     Returns:
@@ -179,6 +195,8 @@ def embed_new_items(
             f"this model reads, semantics.fields = {','.join(fields)!r}; say one of them"
         )
     opened = open_encoder(encoder, revision=revision)
+    if long_texts == "chunks":
+        opened = read_in_chunks(opened)
     raw = _raw_vectors(opened, describe_items(catalog, fields).texts, home / "semantics")
     projection = reduced(raw, width, whiten=whiten).projection
     return projection.rows(opened.encode(described.texts))

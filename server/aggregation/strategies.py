@@ -86,7 +86,7 @@ def make_strategy(name: str, options: str) -> Strategy:
                 raise ConfigError(f"{old} was renamed; set {RENAMED[old]}")
             raise ConfigError(
                 f"strategy.options has {key.replace('_', '-')!r}, which {name} does not take; "
-                f"it takes: {shown}"
+                f"it takes: {shown}{_takers(key)}"
             )
         _check_number(name, key, given[key], parameters[key])
     if kind is flower.FedProx and "proximal_mu" not in given:
@@ -182,11 +182,26 @@ def check_unit(name: str, strategy: Strategy, unit: str) -> None:
         )
 
 
+def _takers(key: str) -> str:
+    """Which strategies take an option, or what is nearest to it, where another was meant."""
+    taken = {
+        name: set(inspect.signature(kind.__init__).parameters) - _NOT_OPTIONS
+        for name, kind in STRATEGIES.items()
+    }
+    known = sorted(set().union(*taken.values()) - {"kwargs"})
+    near = key if key in known else next(iter(difflib.get_close_matches(key, known, 1, 0.5)), "")
+    names = [name for name, options in taken.items() if near in options] if near else []
+    if not names:
+        options = sorted({name for name, each in taken.items() if each & set(known)})
+        return f" ({', '.join(options)} take options)"
+    return f" ({near.replace('_', '-')} is an option of {', '.join(names)})"
+
+
 def parse_options(text: str) -> dict[str, Any]:
     """Parse options written as an inline table of TOML without its braces."""
     try:
         table: dict[str, Any] = tomllib.loads(f"options = {{ {text} }}")["options"]
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(
             f"strategy.options must read like 'proximal-mu = 0.01, other = 2', got {text!r} "
             f"({error})"

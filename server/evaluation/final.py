@@ -144,6 +144,9 @@ def run_facts(
             "table_sha256": table.sha256,
             "width": table.width,
             "fallback_texts": table.fallback_texts,
+            "token_limit": table.token_limit,
+            "texts_beyond_limit": table.long_texts,
+            "long_texts": config.semantics.long_texts,
             "shuffled": config.semantics.shuffled,
         }
     return {

@@ -70,6 +70,8 @@ class RunFolder:
             "started": _now(),
             "resumed": [],
         }
+        if config.adapted:
+            about["adapted"] = list(config.adapted)
         folder = cls(path, about)
         # Wherever there is a run.json, the config is there too: a killed run can be resumed.
         write_file(path / "config.toml", to_toml(config).encode())
@@ -79,6 +81,8 @@ class RunFolder:
             (path / "config.toml").unlink(missing_ok=True)
             raise
         folder.log(f"started: {command}")
+        for line in config.adapted:
+            folder.log(line)
         if fell_back := device_fallback(config):
             folder.log(fell_back)
         return folder

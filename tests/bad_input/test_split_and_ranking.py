@@ -88,7 +88,7 @@ def test_more_partitions_than_groups_are_refused(describe, refused, movielens):
 
 def test_k_larger_than_the_catalogue_is_refused(run, refused, csv, events):
     ended = run(csv(events), "evaluation.at=10,26")
-    refused(ended, 2, "evaluation.at holds 26, but only 25 items are ranked")
+    refused(ended, 2, "evaluation.at holds 26, but only 20 items are ranked")
 
 
 @pytest.mark.parametrize("at", ["10,0", "10,-5", "ten", "10.5"])

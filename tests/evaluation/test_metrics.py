@@ -93,10 +93,16 @@ def test_auc_is_the_share_of_pairs_won(ranks):
 
 def test_k_larger_than_the_catalogue_is_refused():
     with pytest.raises(ConfigError, match=r"evaluation\.at holds 41, but only 40 items"):
-        summary(np.array([1.0]), 40, at=(5, 41))
+        check_cutoffs((5, 41), 40)
     with pytest.raises(ConfigError, match="only 30 items"):
-        per_user(np.array([1.0, 2.0]), np.array([30, 20]), at=(31,))
+        check_cutoffs((31,), np.array([30, 20]))
     check_cutoffs((40,), 40)
+    check_cutoffs((10,), 8)  # the cut-off that selects the best round stays
+
+
+def test_k_beyond_a_few_users_candidates_is_met_by_every_rank():
+    found = per_user(np.array([1.0, 20.0]), np.array([30, 20]), at=(31,))
+    np.testing.assert_array_equal(found["HR@31"], [1.0, 1.0])
 
 
 @pytest.mark.parametrize("k", [0, -1])

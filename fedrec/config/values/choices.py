@@ -13,6 +13,8 @@ SOURCE_SEPARATOR = " + "  # the spaces are part of it: a plus alone may stand in
 
 DEVICES = ("auto", "cpu", "cuda")
 
+LONG_TEXTS = ("cut", "chunks")
+
 VIEWS = ("identity", "semantic", "content")
 
 

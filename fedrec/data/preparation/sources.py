@@ -13,12 +13,15 @@ from fedrec.config.values.choices import AMAZON, MOVIELENS, SOURCE_SEPARATOR, so
 from fedrec.config.values.import_strings import IMPORT_STRING, import_string
 from fedrec.data.domains import domain_names, merge_domains
 from fedrec.errors import ConfigError, DataError, ResourceError
+from fedrec.files.machine import memory_gib
 
 if TYPE_CHECKING:
     from fedrec.data.interactions import Interactions
     from fedrec.data.readers.tables import Columns
 
 _COLUMN_KEYS = {"items": "items", "texts": "text-columns", "attributes": "attribute-columns"}
+
+TABLE_RULES = 2  # raise when the same table is read in another way: it is then prepared anew
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
@@ -86,6 +89,11 @@ def _single(
     """Locate a single source."""
     if source == "synthetic" or source.startswith("synthetic:"):
         return _synthetic(source, seed)
+    if os.path.exists(source) and not (os.path.isfile(source) or os.path.isdir(source)):
+        raise DataError(
+            f"data.source {source!r} is no regular file or folder, but a device, pipe or socket; "
+            "save the events to a file"
+        )
     if os.path.exists(source):  # False, not an error, for a name that no file system takes
         return _path(Path(source), format, columns)
     if source in MOVIELENS:
@@ -189,6 +197,20 @@ def _safe(name: str, longest: int = 40) -> str:
     return _UNSAFE.sub("-", name).strip("-.")[:longest]
 
 
+def refuse_huge(path: Path, key: str) -> None:
+    """Refuse a file that memory cannot hold, before a byte of it is read.
+
+    Raises:
+        DataError: It is larger than half of the machine's memory: a table takes more than its text.
+    """
+    size, memory = path.stat().st_size / 2**30, memory_gib()
+    if memory is not None and size > memory / 2:
+        raise DataError(
+            f"{path} has {size:,.1f} GiB, this machine {memory:,.1f} GiB of memory; set {key} to a "
+            "smaller table"
+        )
+
+
 def _table(path: Path, format: str, columns: "Columns | None") -> Source:
     from fedrec.data.readers.tables import Columns, load_table
 
@@ -197,8 +219,13 @@ def _table(path: Path, format: str, columns: "Columns | None") -> Source:
     for file, named in zip(files, ("data.source", "data.items"), strict=False):
         if not file.is_file():
             raise DataError(f"{file} does not exist; set {named} to a file that does")
+        refuse_huge(file, named)
     names = {**asdict(chosen), "items": ""}
-    key = {"source_sha256": _sha256(*(file.read_bytes() for file in files)), "columns": names}
+    key = {
+        "source_sha256": _sha256(*(file.read_bytes() for file in files)),
+        "columns": names,
+        "reader": TABLE_RULES,
+    }
     return Source(
         _safe(path.stem) or "table", format, key, lambda: load_table(path, chosen), is_table=True
     )

@@ -1,5 +1,6 @@
 """A user's own events: a CSV or parquet file or a DataFrame, with or without a table of items."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,16 +10,18 @@ from numpy.typing import NDArray
 
 from fedrec.data.catalog import Catalog
 from fedrec.data.interactions import Interactions, drop_exact_duplicates
-from fedrec.data.readers.csv_text import clean_texts, decoded, read_csv
-from fedrec.data.readers.table_columns import (
-    Place,
-    event_times,
-    ids,
+from fedrec.data.readers.columns import Place
+from fedrec.data.readers.columns.ids import ids, ratings
+from fedrec.data.readers.columns.texts import (
     one_per_id,
-    ratings,
+    same_genres,
+    same_words,
+    same_year,
     texts_of,
     year_of,
 )
+from fedrec.data.readers.columns.times import event_times
+from fedrec.data.readers.csv_text import clean_texts, decoded, read_csv
 from fedrec.errors import DataError, ResourceError
 
 
@@ -33,7 +36,7 @@ class Columns:
     Args:
         user: Ids, read as text.
         item: Ids, read as text.
-        time: Numbers (seconds or milliseconds, one unit) or ISO dates.
+        time: Numbers of one unit (seconds to nanoseconds), ISO dates, or dates of pandas or Python.
         rating: Finite numbers.
         title: Title of the item.
         genres: Names separated by ``|``, or lists.
@@ -148,18 +151,18 @@ def _load(source: _Source, columns: Columns) -> Interactions:
         raise DataError(f"{source.name}: column {doubled[0]!r} appears more than once")
     users, user_ids = ids(source.column(columns.user, "user-column"), source.place)
     items, item_ids = ids(source.column(columns.item, "item-column"), source.place)
-    times: NDArray[np.int64] | None = None
+    times, precise = None, None
     notes: tuple[str, ...] = ("no time column: the order of the rows is the time order",)
     if columns.time:
-        times, notes = event_times(source.column(columns.time, "time-column"), source.place), ()
+        times, precise = event_times(source.column(columns.time, "time-column"), source.place)
+        notes = ()
     rating = source.optional(columns.rating, "rating")
-    attributes = {
-        name: one_per_id(
-            texts_of(source.column(name, "attribute-columns")), users, user_ids, name, source.place
-        )
-        for name in columns.attributes
-    }
     skipped: dict[str, int] = {}
+    attributes: dict[str, list[str]] = {}
+    for name in columns.attributes:
+        told = texts_of(source.column(name, "attribute-columns"))
+        attributes[name], filled = one_per_id(told, users, user_ids, name, source.place)
+        skipped |= filled
     if columns.items:
         table = _open(Path(columns.items), "data.items")
         rows, listed = ids(table.column(columns.item, "item-column"), table.place)
@@ -169,7 +172,7 @@ def _load(source: _Source, columns: Columns) -> Interactions:
         items = np.array([number[item] for item in item_ids], dtype=np.int32)[items]
         item_ids = listed + lacking
         catalog, repaired = _catalog(table, columns, rows, item_ids)
-        skipped = {
+        skipped |= {
             "repeated rows of the items table": len(rows) - len(listed),
             "items not in the catalogue": len(lacking),
         }
@@ -187,6 +190,7 @@ def _load(source: _Source, columns: Columns) -> Interactions:
             attributes,
             {name: n for name, n in (skipped | repaired).items() if n},
             notes,
+            precise,
         )
     )
 
@@ -197,17 +201,19 @@ def _catalog(
     """Catalogue of the items in ``item_ids``; ``rows`` says which item a row of the table is."""
     repaired: dict[str, int] = {}
 
-    def texts(series: pd.Series | None, name: str) -> list[str]:
+    def texts(
+        series: pd.Series | None, name: str, same: Callable[[str], str] = same_words
+    ) -> list[str]:
         if series is None:
             return [""] * len(item_ids)
-        values = one_per_id(texts_of(series), rows, item_ids, name, source.place)
+        values, filled = one_per_id(texts_of(series), rows, item_ids, name, source.place, same)
         cleaned, counts = clean_texts(values)
-        for what, count in counts.items():
+        for what, count in (filled | counts).items():
             repaired[what] = repaired.get(what, 0) + count
         return cleaned
 
-    genres = texts(source.optional(columns.genres, "genres"), "genres")
-    years = texts(source.optional(columns.year, "year"), "year")
+    genres = texts(source.optional(columns.genres, "genres"), "genres", same_genres)
+    years = texts(source.optional(columns.year, "year"), "year", same_year)
     catalog = Catalog(
         item_ids,
         texts(source.optional(columns.title, "title"), "title"),

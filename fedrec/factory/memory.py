@@ -1,0 +1,49 @@
+"""How much memory a model takes, before any of it is allocated."""
+
+from fedrec.config.config import Config
+from fedrec.config.values.choices import MODELS, names_in
+from fedrec.errors import ConfigError
+from fedrec.files.machine import memory_gib
+
+BYTES = 16  # a parameter, its gradient and Adam's two moments, in float32
+PER_BLOCK = 10_000  # bytes of a layer's objects, however small its weights are
+
+
+def check_memory(config: Config, num_items: int) -> None:
+    """Refuse a model of ours whose training needs more memory than the machine has.
+
+    Args:
+        config: Config of the run.
+        num_items: V.
+
+    Raises:
+        ConfigError: With the number of parameters, and the memory that they take.
+    """
+    memory, model = memory_gib(), config.model
+    if memory is None or model.name not in MODELS:
+        return
+    parameters = estimated_parameters(config, num_items)
+    needed = (parameters * BYTES + model.blocks * PER_BLOCK) / 2**30
+    if needed > memory:
+        sizes = ", ".join(
+            f"model.{name.replace('_', '-')} = {getattr(model, name)}"
+            for name in ("width", "hidden", "blocks", "max_length")
+        )
+        raise ConfigError(
+            f"{sizes} make a model of about {parameters:.3g} parameters, which take {needed:,.0f} "
+            f"GiB to train, but this machine has {memory:,.0f} GiB; lower them"
+        )
+
+
+def estimated_parameters(config: Config, num_items: int) -> int:
+    """Parameters of a model of ours, to within its biases and the projections of its views."""
+    model = config.model
+    rows = (num_items + 1) * model.width
+    if model.name == "bpr-mf":
+        return rows
+    views = len(names_in(model.views)) if model.name == "hybrid" else 1
+    block = 4 * model.width**2 + 2 * model.width * model.hidden
+    if "gru" in (MODELS[model.name].encoder or model.encoder):
+        block = 6 * model.width**2
+    positions = model.max_length * model.width
+    return rows + positions + model.blocks * block + views * model.width**2
