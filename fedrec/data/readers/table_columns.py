@@ -100,12 +100,18 @@ def _finite(numbers: pd.Series, series: pd.Series, place: Place) -> NDArray[np.f
 
 
 def texts_of(series: pd.Series) -> list[str]:
-    """Text of every row: lists become ``a|b``, missing values "", whole floats lose their .0."""
+    """Text of every row.
+
+    Lists become ``a|b``, sets too, sorted; missing values "", and whole floats lose their .0.
+    """
     texts = []
     for value in series:
         if isinstance(value, str):
             texts.append(value)
-        elif isinstance(value, (list, tuple, set, np.ndarray)):
+        elif isinstance(value, (set, frozenset)):
+            # A set's own order hangs on the process (PYTHONHASHSEED).
+            texts.append("|".join(sorted(str(part) for part in value)))
+        elif isinstance(value, (list, tuple, np.ndarray)):
             texts.append("|".join(str(part) for part in value))
         elif pd.isna(value):
             texts.append("")
