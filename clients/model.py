@@ -1,12 +1,17 @@
-"""The model of a run on a client: built once per process, loaded afresh for every message."""
+"""The model of a run on a client: built once per process, loaded afresh for every message.
 
+Our own models keep nothing but parameters. What a user's model keeps beside them must not reach
+the next client of the process, so each message gets a copy of it as it was built.
+"""
+
+import copy
 from functools import lru_cache
 
 import numpy as np
 
 from clients.local_data import LocalData
 from fedrec.config.config import Config
-from fedrec.config.values.choices import names_in
+from fedrec.config.values.choices import MODELS, names_in
 from fedrec.errors import MessageError
 from fedrec.factory.data import PreparedData
 from fedrec.factory.model import make_model
@@ -26,6 +31,8 @@ def fresh_model(
     """
     held = data.users.tobytes() if data.prepared.settings.has_user_rows else b""
     model, groups, private = _built(config, data.prepared, frequency.tobytes(), held)
+    if config.model.name not in MODELS:
+        model = copy.deepcopy(model)
     load_arrays(model, private, groups.private)
     return model, groups
 

@@ -14,6 +14,7 @@ from fedrec.factory.training import make_cohort_loss, make_cohort_plan
 from fedrec.models.parameters import NamedArrays
 from fedrec.training.cohort.train import train_cohort
 from fedrec.training.cohort.update import CohortUpdate
+from fedrec.training.frozen_buffers import frozen_buffers
 
 
 def train_users(
@@ -47,12 +48,13 @@ def train_users(
         raise MessageError("the message names users twice, none, or some who are not held here")
     model, groups = fresh_model(config, data, frequency)
     load_sent(model, weights, groups)
-    return train_cohort(
-        model,
-        data.training,
-        users,
-        plan=make_cohort_plan(config, proximal_mu),
-        loss=make_cohort_loss(config, data.dataset.catalog.num_items),
-        seed=config.seed,
-        round=round,
-    )
+    with frozen_buffers(model):
+        return train_cohort(
+            model,
+            data.training,
+            users,
+            plan=make_cohort_plan(config, proximal_mu),
+            loss=make_cohort_loss(config, data.dataset.catalog.num_items),
+            seed=config.seed,
+            round=round,
+        )

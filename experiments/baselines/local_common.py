@@ -72,7 +72,9 @@ class Evaluator:
 
     def value(self, found: HeldOutRanks) -> float:
         """What picks the weights to keep: mean NDCG@10 under the main protocol."""
-        return float(ndcg(found.ranks[self.config.evaluation.main_protocol], SELECTED_AT).mean())
+        ranks = found.ranks[self.config.evaluation.main_protocol]
+        values = ndcg(ranks, SELECTED_AT)[~np.isnan(ranks)]
+        return float(values.mean()) if len(values) else 0.0
 
 
 @dataclass

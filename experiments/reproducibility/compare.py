@@ -98,7 +98,8 @@ def _test(folder: Path) -> dict[str, Any]:
                 "nothing can be said of cold ones"
             )
         protocol = run.protocol.removesuffix(QUERY_TIME)
-        ranks = {name: arrays[name] for name in ("user", "target", f"rank_{protocol}")}
+        is_ranked = ~np.isnan(arrays[f"rank_{protocol}"])
+        ranks = {n: arrays[n][is_ranked] for n in ("user", "target", f"rank_{protocol}")}
     items = pd.read_csv(io.BytesIO(content_of(folder / "items.csv")), usecols=["training_events"])
     users = pd.read_csv(io.BytesIO(content_of(folder / "users.csv")), usecols=["user", "partition"])
     homes = users.set_index("user")["partition"]

@@ -23,7 +23,7 @@ from fedrec.evaluation.metrics import (
     check_cutoffs,
     per_user,
 )
-from fedrec.evaluation.protocols import metric_label
+from fedrec.evaluation.protocols import metric_label, refuse_unranked
 from fedrec.evaluation.user_metrics import load_user_metrics
 
 if TYPE_CHECKING:
@@ -79,7 +79,8 @@ def evaluate(
 
     Returns:
         One row per metric, indexed by its name ("NDCG@10 (99 sampled)" under a sampled protocol),
-        with the columns value, low and high.
+        with the columns value, low, high and users: how many have a rank. Under a sampled protocol,
+        a user with too few items outside the history has none.
 
     Raises:
         ConfigError: No scorer, an unknown protocol or stage, or cut-offs beyond the catalogue.
@@ -206,10 +207,12 @@ def metrics_frame(
     """
     import pandas as pd
 
-    sizes = held_out.num_candidates
+    is_ranked = ~np.isnan(held_out.ranks[protocol])
+    refuse_unranked(protocol, int(is_ranked.sum()))
+    sizes = held_out.num_candidates[is_ranked]
     if protocol != "full":
         sizes = np.full(len(sizes), int(protocol.rpartition("-")[2]) + 1)
-    values = per_user(held_out.ranks[protocol], sizes, at, user_metrics)
+    values = per_user(held_out.ranks[protocol][is_ranked], sizes, at, user_metrics)
     found = intervals(values, seed, name=stage, resamples=resamples)
     shown = {metric_label(metric, label or protocol): cell for metric, cell in found.items()}
     return pd.DataFrame.from_dict(shown, orient="index").rename_axis("metric")

@@ -73,8 +73,9 @@ def fitted(
         made = untrained(config)
 
         def validate(model: Recommender) -> float:
-            ranks = held_out_ranks(made, "validation", config.evaluation.main_protocol).ranks
-            return summary(ranks[config.evaluation.main_protocol])[SELECTED_BY]
+            main = config.evaluation.main_protocol
+            ranks = held_out_ranks(made, "validation", main).ranks[main]
+            return summary(ranks[~np.isnan(ranks)])[SELECTED_BY]
 
         history = fit_epochs(
             made.model,

@@ -25,7 +25,7 @@ def intervals(
         resamples: How many times U users are drawn with replacement.
 
     Returns:
-        Metric name to {"value", "low", "high"}.
+        Metric name to {"value", "low", "high", "users"}, the last one U.
 
     Raises:
         EvaluationError: There is no user.
@@ -36,7 +36,7 @@ def intervals(
     means = resampled_means(table, seed, name=name, resamples=resamples)
     low, high = np.percentile(means, [2.5, 97.5], axis=0)
     return {
-        metric: {"value": float(value), "low": float(a), "high": float(b)}
+        metric: {"value": float(value), "low": float(a), "high": float(b), "users": len(table)}
         for metric, value, a, b in zip(values, table.mean(axis=0), low, high, strict=True)
     }
 

@@ -59,7 +59,7 @@ class HeldOutRanks:
     Attributes:
         users: (U,) Global numbers.
         targets: (U,) Held-out items.
-        ranks: Protocol -> (U,) ranks.
+        ranks: Protocol -> (U,) ranks; NaN where a user has too few items for sampled candidates.
         num_candidates: (U,) Items ranked under "full".
         gates: (3, 32, 1 + N) Sums of the views' weights over all that was read, see ``gates``.
     """
@@ -145,6 +145,7 @@ def leave_one_out_ranks(
                 )
             chosen = np.take_along_axis(scored.scores, drawn, axis=1)
             ranks[name][rows] = candidate_ranks(chosen, drawn == 0)
+            ranks[name][rows[drawn[:, 0] == 0]] = np.nan  # too few items to draw from
         gates = scored.gates if start == 0 else gates + scored.gates
     return HeldOutRanks(users, held_out, ranks, sizes, gates)
 

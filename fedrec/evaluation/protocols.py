@@ -61,10 +61,11 @@ def candidates(
 
     Returns:
         (U, K+1) items: the target, then K distinct ones that are neither target nor history.
+        A user with fewer than K items to draw from has a row of zeros, and no rank.
 
     Raises:
-        ConfigError: Unknown protocol, one that draws nothing ("full", "ncf-99"), counts that
-            are missing, or fewer than K items to draw from.
+        ConfigError: Unknown protocol, one that draws nothing ("full", "ncf-99"), or counts that
+            are missing.
     """
     kind, number = _parts(protocol)
     if kind in ("full", "ncf"):
@@ -91,10 +92,8 @@ def candidates(
             allowed &= ~outside[row]
         pool = np.flatnonzero(allowed)
         if len(pool) < number:
-            raise ConfigError(
-                f'protocol "{protocol}" needs {number} negatives, but only {len(pool)} items are '
-                f'outside the history of user {user}; set evaluation.protocol to "full"'
-            )
+            drawn[row] = 0
+            continue
         rng = generator(seed, "candidates", protocol, stage, int(user))
         if kind == "uniform" or counts is None:
             drawn[row, 1:] = rng.choice(pool, size=number, replace=False)
@@ -107,6 +106,19 @@ def most_candidates(protocol: str) -> float:
     """Items that are ranked under a protocol, at most: the catalogue has no bound here."""
     kind, number = _parts(protocol)
     return np.inf if kind == "full" else number + 1
+
+
+def refuse_unranked(protocol: str, num_ranked: int) -> None:
+    """Refuse a protocol under which no user has a rank.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if not num_ranked:
+        raise ConfigError(
+            f'evaluation.protocol "{protocol}" needs {_parts(protocol)[1]} negatives, but no user '
+            'has so many items outside the history; set evaluation.protocol to "full"'
+        )
 
 
 def describe(protocol: str, num_items: int, domains: Mapping[str, int] | None = None) -> str:

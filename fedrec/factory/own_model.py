@@ -13,6 +13,7 @@ from fedrec.models.gru4rec import GRU4Rec
 from fedrec.models.hybrid import Hybrid
 from fedrec.models.recommender import Recommender
 from fedrec.models.sasrec import SASRec
+from fedrec.training.frozen_buffers import written
 
 _OURS: dict[object, str] = {
     Hybrid: "hybrid",
@@ -72,9 +73,10 @@ def checked(name: str, model: object) -> Recommender:
         model: As the factory returned it.
 
     Raises:
-        ConfigError: It is none.
+        ConfigError: It is none, or keeps running statistics.
     """
     if isinstance(model, Recommender):
+        _check_buffers(name, model)
         return model
     lacking = sorted(n for n in Recommender.__abstractmethods__ if not hasattr(model, n))
     needs = f" and gives it {', '.join(lacking)}" if lacking else ""
@@ -82,3 +84,12 @@ def checked(name: str, model: object) -> Recommender:
         f"model.name {name!r} must make a Recommender, got {type(model).__name__}; "
         f"a model derives from {HOME}{needs}"
     )
+
+
+def _check_buffers(name: str, model: Recommender) -> None:
+    """Refuse layers that write to their buffers in training, before any training starts."""
+    for place, layer in model.named_modules():
+        keeps = isinstance(layer, nn.modules.batchnorm._NormBase) and layer.track_running_stats
+        if keeps:
+            buffer = "running_mean" if layer.running_mean is not None else "num_batches_tracked"
+            raise ConfigError(f"model.name {name!r}: {written(model, f'{place}.{buffer}')}")

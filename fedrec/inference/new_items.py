@@ -62,7 +62,7 @@ def catalog_entries(
     items = Catalog(
         item_ids=list(ids) if ids is not None else _free_ids(catalog, n),
         titles=list(titles),
-        genres=[tuple(names) for names in ([()] * n if genres is None else genres)],
+        genres=[_in_order(names) for names in ([()] * n if genres is None else genres)],
         years=given if len(given) != n else list(map(_year, titles, given)),
         descriptions=[""] * n if descriptions is None else list(descriptions),
         columns={name: list((columns or {}).get(name, [""] * n)) for name in catalog.columns},
@@ -93,6 +93,11 @@ def _check_column(what: str, values: object, must: str, holds: Callable[[object]
     for value in values:
         if not holds(value):
             raise DataError(f"each entry of {what} must be {must}, got {value!r}")
+
+
+def _in_order(names: Collection[str]) -> tuple[str, ...]:
+    """Names as they are given; those of a set, whose order hangs on the process, sorted."""
+    return tuple(sorted(names) if isinstance(names, set | frozenset) else names)
 
 
 def _is_text(value: object) -> bool:

@@ -95,6 +95,19 @@ def _data(run: Run) -> str:
     return f"{data.get('name')} ({str(data.get('hash'))[:16]})"
 
 
+def below_popularity(run: Run) -> str:
+    """Say that a run ends below its popularity baseline, with both numbers; else nothing."""
+    metrics = run.metrics or {}
+    popular = (metrics.get("baselines") or {}).get("popularity") or {}
+    own, least = (number((part.get("test") or {}).get(MAIN)) for part in (metrics, popular))
+    if own is None or least is None or own >= least:
+        return ""
+    return (
+        f"The model is worse than popularity: test {metric_label(MAIN, run.protocol)} is "
+        f"{own:.4f}, that of the most popular items {least:.4f}."
+    )
+
+
 def gap_closed(run: Run) -> str:
     """Say how much of the gap between local-only and centralised a run closes; else nothing."""
     metrics = run.metrics or {}
@@ -109,5 +122,15 @@ def gap_closed(run: Run) -> str:
     return (
         f"Test {metric_label(MAIN, run.protocol)}: {local:.4f} local-only, {own:.4f} in this run, "
         f"{centralised:.4f} centralised: this run closes "
-        f"{100 * (own - local) / (centralised - local):.0f} % of the gap."
+        f"{100 * (own - local) / (centralised - local):.0f} % of the gap.{_objectives(run)}"
+    )
+
+
+def _objectives(run: Run) -> str:
+    """The caveat of a comparison of one-person clients with centralised training."""
+    if (run.config.get("federation") or {}).get("unit") != "user":
+        return ""
+    return (
+        " The two optimise different objectives: a centralised batch holds sequences of like "
+        "length and is a mean over its targets; a cohort of one-person clients is not."
     )

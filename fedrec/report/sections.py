@@ -8,9 +8,24 @@ from fedrec.evaluation.protocols import describe, metric_label
 from fedrec.report.excluded import excluded_replies, resumptions
 from fedrec.report.figures import style
 from fedrec.report.ranks import hidden
-from fedrec.report.references import gap_closed
-from fedrec.report.tables import interval, metric_names, round_headers, round_row, shown
-from fedrec.report.words import Rows, duration, flat, moment, thousands, words
+from fedrec.report.references import below_popularity, gap_closed
+from fedrec.report.tables import (
+    interval,
+    metric_names,
+    num_users,
+    round_headers,
+    round_row,
+    shown,
+)
+from fedrec.report.words import (
+    Rows,
+    duration,
+    flat,
+    moment,
+    seconds_between,
+    thousands,
+    words,
+)
 from fedrec.runs.record import COMPLETE, Record, Run, number
 from fedrec.runs.redaction import hide_secrets
 
@@ -31,6 +46,8 @@ def head(run: Run) -> Record:
     warnings = [str(note) for note in data.get("notes") or []]
     warnings += [f"{line}." for line in run.about.get("adapted") or []]
     warnings += resumptions(run)
+    if remark := below_popularity(run):
+        warnings.append(remark)
     if run.no_model:
         warnings.append(f"{run.no_model[:1].upper()}{run.no_model[1:]}.")
     if run.torn_line:
@@ -82,11 +99,26 @@ def _tiles(run: Run) -> list[Record]:
         whole = f"{of_one:,.3g} MB"
     name = "Training traffic a client" if of_one else "Training traffic"
     tiles.append({"name": name, "value": whole, "note": "; ".join(notes)})
-    seconds = run.about.get("seconds") or last.get("elapsed") or 0
-    machine = run.about.get("machine") or {}
-    note = f"{machine['cores']} cores" if "cores" in machine else ""
-    tiles.append({"name": "Time", "value": duration(seconds), "note": note})
+    tiles.append(_time(run))
     return tiles
+
+
+def _time(run: Run) -> Record:
+    """Time from start to end, with that of the rounds beside it; of the rounds alone, if need be.
+
+    Preparation and the evaluations before and after training belong to no round.
+    """
+    last = run.rounds[-1] if run.rounds else {}
+    in_rounds = run.about.get("seconds") or last.get("elapsed") or 0
+    whole = seconds_between(run.about.get("started"), run.about.get("finished"))
+    machine = run.about.get("machine") or {}
+    notes = [f"{machine['cores']} cores"] if "cores" in machine else []
+    if whole is None or whole < in_rounds - 1:  # not over yet, or a clock that was set back
+        return {"name": "Time in rounds", "value": duration(in_rounds), "note": "; ".join(notes)}
+    notes.insert(0, f"{duration(in_rounds)} in rounds")
+    if resumptions(run):
+        notes.append("interruptions included")
+    return {"name": "Time", "value": duration(max(whole, in_rounds)), "note": "; ".join(notes)}
 
 
 def _stopped_early(run: Run, done: int) -> bool:
@@ -112,17 +144,28 @@ def results(run: Run) -> Record:
         for name in names
     ]
     return {
-        "headers": ["metric", "this run, test", *baselines, "this run, validation"],
+        "headers": _headers(test, validation, *baselines),
         "rows": rows,
         "is_final": bool(test),
         "main": metric_label("NDCG@10", run.protocol),
         "between": gap_closed(run),
         "others": [
-            {"protocol": _described(run, protocol), "rows": _stage_rows(protocol, found)}
+            {
+                "protocol": _described(run, protocol),
+                "rows": _stage_rows(protocol, found),
+                "headers": _headers(found.get("test") or {}, found.get("validation") or {}),
+            }
             for protocol, found in (metrics.get("other_protocols") or {}).items()
         ],
         "same_recall": "Recall@10" in names,
     }
+
+
+def _headers(test: Mapping[str, Any], validation: Mapping[str, Any], *others: str) -> list[str]:
+    """Headers of a table of metrics, with the number of users of the run's own."""
+    counts = [num_users(part) for part in (test, validation)]
+    of_test, of_validation = (f", {count:,} users" if count else "" for count in counts)
+    return ["metric", f"this run, test{of_test}", *others, f"this run, validation{of_validation}"]
 
 
 def _stage_rows(protocol: str, found: Mapping[str, Any]) -> list[list[Any]]:

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from fedrec.evaluation.protocols import metric_label
 from fedrec.report.excluded import sampled_and_aggregated
+from fedrec.report.references import below_popularity
 from fedrec.runs.plain_text import plain
 from fedrec.runs.record import Run, number
 
@@ -58,7 +59,7 @@ def _percentiles(record: RoundRecord) -> str:
 ROUND_COLUMNS = (
     RoundColumn("round", 7, _best),
     RoundColumn("clients", 9, _clients),
-    RoundColumn("loss", 9, _loss),
+    RoundColumn("train loss", 12, _loss),
     RoundColumn("HR@10", 9, _validation("HR@10")),
     RoundColumn("NDCG@10", 9, _validation("NDCG@10")),
     RoundColumn("p10 / p50 / p90", 23, _percentiles),
@@ -87,8 +88,12 @@ def final_table(run: Run) -> Table:
         title.append(f" ({reason})")
     if run.best_round is not None:
         title.append(f", weights of round {run.best_round}")
+    if count := num_users(metrics.get("test") or {}):
+        title.append(f", {count:,} users")
     # Four baselines and the intervals fit into the 80 columns of an ordinary terminal.
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    if remark := below_popularity(run):
+        table.caption, table.caption_justify = Text(remark, style="bold"), "left"
     table.add_column("metric", no_wrap=True)
     table.add_column("test", justify="right", no_wrap=True)
     table.add_column("95 % interval", justify="right", no_wrap=True)
@@ -107,6 +112,12 @@ def final_table(run: Run) -> Table:
             style="bold" if name == "NDCG@10" else None,
         )
     return table
+
+
+def num_users(metrics: Mapping[str, Any]) -> int | None:
+    """How many users the metrics of one stage and protocol are means over, where it is recorded."""
+    counts = [cell.get("users") for cell in metrics.values() if isinstance(cell, Mapping)]
+    return next((count for count in counts if count), None)
 
 
 def metric_names(*columns: Mapping[str, Any]) -> list[str]:

@@ -141,7 +141,7 @@ held-out item, Recall@k equals HR@k.{% endif %}</p>
 {% endif %}
 {% for other in results.others %}
 <p>{{ other.protocol }}</p>
-{{ sheet(["metric", "this run, test", "this run, validation"], other.rows) }}
+{{ sheet(other.headers, other.rows) }}
 {% endfor %}
 {% if not results.is_final %}<p class="muted">This run left no test metrics.</p>{% endif %}
 

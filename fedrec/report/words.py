@@ -34,6 +34,16 @@ def moment(text: Any) -> str:
         return ""
 
 
+def seconds_between(start: Any, end: Any) -> float | None:
+    """Seconds from one ISO time to another; none where one of them is no time."""
+    try:
+        return (
+            datetime.fromisoformat(str(end)) - datetime.fromisoformat(str(start))
+        ).total_seconds()
+    except (ValueError, TypeError):
+        return None
+
+
 def duration(seconds: float) -> str:
     """Seconds as hours and minutes, minutes and seconds, or seconds."""
     minutes, rest = divmod(round(seconds), 60)

@@ -15,6 +15,7 @@ from fedrec.randomness import generator
 from fedrec.training.batches import Batch, collate, epoch_order
 from fedrec.training.cloze import cloze
 from fedrec.training.dropout import draw_dropout_masks
+from fedrec.training.frozen_buffers import frozen_buffers
 from fedrec.training.objective import Objective, StepSeeds
 from fedrec.training.schedule import set_scheduled_rate
 
@@ -103,9 +104,38 @@ def fit(
         anchor: The shared parameters as they were sent, for FedProx.
 
     Raises:
+        ConfigError: The model writes to a buffer.
         DataError: None of the users has two training events.
         TrainingError: The loss of a step is NaN or infinite.
     """
+    with frozen_buffers(model):
+        return _fit(
+            model,
+            optimizer,
+            objective,
+            training,
+            users,
+            plan=plan,
+            seed=seed,
+            round=round,
+            partition=partition,
+            anchor=anchor,
+        )
+
+
+def _fit(
+    model: Recommender,
+    optimizer: torch.optim.Optimizer,
+    objective: Objective,
+    training: Sequences,
+    users: np.ndarray,
+    *,
+    plan: Plan,
+    seed: int,
+    round: int,
+    partition: int,
+    anchor: Mapping[str, Tensor] | None,
+) -> FitResult:
     model.train()
     set_scheduled_rate(optimizer, plan.schedule_rounds, round - 1)
     with torch.no_grad():  # D is the width of an item's views, whichever parameter comes first

@@ -54,6 +54,8 @@ def baseline_metrics(
                 protocols=config.evaluation.protocols,
             )
             record_excluded(excluded, f"{scorer} {stage}", found)
+            for protocol in config.evaluation.protocols:
+                found.ranks.under(protocol)  # refuses one that ranks nobody
             stages[stage] = stage_metrics(
                 found.ranks, config.evaluation.main_protocol, stage, config
             )

@@ -10,7 +10,7 @@ from fedrec import protocol
 from fedrec.evaluation.bootstrap import intervals
 from fedrec.evaluation.gates import gate_table
 from fedrec.evaluation.metrics import UserMetric, per_user, summary
-from fedrec.evaluation.protocols import candidates_of
+from fedrec.evaluation.protocols import candidates_of, refuse_unranked
 from fedrec.evaluation.slices import (
     by_history_length,
     by_label,
@@ -31,7 +31,7 @@ class RankTable:
         partitions: (U,) Partition that holds each user.
         targets: (U,) Held-out items, or none where they stay with the clients.
         events: (U,) Length of each whole sequence.
-        ranks: Protocol -> (U,) ranks.
+        ranks: Protocol -> (U,) ranks; NaN where a user has too few items for sampled candidates.
         personal: (U,) Ranks by the personalised models, or none.
         candidates: (U,) Number of items ranked under "full".
         gates: (3, 32, 1 + N) Sums of the views' gate weights, or none if they were not sent.
@@ -45,6 +45,27 @@ class RankTable:
     personal: np.ndarray | None
     candidates: np.ndarray
     gates: np.ndarray | None
+
+    def under(self, protocol_name: str) -> "RankTable":
+        """The users who have a rank under a protocol; candidates cannot be sampled for all.
+
+        Raises:
+            ConfigError: there is none.
+        """
+        is_ranked = ~np.isnan(self.ranks[protocol_name])
+        refuse_unranked(protocol_name, int(is_ranked.sum()))
+        if is_ranked.all():
+            return self
+        return RankTable(
+            users=self.users[is_ranked],
+            partitions=self.partitions[is_ranked],
+            targets=None if self.targets is None else self.targets[is_ranked],
+            events=self.events[is_ranked],
+            ranks={name: each[is_ranked] for name, each in self.ranks.items()},
+            personal=None if self.personal is None else self.personal[is_ranked],
+            candidates=self.candidates[is_ranked],
+            gates=self.gates,
+        )
 
     def num_candidates(self, protocol_name: str) -> np.ndarray | int:
         """Number of items ranked per user under a protocol: (U,), or one number for all."""
@@ -100,9 +121,14 @@ def round_metrics(
         clients: Granularity of the clients, for the spread over them.
         user_metrics: Further metrics by name.
     """
+    found = found.under(main)
     ranks = found.ranks[main]
     validation = summary(ranks, found.num_candidates(main), at, user_metrics)
-    return {"validation": validation, **clients.round_metrics(ranks, found.partitions)}
+    return {
+        "validation": validation,
+        "validation_users": len(ranks),
+        **clients.round_metrics(ranks, found.partitions),
+    }
 
 
 def with_intervals(
@@ -116,6 +142,7 @@ def with_intervals(
     user_metrics: Mapping[str, UserMetric],
 ) -> dict[str, dict[str, float]]:
     """All metrics under one protocol, with 95 % intervals over users."""
+    found = found.under(name)
     values = per_user(found.ranks[name], found.num_candidates(name), at, user_metrics)
     return intervals(values, seed, name=label, resamples=resamples)
 
@@ -136,6 +163,7 @@ def final_metrics(
     gates_alone: np.ndarray | None,
 ) -> dict[str, Any]:
     """Slices, clients and gates of the final test evaluation, as metrics.json stores them."""
+    found = found.under(main)
     ranks, sizes = found.ranks[main], found.num_candidates(main)
     # The input of the test holds everything but the last event.
     kinds = {"history length": by_history_length(found.events - 1)}

@@ -117,7 +117,7 @@ def _write_tables(
     catalog: Catalog,
     protocols: Sequence[str],
 ) -> None:
-    test = found["test"]
+    test = found["test"].under(protocols[0])
     original = {
         int(user): identity
         for partition, users in registration.users.items()
@@ -145,6 +145,7 @@ def _write_tables(
     if registration.counts is not None:
         items["training_events"] = registration.counts[1:]
     write_csv(path / "items.csv", items)
+    test = found["test"]
     arrays: dict[str, Any] = {f"rank_{name}": each for name, each in test.ranks.items()}
     arrays |= {f"validation_rank_{n}": each for n, each in found["validation"].ranks.items()}
     if test.targets is not None:

@@ -26,6 +26,7 @@ class _Field:
     dtype: type[np.number]
     low: float
     high: float
+    may_lack: bool = False  # NaN, where candidates cannot be sampled
 
 
 def validate_ranks_reply(
@@ -76,7 +77,10 @@ def validate_ranks_reply(
                 f"{len(users)} users"
             )
         # False for NaN, too.
-        if not ((array >= field.low) & (array <= field.high)).all():
+        is_valid = (array >= field.low) & (array <= field.high)
+        if field.may_lack:
+            is_valid |= np.isnan(array)
+        if not is_valid.all():
             raise RejectedReply(f"its array {name!r} holds impossible numbers")
         found[name] = array.astype(field.dtype)
     if (total := found[protocol.EVENTS].sum(dtype=object)) > num_events:
@@ -99,16 +103,20 @@ def _fields(
     names_items: bool,
 ) -> dict[str, _Field]:
     """Arrays that a reply must hold, by name."""
-    rank = _Field(kinds="iuf", dtype=np.float64, low=1, high=num_items)
+
+    def rank(name: str) -> _Field:
+        is_sampled = name.startswith(("uniform", "popularity"))
+        return _Field(kinds="iuf", dtype=np.float64, low=1, high=num_items, may_lack=is_sampled)
+
     fields = {
         protocol.USER_NUMBERS: _integers(0, LARGEST_USER),
         protocol.CANDIDATES: _integers(1, num_items),
         protocol.EVENTS: _integers(1, num_events),
     }
-    fields |= {protocol.rank_array(name): rank for name in protocols}
+    fields |= {protocol.rank_array(name): rank(name) for name in protocols}
     if names_items:
         fields[protocol.HELD_OUT_ITEMS] = _integers(1, num_items)
-    return fields | ({protocol.PERSONAL_RANKS: rank} if is_personalised else {})
+    return fields | ({protocol.PERSONAL_RANKS: rank(protocols[0])} if is_personalised else {})
 
 
 def _integers(low: int, high: int) -> _Field:
@@ -139,3 +147,9 @@ def _check_ranks(found: NamedArrays, protocols: Sequence[str]) -> None:
     for key, name in named:
         if (found[key] > candidates_of(name, found[protocol.CANDIDATES])).any():
             raise RejectedReply(f"its array {key!r} holds ranks beyond the candidates")
+        # Who is outside the history follows from the candidates of the full ranking.
+        can_be_ranked = found[protocol.CANDIDATES] >= candidates_of(
+            name, found[protocol.CANDIDATES]
+        )
+        if name.startswith("uniform") and (np.isnan(found[key]) == can_be_ranked).any():
+            raise RejectedReply(f"its array {key!r} lacks other ranks than those of few candidates")

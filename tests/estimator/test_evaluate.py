@@ -33,7 +33,8 @@ def test_a_known_scorer_has_the_metrics_that_are_worked_out_by_hand(dataset):
     assert found.loc["NDCG@10", "value"] == pytest.approx(gains)
     assert (found["low"] <= found["value"]).all()
     assert (found["value"] <= found["high"]).all()
-    assert list(found.columns) == ["value", "low", "high"]
+    assert list(found.columns) == ["value", "low", "high", "users"]
+    assert (found["users"] == dataset.sequences.num_users).all()
 
 
 def test_scores_may_be_arrays_with_or_without_padding_tensors_or_know_the_user(dataset):

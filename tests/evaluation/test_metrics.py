@@ -156,7 +156,7 @@ def test_intervals_hold_value_low_and_high_of_each_metric():
     found = intervals(per_user(np.array([1.0, 5.0, 50.0]), 100, at=(10,)), seed=0)
     assert set(found) == {"HR@10", "NDCG@10", "Recall@10", "MRR", "AUC"}
     for entry in found.values():
-        assert set(entry) == {"value", "low", "high"}
+        assert set(entry) == {"value", "low", "high", "users"}
         assert entry["low"] <= entry["value"] <= entry["high"]
     assert found["HR@10"]["value"] == pytest.approx(2 / 3)
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from fedrec.config.values.choices import PROTOCOLS
 from fedrec.errors import ConfigError
-from fedrec.evaluation.protocols import candidates, describe, metric_label
+from fedrec.evaluation.protocols import candidates, describe, metric_label, refuse_unranked
 
 NUM_ITEMS = 160
 SAMPLED = ("uniform-100", "uniform-99", "popularity-100")
@@ -135,10 +135,23 @@ def test_uniform_candidates_take_every_item_alike():
 
 
 @pytest.mark.parametrize("protocol", SAMPLED)
-def test_more_negatives_than_items_outside_the_history_are_refused(protocol):
-    one = {"users": np.array([8]), "histories": [np.array([1, 2])], "targets": np.array([3])}
-    with pytest.raises(ConfigError, match=r"needs \d+ negatives, but only 97 .* user 8"):
-        draw(protocol, one, num_items=100)
+def test_who_has_too_few_items_outside_the_history_has_no_candidates(protocol):
+    two = {
+        "users": np.array([8, 9]),
+        "histories": [np.arange(1, 40), np.array([1, 2])],
+        "targets": np.array([3, 3]),
+    }
+    drawn = draw(protocol, two, num_items=120)
+    assert not drawn[0].any()
+    assert drawn[1].all()
+    alone = {name: values[1:] for name, values in two.items()}
+    np.testing.assert_array_equal(draw(protocol, alone, num_items=120), drawn[1:])
+
+
+def test_a_protocol_under_which_nobody_has_a_rank_is_refused():
+    refuse_unranked("uniform-99", 1)
+    with pytest.raises(ConfigError, match='"uniform-99" needs 99 negatives, but no user has'):
+        refuse_unranked("uniform-99", 0)
 
 
 def test_exactly_enough_items_are_enough():

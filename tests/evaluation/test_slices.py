@@ -101,7 +101,7 @@ def test_slice_metrics_have_the_layout_of_the_run_folder():
     assert [(entry["slice"], entry["users"]) for entry in found] == [("few", 2), ("many", 2)]
     many = found[1]["metrics"]
     assert set(many) == {"HR@10", "NDCG@10", "Recall@10", "MRR", "AUC"}
-    assert set(many["HR@10"]) == {"value", "low", "high"}
+    assert set(many["HR@10"]) == {"value", "low", "high", "users"}
     assert many["NDCG@10"]["value"] == pytest.approx((0.5 + 0) / 2)
     assert many["AUC"]["value"] == pytest.approx((97 + 50) / 99 / 2)
 

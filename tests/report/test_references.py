@@ -1,5 +1,6 @@
 """Other runs beside a run: in the figure, in the table, or refused in one line."""
 
+import dataclasses
 from itertools import pairwise
 
 import pytest
@@ -66,6 +67,7 @@ def test_the_page_has_a_column_for_each_and_says_where_the_run_is(three):
     # NDCG@10 is .56 of HR@10 there: (.261 - .111) / (.311 - .111) of the gap.
     assert "0.0622 local-only, 0.1462 in this run, 0.1742 centralised" in page
     assert "closes 75 % of the gap" in page
+    assert "different objectives" not in page
 
 
 def test_without_both_ends_nothing_is_said_of_a_gap(three):
@@ -136,3 +138,18 @@ def test_a_run_without_traffic_has_no_figure_against_it(make_run):
     for line in run.rounds:
         line["megabytes"] = 0.0
     assert curves.convergence(run, "megabytes") is None
+
+
+@pytest.mark.parametrize(("unit", "said"), [("user", True), ("partition", False)])
+def test_one_person_clients_are_compared_with_centralised_training_under_a_caveat(
+    make_run, unit, said
+):
+    cell = {"value": 0.1}
+    others = {name: {"test": {"NDCG@10": cell | {"value": v}}} for name, v in
+              (("local-only", 0.05), ("centralised", 0.15))}  # fmt: skip
+    run = read_run(
+        make_run(rounds=1, users=40, metrics={"test": {"NDCG@10": cell}, "baselines": others})
+    )
+    run = dataclasses.replace(run, config=run.config | {"federation": {"unit": unit}})
+    assert "closes 50 % of the gap" in gap_closed(run)
+    assert ("The two optimise different objectives" in gap_closed(run)) == said

@@ -7,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from fedrec.report.references import below_popularity
+from fedrec.report.sections import head
 from fedrec.report.tables import ROUND_COLUMNS, final_table, plain, round_headers, round_row
 from fedrec.runs.record import read_run
 
@@ -61,6 +63,49 @@ def test_the_final_table_of_a_failed_run_shows_status_reason_and_last_validation
     text = printed(read_run(make_run(rounds=2, finished=False, about=about)))
     assert "failed (2 of 10 clients answered)" in " ".join(text.split())
     assert "HR@10" in text
+
+
+def test_the_final_table_says_of_how_many_users_it_is(make_run):
+    cells = {"HR@10": {"value": 0.2, "low": 0.1, "high": 0.3, "users": 5_123}}
+    assert "5,123 users" in printed(read_run(make_run(rounds=1, users=40, metrics={"test": cells})))
+
+
+def test_a_model_below_popularity_is_remarked_with_both_numbers(make_run):
+    weak = {"test": {"NDCG@10": {"value": 0.0123, "low": 0.01, "high": 0.02}}}
+    run = read_run(make_run(rounds=1, users=40, metrics=weak))
+    popular = run.metrics["baselines"]["popularity"]["test"]["NDCG@10"]["value"]
+    remark = (
+        "The model is worse than popularity: test NDCG@10 is 0.0123, that of the most popular "
+        f"items {popular:.4f}."
+    )
+    assert below_popularity(run) == remark
+    assert remark in " ".join(printed(run).split())
+    assert remark in head(run)["warnings"]
+
+
+def test_a_model_above_popularity_is_not(make_run):
+    run = read_run(make_run(rounds=1, users=40))
+    assert below_popularity(run) == ""
+
+
+def tile(run, name):
+    return next(one for one in head(run)["tiles"] if one["name"] == name)
+
+
+def test_the_time_is_that_of_the_whole_run_with_that_of_the_rounds_beside_it(make_run):
+    about = {"started": "2026-11-21T02:00:00+00:00", "finished": "2026-11-21T02:10:30+00:00"}
+    run = read_run(make_run(rounds=1, users=40, about=about | {"seconds": 61.0}))
+    assert tile(run, "Time")["value"] == "10 min 30 s"
+    assert tile(run, "Time")["note"] == "1 min 01 s in rounds; 2 cores"
+
+
+def test_a_run_without_an_end_shows_the_time_in_rounds_as_such(make_run):
+    run = read_run(make_run(rounds=1, users=40, about={"finished": None, "seconds": 61.0}))
+    assert tile(run, "Time in rounds")["value"] == "1 min 01 s"
+
+
+def test_the_loss_has_the_name_of_the_record():
+    assert round_headers("full")[2] == "train loss"
 
 
 @pytest.mark.parametrize(

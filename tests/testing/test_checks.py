@@ -125,6 +125,20 @@ class WritesFrozen(SASRec):
         return super().encode(table, places, *rest)
 
 
+class Remembers(SASRec):
+    calls = 0
+
+    def encode(self, table, places, *rest):
+        self.calls += self.training
+        return super().encode(table, places, *rest)
+
+
+class Normalises(SASRec):
+    def __init__(self, rows, encoder):
+        super().__init__(rows, encoder)
+        self.norm = nn.BatchNorm1d(rows.shape[1])
+
+
 class ManySites(SASRec):
     num_dropout_masks = 9
 
@@ -147,7 +161,9 @@ class Incomplete(SASRec):
         (WrongItemArrays, "names 'encoder.positions', which has 10 rows, expected 41"),
         (UnknownArrays, r"name \['table'\], which the model does not have"),
         (HidesARow, "users who train side by side move '.*' elsewhere than each of them alone"),
-        (WritesFrozen, "training changes the frozen array 'seen'"),
+        (WritesFrozen, "training changes the buffer 'seen' of the model"),
+        (Remembers, "training changes the attribute 'calls' of the model"),
+        (Normalises, "the buffer 'running_mean' of norm .BatchNorm1d.; .* use nn.LayerNorm"),
         (ManySites, "num_dropout_masks is 9, but mask 5 changes nothing"),
         (Incomplete, "model Incomplete lacks more"),
         (nn.Linear, "Linear is no Recommender; derive it from .* and give it encode, look_up"),

@@ -204,14 +204,15 @@ def clients_over_rounds(run: Run) -> style.Drawing | None:
         marker = "o" if len(rounds) <= 40 else ""
         axes.plot(rounds, p50, color=colour, marker=marker, label="p50")
         axes.plot(
-            rounds, worst, color=style.INK, linestyle=(0, (1, 1)), marker=marker, markersize=2.5,
+            rounds, worst, color=colour, linestyle=(0, (1, 1)), marker=marker, markersize=2.5,
             linewidth=1.3, label="worst decile",
         )  # fmt: skip
         axes.set_ylim(0, max(*p90, 1e-3) * 1.1)
         axes.set_title(style.metric_title(metric, run.protocol))
         axes.set_xlabel("round")
         axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True, min_n_ticks=1))
-        _legend_below(figure, axes)
+        # Of its own: the metrics differ in colour, and so would a legend for both and their lines.
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=3)
     return style.Drawing(
         name="clients-rounds",
         title="Clients over the rounds",

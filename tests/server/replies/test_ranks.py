@@ -167,6 +167,17 @@ def test_a_rank_among_a_hundred_is_a_hundred_at_most(small_federation, tampered,
     assert sorted(set(found.ranks.partitions)) == partitions
 
 
+def test_a_client_cannot_hide_users_who_can_be_sampled(small_federation, tampered):
+    large = {"data.source": "synthetic:users=60,items=200", "data.min-item-events": 1}
+    client = tampered(put_first("rank/uniform-99", math.nan), kind="evaluate")
+    federation, state = small_federation(large, client=client)
+    found = evaluated(federation, state, protocols=["uniform-99"])
+    (dropped,) = found.excluded
+    assert dropped.reason == (
+        "its array 'rank/uniform-99' lacks other ranks than those of few candidates"
+    )
+
+
 def test_a_client_that_hides_its_personal_ranks_does_not_hide_those_of_the_others(
     small_federation, tampered
 ):
