@@ -40,7 +40,7 @@ def test_without_ray_the_command_says_what_to_install(
 ):
     monkeypatch.setitem(sys.modules, "ray", None)
     ended = on_ray(fedrec, small, csv(events))
-    refused(ended, 5, "Ray cannot be imported", "pip install 'flwr[simulation]'", "--engine inline")
+    refused(ended, 5, "Ray cannot be imported", "pip install 'flwr[simulation]'", "engine 'inline'")
 
 
 @pytest.mark.slow  # Ray's processes are up before it refuses: a process of its own

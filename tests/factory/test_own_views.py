@@ -38,9 +38,8 @@ def test_a_run_with_it_tells_its_gate_weights_by_its_name(run_inline, small_conf
 
 def test_a_new_item_has_no_view_of_that_kind(run_inline, small_config):
     views = f"{VIEWS},content"
-    ready = fedrec.open_recommender(
-        run_inline(small_config({"model.views": views, "federation.rounds": 1}))
-    )
+    folder = run_inline(small_config({"model.views": views, "federation.rounds": 1}))
+    ready = fedrec.open_recommender(folder, trust=True)
     with pytest.raises(ConfigError, match="a view of your own, 'initials'"):
         ready.with_items(titles=["New"], genres=[["Drama"]])
 

@@ -1,6 +1,7 @@
 """``fedrec.testing``: our own parts pass, and each fault is named in one line."""
 
 from abc import abstractmethod
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -181,30 +182,36 @@ def test_our_encoder_conforms():
     check_encoder("hashed")
 
 
-def of_batch(texts):
-    return [[len(text), len(texts) + 1.0, 1.0] for text in texts]
+class OfBatch:
+    def encode(self, texts):
+        return [[len(text), len(texts) + 1.0, 1.0] for text in texts]
 
 
-def all_equal(texts):
-    return np.ones((len(texts), 3))
+class AllEqual:
+    def encode(self, texts):
+        return np.ones((len(texts), 3))
 
 
-def by_count(texts, calls=[]):  # noqa: B006 (that it remembers is the fault)
-    calls.append(1)
-    return [[len(text), len(calls)] for text in texts]
+class ByCount:
+    calls: ClassVar[list[int]] = []
+
+    def encode(self, texts):
+        self.calls.append(1)
+        return [[len(text), len(self.calls)] for text in texts]
 
 
-def one_short(texts):
-    return np.ones((len(texts) - 1, 3))
+class OneShort:
+    def encode(self, texts):
+        return np.ones((len(texts) - 1, 3))
 
 
 @pytest.mark.parametrize(
     ("encoder", "message"),
     [
-        (of_batch, "the vector of 'Alien 1979' depends on the texts that are encoded with it"),
-        (all_equal, "all texts get the same vector"),
-        (by_count, "the same texts get other vectors the second time"),
-        (one_short, r"gave an array of shape \(4, 3\) for 5 texts"),
+        (OfBatch, "the vector of 'Alien 1979' depends on the texts that are encoded with it"),
+        (AllEqual, "all texts get the same vector"),
+        (ByCount, "the same texts get other vectors the second time"),
+        (OneShort, r"gave an array of shape \(4, 3\) for 5 texts"),
         ("no such encoder", "is no folder here"),
     ],
 )

@@ -35,7 +35,7 @@ USERS = {
 def verified(monkeypatch):
     """``verified(folder)``: what verify finds, without figures."""
     monkeypatch.setattr(server.run, "write_report", lambda path: None)
-    return lambda folder: verify(folder, engine="inline", command="test")
+    return lambda folder: verify(folder, engine="inline", trust=True, command="test")
 
 
 class Losing:
