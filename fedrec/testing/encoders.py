@@ -18,7 +18,7 @@ def check_encoder(encoder: str | Callable[..., Any] | object) -> None:
     """Check a text encoder: shape, norms, determinism, independence of the other texts.
 
     Args:
-        encoder: A value of ``semantics.encoder``, or the object or class itself, which has ``encode``.
+        encoder: A value of ``semantics.encoder``, or the object or class itself, with ``encode``.
 
     Raises:
         ConformanceError: The first thing that does not hold, in one line.

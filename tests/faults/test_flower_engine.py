@@ -22,7 +22,7 @@ DIED = (
     "<class 'ray.exceptions.ActorDiedError'>:<'The actor died unexpectedly before finishing this "
     "task.\n\tclass_name: ClientAppActor\n\tactor_id: 7f6a4e1c\n\tpid: 4711\n\tnamespace: 0'>"
 )
-SAYS = r"a worker of Flower's simulation died \(ray\.exceptions\.ActorDiedError\).*engine 'ray' replaces"
+SAYS = r"a worker of Flower's simulation died \(ray\.exceptions\.ActorDiedError\).*engine 'ray'"
 
 
 def dying(is_fatal):
