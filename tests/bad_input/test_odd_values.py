@@ -96,12 +96,12 @@ def test_the_estimate_is_near_the_number_of_parameters(name):
 
     loss = {"loss.negatives": 5}
     config = read_config({"model.name": name, "model.width": 128, "model.hidden": 512} | loss)
-    ones = np.ones((301, 8), dtype=np.float32)
+    rows = np.random.default_rng(0).normal(size=(301, 128)).astype(np.float32)
     built = build_model(
         config.model,
         num_items=300,
-        semantic=ones,
-        content=ones,
+        semantic=rows,
+        content=rows[:, :8],
         frequency=np.ones(301),
         seed=0,
         users=np.arange(3),
