@@ -118,5 +118,5 @@ def test_a_table_of_events_in_the_place_of_a_config_says_where_it_goes():
 def test_an_option_that_a_strategy_does_not_take_names_those_that_do():
     with pytest.raises(ConfigError, match="it takes: none; fedprox would take it"):
         make_strategy("fedavg", "proximal-mu = 0.1")
-    with pytest.raises(ConfigError, match="it takes: none; options are for .*fedprox"):
+    with pytest.raises(ConfigError, match=r"it takes: none; options are for .*fedprox"):
         make_strategy("fedavg", "banana = 3")
