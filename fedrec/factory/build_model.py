@@ -167,6 +167,11 @@ def start_rows(
 
 def _own_model(settings: Model, rows: Tensor, encoder: nn.Module) -> Recommender:
     kind = import_string("model.name", settings.name)
+    if isinstance(kind, nn.Module) or not callable(kind):
+        raise ConfigError(
+            f"model.name {settings.name!r} must be a class or function that makes a model of item "
+            f"rows and an encoder, got an instance of {type(kind).__name__}"
+        )
     if isinstance(kind, type):
         check_class(kind)
     return checked(settings.name, kind(rows, encoder))

@@ -41,9 +41,11 @@ def estimated_parameters(config: Config, num_items: int) -> int:
     rows = (num_items + 1) * model.width
     if model.name == "bpr-mf":
         return rows
-    views = len(names_in(model.views)) if model.name == "hybrid" else 1
+    reads_text = model.name == "hybrid" and "semantic" in names_in(model.views)
     block = 4 * model.width**2 + 2 * model.width * model.hidden
     if "gru" in (MODELS[model.name].encoder or model.encoder):
-        block = 6 * model.width**2
+        block = 3 * model.hidden * (model.width + model.hidden) + model.hidden * model.width
     positions = model.max_length * model.width
-    return rows + positions + model.blocks * block + views * model.width**2
+    return (
+        rows + positions + model.blocks * block + reads_text * model.width * config.semantics.width
+    )

@@ -86,7 +86,7 @@ def make_strategy(name: str, options: str) -> Strategy:
                 raise ConfigError(f"{old} was renamed; set {RENAMED[old]}")
             raise ConfigError(
                 f"strategy.options has {key.replace('_', '-')!r}, which {name} does not take; "
-                f"it takes: {shown}{_takers(key)}"
+                f"it takes: {shown}{_takers(key, bool(known))}"
             )
         _check_number(name, key, given[key], parameters[key])
     if kind is flower.FedProx and "proximal_mu" not in given:
@@ -182,19 +182,17 @@ def check_unit(name: str, strategy: Strategy, unit: str) -> None:
         )
 
 
-def _takers(key: str) -> str:
-    """Which strategies take an option, or what is nearest to it, where another was meant."""
+def _takers(key: str, takes_others: bool) -> str:
+    """Which strategies take an option that this one does not; "" where none does."""
     taken = {
-        name: set(inspect.signature(kind.__init__).parameters) - _NOT_OPTIONS
+        name: set(inspect.signature(kind.__init__).parameters) - _NOT_OPTIONS - {"kwargs"}
         for name, kind in STRATEGIES.items()
     }
-    known = sorted(set().union(*taken.values()) - {"kwargs"})
-    near = key if key in known else next(iter(difflib.get_close_matches(key, known, 1, 0.5)), "")
-    names = [name for name, options in taken.items() if near in options] if near else []
-    if not names:
-        options = sorted({name for name, each in taken.items() if each & set(known)})
-        return f" ({', '.join(options)} take options)"
-    return f" ({near.replace('_', '-')} is an option of {', '.join(names)})"
+    if names := [name for name, options in taken.items() if key in options]:
+        return f"; {', '.join(names)} would take it"
+    if takes_others:
+        return ""
+    return f"; options are for {', '.join(name for name, options in taken.items() if options)}"
 
 
 def parse_options(text: str) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 import os
 
+import numpy as np
 import pytest
+from torch import nn
 
 from experiments.presets import read_preset
 from experiments.resume import run_folder
@@ -92,16 +94,14 @@ def test_a_model_beyond_memory_is_refused_with_its_number(key):
 
 @pytest.mark.parametrize("name", ["hybrid", "sasrec", "gru4rec", "bert4rec"])
 def test_the_estimate_is_near_the_number_of_parameters(name):
-    import numpy as np
-
     loss = {"loss.negatives": 5}
     config = read_config({"model.name": name, "model.width": 128, "model.hidden": 512} | loss)
-    ones = np.ones((301, 8), dtype=np.float32)
+    rows = np.random.default_rng(0).normal(size=(301, 128)).astype(np.float32)
     built = build_model(
         config.model,
         num_items=300,
-        semantic=ones,
-        content=ones,
+        semantic=rows,
+        content=rows[:, :8],
         frequency=np.ones(301),
         seed=0,
         users=np.arange(3),
@@ -116,7 +116,24 @@ def test_a_table_of_events_in_the_place_of_a_config_says_where_it_goes():
 
 
 def test_an_option_that_a_strategy_does_not_take_names_those_that_do():
-    with pytest.raises(ConfigError, match=r"proximal-mu is an option of fedprox"):
+    with pytest.raises(ConfigError, match="it takes: none; fedprox would take it"):
         make_strategy("fedavg", "proximal-mu = 0.1")
-    with pytest.raises(ConfigError, match=r"bulyan, .* take options"):
+    with pytest.raises(ConfigError, match=r"it takes: none; options are for .*fedprox"):
         make_strategy("fedavg", "banana = 3")
+
+
+A_MODULE = nn.Linear(2, 2)
+
+
+def test_an_instance_in_the_place_of_a_model_is_refused():
+    config = read_config({"model.name": f"{__name__}:A_MODULE"})
+    with pytest.raises(ConfigError, match=r"makes a model .* got an instance of Linear"):
+        build_model(
+            config.model,
+            num_items=3,
+            semantic=None,
+            content=np.ones((4, 1), dtype=np.float32),
+            frequency=np.ones(4),
+            seed=0,
+            users=np.arange(3),
+        )

