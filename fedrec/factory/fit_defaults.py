@@ -9,6 +9,7 @@ import logging
 from collections.abc import Collection, Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fedrec.config.config import Config
 from fedrec.config.keys import flatten
@@ -53,13 +54,6 @@ def fit_defaults(config: Config, *, keep: Collection[str] = ()) -> Config:
     return dataclasses.replace(config, adapted=(*config.adapted, *lines)) if lines else config
 
 
-def unwritten_defaults(config: Config) -> Config:
-    """A config whose keys were all given, as Flower gives them: defaults count as not written."""
-    usual = flatten(Config())
-    written = {key for key, value in flatten(config).items() if value != usual[key]}
-    return dataclasses.replace(config, written=frozenset(written))
-
-
 def _changes(config: Config, prepared: PreparedData) -> Iterator[Change]:
     offered = smallest_catalogue(prepared.dataset)
     if config.loss.negatives > offered:
@@ -90,19 +84,21 @@ def smallest_catalogue(dataset: Dataset) -> int:
 
 
 def most_ranked(config: Config, dataset: Dataset) -> int:
-    """Items among which the held-out one is ranked, at most: every protocol, any user.
+    """Items among which the held-out one is ranked, at most: every protocol, any user of a domain.
 
-    The history of a user is no candidate; the test, which follows the most events, decides.
+    The history of a user is no candidate; the test, which follows the most events, decides. Of
+    several domains, the one with the fewest decides: beyond it, a hit there says nothing.
     """
     fewest = min(most_candidates(name) for name in config.evaluation.protocols)
     sequences, domains = dataset.sequences, dataset.domains
     offered = np.full(sequences.num_users, dataset.catalog.num_items)
+    domain_of = np.zeros(sequences.num_users, dtype=np.int64)
     if domains is not None:
         sizes = np.array([len(items) for items in domains.catalogues])
-        offered = sizes[domains.of_user]
-    largest = int((offered - sequences.lengths()).max()) + 1
-    if largest >= min(fewest, max(config.evaluation.cutoffs)):  # nearly always
-        return int(min(fewest, largest))
+        offered, domain_of = sizes[domains.of_user], np.asarray(domains.of_user)
+    least = _least_of_domains(offered - sequences.lengths() + 1, domain_of)
+    if least >= min(fewest, max(config.evaluation.cutoffs)):  # nearly always
+        return int(min(fewest, least))
     users = np.repeat(np.arange(sequences.num_users), sequences.lengths() - 1)
     last = sequences.offsets[1:] - 1
     before = np.delete(np.asarray(sequences.items, dtype=np.int64), last)
@@ -110,4 +106,9 @@ def most_ranked(config: Config, dataset: Dataset) -> int:
     had = np.unique(users * base + before)
     again = np.isin(np.arange(sequences.num_users) * base + sequences.items[last], had)
     ranked = offered - np.bincount(had // base, minlength=sequences.num_users) + again
-    return int(min(fewest, ranked.max()))
+    return int(min(fewest, _least_of_domains(ranked, domain_of)))
+
+
+def _least_of_domains(ranked: NDArray[np.integer], domain_of: NDArray[np.integer]) -> int:
+    """The most items (U,) ranked for a user of a domain, in the domain (U,) with the fewest."""
+    return min(int(ranked[domain_of == domain].max()) for domain in np.unique(domain_of))
