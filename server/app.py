@@ -10,10 +10,7 @@ from rich.console import Console
 from fedrec.config.config import Config
 from fedrec.config.keys import read_config
 from fedrec.config.values.choices import DATASETS, sources_in
-from fedrec.errors import ConfigError, FedrecError
-from fedrec.factory.checks import check_fit
-from fedrec.factory.data import open_prepared
-from fedrec.factory.fit_defaults import fit_defaults, unwritten_defaults
+from fedrec.errors import ConfigError
 from fedrec.factory.run_folder import run_path
 from fedrec.report.live import LiveRounds
 from fedrec.report.tables import final_table
@@ -30,7 +27,6 @@ def main(grid: Grid, context: Context) -> None:
     """Run the server under `flwr run`; `flwr run --stream` shows what it prints."""
     config = read_config(context.run_config)
     _refuse_relative_paths(config)
-    config = _fitted_to_data(config)
     console = Console(width=SHOWN_WIDTH)
     with LiveRounds(console, config.evaluation.main_protocol) as rounds:
         folder = run_server(
@@ -42,21 +38,6 @@ def main(grid: Grid, context: Context) -> None:
         )
     console.print(final_table(read_run(folder)))
     console.print(f"report: {folder / 'report.html'}", markup=False, soft_wrap=True)
-
-
-def _fitted_to_data(config: Config) -> Config:
-    """Let defaults follow the data and refuse what these cannot meet, where the data are at hand.
-
-    A value that equals the default counts as not written: Flower gives all keys at once. Where only
-    the clients have the data, they refuse it themselves. SuperNodes are started before the run.
-    """
-    try:
-        open_prepared(config)
-    except FedrecError:
-        return config
-    config = fit_defaults(unwritten_defaults(config), keep=("partition.count",))
-    check_fit(config)
-    return config
 
 
 def _refuse_relative_paths(config: Config) -> None:

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Collection, Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fedrec.config.config import Config
 from fedrec.config.keys import flatten
@@ -53,13 +54,6 @@ def fit_defaults(config: Config, *, keep: Collection[str] = ()) -> Config:
     return dataclasses.replace(config, adapted=(*config.adapted, *lines)) if lines else config
 
 
-def unwritten_defaults(config: Config) -> Config:
-    """A config whose keys were all given, as Flower gives them: defaults count as not written."""
-    usual = flatten(Config())
-    written = {key for key, value in flatten(config).items() if value != usual[key]}
-    return dataclasses.replace(config, written=frozenset(written))
-
-
 def _changes(config: Config, prepared: PreparedData) -> Iterator[Change]:
     offered = smallest_catalogue(prepared.dataset)
     if config.loss.negatives > offered:
@@ -90,7 +84,7 @@ def smallest_catalogue(dataset: Dataset) -> int:
 
 
 def most_ranked(config: Config, dataset: Dataset) -> int:
-    """Items among which the held-out one is ranked, at most: every protocol, any user.
+    """Items among which the held-out one is ranked, at most, in every protocol and domain.
 
     The history of a user is no candidate; the test, which follows the most events, decides.
     """
@@ -100,7 +94,8 @@ def most_ranked(config: Config, dataset: Dataset) -> int:
     if domains is not None:
         sizes = np.array([len(items) for items in domains.catalogues])
         offered = sizes[domains.of_user]
-    largest = int((offered - sequences.lengths()).max()) + 1
+    groups = np.zeros(sequences.num_users, dtype=np.int64) if domains is None else domains.of_user
+    largest = _smallest_maximum(offered - sequences.lengths(), groups) + 1
     if largest >= min(fewest, max(config.evaluation.cutoffs)):  # nearly always
         return int(min(fewest, largest))
     users = np.repeat(np.arange(sequences.num_users), sequences.lengths() - 1)
@@ -110,4 +105,9 @@ def most_ranked(config: Config, dataset: Dataset) -> int:
     had = np.unique(users * base + before)
     again = np.isin(np.arange(sequences.num_users) * base + sequences.items[last], had)
     ranked = offered - np.bincount(had // base, minlength=sequences.num_users) + again
-    return int(min(fewest, ranked.max()))
+    return int(min(fewest, _smallest_maximum(ranked, groups)))
+
+
+def _smallest_maximum(values: NDArray[np.integer], groups: NDArray[np.integer]) -> int:
+    """The largest value of each group, and of these the smallest."""
+    return min(int(values[groups == group].max()) for group in np.unique(groups))

@@ -14,9 +14,8 @@ from fedrec.config.keys import flat_tables, flatten, read_config
 from fedrec.config.sections.loss import Loss
 from fedrec.errors import ConfigError
 from fedrec.factory.checks import check_fit
-from fedrec.factory.fit_defaults import fit_defaults, most_ranked, unwritten_defaults
+from fedrec.factory.fit_defaults import fit_defaults, most_ranked
 from fedrec.factory.training import make_loss
-from server.app import _fitted_to_data
 
 QUICK = {
     "data.min-item-events": 1,
@@ -151,18 +150,8 @@ def test_a_config_object_with_defaults_has_written_none_of_them(small, tmp_path)
     assert len(json.loads((run.folder / "run.json").read_text())["adapted"]) == 3
 
 
-def test_flower_gives_all_keys_at_once_and_its_supernodes_are_there_already(small):
-    given = read_config(flatten(read_config(small | {"partition.count": 3})))
-    fitted = _fitted_to_data(given)
-    assert (fitted.loss.negatives, fitted.evaluation.at) == (12, "5,10")
-    with pytest.raises(ConfigError, match="6 users can fill 1 to 6 partitions"):
-        _fitted_to_data(read_config(flatten(read_config(small))))
-    elsewhere = read_config({"data.source": "/no/where"})
-    assert _fitted_to_data(elsewhere) == elsewhere
-
-
 def test_a_client_of_flower_draws_no_more_negatives_than_there_are(small):
-    config = unwritten_defaults(read_config(flatten(read_config(small))))
+    config = read_config(flatten(read_config(small)))  # Flower gives all keys at once
     from fedrec.factory.data import open_prepared
 
     make_loss(config, open_prepared(config).full_training, 12, None)
