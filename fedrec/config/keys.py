@@ -113,7 +113,7 @@ def _key_problem(key: str, value: Any, flat: Mapping[str, Value]) -> str:
     kind = type(flat[key])
     if key != "seed" and type(value) is int and not -(2**63) <= value < 2**63:
         return f"{key} must lie within 64 bits, got a whole number of {len(f'{value:x}') * 4} bits"
-    if isinstance(value, str) and not _is_plain(value):
+    if isinstance(value, str) and key != "run.name" and not _is_plain(value):
         return f"{key} must be UTF-8 text without NUL, got {value[:60]!a}"
     if type(value) is kind or (kind is float and type(value) is int):
         return ""

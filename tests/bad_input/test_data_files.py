@@ -144,7 +144,7 @@ def test_na_null_and_none_are_titles_and_ids(describe, csv, events, fedrec_home)
 @pytest.mark.parametrize("value", ["inf", "-inf", "nan", "-5", "1e400", "yesterday", ""])
 def test_a_time_that_is_none_names_the_line(describe, refused, csv, events, value):
     events[3] = changed(events[3], 2, value)
-    refused(describe(csv(events)), 4, "events.csv, line 4", value or "(blank)", "time")
+    refused(describe(csv(events)), 4, "events.csv, line 4", value or "''", "time")
 
 
 @pytest.mark.parametrize("value", ["inf", "-5"])

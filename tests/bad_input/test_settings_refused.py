@@ -181,8 +181,7 @@ BAD_NAMES = {
 
 @pytest.mark.parametrize(("name", "shown"), BAD_NAMES.items(), ids=range(len(BAD_NAMES)))
 def test_a_run_name_that_is_no_plain_file_name_is_refused(toml, refused, fedrec_home, name, shown):
-    expected = "UTF-8 text without NUL" if "u0000" in name else "1 to 64"
-    refused(toml(f'run.name = "{name}"'), 2, f"run.name must be {expected}", f"'{shown}'")
+    refused(toml(f'run.name = "{name}"'), 2, "run.name must be 1 to 64", f"'{shown}'")
     assert not fedrec_home.exists()
 
 

@@ -75,7 +75,8 @@ def _refuse_missing(series: pd.Series, place: Place) -> None:
         )
     if missing.any():
         row = int(np.argmax(missing))
-        seen = "blank" if isinstance(series.iloc[row], str) else series.iloc[row]
+        seen = series.iloc[row]
+        seen = repr(seen) if isinstance(seen, str) else seen
         raise DataError(
             f"{place(row)}: column {series.name!r} has no time ({seen}); every event "
             'needs one, or set the time column to "" when the rows are in time order'

@@ -119,7 +119,7 @@ def test_time_zones_are_told_apart():
     [
         (pd.Series([1, None, 3], dtype="Int64"), r"row 1: column 'time' has no time \(<NA>\)"),
         (pd.Series([1, None, 3], dtype=object), r"row 1: column 'time' has no time \(None\)"),
-        (["1", " ", "3"], r"row 1: column 'time' has no time \(blank\)"),
+        (["1", " ", "3"], r"row 1: column 'time' has no time \(' '\)"),
         (pd.to_datetime(["2024-01-01", None]), r"row 1: column 'time' has no time \(NaT\)"),
         (["13/01/2024", "14/01/2024"], "row 0: .* no date but '13/01/2024', .* year first"),
         (["2024-01-13", "13.01.2024"], "row 1: .* no date but '13.01.2024', .* year first"),
