@@ -210,7 +210,7 @@ def test_killed_on_ray_and_called_again_it_leaves_the_bytes_of_this_process(
         assert process.returncode == code
         assert "Traceback" not in errors
     assert errors.splitlines()[-1] == (
-        "error: terminated; the same command goes on with the runs that are left"
+        "terminated; the same command goes on with the runs that are left"
     )
     deadline = time.monotonic() + 30
     while list(scratch.glob("fedrec-*")):
