@@ -90,8 +90,12 @@ def final_table(run: Run) -> Table:
         title.append(f", weights of round {run.best_round}")
     if count := num_users(metrics.get("test") or {}):
         title.append(f", {count:,} users")
-    # Four baselines and the intervals fit into the 80 columns of an ordinary terminal.
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    # Four baselines and the intervals fit into the 80 columns of an ordinary terminal. A title is
+    # wrapped at the width of its table.
+    wide = min(title.cell_len, 80)
+    table = Table(
+        title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), min_width=wide
+    )
     if remark := below_popularity(run):
         table.caption, table.caption_justify = Text(remark, style="bold"), "left"
     table.add_column("metric", no_wrap=True)
