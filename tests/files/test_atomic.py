@@ -165,3 +165,11 @@ def test_without_any_lock_of_the_system_the_error_says_so(tmp_path, monkeypatch)
     monkeypatch.setitem(sys.modules, "msvcrt", None)
     with pytest.raises(ResourceError, match="files cannot be locked between processes"):
         try_lock(tmp_path / ".lock")
+
+
+def test_a_lock_that_another_holds_costs_no_descriptor(tmp_path):
+    held = try_lock(tmp_path / "lock")
+    descriptors = len(os.listdir("/proc/self/fd"))
+    assert [try_lock(tmp_path / "lock") for _ in range(5)] == [None] * 5
+    assert len(os.listdir("/proc/self/fd")) == descriptors
+    os.close(held)

@@ -36,6 +36,17 @@ def test_metadata_are_at_most_64_kib(length, is_accepted):
     assert unexpected_records(content, {protocol.METADATA}, more=1_000) == ""
 
 
+@pytest.mark.parametrize(
+    ("count", "shown"), [(3, "['a0', 'a1', 'a2']"), (4, "['a0', 'a1', 'a2', and 1 more]")]
+)
+def test_three_of_the_further_records_are_named(count, shown):
+    content = reply_with({}).content
+    for number in range(count):
+        content[f"a{number}"] = ConfigRecord({})
+    found = unexpected_records(content, {protocol.METADATA})
+    assert found == f"its records {shown} are on one side only"
+
+
 def excluded_client(facts):
     """What is on record of the one client that says these facts."""
     accepted, excluded = (
