@@ -9,6 +9,7 @@ from types import ModuleType
 
 import pytest
 
+import fedrec.files.atomic
 from fedrec.errors import ResourceError
 from fedrec.files.atomic import (
     file_sha256,
@@ -172,4 +173,21 @@ def test_a_lock_that_another_holds_costs_no_descriptor(tmp_path):
     descriptors = len(os.listdir("/proc/self/fd"))
     assert [try_lock(tmp_path / "lock") for _ in range(5)] == [None] * 5
     assert len(os.listdir("/proc/self/fd")) == descriptors
+    os.close(held)
+
+
+def test_a_lock_file_that_is_removed_in_between_costs_no_descriptor(tmp_path, monkeypatch):
+    path, take, removed = tmp_path / "lock", fedrec.files.atomic._take, []
+
+    def removing(descriptor, *, waits):
+        taken = take(descriptor, waits=waits)
+        if not removed:  # the holder before us takes its file away
+            removed.append(path.unlink())
+        return taken
+
+    monkeypatch.setattr(fedrec.files.atomic, "_take", removing)
+    descriptors = len(os.listdir("/proc/self/fd"))
+    held = try_lock(path)
+    assert os.fstat(held).st_ino == path.stat().st_ino
+    assert len(os.listdir("/proc/self/fd")) == descriptors + 1
     os.close(held)

@@ -10,7 +10,7 @@ import pytest
 from fedrec.data.domains import merge_domains
 from fedrec.data.interactions import Interactions, fingerprint
 from fedrec.data.preparation.store import Dataset
-from fedrec.data.readers.columns.times import event_times
+from fedrec.data.readers.columns.times import _exact, event_times
 from fedrec.data.readers.tables import Columns, load_frame
 from fedrec.data.times import times_around
 from fedrec.errors import DataError
@@ -163,3 +163,10 @@ def test_the_fingerprint_tells_times_apart_that_differ_below_a_millisecond():
     )
     assert isinstance(first, Interactions)
     assert fingerprint(first) != fingerprint(second)
+
+
+def test_numbers_that_no_decimal_can_be_made_of_keep_the_digits_of_a_float():
+    # True counts as 1 for a float, and is no text of a number.
+    odd = pd.Series([True, "2.5"], dtype=object)
+    assert _exact(odd, np.array([1.0, 2.5])) == [1.0, 2.5]
+    assert _exact(pd.Series(["1", "2.50"]), np.array([1.0, 2.5])) == [decimal.Decimal("1"), 2.5]
