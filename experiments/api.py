@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 from experiments.engines.run import ignore, run
 from experiments.objects import check_objects, object_keys
 from experiments.presets import preset_names, read_preset
-from experiments.settings import is_of_a_run
+from experiments.settings import check_source
 from fedrec.config.config import Config, Value
 from fedrec.config.keys import absolute_paths, flatten, read_config
-from fedrec.config.trust import check_trust
 from fedrec.errors import ConfigError
 from fedrec.estimator.data import prepared_folder
 from fedrec.runs.record import Run, read_run
@@ -78,10 +77,9 @@ def simulate(
             f"{settings!r}"
         )
     given = read_preset(settings) if isinstance(settings, str) else settings
-    if isinstance(settings, str) and is_of_a_run(Path(settings)):
-        path = Path(settings)
-        check_trust(read_config(read_preset(settings)), path.parent, trust=trust, how="trust=True")
     values = dict(flatten(given) if isinstance(given, Config) else given or {})
+    if isinstance(settings, str):
+        check_source(settings, values, trust=trust, how="trust=True")
     changed = dict(changes or {})
     changed |= object_keys(strategy, metric, model=model, loss=loss, partition=partition)
     changed |= {} if seed is None else {"seed": seed}

@@ -36,17 +36,31 @@ def resolve(
     """
     see_own_modules()
     values = read_preset(source, centralised=centralised) if source else {}
-    if source and is_of_a_run(Path(source)):
-        check_trust(read_config(values), Path(source).parent, trust=trust)
+    if source:
+        check_source(source, values, trust=trust)
     given = parse_sets(sets)
     given |= {key: value for key, value in (options or {}).items() if value is not None}
     ours = values.keys() - given.keys() if source in preset_names() else ()
     return absolute_paths(read_config(values | given, unwritten=ours), Path.cwd())
 
 
-def is_of_a_run(path: Path) -> bool:
-    """Whether a config file lies in the folder of a run, which may be somebody else's."""
-    return path.suffix == ".toml" and (path.parent / "run.json").exists()
+def check_source(
+    source: str, values: Mapping[str, Any], *, trust: bool, how: str = "--trust"
+) -> None:
+    """Refuse code that a config names which lies in the folder of a run, maybe somebody else's.
+
+    Args:
+        source: Preset or TOML file.
+        values: Its dotted keys.
+        trust: Whether the user has said that the folder is trusted.
+        how: What says so, as ``check_trust`` takes it.
+
+    Raises:
+        ConfigError: It names code and is not trusted.
+    """
+    path = Path(source)
+    if path.suffix == ".toml" and (path.parent / "run.json").exists():
+        check_trust(read_config(values), path.parent, trust=trust, how=how)
 
 
 def parse_sets(sets: Iterable[str]) -> dict[str, Any]:

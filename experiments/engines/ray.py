@@ -5,6 +5,7 @@ import os
 import secrets
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -188,29 +189,28 @@ def _shut_down(ray: Any) -> None:
         ray.shutdown()
 
 
-@contextlib.contextmanager
-def _loopback(ray: Any) -> Iterator[None]:
+def _loopback(ray: Any) -> AbstractContextManager[None]:
     """Bind the ports of a Ray that starts now to 127.0.0.1; ``_node_ip_address`` does not.
 
     Ray has read ``LOOPBACK`` when it was imported, which may have been before.
     """
-    constants = ray._private.ray_constants
-    before, constants.ENABLE_RAY_CLUSTER = constants.ENABLE_RAY_CLUSTER, False
-    try:
-        yield
-    finally:
-        constants.ENABLE_RAY_CLUSTER = before
+    return _replaced(ray._private.ray_constants, "ENABLE_RAY_CLUSTER", False)
+
+
+def _our_signals(ray: Any) -> AbstractContextManager[None]:
+    """Keep what SIGTERM does: Ray's handlers exit, and that looks like a start that failed."""
+    return _replaced(ray._private.utils, "set_sigterm_handler", _do_nothing)
 
 
 @contextlib.contextmanager
-def _our_signals(ray: Any) -> Iterator[None]:
-    """Keep what SIGTERM does: Ray's handlers exit, and that looks like a start that failed."""
-    utils = ray._private.utils
-    set_handler, utils.set_sigterm_handler = utils.set_sigterm_handler, _do_nothing
+def _replaced(module: Any, name: str, value: Any) -> Iterator[None]:
+    """Replace an attribute of a module of Ray's for a while."""
+    before = getattr(module, name)
+    setattr(module, name, value)
     try:
         yield
     finally:
-        utils.set_sigterm_handler = set_handler
+        setattr(module, name, before)
 
 
 def _do_nothing(*_: object, **__: object) -> None:

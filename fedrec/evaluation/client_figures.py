@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedrec.evaluation.metrics import hr, ndcg
+from fedrec.evaluation.spread import partition_means
 
 TRIMMED = 0.1  # share of the clients that is left out at either end, rounded up to one
 FAR = 5.0  # standard deviations from the other clients at which a client is named
@@ -39,10 +40,9 @@ def client_figures(
 
 
 def _figures(values: NDArray[np.float64], partitions: NDArray[np.integer]) -> dict[str, Any]:
-    clients, inverse = np.unique(partitions, return_inverse=True)
-    sizes = np.bincount(inverse)
-    means = np.bincount(inverse, weights=values) / sizes
-    squares = np.bincount(inverse, weights=np.square(values)).astype(np.float64)
+    clients, means = partition_means(values, partitions)
+    sizes = np.unique(partitions, return_counts=True)[1]
+    squares = partition_means(np.square(values), partitions)[1] * sizes
     cut = max(1, int(np.ceil(TRIMMED * len(means) - 1e-9))) if len(means) > 2 else 0
     kept = np.sort(means)[cut : len(means) - cut]
     return {

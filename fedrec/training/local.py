@@ -109,87 +109,62 @@ def fit(
         TrainingError: The loss of a step is NaN or infinite.
     """
     with frozen_buffers(model):
-        return _fit(
-            model,
-            optimizer,
-            objective,
-            training,
-            users,
-            plan=plan,
-            seed=seed,
-            round=round,
-            partition=partition,
-            anchor=anchor,
+        model.train()
+        set_scheduled_rate(optimizer, plan.schedule_rounds, round - 1)
+        with torch.no_grad():  # D is the width of an item's views, whichever parameter comes first
+            width = model.look_up(
+                torch.zeros(1, dtype=torch.long, device=device_of(model))
+            ).views.shape[-1]
+        total, asked, targets, steps = 0.0, 0, 0, 0
+        batches = _batches(
+            training, users, plan, seed, round, partition, with_times=model.needs_times
         )
-
-
-def _fit(
-    model: Recommender,
-    optimizer: torch.optim.Optimizer,
-    objective: Objective,
-    training: Sequences,
-    users: np.ndarray,
-    *,
-    plan: Plan,
-    seed: int,
-    round: int,
-    partition: int,
-    anchor: Mapping[str, Tensor] | None,
-) -> FitResult:
-    model.train()
-    set_scheduled_rate(optimizer, plan.schedule_rounds, round - 1)
-    with torch.no_grad():  # D is the width of an item's views, whichever parameter comes first
-        width = model.look_up(
-            torch.zeros(1, dtype=torch.long, device=device_of(model))
-        ).views.shape[-1]
-    total, asked, targets, steps = 0.0, 0, 0, 0
-    batches = _batches(training, users, plan, seed, round, partition, with_times=model.needs_times)
-    for step, batch in enumerate(batches):
-        targets += batch.num_targets
-        if model.task == "cloze":
-            batch = cloze(
-                batch,
-                plan.mask_share,
-                max_length=plan.max_length,
+        for step, batch in enumerate(batches):
+            targets += batch.num_targets
+            if model.task == "cloze":
+                batch = cloze(
+                    batch,
+                    plan.mask_share,
+                    max_length=plan.max_length,
+                    seed=seed,
+                    round=round,
+                    step=step,
+                )
+            dropout_masks = draw_dropout_masks(
+                batch.users,
+                batch.lengths,
+                num_masks=model.num_dropout_masks,
+                width=width,
+                dropout=plan.dropout,
+                path=(round, step),
+                seed=seed,
+            )
+            seeds = StepSeeds(
                 seed=seed,
                 round=round,
                 step=step,
+                dropout_masks=dropout_masks,
+                identity_dropout=plan.identity_dropout,
             )
-        dropout_masks = draw_dropout_masks(
-            batch.users,
-            batch.lengths,
-            num_masks=model.num_dropout_masks,
-            width=width,
-            dropout=plan.dropout,
-            path=(round, step),
-            seed=seed,
-        )
-        seeds = StepSeeds(
-            seed=seed,
-            round=round,
-            step=step,
-            dropout_masks=dropout_masks,
-            identity_dropout=plan.identity_dropout,
-        )
-        loss = objective(model, batch, seeds)
-        penalized = loss
-        if plan.proximal_mu > 0 and anchor:
-            penalized = loss + proximal_penalty(model, anchor, plan.proximal_mu)
-        optimizer.zero_grad(set_to_none=True)
-        penalized.backward()  # type: ignore[no-untyped-call]  # torch leaves it unannotated
-        if plan.clip_norm > 0:
-            nn.utils.clip_grad_norm_(model.parameters(), plan.clip_norm)
-        optimizer.step()
-        value = loss.item()  # waits for the device, so it is read once and last
-        if not math.isfinite(value):
-            raise TrainingError(
-                f"its training diverged: loss {value} at step {step + 1}; "
-                "lower local.learning-rate or set local.clip-norm"
-            )
-        total += value * batch.num_targets
-        asked += batch.num_targets
-        steps += 1
-    return FitResult(loss=total / asked, targets=targets, steps=steps)
+            loss = objective(model, batch, seeds)
+            penalized = loss
+            if plan.proximal_mu > 0 and anchor:
+                penalized = loss + proximal_penalty(model, anchor, plan.proximal_mu)
+            optimizer.zero_grad(set_to_none=True)
+            penalized.backward()  # type: ignore[no-untyped-call]  # torch leaves it unannotated
+            if plan.clip_norm > 0:
+                nn.utils.clip_grad_norm_(model.parameters(), plan.clip_norm)
+            optimizer.step()
+            value = loss.item()  # waits for the device, so it is read once and last
+            if not math.isfinite(value):
+                raise TrainingError(
+                    f"its training diverged: loss {value} at step {step + 1}; "
+                    "lower local.learning-rate or set local.clip-norm"
+                )
+            total += value * batch.num_targets
+            asked += batch.num_targets
+            steps += 1
+        return FitResult(loss=total / asked, targets=targets, steps=steps)
 
 
 def _batches(

@@ -11,10 +11,10 @@ from fedrec.evaluation.gates import BUCKETS, KINDS
 from fedrec.evaluation.protocols import candidates_of
 from fedrec.models.parameters import NamedArrays
 from fedrec.records import array_in
+from server.messages.registration import LARGEST
 from server.replies.outcome import RejectedReply
 from server.replies.train import check_origin, check_records
 
-LARGEST_USER = 2**31 - 1
 ROUNDING = 1e-3  # a mean of float32 weights may exceed 1 by a little
 
 
@@ -109,7 +109,7 @@ def _fields(
         return _Field(kinds="iuf", dtype=np.float64, low=1, high=num_items, may_lack=is_sampled)
 
     fields = {
-        protocol.USER_NUMBERS: _integers(0, LARGEST_USER),
+        protocol.USER_NUMBERS: _integers(0, LARGEST),
         protocol.CANDIDATES: _integers(1, num_items),
         protocol.EVENTS: _integers(1, num_events),
     }

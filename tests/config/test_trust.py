@@ -1,7 +1,6 @@
 """A run folder that names code: nothing is imported unless the user trusts the folder."""
 
 import json
-import shutil
 import sys
 
 import pytest
@@ -59,27 +58,12 @@ def stranger(tmp_path, monkeypatch):
     sys.modules.pop("from_a_stranger", None)
 
 
-@pytest.fixture(scope="module")
-def complete(tmp_path_factory, small_config, small_prepared):
-    """A complete run of the small federation, and its FEDREC_HOME."""
-    import server.run
-
-    folder = tmp_path_factory.mktemp("complete") / "run"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FEDREC_HOME", str(small_prepared))
-        patch.setattr(server.run, "write_report", lambda path: None)
-        simulate(small_config({"federation.rounds": 1}), out=folder)
-    return folder, small_prepared
-
-
 @pytest.fixture
-def altered(complete, tmp_path, monkeypatch):
-    """``altered(key, value)``: a copy of the run whose config.toml names something else."""
-    folder, home = complete
-    monkeypatch.setenv("FEDREC_HOME", str(home))
+def altered(run_copy, small_config):
+    """``altered(key, value)``: a copy of a whole run whose config.toml names something else."""
 
     def alter(key, value):
-        copy = shutil.copytree(folder, tmp_path / "stranger")
+        copy = run_copy(small_config({"federation.rounds": 1}))
         about = json.loads((copy / "run.json").read_text())
         del about["files"]  # whoever sends a folder can write its checksums, too
         (copy / "run.json").write_text(json.dumps(about))
