@@ -39,11 +39,8 @@ NAMES = ("weights.safetensors", "best.safetensors", "strategy.safetensors", "sta
     [
         *((flipped, name) for name in NAMES),
         (truncated, "weights.safetensors"),
-        (truncated, "state.json"),
-        (empty, "best.safetensors"),
         (empty, "state.json"),
-        (Path.unlink, "weights.safetensors"),
-        (Path.unlink, "state.json"),
+        (Path.unlink, "best.safetensors"),
         (shutil.rmtree, ""),
     ],
 )

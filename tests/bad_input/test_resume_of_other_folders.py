@@ -76,6 +76,7 @@ def killed_at_the_start(killed, tmp_path):
     return [Path(shutil.copytree(one, tmp_path / "killed" / one.name)) for one in killed]
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_in_its_first_milliseconds_is_in_nobodys_way(
     fedrec, run, csv, events, undrawn, killed_at_the_start
 ):

@@ -73,6 +73,7 @@ client.train(2, accepted=1)
 """
 
 
+@pytest.mark.slow
 def test_a_turn_that_was_killed_as_it_wrote_its_file_gives_the_same_bytes(desk):
     client, other = desk(PRIVATE), desk(PRIVATE)
     other.store = PrivateState(TOKEN[::-1], 0)

@@ -234,6 +234,7 @@ def test_taste_without_genres_is_refused(by, genres):
         assign(by, 1, sequences=sequences_of([1]), seed=0, genres=genres)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif("FEDREC_DATA" not in os.environ, reason="FEDREC_DATA names no data folder")
 def test_divergences_of_movielens_1m_are_those_measured_before(tmp_path):
     from fedrec.data.preparation.store import open_dataset, prepare

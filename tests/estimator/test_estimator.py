@@ -205,6 +205,7 @@ def test_a_sampled_protocol_is_named_with_its_metrics(ratings):
     assert "NDCG@10 (100 sampled)" in model.evaluate("uniform-100").index
 
 
+@pytest.mark.slow
 def test_neither_flower_nor_ray_is_imported(tmp_path):
     code = (
         "import sys, numpy as np, pandas as pd, fedrec\n"

@@ -102,6 +102,7 @@ def test_a_missing_file_is_named(tmp_path):
         read_ncf(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif("FEDREC_DATA" not in os.environ, reason="FEDREC_DATA names no data folder")
 def test_ncfs_negatives_lie_outside_the_histories_of_movielens_1m():
     folder = Path(os.environ["FEDREC_DATA"])

@@ -37,6 +37,7 @@ def test_every_example_has_a_test():
     assert {path.stem for path in EXAMPLES.glob("*.py")} == set(PRINTED)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(set(PRINTED) - {"fedavg_in_one_file"}))
 def test_an_example_runs_and_says_how(run_example, name):
     text = (EXAMPLES / f"{name}.py").read_text(encoding="utf-8")

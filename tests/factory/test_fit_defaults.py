@@ -130,7 +130,8 @@ def test_the_items_ranked_are_counted_with_repeats(small, tmp_path):
     assert most_ranked(sampled, fedrec.Dataset.load("synthetic")) == 100
 
 
-def test_a_run_records_what_was_adapted_and_its_config_repeats_it(small, tmp_path):
+def test_a_run_records_what_was_adapted_and_its_config_repeats_it(small, tmp_path, only_figures):
+    only_figures("gates")
     run = fedrec.simulate(small, out=tmp_path / "run")
     about = json.loads((run.folder / "run.json").read_text())
     assert len(about["adapted"]) == 3
@@ -143,7 +144,7 @@ def test_a_run_records_what_was_adapted_and_its_config_repeats_it(small, tmp_pat
     assert (run.folder / model).read_bytes() == (again.folder / model).read_bytes()
 
 
-def test_a_config_object_with_defaults_has_written_none_of_them(small, tmp_path):
+def test_a_config_object_with_defaults_has_written_none_of_them(small, tmp_path, undrawn):
     config = read_config(small)
     same = Config(**{name: getattr(config, name) for name in ("data", "semantics", "model")})
     quick = {key: small[key] for key in ("federation.rounds", "evaluation.resamples", "device")}

@@ -37,6 +37,7 @@ class OneByOne(SampledNodes):
         return self._grid.pull_messages(sorted(message_ids)[:1])
 
 
+@pytest.mark.slow
 def test_a_clock_that_jumps_by_years_changes_nothing(
     run_inline, not_easy, tmp_path, monkeypatch, left_by
 ):

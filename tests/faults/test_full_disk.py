@@ -27,6 +27,7 @@ def full_after():
     return arrange
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_full_while_saving_leaves_the_last_checkpoint_intact(
     run_inline, run_once, not_easy, tmp_path, small_disk, full_after
 ):
@@ -43,6 +44,7 @@ def test_a_disk_that_is_full_while_saving_leaves_the_last_checkpoint_intact(
     assert compare(run_once(config), folder) == []
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_full_for_the_history_ends_the_run_with_5(
     run_inline, run_once, not_easy, tmp_path, small_disk, full_after
 ):

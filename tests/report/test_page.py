@@ -191,6 +191,7 @@ def test_no_run_folder_is_one_clear_line(tmp_path):
 FEW = ("clients_over_rounds",)  # to draw all takes seconds
 
 
+@pytest.mark.slow
 def test_the_folder_alone_gives_the_same_bytes_without_torch_or_an_engine(
     report, tmp_path, only_figures
 ):

@@ -82,6 +82,7 @@ def test_a_cut_or_empty_file_is_built_again(stored, name, content):
     assert builds(stored) == 2
 
 
+@pytest.mark.slow
 def test_processes_that_ask_at_once_build_once(tmp_path):
     folder = tmp_path / "abc"
     with multiprocessing.get_context("spawn").Pool(3) as pool:

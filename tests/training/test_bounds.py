@@ -33,7 +33,7 @@ def size_of(model):
     return norm_of(p.detach().numpy() for p in model.parameters())
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(
     far=st.integers(1, 9),
     cut=st.integers(1, 9),

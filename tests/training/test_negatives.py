@@ -76,6 +76,7 @@ def test_a_pool_without_held_out_items_would_give_the_counting_scorer_the_answer
         assert_at_chance(ranks)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif("FEDREC_DATA" not in os.environ, reason="FEDREC_DATA names no data folder")
 def test_a_scorer_that_counts_negatives_is_at_chance_on_ml_100k():
     with zipfile.ZipFile(os.path.join(os.environ["FEDREC_DATA"], "ml-100k.zip")) as archive:

@@ -133,7 +133,7 @@ def test_a_federation_runs_with_the_loss_of_a_user(run_inline, small_config, cha
     assert first["train_loss"] == pytest.approx(1, abs=0.3)  # all scores are near 0 at the start
 
 
-def test_the_centralised_baseline_runs_with_it(small_home, small_config, tmp_path):
+def test_the_centralised_baseline_runs_with_it(small_home, small_config, tmp_path, undrawn):
     config = small_config({"loss.name": OWN + "hinge", "federation.rounds": 1})
     folder = run_baseline("centralised", config, tmp_path / "run", lambda line: None, threads=1)
     assert read_json(folder / "run.json")["status"] == "done"

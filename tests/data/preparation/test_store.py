@@ -133,6 +133,7 @@ class Bomb:
         return (pytest.fail, ("a pickle was loaded",))
 
 
+@pytest.mark.slow
 def test_processes_that_prepare_at_once_get_one_and_the_same_folder(source, home):
     with multiprocessing.get_context("spawn").Pool(3) as pool:
         folders = pool.starmap(prepare_there, [(source, home)] * 6)

@@ -191,6 +191,7 @@ def real_data():
     return Path(folder)
 
 
+@pytest.mark.slow
 def test_ml_1m_becomes_exactly_the_published_ml_1m_of_sasrec(real_data):
     prepared = to_sequences(load_movielens(real_data / "ml-1m.zip", "ml-1m"))
     with tarfile.open(real_data / "sasrec-processed.tar.xz") as archive:

@@ -203,6 +203,7 @@ def test_the_group_size_moves_no_users_weights(make_tiny, optimizer, dtype):
                 np.testing.assert_allclose(found[key][name], array, atol=1e-5, err_msg=name)
 
 
+@pytest.mark.slow
 def test_users_alone_leave_the_same_bytes_twice_and_are_verified(alone, small_config):
     folder = alone(small_config(USERS))
     lines, metrics, ranks = left(folder)

@@ -94,6 +94,7 @@ def test_a_full_standard_output_is_said_in_one_line():
     assert ended.stderr == b"error: standard output cannot be written: No space left on device\n"
 
 
+@pytest.mark.slow
 def test_titles_and_paths_with_umlauts_are_read_and_shown_in_the_c_locale(tmp_path):
     events = tmp_path / "Bücher.csv"
     rows = "".join(f"ü{u},ä{(u + i) % 12},{i}\n" for u in range(6) for i in range(6))

@@ -48,7 +48,7 @@ def test_a_file_holds_one_id_a_line_as_it_stands(tmp_path):
 
 
 @pytest.fixture
-def shop(tmp_path, monkeypatch):
+def shop(tmp_path, monkeypatch, undrawn):
     """A run on a catalogue with ids of commas and blanks, and an item that nobody had."""
     monkeypatch.setenv("FEDREC_HOME", str(tmp_path / "home"))
     names = {0: "i0, part 2", 1: " i1"}

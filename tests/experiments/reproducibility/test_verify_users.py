@@ -77,12 +77,18 @@ def own(left_out):
     "how",
     [
         {"federation.sampling": "poisson", "federation.upload": "int8"},
-        {"federation.row-averaging": "sparse", "federation.weighting": "uniform"},
-        {
-            "strategy.name": "server-adam",
-            "federation.clip-norm": 0.05,
-            "federation.download": "float16",
-        },
+        pytest.param(
+            {"federation.row-averaging": "sparse", "federation.weighting": "uniform"},
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            {
+                "strategy.name": "server-adam",
+                "federation.clip-norm": 0.05,
+                "federation.download": "float16",
+            },
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_a_run_over_users_is_verified_its_traffic_included(run_inline, small_config, verified, how):
@@ -126,7 +132,9 @@ def breaking(small_home, small_config):
     return make
 
 
-@pytest.mark.parametrize("changes", [{}, {"federation.drop-out": 0.3}])
+@pytest.mark.parametrize(
+    "changes", [{}, pytest.param({"federation.drop-out": 0.3}, marks=pytest.mark.slow)]
+)
 def test_a_run_with_broken_users_is_verified(run_copy, breaking, verified, changes):
     config, broken = breaking(changes)
     folder = run_copy(config)
@@ -152,6 +160,7 @@ ALONE = {
 }
 
 
+@pytest.mark.slow
 def test_a_run_with_partitions_all_of_whose_users_broke_is_verified(run_inline, breaking, verified):
     config, broken = breaking(ALONE, users=24, fewest=2)
     folder = run_inline(config)
@@ -231,6 +240,7 @@ def test_a_cohort_that_is_all_away_is_asked_once_more(run_inline, small_config, 
     assert verified(folder) == []
 
 
+@pytest.mark.slow
 def test_a_partition_lost_at_the_second_try_alone_is_lost_there_again(
     run_inline, small_config, tmp_path, verified
 ):

@@ -165,7 +165,9 @@ def small_heap():
 
 
 # The means of another one of them, with another step or choice after it.
-LIKE_OTHERS = ("fedprox", "fedavgm", "fedadagrad", "fedyogi", "multikrum")
+LIKE_OTHERS = (
+    "fedprox", "fedavgm", "fedadagrad", "fedadam", "fedyogi", "multikrum", "fedtrimmedavg",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(
