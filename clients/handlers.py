@@ -21,7 +21,7 @@ from clients.train_partition import train_partition
 from clients.train_users import train_users
 from fedrec import protocol
 from fedrec.config.config import Config
-from fedrec.evaluation.gates import are_told
+from fedrec.evaluation.gates import are_told, without_popularity
 from fedrec.factory.own_views import own_views, views_hash
 from fedrec.records import array_record
 
@@ -46,17 +46,17 @@ def _registration(config: Config, partition: int) -> RecordDict:
     arrays = {protocol.USER_NUMBERS: data.users}
     if config.federation.unit == "user":
         arrays[protocol.USER_TARGETS] = data.targets
-    if config.federation.share_counts:
-        arrays[protocol.ITEM_COUNTS] = training_events(data)
     metadata = ConfigRecord(
         {
             protocol.PARTITION: partition,
             protocol.DATA_HASH: data.dataset.data_hash,
             protocol.TABLE_HASH: "" if table is None else table.sha256,
             protocol.VIEWS_HASH: views_hash(views),
-            protocol.USER_IDS: [data.dataset.user_ids[user] for user in data.users],
         }
     )
+    if config.federation.shares_counts(len(data.users)):
+        arrays[protocol.ITEM_COUNTS] = training_events(data)
+        metadata[protocol.USER_IDS] = [data.dataset.user_ids[user] for user in data.users]
     return RecordDict(
         {
             protocol.REGISTRATION: array_record(arrays),
@@ -152,18 +152,19 @@ def handle_evaluate(message: Message, config: Config, partition: int) -> RecordD
     """Return the ranks of the held-out items of this client's users."""
     request = evaluate_request(config_of(message))
     data = open_local_data(config, partition)
+    frequency = frequency_in(message, data.dataset.catalog.num_items)
     held_out, personal = evaluate(
         config,
         data,
         PrivateState(request.past.token, partition),
         arrays_in(message, protocol.ARRAYS) if request.scorer == "model" else {},
-        frequency_in(message, data.dataset.catalog.num_items),
+        frequency,
         scorer=request.scorer,
         stage=request.stage,
         protocols=request.protocols,
         accepted=request.past.accepted,
         private_digest=request.past.private_digest,
-        counts_are_shared=config.federation.share_counts,
+        counts_are_shared=bool(frequency.any()),  # by other clients, perhaps
     )
     arrays = {protocol.rank_array(name): ranks for name, ranks in held_out.ranks.items()}
     arrays |= {
@@ -171,9 +172,11 @@ def handle_evaluate(message: Message, config: Config, partition: int) -> RecordD
         protocol.CANDIDATES: held_out.num_candidates,
         protocol.EVENTS: data.dataset.sequences.lengths()[held_out.users],
     }
+    is_shared = config.federation.shares_counts(len(data.users))
     if are_told(request.stage, held_out.gates.shape[-1] - 1):
-        arrays[protocol.GATES] = held_out.gates
-    if config.federation.share_counts:
+        gates = held_out.gates
+        arrays[protocol.GATES] = gates if is_shared else without_popularity(gates)
+    if is_shared:
         arrays[protocol.HELD_OUT_ITEMS] = held_out.targets
     if personal is not None:
         arrays[protocol.PERSONAL_RANKS] = personal

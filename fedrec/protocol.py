@@ -18,7 +18,7 @@ from pathlib import Path
 
 import fedrec
 
-FORMAT = 5  # of messages; both sides refuse another
+FORMAT = 6  # of messages; both sides refuse another
 PACKAGES = ("fedrec", "clients", "server")  # one release: both sides must run the same
 
 # Records of a message.
@@ -31,7 +31,8 @@ REGISTRATION = "registration"  # arrays of the reply to the first query
 USERS = "users"  # arrays of a train message and its reply, where every user is a client
 RANKS = "ranks"  # arrays of an evaluate reply
 
-# Arrays of a registration; the ids are a value of the metadata.
+# Arrays of a registration; the ids are a value of the metadata. Ids, counts and held-out items come
+# of clients for which ``Federation.shares_counts`` holds, and of no other.
 USER_NUMBERS = "users"  # (n,) also in replies about users
 USER_IDS = "user-ids"
 USER_TARGETS = "targets"  # (n,) training targets of one pass, where every user is a client

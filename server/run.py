@@ -152,7 +152,13 @@ def clean_up_after(grid: Grid, config: Config, folder: RunFolder) -> None:
         checkpoint, _ = load_checkpoint(folder.path)
         if checkpoint is not None and checkpoint.state.private_files():
             count, timeout = config.partition.count, config.federation.round_timeout
-            registration = register_clients(grid, count, config.most_targets, timeout)
+            registration = register_clients(
+                grid,
+                count,
+                config.most_targets,
+                timeout,
+                shares_counts=config.federation.shares_counts,
+            )
             delete_client_state(grid, registration, checkpoint.about["token"])
             folder.describe(client_state=DELETED)
 

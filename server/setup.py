@@ -22,6 +22,7 @@ from fedrec.factory.table import open_table
 from fedrec.files.home import home
 from fedrec.models.parameters import NamedArrays, arrays_of, groups_of
 from fedrec.models.recommender import Recommender
+from fedrec.runs.sent import withheld
 from server.aggregation.strategy_state import restore
 from server.checkpoints.folder import Checkpoint
 from server.checkpoints.recorder import Recorder
@@ -32,6 +33,7 @@ from server.granularity.traffic import item_rows
 from server.messages.exchange import Watch, watch_nothing
 from server.messages.private_state import missing_private_files
 from server.messages.registration import Registration, register_clients, without_impossible
+from server.messages.sent import check_counts
 from server.sampling.unavailable import REGISTRATION, Unavailability, recorded_unavailability
 from server.state.context import ServerContext
 from server.state.server_state import ServerState
@@ -91,6 +93,7 @@ def set_up(
         config.most_targets,
         plan.round_timeout,
         watch,
+        shares_counts=plan.shares_counts,
         min_participation=plan.min_participation,
         recorded=_recorded(config).get(REGISTRATION, {}),
     )
@@ -111,6 +114,7 @@ def set_up(
     for partition, reason in registration.excluded.items():
         recorder.folder.log(f"excluded partition {partition}: {reason}")
     check_cutoffs(config.evaluation.cutoffs, catalog.num_items)
+    check_counts(config, registration)
     table = open_table(config, catalog)
     if table is not None and table.sha256 != registration.table_hash:
         raise DataError(
@@ -124,7 +128,10 @@ def set_up(
         )
     frequency = registration.item_counts(catalog.num_items)
     model = make_model(config, catalog, table, frequency, np.arange(registration.num_users))
-    recorder.folder.describe(**run_facts(config, registration, catalog, manifest, table, model))
+    facts = run_facts(config, registration, catalog, manifest, table, model)
+    recorder.folder.describe(**facts)
+    if line := withheld(facts["sent"]):
+        recorder.folder.log(line)
     state = ServerState(initial_weights(config, model))
     if resumed is not None:
         state = resumed.checkpoint.state

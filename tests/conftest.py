@@ -37,6 +37,7 @@ SMALL = {
     "local.batch-size": 8,
     "partition.count": 3,
     "federation.rounds": 2,
+    "federation.share-counts-min-users": 1,  # most tests have few users a partition
     "evaluation.resamples": 20,
     "run.name": "small",
     "device": "cpu",

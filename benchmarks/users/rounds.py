@@ -37,7 +37,13 @@ def federation_of(config: Config) -> tuple[ServerContext, ServerState]:
     """Registration, model and strategy, without evaluations, whose cost grows with the users."""
     logging.getLogger("flwr").setLevel(logging.WARNING)  # a line or two a round
     grid = InlineGrid(app, config.partition.count, flatten(config))
-    registration = register_clients(grid, config.partition.count, config.model.max_length, 600.0)
+    registration = register_clients(
+        grid,
+        config.partition.count,
+        config.model.max_length,
+        600.0,
+        shares_counts=config.federation.shares_counts,
+    )
     catalog = open_prepared(config).dataset.catalog
     frequency = registration.item_counts(catalog.num_items)
     model = make_model(config, catalog, open_table(config, catalog), frequency)

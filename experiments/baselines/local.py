@@ -102,6 +102,7 @@ def _fill(
         config.partition.count,
         config.most_targets,
         plan.round_timeout,
+        shares_counts=plan.shares_counts,
     )
     prepared = open_prepared(config)
     dataset, table = prepared.dataset, prepared.table
@@ -124,10 +125,11 @@ def _fill(
     holders, lengths = prepared.assignment, dataset.sequences.lengths()
 
     def rank_table(found: HeldOutRanks) -> RankTable:
+        is_told = np.isin(holders[found.users], list(registration.item_counts_of))
         return RankTable(
             users=found.users,
             partitions=holders[found.users],
-            targets=found.targets,
+            targets=np.where(is_told, found.targets, 0) if is_told.any() else None,
             events=lengths[found.users],
             ranks=found.ranks,
             personal=None,

@@ -138,8 +138,9 @@ def centralised_config(config: Config, folder: Path) -> Config:
 
     Where every user is a client and the server steps with Adam, a round is a batch of
     ``federation.cohort`` users, and the centralised run takes the steps of the same Adam on such
-    batches, of the same windows. Nothing is sent, so nothing is clipped or rounded on its way. A
-    rate that falls does so over passes here: ``local.schedule-rounds``, not the server's.
+    batches, of the same windows. Nothing is sent, so nothing is clipped or rounded on its way, and
+    items are counted however few the users are. A rate that falls does so over passes here:
+    ``local.schedule-rounds``, not the server's.
     """
     change, federation, local = dataclasses.replace, config.federation, config.local
     if federation.unit == "user":
@@ -163,6 +164,12 @@ def centralised_config(config: Config, folder: Path) -> Config:
         partition=change(config.partition, count=1, by="uniform"),
         strategy=change(config.strategy, name="fedavg", options=""),
         local=change(local, steps=0, epochs=1, optimizer_state="keep"),
-        federation=change(federation, fraction=1.0, evaluate_fraction=1.0, drop_out=0.0),
+        federation=change(
+            federation,
+            fraction=1.0,
+            evaluate_fraction=1.0,
+            drop_out=0.0,
+            share_counts_min_users=1,
+        ),
         run=change(config.run, dir=str(folder)),
     )

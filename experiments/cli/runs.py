@@ -24,6 +24,7 @@ from experiments.cli.terminal import (
     print_path,
     show_end,
     show_fallback,
+    show_table,
     terminal,
     typed,
 )
@@ -224,9 +225,7 @@ def baseline(
         from experiments.settings import resolve
         from fedrec.factory.run_folder import run_path
         from fedrec.report.live import LiveRounds
-        from fedrec.report.tables import final_table
         from fedrec.runs.directory import check_room
-        from fedrec.runs.record import read_run
 
         kind = OLD_KINDS.get(kind, kind)
         check_kind(kind)
@@ -241,5 +240,5 @@ def baseline(
         told = once_told(lambda: show_fallback(config, quiet=False))
         with LiveRounds(console, config.protocol_names[0]) as live:
             folder = run_baseline(kind, config, folder, told(live.add), told(live.wait))
-        console.print(final_table(read_run(folder)))
+        show_table(console, folder)
         print_path("folder", folder)

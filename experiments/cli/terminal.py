@@ -80,11 +80,20 @@ def say_end(reason: str, error: BaseException, label: str = "error: ") -> None:
 def show_end(console: "Console", folder: Path, *, quiet: bool) -> None:
     """The table of a run that is over, and where its report is."""
     if not quiet:
-        from fedrec.report.tables import final_table
-        from fedrec.runs.record import read_run
-
-        console.print(final_table(read_run(folder)))
+        show_table(console, folder)
     print_path("report", folder / "report.html", quiet=quiet)
+
+
+def show_table(console: "Console", folder: Path) -> None:
+    """The table of a run that is over, and what its clients did not send."""
+    from fedrec.report.tables import final_table
+    from fedrec.runs.record import read_run
+    from fedrec.runs.sent import withheld
+
+    run = read_run(folder)
+    console.print(final_table(run))
+    if line := withheld(run.about.get("sent") or {}):
+        typer.echo(line)
 
 
 def show_fallback(config: "Config", *, quiet: bool) -> None:

@@ -58,6 +58,11 @@ def compare(
                 f"{run} and {other} did not rank the same: they differ in {fact}; compare runs on "
                 "the same data, evaluated by the same protocol, with no client left out"
             )
+    if targets != "all" and not mine["target"].all():
+        raise DataError(
+            f"{run} names the targets of some users only, since the other clients hold fewer than "
+            "federation.share-counts-min-users users; choose --targets all"
+        )
     chosen = np.ones(len(mine["rank"]), dtype=bool)
     if targets == "seen":
         chosen = mine["counts"][mine["target"]] > 0
@@ -94,8 +99,9 @@ def _test(folder: Path) -> dict[str, Any]:
     with np.load(io.BytesIO(content_of(folder / "ranks.npz"))) as arrays:
         if "target" not in arrays.files:
             raise DataError(
-                f"{folder} names no targets, as federation.share-counts = false wants it; "
-                "nothing can be said of cold ones"
+                f"{folder} names no targets, which federation.share-counts and "
+                "federation.share-counts-min-users keep on the clients; nothing can be said of "
+                "cold ones"
             )
         protocol = run.protocol.removesuffix(QUERY_TIME)
         is_ranked = ~np.isnan(arrays[f"rank_{protocol}"])

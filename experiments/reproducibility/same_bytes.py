@@ -75,6 +75,7 @@ NOTHING_EASY: dict[str, Any] = {
     "federation.min-participation": 0.1,
     "federation.rounds": 4,
     "federation.evaluate-every": 2,
+    "federation.share-counts-min-users": 1,  # partitions are small, and counts are to be summed
     "run.checkpoint-every": 4,
 }
 SMALL: dict[str, Any] = {

@@ -60,16 +60,29 @@ class Config:
         yield one_of("device", self.device, DEVICES)
         if self.model.name == "bpr-mf" and self.loss.name != "bpr":
             yield f"model.name = 'bpr-mf' is trained with loss.name = 'bpr', got {self.loss.name!r}"
-        if self.model.smooths and not self.federation.share_counts:
-            yield (
-                "model.neighbours must be 0 with federation.share-counts = false (which items are "
-                f"cold is then unknown), got {self.model.neighbours}"
-            )
+        yield from self.lacking_counts(self.federation.why_no_counts())
         for key, must in _misfits(self):
             section, name = key.replace("-", "_").split(".")
             yield (
                 f"{key} must be {must} with federation.unit = {self.federation.unit!r}, "
                 f"got {getattr(getattr(self, section), name)!r}"
+            )
+
+    def lacking_counts(self, why: str) -> Iterator[str]:
+        """What cannot be done where no client tells counts per item, one line each.
+
+        Args:
+            why: The keys by which none does, as ``Federation.why_no_counts`` tells; "" for no line.
+        """
+        if why and self.model.smooths:
+            yield (
+                f"model.neighbours must be 0 with {why}: which items are cold is then unknown, "
+                f"got {self.model.neighbours}"
+            )
+        if why and "popularity-100" in self.evaluation.protocols:
+            yield (
+                f"evaluation.protocol must be another than 'popularity-100' with {why}: it draws "
+                f"items by their counts, got {self.evaluation.protocol!r}"
             )
 
     @property

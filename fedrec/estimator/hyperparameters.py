@@ -94,7 +94,11 @@ def _keys() -> dict[str, str]:
 
 
 KEYS = _keys()  # keyword -> key of the config
-_ALONE = {"partition.count": 1, "local.optimizer-state": "keep"}  # one client that holds everybody
+_ALONE = {  # one client that holds everybody, and counts items however few they are
+    "partition.count": 1,
+    "local.optimizer-state": "keep",
+    "federation.share-counts-min-users": 1,
+}
 _FEDERATED = ("partition.", "federation.", "strategy.", "run.", "model.private", "data.source")
 _PER_ROUND = ("local.epochs", "local.steps", "local.optimizer-state", "local.group-tokens")
 

@@ -30,6 +30,13 @@ def no_gates() -> Sums:
     return np.zeros((len(KINDS), BUCKETS, 1))
 
 
+def without_popularity(sums: Sums) -> Sums:
+    """The sums with nothing by item popularity, which tells how often an item was read."""
+    kept = sums.copy()
+    kept[KINDS.index(POPULARITY)] = 0
+    return kept
+
+
 def gate_sums(
     weights: NDArray[np.floating],
     *,

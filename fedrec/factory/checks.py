@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import numpy as np
+
 from fedrec.config.config import Config
 from fedrec.config.values.choices import names_in
 from fedrec.data.preparation.store import Dataset
@@ -31,6 +33,7 @@ def check_fit(config: Config) -> None:
         lambda: device(config),
         lambda: prepared.assignment,  # refuses a partition that the data do not allow
         lambda: check_memory(config, prepared.dataset.catalog.num_items),
+        lambda: _check_counts(config, prepared),
         lambda: _check_negatives(config, prepared),
         lambda: _check_cohort(config, prepared),
         lambda: _check_loss(config, prepared),
@@ -49,6 +52,13 @@ def _all_at_once(*checks: Callable[[], object]) -> None:
             problems += [problem for problem in error.problems if problem not in problems]
     if problems:
         raise ConfigError(*problems)
+
+
+def _check_counts(config: Config, prepared: PreparedData) -> None:
+    """Refuse what needs counts per item where every partition has too few users to tell them."""
+    most = int(np.bincount(prepared.assignment).max(initial=0))
+    if found := list(config.lacking_counts(config.federation.why_no_counts(most))):
+        raise ConfigError(*found)
 
 
 def _check_negatives(config: Config, prepared: PreparedData) -> None:

@@ -21,11 +21,12 @@ class TestRanks:
     """The test ranks of one run.
 
     Attributes:
-        people: (U,) Original ids.
-        targets: (U,) Held-out items; 0 for all where they stay with the clients.
+        people: (U,) Original ids, or numbers of users where ids stay with clients.
+        targets: (U,) Held-out items; 0 where one stays with its client.
         ranks: (U,) Ranks of the held-out items.
         is_rare: (U,) Whether training has seen the held-out item never, or seldom, as the scenario
-            wants it; None where the scenario holds no item back.
+            wants it; None where the scenario holds no item back, or some held-out items or counts
+            stay with clients.
         is_generated: Whether another seed makes up other people, who are nobody's repetition.
     """
 
@@ -59,14 +60,17 @@ def read_test_ranks(run: Run) -> TestRanks:
     targets = users["target"].to_numpy() if has_targets else np.zeros(len(users), dtype=np.int64)
     what, most = held_back(run)
     is_rare = None
-    if has_targets and what:
+    if what and has_targets and targets.all():  # else what is rare is known of some only
         items = pd.read_csv(run.folder / "items.csv", index_col="item")
         if "training_events" in items:
             events = items["training_events"].reindex(targets).to_numpy()
             is_rare = (events <= most) & (events >= min(1, most))  # few is not none
     source = str(run.config["data"]["source"]).partition(":")[0]
+    people = users["original_id"].to_numpy()
+    if "" in people:
+        people = np.array([f"user {number}" for number in users["user"]], dtype=object)
     return TestRanks(
-        users["original_id"].to_numpy(),
+        people,
         targets,
         users["rank"].to_numpy(dtype=np.float64),
         is_rare,

@@ -28,6 +28,7 @@ from fedrec.report.words import (
 )
 from fedrec.runs.record import COMPLETE, Record, Run, number
 from fedrec.runs.redaction import hide_secrets
+from fedrec.runs.sent import told, withheld
 
 BANNERS = {
     "degraded": "The run reached its end, but some replies are missing.",
@@ -46,6 +47,8 @@ def head(run: Run) -> Record:
     warnings = [str(note) for note in data.get("notes") or []]
     warnings += [f"{line}." for line in run.about.get("adapted") or []]
     warnings += resumptions(run)
+    if line := withheld(about.get("sent") or {}):
+        warnings.append(f"{line[:1].upper()}{line[1:]}.")
     if remark := below_popularity(run):
         warnings.append(remark)
     if run.no_model:
@@ -247,6 +250,7 @@ def inputs(run: Run) -> Record:
         "data": _data_rows(data),
         "semantics": [(names.get(k, k), words(v)) for k, v in semantics.items() if v is not None],
         "parameters": rows,
+        "sent": told(run.about.get("sent") or {}),
         "command": str(run.about.get("command") or ""),
     }
 

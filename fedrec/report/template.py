@@ -178,6 +178,7 @@ held-out item, Recall@k equals HR@k.{% endif %}</p>
 {{ words(data) }}
 {% if semantics %}<h3>Semantic embeddings</h3>{{ words(semantics) }}{% endif %}
 {% if parameters %}<h3>Parameters</h3>{{ words(parameters) }}{% endif %}
+{% if sent %}<h3>What the clients sent beside updates and ranks</h3><p>{{ sent }}</p>{% endif %}
 
 <h2 id="repeat">Reproduction</h2>
 <div class="command"><pre>{{ command }}</pre><button type="button" hidden>Copy</button></div>

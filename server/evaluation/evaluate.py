@@ -114,7 +114,7 @@ def evaluate(
             num_events=registration.num_events,
             num_gates=num_views if are_told(stage, num_views) else 0,
             is_personalised=is_private and partition in accepted,
-            names_items=plan.share_counts,
+            names_items=plan.shares_counts(len(registration.users[partition])),
         )
 
     found = sort_replies(replies, registration.partition_of, sampled, validate, unavailable)

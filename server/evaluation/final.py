@@ -18,6 +18,7 @@ from server.evaluation.metrics import RankTable
 from server.evaluation.results import ExcludedClients, stage_metrics, write_results
 from server.lifecycle.run_folder import RunFolder
 from server.messages.registration import Registration
+from server.messages.sent import sent_facts
 from server.sampling.excluded import Excluded
 from server.sampling.unavailable import REGISTRATION
 from server.state.context import ServerContext
@@ -35,9 +36,11 @@ def baseline_metrics(
         Metrics of each baseline, and the clients that were excluded from its evaluations.
     """
     config = context.config
-    scorers = [POPULARITY] if config.federation.share_counts else []
-    if manifest["facts"].get("format") == "synthetic":
-        scorers.append(ORACLE)
+    scorers = [ORACLE] if manifest["facts"].get("format") == "synthetic" else []
+    is_counted = context.registration.counts is not None
+    # Without counts all items are alike and nothing is learned, but the protocols are tried.
+    if is_counted or (not scorers and len(config.evaluation.protocols) > 1):
+        scorers.insert(0, POPULARITY)
     metrics: dict[str, Any] = {}
     excluded: ExcludedClients = {}
     for scorer in scorers:
@@ -59,7 +62,8 @@ def baseline_metrics(
             stages[stage] = stage_metrics(
                 found.ranks, config.evaluation.main_protocol, stage, config
             )
-        metrics[scorer.replace("-", " ")] = stages
+        if is_counted or scorer != POPULARITY:
+            metrics[scorer.replace("-", " ")] = stages
     return metrics, excluded
 
 
@@ -153,6 +157,7 @@ def run_facts(
         }
     return {
         "device": str(device(config)),
+        "sent": sent_facts(config.federation, registration),
         "data": {
             "name": manifest["name"],
             "hash": registration.data_hash,

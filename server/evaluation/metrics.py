@@ -29,7 +29,7 @@ class RankTable:
     Attributes:
         users: (U,) Global user numbers.
         partitions: (U,) Partition that holds each user.
-        targets: (U,) Held-out items, or none where they stay with the clients.
+        targets: (U,) Held-out items, 0 where one stays with its client; none where all do.
         events: (U,) Length of each whole sequence.
         ranks: Protocol -> (U,) ranks; NaN where a user has too few items for sampled candidates.
         personal: (U,) Ranks by the personalised models, or none.
@@ -92,11 +92,19 @@ def pool_ranks(ranks: Mapping[int, NamedArrays], protocols: Sequence[str]) -> Ra
     def known(name: str) -> np.ndarray:
         return np.concatenate([record[name] for record in records.values()])[order]
 
+    targets = None
+    if any(protocol.HELD_OUT_ITEMS in record for record in records.values()):
+        nameless = [np.zeros(len(each), dtype=np.int64) for each in users]
+        named = zip(records.values(), nameless, strict=True)
+        targets = np.concatenate(
+            [record.get(protocol.HELD_OUT_ITEMS, none) for record, none in named]
+        )[order]
+
     gates = [record[protocol.GATES] for record in records.values() if protocol.GATES in record]
     return RankTable(
         users=known(protocol.USER_NUMBERS),
         partitions=np.repeat(list(records), [len(each) for each in users])[order],
-        targets=joined(protocol.HELD_OUT_ITEMS),
+        targets=targets,
         events=known(protocol.EVENTS),
         ranks={name: known(protocol.rank_array(name)) for name in protocols},
         personal=joined(protocol.PERSONAL_RANKS),
@@ -167,14 +175,27 @@ def final_metrics(
     ranks, sizes = found.ranks[main], found.num_candidates(main)
     # The input of the test holds everything but the last event.
     kinds = {"history length": by_history_length(found.events - 1)}
-    if counts is not None and found.targets is not None:
-        kinds["item popularity"] = by_popularity(found.targets, counts)
-        kinds["training events"] = by_training_events(found.targets, counts, few_shot_events)
-    if domains and found.targets is not None:
-        kinds["domain"] = by_label([domains[target - 1] for target in found.targets])
+    chosen = {"history length": np.ones(len(ranks), dtype=bool)}
+    if found.targets is not None:
+        is_named = found.targets > 0
+        targets = found.targets[is_named]
+        of_targets = {}
+        if counts is not None:
+            of_targets["item popularity"] = by_popularity(targets, counts)
+            of_targets["training events"] = by_training_events(targets, counts, few_shot_events)
+        if domains:
+            of_targets["domain"] = by_label([domains[target - 1] for target in targets])
+        kinds |= of_targets
+        chosen |= dict.fromkeys(of_targets, is_named)
     slices = {
         name: slice_metrics(
-            kind, ranks, sizes, seed=seed, at=at, resamples=resamples, user_metrics=user_metrics
+            kind,
+            ranks[chosen[name]],
+            np.broadcast_to(sizes, ranks.shape)[chosen[name]],
+            seed=seed,
+            at=at,
+            resamples=resamples,
+            user_metrics=user_metrics,
         )
         for name, kind in kinds.items()
     }

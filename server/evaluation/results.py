@@ -120,13 +120,13 @@ def _write_tables(
     test = found["test"].under(protocols[0])
     original = {
         int(user): identity
-        for partition, users in registration.users.items()
-        for user, identity in zip(users, registration.user_ids[partition], strict=True)
+        for partition, ids in registration.user_ids.items()
+        for user, identity in zip(registration.users[partition], ids, strict=True)
     }
     ranks = test.ranks[protocols[0]]
     columns: dict[str, Any] = {
         "user": test.users,
-        "original_id": [original[int(user)] for user in test.users],
+        "original_id": [original.get(int(user), "") for user in test.users],
         "partition": test.partitions,
         "events": test.events,
         **({} if test.targets is None else {"target": test.targets}),

@@ -69,7 +69,7 @@ def make_clients(
         is_poisson=plan.sampling == "poisson",
         num_items=num_items,
         is_sparse=plan.row_averaging == "sparse",
-        names_items=plan.share_counts,
+        names_items=plan.shares_counts(1),
     )
 
 

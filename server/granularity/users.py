@@ -41,7 +41,7 @@ class UserClients:
         is_poisson: Whether every user is sampled independently.
         num_items: V.
         is_sparse: Whether item rows are averaged over the users who read them.
-        names_items: Whether replies name the held-out items (``federation.share-counts``).
+        names_items: Whether replies name the held-out items, as ``Federation.shares_counts``.
     """
 
     registration: Registration

@@ -1,7 +1,7 @@
 """Validation of what a client declares in its registration: users, counts, training targets."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,7 @@ class Declaration:
 
     partition: int
     users: np.ndarray
-    user_ids: list[str]
+    user_ids: list[str] | None
     targets: int
     user_targets: np.ndarray | None
     counts: np.ndarray | None
@@ -31,12 +31,16 @@ class Declaration:
     views_hash: str
 
 
-def read_declaration(reply: Message, most_targets: int | None) -> Declaration:
+def read_declaration(
+    reply: Message, most_targets: int | None, shares_counts: Callable[[int], bool]
+) -> Declaration:
     """Read and validate the declaration of a client.
 
     Args:
         reply: Reply to the first query, of a client that reports success.
         most_targets: Upper bound of a user's training targets in one pass, or none.
+        shares_counts: Whether a client of so many users tells counts per item and original ids,
+            as ``Federation.shares_counts``.
 
     Raises:
         MessageError: It lacks a part, or a part cannot be valid whatever the data are.
@@ -48,7 +52,7 @@ def read_declaration(reply: Message, most_targets: int | None) -> Declaration:
         one = Declaration(
             partition=metadata[protocol.PARTITION],  # type: ignore[arg-type]  # checked below
             users=_array(arrays[protocol.USER_NUMBERS]),
-            user_ids=metadata[protocol.USER_IDS],  # type: ignore[arg-type]  # as above
+            user_ids=metadata.get(protocol.USER_IDS),  # type: ignore[arg-type]  # as above
             targets=metrics[protocol.NUM_EXAMPLES],  # type: ignore[arg-type]  # as above
             user_targets=_optional(arrays, protocol.USER_TARGETS),
             counts=_optional(arrays, protocol.ITEM_COUNTS),
@@ -59,6 +63,8 @@ def read_declaration(reply: Message, most_targets: int | None) -> Declaration:
         raise unusable(f"{type(error).__name__}: {error}") from None
     if name := next(_invalid(one, most_targets), ""):
         raise unusable(f"{name} cannot be valid")
+    if reason := _not_as_configured(one, shares_counts(one.users.size)):
+        raise unusable(reason)
     if one.counts is not None and one.targets > one.counts.sum(dtype=object):
         raise unusable(f"it has {one.targets} training targets, fewer events in its counts")
     if reason := unexpected_records(reply.content, RECORDS, LONGEST_ID * one.users.size):
@@ -112,7 +118,9 @@ def _invalid(one: Declaration, most_targets: int | None) -> Iterator[str]:
     if not _are_counts(one.users) or len(np.unique(one.users)) != one.users.size:
         yield "its users"
     ids = one.user_ids
-    if not isinstance(ids, list) or [type(user) for user in ids] != [str] * one.users.size:
+    if ids is not None and (
+        not isinstance(ids, list) or [type(user) for user in ids] != [str] * one.users.size
+    ):
         yield "its users' ids"
     if one.counts is not None and not _are_counts(one.counts):
         yield "its counts"
@@ -125,6 +133,20 @@ def _invalid(one: Declaration, most_targets: int | None) -> Iterator[str]:
         _are_counts(each) and each.size == one.users.size and int(each.sum()) == one.targets
     ):
         yield "its users' training targets"
+
+
+def _not_as_configured(one: Declaration, is_shared: bool) -> str:
+    """What a client sends though it must not, or the other way; "" if it does as configured."""
+    sent = {"counts per item": one.counts, "original ids of users": one.user_ids}
+    wrong = " and ".join(name for name, found in sent.items() if (found is not None) != is_shared)
+    if not wrong:
+        return ""
+    told = "does not send" if is_shared else "sends"
+    must = "has to" if is_shared else "must not"
+    return (
+        f"it {told} {wrong}, which a client of {one.users.size} users {must} by "
+        "federation.share-counts and federation.share-counts-min-users"
+    )
 
 
 def _optional(arrays: ArrayRecord, name: str) -> np.ndarray | None:

@@ -5,7 +5,7 @@ The server never reads an interaction: all that it knows of the data is declared
 
 import dataclasses
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -41,7 +41,7 @@ class Registration:
     Attributes:
         node_of: Partition -> node id.
         users: Partition -> (n,) global user numbers.
-        user_ids: Partition -> original ids of the same users.
+        user_ids: Partition -> original ids of the same users, of those that share them.
         targets: Partition -> number of training targets of one pass.
         user_targets: Partition -> (n,) training targets of each of its users, where each is a
             client; else empty: the length of a history stays on the device.
@@ -67,7 +67,7 @@ class Registration:
 
     @property
     def counts(self) -> np.ndarray | None:
-        """Training events (V + 1,) per item over all clients, or none if they are not shared."""
+        """Training events (V + 1,) per item over the clients that share them, or none."""
         found = [counts for _, counts in sorted(self.item_counts_of.items())]
         return sum(found[1:], found[0]) if found else None
 
@@ -87,7 +87,7 @@ class Registration:
         return sum(self.targets.values())
 
     def item_counts(self, num_items: int) -> np.ndarray:
-        """Training events (V + 1,) per item over all clients, zeros if they are not shared."""
+        """Training events (V + 1,) per item over the clients that share them, or zeros."""
         if self.counts is None:
             return np.zeros(num_items + 1, dtype=np.int64)
         return self.counts
@@ -129,6 +129,7 @@ def register_clients(
     timeout: float,
     watch: Watch = watch_nothing,
     *,
+    shares_counts: Callable[[int], bool],
     min_participation: float = 1.0,
     recorded: Mapping[int, str] = NOBODY,
 ) -> Registration:
@@ -143,6 +144,7 @@ def register_clients(
             histories are read.
         timeout: Seconds to wait for replies.
         watch: Callback, called while the server waits.
+        shares_counts: Whether a client of so many users tells counts per item and original ids.
         min_participation: Share of the clients that must have registered.
         recorded: Partition -> reason, of those that were excluded in a replayed run.
 
@@ -166,7 +168,11 @@ def register_clients(
             f"{timeout:.0f} s; raise federation.round-timeout or look at the nodes' logs"
         )
     required = required_replies(min_participation, count)
-    return _registration(replies, count, most_targets, recorded, required)
+
+    def read(reply: Message) -> Declaration:
+        return read_declaration(reply, most_targets, shares_counts)
+
+    return _registration(replies, count, read, recorded, required)
 
 
 def without_impossible(
@@ -215,7 +221,7 @@ def without_impossible(
 def _registration(
     replies: list[Message],
     count: int,
-    most_targets: int | None,
+    read: Callable[[Message], Declaration],
     recorded: Mapping[int, str],
     required: int,
 ) -> Registration:
@@ -224,7 +230,7 @@ def _registration(
     broken: list[MessageError] = []
     for reply in sorted(replies, key=lambda one: one.metadata.src_node_id):
         try:
-            one = read_declaration(reply, most_targets)
+            one = read(reply)
         except MessageError as error:
             broken.append(error)
             continue
@@ -238,9 +244,7 @@ def _registration(
     excluded |= {p: reason for p, reason in recorded.items() if p in declared}
     declared = {p: one for p, one in declared.items() if p not in excluded}
     _check_number(len(declared), required, count, excluded)
-    # Counts of all or of none: the sum would be of some of the data.
-    kinds = {(one.hashes, one.counts is None) for one in declared.values()}
-    if len(kinds) > 1:
+    if len({one.hashes for one in declared.values()}) > 1:
         raise DataError(
             "the SuperNodes hold different data or semantic embeddings; prepare them once for all"
         )
@@ -256,7 +260,7 @@ def _registration(
     return Registration(
         node_of={p: node_of[p] for p in declared},
         users={p: one.users for p, one in declared.items()},
-        user_ids={p: one.user_ids for p, one in declared.items()},
+        user_ids={p: one.user_ids for p, one in declared.items() if one.user_ids is not None},
         targets={p: one.targets for p, one in declared.items()},
         item_counts_of={p: one.counts for p, one in declared.items() if one.counts is not None},
         data_hash=data_hash,

@@ -7,7 +7,7 @@ import numpy as np
 from flwr.app import Array, Message
 
 from fedrec import protocol
-from fedrec.evaluation.gates import BUCKETS, KINDS
+from fedrec.evaluation.gates import BUCKETS, KINDS, POPULARITY
 from fedrec.evaluation.protocols import candidates_of
 from fedrec.models.parameters import NamedArrays
 from fedrec.records import array_in
@@ -54,7 +54,7 @@ def validate_ranks_reply(
         num_events: Events of the data, which all users together cannot exceed.
         num_gates: Number of views whose summed gate weights come with the ranks; 0 if none come.
         is_personalised: Whether the client has a personalised model to rank with.
-        names_items: Whether it names the held-out items (``federation.share-counts``).
+        names_items: Whether it names the held-out items, as ``Federation.shares_counts`` says.
 
     Raises:
         RejectedReply: It belongs to another round (staleness) or holds impossible values.
@@ -89,6 +89,8 @@ def validate_ranks_reply(
         found[protocol.GATES] = _read_gates(
             record[protocol.GATES], num_gates, int(found[protocol.EVENTS].sum())
         )
+        if not names_items and found[protocol.GATES][KINDS.index(POPULARITY)].any():
+            raise RejectedReply("its array 'gates' has sums by item popularity, which stay with it")
     if not np.array_equal(found[protocol.USER_NUMBERS], users):
         raise RejectedReply("its 'users' are not those that it declared")
     _check_ranks(found, protocols)

@@ -28,7 +28,7 @@ partition.count = 3
 semantics = {encoder = "hashed", width = 8}
 model = {width = 8, hidden = 8, blocks = 1, max-length = 8}
 loss.negatives = 8
-federation.rounds = 1
+federation = {rounds = 1, share-counts-min-users = 1}
 evaluation = {at = "5,10", resamples = 20}
 run.name = "small"
 """

@@ -108,6 +108,15 @@ def test_more_candidates_than_items_outside_the_history_are_refused(
     assert not (fedrec_home / "runs" / "small" / "rounds.jsonl").exists()
 
 
+def test_they_are_refused_before_training_without_counts_too(run, csv, events, fedrec_home):
+    """No baseline is recorded then, which would show it."""
+    keys = ("federation.share-counts=false", "evaluation.protocol=full,uniform-100")
+    ended = run(csv(events), *keys)
+    assert ended.code == 2
+    assert "negatives, but no user has so many items outside the history" in ended.errors
+    assert not (fedrec_home / "runs" / "small" / "rounds.jsonl").exists()
+
+
 def test_more_shared_negatives_than_items_are_refused(run, refused, csv, events):
     refused(run(csv(events), "loss.negatives=26"), 2, "loss.negatives is 26", "25 items")
 

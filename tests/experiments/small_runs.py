@@ -3,6 +3,7 @@
 SMALL = {
     "federation.rounds": 1,
     "partition.count": 2,
+    "federation.share-counts-min-users": 1,
     "semantics.encoder": "hashed",
     "semantics.width": 8,
     "model.width": 8,

@@ -65,6 +65,12 @@ def test_every_preset_is_a_config_and_says_what_it_is_for(name):
     assert len(about_preset(name)) > 20
 
 
+@pytest.mark.parametrize("name", preset_names())
+def test_a_preset_says_whether_users_who_are_clients_share_counts(name):
+    plan = resolve(name, ()).federation
+    assert (plan.why_no_counts() == "") is (name != "ml-1m-private")
+
+
 def test_the_presets_of_the_project_are_there():
     assert {"synthetic", "ml-100k", "ml-1m", "ml-1m-private", "ml-1m-users"} <= set(preset_names())
 

@@ -60,6 +60,7 @@ def small_federation(small_home, small_config) -> Callable[..., tuple[ServerCont
             config.partition.count,
             config.most_targets,
             60.0,
+            shares_counts=config.federation.shares_counts,
         )
         catalog = open_prepared(config).dataset.catalog
         frequency = registration.item_counts(catalog.num_items)
@@ -130,7 +131,7 @@ def opened() -> Callable[[Config], tuple[int, Sequences, Recommender]]:
         prepared = open_prepared(config)
         dataset, training = prepared.dataset, prepared.full_training
         counts = training_counts(dataset.sequences, dataset.catalog.num_items)
-        if not config.federation.share_counts:
+        if config.federation.why_no_counts():
             counts = np.zeros_like(counts)
         model = make_model(config, dataset.catalog, open_table(config, dataset.catalog), counts)
         return dataset.catalog.num_items, training, model

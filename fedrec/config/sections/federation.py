@@ -47,8 +47,12 @@ class Federation(Section):
     # Early stopping: evaluations without a better NDCG@10 before the run ends; 0: never.
     patience: int = 0
     round_timeout: float = 3600.0  # seconds after which a straggler is excluded from its round
-    # Clients tell how often each item occurs in training, and which items are held out.
+    # Clients tell how often each item occurs in training, which items are held out, and the users'
+    # original ids.
     share_counts: bool = True
+    # Fewest users of a client that tells them: counts over few users are their histories. With
+    # unit = user a client is one user, who tells nothing unless this is 1.
+    share_counts_min_users: int = 20
 
     def problems(self) -> Iterator[str]:
         """Check every key; see ``Section.problems``."""
@@ -71,3 +75,30 @@ class Federation(Section):
         yield fraction("federation.evaluate-fraction", self.evaluate_fraction)
         yield count("federation.patience", self.patience, 0)
         yield rate("federation.round-timeout", self.round_timeout)
+        yield count("federation.share-counts-min-users", self.share_counts_min_users)
+
+    def shares_counts(self, num_users: float) -> bool:
+        """Whether a client tells counts per item, held-out items and original ids of its users.
+
+        The one rule for both sides: a client asks it before it sends, the server before it reads.
+
+        Args:
+            num_users: Number of users that the client's partition holds.
+        """
+        together = 1 if self.unit == "user" else num_users
+        return self.share_counts and together >= self.share_counts_min_users
+
+    def why_no_counts(self, most_users: float = math.inf) -> str:
+        """The keys by which no client tells counts per item; "" where one does.
+
+        Args:
+            most_users: Users of the largest partition; without it, only what holds for any data.
+        """
+        if self.shares_counts(most_users):
+            return ""
+        if not self.share_counts:
+            return "federation.share-counts = false"
+        fewest = f"federation.share-counts-min-users = {self.share_counts_min_users}"
+        if self.unit == "user":
+            return f"{fewest} and federation.unit = 'user' (set the former to 1 to share counts)"
+        return f"{fewest}, where the largest client holds {most_users} users"

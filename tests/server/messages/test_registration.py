@@ -21,9 +21,17 @@ def grid_of(config, count=None, client=app):
     return InlineGrid(client, count or config.partition.count, flatten(config))
 
 
+def all_share(num_users):
+    return True
+
+
 def registration_of(config, client=app):
     return register_clients(
-        grid_of(config, client=client), config.partition.count, config.model.max_length, 60.0
+        grid_of(config, client=client),
+        config.partition.count,
+        config.model.max_length,
+        60.0,
+        shares_counts=config.federation.shares_counts,
     )
 
 
@@ -65,7 +73,7 @@ def test_counts_stay_on_the_clients_if_they_are_not_shared(small_home, small_con
 def test_too_many_nodes_are_a_mistake_in_the_config(small_home, small_config):
     config = small_config()
     with pytest.raises(ConfigError, match=r"4 SuperNodes but partition.count is 3; set") as raised:
-        register_clients(grid_of(config, count=4), 3, 12, 60.0)
+        register_clients(grid_of(config, count=4), 3, 12, 60.0, shares_counts=all_share)
     assert raised.value.exit_code == 2
 
 
@@ -124,11 +132,11 @@ def test_nodes_whose_own_views_differ_are_refused(small_home, small_config):
     assert "\n" not in str(raised.value)
 
 
-def test_counts_of_some_clients_only_are_refused(small_home, small_config):
+def test_a_client_that_withholds_its_counts_is_excluded(small_home, small_config):
     def change(content):
         content.array_records[protocol.REGISTRATION].pop("counts")
 
-    with pytest.raises(DataError, match="hold different data"):
+    with pytest.raises(MessageError, match="it does not send counts per item, which a client of"):
         registration_of(small_config(), changed_registration(change))
 
 
@@ -185,7 +193,7 @@ MALFORMED = {
     "no_registration": (without(protocol.REGISTRATION), "KeyError: 'registration'"),
     "no_metrics": (without(protocol.METRICS), "KeyError: 'metrics'"),
     "no_users": (without(protocol.REGISTRATION, "users"), "KeyError: 'users'"),
-    "no_ids": (without(protocol.METADATA, "user-ids"), "KeyError: 'user-ids'"),
+    "no_ids": (without(protocol.METADATA, "user-ids"), "it does not send original ids of users"),
     "no_partition": (without(protocol.METADATA, protocol.PARTITION), "KeyError: 'partition'"),
     "no_hash": (without(protocol.METADATA, protocol.DATA_HASH), "KeyError: 'data-hash'"),
     "no_targets": (without(protocol.METRICS, protocol.NUM_EXAMPLES), "KeyError: 'num-examples'"),
@@ -241,7 +249,7 @@ def test_nodes_that_do_not_reply_are_too_few(small_home, small_config):
         ParticipationError,
         match="2 of 3 SuperNodes replied to the first query within 0 s; raise fed",
     ):
-        register_clients(Losing(grid, grid.get_node_ids()), 3, 12, 0.05)
+        register_clients(Losing(grid, grid.get_node_ids()), 3, 12, 0.05, shares_counts=all_share)
 
 
 def test_dismissed_nodes_are_told_the_run(small_home, small_config):
@@ -253,7 +261,8 @@ def test_dismissed_nodes_are_told_the_run(small_home, small_config):
         return app(message, context)
 
     grid = grid_of(config, client=client)
-    delete_client_state(grid, register_clients(grid, 3, 12, 60.0), "0123456789abcdef")
+    registration = register_clients(grid, 3, 12, 60.0, shares_counts=all_share)
+    delete_client_state(grid, registration, "0123456789abcdef")
     assert told == [(None, None)] * 3 + [(True, "0123456789abcdef")] * 3
 
 

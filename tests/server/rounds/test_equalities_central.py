@@ -73,7 +73,7 @@ def test_the_central_reference_keeps_what_computes_and_drops_what_sends(small_co
     assert adam == ("adam", 0.03, 0.6, 0.8, 0.002)
     assert (local.windows, local.batch_size, local.steps, local.epochs) == (3, 59, 0, 1)
     assert local.group_tokens == Local().group_tokens
-    assert found.federation == Federation(rounds=2)
+    assert found.federation == Federation(rounds=2, share_counts_min_users=1)
     assert (found.partition.count, found.strategy.name, found.strategy.options) == (1, "fedavg", "")
     assert centralised_config(found, tmp_path) == found
 
