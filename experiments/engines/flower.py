@@ -38,6 +38,7 @@ from server.messages.failures import KINDS, error_of
 SAVE_SECONDS = 15.0  # for a checkpoint after Ctrl-C, from a server that looks 10 times a second
 APP = "fedrec-app"
 PACKAGES = ("fedrec", "clients", "server")
+COMPONENTS = ("server.app:app", "clients.app:app")
 POLL_SECONDS = 0.3
 STATUS_SECONDS = 5.0  # `flwr ls` costs a second of a core
 
@@ -64,7 +65,7 @@ def run_on_flower(
         write_app(app, config, folder)
         before = _stamp(folder / "run.json")
         with service(Path(scratch), _settings(config, command)) as running:
-            run_id = _submit(running, app, config)
+            run_id = submit(running, app, config)
             try:
                 status = _follow(running, run_id, folder, before, on_round)
             except KeyboardInterrupt as stop:
@@ -78,11 +79,19 @@ def run_on_flower(
             return _outcome(running, run_id, folder, before, status)
 
 
-def write_app(app: Path, config: Config, folder: Path) -> None:
+def write_app(
+    app: Path, config: Config, folder: Path, components: tuple[str, str] = COMPONENTS
+) -> None:
     """Write a Flower app folder: our packages, and the run's config as the app's defaults.
 
     Copies, because Flower's bundle leaves out symbolic links; values in the file, because the
     command line of Flower has its own rules of quoting.
+
+    Args:
+        app: Folder to make.
+        config: Config of the run.
+        folder: Folder of the run.
+        components: ServerApp and ClientApp, each as "module:name".
     """
     for name in PACKAGES:
         spec = importlib.util.find_spec(name)
@@ -99,8 +108,8 @@ def write_app(app: Path, config: Config, folder: Path) -> None:
         "[tool.flwr.app]",
         'publisher = "fedrec"',
         "[tool.flwr.app.components]",
-        'serverapp = "server.app:app"',
-        'clientapp = "clients.app:app"',
+        f'serverapp = "{components[0]}"',
+        f'clientapp = "{components[1]}"',
         "[tool.flwr.app.config]",
     ]
     values = flatten(config) | {"run.dir": str(folder)}
@@ -118,7 +127,12 @@ def _settings(config: Config, command: str) -> dict[str, str]:
     return settings
 
 
-def _submit(running: Service, app: Path, config: Config) -> int:
+def submit(running: Service, app: Path, config: Config) -> int:
+    """Hand an app over to the service; Flower's number of the run.
+
+    Raises:
+        ResourceError: Flower did not take it.
+    """
     resources = f"num-supernodes={config.partition.count} client-resources-num-cpus=1"
     if config.device == "cuda":
         resources += " client-resources-num-gpus=1"
@@ -133,7 +147,7 @@ def _submit(running: Service, app: Path, config: Config) -> int:
     return int(answer["run-id"])
 
 
-def _status(running: Service, run_id: int) -> str:
+def run_status(running: Service, run_id: int) -> str:
     """``pending``, ``running`` or ``finished:completed|failed|stopped`` in Flower's words."""
     runs = _flower(running, "ls", "--run-id", str(run_id)).get("runs") or [{}]
     return str(runs[0].get("status", "unknown"))
@@ -175,7 +189,7 @@ def _follow(
             return "finished:service ended"
         ended = _about(folder, before).get("status", "running") != "running"
         if ended or time.monotonic() >= next_status:
-            status = _status(running, run_id)
+            status = run_status(running, run_id)
             if status.startswith("finished"):
                 for record in next(rounds):
                     on_round(record)

@@ -1,0 +1,1 @@
+"""One hash for every kind of setting: ``python -m experiments.reproducibility.matrix``."""

@@ -1,0 +1,70 @@
+"""Code of a user, a piece for each key that takes "package.module:name", for the matrix."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from flwr.serverapp.strategy import FedAvg
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from fedrec.data.catalog import Catalog
+from fedrec.data.interactions import Interactions
+from fedrec.data.partition_rules import PartitionFacts
+from fedrec.data.synthetic.generator import generate
+from fedrec.data.synthetic.world import SyntheticSpec
+from fedrec.models.sasrec import SASRec
+
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+
+
+class Tempered(SASRec):
+    """Model: SASRec that learns a temperature of its scores."""
+
+    def __init__(self, rows: Tensor, encoder: Any) -> None:
+        super().__init__(rows, encoder)
+        self.log_scale = nn.Parameter(torch.zeros(1))
+
+    def output_vectors(self, table: Tensor) -> Tensor:
+        """Scaled output vectors, (V + 1, D)."""
+        return super().output_vectors(table) * self.log_scale.exp()
+
+
+def title_length(catalog: Catalog) -> NDArray[np.float32]:
+    """View: how long the title is, (V + 1, 1)."""
+    table = np.zeros((catalog.num_items + 1, 1), dtype=np.float32)
+    table[1:, 0] = [len(title) / 100 for title in catalog.titles]
+    return table
+
+
+def hinge(targets: Tensor, negatives: Tensor) -> Tensor:
+    """Loss: mean over the negatives of how far each is from losing by 1, (N,)."""
+    return (1 - targets.unsqueeze(-1) + negatives).clamp(min=0).mean(dim=-1)
+
+
+class Letters:
+    """Text encoder: counts of letters."""
+
+    def encode(self, texts: list[str]) -> NDArray[np.float32]:
+        """Rows (n, 26)."""
+        rows = [[1 + text.lower().count(letter) for letter in LETTERS] for text in texts]
+        return np.asarray(rows, dtype=np.float32)
+
+
+class HalfWay(FedAvg):
+    """Strategy: FedAvg by another name."""
+
+
+def dealt(facts: PartitionFacts, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Partition rule: users in turn, in a drawn order."""
+    return np.argsort(rng.permutation(facts.num_users)) % count
+
+
+def mean_percentile(ranks: NDArray[np.float64], num_candidates: int) -> NDArray[np.float64]:
+    """Metric: share of the candidates that the target beats."""
+    return 1 - (ranks - 1) / num_candidates
+
+
+def events() -> Interactions:
+    """Data source: a small world of its own."""
+    return generate(SyntheticSpec(users=90, items=60), seed=3)
