@@ -13,6 +13,7 @@ from fedrec.data.interactions import Interactions
 from fedrec.data.partition_rules import PartitionFacts
 from fedrec.data.synthetic.generator import generate
 from fedrec.data.synthetic.world import SyntheticSpec
+from fedrec.models.recommender import ItemTable
 from fedrec.models.sasrec import SASRec
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -25,8 +26,8 @@ class Tempered(SASRec):
         super().__init__(rows, encoder)
         self.log_scale = nn.Parameter(torch.zeros(1))
 
-    def output_vectors(self, table: Tensor) -> Tensor:
-        """Scaled output vectors, (V + 1, D)."""
+    def output_vectors(self, table: ItemTable) -> Tensor:
+        """Scaled output vectors, (K, D)."""
         return super().output_vectors(table) * self.log_scale.exp()
 
 

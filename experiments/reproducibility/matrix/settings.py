@@ -58,7 +58,7 @@ STRATEGIES: dict[str, str] = {
 }
 OF_STRATEGY: dict[str, Keys] = {
     # Nobody drops out where a strategy needs so many replies.
-    **dict.fromkeys(("krum", "multikrum", "bulyan"), {"federation.drop-out": 0.0}),
+    **{name: {"federation.drop-out": 0.0} for name in ("krum", "multikrum", "bulyan")},
 }
 SERVER_OPTIMISERS = ("server-adam", "fedavgm", "fedadam", "fedyogi", "fedadagrad")
 
@@ -116,7 +116,7 @@ DATA: dict[str, Keys] = {
     "source of one's own": {"data.source": f"{OWN}:events"},
     "partitions by taste": {"partition.by": "taste"},
     "partitions by activity": {"partition.by": "activity"},
-    "partitions by genre": {"partition.by": "genre"},
+    "partitions by genre": {"partition.by": "genre", "partition.count": 5},
     "partitions by age": {"partition.by": "age"},
     "partitions by a rule of one's own": {"partition.by": f"{OWN}:dealt"},
     "one partition": {"partition.count": 1, "federation.drop-out": 0.0},
