@@ -43,6 +43,7 @@ from server.lifecycle.stop_file import clear_stop_request, request_stop
 
 ATTEMPTS = 3  # workers that may die of one run; it goes on from its checkpoint each time
 LOOK_EVERY = 0.2  # seconds
+SAME_COMMAND = "the same command goes on with the runs that are left"
 STOP_SECONDS = 15.0  # that runs have to write a checkpoint before their workers are killed
 
 Failures = dict[str, str]  # name of a run's folder -> why it failed
@@ -151,7 +152,7 @@ def _saying_how_to_go_on() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as error:
-        error.__notes__ = ["the same command goes on with the runs that are left"]
+        error.__notes__ = [SAME_COMMAND]
         raise
 
 
@@ -233,7 +234,7 @@ def _make_all(
         for planned in planned_runs:
             on_end(planned, make(planned))
         return
-    with ray_of_our_own(config, workers) as ray, _pool(ray, workers) as pool:
+    with ray_of_our_own(config, workers, SAME_COMMAND) as ray, _pool(ray, workers) as pool:
         jobs = {Job(planned, ATTEMPTS): planned for planned in planned_runs}
         pool.submit(list(jobs))
         try:

@@ -4,18 +4,20 @@ Every run is a ``fedrec`` command on embedded data. The first one is left alone;
 with its ``model.safetensors``, tables and history, whatever is done to them.
 """
 
+import itertools
 import shutil
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from experiments.chaos.damage import DAMAGES, damage_checkpoints
-from experiments.chaos.kills import kill_server, kill_workers
+from experiments.chaos.kills import kill_raylet, kill_server, kill_workers
+from experiments.chaos.studies import ABLATIONS, BASELINES, Study, kill_study
 from experiments.chaos.tries import Outcome, Tries, fault_free
 from fedrec.errors import FedrecError
 
@@ -26,7 +28,10 @@ SAVING = 5  # of so many server tries, one is killed while a checkpoint is being
 def main(
     workers_killed: Annotated[int, typer.Option(help="Runs on Ray that lose a worker.")] = 20,
     servers_killed: Annotated[int, typer.Option(help="Runs inline whose process is killed.")] = 30,
-    ray_servers_killed: Annotated[int, typer.Option(help="The same on Ray.")] = 10,
+    ray_servers_killed: Annotated[int, typer.Option(help="The same on Ray.")] = 20,
+    raylets_killed: Annotated[int, typer.Option(help="Runs on Ray that lose their raylet.")] = 20,
+    ablations_killed: Annotated[int, typer.Option(help="Ablations that are killed.")] = 20,
+    baselines_killed: Annotated[int, typer.Option(help="Baselines that are killed.")] = 20,
     checkpoints_damaged: Annotated[
         int, typer.Option(help="Ways to damage a checkpoint.", max=len(DAMAGES))
     ] = len(DAMAGES),
@@ -35,13 +40,21 @@ def main(
 ) -> None:
     """Kill and damage as often as asked; exit with 1 if any run did not end as it must."""
     scratch = Path(tempfile.mkdtemp(prefix="chaos-")) if out is None else out.resolve()
-    engines = ["inline"] + ["ray"] * bool(workers_killed or ray_servers_killed)
+    engines = ["inline"]
+    if workers_killed or ray_servers_killed or raylets_killed:
+        engines.append("ray")
     outcomes: list[Outcome] = []
     start = time.monotonic()
     try:
         tries = fault_free(scratch, seed, engines)
-        for outcome in _all(
-            tries, workers_killed, servers_killed, ray_servers_killed, checkpoints_damaged
+        for outcome in itertools.chain(
+            _workers(tries, workers_killed),
+            _servers(tries, "inline", servers_killed),
+            _servers(tries, "ray", ray_servers_killed),
+            (kill_raylet(tries, number) for number in range(raylets_killed)),
+            _studies(tries, ABLATIONS, ablations_killed),
+            _studies(tries, BASELINES, baselines_killed),
+            damage_checkpoints(tries, checkpoints_damaged) if checkpoints_damaged else (),
         ):
             outcomes.append(outcome)
             mark = "ok" if outcome.is_good else "FAILED"
@@ -60,17 +73,17 @@ def main(
     raise typer.Exit(0 if all(one.is_good for one in outcomes) else 1)
 
 
-def _all(
-    tries: Tries, workers: int, servers: int, ray_servers: int, checkpoints: int
-) -> Iterator[Outcome]:
-    for number in range(workers):
+def _workers(tries: Tries, how_many: int) -> Iterator[Outcome]:
+    for number in range(how_many):
         yield kill_workers(tries, number, everyone=False)
-    for number in range(-(-workers // ALL_AT_ONCE)):
+    for number in range(-(-how_many // ALL_AT_ONCE)):
         yield kill_workers(tries, number, everyone=True)
-    yield from _servers(tries, "inline", servers)
-    yield from _servers(tries, "ray", ray_servers)
-    if checkpoints:
-        yield from damage_checkpoints(tries, checkpoints)
+
+
+def _studies(tries: Tries, studies: Sequence[Study], how_many: int) -> Iterator[Outcome]:
+    """So many kills, of each study in turn."""
+    for number in range(how_many):
+        yield kill_study(tries, studies[number % len(studies)], number)
 
 
 def _servers(tries: Tries, engine: str, how_many: int) -> Iterator[Outcome]:

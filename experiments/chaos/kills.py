@@ -3,11 +3,14 @@
 import os
 import signal
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from experiments.chaos.running import Running
 from experiments.chaos.tries import (
     ENDED,
+    ENGINES,
     REPORT,
     ROUNDS,
     Outcome,
@@ -54,7 +57,7 @@ def kill_workers(tries: Tries, number: int, *, everyone: bool) -> Outcome:
             code = running.end()
             found = tries.differences(folder)
             left = running.left_over()
-            words = f"exit code {code}, {_said(found, left)}"
+            words = f"exit code {code}, {said(found, left)}"
             if code:
                 words += f": {running.last_words()}"
             return Outcome(fault, when, code == 0 and not found and not left, words, len(left))
@@ -77,28 +80,67 @@ def kill_server(tries: Tries, engine: str, number: int, *, saving: bool) -> Outc
         folder = workdir / "run"
         words = run_words(engine, folder, every=1 + number % 2)
         with Running(words, workdir, tries.home) as running:
-            begun = _sleep_into(running, folder, draw.random() * tries.seconds[engine])
+            seconds = draw.random() * tries.seconds[engine]
+            begun = sleep_into(running, partial(has_begun, folder), seconds)
             if not (_wait_for_draft(running, folder) if saving else running.goes_on()):
-                tries.seconds[engine] = time.monotonic() - begun
+                tries.took(engine, begun)
                 if running.failed():
                     return Outcome(fault, "before the kill", False, running.last_words())
                 continue
             running.kill()
             when = phase(folder)
             left = running.left_over()
-        code, said = resume(tries, folder, workdir / "again")
+        code, last = resume(tries, folder, workdir / "again")
         found = tries.differences(folder)
-        words_of_end = f"resumed: exit code {code}, {_said(found, left)}"
+        words_of_end = f"resumed: exit code {code}, {said(found, left)}"
         if code:
-            words_of_end += f": {said}"
+            words_of_end += f": {last}"
         is_good = code == 0 and not found and not left
         return Outcome(fault, when, is_good, words_of_end, len(left))
     return Outcome(fault, "never", False, "every run ended before it could be killed")
 
 
-def _sleep_into(running: Running, folder: Path, seconds: float) -> float:
+def kill_raylet(tries: Tries, number: int) -> Outcome:
+    """Kill the raylet of a run's own Ray, which ends the run, and resume it on Ray or inline.
+
+    Args:
+        tries: Shared parts of all tries.
+        number: Number of this try.
+    """
+    fault = "Ray's raylet killed"
+    draw = generator(tries.seed, "chaos", fault, number)
+    for redraw in range(REDRAWS):
+        workdir = tries.workdir("raylet", number) / str(redraw)
+        folder = workdir / "run"
+        words = run_words("ray", folder, every=1 + number % 2)
+        with Running(words, workdir, tries.home) as running:
+            seconds = draw.random() * tries.seconds["ray"]
+            begun = sleep_into(running, partial(has_begun, folder), seconds)
+            raylets = running.raylets()
+            if not raylets:
+                tries.took("ray", begun)
+                if running.failed():
+                    return Outcome(fault, "before the kill", False, running.last_words())
+                continue
+            when = phase(folder)
+            os.kill(raylets[0], signal.SIGKILL)
+            code = running.end()
+            left, end = running.left_over(), f"exit code {code}"
+            if code:
+                end += f" ({running.last_words()})"
+        if code:
+            engine = ENGINES[("inline", "ray")[number % 2]]
+            code, last = resume(tries, folder, workdir / "again", *engine)
+            end += f", resumed: exit code {code}" + (f": {last}" if code else "")
+        found = tries.differences(folder)
+        is_good = code == 0 and not found and not left
+        return Outcome(fault, when, is_good, f"{end}, {said(found, left)}", len(left))
+    return Outcome(fault, "never", False, "every run ended before its raylet could be killed")
+
+
+def sleep_into(running: Running, has_begun: Callable[[], bool], seconds: float) -> float:
     """Wait until the run is so many seconds old, or over; return when it began."""
-    running.wait_until(lambda: has_begun(folder), every=0.02)
+    running.wait_until(has_begun, every=0.02)
     begun = time.monotonic()
     running.wait_until(lambda: time.monotonic() >= begun + seconds)
     return begun
@@ -118,6 +160,7 @@ def _wait_for_draft(running: Running, folder: Path) -> bool:
     return False
 
 
-def _said(found: list[str], left: list[str]) -> str:
+def said(found: list[str], left: list[str]) -> str:
+    """Description of what differs and of which processes are left."""
     words = "; ".join(found[:3]) if found else "same hash, same history"
     return f"{words}; left after 30 s: {', '.join(left)}" if left else words

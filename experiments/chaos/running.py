@@ -18,6 +18,7 @@ LONGEST = 600.0  # seconds that a command may take on a busy machine
 LOOK_EVERY = 0.1  # seconds between looks at what goes on
 LEFT_SECONDS = 30.0  # after which no process of a run that was killed may be left
 WORKER = b"ray::RayWorker"  # how the title of a worker process begins
+RAYLET = b"/raylet/raylet"  # how the path of Ray's process of a node ends
 
 
 class Running:
@@ -74,6 +75,12 @@ class Running:
     def workers(self) -> list[int]:
         """Its live Ray workers that clients run in."""
         return sorted(pid for pid, title in self.titles().items() if title.startswith(WORKER))
+
+    def raylets(self) -> list[int]:
+        """Its live raylets: one for each Ray of its own."""
+        return sorted(
+            pid for pid, title in self.titles().items() if title.partition(b" ")[0].endswith(RAYLET)
+        )
 
     def goes_on(self) -> bool:
         """Whether the command has not ended."""

@@ -54,7 +54,7 @@ class Tries:
     Attributes:
         scratch: Folder for all tries.
         seed: Seed of the times and victims of kills.
-        seconds: Engine -> seconds from the run folder's first file to the end, in the last
+        seconds: Engine or study -> seconds from the run folder's first file to the end, in the last
             undisturbed run: on a shared machine, runs are not equally fast.
     """
 
@@ -80,9 +80,13 @@ class Tries:
         """The run that all others must equal."""
         return self.scratch / "fault-free-inline"
 
+    def took(self, name: str, begun: float) -> None:
+        """Note how long a run without a fault took, from when it began until now."""
+        self.seconds[name] = time.monotonic() - begun
+
     def workdir(self, name: str, number: int) -> Path:
         """A folder of its own for a try."""
-        return self.scratch / f"{name.replace(' ', '-')}-{number:02d}"
+        return self.scratch / f"{slug(name)}-{number:02d}"
 
     def differences(self, folder: Path) -> list[str]:
         """What differs between a run and the one without a fault, but for wall times."""
@@ -90,6 +94,11 @@ class Tries:
             return compare(self.fault_free, folder)
         except (OSError, FedrecError) as error:
             return [str(error)]
+
+
+def slug(name: str) -> str:
+    """A name as one of a folder."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower())
 
 
 def run_words(engine: str, folder: Path, *, every: int) -> list[str]:
@@ -112,9 +121,9 @@ def fault_free(scratch: Path, seed: int, engines: Sequence[str]) -> Tries:
         words = run_words(engine, folder, every=2)
         with Running(words, workdir, tries.home) as running:
             running.wait_until(lambda folder=folder: has_begun(folder), every=0.02)  # type: ignore[misc]  # mypy cannot infer a default
-            start = time.monotonic()
+            begun = time.monotonic()
             code = running.end()
-            tries.seconds[engine] = time.monotonic() - start
+            tries.took(engine, begun)
             if code != 0 or (found := tries.differences(folder)):
                 said = running.last_words() if code else "; ".join(found)
                 raise FedrecError(f"{engine}, without a fault: exit code {code}, {said}")
@@ -134,9 +143,9 @@ def num_lines(folder: Path) -> int:
         return 0
 
 
-def resume(tries: Tries, folder: Path, workdir: Path) -> tuple[int, str]:
-    """Go on with a run that was killed: exit code and last line."""
-    return run_to_end(["resume", "--quiet", str(folder)], workdir, tries.home)
+def resume(tries: Tries, folder: Path, workdir: Path, *engine: str) -> tuple[int, str]:
+    """Go on with a run that was killed, on its own engine or as told: exit code and last line."""
+    return run_to_end(["resume", "--quiet", *engine, str(folder)], workdir, tries.home)
 
 
 def phase(folder: Path) -> str:

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import secrets
+import shlex
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from server.engines.ray_grid import RayGrid
 
 CONNECT_SECONDS = 5.0
+KILLED = "error: this command was killed, or Ray's own process (raylet) was, which ends it"
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
 
 
@@ -65,7 +67,8 @@ def ray_grid(config: Config, workers: int | None, address: str | None) -> Iterat
     most = config.partition.count
     if address is None:
         size = min(workers or cores(), most)
-        entered = _own_ray(ray, size, _worker_environment(config))
+        hint = f"go on with: fedrec resume {shlex.quote(config.run.dir)}"
+        entered = _own_ray(ray, size, _worker_environment(config), hint)
     else:
         entered = _attached(ray, address, _worker_environment(config))
     with entered as num_cpus:
@@ -86,18 +89,19 @@ def ray_grid(config: Config, workers: int | None, address: str | None) -> Iterat
 
 
 @contextlib.contextmanager
-def ray_of_our_own(config: Config, num_cpus: int) -> Iterator[Any]:
+def ray_of_our_own(config: Config, num_cpus: int, hint: str) -> Iterator[Any]:
     """The module ``ray``, with a Ray on this machine; on leaving, nothing of it is left.
 
     Args:
         config: Config of the runs that the workers make.
         num_cpus: Number of CPUs of Ray, each for a worker with one thread.
+        hint: How to go on where this process is killed.
 
     Raises:
         ResourceError: Ray is not installed or does not start.
     """
     ray = _ray()
-    with _own_ray(ray, num_cpus, _worker_environment(config)):
+    with _own_ray(ray, num_cpus, _worker_environment(config), hint):
         yield ray
 
 
@@ -124,7 +128,7 @@ def _ray() -> Any:
 
 
 @contextlib.contextmanager
-def _own_ray(ray: Any, num_cpus: int, worker_environment: dict[str, str]) -> Iterator[int]:
+def _own_ray(ray: Any, num_cpus: int, environment: dict[str, str], hint: str) -> Iterator[int]:
     mark = secrets.token_hex(8)
     short = len(tempfile.gettempdir()) + len("/fedrec-12345678/ray") <= SOCKET_PATH_ROOM
     with tempfile.TemporaryDirectory(
@@ -132,7 +136,7 @@ def _own_ray(ray: Any, num_cpus: int, worker_environment: dict[str, str]) -> Ite
     ) as scratch:
         folder = Path(scratch) / "ray"
         folder.mkdir()
-        with watchdog.watched(mark, folder, lambda: _shut_down(ray)):
+        with watchdog.watched(mark, folder, lambda: _shut_down(ray), f"{KILLED}; {hint}"):
             with _variables(QUIET | LOOPBACK | {watchdog.MARK: mark}), _loopback(ray):
                 _init(
                     ray,
@@ -141,7 +145,7 @@ def _own_ray(ray: Any, num_cpus: int, worker_environment: dict[str, str]) -> Ite
                     num_cpus=num_cpus,
                     include_dashboard=False,
                     _temp_dir=str(folder),
-                    runtime_env={"env_vars": worker_environment},
+                    runtime_env={"env_vars": environment},
                 )
             yield num_cpus
 

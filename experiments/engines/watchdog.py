@@ -34,7 +34,10 @@ def nothing() -> None:
 
 @contextlib.contextmanager
 def watched(
-    mark: str, working_folder: Path, shut_down: Callable[[], None] = nothing
+    mark: str,
+    working_folder: Path,
+    shut_down: Callable[[], None] = nothing,
+    last_words: str = "",
 ) -> Iterator[None]:
     """End an engine's processes on leaving the ``with``, and if this process is killed inside it.
 
@@ -42,15 +45,17 @@ def watched(
         mark: Value of the environment variable MARK in the engine's processes.
         working_folder: Working folder of the engine, in a scratch folder that a kill removes too.
         shut_down: The engine's own shutdown, called first.
+        last_words: Line on standard error if this process is killed, or the engine ends it: Ray
+            does so, without a word, when its raylet dies.
     """
     root = Path(__file__).resolve().parents[2]
     watcher = subprocess.Popen(
-        [sys.executable, "-m", __name__, mark, str(working_folder)],
+        [sys.executable, "-m", __name__, mark, str(working_folder), last_words],
         cwd=working_folder.parent,
         env=dict(os.environ) | {"PYTHONPATH": str(root)},
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=None if last_words else subprocess.DEVNULL,
         start_new_session=True,
     )
     try:
@@ -117,15 +122,18 @@ def _has(entry: Path, variable: bytes) -> bool:
     return variable in (entry / "environ").read_bytes().split(b"\0")
 
 
-def _watch(mark: str, working_folder: Path) -> None:
+def _watch(mark: str, working_folder: Path, last_words: str) -> None:
     """What the watcher does: nothing if it is told that all is over, else end what is left."""
     known: Processes = {}
     while not select.select([sys.stdin], [], [], LOOK_SECONDS)[0]:
         known = processes(mark, working_folder, known)
     if sys.stdin.buffer.read() != OVER:
+        if last_words:
+            with contextlib.suppress(OSError):  # the terminal may be gone, too
+                print(last_words, file=sys.stderr, flush=True)
         end(mark, working_folder, known)
         shutil.rmtree(working_folder.parent, ignore_errors=True)
 
 
 if __name__ == "__main__":
-    _watch(sys.argv[1], Path(sys.argv[2]))
+    _watch(sys.argv[1], Path(sys.argv[2]), sys.argv[3])

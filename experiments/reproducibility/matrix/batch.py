@@ -130,7 +130,7 @@ def _inline(jobs: Sequence[Job]) -> None:
 
 
 def _on_ray(jobs: Sequence[Job], workers: int) -> None:
-    with ray_of_our_own(jobs[0].config(), workers):
+    with ray_of_our_own(jobs[0].config(), workers, "the same command goes on"):
         from server.engines.ray_grid import RayGrid
 
         for count, some in by_count(jobs):
