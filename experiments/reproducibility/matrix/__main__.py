@@ -21,13 +21,14 @@ import typer
 
 from experiments.engines.flower_service import THREADS
 from experiments.reproducibility import same_bytes, verify
-from experiments.reproducibility.matrix.batch import MODULE, Job, write_jobs
+from experiments.reproducibility.matrix.jobs import Job, write_jobs
 from experiments.reproducibility.matrix.settings import settings
 from fedrec.errors import ConfigError, FedrecError
 from fedrec.randomness import generator
 
 ROOT = Path(__file__).resolve().parents[3]
 ENGINES = ("inline", "ray x1", "ray x2", "flower")  # the first is what the others must equal
+BATCH = "experiments.reproducibility.matrix.batch"
 LOOK_EVERY = 0.2  # seconds
 STOP_SECONDS = 30.0  # that an engine has to end what it has started
 LAST_WORDS = 2000  # characters of what an engine said before it failed
@@ -95,7 +96,7 @@ def run_engine(engine: str, names: Sequence[str], out: Path) -> None:
         "PYTHONPATH": str(ROOT),
         "PYTHONHASHSEED": str(1 + ENGINES.index(engine)),  # no set may be walked in its order
     }
-    command = [sys.executable, "-m", MODULE, engine, str(place)]
+    command = [sys.executable, "-m", BATCH, engine, str(place)]
     with (place / "said.txt").open("ab") as said:
         process = subprocess.Popen(
             command, cwd=ROOT, env=own, stdin=subprocess.DEVNULL, stdout=said, stderr=said

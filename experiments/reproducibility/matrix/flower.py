@@ -14,17 +14,17 @@ from flwr.serverapp import Grid, ServerApp
 
 from experiments.engines.flower import APP, POLL_SECONDS, run_status, submit, write_app
 from experiments.engines.flower_service import service
-from experiments.reproducibility.matrix.batch import PLACE, Job, by_count, make_runs, read_jobs
+from experiments.reproducibility.matrix.jobs import PLACE, Job, by_count, make_runs, read_jobs
 from fedrec.errors import FedrecError
 
 ROOT = Path(__file__).resolve().parents[3]
 COUNT = "FEDREC_BATCH_COUNT"  # file in the batch's folder: how many partitions its runs have now
 MODULE = "fedrec_batch"  # of the app, since Flower looks for components in the app's folder
 # Flower looks for assignments in the text of the module.
-COMPONENTS = """from experiments.reproducibility.matrix import batch, flower
+COMPONENTS = """from experiments.reproducibility.matrix import flower, jobs
 
 server = flower.server
-clients = batch.clients
+clients = jobs.clients
 """
 
 server = ServerApp()

@@ -1,9 +1,12 @@
 """Code of a user, a piece for each key that takes "package.module:name", for the matrix."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import torch
+from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MetricRecord
+from flwr.serverapp import Grid
 from flwr.serverapp.strategy import FedAvg
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -53,7 +56,24 @@ class Letters:
 
 
 class HalfWay(FedAvg):
-    """Strategy: FedAvg by another name."""
+    """Strategy: FedAvg that goes half of the way."""
+
+    def configure_train(
+        self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
+    ) -> Iterable[Message]:
+        """Note the weights that the coming updates start from."""
+        self.current = {name: array.numpy() for name, array in arrays.items()}
+        return super().configure_train(server_round, arrays, config, grid)
+
+    def aggregate_train(
+        self, server_round: int, replies: Iterable[Message]
+    ) -> tuple[ArrayRecord | None, MetricRecord | None]:
+        """Mean of what it was and what FedAvg makes of it."""
+        mean, metrics = super().aggregate_train(server_round, replies)
+        if mean is None:
+            return mean, metrics
+        halves = {name: (self.current[name] + new.numpy()) / 2 for name, new in mean.items()}
+        return ArrayRecord({name: Array(half) for name, half in halves.items()}), metrics
 
 
 def dealt(facts: PartitionFacts, count: int, rng: np.random.Generator) -> NDArray[np.int64]:

@@ -4,11 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from fedrec.config.sections.model import Model
+from experiments.reproducibility.equal_scores import histories_of, trained, twins
 from fedrec.data.sequences import Sequences
 from fedrec.evaluation.leave_one_out import leave_one_out_ranks
 from fedrec.evaluation.model_scorer import model_scorer
-from fedrec.factory.build_model import build_model
 from fedrec.inference.search import ItemSearch
 from fedrec.models.layers.fixed_shapes import blocks_of_histories, padded_length, products
 from fedrec.models.recommender import catalogue_of, output_embeddings, table_of
@@ -24,46 +23,11 @@ MODELS = [
 SIZES = [27, 30, 131]
 
 
-def trained(num_items, **settings):
-    """A model with weights as after training, and pairs of items that are the same in all of it."""
-    rng = np.random.default_rng(num_items)
-    semantic, content = (rng.normal(size=(num_items + 1, width)) for width in (10, 7))
-    semantic[0] = content[0] = 0
-    frequency = rng.integers(0, 6, size=num_items + 1)
-    pairs = [(1, num_items), (2, num_items // 2), (3, num_items - 1)]
-    for one, other in pairs:
-        for array in (semantic, content, frequency):
-            array[other] = array[one]
-    # No width is a multiple of what a processor's vector instructions take.
-    sizes = {"width": 10, "heads": 1, "hidden": 14, "max_length": 21}
-    model = build_model(
-        Model(**(sizes | settings)),
-        num_items=num_items,
-        semantic=semantic.astype(np.float32),
-        content=content.astype(np.float32),
-        frequency=frequency,
-        seed=0,
-    )
-    stream = torch.Generator().manual_seed(1)
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            parameter.add_(torch.randn(parameter.shape, generator=stream) / 3)
-            if name in ("rows", "views.identity.rows"):
-                for one, other in pairs:
-                    parameter[other] = parameter[one]
-    return model, pairs
-
-
-def histories_of(num_items, count=64):
-    rng = np.random.default_rng(2)
-    return [rng.integers(1, num_items + 1, size=n) for n in rng.integers(1, 25, size=count)]
-
-
 @pytest.mark.parametrize("num_items", SIZES)
 @pytest.mark.parametrize("settings", MODELS, ids=lambda each: "-".join(map(str, each.values())))
 def test_scores_are_the_same_in_any_batch_and_of_equal_items(settings, num_items):
-    model, pairs = trained(num_items, **settings)
-    score, histories = model_scorer(model, num_items, 21), histories_of(num_items)
+    model, pairs = trained(num_items, **settings), twins(num_items)
+    score, histories = model_scorer(model, num_items, 21), histories_of(num_items, 64)
     alone = np.concatenate([score([history]).scores for history in histories])
     for size in (2, 7, 64):
         batches = [histories[start : start + size] for start in range(0, 64, size)]
@@ -79,7 +43,7 @@ def test_scores_are_the_same_in_any_batch_and_of_equal_items(settings, num_items
 
 @pytest.mark.parametrize("settings", MODELS[:4], ids=lambda each: "-".join(map(str, each.values())))
 def test_an_item_has_the_same_vector_whatever_is_looked_up_with_it(settings):
-    model, _ = trained(131, **settings)
+    model = trained(131, **settings)
     catalogue = catalogue_of(model, 131)
     for items in ([5], [131], [7, 131, 7], [*range(60, 83)]):
         chosen = torch.tensor(items)
@@ -90,7 +54,7 @@ def test_an_item_has_the_same_vector_whatever_is_looked_up_with_it(settings):
 @pytest.mark.parametrize("num_items", SIZES)
 @pytest.mark.parametrize("partitions", [3, 60])
 def test_ranks_are_the_same_in_any_partition(num_items, partitions):
-    model, _ = trained(num_items)
+    model = trained(num_items)
     rows = histories_of(num_items, 180)
     offsets = np.cumsum([0, *(len(row) + 3 for row in rows)])
     rng = np.random.default_rng(3)
