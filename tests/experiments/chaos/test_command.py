@@ -11,6 +11,10 @@ import pytest
 from experiments.chaos.__main__ import table
 from experiments.chaos.tries import Outcome
 
+KINDS = (
+    *("workers-killed", "servers-killed", "ray-servers-killed", "raylets-killed"),
+    *("ablations-killed", "baselines-killed", "checkpoints-damaged"),
+)
 ROOT = Path(__file__).parent.parent.parent.parent
 
 
@@ -61,13 +65,21 @@ def chaos(*words):
                 r"\| a checkpoint damaged \| 12 \| 10, and 2 refused with a line \|",
             ],
         ),
+        (
+            {"raylets-killed": 1, "ablations-killed": 2, "baselines-killed": 2},
+            [
+                r"\| Ray's raylet killed \| 1 \| 1 \|",
+                r"\| an ablation killed, one process \| 1 \| 1 \|",
+                r"\| an ablation killed, Ray \| 1 \| 1 \|",
+                r"\| a centralised baseline killed \| 1 \| 1 \|",
+                r"\| a local-only baseline killed \| 1 \| 1 \|",
+            ],
+        ),
     ],
-    ids=["ray", "inline"],
+    ids=["ray", "inline", "raylet and studies"],
 )
 def test_a_few_kills_and_damages_all_end_with_the_fault_free_hash(tmp_path, counts, lines):
-    every = dict.fromkeys(
-        ("workers-killed", "servers-killed", "ray-servers-killed", "checkpoints-damaged"), 0
-    )
+    every = dict.fromkeys(KINDS, 0)
     words = [word for name, count in (every | counts).items() for word in (f"--{name}", str(count))]
     done = chaos(*words, "--out", str(tmp_path / "runs"))
     assert done.returncode == 0, done.stdout + done.stderr
