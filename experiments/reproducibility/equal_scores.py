@@ -3,8 +3,8 @@
 ``python -m experiments.reproducibility.equal_scores`` scores histories by every kind of model and
 baseline, for every size of catalogue from 27 to 131 items, alone and in batches of 1 to 64, in 1, 3
 and 60 partitions, and by the search of ``recommend``. Some items are equal in all that a model
-knows of them. All must be equal to the bit. The digest that it prints is the same for every number
-of threads: ``OMP_NUM_THREADS=4 python -m ...``.
+knows of them. All must be equal to the bit. The digests that it prints are the same for every
+number of threads.
 """
 
 import hashlib
@@ -179,9 +179,11 @@ def drawn_batches(num_items: int, how_many: int) -> list[int]:
 def main(
     step: Annotated[int, typer.Option(help="From one size of the catalogue to the next.")] = 1,
     batches: Annotated[int, typer.Option(help="Sizes of batches for each catalogue.")] = 3,
+    threads: Annotated[int, typer.Option(help="Threads of torch; 0 for its default.")] = 0,
 ) -> None:
     """Print a row for each model and baseline; exit with 1 if anything is not equal."""
     wrong = 0
+    torch.set_num_threads(threads or torch.get_num_threads())
     typer.echo(f"{torch.get_num_threads()} threads\n| scorer | catalogues | digest | faults |")
     typer.echo("|---|---|---|---|")
     for name in (*MODELS, *BASELINES):

@@ -78,6 +78,18 @@ def test_new_items_change_no_score_of_the_others(ready):
     assert ready.catalog.num_items + 2 == larger.catalog.num_items == len(after)
 
 
+@pytest.mark.parametrize("added", [0, 1, 11])
+def test_lists_are_the_same_in_any_company_of_users_and_new_items(ready, added):
+    users = ready.dataset.user_ids
+    alone = [ready.recommend(user, k=100) for user in users]
+    titles = [f"Something New {number}" for number in range(added)]
+    larger = ready.with_items(titles, genres=[["Drama"]] * added) if added else ready
+    for size in (3, 37, 64):
+        parts = [users[start : start + size] for start in range(0, len(users), size)]
+        lists = [found for part in parts for found in larger.recommend_many(part, k=100)]
+        assert [[one for one in found if "New" not in one.title] for found in lists] == alone
+
+
 @pytest.mark.parametrize("start", ["text", "random"])
 def test_a_cold_item_given_as_new_gets_its_own_vector_back(run_inline, small_config, start):
     """So that what is measured on cold items holds for items that come after training."""
