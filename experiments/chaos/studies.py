@@ -93,7 +93,7 @@ def _runs_in(folder: Path) -> list[Path]:
 
 def _baseline(kind: str, going_on: Callable[[Path], list[str]] | None = None) -> Study:
     def words(folder: Path) -> list[str]:
-        sets = _words(SETTINGS | {"run.checkpoint-every": 1})
+        sets = _words(SETTINGS | FEWER_ROUNDS)
         return ["baseline", kind, "--out", str(folder), *sets]
 
     def again(folder: Path) -> list[str]:
