@@ -88,7 +88,7 @@ def build_model(
         )
     else:
         model = _own_model(settings, rows, encoder)
-    _initialize(encoder, stream)
+    _initialize(encoder, stream, settings.init_std)
     return model
 
 
@@ -120,17 +120,17 @@ def _views(
 def _encoder(
     settings: Model,
 ) -> CausalTransformer | BidirectionalTransformer | TimedTransformer | GRUEncoder:
-    own = MODELS[settings.name].encoder if settings.name in MODELS else ""
-    kind = own or settings.encoder
+    kind = settings.encoder_kind
     width, blocks, hidden = settings.width, settings.blocks, settings.hidden
     if kind == "gru":
         return GRUEncoder(width, blocks, hidden)
     shape = (width, blocks, settings.heads, settings.max_length, hidden)
+    block, positions = settings.block, settings.positions
     if kind == "bidirectional":
-        return BidirectionalTransformer(*shape)
+        return BidirectionalTransformer(*shape, block=block, positions=positions)
     if clues := names_in(settings.time):
-        return TimedTransformer(*shape, clues=clues)
-    return CausalTransformer(*shape)
+        return TimedTransformer(*shape, clues=clues, block=block, positions=positions)
+    return CausalTransformer(*shape, block=block, positions=positions)
 
 
 def frozen_tensor(table: np.ndarray) -> Tensor:
@@ -177,11 +177,17 @@ def _own_model(settings: Model, rows: Tensor, encoder: nn.Module) -> Recommender
     return checked(settings.name, kind(rows, encoder))
 
 
-def _initialize(encoder: nn.Module, stream: torch.Generator) -> None:
-    """Draw the encoder's weights from our own stream, never from the global one."""
+def _initialize(encoder: nn.Module, stream: torch.Generator, std: float) -> None:
+    """Draw the encoder's weights from our own stream, never from the global one.
+
+    By Xavier's rule (Glorot & Bengio, AISTATS 2010), or from N(0, std^2) as GPT-2 and BERT4Rec do.
+    """
     for module in encoder.modules():
         if isinstance(module, nn.Linear):
-            nn.init.xavier_uniform_(module.weight, generator=stream)
+            if std > 0:
+                nn.init.normal_(module.weight, std=std, generator=stream)
+            else:
+                nn.init.xavier_uniform_(module.weight, generator=stream)
             nn.init.zeros_(module.bias)
     for name, parameter in encoder.named_parameters():
         if name in ("positions", "mask"):

@@ -42,6 +42,7 @@ def make_loss(
             negatives=_how_many(config, items),
             log_q=loss.log_q,
             calibration=loss.calibration,
+            own_history=loss.own_history,
         )
         for items in catalogues
     ]
@@ -124,6 +125,7 @@ def make_cohort_loss(config: Config, num_items: int) -> CohortLoss:
         log_q=loss.log_q,
         calibration=loss.calibration,
         cold=cold,
+        own_history=loss.own_history,
     )
 
 

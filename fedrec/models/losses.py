@@ -23,19 +23,31 @@ from fedrec.models.layers.logsumexp import logsumexp_of_scores
 
 
 def softmax_losses(
-    states: Tensor, vectors: Tensor, targets: Tensor, weights: Tensor | None = None
+    states: Tensor,
+    vectors: Tensor,
+    targets: Tensor,
+    weights: Tensor | None = None,
+    refused: Tensor | None = None,
+    refused_rows: Tensor | None = None,
 ) -> Tensor:
-    """Cross-entropies (..., M) against the whole catalogue.
+    """Cross-entropies (..., M) against the whole catalogue, or all of it that is not refused.
 
     Args:
         states: (..., M, D) One per target.
         vectors: (..., V, D) Output vectors.
         targets: (..., M) Row of ``vectors`` that follows.
         weights: (..., M) Weights of each target in the loss, up to a factor, for speed.
+        refused: (..., R, V) True where an item is no negative, or none; the target counts always.
+        refused_rows: (..., M) Row of ``refused`` that belongs to each target.
     """
     rows = targets.unsqueeze(-1).expand(*targets.shape, vectors.shape[-1])
     positives = vectors.gather(-2, rows)
-    total = logsumexp_of_scores(states, vectors, weights=weights)
+    if refused is None:
+        total = logsumexp_of_scores(states, vectors, weights=weights)
+    else:  # the target is one of the user's own items
+        total = logsumexp_of_scores(
+            states, vectors, positives, refused, weights=weights, refused_rows=refused_rows
+        )
     return total - (states * positives).sum(dim=-1)
 
 
@@ -143,7 +155,8 @@ class LossFunction:
         of_targets: Losses (..., M) from states (..., M, D) and, with "own", positives (..., M, D)
             and negatives (..., M, K, D); with "shared", positives (..., M, D), negatives
             (..., K, D) and by name refused (..., M, K) and weights (..., M); with "all", vectors
-            (..., C, D), targets (..., M) and by name weights (..., M).
+            (..., C, D), targets (..., M) and by name weights (..., M), refused (..., R, C) and
+            refused_rows (..., M).
     """
 
     candidates: Literal["own", "shared", "all"]

@@ -1,4 +1,4 @@
-"""Batches of training sequences, bucketed by length so that little of a batch is padding."""
+"""Batches of training sequences: random users, read in groups alike in length."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from fedrec.data.times import pad_times, times_around
 from fedrec.training.windows import windows_of
 
 MIN_TRAINING_EVENTS = 2  # one to read, one to predict
-POOL = 16  # batches that are sorted by length together
+GROUP_COST = 300  # of another group of rows, in positions: calls of small kernels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,19 +77,37 @@ def num_targets(
 def epoch_order(
     training: Sequences, users: np.ndarray, batch_size: int, rng: np.random.Generator
 ) -> list[np.ndarray]:
-    """Cut the users of one pass into batches: shuffled, alike in length inside a batch.
+    """Cut the users of one pass into batches at random; every user comes once.
 
-    Every user comes once. Pools of 16 batches are sorted by length, cut, and the batches
-    shuffled again, so that a short and a long batch are as likely at any moment.
+    Batches of users alike in length would weigh a target by its user's length, as each batch is
+    a mean over its targets, and each takes a step of about the same size.
     """
     users = rng.permutation(trainable_users(training, users))
-    lengths = training.lengths()
-    batches: list[np.ndarray] = []
-    for start in range(0, len(users), POOL * batch_size):
-        pool = users[start : start + POOL * batch_size]
-        pool = pool[np.argsort(lengths[pool], kind="stable")]
-        batches += [pool[cut : cut + batch_size] for cut in range(0, len(pool), batch_size)]
-    return [batches[number] for number in rng.permutation(len(batches))]
+    return [users[first : first + batch_size] for first in range(0, len(users), batch_size)]
+
+
+def rows_alike(lengths: np.ndarray) -> list[np.ndarray]:
+    """Cut the rows of a batch into groups alike in length, where padding costs least.
+
+    Args:
+        lengths: (B,) Real positions of each row.
+
+    Returns:
+        The rows of each group, the shortest first; every row once.
+    """
+    order = np.argsort(lengths, kind="stable")
+    ordered = lengths[order]
+    # Cheapest cut of the first n rows, for n = 0, 1, ...: a last group behind a cheapest cut.
+    cost, begin = np.zeros(len(order) + 1), np.zeros(len(order) + 1, dtype=np.int64)
+    for end in range(1, len(order) + 1):
+        total = cost[:end] + ordered[end - 1] * np.arange(end, 0, -1) + GROUP_COST
+        begin[end] = total.argmin()
+        cost[end] = total[begin[end]]
+    groups, end = [], len(order)
+    while end > 0:
+        groups.append(order[begin[end] : end])
+        end = int(begin[end])
+    return groups[::-1]
 
 
 def collate(

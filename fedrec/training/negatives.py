@@ -1,9 +1,10 @@
 """Negative sampling for training.
 
-Both samplers draw from everything but the user's *training* history, or from the whole
-catalogue. Validation and test items stay in the pool on purpose: a pool without them tells the
-model which items are held out, since those alone never appear as negatives. Items that a scenario
-makes cold are in no pool: training never has them as targets, and would learn that they are none.
+Negatives are drawn from everything but the user's *training* history, or from the whole catalogue
+but the target (``loss.own-history = "keep"``). Validation and test items stay in the pool on
+purpose: a pool without them tells the model which items are held out, since those alone never
+appear as negatives. Items that a scenario makes cold are in no pool: training never has them as
+targets, and would learn that they are none.
 """
 
 from collections.abc import Sequence
@@ -102,21 +103,42 @@ def own_negatives(
     rng: np.random.Generator,
     history: NDArray[np.integer],
     catalogue: NDArray[np.int64],
-    length: int,
+    targets: NDArray[np.integer],
     count: int,
+    *,
+    keep: bool = False,
 ) -> NDArray[np.int64]:
-    """Negatives (L, K) of one user's positions, from what the user may be offered.
+    """Negatives (L, K) of one user's targets, from what the user may be offered.
 
     Args:
         rng: Stream of this user, round and step.
         history: (n,) The training part, all of it in the catalogue; padding (item 0) is ignored.
         catalogue: (C,) Items, ascending.
-        length: L.
+        targets: (L,) What followed at each position.
         count: K.
+        keep: Draw from everything but the target itself, items of the history too.
 
     Raises:
         ConfigError: As for ``sampled_negatives``.
     """
+    if keep:
+        return _all_but(rng, np.searchsorted(catalogue, targets), catalogue, count)
     places = np.searchsorted(catalogue, history[history > 0]) + 1
     seen = history_mask([places], len(catalogue))
-    return np.asarray(catalogue[sampled_negatives(rng, seen, length, count)[0] - 1])
+    return np.asarray(catalogue[sampled_negatives(rng, seen, len(targets), count)[0] - 1])
+
+
+def _all_but(
+    rng: np.random.Generator,
+    places: NDArray[np.int64],
+    catalogue: NDArray[np.int64],
+    count: int,
+) -> NDArray[np.int64]:
+    """Negatives (L, K), uniform over the catalogue without the item at each of the places (L,)."""
+    if len(catalogue) == 1:
+        raise ConfigError(
+            "the catalogue has one item, so no negative is left to draw; choose a loss without "
+            "sampled negatives (loss.name)"
+        )
+    drawn = rng.integers(0, len(catalogue) - 1, size=(len(places), count))
+    return np.asarray(catalogue[drawn + (drawn >= places[:, None])])

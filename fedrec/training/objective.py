@@ -1,7 +1,8 @@
 """Training objectives: the mean loss of a batch over the candidates of each target."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from fedrec.data.sequences import Sequences
 from fedrec.models.losses import LossFunction, LossOptions
 from fedrec.models.recommender import Recommender, device_of
 from fedrec.randomness import generator
-from fedrec.training.batches import Batch
+from fedrec.training.batches import Batch, rows_alike
 from fedrec.training.negatives import own_negatives, shared_negatives
 from fedrec.training.user_loss import find_loss
 
@@ -45,87 +46,117 @@ def make_objective(
     negatives: int,
     log_q: bool,
     calibration: float,
+    own_history: str = "leave-out",
 ) -> Objective:
     """The loss of a batch as a function of model, batch and seeds.
 
     Args:
         name: Name of the loss; see ``fedrec.training.user_loss``.
-        training: Training parts; negatives are drawn from everything but a user's own.
+        training: Training parts.
         catalogue: (C,) The items that users may be offered, ascending: all V of them, or those of
             the users' domain. Cold items are left out: they would be negatives again and again
             without ever being a target.
         negatives: K; BCE and BPR take 1 per position whatever K is, as SASRec does.
         log_q: Correct sampled softmax for the chance of an item to be drawn.
         calibration: T of gBCE.
+        own_history: "leave-out": no item of a user's training history is a negative; "keep": all
+            items but the target are.
     """
     options = LossOptions(
         num_candidates=len(catalogue), negatives=negatives, log_q=log_q, calibration=calibration
     )
-    return objective_of(find_loss(name)(options), training, catalogue)
+    keep = own_history == "keep"
+    return objective_of(find_loss(name)(options), training, catalogue, keep=keep)
 
 
-def objective_of(loss: LossFunction, training: Sequences, catalogue: np.ndarray) -> Objective:
+def objective_of(
+    loss: LossFunction, training: Sequences, catalogue: np.ndarray, *, keep: bool = False
+) -> Objective:
     """The mean of a loss over the targets of a batch.
 
     Args:
         loss: What targets are compared with, and how.
-        training: Training parts; own negatives are drawn from everything but a user's own.
+        training: Training parts of all users.
         catalogue: (C,) Items that users may be offered, ascending.
+        keep: Whether items of a user's training history are negatives.
     """
-    if loss.candidates == "all":
-        return lambda model, batch, seeds: _against_all(model, batch, seeds, loss, catalogue)
-    against = _against_shared if loss.candidates == "shared" else _against_own
-    return lambda model, batch, seeds: against(model, batch, seeds, loss, training, catalogue)
+    ways = {"all": _against_all, "shared": _against_shared, "own": _against_own}
+    against, against_what = ways[loss.candidates], _Candidates(loss, training, catalogue, keep)
+    return lambda model, batch, seeds: against(model, batch, seeds, against_what)
+
+
+class _Candidates(NamedTuple):
+    """What targets are compared with; the fields are the arguments of ``objective_of``."""
+
+    loss: LossFunction
+    training: Sequences
+    catalogue: np.ndarray
+    keep: bool
+
+    def in_history(self, batch: Batch, items: np.ndarray, device: torch.device) -> Tensor:
+        """(B, K) whether items (K,) are in the training history of each row's user."""
+        seen = np.stack([np.isin(items, self.training.of(int(user))) for user in batch.users])
+        return torch.from_numpy(seen).to(device)
 
 
 def _against_all(
-    model: Recommender, batch: Batch, seeds: StepSeeds, loss: LossFunction, catalogue: np.ndarray
+    model: Recommender, batch: Batch, seeds: StepSeeds, candidates: _Candidates
 ) -> Tensor:
+    loss, catalogue = candidates.loss, candidates.catalogue
     states, vectors, index_of = _forward(model, batch, seeds, np.append(0, catalogue))
     targets = index_of(batch.targets[batch.targets > 0]) - 1
-    return loss.of_targets(states, vectors[1:], targets, weights=_equal(states)).mean()
+    refused = rows = None
+    if not candidates.keep:
+        refused = candidates.in_history(batch, catalogue, vectors.device)
+        rows = torch.from_numpy(np.repeat(np.arange(len(batch.users)), batch.counts))
+        rows = rows.to(vectors.device)
+    return loss.of_targets(
+        states,
+        vectors[1:],
+        targets,
+        weights=_equal(states),
+        refused=refused,
+        refused_rows=rows,
+    ).mean()
 
 
 def _against_shared(
-    model: Recommender,
-    batch: Batch,
-    seeds: StepSeeds,
-    loss: LossFunction,
-    training: Sequences,
-    catalogue: np.ndarray,
+    model: Recommender, batch: Batch, seeds: StepSeeds, candidates: _Candidates
 ) -> Tensor:
+    loss, catalogue = candidates.loss, candidates.catalogue
     drawn = shared_negatives(seeds.seed, seeds.round, seeds.step, len(catalogue), loss.negatives)
     negatives = catalogue[drawn - 1]
     targets = batch.targets[batch.targets > 0]
     needed = np.unique(np.concatenate([batch.items.ravel(), targets, negatives]))
     states, vectors, index_of = _forward(model, batch, seeds, needed)
-    seen = np.stack([np.isin(negatives, training.of(int(user))) for user in batch.users])
-    refused = torch.from_numpy(np.repeat(seen, batch.counts, axis=0)).to(vectors.device)
+    if candidates.keep:  # the target alone
+        refused = torch.from_numpy(targets[:, None] == negatives).to(vectors.device)
+    else:
+        seen = candidates.in_history(batch, negatives, vectors.device)
+        counts = torch.from_numpy(batch.counts).to(vectors.device)
+        refused = seen.repeat_interleave(counts, dim=0)
     positives, others = vectors[index_of(targets)], vectors[index_of(negatives)]
     weights = _equal(states)
     return loss.of_targets(states, positives, others, refused=refused, weights=weights).mean()
 
 
 def _against_own(
-    model: Recommender,
-    batch: Batch,
-    seeds: StepSeeds,
-    loss: LossFunction,
-    training: Sequences,
-    catalogue: np.ndarray,
+    model: Recommender, batch: Batch, seeds: StepSeeds, candidates: _Candidates
 ) -> Tensor:
-    rows = [
-        own_negatives(
+    loss, targets = candidates.loss, batch.targets[batch.targets > 0]
+    rows, first = [], 0
+    for user, total in batch.targets_of.items():
+        own = own_negatives(
             generator(seeds.seed, "negatives", seeds.round, seeds.step, user),
-            training.of(user),
-            catalogue,
-            total,
+            candidates.training.of(user),
+            candidates.catalogue,
+            targets[first : first + total],
             loss.negatives,
+            keep=candidates.keep,
         )
-        for user, total in batch.targets_of.items()
-    ]
+        rows.append(own)
+        first += total
     negatives = np.concatenate(rows)
-    targets = batch.targets[batch.targets > 0]
     needed = np.unique(np.concatenate([batch.items.ravel(), targets, negatives.ravel()]))
     states, vectors, index_of = _forward(model, batch, seeds, needed)
     return loss.of_targets(states, vectors[index_of(targets)], vectors[index_of(negatives)]).mean()
@@ -154,8 +185,29 @@ def _forward(
     lengths = torch.from_numpy(batch.lengths).to(device)
     dropout_masks = None if seeds.dropout_masks is None else seeds.dropout_masks.to(device)
     times = None if batch.times is None else torch.from_numpy(batch.times).to(device)
-    states, _ = model.encode_for(
-        batch.users, table, index_of(batch.items), lengths, dropout_masks, times
+    indices, is_asked = index_of(batch.items), torch.from_numpy(batch.targets > 0).to(device)
+    states = []
+    groups = rows_alike(batch.lengths)
+    for rows in groups:
+        longest, where = int(batch.lengths[rows].max()), torch.from_numpy(rows).to(device)
+        own, _ = model.encode_for(
+            batch.users[rows],
+            table,
+            indices[where, :longest],
+            lengths[where],
+            None if dropout_masks is None else dropout_masks[:, where, :longest],
+            None if times is None else times[where, : longest + 2],
+        )
+        states.append(own[is_asked[where, :longest]])
+    return (
+        torch.cat(states)[_order(groups, batch.counts, device)],
+        model.output_vectors(table),
+        index_of,
     )
-    is_asked = torch.from_numpy(batch.targets > 0).to(device)
-    return states[is_asked], model.output_vectors(table), index_of
+
+
+def _order(groups: Sequence[np.ndarray], counts: np.ndarray, device: torch.device) -> Tensor:
+    """(M,) Where each target of a batch, row by row, lies among the targets of its groups."""
+    first = np.cumsum(counts) - counts
+    places = [np.arange(first[row], first[row] + counts[row]) for rows in groups for row in rows]
+    return torch.from_numpy(np.argsort(np.concatenate(places))).to(device)

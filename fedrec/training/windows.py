@@ -120,6 +120,7 @@ def user_steps(
     dropout: float,
     seed: int,
     round: int,
+    keep: bool = False,
 ) -> Sequence[UserStep]:
     """All steps of one user in a round.
 
@@ -137,6 +138,7 @@ def user_steps(
         dropout: P.
         seed: Seed of the run.
         round: Number of the round, from 1.
+        keep: Whether items of the history are negatives.
     """
     made: list[UserStep] = []
     for step in range(steps):
@@ -153,7 +155,9 @@ def user_steps(
         negatives = dropout_masks = None
         if num_negatives:
             stream = generator(seed, "negatives", round, step, windows.user)
-            negatives = own_negatives(stream, windows.history, catalogue, len(items), num_negatives)
+            negatives = own_negatives(
+                stream, windows.history, catalogue, targets, num_negatives, keep=keep
+            )
         if dropout > 0:
             factors = draw_dropout_masks(
                 np.array([windows.user]),

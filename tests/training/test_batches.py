@@ -6,10 +6,12 @@ from hypothesis import strategies as st
 
 from fedrec.data.sequences import Sequences
 from fedrec.training.batches import (
+    GROUP_COST,
     collate,
     epoch_order,
     num_targets,
     pad_rows,
+    rows_alike,
     trainable_users,
 )
 
@@ -37,12 +39,34 @@ def test_only_the_users_given_come():
     assert [sorted(batch) for batch in order] == [[1, 3]]
 
 
-def test_users_of_a_batch_are_alike_in_length():
+def test_batches_are_random_whatever_the_lengths():
     lengths = np.random.default_rng(0).integers(2, 100, size=64)
     order = epoch_order(sequences(*lengths), np.arange(64), 8, np.random.default_rng(1))
-    spans = sorted((lengths[batch].min(), lengths[batch].max()) for batch in order)
-    # One pool of 64 users, sorted and cut: no batch reaches into the next one.
+    # The same walk over users who are all alike: lengths have no say.
+    alike = epoch_order(sequences(*[5] * 64), np.arange(64), 8, np.random.default_rng(1))
+    assert [batch.tolist() for batch in order] == [batch.tolist() for batch in alike]
+
+
+@given(st.lists(st.integers(1, 200), min_size=1, max_size=40))
+def test_groups_of_rows_hold_each_row_once_and_cost_no_more_than_one_group(lengths):
+    lengths = np.array(lengths)
+    groups = rows_alike(lengths)
+    assert sorted(np.concatenate(groups).tolist()) == list(range(len(lengths)))
+    # Groups follow one another in length, so that padding is as little as can be.
+    spans = [(lengths[rows].min(), lengths[rows].max()) for rows in groups]
     assert all(before[1] <= after[0] for before, after in itertools.pairwise(spans))
+    cost = sum(lengths[rows].max() * len(rows) + GROUP_COST for rows in groups)
+    assert cost <= lengths.max() * len(lengths) + GROUP_COST
+
+
+def test_groups_of_rows_by_hand():
+    # One group of 11 * 100 costs 1,400; a short one and a long one 10 * 10 + 100 + 600 = 800.
+    lengths = np.array([10] * 4 + [100] + [10] * 6)
+    assert [rows.tolist() for rows in rows_alike(lengths)] == [
+        [0, 1, 2, 3, 5, 6, 7, 8, 9, 10],
+        [4],
+    ]
+    assert [rows.tolist() for rows in rows_alike(np.array([10, 30]))] == [[0, 1]]
 
 
 def test_another_stream_gives_another_order():

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from fedrec.models.losses import LossFunction, softmax_losses
+from fedrec.models.losses import LossFunction
 from fedrec.training.batches import collate
 from fedrec.training.negatives import shared_negatives
 from fedrec.training.objective import StepSeeds, make_objective, objective_of
@@ -11,7 +11,7 @@ NUM_ITEMS = 40
 LOSSES = ["sampled-softmax", "softmax", "bce", "gbce", "bpr"]
 
 
-def made(name, training, negatives=10, log_q=True):
+def made(name, training, negatives=10, log_q=True, own_history="leave-out"):
     return make_objective(
         name,
         training=training,
@@ -19,6 +19,7 @@ def made(name, training, negatives=10, log_q=True):
         negatives=negatives,
         log_q=log_q,
         calibration=0.75,
+        own_history=own_history,
     )
 
 
@@ -61,16 +62,22 @@ def test_softmax_of_a_batch_equals_users_one_by_one(make_tiny, twelve_training):
     torch.testing.assert_close(together, total / targets, rtol=1e-5, atol=1e-6)
 
 
-def test_softmax_by_the_slow_way(make_tiny, twelve_training):
+@pytest.mark.parametrize("own_history", ["keep", "leave-out"])
+def test_softmax_by_the_slow_way(make_tiny, twelve_training, own_history):
     model = shaken(make_tiny())
     row = twelve_training.of(5)
     table = model.look_up(torch.arange(NUM_ITEMS + 1))
     items = torch.from_numpy(row[:-1].astype(np.int64))[None]
     states = model.encode(table, items, torch.tensor([len(row) - 1]))[0][0]
-    expected = softmax_losses(
-        states, model.output_vectors(table)[1:], torch.from_numpy(row[1:].astype(np.int64)) - 1
-    ).mean()
-    loss = made("softmax", twelve_training)(
+    scores = states @ model.output_vectors(table).T
+    losses = []
+    for target, own in zip(row[1:].tolist(), scores, strict=True):
+        others = set(range(1, NUM_ITEMS + 1)) - {target}
+        if own_history == "leave-out":
+            others -= set(row.tolist())
+        losses.append(own[[target, *sorted(others)]].logsumexp(dim=0) - own[target])
+    expected = torch.stack(losses).mean()
+    loss = made("softmax", twelve_training, own_history=own_history)(
         model, collate(twelve_training, np.array([5]), 12), seeds()
     )
     torch.testing.assert_close(loss, expected)

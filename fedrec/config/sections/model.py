@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from fedrec.config.values.checks import Section, count, one_of, rate, require, share
 from fedrec.config.values.choices import (
     BASELINE_MODELS,
+    BLOCKS,
     ENCODERS,
     FUSIONS,
     IDENTITY_STARTS,
     MODELS,
+    POSITIONS,
     PRIVATE_PARTS,
     TIME_FEATURES,
     VIEWS,
@@ -30,6 +32,10 @@ class Model(Section):
     blocks: int = 2  # layers of the encoder
     heads: int = 1  # attention heads of a layer
     hidden: int = 256  # size of the feed-forward layer
+    block: str = "pre-norm"  # kind of a transformer's blocks
+    positions: str = "from-last"  # item of a sequence from which its positions are counted
+    # Standard deviation of the encoder's initial weights; 0: Xavier's, by the size of a layer.
+    init_std: float = 0.0
     max_length: int = 200  # newest items of a sequence that the encoder reads
     dropout: float = 0.2  # dropout rate of embeddings and layers
     # Share of the items that lose their ID embedding in a step, so that cold items work.
@@ -63,6 +69,9 @@ class Model(Section):
             yield count(f"model.{key.replace('_', '-')}", getattr(self, key))
         if self.heads > 0 and self.width % self.heads:
             yield f"model.heads must divide model.width, got {self.heads} and {self.width}"
+        yield one_of("model.block", self.block, BLOCKS)
+        yield one_of("model.positions", self.positions, POSITIONS)
+        yield rate("model.init-std", self.init_std, positive=False)
         yield share("model.dropout", self.dropout)
         yield share("model.identity-dropout", self.identity_dropout)
         yield count("model.neighbours", self.neighbours, 0)
@@ -79,10 +88,15 @@ class Model(Section):
         yield from self._contradictions()
 
     @property
+    def encoder_kind(self) -> str:
+        """Name of the sequence encoder: the model's own, or ``model.encoder``."""
+        own = MODELS[self.name].encoder if self.name in MODELS else ""
+        return own or self.encoder
+
+    @property
     def is_cloze(self) -> bool:
         """Whether it is trained by the Cloze objective: it learns to name hidden items."""
-        own = MODELS[self.name].encoder if self.name in MODELS else ""
-        return (own or self.encoder) == "bidirectional"
+        return self.encoder_kind == "bidirectional"
 
     @property
     def smooths(self) -> bool:
@@ -114,6 +128,16 @@ class Model(Section):
                 f"model.fusion is a hybrid's, model.name = {self.name!r} has one view; leave it at "
                 f"'context' or set model.name = 'hybrid', got {self.fusion!r}"
             )
+        is_transformer = self.name != "bpr-mf" and self.encoder_kind != "gru"
+        for key, value, plain in (
+            ("block", self.block, "pre-norm"),
+            ("positions", self.positions, "from-last"),
+        ):
+            if value != plain and not is_transformer:
+                yield (
+                    f"model.{key} is a transformer's, which this model has not; leave it at "
+                    f"{plain!r}, got {value!r}"
+                )
         if names_in(self.time) and (self.name, self.encoder) != ("hybrid", "causal"):
             yield (
                 "model.time needs model.name = 'hybrid' and model.encoder = 'causal', "

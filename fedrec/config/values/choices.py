@@ -40,11 +40,14 @@ MODELS = {
 BASELINE_MODELS = tuple(name for name in MODELS if name != "hybrid")  # of item IDs alone
 FUSIONS = ("context", "fixed", "sum", "concat", "item", "attention")
 ENCODERS = ("causal", "bidirectional", "gru")
+BLOCKS = ("pre-norm", "sasrec", "ligr")
+POSITIONS = ("from-last", "from-first")
 TIME_FEATURES = ("hour", "gap", "relative")
 IDENTITY_STARTS = ("text", "random")
 PRIVATE_PARTS = ("gate-bias", "identity")
 
 LOSSES = ("sampled-softmax", "softmax", "bce", "gbce", "bpr")
+OWN_HISTORIES = ("leave-out", "keep")
 OPTIMIZERS = ("adam", "adamw", "sgd")
 OPTIMIZER_STATES = ("keep", "reset")
 

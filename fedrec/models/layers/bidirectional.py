@@ -22,9 +22,19 @@ class BidirectionalTransformer(Transformer):
     task: TrainingTask = "cloze"
 
     def __init__(
-        self, width: int, num_blocks: int, num_heads: int, max_length: int, hidden: int
+        self,
+        width: int,
+        num_blocks: int,
+        num_heads: int,
+        max_length: int,
+        hidden: int,
+        *,
+        block: str = "pre-norm",
+        positions: str = "from-last",
     ) -> None:
-        super().__init__(width, num_blocks, num_heads, max_length, hidden)
+        super().__init__(
+            width, num_blocks, num_heads, max_length, hidden, block=block, positions=positions
+        )
         self.mask = nn.Parameter(torch.zeros(width))
 
     def forward(

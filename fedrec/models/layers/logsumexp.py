@@ -23,6 +23,7 @@ def logsumexp_of_scores(
     refused: Tensor | None = None,
     shift: float = 0.0,
     weights: Tensor | None = None,
+    refused_rows: Tensor | None = None,
 ) -> Tensor:
     """(..., M) log of the sum over candidates of exp(state . candidate).
 
@@ -30,23 +31,28 @@ def logsumexp_of_scores(
         states: (..., M, D) States to score from.
         candidates: (..., K, D) Candidates of all states.
         own: (..., M, D) One more candidate of each state, or none.
-        refused: (..., M, K) True where a candidate is left out, or none.
+        refused: (..., M, K) True where a candidate is left out, or none; (..., R, K) with
+            ``refused_rows``.
         shift: Shift that is added to the scores of ``candidates``, not to that of ``own``.
         weights: (..., M) Weights of each state in the loss, up to a common factor, if they are
             known beforehand: the gradient then costs half. Others give the same gradient, more
             slowly.
+        refused_rows: (..., M) Row of ``refused`` that belongs to each state, where several states
+            share one.
     """
     # torch.func maps plain operations only, and a GPU has no such cache.
     if states.device.type != "cpu" or torch._C._are_functorch_transforms_active():
         scores = states @ candidates.mT + shift
         if refused is not None:
+            if refused_rows is not None:
+                refused = torch.take_along_dim(refused, refused_rows.unsqueeze(-1), dim=-2)
             scores = scores.masked_fill(refused, -torch.inf)
         found = scores.logsumexp(dim=-1)
         return found if own is None else torch.logaddexp(found, (states * own).sum(dim=-1))
     needed = any(one is not None and one.requires_grad for one in (states, candidates, own))
     if not (needed and torch.is_grad_enabled()):
         weights = None
-    total: Tensor = _LogSumExp.apply(states, candidates, own, refused, shift, weights)  # type: ignore[no-untyped-call]  # torch leaves it unannotated
+    total: Tensor = _LogSumExp.apply(states, candidates, own, refused, shift, weights, refused_rows)  # type: ignore[no-untyped-call]  # torch leaves it unannotated
     return total
 
 
@@ -57,6 +63,7 @@ class _Inputs:
     own: Tensor | None
     refused: Tensor | None
     shift: float
+    refused_rows: Tensor | None
 
     def parts(self) -> list[tuple[Any, ...]]:
         """Where each chunk lies: indices of the leading axes, then a stretch of the states."""
@@ -72,10 +79,15 @@ class _Inputs:
         if self.shift:
             scores += self.shift
         if self.refused is not None:
-            scores.masked_fill_(self.refused[at], -torch.inf)
+            scores.masked_fill_(self._refused(self.refused, at), -torch.inf)
         if self.own is None:
             return scores, scores.new_full((len(scores),), -torch.inf)
         return scores, (states * self.own[at]).sum(dim=1)
+
+    def _refused(self, refused: Tensor, at: tuple[Any, ...]) -> Tensor:
+        if self.refused_rows is None:
+            return refused[at]
+        return refused[at[:-1]].index_select(0, self.refused_rows[at])
 
 
 class _Gradient:
@@ -107,9 +119,10 @@ class _LogSumExp(torch.autograd.Function):
         refused: Tensor | None,
         shift: float,
         weights: Tensor | None,
+        refused_rows: Tensor | None,
     ) -> Tensor:
         """(..., M) from states (..., M, D), candidates (..., K, D), own (..., M, D)."""
-        inputs = _Inputs(states, candidates, own, refused, shift)
+        inputs = _Inputs(states, candidates, own, refused, shift, refused_rows)
         gradient = None if weights is None else _Gradient(inputs)
         found = states.new_empty(states.shape[:-1])
         least, tiny = torch.finfo(states.dtype).min, torch.finfo(states.dtype).tiny
@@ -124,23 +137,25 @@ class _LogSumExp(torch.autograd.Function):
                 gradient.add(at, scores.mul_(rates[:, None]), single.mul_(rates))
             found[at] = total.log_().add_(largest)
         ahead = () if gradient is None else (gradient.states, gradient.candidates, gradient.own)
-        ctx.save_for_backward(states, candidates, own, refused, found, weights, *ahead)
+        ctx.save_for_backward(
+            states, candidates, own, refused, found, weights, refused_rows, *ahead
+        )
         ctx.shift = shift
         return found
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        states, candidates, own, refused, found, weights, *ahead = ctx.saved_tensors
+        states, candidates, own, refused, found, weights, rows, *ahead = ctx.saved_tensors
         if ahead:
             factor = (grad * weights).sum() / weights.square().sum().clamp_min(1e-30)
             if bool((grad - factor * weights).abs().max() <= SAME * grad.abs().max()):
                 scaled = [None if one is None else one * factor for one in ahead]
-                return (*scaled, None, None, None)
-        inputs = _Inputs(states, candidates, own, refused, ctx.shift)
+                return (*scaled, None, None, None, None)
+        inputs = _Inputs(states, candidates, own, refused, ctx.shift, rows)
         gradient = _Gradient(inputs)
         for at in inputs.parts():
             scores, single = inputs.scores(at)
             log, rates = found[at].nan_to_num(neginf=0.0), grad[at]
             shares = scores.sub_(log[:, None]).exp_().mul_(rates[:, None])
             gradient.add(at, shares, single.sub_(log).exp_().mul_(rates))
-        return gradient.states, gradient.candidates, gradient.own, None, None, None
+        return gradient.states, gradient.candidates, gradient.own, None, None, None, None

@@ -32,6 +32,8 @@ class TimedTransformer(Transformer):
         max_length: Length of the longest sequence that has positions of its own.
         hidden: Width of the feed-forward layers.
         clues: Time features that it reads, of "hour", "gap" and "relative".
+        block: As for ``Transformer``.
+        positions: As for ``Transformer``.
     """
 
     needs_times = True
@@ -45,8 +47,12 @@ class TimedTransformer(Transformer):
         hidden: int,
         *,
         clues: Sequence[str],
+        block: str = "pre-norm",
+        positions: str = "from-last",
     ) -> None:
-        super().__init__(width, num_blocks, num_heads, max_length, hidden)
+        super().__init__(
+            width, num_blocks, num_heads, max_length, hidden, block=block, positions=positions
+        )
 
         def rows(name: str, count: int) -> nn.Parameter | None:
             return nn.Parameter(torch.zeros(count, width)) if name in clues else None

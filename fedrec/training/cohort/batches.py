@@ -50,7 +50,7 @@ class GroupStep:
         dropout_masks: (num_masks, U, M, D) Dropout masks or none.
         targets: (U, M) Rows of the item table that followed.
         negatives: (U, M, K) Rows drawn for each target, (U, K) shared by a user's targets, none.
-        refused: (U, K) Shared negatives in a user's history, none.
+        refused: (U, K) Shared negatives in a user's history, or (U, V) all items in it; none.
         is_real: (U, M) 1 where there is a target, 0 at padding.
         counts: (U,) Targets of each user.
         emphasis: (U, M) Weight of each target in what is differentiated, 0 at padding.
@@ -74,6 +74,7 @@ def group_step(
     *,
     max_length: int,
     shared: Ints | None,
+    compared: Ints | None,
     histories: Sequence[NDArray[np.integer]],
     shares: Sequence[float],
     device: torch.device,
@@ -86,7 +87,8 @@ def group_step(
         rows: Gathered item rows.
         max_length: L, of a full window.
         shared: (K,) Negatives that all users share, or none.
-        histories: History of each user, whose items are refused among the shared negatives.
+        compared: (K,) Items that are left out for users who have had them, or none.
+        histories: History of each user.
         shares: Weight of each user's mean loss in what is differentiated.
         device: Device of the tensors.
         dtype: Type of weights and masks.
@@ -139,7 +141,7 @@ def group_step(
         counts=torch.from_numpy(counts).to(device, dtype),
         emphasis=torch.from_numpy(is_real * (np.array(shares) / counts)[:, None]).to(device, dtype),
     )
-    return redrawn(laid, steps, rows, shared=shared, histories=histories)
+    return redrawn(laid, steps, rows, shared=shared, compared=compared, histories=histories)
 
 
 def redrawn(
@@ -148,6 +150,7 @@ def redrawn(
     rows: GatheredRows,
     *,
     shared: Ints | None,
+    compared: Ints | None,
     histories: Sequence[NDArray[np.integer]],
 ) -> GroupStep:
     """A step over windows that are laid out already, with negatives and dropout masks of its own.
@@ -157,7 +160,8 @@ def redrawn(
         steps: Step of each user.
         rows: Gathered item rows.
         shared: (K,) Negatives that all users share, or none.
-        histories: History of each user, whose items are refused among the shared negatives.
+        compared: (K,) Items that are left out for users who have had them, or none.
+        histories: History of each user.
     """
     is_real = laid.is_real.cpu().numpy() > 0
     device, dtype = laid.is_real.device, laid.is_real.dtype
@@ -167,7 +171,8 @@ def redrawn(
         negatives = _sent(rows.of(_spread(own, is_real)), device)
     if shared is not None:
         negatives = _sent(rows.of(np.broadcast_to(shared, (len(steps), len(shared)))), device)
-        refused = _sent(np.stack([np.isin(shared, history) for history in histories]), device)
+    if compared is not None:
+        refused = _sent(np.stack([np.isin(compared, history) for history in histories]), device)
     dropout_masks = _joined_masks(steps, is_real)
     return replace(
         laid,

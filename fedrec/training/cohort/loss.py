@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -29,6 +30,8 @@ class CohortLoss:
         log_q: Correct sampled softmax for the chance of an item to be drawn.
         calibration: T of gBCE.
         cold: Items that are never a negative, as training knows nothing of them.
+        own_history: "leave-out": no item of a user's training history is a negative; "keep": all
+            items but the target are.
     """
 
     name: str
@@ -37,6 +40,7 @@ class CohortLoss:
     log_q: bool = True
     calibration: float = 0.75
     cold: tuple[int, ...] = ()
+    own_history: str = "leave-out"
 
     @cached_property
     def known(self) -> Ints:
@@ -68,8 +72,32 @@ class CohortLoss:
         """How many negatives all users share in a step."""
         return self.function.negatives if self.function.candidates == "shared" else 0
 
+    @property
+    def keeps_history(self) -> bool:
+        """Whether items of a user's training history are negatives."""
+        return self.own_history == "keep"
+
+    def compared(self, shared: Ints | None) -> Ints | None:
+        """(K,) Items that are left out for a user who has had them, or none.
+
+        Args:
+            shared: (K,) Negatives that all users share in a step, or none.
+        """
+        if self.keeps_history:
+            return None
+        if self.function.candidates == "all":
+            return np.arange(1, self.num_items + 1)
+        return shared
+
     def against_all(
-        self, states: Tensor, vectors: Tensor, targets: Tensor, weights: Tensor
+        self,
+        states: Tensor,
+        vectors: Tensor,
+        targets: Tensor,
+        weights: Tensor,
+        *,
+        refused: Tensor | None,
+        users: Tensor,
     ) -> Tensor:
         """The losses (..., M) against the whole catalogue.
 
@@ -78,12 +106,22 @@ class CohortLoss:
             vectors: (..., V, D) Output vectors of items 1..V.
             targets: (..., M) Rows of ``vectors`` that followed.
             weights: (..., M) Weights of each target in the loss, up to a factor.
+            refused: (..., U, V) Whether each item is left out for a user, or none.
+            users: (..., M) Row of ``refused`` of each target's user.
         """
         if self.cold:
             known = torch.from_numpy(self.known - 1).to(vectors.device)
             vectors = vectors.index_select(-2, known)
             targets = torch.searchsorted(known, targets)
-        return self.function.of_targets(states, vectors, targets, weights=weights)
+            refused = None if refused is None else refused.index_select(-1, known)
+        return self.function.of_targets(
+            states,
+            vectors,
+            targets,
+            weights=weights,
+            refused=refused,
+            refused_rows=None if refused is None else users,
+        )
 
 
 def needs_all_rows(plan: CohortPlan, loss: CohortLoss) -> bool:
@@ -147,15 +185,26 @@ def losses_of(
         first = torch.arange(sets, device=needed.device)[:, None] * (len(needed) // sets)
         targets = (step.targets.view(sets, -1) - first - 1).clamp(min=0)  # padding is item 0
         whole = vectors.view(sets, -1, width)[:, 1:]
-        return loss.against_all(states, whole, targets, emphasis).view(users, -1)
-    if step.refused is None:
-        raise ValueError(f"{loss.name} without shared negatives")
+        refused = None if step.refused is None else step.refused.view(sets, users // sets, -1)
+        owners = torch.arange(users // sets, device=needed.device)
+        owners = owners.repeat_interleave(step.targets.shape[1]).expand(sets, -1)
+        return loss.against_all(
+            states, whole, targets, emphasis, refused=refused, users=owners
+        ).view(users, -1)
     positives, negatives = candidates
-    refused = step.refused[:, None].expand(-1, positives.shape[1], -1)
     return of_targets(
         states,
         positives.view(sets, -1, width),
         negatives,
-        refused=refused.reshape(sets, -1, refused.shape[-1]),
+        refused=_refused_shared(step, loss).reshape(sets, -1, negatives.shape[-2]),
         weights=emphasis,
     ).view(users, -1)
+
+
+def _refused_shared(step: GroupStep, loss: CohortLoss) -> Tensor:
+    """(U, M, K) Shared negatives that are none of a target's: own history, or the target itself."""
+    if step.negatives is None:
+        raise ValueError(f"{loss.name} without shared negatives")
+    if step.refused is None:
+        return step.targets.unsqueeze(-1) == step.negatives.unsqueeze(1)
+    return step.refused.unsqueeze(1).expand(-1, step.targets.shape[1], -1)

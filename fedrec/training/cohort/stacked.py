@@ -13,8 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from fedrec.models.layers.blocks import PreNormBlock
 from fedrec.models.layers.gate import ContextGate
-from fedrec.models.layers.transformer import Block, CausalTransformer
+from fedrec.models.layers.transformer import CausalTransformer
 from fedrec.models.recommender import ItemTable, Recommender
 from fedrec.models.sasrec import SASRec
 from fedrec.training.cohort.batches import GroupStep, Rectangle
@@ -22,10 +23,10 @@ from fedrec.training.cohort.stacked_encoder import BlockWeights, Layout, encoded
 from fedrec.training.cohort.stacked_layers import StackedLayerNorm, StackedLinear
 
 
-class StackedBlock(Block):
+class StackedBlock(PreNormBlock):
     """Holds a block's arrays; ``stacked_encoder`` computes with them."""
 
-    def __init__(self, plain: Block) -> None:
+    def __init__(self, plain: PreNormBlock) -> None:
         nn.Module.__init__(self)
         self.num_heads = plain.num_heads
         for name, child in plain.named_children():
@@ -42,6 +43,7 @@ class StackedTransformer(CausalTransformer):
 
     def __init__(self, plain: CausalTransformer) -> None:
         nn.Module.__init__(self)
+        self.counts_from_first = plain.counts_from_first
         self.positions = nn.Parameter(plain.positions[None])
         self.blocks = nn.ModuleList(stacked(block) for block in plain.blocks)
         self.final_norm = stacked(plain.final_norm)
@@ -65,9 +67,13 @@ class StackedTransformer(CausalTransformer):
         """
         sets, longest, _ = self.positions.shape
         first = torch.arange(sets, device=x.device).repeat_interleave(len(x) // sets) * longest
+        places = _from_first(from_end, parts) if self.counts_from_first else from_end
+        indices = (places + first[:, None]).view(-1)
+        if not all(isinstance(block, StackedBlock) for block in self.blocks):
+            return self._block_by_block(x, indices, parts, dropout_masks)
         blocks = list(cast(Sequence[StackedBlock], self.blocks))
         layout = Layout(
-            (from_end + first[:, None]).view(-1),
+            indices,
             parts,
             dropout_masks,
             blocks[0].num_heads if blocks else 1,
@@ -76,6 +82,36 @@ class StackedTransformer(CausalTransformer):
         final = self.final_norm
         weights = [block.weights for block in blocks]
         return encoded(x, layout, self.positions, weights, final.weight, final.bias)
+
+    def _block_by_block(
+        self,
+        x: Tensor,
+        indices: Tensor,
+        parts: Sequence[Rectangle],
+        dropout_masks: Tensor | None,
+    ) -> Tensor:
+        """States (U, M, D) by autograd; ``indices`` (U * M,) are rows of all positions."""
+        x = x + self.positions.flatten(0, 1).index_select(0, indices).view_as(x)
+        if dropout_masks is not None:
+            x = x * dropout_masks[0]
+        done = []
+        for part in parts:
+            windows = part.cut(x)
+            masks = None if dropout_masks is None else part.cut(dropout_masks, axis=1)
+            first = 1
+            for block in self.typed_blocks:
+                past = first + block.num_dropout_masks
+                windows = block(windows, None if masks is None else masks[first:past])
+                first = past
+            done.append(windows.reshape(len(x), -1, x.shape[-1]))
+        out: Tensor = self.final_norm(torch.cat(done, dim=1))
+        return out
+
+
+def _from_first(from_end: Tensor, parts: Sequence[Rectangle]) -> Tensor:
+    """(U, M) Place of each column in its window."""
+    own = [torch.arange(part.length, device=from_end.device).repeat(part.count) for part in parts]
+    return torch.cat(own).expand_as(from_end)
 
 
 class StackedGate(ContextGate):
@@ -154,7 +190,7 @@ def read_rows(table: Tensor, places: Sequence[Tensor]) -> tuple[Tensor, ...]:
 _KINDS: dict[type[nn.Module], Callable[..., nn.Module]] = {
     nn.Linear: StackedLinear,
     nn.LayerNorm: StackedLayerNorm,
-    Block: StackedBlock,
+    PreNormBlock: StackedBlock,
     CausalTransformer: StackedTransformer,
     ContextGate: StackedGate,
     SASRec: StackedSASRec,

@@ -1,4 +1,4 @@
-"""Transformer of S weight sets, forward and backward by hand, as one autograd node.
+"""Pre-norm transformer of S weight sets, forward and backward by hand, as one autograd node.
 
 Left to autograd, every small step of a block would be a node with results of its own. Written
 down, the stream through the blocks is one tensor that each block adds to, the norms' inputs need
@@ -12,10 +12,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from fedrec.models.layers.transformer import MASKS_PER_BLOCK
 from fedrec.training.cohort.attention import causal_attention
 from fedrec.training.cohort.batches import Rectangle
 from fedrec.training.cohort.stacked_layers import neutral
+
+MASKS_PER_BLOCK = 2  # of a pre-norm block: after attention, after the feed-forward layer
 
 
 class BlockWeights(NamedTuple):

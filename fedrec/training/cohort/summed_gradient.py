@@ -83,14 +83,19 @@ def _losses(
     targets, weights = step.targets.reshape(-1)[real], step.emphasis.reshape(-1)[real]
     kind, of_targets = loss.function.candidates, loss.function.of_targets
     if kind == "all":  # every row is held, item by item; row 0 is padding
-        return loss.against_all(states, vectors[1:], targets - 1, weights)
+        users = real // step.is_real.shape[1]
+        return loss.against_all(
+            states, vectors[1:], targets - 1, weights, refused=step.refused, users=users
+        )
     positives = vectors[targets]
     if step.negatives is None:
         raise ValueError(f"{loss.name} without negatives")
     if kind == "own":
         return of_targets(states, positives, vectors[step.negatives.flatten(0, 1)[real]])
+    drawn = step.negatives[0]
     if step.refused is None:
-        raise ValueError(f"{loss.name} without shared negatives")
-    refused = step.refused[real // step.is_real.shape[1]]
-    negatives = vectors[step.negatives[0]]
+        refused = step.targets.reshape(-1)[real].unsqueeze(-1) == drawn
+    else:
+        refused = step.refused[real // step.is_real.shape[1]]
+    negatives = vectors[drawn]
     return of_targets(states, positives, negatives, refused=refused, weights=weights)

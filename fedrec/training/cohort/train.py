@@ -235,6 +235,7 @@ class _Trainer:
             dropout=self.plan.dropout,
             seed=self.seed,
             round=self.round,
+            keep=self.loss.keeps_history,
         )
 
     def _rows(self, drawn: Sequence[Sequence[UserStep]], *, together: bool) -> GatheredRows:
@@ -255,8 +256,10 @@ class _Trainer:
         steps: list[GroupStep] = []
         for number in range(self.plan.steps):
             own = [steps[number] for steps in drawn]
+            shared = self.shared[number] if self.shared else None
             facts: dict[str, Any] = {
-                "shared": self.shared[number] if self.shared else None,
+                "shared": shared,
+                "compared": self.loss.compared(shared),
                 "histories": [one.history for one in group],
             }
             if steps and all(

@@ -3,7 +3,8 @@ import math
 import pytest
 import torch
 
-from fedrec.models.layers.transformer import Block, CausalTransformer
+from fedrec.models.layers.blocks import PreNormBlock
+from fedrec.models.layers.transformer import CausalTransformer
 
 WIDTH = 8
 
@@ -58,7 +59,7 @@ def test_a_row_that_is_mostly_padding_gives_no_nan():
 
 
 def test_attention_equals_the_slow_loop():
-    block = Block(WIDTH, num_heads=2, hidden=16)
+    block = PreNormBlock(WIDTH, num_heads=2, hidden=16, max_length=10)
     x = vectors(2, 5, WIDTH)
     query, key, value = block.query_key_value(x).split(WIDTH, dim=-1)
     expected = torch.zeros_like(x)
@@ -80,7 +81,7 @@ def test_attention_equals_the_slow_loop():
 
 
 def test_a_block_adds_attention_and_feed_forward_of_normed_input():
-    block, x = Block(WIDTH, num_heads=1, hidden=16), vectors(1, 3, WIDTH)
+    block, x = PreNormBlock(WIDTH, num_heads=1, hidden=16, max_length=10), vectors(1, 3, WIDTH)
     after = x + block.attention_out(block._attend(block.attention_norm(x)))
     expected = after + block.feed_out(
         torch.nn.functional.gelu(block.feed_in(block.feed_norm(after)))

@@ -105,6 +105,7 @@ def test_one_full_step_of_every_client_is_the_central_gradient_step(
         "model.dropout": 0.0,
         "model.identity-dropout": 0.0,
         "loss.name": "softmax",
+        "loss.own-history": "keep",
         "local.optimizer": "sgd",
         "local.learning-rate": 0.5,
         "local.batch-size": 60,

@@ -26,6 +26,7 @@ FULL_BATCH = {
     "model.dropout": 0.0,
     "model.identity-dropout": 0.0,
     "loss.name": "softmax",
+    "loss.own-history": "keep",
     "local.optimizer": "sgd",
     "local.learning-rate": RATE,
     "local.batch-size": 60,

@@ -41,8 +41,8 @@ def plan(**keys):
     return CohortPlan(**({"steps": 3, "learning_rate": 0.1, "max_length": 10} | keys))
 
 
-def loss_named(name):
-    return CohortLoss(name=name, num_items=NUM_ITEMS, negatives=6)
+def loss_named(name, own_history="leave-out"):
+    return CohortLoss(name=name, num_items=NUM_ITEMS, negatives=6, own_history=own_history)
 
 
 def cohort(model, training, users, plan, loss, round=4, watch=None):
@@ -95,17 +95,31 @@ def loss_of_one(model, windows, history, plan, loss, user, round, step):
     targets = torch.from_numpy(np.concatenate([targets for _, targets in windows]).astype(int))
     scores = states @ vectors.T
     positive = scores.gather(1, targets[:, None])
+    keep = loss.own_history == "keep"
     if loss.name == "softmax":
+        if not keep:
+            others = torch.from_numpy(np.unique(history).astype(int))
+            is_other = targets[:, None] != others
+            scores[:, others] = scores[:, others].masked_fill(is_other, -torch.inf)
         return functional.cross_entropy(scores[:, 1:], targets - 1)
     if loss.name == "sampled-softmax":
         drawn = shared_negatives(7, round, step, NUM_ITEMS, loss.negatives)
-        drawn = drawn[~np.isin(drawn, history)]
+        if not keep:
+            drawn = drawn[~np.isin(drawn, history)]
         ratio = np.log(NUM_ITEMS / loss.negatives)
-        candidates = torch.cat([positive, scores[:, drawn] + ratio], dim=1)
+        negative = scores[:, drawn] + ratio
+        if keep:
+            negative = negative.masked_fill(targets[:, None] == torch.from_numpy(drawn), -torch.inf)
+        candidates = torch.cat([positive, negative], dim=1)
         return functional.cross_entropy(candidates, torch.zeros(total, dtype=torch.long))
     count = 1 if loss.name in ("bce", "bpr") else loss.negatives
     stream = generator(7, "negatives", round, step, user)
-    drawn = sampled_negatives(stream, history_mask([history], NUM_ITEMS), total, count)[0]
+    if keep:
+        places = stream.integers(0, NUM_ITEMS - 1, size=(total, count))
+        others = [np.delete(np.arange(1, NUM_ITEMS + 1), target - 1) for target in targets]
+        drawn = np.stack([own[at] for own, at in zip(others, places, strict=True)])
+    else:
+        drawn = sampled_negatives(stream, history_mask([history], NUM_ITEMS), total, count)[0]
     negative = scores.gather(1, torch.from_numpy(drawn))
     if ":" in loss.name:  # a user's own
         return import_string("loss.name", loss.name)(positive[:, 0], negative).mean()

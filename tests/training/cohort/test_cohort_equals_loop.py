@@ -45,6 +45,27 @@ def test_a_cohort_equals_users_one_by_one(make_tiny, name, model_name, steps, dt
     assert_equal_to_the_loop(model, histories(*LENGTHS), EVERYBODY, noisy, loss_named(name))
 
 
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("steps", [1, 2])
+def test_a_cohort_whose_own_history_is_negative_equals_users_one_by_one(make_tiny, name, steps):
+    model, loss = shaken(make_tiny(name="sasrec")), loss_named(name, "keep")
+    assert_equal_to_the_loop(model, histories(*LENGTHS), EVERYBODY, plan(steps=steps), loss)
+
+
+@pytest.mark.parametrize("positions", ["from-last", "from-first"])
+@pytest.mark.parametrize("block", ["pre-norm", "sasrec", "ligr"])
+@pytest.mark.parametrize(
+    ("model_name", "steps"), [("sasrec", 3), pytest.param("hybrid", 1, marks=pytest.mark.slow)]
+)
+def test_a_cohort_of_any_block_equals_users_one_by_one(
+    make_tiny, model_name, steps, block, positions
+):
+    made = make_tiny(name=model_name, block=block, positions=positions, heads=2, hidden=20)
+    assert stackable(made)
+    asked = plan(steps=steps, dropout=0.2, group_tokens=60)
+    assert_equal_to_the_loop(shaken(made), histories(*LENGTHS), EVERYBODY, asked, loss_named("bce"))
+
+
 @pytest.mark.parametrize("settings", [{"name": "gru4rec"}, {"encoder": "gru"}], ids=str)
 @pytest.mark.parametrize("steps", [1, 3])
 def test_recurrent_models_of_a_cohort_equal_users_one_by_one(make_tiny, settings, steps):

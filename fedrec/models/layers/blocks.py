@@ -1,0 +1,205 @@
+"""Transformer blocks: pre-norm, SASRec's own, and LiGR's.
+
+Dropout masks come as (num_dropout_masks, B, L, D), drawn at the length of each user, so that no
+mask depends on who shares the batch. Where a block drops more numbers of a position than D, as
+inside the feed-forward layer or among the attention weights of a position, it takes them from as
+many masks as hold them.
+
+To add a block: its class and its line in ``BLOCKS``, and its name in
+``fedrec.config.values.choices``.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from fedrec.models.layers.attention import attend
+
+
+class Block(nn.Module, ABC):
+    """Base of transformer blocks: self-attention, then a feed-forward layer.
+
+    Args:
+        width: D, size of a token vector.
+        num_heads: Heads of the attention; divides D.
+        hidden: H, width of the feed-forward layer.
+        max_length: Length of the longest sequence.
+    """
+
+    def __init__(self, width: int, num_heads: int, hidden: int, max_length: int) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+
+    @property
+    @abstractmethod
+    def num_dropout_masks(self) -> int:
+        """Number of dropout masks of one forward pass."""
+
+    @abstractmethod
+    def forward(
+        self, x: Tensor, dropout_masks: Tensor | None, mask: Tensor | None = None
+    ) -> Tensor:
+        """Return (B, L, D); without a mask, position l depends on positions 0..l only.
+
+        Args:
+            x: (B, L, D) Token vectors.
+            dropout_masks: (num_dropout_masks, B, L, D) Dropout masks, or none.
+            mask: Instead of the causal one, of a shape that broadcasts to (B, heads, L, L): true
+                where a position looks at another, or what is added to the attention's scores.
+        """
+
+    def _heads(self, projected: Tensor, copies: int) -> Tensor:
+        """(copies, B, heads, L, E) of projections (B, L, copies * D)."""
+        split = projected.view(*projected.shape[:2], copies, self.num_heads, -1)
+        return split.permute(2, 0, 3, 1, 4)
+
+
+def _joined(heads: Tensor) -> Tensor:
+    """(B, L, D) of attended values (B, heads, L, E)."""
+    return heads.transpose(1, 2).flatten(2)
+
+
+class PreNormBlock(Block):
+    """Pre-norm block with GELU; dropout after attention and after the feed-forward layer.
+
+    The order of Xiong et al., ICML 2020, and of GPT-2: x + f(norm(x)).
+    """
+
+    def __init__(self, width: int, num_heads: int, hidden: int, max_length: int) -> None:
+        super().__init__(width, num_heads, hidden, max_length)
+        self.attention_norm = nn.LayerNorm(width)
+        self.query_key_value = nn.Linear(width, 3 * width)
+        self.attention_out = nn.Linear(width, width)
+        self.feed_norm = nn.LayerNorm(width)
+        self.feed_in = nn.Linear(width, hidden)
+        self.feed_out = nn.Linear(hidden, width)
+
+    @property
+    def num_dropout_masks(self) -> int:
+        """After attention, after the feed-forward layer."""
+        return 2
+
+    def forward(
+        self, x: Tensor, dropout_masks: Tensor | None, mask: Tensor | None = None
+    ) -> Tensor:
+        """Return (B, L, D); see ``Block``."""
+        attended = self.attention_out(self._attend(self.attention_norm(x), mask))
+        x = x + (attended if dropout_masks is None else attended * dropout_masks[0])
+        fed = self.feed_out(functional.gelu(self.feed_in(self.feed_norm(x))))
+        out: Tensor = x + (fed if dropout_masks is None else fed * dropout_masks[1])
+        return out
+
+    def _attend(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        query, key, value = self._heads(self.query_key_value(x), 3)
+        return _joined(attend(query, key, value, mask))
+
+
+class SASRecBlock(Block):
+    """Block of SASRec: the residual carries the normed queries, and the feed-forward layer is ReLU.
+
+    Queries are normed, keys and values are not; dropout acts on the attention weights, inside the
+    feed-forward layer and behind it. Kang & McAuley, ICDM 2018, section III.B, as
+    https://github.com/pmixer/SASRec.pytorch computes it.
+    """
+
+    def __init__(self, width: int, num_heads: int, hidden: int, max_length: int) -> None:
+        super().__init__(width, num_heads, hidden, max_length)
+        self.attention_norm = nn.LayerNorm(width)
+        self.query = nn.Linear(width, width)
+        self.key_value = nn.Linear(width, 2 * width)
+        self.attention_out = nn.Linear(width, width)
+        self.feed_norm = nn.LayerNorm(width)
+        self.feed_in = nn.Linear(width, hidden)
+        self.feed_out = nn.Linear(hidden, width)
+        self.hidden, self.max_length = hidden, max_length
+        self.masks_of_attention = -(-num_heads * max_length // width)
+        self.masks_of_hidden = -(-hidden // width)
+
+    @property
+    def num_dropout_masks(self) -> int:
+        """Those of a position's attention weights, of its hidden layer, and one behind it."""
+        return self.masks_of_attention + self.masks_of_hidden + 1
+
+    def forward(
+        self, x: Tensor, dropout_masks: Tensor | None, mask: Tensor | None = None
+    ) -> Tensor:
+        """Return (B, L, D); see ``Block``."""
+        of_weights = of_hidden = None
+        if dropout_masks is not None:
+            first = self.masks_of_attention
+            of_weights = self._of_weights(dropout_masks[:first])
+            of_hidden = _wide(dropout_masks[first:-1])[..., : self.hidden]
+        normed = self.attention_norm(x)
+        [query], [key, value] = (
+            self._heads(self.query(normed), 1),
+            self._heads(self.key_value(x), 2),
+        )
+        attended = _joined(attend(query, key, value, mask, of_weights))
+        x = self.feed_norm(normed + self.attention_out(attended))
+        hidden = self.feed_in(x)
+        # A factor above 0 before ReLU is the same as one behind it.
+        hidden = functional.relu(hidden if of_hidden is None else hidden * of_hidden)
+        fed = self.feed_out(hidden)
+        out: Tensor = x + (fed if dropout_masks is None else fed * dropout_masks[-1])
+        return out
+
+    def _of_weights(self, dropout_masks: Tensor) -> Tensor:
+        """(B, heads, L, L) Factors of the weights of each position's keys, in their order."""
+        _, batch, length, _ = dropout_masks.shape
+        drawn = _wide(dropout_masks)[..., : self.num_heads * self.max_length]
+        by_head = drawn.reshape(batch, length, self.num_heads, self.max_length)
+        return by_head[..., :length].transpose(1, 2)
+
+
+class LiGRBlock(Block):
+    """Block of LiGR: pre-norm, each branch times a gate of its input, and SwiGLU.
+
+    x + sigmoid(W x) * f(norm(x)); dropout after each branch. Hertel et al. (LinkedIn), "Efficient
+    user history modeling with amortized inference for deep learning recommendation models", 2024,
+    in the form of eSASRec (Tikhonovich et al., RecSys 2025).
+    """
+
+    def __init__(self, width: int, num_heads: int, hidden: int, max_length: int) -> None:
+        super().__init__(width, num_heads, hidden, max_length)
+        self.attention_norm = nn.LayerNorm(width)
+        self.query_key_value = nn.Linear(width, 3 * width)
+        self.attention_out = nn.Linear(width, width)
+        self.attention_gate = nn.Linear(width, width)
+        self.feed_norm = nn.LayerNorm(width)
+        self.feed_in = nn.Linear(width, 2 * hidden)
+        self.feed_out = nn.Linear(hidden, width)
+        self.feed_gate = nn.Linear(width, width)
+
+    @property
+    def num_dropout_masks(self) -> int:
+        """After attention, after the feed-forward layer."""
+        return 2
+
+    def forward(
+        self, x: Tensor, dropout_masks: Tensor | None, mask: Tensor | None = None
+    ) -> Tensor:
+        """Return (B, L, D); see ``Block``."""
+        query, key, value = self._heads(self.query_key_value(self.attention_norm(x)), 3)
+        attended = self.attention_out(_joined(attend(query, key, value, mask)))
+        gate = torch.sigmoid(self.attention_gate(x))
+        x = x + gate * (attended if dropout_masks is None else attended * dropout_masks[0])
+        slope, value = self.feed_in(self.feed_norm(x)).chunk(2, dim=-1)
+        fed = self.feed_out(functional.silu(slope) * value)
+        gate = torch.sigmoid(self.feed_gate(x))
+        out: Tensor = x + gate * (fed if dropout_masks is None else fed * dropout_masks[1])
+        return out
+
+
+def _wide(dropout_masks: Tensor) -> Tensor:
+    """(B, L, n * D) of n masks (n, B, L, D), one behind the other."""
+    return dropout_masks.permute(1, 2, 0, 3).flatten(2)
+
+
+BLOCKS: Mapping[str, type[Block]] = {
+    "pre-norm": PreNormBlock,
+    "sasrec": SASRecBlock,
+    "ligr": LiGRBlock,
+}
