@@ -27,6 +27,9 @@ class Hyperparameters(TypedDict, total=False):
     blocks: int
     heads: int
     hidden: int
+    block: str
+    positions: str
+    init_std: float
     max_length: int
     dropout: float
     identity_dropout: float
@@ -41,6 +44,7 @@ class Hyperparameters(TypedDict, total=False):
     loss: str
     negatives: int
     log_q: bool
+    own_history: str
     calibration: float
     # optimiser
     batch_size: int
@@ -86,6 +90,7 @@ def _keys() -> dict[str, str]:
         "loss": "loss.name",
         "negatives": "loss.negatives",
         "log_q": "loss.log-q",
+        "own_history": "loss.own-history",
         "calibration": "loss.calibration",
         **{name: key("local", name) for name in _LOCAL},
         "schedule_epochs": "local.schedule-rounds",

@@ -43,7 +43,9 @@ def estimated_parameters(config: Config, num_items: int) -> int:
         return rows
     reads_text = model.name == "hybrid" and "semantic" in names_in(model.views)
     block = 4 * model.width**2 + 2 * model.width * model.hidden
-    if "gru" in (MODELS[model.name].encoder or model.encoder):
+    if model.block == "ligr":  # a gate of each branch, and one inside the feed-forward layer
+        block += 2 * model.width**2 + model.width * model.hidden
+    if model.encoder_kind == "gru":
         block = 3 * model.hidden * (model.width + model.hidden) + model.hidden * model.width
     positions = model.max_length * model.width
     return (

@@ -125,3 +125,16 @@ def test_a_model_of_ones_own_is_named_by_module_and_name(make_tiny, tmp_path, mo
         make_tiny(name="own_models:number")
     with pytest.raises(ConfigError, match=r"'own_models:Missing' cannot be imported"):
         make_tiny(name="own_models:Missing")
+
+
+@pytest.mark.parametrize(("name", "draws"), [("hybrid", "encoder."), ("bert4rec", "encoder.")])
+def test_the_initial_deviation_is_that_of_every_matrix_of_the_encoder(make_tiny, name, draws):
+    made = make_tiny(name=name, init_std=0.5, width=64, hidden=64, heads=1)
+    plain = weights(make_tiny(name=name, width=64, hidden=64, heads=1))
+    for at, array in weights(made).items():
+        if at.startswith(draws) and array.ndim == 2 and at.endswith("weight"):
+            assert array.std() == pytest.approx(0.5, rel=0.05), at
+            assert abs(array.mean()) < 0.05
+            # Xavier's: uniform over +-a, a = sqrt(6 / (in + out)), of deviation a / sqrt(3).
+            expected = np.sqrt(2 / sum(array.shape))
+            assert plain[at].std() == pytest.approx(expected, rel=0.05), at
