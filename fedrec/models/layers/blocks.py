@@ -129,9 +129,8 @@ class SASRecBlock(Block):
         """Return (B, L, D); see ``Block``."""
         of_weights = of_hidden = None
         if dropout_masks is not None:
-            first = self.masks_of_attention
-            of_weights = self._of_weights(dropout_masks[:first])
-            of_hidden = _wide(dropout_masks[first:-1])[..., : self.hidden]
+            of_weights = self.factors_of_weights(dropout_masks[: self.masks_of_attention])
+            of_hidden = self.factors_of_hidden(dropout_masks)
         normed = self.attention_norm(x)
         [query], [key, value] = (
             self._heads(self.query(normed), 1),
@@ -146,12 +145,22 @@ class SASRecBlock(Block):
         out: Tensor = x + (fed if dropout_masks is None else fed * dropout_masks[-1])
         return out
 
-    def _of_weights(self, dropout_masks: Tensor) -> Tensor:
-        """(B, heads, L, L) Factors of the weights of each position's keys, in their order."""
-        _, batch, length, _ = dropout_masks.shape
+    def factors_of_weights(self, dropout_masks: Tensor) -> Tensor:
+        """Factors (B, heads, L, L) of the attention weights of each position's keys, in order.
+
+        Args:
+            dropout_masks: (masks_of_attention, B, L, D) The first dropout masks of the block.
+        """
+        _, batch, length, width = dropout_masks.shape
+        if self.num_heads == 1:  # no more than there are keys
+            return _wide(dropout_masks[: -(-length // width)])[..., None, :length].transpose(1, 2)
         drawn = _wide(dropout_masks)[..., : self.num_heads * self.max_length]
         by_head = drawn.reshape(batch, length, self.num_heads, self.max_length)
         return by_head[..., :length].transpose(1, 2)
+
+    def factors_of_hidden(self, dropout_masks: Tensor) -> Tensor:
+        """Factors (B, L, H) inside the feed-forward layer, from all dropout masks of the block."""
+        return _wide(dropout_masks[self.masks_of_attention : -1])[..., : self.hidden]
 
 
 class LiGRBlock(Block):

@@ -13,29 +13,35 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fedrec.models.layers.blocks import PreNormBlock
+from fedrec.models.layers.blocks import Block, PreNormBlock, SASRecBlock
 from fedrec.models.layers.gate import ContextGate
 from fedrec.models.layers.transformer import CausalTransformer
 from fedrec.models.recommender import ItemTable, Recommender
 from fedrec.models.sasrec import SASRec
 from fedrec.training.cohort.batches import GroupStep, Rectangle
-from fedrec.training.cohort.stacked_encoder import BlockWeights, Layout, encoded
+from fedrec.training.cohort.stacked_blocks import Layout, way_by_hand
+from fedrec.training.cohort.stacked_encoder import encoded
 from fedrec.training.cohort.stacked_layers import StackedLayerNorm, StackedLinear
 
 
-class StackedBlock(PreNormBlock):
-    """Holds a block's arrays; ``stacked_encoder`` computes with them."""
+class _Arrays(Block):
+    """Holds the arrays of a block; ``stacked_blocks`` computes with them."""
 
-    def __init__(self, plain: PreNormBlock) -> None:
+    def __init__(self, plain: Block) -> None:
         nn.Module.__init__(self)
-        self.num_heads = plain.num_heads
+        own = dict(vars(plain))
+        for name in [name for name in own if not name.startswith("_") and name != "training"]:
+            setattr(self, name, own[name])
         for name, child in plain.named_children():
             setattr(self, name, stacked(child))
 
-    @property
-    def weights(self) -> BlockWeights:
-        """The block's arrays."""
-        return BlockWeights(*self.parameters())
+
+class StackedPreNormBlock(_Arrays, PreNormBlock):
+    """Arrays of a pre-norm block."""
+
+
+class StackedSASRecBlock(_Arrays, SASRecBlock):
+    """Arrays of SASRec's block."""
 
 
 class StackedTransformer(CausalTransformer):
@@ -69,9 +75,9 @@ class StackedTransformer(CausalTransformer):
         first = torch.arange(sets, device=x.device).repeat_interleave(len(x) // sets) * longest
         places = _from_first(from_end, parts) if self.counts_from_first else from_end
         indices = (places + first[:, None]).view(-1)
-        if not all(isinstance(block, StackedBlock) for block in self.blocks):
+        blocks = list(self.typed_blocks)
+        if not all(way_by_hand(block) for block in blocks):
             return self._block_by_block(x, indices, parts, dropout_masks)
-        blocks = list(cast(Sequence[StackedBlock], self.blocks))
         layout = Layout(
             indices,
             parts,
@@ -80,8 +86,7 @@ class StackedTransformer(CausalTransformer):
             self.final_norm.eps,
         )
         final = self.final_norm
-        weights = [block.weights for block in blocks]
-        return encoded(x, layout, self.positions, weights, final.weight, final.bias)
+        return encoded(x, layout, self.positions, blocks, final.weight, final.bias)
 
     def _block_by_block(
         self,
@@ -190,7 +195,8 @@ def read_rows(table: Tensor, places: Sequence[Tensor]) -> tuple[Tensor, ...]:
 _KINDS: dict[type[nn.Module], Callable[..., nn.Module]] = {
     nn.Linear: StackedLinear,
     nn.LayerNorm: StackedLayerNorm,
-    PreNormBlock: StackedBlock,
+    PreNormBlock: StackedPreNormBlock,
+    SASRecBlock: StackedSASRecBlock,
     CausalTransformer: StackedTransformer,
     ContextGate: StackedGate,
     SASRec: StackedSASRec,
