@@ -48,6 +48,7 @@ class Hyperparameters(TypedDict, total=False):
     calibration: float
     # optimiser
     batch_size: int
+    batches: str
     optimizer: str
     learning_rate: float
     schedule_epochs: int
@@ -68,7 +69,7 @@ class Hyperparameters(TypedDict, total=False):
 
 
 _LOCAL = (
-    *("batch_size", "optimizer", "learning_rate", "beta_1", "beta_2", "epsilon"),
+    *("batch_size", "batches", "optimizer", "learning_rate", "beta_1", "beta_2", "epsilon"),
     *("weight_decay", "clip_norm", "windows"),
 )
 _NOT_OF_ESTIMATORS = {"name", "private"}  # of section model: the class says one, no client is there

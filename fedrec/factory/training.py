@@ -74,6 +74,7 @@ def make_plan(config: Config, proximal_mu: float) -> Plan:
         epochs=local.epochs,
         steps=local.steps,
         batch_size=local.batch_size,
+        random_batches=local.batches == "random",
         max_length=model.max_length,
         windows=local.windows,
         dropout=model.dropout,

@@ -1,4 +1,4 @@
-"""Batches of training sequences: random users, read in groups alike in length."""
+"""Batches of training sequences: of random users, or of users alike in length."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from fedrec.data.times import pad_times, times_around
 from fedrec.training.windows import windows_of
 
 MIN_TRAINING_EVENTS = 2  # one to read, one to predict
+POOL = 16  # batches that are sorted by length together
 GROUP_COST = 300  # of another group of rows, in positions: calls of small kernels
 
 
@@ -75,15 +76,37 @@ def num_targets(
 
 
 def epoch_order(
-    training: Sequences, users: np.ndarray, batch_size: int, rng: np.random.Generator
+    training: Sequences,
+    users: np.ndarray,
+    batch_size: int,
+    rng: np.random.Generator,
+    *,
+    at_random: bool = False,
 ) -> list[np.ndarray]:
-    """Cut the users of one pass into batches at random; every user comes once.
+    """Cut the users of one pass into batches; every user comes once.
 
-    Batches of users alike in length would weigh a target by its user's length, as each batch is
-    a mean over its targets, and each takes a step of about the same size.
+    Batches alike in length are little padded, but weigh a target by its user's length: each is a
+    mean over its targets, and each takes a step of about the same size. Pools of 16 batches are
+    then sorted by length, cut, and the batches shuffled again, so that a short and a long batch
+    are as likely at any moment.
+
+    Args:
+        training: Training parts.
+        users: (n,) Global numbers.
+        batch_size: Users of a batch.
+        rng: Stream of the pass.
+        at_random: Whether a batch is a random one, as a cohort of one-user clients is.
     """
     users = rng.permutation(trainable_users(training, users))
-    return [users[first : first + batch_size] for first in range(0, len(users), batch_size)]
+    if at_random:
+        return [users[first : first + batch_size] for first in range(0, len(users), batch_size)]
+    lengths = training.lengths()
+    batches: list[np.ndarray] = []
+    for start in range(0, len(users), POOL * batch_size):
+        pool = users[start : start + POOL * batch_size]
+        pool = pool[np.argsort(lengths[pool], kind="stable")]
+        batches += [pool[cut : cut + batch_size] for cut in range(0, len(pool), batch_size)]
+    return [batches[number] for number in rng.permutation(len(batches))]
 
 
 def rows_alike(lengths: np.ndarray) -> list[np.ndarray]:

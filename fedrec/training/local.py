@@ -29,6 +29,7 @@ class Plan:
         steps: Batches a round instead; successive rounds go on through the same pass, so that
             every user of a client that takes part each time is trained before one comes again.
         batch_size: Users per batch.
+        random_batches: Whether the users of a batch are random ones, not alike in length.
         max_length: Length of the longest window of a user's history.
         windows: Number of windows of a user that are read, newest first; 0 for all.
         dropout: P of the masks.
@@ -44,6 +45,7 @@ class Plan:
     batch_size: int
     max_length: int
     windows: int = 1
+    random_batches: bool = False
     dropout: float
     identity_dropout: float
     mask_share: float = 0.2
@@ -145,6 +147,7 @@ def fit(
                 step=step,
                 dropout_masks=dropout_masks,
                 identity_dropout=plan.identity_dropout,
+                in_groups=plan.random_batches,
             )
             loss = objective(model, batch, seeds)
             penalized = loss
@@ -181,7 +184,7 @@ def _batches(
 
     def order(epoch: int) -> list[np.ndarray]:
         stream = generator(seed, "batches", epoch, partition)
-        return epoch_order(training, users, plan.batch_size, stream)
+        return epoch_order(training, users, plan.batch_size, stream, at_random=plan.random_batches)
 
     per_epoch = len(order(0))
     if per_epoch == 0:

@@ -29,6 +29,7 @@ class StepSeeds:
         step: Number of the step in the round, from 0.
         dropout_masks: (num_masks, B, L, D) Dropout masks or none.
         identity_dropout: Share of items shown without their identity.
+        in_groups: Whether rows are encoded in groups alike in length, which saves padding.
     """
 
     seed: int
@@ -36,6 +37,7 @@ class StepSeeds:
     step: int
     dropout_masks: Tensor | None
     identity_dropout: float
+    in_groups: bool = False
 
 
 def make_objective(
@@ -187,7 +189,7 @@ def _forward(
     times = None if batch.times is None else torch.from_numpy(batch.times).to(device)
     indices, is_asked = index_of(batch.items), torch.from_numpy(batch.targets > 0).to(device)
     states = []
-    groups = rows_alike(batch.lengths)
+    groups = rows_alike(batch.lengths) if seeds.in_groups else [np.arange(len(batch.users))]
     for rows in groups:
         longest, where = int(batch.lengths[rows].max()), torch.from_numpy(rows).to(device)
         own, _ = model.encode_for(

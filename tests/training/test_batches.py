@@ -27,8 +27,9 @@ def sequences(*lengths: int) -> Sequences:
     st.lists(st.integers(1, 30), min_size=1, max_size=120), st.integers(1, 9), st.integers(0, 99)
 )
 def test_every_trainable_user_comes_exactly_once(lengths, batch_size, seed):
-    users = np.arange(len(lengths))
-    order = epoch_order(sequences(*lengths), users, batch_size, np.random.default_rng(seed))
+    users, stream = np.arange(len(lengths)), np.random.default_rng(seed)
+    at_random = seed % 2 == 0
+    order = epoch_order(sequences(*lengths), users, batch_size, stream, at_random=at_random)
     came = np.concatenate(order) if order else np.array([], dtype=int)
     assert sorted(came) == [user for user in users if lengths[user] >= 2]
     assert all(1 <= len(batch) <= batch_size for batch in order)
@@ -39,12 +40,22 @@ def test_only_the_users_given_come():
     assert [sorted(batch) for batch in order] == [[1, 3]]
 
 
-def test_batches_are_random_whatever_the_lengths():
+def test_users_of_a_batch_are_alike_in_length():
     lengths = np.random.default_rng(0).integers(2, 100, size=64)
     order = epoch_order(sequences(*lengths), np.arange(64), 8, np.random.default_rng(1))
+    spans = sorted((lengths[batch].min(), lengths[batch].max()) for batch in order)
+    # One pool of 64 users, sorted and cut: no batch reaches into the next one.
+    assert all(before[1] <= after[0] for before, after in itertools.pairwise(spans))
+
+
+def test_random_batches_are_random_whatever_the_lengths():
+    def walk(lengths):
+        data, stream = sequences(*lengths), np.random.default_rng(1)
+        return epoch_order(data, np.arange(64), 8, stream, at_random=True)
+
     # The same walk over users who are all alike: lengths have no say.
-    alike = epoch_order(sequences(*[5] * 64), np.arange(64), 8, np.random.default_rng(1))
-    assert [batch.tolist() for batch in order] == [batch.tolist() for batch in alike]
+    order = walk(np.random.default_rng(0).integers(2, 100, size=64))
+    assert [batch.tolist() for batch in order] == [batch.tolist() for batch in walk([5] * 64)]
 
 
 @given(st.lists(st.integers(1, 200), min_size=1, max_size=40))

@@ -1,11 +1,16 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from fedrec.models.losses import LossFunction
-from fedrec.training.batches import collate
+from fedrec.training.batches import collate, rows_alike
+from fedrec.training.cloze import cloze
+from fedrec.training.dropout import draw_dropout_masks
 from fedrec.training.negatives import shared_negatives
 from fedrec.training.objective import StepSeeds, make_objective, objective_of
+from tests.training.cohort.one_by_one import histories
 
 NUM_ITEMS = 40
 LOSSES = ["sampled-softmax", "softmax", "bce", "gbce", "bpr"]
@@ -60,6 +65,40 @@ def test_softmax_of_a_batch_equals_users_one_by_one(make_tiny, twelve_training):
     total = sum(objective(model, batch, seeds()) * batch.num_targets for batch in one_by_one)
     targets = sum(batch.num_targets for batch in one_by_one)
     torch.testing.assert_close(together, total / targets, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"name": "bert4rec"}, {"name": "gru4rec"}, {"name": "sasrec"}], ids=str
+)
+@pytest.mark.parametrize("name", LOSSES)
+def test_rows_in_groups_alike_in_length_have_the_loss_and_gradient_of_one_batch(
+    make_tiny, monkeypatch, name, settings
+):
+    monkeypatch.setattr("fedrec.training.batches.GROUP_COST", 3)  # so that there are several
+    model = shaken(make_tiny(**settings)).double()
+    training, users = histories(30, 2, 5, 24, 11, 9, 3), np.arange(7)
+    batch = collate(training, users, 10, windows=0)
+    if model.task == "cloze":
+        batch = cloze(batch, 0.4, max_length=10, seed=0, round=1, step=0)
+    assert len(rows_alike(batch.lengths)) > 2
+    masks = draw_dropout_masks(
+        batch.users,
+        batch.lengths,
+        num_masks=model.num_dropout_masks,
+        width=8,
+        dropout=0.3,
+        path=(1, 0),
+        seed=0,
+    ).double()
+    found = []
+    for in_groups in (False, True):
+        facts = replace(seeds(identity_dropout=0.2), dropout_masks=masks, in_groups=in_groups)
+        model.zero_grad()
+        loss = made(name, training)(model, batch, facts)
+        loss.backward()
+        found.append([loss.detach(), *(parameter.grad for parameter in model.parameters())])
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize("own_history", ["keep", "leave-out"])

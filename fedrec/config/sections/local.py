@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from fedrec.config.values.checks import Section, count, one_of, rate, share
-from fedrec.config.values.choices import OPTIMIZER_STATES, OPTIMIZERS
+from fedrec.config.values.choices import BATCHES, OPTIMIZER_STATES, OPTIMIZERS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,6 +14,8 @@ class Local(Section):
     epochs: int = 1  # passes over the local data in a round, where steps is 0
     steps: int = 0  # batches a round; 0: whole epochs
     batch_size: int = 8  # sequences in a batch; with unit = user, the windows of a step
+    # Users of a batch, where a client holds many: alike in length, or random ones.
+    batches: str = "by-length"
     optimizer: str = "adam"  # local optimiser
     # Local learning rate, that of the first round where it is scheduled.
     learning_rate: float = 2e-3
@@ -33,6 +35,7 @@ class Local(Section):
         yield count("local.epochs", self.epochs)
         yield count("local.steps", self.steps, 0)
         yield count("local.batch-size", self.batch_size)
+        yield one_of("local.batches", self.batches, BATCHES)
         yield one_of("local.optimizer", self.optimizer, OPTIMIZERS)
         yield rate("local.learning-rate", self.learning_rate)
         yield count("local.schedule-rounds", self.schedule_rounds, 0)

@@ -47,6 +47,7 @@ IDENTITY_STARTS = ("text", "random")
 PRIVATE_PARTS = ("gate-bias", "identity")
 
 LOSSES = ("sampled-softmax", "softmax", "bce", "gbce", "bpr")
+BATCHES = ("by-length", "random")
 OWN_HISTORIES = ("leave-out", "keep")
 OPTIMIZERS = ("adam", "adamw", "sgd")
 OPTIMIZER_STATES = ("keep", "reset")

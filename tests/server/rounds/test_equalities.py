@@ -39,6 +39,7 @@ NOISY = {
     [
         {"local.epochs": 2},
         {"local.steps": 5},
+        {"local.steps": 5, "local.batches": "random"},
         {"local.steps": 3, "model.encoder": "bidirectional"},
         {"local.steps": 3, "model.time": "hour,gap,relative"},
     ],
@@ -62,7 +63,11 @@ def test_one_client_with_everybody_is_a_plain_loop_bit_for_bit(
         calibration=0.75,
     )
     users = np.arange(60)
-    passes = [epoch_order(training, users, 8, generator(0, "batches", n, 0)) for n in range(8)]
+    at_random = "local.batches" in how
+    passes = [
+        epoch_order(training, users, 8, generator(0, "batches", n, 0), at_random=at_random)
+        for n in range(8)
+    ]
     in_a_round = how.get("local.steps", 2 * len(passes[0]))
     walk = [batch for one_pass in passes for batch in one_pass][: 4 * in_a_round]
     for number, who in enumerate(walk):
@@ -83,6 +88,7 @@ def test_one_client_with_everybody_is_a_plain_loop_bit_for_bit(
                 step=path[1],
                 dropout_masks=dropout_masks,
                 identity_dropout=0.1,
+                in_groups=at_random,
             ),
         ).backward()
         optimizer.step()
