@@ -8,10 +8,12 @@ from typing import Any
 
 from experiments.reproducibility.same_bytes import NOTHING_EASY, SMALL
 from fedrec.config.values.choices import (
+    BLOCKS,
     DOWNLOAD_TYPES,
     ENCODERS,
     FUSIONS,
     LOSSES,
+    POSITIONS,
     TIME_FEATURES,
     UPLOAD_TYPES,
 )
@@ -72,6 +74,16 @@ MODELS: dict[str, Keys] = {
     "of one's own": {"model.name": f"{OWN}:Tempered"} | NO_GATE,
     **{f"encoder {name}": {"model.encoder": name} for name in ENCODERS if name != "causal"},
     **{f"fusion {name}": {"model.fusion": name} | NO_GATE for name in FUSIONS if name != "context"},
+    **{
+        f"block {name}, {positions}": {
+            "model.block": name,
+            "model.positions": positions,
+            "model.init-std": 0.02,
+            "model.heads": 2,
+        }
+        for name in BLOCKS[1:]
+        for positions in POSITIONS
+    },
     "identity starts at random": {"model.identity-start": "random"},
 }
 VIEWS: dict[str, Keys] = {
@@ -90,6 +102,10 @@ LOSS: dict[str, Keys] = {
     "sampled-softmax without log Q": {"loss.log-q": False},
     "gbce, fully calibrated": {"loss.name": "gbce", "loss.calibration": 1.0},
     "of one's own": {"loss.name": f"{OWN}:hinge"},
+    **{
+        f"{name}, own history kept": {"loss.name": name, "loss.own-history": "keep"}
+        for name in ("softmax", "sampled-softmax", "bce")
+    },
 }
 PRIVATE: dict[str, Keys] = {
     "nothing": {"model.private": ""},
@@ -104,6 +120,7 @@ LOCAL: dict[str, Keys] = {
     "two epochs": {"local.steps": 0, "local.epochs": 2},
     "rate falls": {"local.schedule-rounds": 2},
     "all windows": {"local.windows": 0, "model.max-length": 4},
+    "random batches": {"local.batches": "random", "local.windows": 0, "model.max-length": 4},
 }
 DATA: dict[str, Keys] = {
     "two domains": {
@@ -173,6 +190,9 @@ USERS: dict[str, Keys] = {
     "sasrec": {"model.name": "sasrec"},
     "fusion attention": {"model.fusion": "attention"},
     "softmax": {"loss.name": "softmax"},
+    "softmax, own history kept": {"loss.name": "softmax", "loss.own-history": "keep"},
+    "block sasrec": {"model.block": "sasrec"},
+    "block ligr": {"model.block": "ligr"},
     "adam": {"local.optimizer": "adam", "local.learning-rate": 0.01},
     **{
         name: {"strategy.name": name, "strategy.options": STRATEGIES[name]}
