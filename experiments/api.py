@@ -1,4 +1,4 @@
-"""``fedrec.simulate``: run a federation from Python."""
+"""``fedrec.simulate`` and ``fedrec.resume``: run a federation from Python."""
 
 import dataclasses
 import shlex
@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from experiments.engines.run import ignore, run
 from experiments.objects import check_objects, object_keys
 from experiments.presets import preset_names, read_preset
+from experiments.resume import resume as resume_run
+from experiments.resume import run_folder
 from experiments.settings import check_source
 from fedrec.config.config import Config, Value
 from fedrec.config.keys import absolute_paths, flatten, read_config
@@ -98,6 +100,47 @@ def simulate(
         workers=workers,
         address=address,
         command=command,
+        on_round=on_round or ignore,
+    )
+    return read_run(folder)
+
+
+def resume(
+    run: str | Path,
+    *,
+    rounds: int | None = None,
+    engine: str | None = None,
+    workers: int | None = None,
+    address: str | None = None,
+    accept_code_change: bool = False,
+    trust: bool = False,
+    on_round: Callable[[dict[str, Any]], None] | None = None,
+) -> Run:
+    """Go on with a run from its last checkpoint and return what it left.
+
+    Args:
+        run: Folder of a run, or its name under ``$FEDREC_HOME/runs``.
+        rounds: Number of rounds in all to go on to; a complete run goes on, too. What differs from
+            a run of that many rounds stands under ``resumed`` in its run.json.
+        engine: Engine to resume with; the last one of the run when None.
+        workers: Number of workers of engine "ray"; all usable cores when None.
+        address: Address of a Ray cluster for engine "ray", "auto" or host:port; None starts one.
+        accept_code_change: Resume under other code or versions, and record it.
+        trust: Import the modules that the run's config names.
+        on_round: Callback, called with each line of rounds.jsonl that is new.
+
+    Raises:
+        FedrecError: It is no run, another one, or cannot go on to that many rounds.
+    """
+    folder = resume_run(
+        run_folder(str(run)),
+        rounds=rounds,
+        engine=engine,
+        workers=workers,
+        address=address,
+        accept_code_change=accept_code_change,
+        trust=trust,
+        command=f"fedrec.resume({str(run)!r})",
         on_round=on_round or ignore,
     )
     return read_run(folder)

@@ -15,8 +15,10 @@ from fedrec.files.home import home
 from fedrec.report.references import BASELINE_ENGINE
 from fedrec.runs.directory import is_locked
 from fedrec.runs.record import COMPLETE, read_about
+from server.checkpoints.extension import check_rounds, extension, planned_rounds, with_rounds
 from server.checkpoints.folder import load_checkpoint
 from server.checkpoints.resume import refuse_to_discard
+from server.state.joints import EXTENDED
 
 
 def run_folder(given: str) -> Path:
@@ -47,7 +49,12 @@ def config_of(folder: Path, *, trust: bool) -> Config:
     config = read_config(read_preset(str(folder / "config.toml")))
     check_trust(config, folder, trust=trust)
     every = about.get("checkpoint_every", config.run.checkpoint_every)
-    placed = dataclasses.replace(config.run, dir=str(folder), checkpoint_every=every)
+    keep = bool(about.get("keep_client_state"))
+    placed = dataclasses.replace(
+        config.run, dir=str(folder), checkpoint_every=every, keep_client_state=keep
+    )
+    if about.get(EXTENDED):  # it may have been killed before its config.toml followed
+        config = with_rounds(config, planned_rounds(folder, about))
     return dataclasses.replace(config, run=placed)
 
 
@@ -58,14 +65,22 @@ def last_engine(folder: Path) -> str:
     return str(resumed[-1].get("engine") or about.get("engine"))
 
 
-def where_it_goes_on(folder: Path) -> list[str]:
+def where_it_goes_on(folder: Path, config: Config | None = None) -> list[str]:
     """What is said before a run goes on: after which round, and why not after a later one.
 
+    Args:
+        folder: Folder of the run.
+        config: Its config with another number of rounds, if it is to go on to that.
+
     Raises:
+        ConfigError: It cannot go on to that many rounds.
         DataError: The checkpoints are gone or damaged, or run.json is.
     """
-    status = read_about(folder).get("status")
-    if status in COMPLETE:
+    about = read_about(folder)
+    status = about.get("status")
+    if config is not None:
+        check_rounds(folder, about, config.federation.rounds)
+    elif status in COMPLETE:
         return [f"the run is {status} already: nothing to go on with"]
     if is_locked(folder) or last_engine(folder) == engine_of("local-only"):
         return []  # it will be refused
@@ -73,7 +88,11 @@ def where_it_goes_on(folder: Path) -> list[str]:
     if checkpoint is None:
         refuse_to_discard(folder)
         return ["no checkpoint was written yet: starting from the beginning"]
-    return [*damages, f"the newest good checkpoint is that of round {checkpoint.round}"]
+    lines = [*damages, f"the newest good checkpoint is that of round {checkpoint.round}"]
+    is_other = config is not None and config.federation.rounds != planned_rounds(folder, about)
+    if config is not None and (is_other or status in COMPLETE):
+        lines += extension(folder, about, config, checkpoint).notes
+    return lines
 
 
 def start(config: Config, engine: str, **how: Unpack[How]) -> Path:
@@ -100,6 +119,7 @@ def resume(
     folder: Path,
     *,
     engine: str | None,
+    rounds: int | None = None,
     accept_code_change: bool = False,
     trust: bool = False,
     **how: Unpack[How],
@@ -109,6 +129,8 @@ def resume(
     Args:
         folder: Folder of the run.
         engine: Engine to resume with; if none is named, the last one of the run.
+        rounds: Number of rounds in all to go on to, of a complete run or another; if none is given,
+            what the run was to have.
         accept_code_change: Resume under other code or versions, and record it.
         trust: Import the modules that the run's config names, if any; they run with your rights.
         how: Options of the engine and callbacks, as ``run`` takes them.
@@ -120,5 +142,13 @@ def resume(
     if own == engine_of("local-only") and engine not in (None, own):
         raise ConfigError(f"{folder}: {NO_RESUME}")
     config = config_of(folder, trust=trust)
-    going_on = dataclasses.replace(config.run, resume=True, accept_code_change=accept_code_change)
+    if rounds is not None:
+        config = with_rounds(config, rounds)
+        check_rounds(folder, read_about(folder), rounds)
+    going_on = dataclasses.replace(
+        config.run,
+        resume=True,
+        extend=rounds is not None,
+        accept_code_change=accept_code_change,
+    )
     return start(dataclasses.replace(config, run=going_on), engine or own, **how)

@@ -36,6 +36,7 @@ __all__ = [
     "fit",
     "load",
     "open_recommender",
+    "resume",
     "simulate",
 ]
 
@@ -51,7 +52,8 @@ _HOMES = {
     "fit": "fedrec.estimator.models",
     "load": "fedrec.runs.record",
     "open_recommender": "fedrec.inference.opening",
-    "simulate": "experiments.api",  # a name only: this package imports nothing above it
+    "resume": "experiments.api",  # a name only: this package imports nothing above it
+    "simulate": "experiments.api",
 }
 
 

@@ -1,3 +1,4 @@
+from experiments.api import resume as resume
 from experiments.api import simulate as simulate
 from fedrec.data.preparation.store import Dataset as Dataset
 from fedrec.estimator.estimator import Estimator as Estimator
@@ -25,5 +26,6 @@ __all__ = [
     "fit",
     "load",
     "open_recommender",
+    "resume",
     "simulate",
 ]

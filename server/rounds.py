@@ -48,9 +48,12 @@ def run_rounds(
         record(line, state, is_over(context, state, 0))
     round = max(0, completed)
     while not is_over(context, state, round):
+        if round in context.joints.fresh:
+            state.forget_client_state()
         round += 1
         line = train_round(context, state, round)
-        if round % plan.evaluate_every == 0 or round == plan.rounds:
+        is_due = round % plan.evaluate_every == 0 or round == plan.rounds
+        if is_due or round in context.joints.evaluated:
             line = evaluate_round(context, state, line)
         record(line, state, is_over(context, state, round))
 

@@ -15,8 +15,10 @@ from fedrec.errors import DataError, FedrecError
 from fedrec.factory.run_folder import run_path
 from fedrec.report.page import write_report
 from fedrec.runs.directory import has_run, locked
+from fedrec.runs.record import COMPLETE
 from server.aggregation.strategies import check_cohort, check_unit, make_strategy, secret_options
 from server.aggregation.strategy_state import snapshot
+from server.checkpoints.extension import CLIENT_STATE, DELETED, KEPT
 from server.checkpoints.folder import load_checkpoint
 from server.checkpoints.recorder import OnRound, Recorder
 from server.checkpoints.resume import checkpoint_to_resume, is_complete, run_identity
@@ -31,8 +33,6 @@ from server.rounds import run_rounds
 from server.sampling.population import cohort_size
 from server.setup import Setup, set_up
 from server.state.context import ServerContext
-
-DELETED = "deleted"  # what run.json says of the clients' private state after the clean-up
 
 
 def run_server(
@@ -78,6 +78,9 @@ def run_server(
             if is_complete(path, config):
                 clean_up_after(grid, config, RunFolder.open(path))
                 return path
+            if config.run.extend and RunFolder.open(path).about.get("status") in COMPLETE:
+                # It may have been killed before its clients had deleted their state.
+                clean_up_after(grid, config, RunFolder.open(path))
             resumed = checkpoint_to_resume(path, config, identity)
         if resumed is None:
             folder = RunFolder.create(path, config, engine=engine, command=command)
@@ -131,6 +134,9 @@ def clean_up_clients(context: ServerContext, folder: RunFolder) -> None:
     """Delete the clients' private state of a complete run; a failure does not end the run."""
     with uninterrupted():
         try:
+            if context.config.run.keep_client_state:
+                folder.describe(client_state=KEPT)
+                return
             delete_client_state(context.grid, context.registration, context.token)
             folder.describe(client_state=DELETED)
         except Exception as error:  # of the engine; the run is done all the same
@@ -146,7 +152,10 @@ def clean_up_after(grid: Grid, config: Config, folder: RunFolder) -> None:
         config: Config of the run.
         folder: Folder of the complete run.
     """
-    if folder.about.get("client_state") == DELETED:
+    if folder.about.get(CLIENT_STATE) in (DELETED, KEPT):
+        return
+    if config.run.keep_client_state:
+        folder.describe(client_state=KEPT)
         return
     with contextlib.suppress(DataError):  # without a checkpoint nobody knows their name
         checkpoint, _ = load_checkpoint(folder.path)

@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,10 @@ from fedrec.factory.table import open_table
 from fedrec.files.home import home
 from fedrec.models.parameters import NamedArrays, arrays_of, groups_of
 from fedrec.models.recommender import Recommender
+from fedrec.runs.record import read_about
 from fedrec.runs.sent import withheld
 from server.aggregation.strategy_state import restore
+from server.checkpoints.extension import extension
 from server.checkpoints.folder import Checkpoint
 from server.checkpoints.recorder import Recorder
 from server.checkpoints.resume import Resumed, differences, restore_run, with_private_files
@@ -36,6 +38,7 @@ from server.messages.registration import Registration, register_clients, without
 from server.messages.sent import check_counts
 from server.sampling.unavailable import REGISTRATION, Unavailability, recorded_unavailability
 from server.state.context import ServerContext
+from server.state.joints import NO_JOINTS, Joints, joints_of
 from server.state.server_state import ServerState
 
 
@@ -110,7 +113,7 @@ def set_up(
     if resumed is not None:
         resumed = _check_resumed(grid, config, registration, resumed, recorder, data)
         token, completed = resumed.checkpoint.about["token"], resumed.checkpoint.round
-        restore_run(recorder.folder, resumed, engine)
+        restore_run(recorder.folder, resumed, engine, config)
     for partition, reason in registration.excluded.items():
         recorder.folder.log(f"excluded partition {partition}: {reason}")
     check_cutoffs(config.evaluation.cutoffs, catalog.num_items)
@@ -147,6 +150,7 @@ def set_up(
         token=token,
         scorer=scorer,
         watch=watch,
+        joints=_joints(config, recorder),
     )
     return Setup(
         context=context,
@@ -169,6 +173,7 @@ def make_context(
     token: str,
     scorer: str = "model",
     watch: Watch = watch_nothing,
+    joints: Joints = NO_JOINTS,
 ) -> ServerContext:
     """Make the context of a run whose clients are registered and whose model is made.
 
@@ -182,6 +187,7 @@ def make_context(
         token: Name of the clients' private files of this run.
         scorer: "model", or the name of a baseline.
         watch: Callback, called while the server waits for replies.
+        joints: Rounds after which the run, or the run that is replayed, was extended.
     """
     unavailability = Unavailability(
         dropout_rate=config.federation.drop_out,
@@ -210,7 +216,14 @@ def make_context(
         item_rows=item_rows(model, shared),
         scorer=scorer,
         watch=watch,
+        joints=joints,
     )
+
+
+def _joints(config: Config, recorder: Recorder) -> Joints:
+    """Joints of this run, or of the run that is replayed."""
+    replayed = read_about(Path(config.run.replay)) if config.run.replay else None
+    return joints_of(replayed or recorder.folder.about)
 
 
 def _recorded(config: Config) -> dict[str, dict[int, str]]:
@@ -232,12 +245,20 @@ def _check_resumed(
         raise DataError(f"{path} holds a run on other data: {'; '.join(found)}")
     token = resumed.checkpoint.about["token"]
 
+    about = recorder.folder.about
+
     def missing(checkpoint: Checkpoint) -> dict[int, str]:
+        if replace(resumed, checkpoint=checkpoint).client_state_is_gone(about):
+            return {}
         files = checkpoint.state.private_files()
         timeout = config.federation.round_timeout
         return missing_private_files(grid, registration, token, files, timeout)
 
-    return with_private_files(path, resumed, missing)
+    usable = with_private_files(path, resumed, missing)
+    if usable.extension is not None and usable.checkpoint is not resumed.checkpoint:
+        begins = extension(path, about, config, usable.checkpoint)
+        usable = replace(usable, extension=begins)
+    return usable
 
 
 def open_catalogue(data_hash: str) -> tuple[Catalog, dict[str, Any]]:

@@ -113,6 +113,10 @@ def run(
 @app.command()
 def resume(
     run: RunFolder,
+    rounds: Annotated[
+        int | None,
+        typer.Option(help="Number of rounds in all to go on to; a complete run may have more."),
+    ] = None,
     engine: SameEngine = None,
     workers: Workers = None,
     address: Address = None,
@@ -128,19 +132,24 @@ def resume(
 ) -> None:
     """Continue an interrupted run from its last checkpoint, with the same result.
 
+    With --rounds, a complete run goes on, too.
+
     RUN is the folder of a run, or its name under the runs of FEDREC_HOME.
     """
     with ending():
+        from experiments.resume import config_of, where_it_goes_on
         from experiments.resume import resume as resume_run
-        from experiments.resume import where_it_goes_on
+        from server.checkpoints.extension import with_rounds
 
         folder, live = _followed(run, trust=trust, quiet=quiet)
-        for line in where_it_goes_on(folder):
+        further = None if rounds is None else with_rounds(config_of(folder, trust=trust), rounds)
+        for line in where_it_goes_on(folder, further):
             typer.echo(line, err=quiet)
         with live:
             resume_run(
                 folder,
                 engine=engine,
+                rounds=rounds,
                 accept_code_change=accept_code_change,
                 trust=trust,
                 **_how(live, workers, address),

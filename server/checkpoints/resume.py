@@ -6,7 +6,7 @@ the differences.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,17 @@ from fedrec.report.page import write_report
 from fedrec.runs.record import COMPLETE, read_about, read_rounds
 from fedrec.runs.redaction import mark_secrets
 from fedrec.runs.write import append_round
+from server.checkpoints.extension import (
+    Extension,
+    check_rounds,
+    extension,
+    planned_rounds,
+    refuse_scorer,
+    with_rounds,
+)
 from server.checkpoints.folder import Checkpoint, load_checkpoint, remove_after
 from server.lifecycle.run_folder import RunFolder, versions
+from server.state.joints import EXTENDED, joints_of
 
 SHOWN = 8  # differences in a message
 # Packages that change sums; others only change how a run is carried out or shown.
@@ -55,10 +64,21 @@ class Resumed:
     Attributes:
         checkpoint: Newest intact checkpoint.
         notes: Reasons why newer ones were not taken, and differences that were accepted.
+        extension: Extension to more rounds that begins now, or none.
     """
 
     checkpoint: Checkpoint
     notes: list[str]
+    extension: Extension | None = None
+
+    def client_state_is_gone(self, about: Mapping[str, Any]) -> bool:
+        """Whether the clients begin anew after the checkpoint.
+
+        Args:
+            about: The run's run.json.
+        """
+        begins = self.extension is not None and self.extension.record["fresh_optimizers"]
+        return begins or self.checkpoint.round in joints_of(about).fresh
 
 
 def is_complete(path: Path, config: Config) -> bool:
@@ -69,6 +89,8 @@ def is_complete(path: Path, config: Config) -> bool:
     """
     about = read_about(path)
     if about.get("status") not in COMPLETE:
+        return False
+    if _extends(path, about, config):
         return False
     if about.get("config_hash") != config_hash(config):
         raise ConfigError(
@@ -94,15 +116,24 @@ def checkpoint_to_resume(path: Path, config: Config, now: Mapping[str, Any]) -> 
     """
     about = read_about(path)
     checkpoint, notes = load_checkpoint(path)
+    extends = _extends(path, about, config)
+    if extends:
+        check_rounds(path, about, config.federation.rounds)
+        refuse_scorer(path, now["evaluation"]["scorer"])
     if checkpoint is None:
-        if about.get("config_hash") != config_hash(config):
+        was = with_rounds(config, planned_rounds(path, about)) if extends else config
+        if about.get("config_hash") != config_hash(was):
             raise ConfigError(
                 f"the run in {path} has another config and left no checkpoint to compare with; "
                 "use --overwrite, or another folder"
             )
         refuse_to_discard(path)
         return None
-    found = differences(checkpoint.about, now)
+    rounds = config.federation.rounds
+    then = checkpoint.about
+    if extends or (EXTENDED in about and rounds == planned_rounds(path, about)):
+        then = then | {"config": then["config"] | {"federation.rounds": rounds}}
+    found = differences(then, now)
     of_code = [one for one in found if one.startswith(("code:", "versions:"))]
     others = [one for one in found if one not in of_code]
     if others or (of_code and not config.run.accept_code_change):
@@ -112,7 +143,14 @@ def checkpoint_to_resume(path: Path, config: Config, now: Mapping[str, Any]) -> 
         hint = "" if others else " (--accept-code-change goes on all the same, and records it)"
         raise ConfigError(f"{path} holds another run: {shown}{hint}")
     _check_history(path / "rounds.jsonl", checkpoint)
-    return Resumed(checkpoint, [*notes, *of_code])
+    begins = extension(path, about, config, checkpoint) if extends else None
+    return Resumed(checkpoint, [*notes, *of_code], begins)
+
+
+def _extends(path: Path, about: Mapping[str, Any], config: Config) -> bool:
+    """Whether ``config`` takes a run to another number of rounds than it was to have."""
+    is_other = config.federation.rounds != planned_rounds(path, about)
+    return config.run.extend and (is_other or about.get("status") in COMPLETE)
 
 
 def refuse_to_discard(path: Path) -> None:
@@ -178,15 +216,20 @@ def with_private_files(path: Path, resumed: Resumed, missing: Missing) -> Resume
         older, damages = load_checkpoint(path, before=number)
         if older is None:
             raise DataError(f"{note}; there is no older one. Start again with --overwrite")
-        resumed = Resumed(older, [*resumed.notes, note, *damages])
+        notes = [*resumed.notes, note, *damages]
+        resumed = replace(resumed, checkpoint=older, notes=notes)
     return resumed
 
 
-def restore_run(folder: RunFolder, resumed: Resumed, engine: str) -> None:
+def restore_run(folder: RunFolder, resumed: Resumed, engine: str, config: Config) -> None:
     """Restore the run's folder to its content after the checkpoint's round."""
     checkpoint = resumed.checkpoint
     remove_after(folder.path, checkpoint.round)
-    folder.resume(checkpoint.round, engine, resumed.notes)
+    begins = resumed.extension
+    notes = [*resumed.notes, *(begins.notes if begins else ())]
+    if begins:
+        notes.insert(0, f"extended from {begins.record['from']} to {begins.record['to']} rounds")
+    folder.resume(checkpoint.round, engine, notes, config, begins.record if begins else None)
     rounds, _ = read_rounds(folder.path / "rounds.jsonl", must_exist=False)
     if not rounds or rounds[-1]["round"] != checkpoint.round:
         # The run was killed after the checkpoint and before its line.

@@ -27,6 +27,7 @@ from fedrec.runs.redaction import hide_secrets_in_text
 from fedrec.runs.write import append_round, cut_rounds, write_json
 
 INTERRUPTS = {130: "Ctrl-C", 143: "SIGTERM"}
+RESULTS = ("metrics.json", "users.csv", "items.csv", "ranks.npz", "report.html")
 PACKAGES = ("flwr", "ray", "torch", "sentence-transformers", "numpy", "pandas")
 
 
@@ -70,6 +71,8 @@ class RunFolder:
             "started": _now(),
             "resumed": [],
         }
+        if config.run.keep_client_state:
+            about["keep_client_state"] = True
         if config.adapted:
             about["adapted"] = list(config.adapted)
         folder = cls(path, about)
@@ -96,23 +99,45 @@ class RunFolder:
         """
         return cls(path, read_about(path))
 
-    def resume(self, after: int, engine: str, notes: Sequence[str]) -> None:
+    def resume(
+        self,
+        after: int,
+        engine: str,
+        notes: Sequence[str],
+        config: Config,
+        extension: Mapping[str, Any] | None = None,
+    ) -> None:
         """Resume the run after one of its rounds; run.json records that.
 
         Args:
             after: Round of the checkpoint.
             engine: Name of the engine from now on.
             notes: Notes about this resumption.
+            config: Config of the run from now on.
+            extension: Record of an extension to another number of rounds, if one begins.
         """
         # First, since readers that follow the run read on from here.
         cut_rounds(self.path / "rounds.jsonl", after)
         remove_drafts(self.path)
         once = {"after": after, "engine": engine, "at": _now(), "notes": list(notes)}
         self.about["resumed"] = [*self.about.get("resumed", []), once]
+        self.about.pop(checksums.KEY, None)  # of an earlier end
+        if extension is not None:
+            self.about["extended"] = [*self.about.get("extended", []), {**extension, "at": _now()}]
+            self.about |= {"config_hash": config_hash(config), "client_state": None}
         self.describe(status="running", reason="", exit_code=None, finished=None)
+        self._follow_extension(config)
         self.log(f"resumed after round {after} on engine {engine}")
         for note in notes:
             self.log(note)
+
+    def _follow_extension(self, config: Config) -> None:
+        """Bring an extended run's files in line with run.json, also after a kill in between."""
+        if "extended" not in self.about:
+            return
+        write_file(self.path / "config.toml", to_toml(config).encode())
+        for name in RESULTS:  # of the fewer rounds
+            (self.path / name).unlink(missing_ok=True)
 
     def describe(self, **facts: Any) -> None:
         """Add facts to run.json."""

@@ -15,6 +15,7 @@ from server.granularity.base import ClientGranularity
 from server.messages.exchange import Watch, watch_nothing
 from server.messages.registration import Registration
 from server.sampling.unavailable import Unavailability
+from server.state.joints import NO_JOINTS, Joints
 from server.state.server_state import AcceptedReply, ServerState
 
 
@@ -35,6 +36,7 @@ class ServerContext:
         item_rows: Names of the shared parameters with a row per item.
         scorer: Scorer that is evaluated: "model", or the name of a baseline.
         watch: Callback, called while the server waits for replies.
+        joints: Rounds after which the run was extended.
     """
 
     grid: Grid
@@ -49,6 +51,7 @@ class ServerContext:
     item_rows: frozenset[str] = frozenset()
     scorer: str = "model"
     watch: Watch = watch_nothing
+    joints: Joints = NO_JOINTS
 
     def message_config(
         self, round: int, partition: int, state: ServerState, accepted: Mapping[int, AcceptedReply]

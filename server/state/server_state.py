@@ -76,6 +76,10 @@ class ServerState:
         self.evals_without_improvement = 0 if is_best else self.evals_without_improvement + 1
         return is_best
 
+    def forget_client_state(self) -> None:
+        """Let every client begin without the private files that it had so far."""
+        self.accepted, self.best_accepted, self.checkpoints = {}, {}, []
+
     def copy(self) -> "ServerState":
         """Copy the state; later rounds do not change the copy, since they only replace arrays."""
         return replace(

@@ -176,3 +176,12 @@ def test_a_run_that_is_done_is_left_as_it_is(fedrec, run, stoppable, csv, events
         assert "the run is done already: nothing to go on with" in ended.shown
         assert "going on after" not in ended.shown
     assert content_of(folder) == before
+
+
+def test_the_command_goes_on_to_more_rounds_and_says_what_differs(fedrec, stopped, refused):
+    ended = fedrec("resume", stopped, "--rounds", 5)
+    assert ended.code == 0, ended.errors
+    assert "the newest good checkpoint is that of round 3" in ended.shown
+    assert "rounds = 5" in (stopped / "config.toml").read_text()
+    refused(fedrec("resume", stopped, "--rounds", 5), 2, "has done 5 rounds; --rounds 5 must be")
+    refused(fedrec("resume", stopped, "--rounds", 6), 2, "deleted their private parameters")

@@ -78,3 +78,15 @@ def test_an_experiments_package_that_is_not_ours_is_refused(tmp_path, monkeypatc
 def test_an_unknown_name_of_the_package_is_an_attribute_error():
     with pytest.raises(AttributeError, match="nothing"):
         _ = fedrec.nothing
+
+
+def test_a_run_goes_on_to_more_rounds_as_if_it_had_had_them():
+    reset = {"local.optimizer-state": "reset"}
+    fedrec.simulate(SMALL, reset | {"run.name": "one"})
+    seen = []
+    run = fedrec.resume("one", rounds=2, on_round=seen.append)
+    assert [record["round"] for record in seen] == [2]
+    whole = fedrec.simulate(SMALL, reset | {"run.name": "two", "federation.rounds": 2})
+    assert run.metrics == whole.metrics
+    with pytest.raises(ConfigError, match="has done 2 rounds; --rounds 2 must be more"):
+        fedrec.resume(run.folder, rounds=2)

@@ -18,6 +18,8 @@ class Run(Section):
     name: str = ""  # name of that folder under $FEDREC_HOME/runs
     overwrite: bool = False  # replace a run that is already in the folder
     resume: bool = False  # go on from the last checkpoint in the folder, if it holds a run
+    extend: bool = False  # with resume: go on to another federation.rounds; run.json records it
+    keep_client_state: bool = False  # clients keep private files of a complete run, to extend it
     accept_code_change: bool = False  # resume under other code; run.json records it
     replay: str = ""  # folder of a run whose excluded replies are excluded again: fedrec verify
     checkpoint_every: int = 5  # rounds between two checkpoints; 0: none
@@ -31,6 +33,8 @@ class Run(Section):
                 "run.resume and run.overwrite contradict each other: one keeps what is in the "
                 "folder, the other removes it; choose one"
             )
+        if self.extend and not self.resume:
+            yield "run.extend must be false without run.resume, got true"
 
 
 def run_name_problem(name: str) -> str:
