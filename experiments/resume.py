@@ -9,10 +9,12 @@ from experiments.engines.run import How, ignore, run
 from experiments.presets import read_preset
 from fedrec.config.config import Config
 from fedrec.config.keys import read_config
+from fedrec.config.start_file import COPY
 from fedrec.config.trust import check_trust
 from fedrec.errors import ConfigError, DataError
 from fedrec.files.home import home
 from fedrec.report.references import BASELINE_ENGINE
+from fedrec.runs.checksums import check_files
 from fedrec.runs.directory import is_locked
 from fedrec.runs.record import COMPLETE, read_about
 from server.checkpoints.extension import check_rounds, extension, planned_rounds, with_rounds
@@ -53,6 +55,9 @@ def config_of(folder: Path, *, trust: bool) -> Config:
     placed = dataclasses.replace(
         config.run, dir=str(folder), checkpoint_every=every, keep_client_state=keep
     )
+    if config.run.start_from:
+        check_files(folder, about, COPY)
+        placed = dataclasses.replace(placed, start_from=str(folder / COPY))
     if about.get(EXTENDED):  # it may have been killed before its config.toml followed
         config = with_rounds(config, planned_rounds(folder, about))
     return dataclasses.replace(config, run=placed)

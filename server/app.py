@@ -45,6 +45,7 @@ def _refuse_relative_paths(config: Config) -> None:
     given = {
         "run.dir": config.run.dir,
         "run.replay": config.run.replay,
+        "run.start-from": config.run.start_from,
         "data.items": config.data.items,
         "evaluation.ncf-negatives": config.evaluation.ncf_negatives,
         "data.source": next(filter(_is_relative, sources_in(config.data.source)), ""),

@@ -18,6 +18,7 @@ from fedrec.errors import ConfigError, DataError
 from fedrec.evaluation.metrics import check_cutoffs
 from fedrec.factory.model import make_model
 from fedrec.factory.own_views import own_views, views_hash
+from fedrec.factory.start_weights import start_weights
 from fedrec.factory.table import open_table
 from fedrec.files.home import home
 from fedrec.models.parameters import NamedArrays, arrays_of, groups_of
@@ -135,7 +136,7 @@ def set_up(
     recorder.folder.describe(**facts)
     if line := withheld(facts["sent"]):
         recorder.folder.log(line)
-    state = ServerState(initial_weights(config, model))
+    state = ServerState(first_weights(config, model, catalog, registration.data_hash))
     if resumed is not None:
         state = resumed.checkpoint.state
         restore(strategy, resumed.checkpoint.strategy, recorder.secrets)
@@ -275,6 +276,19 @@ def open_catalogue(data_hash: str) -> tuple[Catalog, dict[str, Any]]:
             "there"
         )
     return open_catalog(folder)[0], json.loads((folder / "manifest.json").read_bytes())
+
+
+def first_weights(
+    config: Config, model: Recommender, catalog: Catalog, data_hash: str
+) -> NamedArrays:
+    """Shared parameters before the first round, float64: those of a new model, or given ones.
+
+    Raises:
+        DataError: The given ones do not fit the model or its catalogue.
+    """
+    if config.run.start_from:
+        return start_weights(config, model, catalog, data_hash)
+    return initial_weights(config, model)
 
 
 def initial_weights(config: Config, model: Recommender) -> NamedArrays:

@@ -80,6 +80,11 @@ def run_baseline(
     check_kind(kind)
     config = fit_defaults(config, keep=() if kind == "local-only" else ("partition.count",))
     if kind == "local-only":
+        if config.run.start_from:
+            raise ConfigError(
+                "run.start-from must be empty for a local-only baseline, whose clients start from "
+                f"new weights, got {config.run.start_from!r}"
+            )
         if config.run.resume and has_run(folder):
             if is_complete(folder, config):
                 return folder
@@ -128,6 +133,8 @@ def check_baseline(kind: str, alone: Config) -> None:
 def baseline_config(kind: str, config: Config, folder: Path) -> Config:
     """Config that the folder of a baseline keeps: one partition; not for "local-only"."""
     alone = centralised_config(config, folder)
+    if kind in BASELINES:
+        alone = dataclasses.replace(alone, run=dataclasses.replace(alone.run, start_from=""))
     if kind == "nearest-text":  # a view that needs the frozen embedding table
         alone = dataclasses.replace(alone, model=Model(views="semantic"))
     return alone

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from fedrec.config.config import Config, Value
+from fedrec.config.start_file import KEY as START_FROM
+from fedrec.config.start_file import named_run, start_sha256
 from fedrec.config.values.checks import UNKNOWN, Section, refuse
 from fedrec.config.values.choices import DATASETS, SOURCE_SEPARATOR, sources_in
 from fedrec.errors import ConfigError
@@ -177,12 +179,16 @@ def toml_value(value: Value) -> str:
 
 
 def to_toml(config: Config, *, with_run: bool = False) -> str:
-    """The config as TOML sections, without ``run.*`` unless asked: the text of config.toml."""
+    """The config as TOML sections: the text of config.toml.
+
+    Of ``run.*``, which says where a run lies and how it goes on, only the weights that it starts
+    from are in it, unless all is asked for.
+    """
     lines: list[str] = []
     section = ""
     for key, value in flatten(config).items():
         head, _, name = key.rpartition(".")
-        if head == "run" and not with_run:
+        if head == "run" and not with_run and (key != START_FROM or not value):
             continue
         if head != section:
             lines += ["", f"[{head}]"]
@@ -192,12 +198,20 @@ def to_toml(config: Config, *, with_run: bool = False) -> str:
 
 
 def computed_keys(config: Config) -> dict[str, Value]:
-    """Keys that the results depend on: all but ``run.*`` and those of ``EXECUTION_KEYS``."""
+    """Keys that the results depend on: all but ``run.*`` and those of ``EXECUTION_KEYS``.
+
+    In the place of ``run.start-from`` stands the sha256 of the weights.
+
+    Raises:
+        DataError: These cannot be read.
+    """
     flat = flatten(config)
     kept = {k: v for k, v in flat.items() if k not in EXECUTION_KEYS and not k.startswith("run.")}
     for key in ("data.source", "data.items", "evaluation.ncf-negatives"):
         # Where a file lies changes nothing; what is in it is the data's own hash.
         kept[key] = SOURCE_SEPARATOR.join(Path(part).name for part in sources_in(str(kept[key])))
+    if config.run.start_from:
+        kept[START_FROM] = start_sha256(config.run.start_from)
     return kept
 
 
@@ -207,7 +221,7 @@ def config_hash(config: Config) -> str:
 
 
 def absolute_paths(config: Config, folder: Path) -> Config:
-    """The config with the relative paths of ``data`` and ``run.dir`` made absolute from ``folder``.
+    """The config with the relative paths of ``data`` and ``run`` made absolute from ``folder``.
 
     Only what looks like a path and exists there is touched: names such as "ml-1m" stay names.
     """
@@ -237,6 +251,9 @@ def absolute_paths(config: Config, folder: Path) -> Config:
         )
     if run.dir:
         run = dataclasses.replace(run, dir=resolved("run.dir", run.dir))
+    if run.start_from:
+        start = resolved(START_FROM, named_run(run.start_from))
+        run = dataclasses.replace(run, start_from=start)
     if run.replay:
         run = dataclasses.replace(run, replay=resolved("run.replay", run.replay))
     data = dataclasses.replace(data, **found)

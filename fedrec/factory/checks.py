@@ -13,8 +13,9 @@ from fedrec.factory.data import PreparedData, open_prepared
 from fedrec.factory.evaluation import user_metrics
 from fedrec.factory.fit_defaults import most_ranked, smallest_catalogue, users_who_train
 from fedrec.factory.memory import check_memory
-from fedrec.factory.model import device
+from fedrec.factory.model import device, make_model
 from fedrec.factory.own_views import own_views
+from fedrec.factory.start_weights import start_weights
 from fedrec.factory.training import make_loss, too_many_negatives
 
 
@@ -40,6 +41,21 @@ def check_fit(config: Config) -> None:
         lambda: own_views(config.model.views, prepared.dataset.catalog),
         lambda: _check_domains(config, prepared.dataset),
     )
+    if config.run.start_from:
+        _check_start(config, prepared)
+
+
+def _check_start(config: Config, prepared: PreparedData) -> None:
+    """Refuse weights to start from that are of another model, before a run is replaced."""
+    catalog = prepared.dataset.catalog
+    model = make_model(
+        config,
+        catalog,
+        prepared.table,
+        np.zeros(catalog.num_items + 1, dtype=np.int64),
+        np.arange(1),
+    )
+    start_weights(config, model, catalog, prepared.dataset.data_hash)
 
 
 def _all_at_once(*checks: Callable[[], object]) -> None:

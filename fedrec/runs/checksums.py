@@ -18,6 +18,7 @@ CHECKED = (
     "items.csv",
     "ranks.npz",
     "model.safetensors",
+    "start.safetensors",
 )
 
 

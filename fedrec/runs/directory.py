@@ -22,6 +22,7 @@ FILES = (
     "ranks.npz",
     "metrics.json",
     "model.safetensors",
+    "start.safetensors",
     "report.html",
     "log.txt",
     "engine.log",

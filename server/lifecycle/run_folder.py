@@ -5,6 +5,7 @@ import datetime
 import importlib.metadata
 import platform
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import fedrec
 from fedrec import protocol
 from fedrec.config.config import Config
 from fedrec.config.keys import config_hash, flatten, to_toml
+from fedrec.config.start_file import COPY, start_content
 from fedrec.errors import FedrecError, ResourceError
 from fedrec.factory.model import device_fallback
 from fedrec.files.atomic import write_file
@@ -25,6 +27,7 @@ from fedrec.runs.directory import prepare_run_dir, remove_drafts
 from fedrec.runs.record import COMPLETE, FORMAT, read_about
 from fedrec.runs.redaction import hide_secrets_in_text
 from fedrec.runs.write import append_round, cut_rounds, write_json
+from server.lifecycle.start_record import start_record
 
 INTERRUPTS = {130: "Ctrl-C", 143: "SIGTERM"}
 RESULTS = ("metrics.json", "users.csv", "items.csv", "ranks.npz", "report.html")
@@ -59,7 +62,11 @@ class RunFolder:
             ConfigError: The folder is not empty and ``run.overwrite`` is off.
             ResourceError: It cannot be written.
         """
+        start = start_record(path, config)
+        content = start_content(config.run.start_from) if start else b""
         prepare_run_dir(path, overwrite=config.run.overwrite or config.run.resume)
+        if start:
+            write_file(path / COPY, content)
         command = hide_secrets_in_text(command, flatten(config))
         about = {"format": FORMAT, "status": "running", "reason": "", "exit_code": None}
         about |= {"name": path.name, "command": command, "engine": engine, "seed": config.seed}
@@ -75,9 +82,11 @@ class RunFolder:
             about["keep_client_state"] = True
         if config.adapted:
             about["adapted"] = list(config.adapted)
+        if start:
+            about["start_from"] = start
         folder = cls(path, about)
         # Wherever there is a run.json, the config is there too: a killed run can be resumed.
-        write_file(path / "config.toml", to_toml(config).encode())
+        write_file(path / "config.toml", folder.config_text(config))
         try:
             folder.describe()
         except BaseException:
@@ -131,11 +140,17 @@ class RunFolder:
         for note in notes:
             self.log(note)
 
+    def config_text(self, config: Config) -> bytes:
+        """Text of config.toml: it names the weights to start from where they came from."""
+        if start := self.about.get("start_from"):
+            config = replace(config, run=replace(config.run, start_from=start["source"]))
+        return to_toml(config).encode()
+
     def _follow_extension(self, config: Config) -> None:
         """Bring an extended run's files in line with run.json, also after a kill in between."""
         if "extended" not in self.about:
             return
-        write_file(self.path / "config.toml", to_toml(config).encode())
+        write_file(self.path / "config.toml", self.config_text(config))
         for name in RESULTS:  # of the fewer rounds
             (self.path / name).unlink(missing_ok=True)
 

@@ -90,3 +90,19 @@ def test_a_run_goes_on_to_more_rounds_as_if_it_had_had_them():
     assert run.metrics == whole.metrics
     with pytest.raises(ConfigError, match="has done 2 rounds; --rounds 2 must be more"):
         fedrec.resume(run.folder, rounds=2)
+
+
+def test_a_run_starts_from_the_weights_of_an_estimator(tmp_path, events):
+    keys = {key: value for key, value in SMALL.items() if key != "data.source"}
+    fitted = fedrec.Hybrid(
+        width=8, hidden=8, max_length=8, negatives=8, epochs=1,
+        semantics_encoder="hashed", semantics_width=8,
+    ).fit(events)  # fmt: skip
+    fitted.save(tmp_path / "fitted")
+    start = {"run.start-from": str(tmp_path / "fitted")}
+    run = fedrec.simulate(keys, start, data=events, out=tmp_path / "run")
+    found = fitted.evaluate(stage="validation")
+    assert run.rounds[0]["validation"]["NDCG@10"] == pytest.approx(found.loc["NDCG@10", "value"])
+    other = events.assign(item=events["item"] + 1)
+    with pytest.raises(DataError, match="was trained on other items"):
+        fedrec.simulate(keys, start, data=other, out=tmp_path / "other")

@@ -12,7 +12,7 @@ DEVICE_NAMES = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")  # reserv
 
 @dataclass(frozen=True, kw_only=True)
 class Run(Section):
-    """The run directory, resuming and checkpoints; results do not depend on them."""
+    """The run directory, resuming, checkpoints; of these only ``start_from`` decides results."""
 
     dir: str = ""  # folder of the run; by default one under $FEDREC_HOME/runs
     name: str = ""  # name of that folder under $FEDREC_HOME/runs
@@ -21,6 +21,8 @@ class Run(Section):
     extend: bool = False  # with resume: go on to another federation.rounds; run.json records it
     keep_client_state: bool = False  # clients keep private files of a complete run, to extend it
     accept_code_change: bool = False  # resume under other code; run.json records it
+    # Weights to start from: the folder of a run or its name, or a file of weights.
+    start_from: str = ""
     replay: str = ""  # folder of a run whose excluded replies are excluded again: fedrec verify
     checkpoint_every: int = 5  # rounds between two checkpoints; 0: none
 

@@ -1,0 +1,51 @@
+"""The file of weights that a run starts from: ``run.start-from``."""
+
+from pathlib import Path
+
+from fedrec.errors import DataError
+from fedrec.files.atomic import sha256
+from fedrec.files.home import home
+
+KEY = "run.start-from"
+WEIGHTS = "model.safetensors"  # of a run's folder, and of a saved estimator's
+COPY = "start.safetensors"  # of a run's folder: the weights that it started from
+
+
+def named_run(value: str) -> str:
+    """The folder of a run that is named as those under ``$FEDREC_HOME/runs``; else the value."""
+    is_name = len(Path(value).parts) == 1 and not Path(value).exists()
+    folder = home() / "runs" / value
+    return str(folder) if is_name and (folder / "run.json").is_file() else value
+
+
+def start_file(value: str) -> Path:
+    """The file of weights: the value itself, or that in the folder of a run or an estimator."""
+    path = Path(value)
+    return path / WEIGHTS if path.is_dir() else path
+
+
+def start_content(value: str) -> bytes:
+    """The bytes of the file of weights.
+
+    Raises:
+        DataError: There is no such file, or it cannot be read.
+    """
+    path = start_file(value)
+    try:
+        if not path.is_file():
+            raise DataError(
+                f"{KEY} = {value!r}: {path} is no file; name the folder of a run that has a "
+                f"{WEIGHTS}, or such a file"
+            )
+        return path.read_bytes()
+    except (OSError, ValueError) as error:
+        raise DataError(f"{KEY} = {value!r} cannot be read: {error}") from None
+
+
+def start_sha256(value: str) -> str:
+    """The sha256 of the file of weights: it, and not where the file lies, decides the results.
+
+    Raises:
+        DataError: There is no such file, or it cannot be read.
+    """
+    return sha256(start_content(value))
