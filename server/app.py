@@ -10,11 +10,13 @@ from rich.console import Console
 from fedrec.config.config import Config
 from fedrec.config.keys import read_config
 from fedrec.config.values.choices import DATASETS, sources_in
-from fedrec.errors import ConfigError
+from fedrec.errors import ConfigError, MessageError
 from fedrec.factory.run_folder import run_path
 from fedrec.report.live import LiveRounds
 from fedrec.report.tables import final_table
 from fedrec.runs.record import read_run
+from server.failure_line import tell_failures_in_one_line
+from server.lifecycle.flower_service import service_of_simulation
 from server.run import run_server
 
 app = ServerApp()
@@ -25,17 +27,23 @@ SHOWN_WIDTH = 100  # columns; the service has no terminal to ask
 @app.main()
 def main(grid: Grid, context: Context) -> None:
     """Run the server under `flwr run`; `flwr run --stream` shows what it prints."""
+    tell_failures_in_one_line()
     config = read_config(context.run_config)
     _refuse_relative_paths(config)
     console = Console(width=SHOWN_WIDTH)
     with LiveRounds(console, config.evaluation.main_protocol) as rounds:
-        folder = run_server(
-            grid,
-            config,
-            engine="flower",
-            command=_flower_command(config),
-            on_round=rounds.add,
-        )
+        try:
+            folder = run_server(
+                grid,
+                config,
+                engine="flower",
+                command=_flower_command(config),
+                on_round=rounds.add,
+            )
+        except MessageError as error:  # the clients run other code: it is their service's
+            if not (service := service_of_simulation()):
+                raise
+            raise MessageError(f"{error} ({service})") from None
     console.print(final_table(read_run(folder)))
     console.print(f"report: {folder / 'report.html'}", markup=False, soft_wrap=True)
 

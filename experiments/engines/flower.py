@@ -7,6 +7,7 @@ and an installed wheel behave alike, and its pyproject.toml holds the resolved c
 import contextlib
 import importlib.util
 import json
+import re
 import shutil
 import subprocess
 import tempfile
@@ -265,11 +266,10 @@ def _outcome(
     if about.get("status") == "failed":
         raise error_of(int(about.get("exit_code") or FedrecError.exit_code), str(about["reason"]))
     # Before the run folder or after its last line: only the log knows.
-    name, _, message = last_error(log).removeprefix("fedrec.errors.").partition(": ")
     kinds: dict[str, type[FedrecError]] = {kind.__name__: kind for kind in KINDS.values()}
     error = FedrecError(f"Flower ended the run as {status!r}: {last_error(log)}")
-    if name in kinds:
-        error = kinds[name](message)
+    if found := re.search(rf"\b({'|'.join(kinds)}): (.*)", last_error(log)):
+        error = kinds[found[1]](found[2])
     _close(folder, before, "failed", str(error), error.exit_code)
     raise error
 

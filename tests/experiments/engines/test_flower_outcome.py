@@ -5,7 +5,7 @@ import json
 import pytest
 
 from experiments.engines import flower
-from fedrec.errors import ConfigError, FedrecError, ParticipationError, ResourceError
+from fedrec.errors import ConfigError, DataError, FedrecError, ParticipationError, ResourceError
 
 COMPLETED, FAILED = "finished:completed", "finished:failed"
 
@@ -49,6 +49,12 @@ def test_a_run_that_never_began_raises_the_error_of_the_log(ended, tmp_path):
     with pytest.raises(ConfigError, match=r"^run\.dir must be an absolute path$"):
         ended(log="fedrec.errors.ConfigError: run.dir must be an absolute path\n")
     assert not (tmp_path / "engine.log").exists()  # there is no run folder of this run
+
+
+def test_a_line_of_the_log_is_known_as_an_error_of_ours(ended):
+    with pytest.raises(DataError, match=r"^the catalogue: is missing$") as caught:
+        ended(log="INFO: x\n\x1b[91mERROR \x1b[0m:     DataError: the catalogue: is missing\n")
+    assert caught.value.exit_code == DataError.exit_code
 
 
 def test_an_error_that_is_not_ours_is_shown_with_the_status(ended):

@@ -183,6 +183,7 @@ def test_weights_that_the_run_would_remove_are_refused(source, started, small_co
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("engine", ["ray", "flower"])
 def test_every_engine_starts_from_the_same_weights(source, small_config, started, tmp_path, engine):
     inline = started(source)
