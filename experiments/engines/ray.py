@@ -5,7 +5,7 @@ import os
 import secrets
 import shlex
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,15 @@ from experiments.engines.flower_service import (
     LOOPBACK,
     SOCKET_PATH_ROOM,
     THREADS,
+)
+from experiments.engines.ray_start import (
+    has_raylet,
+    more_time,
+    patience,
+    replaced,
+    telling,
+    variables,
+    waiting_for_node,
 )
 from fedrec.config.config import Config
 from fedrec.config.keys import flatten
@@ -113,7 +122,8 @@ def is_up(ray: Any) -> bool:
 
 def _ray() -> Any:
     try:
-        import ray
+        with variables(patience()):  # this process reads them once
+            import ray
     except ImportError as error:
         raise ResourceError(
             f"Ray cannot be imported ({error}); `pip install 'flwr[simulation]'`, or use "
@@ -137,7 +147,13 @@ def _own_ray(ray: Any, num_cpus: int, environment: dict[str, str], hint: str) ->
         folder = Path(scratch) / "ray"
         folder.mkdir()
         with watchdog.watched(mark, folder, lambda: _shut_down(ray), f"{KILLED}; {hint}"):
-            with _variables(QUIET | LOOPBACK | {watchdog.MARK: mark}), _loopback(ray):
+            ours = QUIET | LOOPBACK | patience() | {watchdog.MARK: mark}
+            with (
+                variables(ours),
+                _loopback(ray),
+                telling("Ray's services to start"),
+                waiting_for_node(ray, lambda: has_raylet(watchdog.processes(mark, folder))),
+            ):
                 _init(
                     ray,
                     "Ray does not start",
@@ -154,7 +170,7 @@ def _own_ray(ray: Any, num_cpus: int, environment: dict[str, str], hint: str) ->
 def _attached(ray: Any, address: str, worker_environment: dict[str, str]) -> Iterator[int]:
     where = _cluster_address(address)
     try:
-        with _variables(QUIET):
+        with variables(QUIET):
             _init(
                 ray,
                 f"no Ray cluster can be used at {where}",
@@ -178,7 +194,8 @@ def _init(ray: Any, what: str, **arguments: Any) -> None:
             raise_pending_signal()
     except (Exception, SystemExit) as error:
         lines = str(error).strip().splitlines() or [""]
-        raise ResourceError(f"{what}: {type(error).__name__}: {lines[0]}") from None
+        hint = more_time() if "time" in str(error).lower() else ""
+        raise ResourceError(f"{what}: {type(error).__name__}: {lines[0]}{hint}") from None
     # A line on stdout for each dead worker, which no option of Ray's turns off; the pool logs it.
     ray._private.worker.print_to_stdstream = _do_nothing
 
@@ -198,23 +215,12 @@ def _loopback(ray: Any) -> AbstractContextManager[None]:
 
     Ray has read ``LOOPBACK`` when it was imported, which may have been before.
     """
-    return _replaced(ray._private.ray_constants, "ENABLE_RAY_CLUSTER", False)
+    return replaced(ray._private.ray_constants, "ENABLE_RAY_CLUSTER", False)
 
 
 def _our_signals(ray: Any) -> AbstractContextManager[None]:
     """Keep what SIGTERM does: Ray's handlers exit, and that looks like a start that failed."""
-    return _replaced(ray._private.utils, "set_sigterm_handler", _do_nothing)
-
-
-@contextlib.contextmanager
-def _replaced(module: Any, name: str, value: Any) -> Iterator[None]:
-    """Replace an attribute of a module of Ray's for a while."""
-    before = getattr(module, name)
-    setattr(module, name, value)
-    try:
-        yield
-    finally:
-        setattr(module, name, before)
+    return replaced(ray._private.utils, "set_sigterm_handler", _do_nothing)
 
 
 def _do_nothing(*_: object, **__: object) -> None:
@@ -282,18 +288,3 @@ def _worker_environment(config: Config) -> dict[str, str]:
         **({"HF_HUB_OFFLINE": offline} if offline else {}),
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # a worker sees the GPU that we see
     }
-
-
-@contextlib.contextmanager
-def _variables(values: Mapping[str, str]) -> Iterator[None]:
-    """Environment variables for a while, for processes that are started in it."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value

@@ -22,7 +22,8 @@ from ray.exceptions import RayError
 from fedrec.config.config import Value
 from fedrec.errors import ResourceError
 from server.engines.nodes import SimulatedGrid, act_as_server, node_ids, set_message_id
-from server.engines.ray_pool import POLL_EVERY, START_SECONDS, Job, RayPool
+from server.engines.ray_pool import POLL_EVERY, Job, RayPool, in_one_line
+from server.engines.ray_wait import VARIABLE, wait_seconds
 from server.engines.ray_worker import Broadcast, ClientTask, RayWorker
 
 ATTEMPTS = 4  # workers that may die of one message
@@ -85,7 +86,8 @@ class RayGrid(SimulatedGrid):
         ids = [f"ray-{next(self._numbers)}" for _ in pushed]
         for message, message_id in zip(pushed, ids, strict=True):
             set_message_id(message, message_id)
-        tasks = as_tasks(pushed)
+        with in_one_line():
+            tasks = as_tasks(pushed)
         with self._lock:
             for message, task in zip(pushed, tasks, strict=True):
                 attempts = self._retries.attempts(_kind(message))
@@ -153,7 +155,8 @@ class RayGrid(SimulatedGrid):
 
     def _wait_for_workers(self, needed: int) -> None:
         """Wait until ``needed`` actors are up, or all that can still start."""
-        start = next_log = time.monotonic()
+        start, most = time.monotonic(), wait_seconds()
+        next_log = start
         while True:
             with self._lock:
                 self._settle()
@@ -164,13 +167,15 @@ class RayGrid(SimulatedGrid):
                 return
             if not starting:
                 raise ResourceError(
-                    f"none of {self._pool.size} Ray workers came up within {START_SECONDS:.0f} s; "
-                    "`ray status` shows whether the cluster has free CPUs"
+                    f"none of {self._pool.size} Ray workers came up within {most} s; "
+                    f"`ray status` shows whether the cluster has free CPUs, and {VARIABLE} is how "
+                    "long they may take"
                 )
             if time.monotonic() > next_log + 10:
                 next_log = time.monotonic()
                 waited = next_log - start
-                log.warning("%d of %d Ray workers are up after %.0f s", idle, needed, waited)
+                told = "waiting for Ray's workers: %d of %d are up after %.0f s of %d s (%s)"
+                log.warning(told, idle, needed, waited, most, VARIABLE)
             time.sleep(POLL_EVERY)
 
 

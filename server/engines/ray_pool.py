@@ -4,10 +4,11 @@ Ray's own retries keep a dead actor's task waiting until that actor is back. Her
 free actor, and no task is given to an actor that has not started.
 """
 
+import contextlib
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
 
@@ -15,12 +16,29 @@ import ray
 from ray.exceptions import NodeDiedError, OutOfMemoryError, RayError, RayTaskError
 
 from fedrec.errors import FedrecError, ResourceError
+from server.engines.ray_wait import wait_seconds
 
-START_SECONDS = 120.0  # until an actor must have started: a cold disk, torch, two cores
 POLL_EVERY = 0.005  # seconds, while actors start
 START_DEATHS = 5  # deaths per actor, none living in between, until starting is given up
 
 log = logging.getLogger(__name__)
+
+
+@contextlib.contextmanager
+def in_one_line() -> Iterator[None]:
+    """Turn what Ray raises, often over many lines, into one line.
+
+    Raises:
+        ResourceError: Ray raised something.
+    """
+    try:
+        yield
+    except RayError as error:
+        lines = str(error).strip().splitlines() or [""]
+        raise ResourceError(
+            f"Ray failed: {type(error).__name__}: {lines[0]}; its memory may be full, or its "
+            "processes have ended"
+        ) from None
 
 
 @dataclass(eq=False)
@@ -64,11 +82,14 @@ class RayPool:
 
     def __init__(self, make_actor: Callable[[], Any], size: int) -> None:
         self.size = size
+        self._start_seconds = wait_seconds()
         self._make_actor = make_actor
         self._queue: deque[Job] = deque()
         self._start_deaths = 0
-        self._slots = [self._new_slot() for _ in range(size)]
+        with in_one_line():
+            self._slots = [self._new_slot() for _ in range(size)]
 
+    @in_one_line()
     def submit(self, jobs: list[Job]) -> None:
         """Queue jobs and assign them to free actors."""
         self._queue.extend(jobs)
@@ -78,6 +99,7 @@ class RayPool:
         """Object references that actors work on."""
         return [slot.pending for slot in self._slots if slot.pending is not None]
 
+    @in_one_line()
     def settle(self) -> list[Job]:
         """Collect finished jobs, replace dead actors, assign waiting jobs.
 
@@ -95,6 +117,7 @@ class RayPool:
         self._assign()
         return ended
 
+    @in_one_line()
     def cancel_jobs(self) -> None:
         """Cancel all jobs; busy actors are replaced."""
         self._queue.clear()
@@ -111,6 +134,7 @@ class RayPool:
         """Number of actors that run a job."""
         return sum(slot.job is not None for slot in self._slots)
 
+    @in_one_line()
     def check_idle(self) -> None:
         """Call idle actors: one may have died since its last job."""
         for slot in self._slots:
@@ -122,8 +146,8 @@ class RayPool:
         return sum(slot.pending is None for slot in self._slots)
 
     def num_starting(self) -> int:
-        """Number of actors that are starting within ``START_SECONDS``."""
-        oldest = time.monotonic() - START_SECONDS
+        """Number of actors that are starting and may take longer."""
+        oldest = time.monotonic() - self._start_seconds
         return sum(
             s.pending is not None and s.job is None and s.since > oldest for s in self._slots
         )
