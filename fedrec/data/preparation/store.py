@@ -29,6 +29,7 @@ from fedrec.data.preparation.prepared_folder import (
 )
 from fedrec.data.preparation.sources import Source, find_source
 from fedrec.data.sequences import Sequences
+from fedrec.data.storable import storable
 from fedrec.errors import DataError, ResourceError
 from fedrec.files.atomic import lock, sha256
 from fedrec.files.home import home as default_home
@@ -150,7 +151,7 @@ class Dataset:
         options = {"min_item_events": min_item_events, "min_user_events": min_user_events}
         if home is not None:
             return open_dataset(store(interactions, name=name, home=home, **options))
-        prepared = to_sequences(interactions, **options)
+        prepared = to_sequences(storable(interactions), **options)
         facts = {"source": name, **options, "notes": list(interactions.notes)}
         manifest = make_manifest(prepared, name=name, facts=facts)
         return cls(
@@ -205,7 +206,7 @@ def prepare(
     def make() -> tuple[Prepared, dict[str, Any]]:
         interactions = found.load()
         facts = {"source": source, "format": found.format, **found.key, **options}
-        prepared = to_sequences(interactions, **options)
+        prepared = to_sequences(storable(interactions), **options)
         return prepared, make_manifest(
             prepared, name=found.name, facts={**facts, "notes": list(interactions.notes)}
         )
@@ -228,7 +229,7 @@ def store(
         ResourceError: The folder cannot be written.
     """
     options = {"min_item_events": min_item_events, "min_user_events": min_user_events}
-    prepared = to_sequences(interactions, **options)
+    prepared = to_sequences(storable(interactions), **options)
     facts = {"source": name, **options, "notes": list(interactions.notes)}
     manifest = make_manifest(prepared, name=name, facts=facts)
     folder = home / "prepared" / f"{name}-{manifest['data_hash'][:16]}"
