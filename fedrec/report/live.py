@@ -3,6 +3,7 @@
 from types import TracebackType
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
@@ -69,7 +70,8 @@ class LiveRounds:
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def _table(self, *, all_rows: bool) -> Table:
-        table = Table(title="rounds (* best so far)", title_justify="left")
+        title = "rounds (* best so far)"
+        table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
         for header in self._headers:
             table.add_column(header, justify="right", no_wrap=True)
         room = max(5, self._console.height - 7)  # a live table taller than the screen is cut off

@@ -86,6 +86,8 @@ def _tiles(run: Run) -> list[Record]:
         value, note = number((metrics.get("test") or {}).get(name)), ""
         if value is not None and popular:
             note = f"{value / popular:.1f} times popularity"
+        if value is not None and (count := num_users(metrics.get("test") or {})):
+            note = f"{note}; {count:,} users" if note else f"{count:,} users"
         if value is not None:
             tiles.append({"name": f"Test {label}", "value": f"{value:.4f}", "note": note})
     done = max((r["round"] for r in run.rounds), default=0)

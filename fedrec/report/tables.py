@@ -50,6 +50,12 @@ def _validation(metric: str) -> Callable[[RoundRecord], str]:
     return lambda record: shown((record.get("validation") or {}).get(metric))
 
 
+def _users(record: RoundRecord) -> str:
+    """Over how many users the validation metrics are means."""
+    count = record.get("validation_users")
+    return f"{count:,}" if record.get("validation") and count else "-"
+
+
 def _percentiles(record: RoundRecord) -> str:
     """Of NDCG@10 over the clients."""
     spread = (record.get("clients") or {}).get("NDCG@10")
@@ -62,6 +68,7 @@ ROUND_COLUMNS = (
     RoundColumn("train loss", 12, _loss),
     RoundColumn("HR@10", 9, _validation("HR@10")),
     RoundColumn("NDCG@10", 9, _validation("NDCG@10")),
+    RoundColumn("users", 8, _users),
     RoundColumn("p10 / p50 / p90", 23, _percentiles),
     RoundColumn("MB", 10, lambda record: f"{record.get('megabytes', 0):,.1f}"),
     RoundColumn("seconds", 9, lambda record: f"{record['seconds']['total']:.1f}"),

@@ -52,6 +52,7 @@ class Run:
         """One line, as a notebook shows it."""
         test = ((self.metrics or {}).get("test") or {}).get("NDCG@10")
         score = f", test NDCG@10 {test['value']:.4f}" if test else ""
+        score += f" ({test['users']:,} users)" if test and test.get("users") else ""
         score += f"; {self.no_model}" if self.no_model else ""
         return f"<Run {self.name}: {self.status}, {len(self.rounds)} records{score}>"
 

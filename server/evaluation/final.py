@@ -39,7 +39,7 @@ def baseline_metrics(
     scorers = [ORACLE] if manifest["facts"].get("format") == "synthetic" else []
     is_counted = context.registration.counts is not None
     # Without counts all items are alike and nothing is learned, but the protocols are tried.
-    if is_counted or (not scorers and len(config.evaluation.protocols) > 1):
+    if is_counted or (not scorers and set(config.evaluation.protocols) != {"full"}):
         scorers.insert(0, POPULARITY)
     metrics: dict[str, Any] = {}
     excluded: ExcludedClients = {}

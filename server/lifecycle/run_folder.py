@@ -195,7 +195,9 @@ class RunFolder:
         self._history = _size(self.path / "rounds.jsonl")
         loss = "-" if line["train_loss"] is None else f"{line['train_loss']:.4f}"
         found = line["validation"]
-        shown = "" if found is None else f", validation NDCG@10 {found['NDCG@10']:.4f}"
+        shown = f", validation NDCG@10 {found['NDCG@10']:.4f}" if found else ""
+        if found and (count := line.get("validation_users")):
+            shown += f" ({count:,} users)"
         self.log(f"round {line['round']}: loss {loss}{shown}")
         for one in line["excluded"]:
             self.log(f"round {line['round']}: excluded {_who(one)}: {one['reason']}")

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 import fedrec
+from fedrec.errors import ConfigError
 from fedrec.report.sections import results
 from fedrec.runs.record import read_run
 
@@ -64,3 +65,44 @@ def test_a_run_leaves_them_out_of_that_protocol_alone(events, run_inline, small_
     shown = results(run)
     assert f"this run, test, {everybody - 1} users" in shown["headers"]
     assert f"this run, test, {everybody} users" in shown["others"][0]["headers"]
+
+
+@pytest.mark.parametrize("protocol", ["full,uniform-99", "uniform-99"])
+def test_a_protocol_that_ranks_nobody_ends_the_run_before_its_rounds(
+    protocol, run_inline, small_config
+):
+    config = small_config(
+        {
+            "evaluation.protocol": protocol,
+            "federation.share-counts": False,
+            "data.source": "tests.evaluation.test_users_who_cannot_be_sampled:few_items",
+            "data.min-item-events": 1,
+        }
+    )
+    seen = []
+    with pytest.raises(ConfigError, match="uniform-99"):
+        run_inline(config, on_round=seen.append)
+    assert seen == []
+
+
+def few_items():
+    """20 users with 6 events each among 60 items: no 99 others are left for anybody."""
+    items = np.concatenate([np.random.default_rng(0).permutation(60) for _ in range(2)])
+    return pd.DataFrame({"user": np.repeat(np.arange(20), 6), "item": items, "time": range(120)})
+
+
+def test_without_counts_a_protocol_that_ranks_somebody_is_none_the_worse(
+    events, run_inline, small_config, tmp_path
+):
+    events.to_csv(tmp_path / "events.csv", index=False)
+    keys = {"federation.share-counts": False, "data.source": str(tmp_path / "events.csv")}
+    keys |= {"federation.rounds": 1, "evaluation.protocol": "full,uniform-99"}
+    run = read_run(run_inline(small_config(keys | {"data.min-item-events": 1})))
+    assert run.status == "done"
+    assert run.metrics["baselines"] == {}
+
+
+def test_the_number_of_users_stands_in_the_log_and_beside_a_run(run_once, small_config):
+    folder = run_once(small_config())
+    assert "(60 users)" in (folder / "log.txt").read_text()
+    assert repr(read_run(folder)).endswith("(60 users)>")

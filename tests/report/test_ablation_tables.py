@@ -68,3 +68,34 @@ def test_numbers_have_no_zero_before_the_point():
 def test_another_folder_is_no_ablation(tmp_path):
     with pytest.raises(DataError, match="is it the folder of a `fedrec ablate`"):
         found(tmp_path)
+
+
+def text_of(tmp_path):
+    console = Console(width=100, record=True, file=io.StringIO())
+    console.print(write_ablation(tmp_path, console))
+    return console.export_text(), (tmp_path / "ablation.md").read_text()
+
+
+def test_tables_say_over_how_many_users_their_metrics_are_means(write_cell, ask, tmp_path):
+    for name in ("base", "new"):
+        write_cell(name, 0, {"a": (4, 1), "b": (5, 60), "c": (6, 2)})
+    ask({"Base": "", "New": "Base"})
+    for text in text_of(tmp_path):
+        assert "evaluated users: 3." in text
+        assert " users |" not in text
+
+
+def test_tasks_on_other_numbers_of_users_have_a_column_of_them(write_cell, ask, tmp_path):
+    write_cell("base", 0, {"a": (4, 1), "b": (5, 60), "c": (6, 2)})
+    write_cell("new", 0, {"a": (4, 1), "b": (5, 60)})
+    ask({"Base": "", "New": "Base"})
+    shown, page = text_of(tmp_path)
+    assert "evaluated users" not in shown + page
+    assert "| task | NDCG@10 | users |" in page
+    assert "| Base (baseline) | .5436 | 3 |" in page
+    assert "users" in shown.splitlines()[2] + shown.splitlines()[3]
+
+
+def test_users_of_rare_targets_and_of_the_others_are_told(four_cells, tmp_path):
+    for text in text_of(tmp_path):
+        assert "evaluated users: 2, 1 of few-shot targets, 1 of the others." in text

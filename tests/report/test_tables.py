@@ -20,6 +20,7 @@ RECORD = {
     "train_loss": 5.125,
     "megabytes": 1234.56,
     "validation": {"HR@10": 0.25, "NDCG@10": 0.125},
+    "validation_users": 1060,
     "clients": {"NDCG@10": {"p10": 0.1, "p50": 0.12, "p90": 0.15, "worst_decile": 0.09}},
     "best": True,
 }
@@ -33,7 +34,8 @@ def printed(run) -> str:
 
 def test_a_round_is_one_row():
     assert round_row(RECORD) == [
-        "3 *", "3/4", "5.1250", "0.2500", "0.1250", "0.100 / 0.120 / 0.150", "1,234.6", "11.0",
+        "3 *", "3/4", "5.1250", "0.2500", "0.1250", "1,060", "0.100 / 0.120 / 0.150",
+        "1,234.6", "11.0",
     ]  # fmt: skip
     assert len(round_row(RECORD)) == len(ROUND_COLUMNS)
 
@@ -42,7 +44,7 @@ def test_what_was_not_measured_is_a_dash():
     empty = {"round": 0, "seconds": {"total": 0.0}, "sampled": [], "aggregated": [],
              "train_loss": None, "megabytes": 0.0, "validation": None, "clients": None,
              "best": False}  # fmt: skip
-    assert round_row(empty) == ["0", "-", "-", "-", "-", "-", "0.0", "0.0"]
+    assert round_row(empty) == ["0", "-", "-", "-", "-", "-", "-", "0.0", "0.0"]
 
 
 def test_headers_name_a_sampled_protocol():

@@ -36,6 +36,14 @@ class Panel:
         """The metric of a task with its interval, if it has any."""
         return (task.get(self.part) or {}).get(self.metric)
 
+    def users(self) -> str:
+        """Over how many users the metric is a mean: ", 60 users"; nothing where none is."""
+        counts = [task[self.part]["users"] for task in self.tasks if self.found(task)]
+        if not counts:
+            return ""
+        low, high = min(counts), max(counts)
+        return f", {low:,} users" if low == high else f", {low:,} to {high:,} users"
+
 
 def bars(found: Record) -> style.Drawing:
     """The main metric of every task with its interval, and HR@10 on the targets that are rare."""
@@ -72,7 +80,8 @@ def _panels(found: Record) -> Iterator[Panel]:
 
 def _draw(axes: Axes, panel: Panel) -> None:
     axes.set_title(textwrap.fill(plain(panel.title), TITLE))
-    axes.set_xlabel(metric_label(panel.metric, panel.protocol))
+    label = f"{metric_label(panel.metric, panel.protocol)}{panel.users()}"
+    axes.set_xlabel(label)
     axes.set_yticks(range(len(panel.tasks)), [plain(task["name"]) for task in panel.tasks])
     axes.set_ylim(len(panel.tasks) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0, labelcolor=style.INK)
@@ -97,7 +106,6 @@ def _draw(axes: Axes, panel: Panel) -> None:
             axes.axvline(found["value"], color=style.INK, linestyle=dashes, linewidth=1.0, zorder=4)
     if panel.chance is not None:
         axes.axvline(panel.chance, color=style.VERMILION, linewidth=1.2, zorder=4)
-        label = metric_label(panel.metric, panel.protocol)
         axes.set_xlabel(f"{label}; red: chance, {short(panel.chance)}")
     axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
     axes.set_xlim(0, (furthest or 1.0) * 1.22)  # room for the numbers

@@ -56,10 +56,12 @@ def p_value(value: float | None) -> str:
 def columns(group: Record) -> list[Column]:
     """The columns of a group's table, behind the names of the tasks."""
     what, _ = what_is_rare(group)
+    users = {part: _counts(group, part) for part in (ALL, RARE, OTHERS)}
     labels = [metric_label(name, group["protocol"]) for name in (MAIN, "HR@10")]
     main, hits = (label.replace(" (", "\n(") for label in labels)
     return [
         Column(main, lambda task: _value(task, ALL, MAIN), 7),
+        *_of_users(users[ALL], ALL, ""),
         Column("\n95 %", lambda task: _bounds(task, ALL, MAIN), 14, luxury=1),
         Column(hits, lambda task: _value(task, ALL, "HR@10"), 6, luxury=2),
         Column("HR@10\n95 %", lambda task: _bounds(task, ALL, "HR@10"), 14, luxury=6),
@@ -67,7 +69,7 @@ def columns(group: Record) -> list[Column]:
         Column("\n95 %", lambda task: interval(_difference(task, ALL), signed=True), 16, luxury=1),
         Column("p", lambda task: p_value(_difference(task, ALL).get("p")), 6, luxury=5),
         Column("p\nHolm", lambda task: p_value(_difference(task, ALL).get("p (Holm)")), 6),
-        *(_of_held_back(what) if what else ()),
+        *(_of_held_back(what, users) if what else ()),
         Column("seeds", lambda task: str(len(task["seeds"])), 5, luxury=2),
         Column("seconds", lambda task: f"{task['seconds']:,.0f}", 7, luxury=3),
         Column("MB", _megabytes, 6, luxury=3),
@@ -86,8 +88,13 @@ def what_is_rare(group: Record) -> tuple[str, str]:
     return "", ""
 
 
-def _of_held_back(what: str) -> list[Column]:
-    """Columns of a group that holds items back: on them, and on the others."""
+def _of_held_back(what: str, users: Mapping[str, set[int]]) -> list[Column]:
+    """Columns of a group that holds items back: on them, and on the others.
+
+    Args:
+        what: Word for the items that are held back.
+        users: Part -> numbers of users that its tasks are measured on.
+    """
     return [
         Column(f"{what}\nHR@10", lambda task: _value(task, RARE, "HR@10"), 6),
         Column(f"{what}\n95 %", lambda task: _bounds(task, RARE, "HR@10"), 14, luxury=4),
@@ -100,8 +107,9 @@ def _of_held_back(what: str) -> list[Column]:
             6,
             luxury=1,
         ),
-        Column(f"{what}\nusers", _users, 6, luxury=5),
+        *_of_users(users[RARE], RARE, what),
         Column("others\nNDCG@10", lambda task: _value(task, OTHERS, MAIN), 6, luxury=4),
+        *_of_users(users[OTHERS], OTHERS, "others"),
         Column("others\ndiff.", lambda task: _gain(task, OTHERS), 7, luxury=4),
     ]
 
@@ -111,8 +119,32 @@ def _chance(task: Record) -> str:
     return "" if level is None else short(level)
 
 
-def _users(task: Record) -> str:
-    return f"{task[RARE]['users']:,}" if RARE in task else ""
+def _counts(group: Record, part: str) -> set[int]:
+    """Numbers of users that the tasks of a group are measured on."""
+    return {task[part]["users"] for task in group["tasks"] if part in task}
+
+
+def _of_users(counts: set[int], part: str, word: str) -> list[Column]:
+    """A column of users, where tasks differ in their number: else the table's caption says it."""
+    if len(counts) < 2:
+        return []
+
+    def text(task: Record) -> str:
+        return f"{task[part]['users']:,}" if part in task else ""
+
+    return [Column(f"{word}\nusers", text, 6)]
+
+
+def about_users(group: Record) -> str:
+    """How many users the metrics of a group are means over, where its tasks agree; or nothing."""
+    word, _ = what_is_rare(group)
+    told = []
+    for part, name in ((ALL, ""), (RARE, f"{word} targets"), (OTHERS, "the others")):
+        counts = _counts(group, part)
+        if len(counts) == 1:
+            count = next(iter(counts))
+            told.append(f"{count:,} of {name}" if name else f"evaluated users: {count:,}")
+    return ", ".join(told)
 
 
 def _metric(task: Record, part: str, name: str) -> Mapping[str, Any]:

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fedrec.evaluation.significance import RESAMPLES
-from fedrec.report.ablation.columns import GAP, Column, columns, fitting, what_is_rare
+from fedrec.report.ablation.columns import GAP, Column, about_users, columns, fitting, what_is_rare
 from fedrec.report.ranks import RARE
 from fedrec.runs.plain_text import plain
 from fedrec.runs.record import Record
@@ -80,9 +80,15 @@ def terminal(found: Record, console: Console) -> RenderableType:
             table.add_row(
                 Text(plain(label)), *map(Text, map(plain, _row(task, shown))), style=style
             )
-        parts += [table, *(Text(f"{line}.", style="dim") for line in _about_rare(group)), ""]
+        parts += [table, *(Text(f"{line}.", style="dim") for line in _about(group)), ""]
     parts += [Text(plain(line), style="dim") for line in notes(found)]
     return Group(*parts)
+
+
+def _about(group: Record) -> list[str]:
+    """What stands below a table: its number of users, and what the columns of rare targets are."""
+    users = about_users(group)
+    return [*([users] if users else []), *_about_rare(group)]
 
 
 def _about_rare(group: Record) -> list[str]:
@@ -133,7 +139,7 @@ def markdown(found: Record) -> str:
         lines += [_line(["---", *["---:"] * len(shown)])]
         for task in group["tasks"]:
             lines.append(_line([name_of(task, group), *_row(task, shown)]))
-        for line in _about_rare(group):
+        for line in _about(group):
             lines += ["", f"{line}."]
     if missing := notes(found):
         lines += ["", "Missing:", "", *(f"- {line}" for line in missing)]

@@ -67,12 +67,14 @@ def convergence(run: Run, against: str) -> style.Drawing | None:
             axes.xaxis.set_major_locator(MaxNLocator(nbins=5, min_n_ticks=1))
             axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.5g}"))
     words = "rounds" if against == "round" else "megabytes sent"
+    counts = {record.get("validation_users") for record in run.rounds} - {None}
+    number = f"{counts.pop():,}" if len(counts) == 1 else "all"
     return style.Drawing(
         name=f"convergence-{'rounds' if against == 'round' else 'megabytes'}",
         title=f"Convergence against {words}",
         caption="Loss is the mean over the targets trained in a round; the metrics are those of "
-        f"{whose} model on the validation items of all evaluated users. A ring marks the round "
-        "whose weights were kept. Dashed lines are baselines, by the weights that they kept.",
+        f"{whose} model on the validation items of {number} evaluated users. A ring marks the "
+        "round whose weights were kept. Dashed lines are baselines, by the weights that they kept.",
         figure=figure,
     )
 
