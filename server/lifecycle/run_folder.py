@@ -78,12 +78,10 @@ class RunFolder:
             "started": _now(),
             "resumed": [],
         }
-        if config.run.keep_client_state:
-            about["keep_client_state"] = True
+        about |= {"keep_client_state": True} if config.run.keep_client_state else {}
         if config.adapted:
             about["adapted"] = list(config.adapted)
-        if start:
-            about["start_from"] = start
+        about |= {"start_from": start} if start else {}
         folder = cls(path, about)
         # Wherever there is a run.json, the config is there too: a killed run can be resumed.
         write_file(path / "config.toml", folder.config_text(config))
@@ -194,10 +192,9 @@ class RunFolder:
         append_round(self.path / "rounds.jsonl", line)
         self._history = _size(self.path / "rounds.jsonl")
         loss = "-" if line["train_loss"] is None else f"{line['train_loss']:.4f}"
-        found = line["validation"]
+        found, count = line["validation"], line.get("validation_users")
         shown = f", validation NDCG@10 {found['NDCG@10']:.4f}" if found else ""
-        if found and (count := line.get("validation_users")):
-            shown += f" ({count:,} users)"
+        shown += f" ({count:,} users)" if found and count else ""
         self.log(f"round {line['round']}: loss {loss}{shown}")
         for one in line["excluded"]:
             self.log(f"round {line['round']}: excluded {_who(one)}: {one['reason']}")
