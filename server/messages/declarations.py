@@ -128,9 +128,12 @@ def _invalid(one: Declaration, most_targets: int | None) -> Iterator[str]:
     most = math.inf if most_targets is None else one.users.size * most_targets
     if type(one.targets) is not int or not 0 <= one.targets <= most:
         yield "its training targets"
-    each = one.user_targets
+    each, longest = one.user_targets, math.inf if most_targets is None else most_targets
     if each is not None and not (
-        _are_counts(each) and each.size == one.users.size and int(each.sum()) == one.targets
+        _are_counts(each)
+        and each.size == one.users.size
+        and each.sum(dtype=object) == one.targets  # in 64 bits, 2^62 four times are none
+        and (each <= longest).all()
     ):
         yield "its users' training targets"
 

@@ -15,15 +15,12 @@ from flwr.app import ConfigRecord, Message, MessageType, RecordDict
 from flwr.serverapp import Grid
 
 from fedrec import protocol
-from fedrec.errors import (
-    ConfigError,
-    DataError,
-    MessageError,
-    ParticipationError,
-)
+from fedrec.errors import ConfigError, FedrecError, MessageError, ParticipationError
+from server.messages.conflicts import contradicting
 from server.messages.declarations import Declaration, impossible, read_declaration, unusable
 from server.messages.exchange import Watch, exchange, watch_nothing
-from server.messages.failures import raise_dead_worker, raise_failure
+from server.messages.failures import failure, raise_dead_worker, raise_failure
+from server.sampling.excluded import STRAGGLED
 from server.sampling.population import required_replies
 
 T = TypeVar("T")
@@ -160,19 +157,20 @@ def register_clients(
     messages = [Message(content, node, MessageType.QUERY) for node in nodes]
     replies = exchange(grid, messages, timeout, watch)
     raise_dead_worker(replies)
-    for reply in replies:
-        raise_failure(reply)
-    if len(replies) < count:
+    required = required_replies(min_participation, count)
+    usable = [reply for reply in replies if failure(reply) is None]
+    if len(usable) < required:
+        for reply in replies:
+            raise_failure(reply)
         raise ParticipationError(
             f"{len(replies)} of {count} SuperNodes replied to the first query within "
             f"{timeout:.0f} s; raise federation.round-timeout or look at the nodes' logs"
         )
-    required = required_replies(min_participation, count)
 
     def read(reply: Message) -> Declaration:
         return read_declaration(reply, most_targets, shares_counts)
 
-    return _registration(replies, count, read, recorded, required)
+    return _registration(replies, nodes, read, recorded, required)
 
 
 def without_impossible(
@@ -195,12 +193,13 @@ def without_impossible(
     """
     counts = registration.item_counts_of
     declared = {p: (users, counts.get(p)) for p, users in registration.users.items()}
-    reasons = impossible(declared, manifest, num_items)
-    reasons = {partition: str(unusable(why)) for partition, why in reasons.items()}
-    excluded = {**registration.excluded, **reasons}
+    found = {p: _too_many_targets(n, manifest) for p, n in registration.targets.items()}
+    found |= impossible(declared, manifest, num_items)
+    reasons = {p: unusable(why) for p, why in found.items() if why}
     total = len(registration.partitions) + len(registration.excluded)
-    left = total - len(excluded)
-    _check_number(left, required_replies(min_participation, total), total, excluded)
+    left = len(registration.partitions) - len(reasons)
+    errors = {p: MessageError(why) for p, why in registration.excluded.items()} | reasons
+    _check_number(left, required_replies(min_participation, total), total, errors)
 
     def kept(values: Mapping[int, T]) -> dict[int, T]:
         return {partition: one for partition, one in values.items() if partition not in reasons}
@@ -214,51 +213,55 @@ def without_impossible(
         item_counts_of=kept(counts),
         user_targets=kept(registration.user_targets),
         num_events=int(manifest["events"]),
-        excluded=excluded,
+        excluded={p: str(error) for p, error in errors.items()},
+    )
+
+
+def _too_many_targets(targets: int, manifest: Mapping[str, Any]) -> str:
+    """Why so many training targets cannot be; "" if they can. They weigh the client's updates."""
+    events = int(manifest["events"])
+    return (
+        f"declares {targets} training targets, but the data hold {events} events"
+        if targets > events
+        else ""
     )
 
 
 def _registration(
     replies: list[Message],
-    count: int,
+    nodes: list[int],
     read: Callable[[Message], Declaration],
     recorded: Mapping[int, str],
     required: int,
 ) -> Registration:
-    declared: dict[int, Declaration] = {}
-    node_of: dict[int, int] = {}
-    broken: list[MessageError] = []
+    count = len(nodes)
+    claims: dict[int, list[tuple[int, Declaration]]] = {}
+    broken: dict[int, FedrecError] = {node: ParticipationError(STRAGGLED) for node in nodes}
     for reply in sorted(replies, key=lambda one: one.metadata.src_node_id):
+        node = reply.metadata.src_node_id
         try:
-            one = read(reply)
-        except MessageError as error:
-            broken.append(error)
+            one = _declaration(reply, read, count)
+        except FedrecError as error:
+            broken[node] = error
             continue
-        if one.partition in declared:
-            raise ConfigError(f"two SuperNodes say that they are partition {one.partition}")
-        declared[one.partition], node_of[one.partition] = one, reply.metadata.src_node_id
-    missing = [partition for partition in range(count) if partition not in declared]
-    if len(missing) != len(broken):
-        raise ConfigError(f"partitions 0..{count - 1} are expected, got {sorted(declared)}")
-    excluded = {p: str(error) for p, error in zip(missing, broken, strict=True)}
-    excluded |= {p: reason for p, reason in recorded.items() if p in declared}
-    declared = {p: one for p, one in declared.items() if p not in excluded}
+        broken.pop(node, None)
+        claims.setdefault(one.partition, []).append((node, one))
+    excluded: dict[int, FedrecError] = {
+        p: ConfigError(f"two SuperNodes say that they are partition {p}")
+        for p, those in claims.items()
+        if len(those) > 1
+    }
+    # A node that gave no number of its own has one of those that are missing.
+    missing = [p for p in range(count) if p not in claims]
+    excluded |= dict(zip(missing, [*broken.values(), *excluded.values()], strict=False))
+    excluded |= {p: MessageError(reason) for p, reason in recorded.items() if p in claims}
+    believed = {p: claims[p][0][1] for p in sorted(claims) if p not in excluded}
+    excluded |= contradicting(believed)
+    declared = {p: one for p, one in believed.items() if p not in excluded}
     _check_number(len(declared), required, count, excluded)
-    if len({one.hashes for one in declared.values()}) > 1:
-        raise DataError(
-            "the SuperNodes hold different data or semantic embeddings; prepare them once for all"
-        )
-    if len({one.views_hash for one in declared.values()}) > 1:
-        raise ConfigError(
-            "a view of your own in model.views returns different arrays on the SuperNodes; make it "
-            "return the same array everywhere"
-        )
-    users = np.concatenate([one.users for one in declared.values()])
-    if len(np.unique(users)) != len(users):
-        raise DataError("two partitions hold the same user")
     [(data_hash, table_hash)] = {one.hashes for one in declared.values()}
     return Registration(
-        node_of={p: node_of[p] for p in declared},
+        node_of={p: claims[p][0][0] for p in declared},
         users={p: one.users for p, one in declared.items()},
         user_ids={p: one.user_ids for p, one in declared.items() if one.user_ids is not None},
         targets={p: one.targets for p, one in declared.items()},
@@ -269,17 +272,28 @@ def _registration(
         user_targets={
             p: one.user_targets for p, one in declared.items() if one.user_targets is not None
         },
-        excluded=excluded,
+        excluded={p: str(error) for p, error in excluded.items()},
     )
 
 
-def _check_number(left: int, required: int, count: int, excluded: Mapping[int, str]) -> None:
+def _declaration(reply: Message, read: Callable[[Message], Declaration], count: int) -> Declaration:
+    """Read a client's declaration, or raise why it has none that can be used."""
+    raise_failure(reply)
+    one = read(reply)
+    if not 0 <= one.partition < count:
+        raise unusable(f"it says that it is partition {one.partition}, expected 0 to {count - 1}")
+    return one
+
+
+def _check_number(
+    left: int, required: int, count: int, excluded: Mapping[int, FedrecError]
+) -> None:
     """Refuse too few registered clients, with the first reason."""
     if left >= max(required, 1) or not excluded:
         return
     first = excluded[min(excluded)]
     if required == count:
-        raise MessageError(first)
+        raise first
     raise ParticipationError(
         f"{left} of {count} clients registered, {required} are needed; first reason: {first}"
     )

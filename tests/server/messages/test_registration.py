@@ -231,7 +231,8 @@ def test_a_clients_words_are_one_line(small_home, small_config):
 
 
 def test_a_partition_that_is_missing_is_named(small_home, small_config):
-    with pytest.raises(ConfigError, match=re.escape("partitions 0..2 are expected, got [0, 1, 7]")):
+    said = "cannot be used: it says that it is partition 7, expected 0 to 2"
+    with pytest.raises(MessageError, match=said):
         registration_of(
             small_config(), changed_registration(put_fact(protocol.PARTITION, 7), partition=2)
         )
