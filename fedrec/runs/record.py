@@ -18,6 +18,7 @@ from fedrec.config.values.choices import QUERY_TIME, names_in
 from fedrec.errors import DataError
 from fedrec.files.home import home
 from fedrec.runs.checksums import check_files
+from fedrec.runs.kinds import ABOUT_KINDS, ROUND_KINDS, check_kinds
 
 FORMAT = 2  # of a run folder, in its run.json: raise when a file or a field of one changes
 COMPLETE = ("done", "degraded")
@@ -116,6 +117,8 @@ def read_run(folder: Path) -> Run:
             f"{', '.join(STATUSES)}; the file is damaged"
         )
     must_exist = about["status"] in COMPLETE
+    if about["status"] in ("failed", "interrupted"):  # its config may be changed to go on
+        check_files(folder, about, "rounds.jsonl")
     if must_exist:
         check_files(folder, about, "config.toml", "rounds.jsonl", "metrics.json", "users.csv")
     rounds, torn_line = read_rounds(folder / "rounds.jsonl", must_exist=must_exist)
@@ -154,6 +157,7 @@ def read_about(folder: Path) -> Record:
             f"{folder / 'run.json'}: a run folder of format {seen!r}, this version reads format "
             f"{FORMAT}; read it with the version of fedrec that wrote it, or make the run again"
         )
+    check_kinds(about, ABOUT_KINDS, str(folder / "run.json"))
     return about
 
 
@@ -175,7 +179,7 @@ def read_rounds(path: Path, *, must_exist: bool = True) -> tuple[list[Record], b
         return [], False
     # Every whole line ends in a newline, so what follows the last one was being written.
     *lines, tail = content_of(path).split(b"\n")
-    records = [_parse(line, f"{path} line {n}") for n, line in enumerate(lines, start=1)]
+    records = [_round(line, f"{path} line {n}") for n, line in enumerate(lines, start=1)]
     return records, bool(tail)
 
 
@@ -196,6 +200,14 @@ def content_of(path: Path, hint: str = "") -> bytes:
         raise DataError(f"{path} is missing; {hint}") from None
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def _round(line: bytes, where: str) -> Record:
+    record = _parse(line, where)
+    check_kinds(record, ROUND_KINDS, where)
+    if "round" not in record:
+        raise DataError(f"{where}: no round in it; the file is damaged")
+    return record
 
 
 def _parse(text: bytes, where: str) -> Record:

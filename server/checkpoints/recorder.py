@@ -1,6 +1,7 @@
 """Recording of each round: its line of history, the best weights, a checkpoint when due."""
 
 import contextlib
+import dataclasses
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -10,6 +11,7 @@ from flwr.serverapp.strategy import Strategy
 from fedrec.errors import FedrecError
 from server.aggregation.strategy_state import snapshot
 from server.checkpoints.folder import KEPT, Checkpoint, save_checkpoint
+from server.checkpoints.history import HISTORY, history_sha256
 from server.lifecycle.run_folder import RunFolder
 from server.lifecycle.signals import uninterrupted
 from server.state.server_state import ServerState
@@ -95,7 +97,9 @@ class Recorder:
     def save(self) -> None:
         """Write a checkpoint of the last recorded round, if that is not done yet."""
         if self._last is not None and self._last.line["round"] != self._saved:
-            save_checkpoint(self.folder.path, self._last)
+            before = {HISTORY: history_sha256(self.folder.path, self._last.round)}
+            last = dataclasses.replace(self._last, about=self._last.about | before)
+            save_checkpoint(self.folder.path, last)
             self._saved = self._last.line["round"]
 
     def save_if_possible(self) -> None:

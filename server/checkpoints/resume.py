@@ -29,6 +29,7 @@ from server.checkpoints.extension import (
     with_rounds,
 )
 from server.checkpoints.folder import Checkpoint, load_checkpoint, remove_after
+from server.checkpoints.history import HISTORY, check_history
 from server.lifecycle.run_folder import RunFolder, versions
 from server.state.joints import EXTENDED, joints_of
 
@@ -143,6 +144,7 @@ def checkpoint_to_resume(path: Path, config: Config, now: Mapping[str, Any]) -> 
         hint = "" if others else " (--accept-code-change goes on all the same, and records it)"
         raise ConfigError(f"{path} holds another run: {shown}{hint}")
     _check_history(path / "rounds.jsonl", checkpoint)
+    check_history(path, checkpoint.round, checkpoint.about.get(HISTORY))
     begins = extension(path, about, config, checkpoint) if extends else None
     return Resumed(checkpoint, [*notes, *of_code], begins)
 

@@ -127,6 +127,7 @@ class RunFolder:
         cut_rounds(self.path / "rounds.jsonl", after)
         remove_drafts(self.path)
         once = {"after": after, "engine": engine, "at": _now(), "notes": list(notes)}
+        self.about.pop(checksums.KEY, None)  # of the files as they were when it ended
         self.about["resumed"] = [*self.about.get("resumed", []), once]
         self.about.pop(checksums.KEY, None)  # of an earlier end
         if extension is not None:
@@ -236,7 +237,8 @@ class RunFolder:
         # On a full disk not even this can be written; that must not hide the error itself.
         with contextlib.suppress(FedrecError, OSError):
             excluded = dict(error.excluded) if isinstance(error, FedrecError) else {}
-            facts = {"excluded": excluded} if excluded else {}
+            facts: dict[str, Any] = {"excluded": excluded} if excluded else {}
+            facts[checksums.KEY] = checksums.checksums(self.path)
             self.describe(
                 status=status, reason=reason, exit_code=exit_code, finished=_now(), **facts
             )

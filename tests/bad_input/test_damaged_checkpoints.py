@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 import server.run
+from fedrec.errors import DataError
+from fedrec.runs.record import load
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 
@@ -144,6 +146,17 @@ def test_a_broken_line_of_the_history_is_named(fedrec, refused, stopped):
     lines = (stopped / "rounds.jsonl").read_text().splitlines(keepends=True)
     (stopped / "rounds.jsonl").write_text("".join([lines[0], "{\n", *lines[2:]]))
     refused(fedrec("resume", stopped), 4, f"{stopped / 'rounds.jsonl'} line 2")
+
+
+def test_a_changed_number_of_the_history_is_neither_continued_nor_shown(fedrec, refused, stopped):
+    path = stopped / "rounds.jsonl"
+    lines = path.read_text().splitlines(keepends=True)
+    record = json.loads(lines[1])
+    lines[1] = json.dumps(record | {"targets": record["targets"] + 1}) + "\n"
+    path.write_text("".join(lines))
+    refused(fedrec("resume", stopped), 4, str(path), "a line was changed")
+    with pytest.raises(DataError, match=r"rounds\.jsonl is not the file that the run wrote"):
+        load(stopped)
 
 
 @pytest.mark.parametrize("damage", [flipped, truncated, empty, Path.unlink])

@@ -1,0 +1,59 @@
+"""Types of the values in run.json and rounds.jsonl: whatever else is there, a file was damaged."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from fedrec.errors import DataError
+
+_NONE = type(None)
+_NUMBER = (int, float)
+ABOUT_KINDS: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("reason", "name", "command", "engine", "config_hash", "code"), (str,)),
+    **dict.fromkeys(("started", "device", "client_state", "client_traceback", "no_model"), (str,)),
+    **dict.fromkeys(("round_is", "status"), (str,)),
+    **dict.fromkeys(("versions", "machine", "data", "parameters", "files", "excluded"), (dict,)),
+    **dict.fromkeys(("resumed", "adapted", "partitions"), (list,)),
+    **dict.fromkeys(("seed", "checkpoint_every", "rounds"), (int,)),
+    "finished": (str, _NONE),
+    "exit_code": (int, _NONE),
+    "best_round": (int, _NONE),
+    "semantics": (dict, _NONE),
+    "seconds": _NUMBER,
+}
+ROUND_KINDS: dict[str, tuple[type, ...]] = {
+    "round": (int,),
+    "best": (bool,),
+    "seconds": (dict,),
+    **dict.fromkeys(("sampled", "aggregated", "excluded", "retried"), (list,)),
+    **dict.fromkeys(("elapsed", "passes", "megabytes", "client_megabytes"), _NUMBER),
+    **dict.fromkeys(("targets", "bytes_down", "bytes_up", "bytes_evaluate"), _NUMBER),
+    **dict.fromkeys(("validation", "clients", "client_values", "users"), (dict, list, _NONE)),
+    "train_loss": (*_NUMBER, _NONE),
+}
+_RECORDS = ("resumed", "partitions", "excluded", "retried")  # lists of objects
+
+
+def check_kinds(
+    record: Mapping[str, Any], kinds: Mapping[str, tuple[type, ...]], where: str
+) -> None:
+    """Check the types of the values that a record has.
+
+    Args:
+        record: A JSON object.
+        kinds: Key -> types that its value may have.
+        where: Path of its file, for the message.
+
+    Raises:
+        DataError: A value is of another type.
+    """
+    for key, allowed in kinds.items():
+        if key not in record:
+            continue
+        value = record[key]
+        is_odd = not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed)
+        if isinstance(value, list) and key in _RECORDS:
+            is_odd = is_odd or not all(isinstance(one, dict) for one in value)
+        if is_odd:
+            names = " or ".join("null" if k is _NONE else k.__name__ for k in allowed)
+            seen = "a list of others" if isinstance(value, list) else type(value).__name__
+            raise DataError(f"{where}: {key} is {seen}, expected {names}; the file is damaged")
