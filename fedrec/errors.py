@@ -13,9 +13,21 @@ FedrecError                 1  (a bug of ours, when nothing below fits)
 from collections.abc import Mapping
 from typing import Any
 
+LONGEST = 1000  # characters of a line, whatever value it quotes
+
+
+def _short(line: object) -> object:
+    """A line as a person can read it: of a very long one its beginning and its end."""
+    if not isinstance(line, str) or len(line) <= LONGEST:
+        return line
+    return f"{line[:600]} [... {len(line):,} characters ...] {line[-300:]}"
+
 
 class FedrecError(Exception):
     """Base of all errors that fedrec raises on purpose.
+
+    Args:
+        lines: What is told; a very long line is shortened in its middle.
 
     Attributes:
         exit_code: Exit code of the command line.
@@ -24,6 +36,9 @@ class FedrecError(Exception):
 
     exit_code = 1
     excluded: Mapping[str, list[dict[str, Any]]] = {}
+
+    def __init__(self, *lines: object) -> None:
+        super().__init__(*map(_short, lines))
 
 
 class ConfigError(FedrecError):
@@ -39,9 +54,9 @@ class ConfigError(FedrecError):
     exit_code = 2
 
     def __init__(self, *problems: str) -> None:
-        self.problems = problems
-        listed = [f"{len(problems)} problems:", *(f"- {problem}" for problem in problems)]
-        super().__init__("\n".join(listed) if len(problems) > 1 else "".join(problems))
+        self.problems = tuple(str(_short(problem)) for problem in problems)
+        listed = [f"{len(problems)} problems:", *(f"- {problem}" for problem in self.problems)]
+        Exception.__init__(self, "\n".join(listed) if len(problems) > 1 else "".join(self.problems))
 
 
 class ParticipationError(FedrecError):

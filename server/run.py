@@ -31,6 +31,7 @@ from server.messages.private_state import delete_client_state
 from server.messages.registration import register_clients
 from server.rounds import run_rounds
 from server.sampling.population import cohort_size
+from server.sampling.unavailable import recorded_unavailability
 from server.setup import Setup, set_up
 from server.state.context import ServerContext
 
@@ -70,6 +71,8 @@ def run_server(
     check_cohort(strategy, cohort_size(config.partition.count, config.federation.fraction))
     if config.run.checkpoint_every:
         snapshot(strategy)  # refuses one whose state no checkpoint could hold
+    if config.run.replay:
+        recorded_unavailability(Path(config.run.replay))  # refuses what is no run folder
     path, identity = run_path(config), run_identity(config, threads, scorer)
     with one_thread(), locked(path):
         clear_stop_request(path)

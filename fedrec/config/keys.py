@@ -163,10 +163,10 @@ def _renamed(key: str, value: Any) -> str:
 
 
 def flat_tables(tables: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested TOML tables as dotted keys."""
+    """Nested TOML tables as dotted keys; a table without keys is none, unless it is a section."""
     flat: dict[str, Any] = {}
     for key, value in tables.items():
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and (value or prefix + key in _SECTIONS):
             flat.update(flat_tables(value, f"{prefix}{key}."))
         else:
             flat[prefix + key] = value

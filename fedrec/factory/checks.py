@@ -9,13 +9,20 @@ from fedrec.config.values.choices import names_in
 from fedrec.data.preparation.store import Dataset
 from fedrec.errors import ConfigError, DataError
 from fedrec.evaluation.metrics import check_cutoffs
+from fedrec.evaluation.protocols import most_candidates, refuse_unranked
 from fedrec.factory.data import PreparedData, open_prepared
 from fedrec.factory.evaluation import user_metrics
-from fedrec.factory.fit_defaults import most_ranked, smallest_catalogue, users_who_train
+from fedrec.factory.fit_defaults import (
+    items_ranked,
+    most_ranked,
+    smallest_catalogue,
+    users_who_train,
+)
 from fedrec.factory.memory import check_memory
 from fedrec.factory.model import device, make_model
 from fedrec.factory.own_views import own_views
 from fedrec.factory.start_weights import start_weights
+from fedrec.factory.table import check_table
 from fedrec.factory.training import make_loss, too_many_negatives
 
 
@@ -40,6 +47,7 @@ def check_fit(config: Config) -> None:
         lambda: _check_loss(config, prepared),
         lambda: own_views(config.model.views, prepared.dataset.catalog),
         lambda: _check_domains(config, prepared.dataset),
+        lambda: check_table(config, prepared.dataset.catalog),
     )
     if config.run.start_from:
         _check_start(config, prepared)
@@ -142,7 +150,16 @@ def check_ranking(config: Config) -> PreparedData:
             "is counted in what is seen, so that the candidates would be others than without it"
         )
     check_cutoffs(config.evaluation.cutoffs, most_ranked(config, dataset))
+    _check_candidates(config, prepared)
     return prepared
+
+
+def _check_candidates(config: Config, prepared: PreparedData) -> None:
+    """Refuse a sampled protocol for which no user leaves enough items to sample from."""
+    for name in config.evaluation.protocols:
+        if name.startswith("uniform"):
+            able = items_ranked(prepared.dataset) >= most_candidates(name)
+            refuse_unranked(name, int(able.sum()))
 
 
 def check_times(time: str, dataset: Dataset) -> None:

@@ -91,22 +91,35 @@ def most_ranked(config: Config, dataset: Dataset) -> int:
     """
     fewest = min(most_candidates(name) for name in config.evaluation.protocols)
     sequences, domains = dataset.sequences, dataset.domains
-    offered = np.full(sequences.num_users, dataset.catalog.num_items)
     domain_of = np.zeros(sequences.num_users, dtype=np.int64)
     if domains is not None:
-        sizes = np.array([len(items) for items in domains.catalogues])
-        offered, domain_of = sizes[domains.of_user], np.asarray(domains.of_user)
-    least = _least_of_domains(offered - sequences.lengths() + 1, domain_of)
+        domain_of = np.asarray(domains.of_user)
+    least = _least_of_domains(items_offered(dataset) - sequences.lengths() + 1, domain_of)
     if least >= min(fewest, max(config.evaluation.cutoffs)):  # nearly always
         return int(min(fewest, least))
+    return int(min(fewest, _least_of_domains(items_ranked(dataset), domain_of)))
+
+
+def items_offered(dataset: Dataset) -> NDArray[np.integer]:
+    """Items (U,) of the catalogue of each user: of the whole, or of the user's domain."""
+    domains = dataset.domains
+    if domains is None:
+        return np.full(dataset.sequences.num_users, dataset.catalog.num_items)
+    sizes = np.array([len(items) for items in domains.catalogues])
+    return np.asarray(sizes[domains.of_user])
+
+
+def items_ranked(dataset: Dataset) -> NDArray[np.integer]:
+    """Items (U,) among which the test item of each user is ranked under "full"."""
+    sequences = dataset.sequences
     users = np.repeat(np.arange(sequences.num_users), sequences.lengths() - 1)
     last = sequences.offsets[1:] - 1
     before = np.delete(np.asarray(sequences.items, dtype=np.int64), last)
     base = dataset.catalog.num_items + 1
     had = np.unique(users * base + before)
     again = np.isin(np.arange(sequences.num_users) * base + sequences.items[last], had)
-    ranked = offered - np.bincount(had // base, minlength=sequences.num_users) + again
-    return int(min(fewest, _least_of_domains(ranked, domain_of)))
+    num_had = np.bincount(had // base, minlength=sequences.num_users)
+    return np.asarray(items_offered(dataset) - num_had + again)
 
 
 def _least_of_domains(ranked: NDArray[np.integer], domain_of: NDArray[np.integer]) -> int:

@@ -5,7 +5,9 @@ from fedrec.config.sections.semantics import Semantics
 from fedrec.config.values.choices import BASELINE_MODELS, names_in
 from fedrec.data.catalog import Catalog
 from fedrec.files.home import home
+from fedrec.semantics.encoders import open_encoder
 from fedrec.semantics.table import EmbeddingTable, embedding_table
+from fedrec.semantics.texts import check_fields
 
 
 def needs_table(config: Config) -> bool:
@@ -15,6 +17,22 @@ def needs_table(config: Config) -> bool:
     views = names_in(config.model.views)
     starts_from_text = "identity" in views and config.model.identity_start == "text"
     return "semantic" in views or starts_from_text
+
+
+def check_table(config: Config, catalog: Catalog) -> None:
+    """Refuse an encoder or fields of which no embedding table can be made; none is made yet.
+
+    Args:
+        config: Config of the run.
+        catalog: Items whose texts are embedded.
+
+    Raises:
+        ConfigError: No such encoder or revision, or fields that the catalogue does not have.
+        ResourceError: The encoder cannot be fetched.
+    """
+    if needs_table(config):
+        open_encoder(config.semantics.encoder, revision=config.semantics.revision)
+        check_fields(catalog, names_in(config.semantics.fields))
 
 
 def open_table(config: Config, catalog: Catalog) -> EmbeddingTable | None:

@@ -95,7 +95,7 @@ def describe_items(
     Raises:
         ConfigError: No field, a field twice, or one that the catalogue does not have.
     """
-    _check_fields(catalog, fields)
+    check_fields(catalog, fields)
     texts, fallbacks, cut = [], 0, 0
     for place, item_id in enumerate(catalog.item_ids):
         text = _sentences(catalog, place, fields)
@@ -109,7 +109,12 @@ def describe_items(
     return ItemTexts(texts=texts, fallbacks=fallbacks, cut=cut)
 
 
-def _check_fields(catalog: Catalog, fields: Sequence[str]) -> None:
+def check_fields(catalog: Catalog, fields: Sequence[str]) -> None:
+    """Refuse fields that the catalogue does not have, or that are named twice.
+
+    Raises:
+        ConfigError: ``semantics.fields`` must be others.
+    """
     known = ["title", "genres", "year", "description", *catalog.columns]
     unknown = [field for field in fields if field not in known]
     if unknown:

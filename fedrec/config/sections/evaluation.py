@@ -1,11 +1,14 @@
 """Section ``evaluation`` of the run config."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from fedrec.config.values.checks import Section, count, one_of, require
+from fedrec.config.values.checks import MOST_PASSES, Section, count, one_of, require
 from fedrec.config.values.choices import PROTOCOLS, names_in
 from fedrec.config.values.import_strings import IMPORT_STRING
+
+_CUTOFF = re.compile(r"0*[1-9][0-9]{0,8}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +34,7 @@ class Evaluation(Section):
                 "evaluation.protocol has ncf-99, which reads its negatives from a file; name it "
                 "in evaluation.ncf-negatives"
             )
-        if not all(part.isdecimal() and int(part) > 0 for part in names_in(self.at)):
+        if not all(map(_CUTOFF.fullmatch, names_in(self.at))):
             yield (
                 f"evaluation.at must be whole numbers of 1 or more such as '5,10,20', "
                 f"got {self.at!r}"
@@ -45,7 +48,7 @@ class Evaluation(Section):
                 '"package.module:name" of functions of yours, separated by commas',
                 name,
             )
-        yield count("evaluation.resamples", self.resamples)
+        yield count("evaluation.resamples", self.resamples, most=MOST_PASSES)
 
     @property
     def protocols(self) -> tuple[str, ...]:

@@ -4,7 +4,16 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from fedrec.config.values.checks import Section, count, fraction, one_of, rate, require, share
+from fedrec.config.values.checks import (
+    MOST_PASSES,
+    Section,
+    count,
+    fraction,
+    one_of,
+    rate,
+    require,
+    share,
+)
 from fedrec.config.values.choices import (
     DOWNLOAD_TYPES,
     ROW_AVERAGINGS,
@@ -57,7 +66,7 @@ class Federation(Section):
     def problems(self) -> Iterator[str]:
         """Check every key; see ``Section.problems``."""
         yield one_of("federation.unit", self.unit, UNITS)
-        yield count("federation.rounds", self.rounds)
+        yield count("federation.rounds", self.rounds, most=MOST_PASSES)
         yield fraction("federation.fraction", self.fraction)
         yield count("federation.cohort", self.cohort)
         yield one_of("federation.sampling", self.sampling, SAMPLINGS)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from fedrec.config.values.checks import Section, count, one_of, rate, share
+from fedrec.config.values.checks import MOST_PASSES, Section, count, one_of, rate, share
 from fedrec.config.values.choices import BATCHES, OPTIMIZER_STATES, OPTIMIZERS
 
 
@@ -32,8 +32,8 @@ class Local(Section):
 
     def problems(self) -> Iterator[str]:
         """Check every key; see ``Section.problems``."""
-        yield count("local.epochs", self.epochs)
-        yield count("local.steps", self.steps, 0)
+        yield count("local.epochs", self.epochs, most=MOST_PASSES)
+        yield count("local.steps", self.steps, 0, most=MOST_PASSES)
         yield count("local.batch-size", self.batch_size)
         yield one_of("local.batches", self.batches, BATCHES)
         yield one_of("local.optimizer", self.optimizer, OPTIMIZERS)

@@ -11,6 +11,7 @@ from fedrec.errors import ConfigError
 
 _KEY = re.compile(r"(?<![\w.-])(?:[a-z]+\.[a-z][\w-]*|seed|device)(?![\w.:-])")
 
+MOST_PASSES = 10**6  # of what is done so often: no run with more would come to its end
 UNKNOWN = "unknown key"  # begins the problem of a key that there is not
 
 
@@ -88,8 +89,10 @@ def rate(key: str, value: float, *, positive: bool = True) -> str:
     )
 
 
-def count(key: str, value: int, least: int = 1) -> str:
-    """Refuse a number below the least."""
+def count(key: str, value: int, least: int = 1, *, most: int | None = None) -> str:
+    """Refuse a number below the least, or above the most if there is one."""
+    if most is not None and value > most:
+        return require(False, key, f"a whole number of {most} or less", value)
     return require(value >= least, key, f"a whole number of {least} or more", value)
 
 

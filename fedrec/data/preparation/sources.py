@@ -217,7 +217,7 @@ def _table(path: Path, format: str, columns: "Columns | None") -> Source:
     chosen = columns or Columns()
     files = [path] + ([Path(chosen.items)] if chosen.items else [])
     for file, named in zip(files, ("data.source", "data.items"), strict=False):
-        if not file.is_file():
+        if not os.path.isfile(file):  # a name too long is no file either
             raise DataError(f"{file} does not exist; set {named} to a file that does")
         refuse_huge(file, named)
     names = {**asdict(chosen), "items": ""}
