@@ -219,12 +219,9 @@ def without_impossible(
 
 def _too_many_targets(targets: int, manifest: Mapping[str, Any]) -> str:
     """Why so many training targets cannot be; "" if they can. They weigh the client's updates."""
-    events = int(manifest["events"])
-    return (
-        f"declares {targets} training targets, but the data hold {events} events"
-        if targets > events
-        else ""
-    )
+    if targets <= (events := int(manifest["events"])):
+        return ""
+    return f"declares {targets} training targets, but the data hold {events} events"
 
 
 def _registration(

@@ -115,7 +115,12 @@ def of_another_user(reply, message):
 def registered(config, client, share):
     grid = InlineGrid(client, config.partition.count, flatten(config))
     return register_clients(
-        grid, config.partition.count, config.model.max_length, 60.0, min_participation=share
+        grid,
+        config.partition.count,
+        config.model.max_length,
+        60.0,
+        shares_counts=config.federation.shares_counts,
+        min_participation=share,
     )
 
 
@@ -175,7 +180,9 @@ def test_a_client_that_does_not_reply_to_the_first_query_is_left_out(small_home,
             return reply.metadata.src_node_id == self.get_node_ids()[2]
 
     grid = Losing(app, 3, flatten(config))
-    found = register_clients(grid, 3, 12, 0.3, min_participation=0.5)
+    found = register_clients(
+        grid, 3, 12, 0.3, shares_counts=config.federation.shares_counts, min_participation=0.5
+    )
     assert found.excluded == {2: "did not reply in time"}
     assert found.partitions == [0, 1]
 
@@ -192,7 +199,9 @@ def test_targets_of_users_cannot_wrap_around(small_home, small_config):
 
     grid = InlineGrid(client_of(change), 3, flatten(config))
     with pytest.raises(MessageError, match="its users' training targets cannot be valid"):
-        register_clients(grid, 3, config.most_targets, 60.0)
+        register_clients(
+            grid, 3, config.most_targets, 60.0, shares_counts=config.federation.shares_counts
+        )
 
 
 def test_more_targets_than_events_are_refused_without_counts(run_inline, small_config):
