@@ -103,7 +103,10 @@ def test_more_candidates_than_items_outside_the_history_are_refused(
     ended = run(csv(events), f"evaluation.protocol={protocol}")
     assert ended.code == 2
     assert "negatives, but no user has so many items outside the history" in ended.errors
-    assert not (fedrec_home / "runs" / "small").exists()
+    # How popular the items are is known by the clients alone.
+    folder = fedrec_home / "runs" / "small"
+    assert folder.exists() == ("popularity" in protocol)
+    assert not (folder / "rounds.jsonl").exists()
 
 
 def test_they_are_refused_before_training_without_counts_too(run, csv, events, fedrec_home):

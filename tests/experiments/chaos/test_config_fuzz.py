@@ -29,7 +29,7 @@ def test_the_same_seed_draws_the_same_cases():
     odd = [next(iter(one.changes)) for one in cases if one.kind == KINDS[0]]
     keys = list(flatten(Config()))
     assert set(odd) == set(keys)
-    assert max(map(odd.count, keys)) - min(map(odd.count, keys)) == 1
+    assert max(map(odd.count, keys)) - min(map(odd.count, keys)) <= 1
 
 
 def test_plausible_settings_are_settings():
