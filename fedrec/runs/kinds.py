@@ -9,12 +9,15 @@ _NONE = type(None)
 _NUMBER = (int, float)
 ABOUT_KINDS: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("reason", "name", "command", "engine", "config_hash", "code"), (str,)),
-    **dict.fromkeys(("started", "device", "client_state", "client_traceback", "no_model"), (str,)),
+    **dict.fromkeys(("started", "device", "client_traceback", "no_model"), (str,)),
     **dict.fromkeys(("round_is", "status"), (str,)),
-    **dict.fromkeys(("versions", "machine", "data", "parameters", "files", "excluded"), (dict,)),
-    **dict.fromkeys(("resumed", "adapted", "partitions"), (list,)),
+    **dict.fromkeys(
+        ("versions", "machine", "data", "parameters", "files", "excluded", "sent"), (dict,)
+    ),
+    **dict.fromkeys(("resumed", "adapted", "partitions", "extended"), (list,)),
     **dict.fromkeys(("seed", "checkpoint_every", "rounds"), (int,)),
     "finished": (str, _NONE),
+    "client_state": (str, _NONE),
     "exit_code": (int, _NONE),
     "best_round": (int, _NONE),
     "semantics": (dict, _NONE),
@@ -30,7 +33,7 @@ ROUND_KINDS: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("validation", "clients", "client_values", "users"), (dict, list, _NONE)),
     "train_loss": (*_NUMBER, _NONE),
 }
-_RECORDS = ("resumed", "partitions", "excluded", "retried")  # lists of objects
+_RECORDS = ("resumed", "extended", "partitions", "excluded", "retried")  # lists of objects
 
 
 def check_kinds(

@@ -6,7 +6,7 @@ import pytest
 
 from clients.errors import failure_metadata
 from fedrec import protocol
-from fedrec.errors import DataError, FedrecError, ResourceError
+from fedrec.errors import LONGEST, DataError, FedrecError, ResourceError
 
 
 @pytest.mark.parametrize("length", [399, 400, 401])
@@ -17,8 +17,8 @@ def test_a_reason_that_is_not_ours_has_400_characters_at_most(length):
 
 
 def test_a_reason_of_ours_travels_whole():
-    metadata = failure_metadata(DataError("x" * 5_000))
-    assert metadata == {protocol.ERROR: "x" * 5_000, protocol.EXIT_CODE: DataError.exit_code}
+    metadata = failure_metadata(DataError("x" * LONGEST))
+    assert metadata == {protocol.ERROR: "x" * LONGEST, protocol.EXIT_CODE: DataError.exit_code}
 
 
 def test_a_fault_of_the_code_is_one_line_with_its_traceback_beside_it():

@@ -33,4 +33,4 @@ CALLS = itertools.count()
 
 
 def another_each_time(catalog):
-    return initials(catalog) * np.float32(next(CALLS) % 2 + 1)
+    return initials(catalog) * np.float32(next(CALLS) + 1)

@@ -290,7 +290,7 @@ def _error_change(record: str, code: int) -> Change:
 
 def _lies(unit: str, message: str) -> Iterator[tuple[str, Change]]:
     """What fits in form: other users, other counts, other directions, other ranks."""
-    from experiments.chaos.hostile_lies import EVALUATE_LIES, REGISTRATION_LIES, TRAIN_LIES
+    from experiments.fuzz.client_lies import EVALUATE_LIES, REGISTRATION_LIES, TRAIN_LIES
 
     if message == REGISTRATION:
         yield from REGISTRATION_LIES.items()

@@ -1,4 +1,4 @@
-"""``python -m experiments.chaos.hostile``: one hostile client among five, whole runs of it.
+"""``python -m experiments.fuzz.clients``: one hostile client among five, whole runs of it.
 
 Whatever it sends, the run ends. Either it is excluded with a reason on record, and what the others
 did is what they do where that client just fails; or what it sends is used, as an honest client
@@ -18,9 +18,7 @@ from typing import Annotated, Any
 import typer
 from flwr.app import ConfigRecord, Context, Message, MessageType, RecordDict
 
-from experiments.chaos.config_cases import TINY
-from experiments.chaos.forked import Command, each_forked, forked, import_everything, without_report
-from experiments.chaos.hostile_cases import (
+from experiments.fuzz.client_cases import (
     CLEAN_UP,
     EVALUATE,
     MESSAGES,
@@ -30,6 +28,8 @@ from experiments.chaos.hostile_cases import (
     Hostile,
     hostile_messages,
 )
+from experiments.fuzz.config_cases import TINY
+from experiments.fuzz.forked import Command, each_forked, forked, import_everything, without_report
 from fedrec import protocol
 from fedrec.config.config import Config
 from fedrec.config.keys import flatten, read_config

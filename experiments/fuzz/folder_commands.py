@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from experiments.chaos.forked import Command, without_report
+from experiments.fuzz.forked import Command, without_report
 from fedrec.errors import FedrecError
 
 COMMANDS = ("load", "report", "recommend", "similar", "verify", "resume", "compare", "run")

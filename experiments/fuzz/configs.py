@@ -1,4 +1,4 @@
-"""``python -m experiments.chaos.config_fuzz``: odd and random configs, each of them really run.
+"""``python -m experiments.fuzz.configs``: odd and random configs, each of them really run.
 
 A config is refused in lines that a user can read before anything is written, or its run ends with
 the values that were asked for and with figures that can be.
@@ -16,8 +16,8 @@ from typing import Annotated, Any
 
 import typer
 
-from experiments.chaos.config_cases import KINDS, TINY, Case, as_toml, draw_cases
-from experiments.chaos.forked import (
+from experiments.fuzz.config_cases import KINDS, TINY, Case, as_toml, draw_cases
+from experiments.fuzz.forked import (
     Command,
     Ended,
     each_forked,

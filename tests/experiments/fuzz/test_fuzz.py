@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from experiments.chaos.config_cases import KINDS, PLAUSIBLE, TINY, Case, draw_cases
-from experiments.chaos.config_fuzz import judge, table
-from experiments.chaos.forked import Ended
+from experiments.fuzz.config_cases import KINDS, PLAUSIBLE, TINY, Case, draw_cases
+from experiments.fuzz.configs import judge, table
+from experiments.fuzz.forked import Ended
 from fedrec.config.config import Config
 from fedrec.config.keys import flatten, read_config
 
@@ -100,13 +100,13 @@ def test_the_table_counts_outcomes_by_kind():
 @pytest.mark.parametrize(
     "words",
     [
-        ("config_fuzz", "--cases", "60", "--seed", "11"),
+        ("configs", "--cases", "60", "--seed", "11"),
     ],
     ids=["config"],
 )
 def test_a_seeded_sample_ends_as_it_must(words):
     done = subprocess.run(
-        [sys.executable, "-m", f"experiments.chaos.{words[0]}", *words[1:]],
+        [sys.executable, "-m", f"experiments.fuzz.{words[0]}", *words[1:]],
         cwd=ROOT,
         env=os.environ,
         capture_output=True,

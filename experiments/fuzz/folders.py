@@ -1,4 +1,4 @@
-"""``python -m experiments.chaos.folder_fuzz``: damaged run folders, and every command on them.
+"""``python -m experiments.fuzz.folders``: damaged run folders, and every command on them.
 
 A command works with the numbers of the whole folder, or says in a line what is damaged and leaves
 the folder as it is.
@@ -20,10 +20,10 @@ from typing import Annotated, Any
 
 import typer
 
-from experiments.chaos.config_cases import TINY
-from experiments.chaos.folder_commands import COMMANDS, command_on
-from experiments.chaos.folder_damages import Damage, draw_damages
-from experiments.chaos.forked import (
+from experiments.fuzz.config_cases import TINY
+from experiments.fuzz.folder_commands import COMMANDS, command_on
+from experiments.fuzz.folder_damages import Damage, draw_damages
+from experiments.fuzz.forked import (
     Command,
     Ended,
     each_forked,

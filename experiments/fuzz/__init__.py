@@ -1,0 +1,1 @@
+"""Odd configs, hostile clients and damaged run folders: ``python -m experiments.fuzz.configs``."""
