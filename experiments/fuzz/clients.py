@@ -1,8 +1,9 @@
 """``python -m experiments.fuzz.clients``: one hostile client among five, whole runs of it.
 
 Whatever it sends, the run ends. Either it is excluded with a reason on record, and what the others
-did is what they do where that client just fails; or what it sends is used, as an honest client
-might have sent it. What such a lie can do is bounded and stands in docs/explanation/limits.md.
+did is what they do where that client just fails at the same messages; or what it sends is used, as
+an honest client might have sent it. What such a lie can do is bounded and stands in
+docs/explanation/limits.md.
 """
 
 import json
@@ -11,12 +12,12 @@ import tempfile
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from flwr.app import ConfigRecord, Context, Message, MessageType, RecordDict
+from flwr.app import Context, Message, RecordDict
 
 from experiments.fuzz.client_cases import (
     CLEAN_UP,
@@ -30,14 +31,13 @@ from experiments.fuzz.client_cases import (
 )
 from experiments.fuzz.config_cases import TINY
 from experiments.fuzz.forked import Command, each_forked, forked, import_everything, without_report
-from fedrec import protocol
+from experiments.fuzz.hostile_client import WHO, HostileClient, fails, kind_of
 from fedrec.config.config import Config
 from fedrec.config.keys import flatten, read_config
 from fedrec.errors import FedrecError
 from fedrec.randomness import generator
 from fedrec.runs.record import COMPLETE, Run, read_run
 
-WHO = 1  # of the five partitions
 SETTINGS: dict[str, dict[str, Any]] = {
     "partition": {"model.private": "gate-bias", "evaluation.protocol": "full,uniform-99"},
     "user": {
@@ -50,6 +50,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 COMMON = TINY | {
     "partition.count": 5,
     "federation.rounds": 2,
+    "federation.share-counts-min-users": 1,
     "data.source": "synthetic:users=60,items=150",
 }
 OUTCOMES = (
@@ -58,6 +59,7 @@ OUTCOMES = (
 WHILE = {REGISTRATION: "register", TRAIN: "train", EVALUATE: "evaluate", CLEAN_UP: "delete"}
 CLAIMS = ("two partitions hold the same user", "two SuperNodes say that they are partition")
 SECONDS = 60.0
+NOTE = "changed.json"  # which replies were changed
 
 
 def main(
@@ -83,47 +85,6 @@ def main(
     typer.echo(f"\n{table(ends)}\n")
     typer.echo(f"{len(ends)} messages in {(time.monotonic() - start) / 60:.0f} minutes")
     raise typer.Exit(int(any(outcome == "FAILED" for _, outcome in ends)))
-
-
-class HostileClient:
-    """The ClientApp; one partition damages its replies to one kind of message.
-
-    Args:
-        message: Kind of message, one of ``MESSAGES``; "" damages nothing.
-        change: The damage.
-    """
-
-    def __init__(self, message: str, change: Callable[..., Message | None]) -> None:
-        self.message, self.change = message, change
-        self.before: list[Message] = []
-
-    def __call__(self, message: Message, context: Context) -> Message:
-        """Reply as the ClientApp does, or worse."""
-        from clients.app import app
-
-        reply = app(message, context)
-        is_hostile = context.node_config["partition-id"] == WHO
-        if not is_hostile or kind_of(message) != self.message:
-            return reply
-        given = self.change(reply, message, self.before) or reply
-        self.before.append(reply)
-        return given
-
-
-def kind_of(message: Message) -> str:
-    """Which of ``MESSAGES`` a message is."""
-    if message.metadata.message_type == MessageType.TRAIN:
-        return TRAIN
-    if message.metadata.message_type == MessageType.EVALUATE:
-        return EVALUATE
-    config = message.content.config_records[protocol.CONFIG]
-    return CLEAN_UP if protocol.DELETE_STATE in config else REGISTRATION
-
-
-def fails(reply: Message, message: Message, before: list[Message]) -> Message:
-    """The reply of a client that just fails."""
-    facts = ConfigRecord({protocol.ERROR: "it just fails", protocol.EXIT_CODE: 1, "partition": WHO})
-    return Message(RecordDict({protocol.METADATA: facts}), reply_to=message)
 
 
 def config_for(unit: str, folder: Path) -> Config:
@@ -154,31 +115,22 @@ def tried(
 ) -> Iterator[tuple[Hostile, str, str]]:
     """Run all messages; the message, the outcome and the words for it."""
     home = scratch / "home"
-    honest: dict[tuple[str, str], Path] = {}
+    failing = _Failing(scratch, home)
     messages: list[Hostile] = []
     for unit in UNITS:
-        seen: dict[str, RecordDict] = {}
-        for message in ("", *MESSAGES):
-            folder = scratch / f"{unit}-{message or 'honest'}"
-            client = HostileClient(message, fails)
-            command = _command(unit, client, folder, home)
-            if (ended := forked(command, seconds=SECONDS)).code:
-                raise FedrecError(f"{unit}, {message} fails: {ended.last_error()}")
-            honest[unit, message] = folder / "run"
-        seen = _honest_replies(unit, scratch, home)
-        messages += hostile_messages(unit, seen)
+        messages += hostile_messages(unit, _honest_replies(unit, scratch, home))
     messages = [one for one in messages if match in f"{one.unit}, {one.message}: {one.name}"]
     if cases and cases < len(messages):
         drawn = generator(seed, "hostile").choice(len(messages), cases, replace=False)
         messages = [messages[int(index)] for index in sorted(drawn)]
     places = {scratch / f"{number:05d}": one for number, one in enumerate(messages)}
     commands = (
-        _command(one.unit, HostileClient(one.message, one.change), folder, home)
+        _command(one.unit, HostileClient(one.message, one.change, folder / NOTE), folder, home)
         for folder, one in places.items()
     )
     for command, ended in each_forked(commands, jobs=jobs, seconds=SECONDS):
         one = places[command.workdir]
-        outcome, words = _judge(one, command.workdir / "run", honest, ended.code)
+        outcome, words = _judge(one, command.workdir, failing, ended.code)
         if ended.code or ended.fault():
             outcome, words = "FAILED", f"{ended.fault() or ended.code}: {ended.last_error()}"
         if ended.megabytes > 4000:
@@ -216,11 +168,30 @@ def _honest_replies(unit: str, scratch: Path, home: Path) -> dict[str, RecordDic
     return {message: found[message] for message in MESSAGES}
 
 
-def _judge(
-    one: Hostile, folder: Path, honest: dict[tuple[str, str], Path], code: int
-) -> tuple[str, str]:
+class _Failing:
+    """Runs of a client that just fails at some messages, made once for each set of them."""
+
+    def __init__(self, scratch: Path, home: Path) -> None:
+        self.scratch, self.home = scratch, home
+        self.made: dict[tuple[str, str, tuple[int, ...]], Path] = {}
+
+    def run(self, unit: str, message: str, numbers: Sequence[int]) -> Path:
+        """Folder of the run whose client fails at so many messages of a kind, by their numbers."""
+        key = (unit, message, tuple(numbers))
+        if key not in self.made:
+            folder = self.scratch / f"{unit}-{message}-fails-{len(self.made)}"
+            command = _command(unit, HostileClient(message, fails, only=numbers), folder, self.home)
+            if (ended := forked(command, seconds=SECONDS)).code:
+                raise FedrecError(f"{unit}, {message} {numbers} fails: {ended.last_error()}")
+            self.made[key] = folder / "run"
+        return self.made[key]
+
+
+def _judge(one: Hostile, workdir: Path, failing: _Failing, code: int) -> tuple[str, str]:
     if code:
         return "FAILED", f"exit code {code}"
+    folder, note = workdir / "run", workdir / NOTE
+    changed = json.loads(note.read_text()) if note.exists() else []
     run = read_run(folder)
     if run.status not in COMPLETE:
         return "FAILED", run.status
@@ -228,7 +199,7 @@ def _judge(
         return "FAILED", wrong
     reasons = _reasons(run)
     if not reasons:
-        found = _difference(folder, honest[one.unit, ""])
+        found = _difference(folder, failing.run(one.unit, one.message, []))
         return ("used, bounded", found) if found else ("no difference", "")
     partitions = {partition for partition, _ in reasons}
     words = next(iter(reasons.values()))
@@ -239,7 +210,10 @@ def _judge(
     doing = {while_ for _, while_ in reasons}
     if doing != {WHILE[one.message]}:
         return "excluded later", words
-    found = _difference(folder, honest[one.unit, one.message])
+    other = failing.run(one.unit, one.message, changed)
+    if _exclusions(run) != _exclusions(read_run(other)):
+        return "used, bounded", f"excluded at some messages only ({words})"
+    found = _difference(folder, other)
     return ("FAILED", f"excluded ({words}), but {found}") if found else ("excluded", words)
 
 
@@ -253,9 +227,24 @@ def _reasons(run: Run) -> dict[tuple[int, str], str]:
     }
 
 
+def _exclusions(run: Run) -> list[tuple[Any, ...]]:
+    """Where the hostile client was excluded: round or stage, and what it was asked for."""
+    found = [
+        (line["round"], one["while"])
+        for line in run.rounds
+        for one in (*line["excluded"], *line["retried"])
+        if one["partition"] == WHO and "user" not in one
+    ]
+    for stage, ones in (run.about.get("excluded") or {}).items():
+        found += [(stage, one["while"]) for one in ones if one["partition"] == WHO]
+    return found
+
+
 def _impossible(run: Run) -> str:
-    text = json.dumps([run.metrics, run.rounds])
-    return "NaN or infinity" if "NaN" in text or "Infinity" in text else ""
+    """Whether a figure is no number, which JSON itself has no word for."""
+    found: list[str] = []
+    json.loads(json.dumps([run.metrics, run.rounds]), parse_constant=found.append)
+    return f"a figure is {found[0]}" if found else ""
 
 
 def _difference(folder: Path, other: Path) -> str:

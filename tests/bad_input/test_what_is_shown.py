@@ -5,6 +5,7 @@ from html.parser import HTMLParser
 from types import SimpleNamespace
 
 import pandas as pd
+import pytest
 import torch
 
 from fedrec.models.hybrid import Hybrid
@@ -67,6 +68,7 @@ def two_views(rows, encoder):
     )
 
 
+@pytest.mark.slow
 def test_dollars_and_tex_in_labels_are_shown_as_typed(
     run, csv, events, fedrec_home, monkeypatch, only_figures
 ):

@@ -30,7 +30,8 @@ HOW = {
 }
 
 
-@pytest.mark.parametrize("how", ["sparse", pytest.param("adam", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("how", HOW)
 def test_a_run_with_one_supernode_per_user_is_that_of_one_and_of_three(
     run_inline, small_config, tmp_path, how
 ):

@@ -31,6 +31,7 @@ STAGES = {
 # Where nothing is left behind that another stage does not leave, too.
 LIKE_OTHERS = (
     "a reference", "the evaluation of round 0", "round 1", "the first checkpoint", "a checkpoint",
+    "round 3",
 )  # fmt: skip
 
 

@@ -30,6 +30,7 @@ def test_a_run_that_is_asked_to_stop_ends_with_that_code_and_goes_on_to_the_same
     assert compare(run_once(config), folder) == []
 
 
+@pytest.mark.slow
 def test_a_stop_request_that_an_earlier_server_never_saw_does_not_stop_the_next(
     run_inline, not_easy, tmp_path, strike, ctrl_c, about
 ):

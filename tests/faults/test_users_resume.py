@@ -114,6 +114,7 @@ def test_rows_that_are_means_over_those_who_read_them_go_on_after_every_round(
     assert_same(run_once(config), folder, left_by)
 
 
+@pytest.mark.slow
 def test_a_run_over_users_that_was_killed_goes_on_and_is_verified(
     run_inline, small_config, tmp_path, left_by, about
 ):

@@ -21,6 +21,7 @@ HARD = {
     "run.keep-client-state": True,
 }
 STATELESS = {"local.optimizer-state": "reset"}
+SELDOM = {"federation.evaluate-every": 2}
 
 
 def extend(folder, rounds, **how):
@@ -40,7 +41,9 @@ def two_rounds(run_copy, small_config):
     return lambda changes: run_copy(small_config(changes))
 
 
-@pytest.mark.parametrize("changes", [HARD, STATELESS, {"federation.evaluate-every": 2}])
+@pytest.mark.parametrize(
+    "changes", [HARD, *(pytest.param(one, marks=pytest.mark.slow) for one in (STATELESS, SELDOM))]
+)
 def test_an_extended_run_is_a_run_of_that_many_rounds(two_rounds, run_once, small_config, changes):
     changes = changes | {"run.keep-client-state": True}
     folder = two_rounds(changes)
@@ -109,7 +112,7 @@ def test_a_last_evaluation_out_of_turn_is_told_and_repeats(two_rounds):
     assert verify(folder, engine=None, command="test") == []
 
 
-@pytest.mark.parametrize("changes", [{}, STATELESS])
+@pytest.mark.parametrize("changes", [{}, pytest.param(STATELESS, marks=pytest.mark.slow)])
 def test_an_extension_that_is_killed_is_resumed_without_saying_more(two_rounds, tmp_path, changes):
     folder, killed = two_rounds(changes), tmp_path / "killed"
 

@@ -50,6 +50,7 @@ def test_round_0_is_the_evaluation_of_the_given_weights(source, started):
     assert given == {"source": str(source), "sha256": file_sha256(source / "model.safetensors")}
 
 
+@pytest.mark.slow
 def test_a_folder_and_its_file_and_its_name_are_the_same_start(source, started, fedrec_home):
     shutil.copytree(source, fedrec_home / "runs" / "mine")
     places = (source, source / "model.safetensors", "mine")
@@ -93,6 +94,7 @@ def test_resume_and_verify_need_the_source_no_more(source, started, small_config
     assert f'start-from = "{source}"' in (stopped / "config.toml").read_text()
 
 
+@pytest.mark.slow
 def test_a_run_from_given_weights_can_be_extended(source, started):
     changes = {"local.optimizer-state": "reset"}
     longer = started(source, changes | {"federation.rounds": 3}, "longer")
