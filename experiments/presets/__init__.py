@@ -5,6 +5,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from fedrec.config.earlier import completed
 from fedrec.config.keys import flat_tables
 from fedrec.errors import ConfigError
 
@@ -56,7 +57,9 @@ def _read_source(source: str) -> dict[str, Any]:
     if source.endswith((".yaml", ".yml", ".json")):
         raise ConfigError(f"{source}: a run config is a TOML file, as in `fedrec keys > my.toml`")
     if source.endswith(".toml") or "/" in source:
-        return _read_toml(Path(source))
+        values = _read_toml(Path(source))
+        is_of_a_run = Path(source).with_name("run.json").is_file()
+        return completed(values) if is_of_a_run else values
     near = difflib.get_close_matches(source, preset_names(), 1, cutoff=0.4)
     hint = f"did you mean {near[0]!r}? " if near else ""
     raise ConfigError(

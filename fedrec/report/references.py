@@ -131,6 +131,7 @@ def _objectives(run: Run) -> str:
     if (run.config.get("federation") or {}).get("unit") != "user":
         return ""
     return (
-        " The two optimise different objectives: a centralised batch holds sequences of like "
-        "length and is a mean over its targets; a cohort of one-person clients is not."
+        " The two optimise different objectives: a centralised batch, unless its local.batches "
+        "is 'random', holds sequences of like length and is a mean over its targets; a cohort of "
+        "one-person clients is not."
     )

@@ -16,6 +16,8 @@ ABOUT_KINDS: dict[str, tuple[type, ...]] = {
     ),
     **dict.fromkeys(("resumed", "adapted", "partitions", "extended"), (list,)),
     **dict.fromkeys(("seed", "checkpoint_every", "rounds"), (int,)),
+    "keep_client_state": (bool,),
+    "start_from": (dict,),
     "finished": (str, _NONE),
     "client_state": (str, _NONE),
     "exit_code": (int, _NONE),
@@ -32,6 +34,19 @@ ROUND_KINDS: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("targets", "bytes_down", "bytes_up", "bytes_evaluate"), _NUMBER),
     **dict.fromkeys(("validation", "clients", "client_values", "users"), (dict, list, _NONE)),
     "train_loss": (*_NUMBER, _NONE),
+}
+# Of the objects that these keys hold: every key of theirs, and its types.
+_INNER: dict[str, dict[str, tuple[type, ...]]] = {
+    "extended": {
+        **dict.fromkeys(("after", "from", "to"), (int,)),
+        **dict.fromkeys(("fresh_optimizers", "evaluated_as_last"), (bool,)),
+    },
+    "start_from": dict.fromkeys(("source", "sha256"), (str,)),
+    "sent": {
+        "share_counts": (bool,),
+        **dict.fromkeys(("min_users", "clients", "users", "users_counted"), (int,)),
+        **dict.fromkeys(("item_counts", "held_out_items", "user_ids"), (int,)),
+    },
 }
 _RECORDS = ("resumed", "extended", "partitions", "excluded", "retried")  # lists of objects
 
@@ -60,3 +75,8 @@ def check_kinds(
             names = " or ".join("null" if k is _NONE else k.__name__ for k in allowed)
             seen = "a list of others" if isinstance(value, list) else type(value).__name__
             raise DataError(f"{where}: {key} is {seen}, expected {names}; the file is damaged")
+        if key in _INNER and value:
+            for one in value if isinstance(value, list) else [value]:
+                if missing := sorted(_INNER[key].keys() - one.keys()):
+                    raise DataError(f"{where}: {key} lacks {missing[0]!r}; the file is damaged")
+                check_kinds(one, _INNER[key], f"{where}: {key}")

@@ -96,9 +96,14 @@ class _Candidates(NamedTuple):
     keep: bool
 
     def in_history(self, batch: Batch, items: np.ndarray, device: torch.device) -> Tensor:
-        """(B, K) whether items (K,) are in the training history of each row's user."""
-        seen = np.stack([np.isin(items, self.training.of(int(user))) for user in batch.users])
+        """(U, K) whether items (K,) are in the training history of each user of the batch."""
+        seen = np.stack([np.isin(items, self.training.of(user)) for user in batch.targets_of])
         return torch.from_numpy(seen).to(device)
+
+    def user_of_target(self, batch: Batch, device: torch.device) -> Tensor:
+        """(M,) place of each target's user in ``in_history``."""
+        counts = list(batch.targets_of.values())
+        return torch.from_numpy(np.repeat(np.arange(len(counts)), counts)).to(device)
 
 
 def _against_all(
@@ -110,8 +115,7 @@ def _against_all(
     refused = rows = None
     if not candidates.keep:
         refused = candidates.in_history(batch, catalogue, vectors.device)
-        rows = torch.from_numpy(np.repeat(np.arange(len(batch.users)), batch.counts))
-        rows = rows.to(vectors.device)
+        rows = candidates.user_of_target(batch, vectors.device)
     return loss.of_targets(
         states,
         vectors[1:],
@@ -135,8 +139,7 @@ def _against_shared(
         refused = torch.from_numpy(targets[:, None] == negatives).to(vectors.device)
     else:
         seen = candidates.in_history(batch, negatives, vectors.device)
-        counts = torch.from_numpy(batch.counts).to(vectors.device)
-        refused = seen.repeat_interleave(counts, dim=0)
+        refused = seen[candidates.user_of_target(batch, vectors.device)]
     positives, others = vectors[index_of(targets)], vectors[index_of(negatives)]
     weights = _equal(states)
     return loss.of_targets(states, positives, others, refused=refused, weights=weights).mean()

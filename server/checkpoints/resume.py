@@ -12,7 +12,8 @@ from typing import Any
 
 from fedrec import protocol
 from fedrec.config.config import Config
-from fedrec.config.keys import computed_keys, config_hash
+from fedrec.config.earlier import meant_before
+from fedrec.config.keys import computed_keys, config_hash, flatten
 from fedrec.config.user_code import user_code
 from fedrec.errors import ConfigError, DataError
 from fedrec.factory.model import device
@@ -176,6 +177,9 @@ def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     found = []
     for part, values in now.items():
         old = then.get(part, {})
+        if part == "config" and old:
+            before = flatten(Config()) | meant_before(old)  # of keys that its version lacked
+            old = {key: value for key, value in before.items() if key in values} | old
         for key in sorted({*old, *values}):
             if old.get(key) == values.get(key):
                 continue

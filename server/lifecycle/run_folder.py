@@ -129,7 +129,6 @@ class RunFolder:
         once = {"after": after, "engine": engine, "at": _now(), "notes": list(notes)}
         self.about.pop(checksums.KEY, None)  # of the files as they were when it ended
         self.about["resumed"] = [*self.about.get("resumed", []), once]
-        self.about.pop(checksums.KEY, None)  # of an earlier end
         if extension is not None:
             self.about["extended"] = [*self.about.get("extended", []), {**extension, "at": _now()}]
             self.about |= {"config_hash": config_hash(config), "client_state": None}

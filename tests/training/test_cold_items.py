@@ -14,7 +14,7 @@ COLD = (32, 36, 39)  # nobody's history holds an item above 31
 SEED, ROUND = 7, 4  # of ``cohort``
 
 
-def gradient(model, training, users, name):
+def gradient(model, training, users, name, own_history="leave-out"):
     """Loss of a batch, its gradient left in the model's parameters."""
     objective = make_objective(
         name,
@@ -23,6 +23,7 @@ def gradient(model, training, users, name):
         negatives=6,
         log_q=True,
         calibration=0.75,
+        own_history=own_history,
     )
     model.zero_grad()
     loss = objective(
@@ -45,11 +46,16 @@ def test_what_a_cold_item_is_changes_no_loss_and_its_row_never_moves(make_tiny, 
 
 
 @pytest.mark.parametrize("name", LOSSES)
-@pytest.mark.parametrize("model_name", ["sasrec", "hybrid"])
-def test_a_user_of_a_cohort_follows_the_same_gradient(make_tiny, name, model_name):
+@pytest.mark.parametrize(
+    ("model_name", "own_history"),
+    [("sasrec", "leave-out"), ("hybrid", "leave-out"), ("sasrec", "keep")],
+)
+def test_a_user_of_a_cohort_follows_the_same_gradient(make_tiny, name, model_name, own_history):
     model, training = shaken(make_tiny(name=model_name)), histories(9)
-    gradient(model, training, np.arange(1), name)
-    loss = CohortLoss(name=name, num_items=NUM_ITEMS, negatives=6, cold=COLD)
+    gradient(model, training, np.arange(1), name, own_history)
+    loss = CohortLoss(
+        name=name, num_items=NUM_ITEMS, negatives=6, cold=COLD, own_history=own_history
+    )
     jointly = cohort(model, training, [0], plan(steps=1), loss)
     alone = cohort(model, training, [0], plan(steps=1), loss, watch=lambda now: None)
     for key, parameter in model.named_parameters():

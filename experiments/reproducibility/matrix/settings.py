@@ -104,7 +104,7 @@ LOSS: dict[str, Keys] = {
     "of one's own": {"loss.name": f"{OWN}:hinge"},
     **{
         f"{name}, own history kept": {"loss.name": name, "loss.own-history": "keep"}
-        for name in ("softmax", "sampled-softmax", "bce")
+        for name in LOSSES
     },
 }
 PRIVATE: dict[str, Keys] = {
@@ -190,7 +190,10 @@ USERS: dict[str, Keys] = {
     "sasrec": {"model.name": "sasrec"},
     "fusion attention": {"model.fusion": "attention"},
     "softmax": {"loss.name": "softmax"},
-    "softmax, own history kept": {"loss.name": "softmax", "loss.own-history": "keep"},
+    **{
+        f"{name}, own history kept": {"loss.name": name, "loss.own-history": "keep"}
+        for name in LOSSES
+    },
     "block sasrec": {"model.block": "sasrec"},
     "block ligr": {"model.block": "ligr"},
     "adam": {"local.optimizer": "adam", "local.learning-rate": 0.01},

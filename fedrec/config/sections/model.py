@@ -71,7 +71,8 @@ class Model(Section):
             yield f"model.heads must divide model.width, got {self.heads} and {self.width}"
         yield one_of("model.block", self.block, BLOCKS)
         yield one_of("model.positions", self.positions, POSITIONS)
-        yield rate("model.init-std", self.init_std, positive=False)
+        is_std = 0 <= self.init_std <= 1
+        yield require(is_std, "model.init-std", "between 0 and 1", self.init_std)
         yield share("model.dropout", self.dropout)
         yield share("model.identity-dropout", self.identity_dropout)
         yield count("model.neighbours", self.neighbours, 0)
@@ -138,6 +139,8 @@ class Model(Section):
                     f"model.{key} is a transformer's, which this model has not; leave it at "
                     f"{plain!r}, got {value!r}"
                 )
+        if self.init_std and self.name == "bpr-mf":
+            yield f"model.init-std is of an encoder, which bpr-mf has not, got {self.init_std:g}"
         if names_in(self.time) and (self.name, self.encoder) != ("hybrid", "causal"):
             yield (
                 "model.time needs model.name = 'hybrid' and model.encoder = 'causal', "

@@ -101,8 +101,9 @@ class SASRecBlock(Block):
     """Block of SASRec: the residual carries the normed queries, and the feed-forward layer is ReLU.
 
     Queries are normed, keys and values are not; dropout acts on the attention weights, inside the
-    feed-forward layer and behind it. Kang & McAuley, ICDM 2018, section III.B, as
-    https://github.com/pmixer/SASRec.pytorch computes it.
+    feed-forward layer and behind it. Kang & McAuley, ICDM 2018, as their code
+    (https://github.com/kang205/SASRec) computes it, with a projection behind attention as in
+    https://github.com/antklen/sasrec-bert4rec-recsys23; norms have torch's epsilon.
     """
 
     def __init__(self, width: int, num_heads: int, hidden: int, max_length: int) -> None:
@@ -166,9 +167,9 @@ class SASRecBlock(Block):
 class LiGRBlock(Block):
     """Block of LiGR: pre-norm, each branch times a gate of its input, and SwiGLU.
 
-    x + sigmoid(W x) * f(norm(x)); dropout after each branch. Hertel et al. (LinkedIn), "Efficient
-    user history modeling with amortized inference for deep learning recommendation models", 2024,
-    in the form of eSASRec (Tikhonovich et al., RecSys 2025).
+    x + sigmoid(W x) * f(norm(x)), of "From Features to Transformers" (LinkedIn, arXiv 2502.03417)
+    and eSASRec (RecSys 2025). Dropout acts after each branch alone, not on attention weights or
+    inside the feed-forward layer, and all layers have biases.
     """
 
     def __init__(self, width: int, num_heads: int, hidden: int, max_length: int) -> None:

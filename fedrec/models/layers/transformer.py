@@ -3,7 +3,8 @@
 Sequences are padded on the right: a causal mask then already hides the padding from every real
 position, so no row is ever fully masked (its softmax would be NaN) and one fused kernel serves.
 Positions are counted from each user's last item, so that the most recent item has one embedding
-whatever the length of the history; or from the first one, as SASRec's code counts them in a window.
+whatever the length of the history; or from the first one, as
+in https://github.com/antklen/sasrec-bert4rec-recsys23.
 """
 
 from collections.abc import Sequence
