@@ -35,7 +35,8 @@ class HostileClient:
         only: Sequence[int] | None = None,
     ) -> None:
         self.message, self.change, self.note, self.only = message, change, note, only
-        self.before: list[Message] = []
+        self.before: list[Message] = []  # the first one alone: a reply may hold 500 MB
+        self.number = -1
         self.changed: list[int] = []
 
     def __call__(self, message: Message, context: Context) -> Message:
@@ -46,13 +47,13 @@ class HostileClient:
         is_hostile = context.node_config["partition-id"] == WHO
         if not is_hostile or kind_of(message) != self.message:
             return reply
-        number, as_it_was = len(self.before), fingerprint(reply)
+        self.number, as_it_was = self.number + 1, fingerprint(reply)
         given = reply
-        if self.only is None or number in self.only:
+        if self.only is None or self.number in self.only:
             given = self.change(reply, message, self.before) or reply
-        self.before.append(reply)
+        self.before = self.before or [reply]
         if fingerprint(given) != as_it_was:
-            self.changed.append(number)
+            self.changed.append(self.number)
             if self.note is not None:
                 self.note.write_text(json.dumps(self.changed))
         return given

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from fedrec.errors import ConfigError, DataError, FedrecError
+from fedrec.errors import ConfigError, DataError, FedrecError, MessageError
 from server.messages.declarations import Declaration
 
 DIFFERENT_DATA = (
@@ -19,6 +19,8 @@ DIFFERENT_VIEWS = (
     "a view of your own in model.views returns different arrays on the SuperNodes; make it return "
     "the same array everywhere"
 )
+
+SOME_TARGETS = "only some of the SuperNodes declare how many training targets each user has"
 
 
 def contradicting(declared: Mapping[int, Declaration]) -> dict[int, FedrecError]:
@@ -33,6 +35,8 @@ def contradicting(declared: Mapping[int, Declaration]) -> dict[int, FedrecError]
     found = _minority(declared, lambda one: one.hashes, DataError(DIFFERENT_DATA))
     rest = {p: one for p, one in declared.items() if p not in found}
     found |= _minority(rest, lambda one: one.views_hash, ConfigError(DIFFERENT_VIEWS))
+    rest = {p: one for p, one in rest.items() if p not in found}
+    found |= _minority(rest, lambda one: one.user_targets is None, MessageError(SOME_TARGETS))
     rest = {p: one for p, one in rest.items() if p not in found}
     return found | _same_users(rest)
 

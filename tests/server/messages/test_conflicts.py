@@ -16,13 +16,13 @@ from server.messages.declarations import Declaration
 from server.messages.registration import register_clients
 
 
-def declared(users, data="a", table="t", views="", counts=None):
+def declared(users, data="a", table="t", views="", counts=None, each=None):
     return Declaration(
         partition=0,
         users=np.array(users),
         user_ids=[str(user) for user in users],
         targets=1,
-        user_targets=None,
+        user_targets=each,
         counts=counts,
         hashes=(data, table),
         views_hash=views,
@@ -40,6 +40,9 @@ def test_who_says_something_else_than_most_others_is_left_out():
     assert left_out(declared([0], views="v"), declared([1]), declared([2])) == [0]
     five = [declared([0]), declared([1], data="b"), declared([2]), declared([3], views="v")]
     assert left_out(*five, declared([4])) == [1, 3]
+    each = [declared([user], each=np.array([4])) for user in range(3)]
+    assert left_out(*each) == []
+    assert left_out(*each, declared([3])) == [3]  # it does not tell its users' targets
 
 
 @pytest.mark.parametrize(
@@ -47,6 +50,7 @@ def test_who_says_something_else_than_most_others_is_left_out():
     [
         ([declared([1], data="b")], DataError),
         ([declared([1], views="v")], ConfigError),
+        ([declared([1], each=np.array([4]))], MessageError),
         ([declared([1]), declared([2], data="b"), declared([3], data="b")], DataError),
     ],
 )
