@@ -268,8 +268,8 @@ def _outcome(
     # Before the run folder or after its last line: only the log knows.
     kinds: dict[str, type[FedrecError]] = {kind.__name__: kind for kind in KINDS.values()}
     error = FedrecError(f"Flower ended the run as {status!r}: {last_error(log)}")
-    if found := re.search(rf"\b({'|'.join(kinds)}): (.*)", last_error(log)):
-        error = kinds[found[1]](found[2])
+    if found := re.findall(rf"\b({'|'.join(kinds)}): (.*)", log):
+        error = kinds[found[-1][0]](found[-1][1])
     _close(folder, before, "failed", str(error), error.exit_code)
     raise error
 

@@ -25,6 +25,7 @@ from fedrec.files.home import home
 
 START_SECONDS = 90.0  # a cold disk and two cores
 ERROR_LINE = re.compile(r"[\w.]*(Error|Exception|Exit)\b.*:|.*\bERROR\b")
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 # Ray asks for no password, so nobody but this machine may reach its ports. The name is Ray's own:
 # it binds to 127.0.0.1 where a firewall would ask, and so does our Ray, and Flower's for our run.
@@ -175,7 +176,7 @@ def _wait_until_healthy(running: Service, port: int) -> None:
 
 def last_error(log: str) -> str:
     """The last line of a log that looks like an error's message, else the last line."""
-    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    lines = [line.strip() for line in COLOURS.sub("", log).splitlines() if line.strip()]
     named = [line for line in lines if ERROR_LINE.match(line)]
     return (named or lines or ["nothing in its log"])[-1][:400]
 

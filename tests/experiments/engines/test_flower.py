@@ -82,6 +82,7 @@ def test_the_app_names_the_components_that_pyproject_names(tmp_path):
     [
         ("a\nValueError: b\n  at c\n", "ValueError: b"),
         ("2026 INFO fine\n2026 ERROR bad\nbye", "2026 ERROR bad"),
+        ("\x1b[91mERROR \x1b[0m:     Exit Code: 700\nmore\n", "ERROR :     Exit Code: 700"),
         ("one\ntwo\n\n", "two"),
         ("", "nothing in its log"),
     ],
