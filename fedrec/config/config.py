@@ -117,7 +117,7 @@ def _misfits(config: Config) -> Iterator[tuple[str, str]]:
             yield "model.name", "another (its rows of users are private, and users keep no state)"
         if local.optimizer_state != "reset":
             yield "local.optimizer-state", "'reset'"
-        if config.model.private:
+        if names_in(config.model.private):
             yield "model.private", "'' (a user keeps no state between rounds)"
         if config.model.is_cloze:
             why = " (what is hidden is drawn for a partition's batches only)"

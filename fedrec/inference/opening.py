@@ -14,6 +14,7 @@ from fedrec.baselines.names import BASELINES
 from fedrec.config.config import Config
 from fedrec.config.keys import flat_tables, read_config
 from fedrec.config.trust import check_trust
+from fedrec.config.values.choices import names_in
 from fedrec.data.catalog import Catalog
 from fedrec.data.preparation.prepared_folder import find_prepared
 from fedrec.data.preparation.store import Dataset, open_dataset
@@ -66,7 +67,7 @@ def open_recommender(
             f"{run.folder}: model.name = 'bpr-mf' keeps a row for each user on the user's client "
             "and reads no history; recommend by a run of another model"
         )
-    if config.model.private:
+    if names_in(config.model.private):
         raise ConfigError(
             f"{run.folder}: model.private = {config.model.private!r} stays with each client; the "
             "run holds no whole model to recommend with"

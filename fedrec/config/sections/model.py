@@ -115,7 +115,7 @@ class Model(Section):
 
         Without its ID embeddings it is none: then there is one ranking, by what each client has.
         """
-        return bool(self.private) and "identity" not in names_in(self.private)
+        return bool(names_in(self.private)) and "identity" not in names_in(self.private)
 
     def _contradictions(self) -> Iterator[str]:
         """Keys of this section that do not go together."""
