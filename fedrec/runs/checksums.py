@@ -50,7 +50,7 @@ def check_files(folder: Path, about: Mapping[str, Any], *names: str) -> None:
         return
     for name in names:
         path = folder / name
-        if name not in known or not path.exists():
+        if name not in known or not (path.exists() or path.is_symlink()):
             continue
         try:
             found = file_sha256(path)

@@ -5,11 +5,13 @@ import json
 
 import pytest
 
+from experiments.resume import config_of
 from fedrec.config.start_file import COPY
 from fedrec.errors import DataError
 from fedrec.inference.opening import open_recommender
 from fedrec.runs.checksums import CHECKED, check_files, checksums
 from fedrec.runs.record import read_run
+from server.checkpoints.resume import is_complete
 
 ALWAYS = tuple(name for name in CHECKED if name != COPY)  # that is of run.start-from
 
@@ -55,3 +57,18 @@ def test_missing_files_and_runs_without_checksums_are_left_to_the_reader(tmp_pat
     check_files(tmp_path, {"files": {"items.csv": "0" * 64}}, "users.csv", "items.csv")
     with pytest.raises(DataError, match=r"users\.csv is not the file"):
         check_files(tmp_path, {"files": {"users.csv": "0" * 64}}, "users.csv")
+
+
+@pytest.mark.parametrize("name", ["items.csv", "model.safetensors", "ranks.npz"])
+def test_a_complete_run_that_was_damaged_is_not_taken_for_done(run_copy, small_config, name):
+    folder = run_copy(small_config())
+    config = config_of(folder, trust=False)
+    assert is_complete(folder, config)
+    whole = (folder / name).read_bytes()
+    (folder / name).write_bytes(bytes([whole[0] ^ 1]) + whole[1:])
+    with pytest.raises(DataError, match=f"{name} is not the file that the run wrote"):
+        is_complete(folder, config)
+    (folder / name).unlink()
+    (folder / name).symlink_to(name)
+    with pytest.raises(DataError, match=f"{name} cannot be read: Too many levels"):
+        is_complete(folder, config)
