@@ -52,6 +52,8 @@ def check_files(folder: Path, about: Mapping[str, Any], *names: str) -> None:
         path = folder / name
         if name not in known or not (path.exists() or path.is_symlink()):
             continue
+        if not path.is_file():  # a folder, a link to itself, a device without an end
+            raise DataError(f"{path} is no regular file; copy it again from where the run was made")
         try:
             found = file_sha256(path)
         except OSError as error:
