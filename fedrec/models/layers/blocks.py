@@ -10,7 +10,8 @@ To add a block: its class and its line in ``BLOCKS``, and its name in
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import accumulate, pairwise
 
 import torch
 from torch import Tensor, nn
@@ -60,6 +61,21 @@ class Block(nn.Module, ABC):
 def _joined(heads: Tensor) -> Tensor:
     """(B, L, D) of attended values (B, heads, L, E)."""
     return heads.transpose(1, 2).flatten(2)
+
+
+def masks_of_blocks(
+    dropout_masks: Tensor | None, blocks: Sequence[Block]
+) -> Sequence[Tensor | None]:
+    """The dropout masks (num_dropout_masks, ...) of each block, or none of any.
+
+    Args:
+        dropout_masks: (n, ...) Those of the embeddings, then of each block in turn, or none.
+        blocks: Blocks of a transformer.
+    """
+    if dropout_masks is None:
+        return [None] * len(blocks)
+    ends = accumulate((block.num_dropout_masks for block in blocks), initial=1)
+    return [dropout_masks[first:past] for first, past in pairwise(ends)]
 
 
 class PreNormBlock(Block):

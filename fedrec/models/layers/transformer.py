@@ -13,7 +13,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from fedrec.models.layers.blocks import BLOCKS, Block
+from fedrec.models.layers.blocks import BLOCKS, Block, masks_of_blocks
 from fedrec.models.layers.encoder import TrainingTask
 
 
@@ -85,11 +85,10 @@ class Transformer(nn.Module):
         x = x + self.positions[places]
         if dropout_masks is not None:
             x = x * dropout_masks[0]
-        first = 1
-        for block, mask in zip(self.typed_blocks, masks, strict=True):
-            past = first + block.num_dropout_masks
-            x = block(x, None if dropout_masks is None else dropout_masks[first:past], mask)
-            first = past
+        blocks = self.typed_blocks
+        own = masks_of_blocks(dropout_masks, blocks)
+        for block, factors, mask in zip(blocks, own, masks, strict=True):
+            x = block(x, factors, mask)
         out: Tensor = self.final_norm(x)
         return out
 

@@ -171,7 +171,9 @@ def redrawn(
         negatives = _sent(rows.of(_spread(own, is_real)), device)
     if shared is not None:
         negatives = _sent(rows.of(np.broadcast_to(shared, (len(steps), len(shared)))), device)
-    if compared is not None:
+    if compared is not None and shared is None and laid.refused is not None:
+        refused = laid.refused  # of all items, the same in every step
+    elif compared is not None:
         refused = _sent(np.stack([np.isin(compared, history) for history in histories]), device)
     dropout_masks = _joined_masks(steps, is_real)
     return replace(

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fedrec.models.layers.blocks import Block, PreNormBlock, SASRecBlock
+from fedrec.models.layers.blocks import Block, PreNormBlock, SASRecBlock, masks_of_blocks
 from fedrec.models.layers.gate import ContextGate
 from fedrec.models.layers.transformer import CausalTransformer
 from fedrec.models.recommender import ItemTable, Recommender
@@ -103,11 +103,9 @@ class StackedTransformer(CausalTransformer):
         for part in parts:
             windows = part.cut(x)
             masks = None if dropout_masks is None else part.cut(dropout_masks, axis=1)
-            first = 1
-            for block in self.typed_blocks:
-                past = first + block.num_dropout_masks
-                windows = block(windows, None if masks is None else masks[first:past])
-                first = past
+            blocks = self.typed_blocks
+            for block, own in zip(blocks, masks_of_blocks(masks, blocks), strict=True):
+                windows = block(windows, own)
             done.append(windows.reshape(len(x), -1, x.shape[-1]))
         out: Tensor = self.final_norm(torch.cat(done, dim=1))
         return out

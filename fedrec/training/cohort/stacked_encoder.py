@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fedrec.models.layers.blocks import Block
+from fedrec.models.layers.blocks import Block, masks_of_blocks
 from fedrec.training.cohort.stacked_blocks import Layout, way_by_hand
 from fedrec.training.cohort.stacked_layers import norm
 
@@ -57,16 +57,14 @@ class _Encoder(torch.autograd.Function):
         if masks is not None:
             stream.mul_(masks[0])
         ctx.backs = []
-        first, begin = 1, 0
-        for block in blocks:
-            past = first + block.num_dropout_masks
+        begin = 0
+        for block, own_masks in zip(blocks, masks_of_blocks(masks, blocks), strict=True):
             end = begin + sum(1 for _ in block.parameters())
-            own_masks = None if masks is None else masks[first:past]
             forward = way_by_hand(block)
             assert forward is not None  # or autograd would have been taken
             stream, back = forward(stream, weights[begin:end], layout, block, own_masks)
             ctx.backs.append(back)
-            first, begin = past, end
+            begin = end
         scale, shift = weights[-2:]
         out, ctx.last = norm(stream, scale, shift, eps=layout.eps)
         return out
