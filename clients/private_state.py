@@ -16,7 +16,7 @@ import numpy as np
 from safetensors.numpy import load, save
 
 from fedrec.errors import MessageError, ResourceError
-from fedrec.files.atomic import new_file, sha256
+from fedrec.files.atomic import new_file, read_regular, sha256
 from fedrec.files.home import home
 from fedrec.models.parameters import NamedArrays
 
@@ -60,7 +60,7 @@ class PrivateState:
                     f"the private file of round {round} is missing in {self.folder}; the client's "
                     "folder was emptied since"
                 )
-            content = path.read_bytes()
+            content = read_regular(path)
         found = sha256(content)
         if found != digest:
             raise ResourceError(

@@ -31,7 +31,7 @@ from fedrec.config.user_code import user_code_names
 from fedrec.errors import FedrecError, ResourceError
 from fedrec.files.atomic import write_file
 from fedrec.runs.record import COMPLETE, read_json
-from fedrec.runs.write import write_json
+from fedrec.runs.write import write_about
 from server.lifecycle.signals import interruption_code
 from server.lifecycle.stop_file import clear_stop_request, request_stop
 from server.messages.failures import KINDS, error_of
@@ -237,7 +237,7 @@ def _close(
     about = _about(folder, before)
     if about.get("status") == "running":
         end = {"status": status, "reason": reason, "exit_code": exit_code}
-        write_json(folder / "run.json", about | end)
+        write_about(folder / "run.json", about | end)
 
 
 def _let_it_save(folder: Path, before: tuple[int, int] | None, exit_code: int) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from fedrec.config.config import Config
 from fedrec.config.keys import flatten, toml_value
 from fedrec.config.values import choices
+from fedrec.config.values.checks import MOST_PASSES
 from fedrec.randomness import generator
 
 # A run of a second: 40 users, 60 items, one round.
@@ -53,6 +54,9 @@ OTHERS: tuple[Any, ...] = (
     np.float32(0.5), np.array([1, 2]), np.float64("nan"), np.bool_(True), np.str_("text"),
 )  # fmt: skip
 
+LONG_WORK = ("local.steps", "local.epochs")
+MOST_WORK = 10**4  # steps of a case that is to end in time
+
 Plausible = Sequence[Any]
 WHOLE_NUMBERS = (1, 2, 3, 5)
 PLAUSIBLE: dict[str, Plausible] = {
@@ -93,16 +97,21 @@ PLAUSIBLE: dict[str, Plausible] = {
     "model.identity-start": choices.IDENTITY_STARTS,
     "model.fusion": choices.FUSIONS,
     "model.encoder": choices.ENCODERS,
+    "model.block": choices.BLOCKS,
+    "model.positions": choices.POSITIONS,
+    "model.init-std": (0.0, 0.02),
     "model.time": ("", "hour", "gap", "relative", "hour,gap,relative"),
     "model.mask-share": (0.01, 0.2, 0.99),
     "model.private": ("", "gate-bias", "identity", "gate-bias,identity"),
     "loss.name": choices.LOSSES,
     "loss.negatives": (1, 8, 19, 60),
     "loss.log-q": (True, False),
+    "loss.own-history": choices.OWN_HISTORIES,
     "loss.calibration": (0.0, 0.5, 1.0),
     "local.epochs": (1, 2),
     "local.steps": (0, 1, 3),
     "local.batch-size": (1, 2, 8, 1000),
+    "local.batches": choices.BATCHES,
     "local.optimizer": choices.OPTIMIZERS,
     "local.learning-rate": (1e-6, 2e-3, 0.1),
     "local.schedule-rounds": (0, 1, 5),
@@ -182,6 +191,8 @@ def _odd(draw: np.random.Generator, place: int) -> Case:
     keys = list(flat)
     key = keys[place % len(keys)]
     value = _one(draw, _one(draw, [WORDS, NUMBERS, OTHERS, _near(flat[key], draw)]))
+    if key in LONG_WORK and type(value) is int and value > MOST_WORK:
+        value += MOST_PASSES  # a million passes are allowed, and take hours: one more is refused
     return Case(KINDS[0], _way(draw, value), {key: value})
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from fedrec.errors import DataError
-from fedrec.files.atomic import sha256
+from fedrec.files.atomic import read_regular, sha256
 from fedrec.files.home import home
 
 KEY = "run.start-from"
@@ -37,7 +37,7 @@ def start_content(value: str) -> bytes:
                 f"{KEY} = {value!r}: {path} is no file; name the folder of a run that has a "
                 f"{WEIGHTS}, or such a file"
             )
-        return path.read_bytes()
+        return read_regular(path)
     except (OSError, ValueError) as error:
         raise DataError(f"{KEY} = {value!r} cannot be read: {error}") from None
 

@@ -20,7 +20,7 @@ from fedrec.config.keys import flat_tables, read_config, to_toml
 from fedrec.config.trust import check_trust
 from fedrec.errors import ConfigError, DataError, MessageError, ResourceError
 from fedrec.estimator.fitting import Fitted, untrained
-from fedrec.files.atomic import flushed_file, new_folder
+from fedrec.files.atomic import flushed_file, new_folder, read_regular
 from fedrec.models.parameters import arrays_of, load_arrays
 from fedrec.semantics.table import EmbeddingTable
 from fedrec.training.centralised import Epoch
@@ -79,13 +79,13 @@ def load(folder: Path, *, trust: bool = False) -> Fitted:
     """
     folder = folder.expanduser().absolute()
     try:
-        facts = json.loads((folder / MARK).read_bytes())
+        facts = json.loads(read_regular(folder / MARK))
         if facts["format"] != FORMAT:
             raise ConfigError(
                 f"{folder} has format {facts['format']!r}, this fedrec reads {FORMAT}; fit again"
             )
-        tables = tomllib.loads((folder / "config.toml").read_text(encoding="utf-8"))
-        weights = safetensors.numpy.load_file(folder / "model.safetensors")
+        tables = tomllib.loads(read_regular(folder / "config.toml").decode())
+        weights = safetensors.numpy.load(read_regular(folder / "model.safetensors"))
         table = _table(folder, facts["table"])
         history = [Epoch(**epoch) for epoch in facts["history"]]
     except FileNotFoundError as error:

@@ -15,6 +15,7 @@ from fedrec.config.start_file import KEY, start_content, start_file
 from fedrec.config.values.choices import names_in
 from fedrec.data.catalog import Catalog
 from fedrec.errors import DataError
+from fedrec.files.atomic import read_regular
 from fedrec.models.parameters import NamedArrays, arrays_of, groups_of
 from fedrec.models.recommender import Recommender
 from fedrec.runs.checksums import check_files
@@ -86,7 +87,7 @@ def _check_items(value: str, catalog: Catalog, data_hash: str) -> None:
 
 def _facts(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_bytes())
+        found = json.loads(read_regular(path))
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
@@ -95,7 +96,7 @@ def _facts(path: Path) -> dict[str, Any]:
 def _item_ids(path: Path) -> list[str] | None:
     """Original ids in items.csv, in the order of the items; None where there is none."""
     try:
-        rows = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"), newline=""))
+        rows = csv.DictReader(io.StringIO(read_regular(path).decode(), newline=""))
         return _cells([row["original_id"] for row in rows])
     except (OSError, ValueError, KeyError, csv.Error):
         return None

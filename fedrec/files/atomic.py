@@ -5,9 +5,11 @@ reader sees the old content or the new one, and a process killed meanwhile leave
 """
 
 import contextlib
+import errno
 import hashlib
 import os
 import shutil
+import stat
 import sys
 import tempfile
 import time
@@ -118,6 +120,21 @@ def flush_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+# ---------------------------------------------------------------------------------- reading
+
+
+def read_regular(path: Path) -> bytes:
+    """The content of a regular file: a pipe would be waited for, a device may have no end.
+
+    Raises:
+        OSError: There is no such file, it is of another kind, or it cannot be read.
+    """
+    with os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file", str(path))
+        return file.read()
 
 
 # ------------------------------------------------------------------------------------ locks

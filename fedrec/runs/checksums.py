@@ -1,13 +1,18 @@
-"""Checksums of a complete run's files, kept in its run.json and compared before a file is used."""
+"""Checksums of a complete run's files, kept in its run.json and compared before a file is used.
 
+run.json has one of its own content, too.
+"""
+
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from fedrec.errors import DataError
-from fedrec.files.atomic import file_sha256
+from fedrec.files.atomic import file_sha256, sha256
 
 KEY = "files"  # of run.json: name -> sha256
+SEAL = "sha256"  # of run.json: of all else that is in it
 # What a complete run is read from. run.json holds the checksums; logs, figures and the report are
 # for people.
 CHECKED = (
@@ -29,6 +34,31 @@ def checksums(folder: Path) -> dict[str, str]:
         OSError: A file cannot be read.
     """
     return {name: file_sha256(folder / name) for name in CHECKED if (folder / name).is_file()}
+
+
+def seal(about: Mapping[str, Any]) -> str:
+    """The sha256 of the content of a run.json, as JSON has it, without the seal itself."""
+    content = {key: value for key, value in about.items() if key != SEAL}
+    return sha256(json.dumps(content, sort_keys=True).encode())
+
+
+def check_seal(about: Mapping[str, Any], where: str) -> None:
+    """Refuse the content of a run.json that the run did not write; one of before has no seal.
+
+    Raises:
+        DataError: It has been changed.
+    """
+    if SEAL in about and about[SEAL] != seal(about):
+        raise DataError(
+            f"{where} is not as the run wrote it: its content does not match its {SEAL!r}; "
+            "copy it again from where the run was made, or take that key out of it"
+        )
+
+
+def missing_files(folder: Path, about: Mapping[str, Any]) -> list[str]:
+    """Names of the files that a complete run has left and that are not there any more."""
+    known = about.get(KEY)
+    return [name for name in known or () if not (folder / name).exists()]
 
 
 def check_files(folder: Path, about: Mapping[str, Any], *names: str) -> None:

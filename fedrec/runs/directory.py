@@ -10,7 +10,7 @@ from pathlib import Path
 
 from fedrec.config.keys import flat_tables, read_config, to_toml
 from fedrec.errors import ConfigError, DataError, ResourceError
-from fedrec.files.atomic import DRAFT, try_lock
+from fedrec.files.atomic import DRAFT, read_regular, try_lock
 from fedrec.runs.record import read_json
 
 # What a run writes. Overwriting a run removes these and nothing else, in this order: whoever is
@@ -94,7 +94,7 @@ def check_room(path: Path, *, overwrite: bool, resume: bool = False) -> None:
 
 def _in_use(path: Path) -> ConfigError:
     try:
-        holder = f" (process {int((path / LOCK).read_text())})"
+        holder = f" (process {int(read_regular(path / LOCK))})"
     except (OSError, ValueError):
         holder = ""  # it has just ended, or has just begun
     return ConfigError(f"run folder {path} is in use by another run{holder}; {ADVICE}")
@@ -126,7 +126,7 @@ def _is_free(path: Path) -> bool:
 def _is_written_by_us(path: Path) -> bool:
     """Whether a config file equals, byte for byte, what a run would write."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_regular(path).decode()
         return to_toml(read_config(flat_tables(tomllib.loads(text)))) == text
     except (OSError, ValueError, ConfigError):
         return False

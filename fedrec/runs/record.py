@@ -16,8 +16,9 @@ import pandas as pd
 
 from fedrec.config.values.choices import QUERY_TIME, names_in
 from fedrec.errors import DataError
+from fedrec.files.atomic import read_regular
 from fedrec.files.home import home
-from fedrec.runs.checksums import check_files
+from fedrec.runs.checksums import check_files, check_seal
 from fedrec.runs.kinds import ABOUT_KINDS, ROUND_KINDS, check_kinds
 
 FORMAT = 2  # of a run folder, in its run.json: raise when a file or a field of one changes
@@ -158,6 +159,7 @@ def read_about(folder: Path) -> Record:
             f"{FORMAT}; read it with the version of fedrec that wrote it, or make the run again"
         )
     check_kinds(about, ABOUT_KINDS, str(folder / "run.json"))
+    check_seal(about, str(folder / "run.json"))
     return about
 
 
@@ -194,7 +196,7 @@ def content_of(path: Path, hint: str = "") -> bytes:
         DataError: There is no such file, or it cannot be read.
     """
     try:
-        return path.read_bytes()
+        return read_regular(path)
     except FileNotFoundError:
         hint = hint or f"is {path.parent} the folder of a run?"
         raise DataError(f"{path} is missing; {hint}") from None

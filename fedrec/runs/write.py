@@ -17,6 +17,7 @@ import pandas as pd
 
 from fedrec.errors import DataError, FedrecError, ResourceError
 from fedrec.files.atomic import flush, write_file
+from fedrec.runs.checksums import SEAL, seal
 from fedrec.runs.record import read_rounds
 
 # A spreadsheet skips blanks and invisible marks before a formula and takes full-width signs for
@@ -50,6 +51,12 @@ def cut_rounds(path: Path, last: int) -> None:
     records, _ = read_rounds(path, must_exist=False)
     kept = [r for r in records if r["round"] <= last]
     write_file(path, "".join(_dumps(r, "round", indent=None) + "\n" for r in kept).encode())
+
+
+def write_about(path: Path, about: Mapping[str, Any]) -> None:
+    """Write a run.json with a checksum of its own content; the arguments are ``write_json``'s."""
+    plain = _plain(about)
+    write_json(path, plain | {SEAL: seal(plain)})
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from fedrec.config.config import Config
 from fedrec.config.values.choices import names_in
 from fedrec.errors import ConfigError
+from fedrec.files.atomic import read_regular
 from fedrec.runs.record import COMPLETE, read_rounds
 from server.aggregation.server_adam import ServerAdam
 from server.aggregation.strategies import make_strategy
@@ -52,7 +53,7 @@ def planned_rounds(path: Path, about: Mapping[str, Any]) -> int:
     if records := about.get(EXTENDED):
         return int(records[-1]["to"])
     try:
-        written = tomllib.loads((path / "config.toml").read_text(encoding="utf-8"))
+        written = tomllib.loads(read_regular(path / "config.toml").decode())
         return int(written["federation"]["rounds"])
     except (OSError, ValueError, KeyError, TypeError):
         return 0  # whoever reads the config says what is wrong with it

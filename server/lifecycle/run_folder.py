@@ -18,7 +18,7 @@ from fedrec.config.config import Config
 from fedrec.config.keys import config_hash, flatten, to_toml
 from fedrec.config.start_file import COPY, start_content
 from fedrec.errors import FedrecError, ResourceError
-from fedrec.factory.model import device_fallback
+from fedrec.factory.device import device_fallback
 from fedrec.files.atomic import write_file
 from fedrec.files.machine import machine_facts
 from fedrec.models.parameters import NamedArrays
@@ -26,7 +26,7 @@ from fedrec.runs import checksums
 from fedrec.runs.directory import prepare_run_dir, remove_drafts
 from fedrec.runs.record import COMPLETE, FORMAT, read_about
 from fedrec.runs.redaction import hide_secrets_in_text
-from fedrec.runs.write import append_round, cut_rounds, write_json
+from fedrec.runs.write import append_round, cut_rounds, write_about
 from server.lifecycle.start_record import start_record
 
 INTERRUPTS = {130: "Ctrl-C", 143: "SIGTERM"}
@@ -156,7 +156,7 @@ class RunFolder:
         """Add facts to run.json."""
         self._has_begun = True
         self.about |= facts
-        write_json(self.path / "run.json", self.about)
+        write_about(self.path / "run.json", self.about)
 
     def check_in_place(self) -> None:
         """Check that the folder is still the one that this run has filled.

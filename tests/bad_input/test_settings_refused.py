@@ -10,6 +10,7 @@ import pytest
 from flwr.serverapp.strategy import FedAvg
 
 import server.run
+from fedrec.runs.write import write_about
 
 
 @pytest.fixture
@@ -277,7 +278,7 @@ def test_a_reason_that_quotes_a_secret_is_hidden_in_the_report(
     folder = fedrec_home / "runs" / "small"
     about = json.loads((folder / "run.json").read_text())
     about |= {"status": "failed", "reason": "401 for token=hunter2hunter2 at https://me:pw1@host"}
-    (folder / "run.json").write_text(json.dumps(about))
+    write_about(folder / "run.json", about)
     assert fedrec("report", folder).code == 0
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert "401 for token=(hidden) at https://(hidden)@host" in page

@@ -13,6 +13,7 @@ from experiments.settings import resolve
 from fedrec.config.keys import flatten, read_config, to_toml
 from fedrec.config.trust import check_trust
 from fedrec.errors import ConfigError
+from fedrec.runs.write import write_about
 
 MODULE = """
 from pathlib import Path
@@ -66,7 +67,7 @@ def altered(run_copy, small_config):
         copy = run_copy(small_config({"federation.rounds": 1}))
         about = json.loads((copy / "run.json").read_text())
         del about["files"]  # whoever sends a folder can write its checksums, too
-        (copy / "run.json").write_text(json.dumps(about))
+        write_about(copy / "run.json", about)
         config = read_config(flatten(small_keys(copy)) | {key: value})
         (copy / "config.toml").write_text(to_toml(config))
         return copy

@@ -17,6 +17,7 @@ from fedrec.files.atomic import (
     lock,
     new_file,
     new_folder,
+    read_regular,
     sha256,
     try_lock,
     write_file,
@@ -191,3 +192,13 @@ def test_a_lock_file_that_is_removed_in_between_costs_no_descriptor(tmp_path, mo
     assert os.fstat(held).st_ino == path.stat().st_ino
     assert len(os.listdir("/proc/self/fd")) == descriptors + 1
     os.close(held)
+
+
+def test_only_a_regular_file_is_read(tmp_path):
+    os.mkfifo(tmp_path / "pipe")  # nobody writes to it: whoever waits for it waits for ever
+    (tmp_path / "endless").symlink_to("/dev/zero")
+    for path in (tmp_path / "pipe", tmp_path / "endless", tmp_path):
+        with pytest.raises(OSError, match=r"no regular file|directory"):
+            read_regular(path)
+    (tmp_path / "file").write_bytes(b"content")
+    assert read_regular(tmp_path / "file") == b"content"

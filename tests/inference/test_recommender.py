@@ -18,7 +18,7 @@ from fedrec.inference.search import ItemSearch
 from fedrec.models.recommender import catalogue_of
 from fedrec.report.references import BASELINE_ENGINE
 from fedrec.runs.record import read_json
-from fedrec.runs.write import write_json
+from fedrec.runs.write import write_about
 
 KNOWN = ("semantic", "content")
 
@@ -209,11 +209,11 @@ def test_what_is_not_the_runs_own_is_refused(small_run, tmp_path):
         ({"no_model": "every client has its own"}, "holds no model: every client"),
         ({"engine": f"{BASELINE_ENGINE}popularity)"}, "trains nothing"),
     ):
-        write_json(folder / "run.json", about | changes)
+        write_about(folder / "run.json", about | changes)
         with pytest.raises((ConfigError, DataError), match=words):
             fedrec.open_recommender(folder)
     del about["files"]  # a folder without checksums is checked all the same
-    write_json(folder / "run.json", about)
+    write_about(folder / "run.json", about)
     (folder / "config.toml").write_text(config.replace('private = ""', 'private = "gate-bias"'))
     with pytest.raises(ConfigError, match="'gate-bias' stays with each client"):
         fedrec.open_recommender(folder)

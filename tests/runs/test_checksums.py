@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from experiments.resume import config_of
+from experiments.resume import config_of, where_it_goes_on
 from fedrec.config.start_file import COPY
 from fedrec.errors import DataError
 from fedrec.inference.opening import open_recommender
@@ -74,3 +74,29 @@ def test_a_complete_run_that_was_damaged_is_not_taken_for_done(run_copy, small_c
         with pytest.raises(DataError, match=f"{name} is no regular file"):
             is_complete(folder, config)
         (folder / name).unlink()
+
+
+@pytest.mark.parametrize("key", ["seed", "name", "started"])
+def test_a_changed_fact_of_run_json_is_refused(complete, key):
+    path = complete / "run.json"
+    about = json.loads(path.read_text())
+    about[key] = about[key] + 1 if key == "seed" else about[key][:-1] + "#"
+    path.write_text(json.dumps(about))
+    with pytest.raises(DataError, match=r"run.json is not as the run wrote it.* 'sha256'"):
+        read_run(complete)
+    del about["sha256"]
+    path.write_text(json.dumps(about))
+    assert read_run(complete).about[key] == about[key]
+
+
+def test_layout_and_order_of_run_json_do_not_matter(complete):
+    path = complete / "run.json"
+    about = json.loads(path.read_text())
+    path.write_text(json.dumps(dict(reversed(about.items())), indent=7))
+    assert read_run(complete).about == about
+
+
+def test_a_complete_run_that_has_lost_a_file_is_not_called_done(complete):
+    (complete / "metrics.json").unlink()
+    with pytest.raises(DataError, match=r"is done, but metrics.json is missing"):
+        where_it_goes_on(complete)

@@ -1,7 +1,6 @@
 """`fedrec ablate`: equal tasks are one run, a failing one stops nobody, a second call goes on."""
 
 import contextlib
-import json
 import os
 import signal
 import subprocess
@@ -21,6 +20,7 @@ from fedrec.errors import ConfigError, DataError
 from fedrec.evaluation.metrics import ndcg
 from fedrec.report.ablation.summary import found
 from fedrec.runs.record import read_json
+from fedrec.runs.write import write_about
 
 ROOT = Path(__file__).parents[3]
 GRID = """
@@ -124,7 +124,7 @@ def test_runs_are_made_once_and_what_fails_stops_nobody(ablated, small_grid, tmp
     with pytest.raises(ConfigError, match="holds the federated ablation of "):
         ablated(out, ["model.width=4"])
     about = read_json(out / "preset-seed0" / "run.json")
-    (out / "preset-seed0" / "run.json").write_text(json.dumps(about | {"code": "other"}))
+    write_about(out / "preset-seed0" / "run.json", about | {"code": "other"})
     with pytest.raises(ConfigError, match="preset-seed0 holds a run of another config or other"):
         ablated(out)
 

@@ -22,6 +22,7 @@ from fedrec.data.splits import training_part
 from fedrec.errors import ConfigError, TrainingError
 from fedrec.evaluation.model_scorer import model_scorer
 from fedrec.runs.record import read_run
+from fedrec.runs.write import write_about
 from fedrec.training.cohort.loss import CohortLoss
 from fedrec.training.cohort.train import train_cohort
 from tests.training.cohort.one_by_one import histories, loss_named, plan, shaken, update_of_one
@@ -246,7 +247,7 @@ def test_a_user_whose_training_diverges_is_named(alone, small_config):
 def test_a_local_only_baseline_is_not_resumed(alone, small_config, tmp_path):
     folder = alone(small_config())
     about = json.loads((folder / "run.json").read_text())
-    (folder / "run.json").write_text(json.dumps(about | {"status": "interrupted"}))
+    write_about(folder / "run.json", about | {"status": "interrupted"})
     assert where_it_goes_on(folder) == []
     for engine in (None, "inline"):
         with pytest.raises(ConfigError, match="keeps no weights, so there is nothing to resume"):

@@ -13,6 +13,7 @@ from experiments.fuzz.configs import judge, table
 from experiments.fuzz.forked import Ended
 from fedrec.config.config import Config
 from fedrec.config.keys import flatten, read_config
+from fedrec.runs.write import write_about
 
 ROOT = Path(__file__).parent.parent.parent.parent
 
@@ -79,7 +80,7 @@ def test_a_run_with_other_values_or_impossible_figures_has_failed(tmp_path, run_
     (folder / "metrics.json").write_text(json.dumps(metrics))
     about = json.loads((folder / "run.json").read_text())
     del about["files"]
-    (folder / "run.json").write_text(json.dumps(about))
+    write_about(folder / "run.json", about)
     assert "HR@10.value is 1.5" in judge(case, tmp_path, ended(0))[1]
 
 

@@ -14,6 +14,7 @@ import server.run
 from clients.app import app
 from experiments.reproducibility.verify import compare, verify
 from fedrec.errors import ConfigError, DataError
+from fedrec.runs.write import write_about
 from server.messages.exchange import SampledNodes
 
 
@@ -100,7 +101,7 @@ def test_a_changed_run_is_told_from_an_honest_one(run_copy, small_config, verifi
 def test_only_a_complete_run_can_be_verified(run_copy, small_config, verified):
     folder = run_copy(small_config())
     about = json.loads((folder / "run.json").read_text())
-    (folder / "run.json").write_text(json.dumps(about | {"status": "interrupted"}))
+    write_about(folder / "run.json", about | {"status": "interrupted"})
     with pytest.raises(ConfigError, match=r"interrupted; only a complete one .*fedrec resume"):
         verified(folder)
 

@@ -15,6 +15,7 @@ from fedrec.config.keys import absolute_paths, read_config
 from fedrec.errors import ConfigError, DataError, FedrecError
 from fedrec.files.atomic import file_sha256
 from fedrec.runs.record import read_about
+from fedrec.runs.write import write_about
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 
@@ -161,7 +162,7 @@ def test_a_run_on_other_items_is_refused_and_one_without_rows_of_items_is_not(
     about = json.loads((source / "run.json").read_text())
     about["data"]["hash"] = "f" * 64
     about.pop("files")
-    (source / "run.json").write_text(json.dumps(about))
+    write_about(source / "run.json", about)
     started(source, other)  # other events, the same items
     text = (source / "items.csv").read_text()
     (source / "items.csv").write_text(text.replace("2,", "x,", 1))
