@@ -66,8 +66,12 @@ def verify(
         )
         start(_patient(dataclasses.replace(config, run=placed)), engine or own, **how)
         found = differences(left, read_left(again))
+        was, now = about.get("kernel"), read_about(again).get("kernel")
     if found and about.get("code") != code_fingerprint():
         found.append("the code is not the one of the run: run.json names another fingerprint")
+    if found and was != now:
+        names = [" ".join((one or {"name": "torch"}).values()) for one in (was, now)]
+        found.append(f"local.kernel: {names[0]} computed the run, {names[1]} its repetition")
     return found
 
 

@@ -8,7 +8,8 @@ def meant_before(values: Mapping[str, Any]) -> dict[str, Any]:
     """Keys whose defaults are not what an earlier version did, with what it did.
 
     Before 0.3, the softmax compared a target with the user's own history too, the sampled losses
-    did not; and clients told counts per item however few users they held.
+    did not; clients told counts per item however few users they
+    held, and torch computed everything.
 
     Args:
         values: Dotted keys of a config.
@@ -17,6 +18,7 @@ def meant_before(values: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "loss.own-history": "keep" if keeps else "leave-out",
         "federation.share-counts-min-users": 1,
+        "local.kernel": "torch",
     }
 
 

@@ -11,6 +11,7 @@ from fedrec.errors import ConfigError, DataError
 from fedrec.evaluation.metrics import check_cutoffs
 from fedrec.evaluation.protocols import most_candidates, refuse_unranked
 from fedrec.factory.data import PreparedData, open_prepared
+from fedrec.factory.device import device
 from fedrec.factory.evaluation import user_metrics
 from fedrec.factory.fit_defaults import (
     items_ranked,
@@ -19,7 +20,7 @@ from fedrec.factory.fit_defaults import (
     users_who_train,
 )
 from fedrec.factory.memory import check_memory
-from fedrec.factory.model import device, make_model
+from fedrec.factory.model import make_model
 from fedrec.factory.own_views import own_views
 from fedrec.factory.start_weights import start_weights
 from fedrec.factory.table import check_table

@@ -1,14 +1,14 @@
 """From a run config to its device and its model with initial weights."""
 
 import numpy as np
-import torch
 
 from fedrec.config.config import Config
 from fedrec.data.catalog import Catalog
-from fedrec.errors import ResourceError
 from fedrec.factory.build_model import build_model
 from fedrec.factory.data import cold_items_of
+from fedrec.factory.device import device, uses_kernel
 from fedrec.factory.own_views import own_views
+from fedrec.models.layers.transformer import CausalTransformer
 from fedrec.models.recommender import Recommender
 from fedrec.semantics.table import EmbeddingTable
 
@@ -40,23 +40,8 @@ def make_model(
         own_views=own_views(config.model.views, catalog),
         cold=cold_items_of(config.scenario, seed=config.seed, num_items=catalog.num_items),
     )
+    for part in model.modules():
+        if isinstance(part, CausalTransformer):
+            part.uses_kernel = uses_kernel(config)
     model.to(device(config))
     return model
-
-
-def device(config: Config) -> torch.device:
-    """The device to compute on: "auto" takes a GPU where there is one.
-
-    Raises:
-        ResourceError: ``device = "cuda"`` without one.
-    """
-    if config.device == "cuda" and not torch.cuda.is_available():
-        raise ResourceError("device = 'cuda', but torch finds no GPU here; set device = 'auto'")
-    use_gpu = config.device != "cpu" and torch.cuda.is_available()
-    return torch.device("cuda" if use_gpu else "cpu")
-
-
-def device_fallback(config: Config) -> str:
-    """A line that says that ``device = "auto"`` falls back to the CPU; empty where it does not."""
-    falls_back = config.device == "auto" and device(config).type == "cpu"
-    return "device = 'auto': torch finds no GPU here, the CPU computes" if falls_back else ""

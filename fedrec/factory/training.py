@@ -11,6 +11,7 @@ from fedrec.data.domains import Domains
 from fedrec.data.sequences import Sequences
 from fedrec.errors import ConfigError
 from fedrec.factory.data import cold_items_of
+from fedrec.factory.device import uses_kernel
 from fedrec.models.losses import LossOptions
 from fedrec.training.cohort.loss import CohortLoss
 from fedrec.training.cohort.plan import CohortPlan
@@ -43,6 +44,7 @@ def make_loss(
             log_q=loss.log_q,
             calibration=loss.calibration,
             own_history=loss.own_history,
+            uses_kernel=uses_kernel(config),
         )
         for items in catalogues
     ]
@@ -127,6 +129,7 @@ def make_cohort_loss(config: Config, num_items: int) -> CohortLoss:
         calibration=loss.calibration,
         cold=cold,
         own_history=loss.own_history,
+        uses_kernel=uses_kernel(config),
     )
 
 

@@ -29,6 +29,7 @@ def softmax_losses(
     weights: Tensor | None = None,
     refused: Tensor | None = None,
     refused_rows: Tensor | None = None,
+    uses_kernel: bool = False,
 ) -> Tensor:
     """Cross-entropies (..., M) against the whole catalogue, or all of it that is not refused.
 
@@ -39,14 +40,21 @@ def softmax_losses(
         weights: (..., M) Weights of each target in the loss, up to a factor, for speed.
         refused: (..., R, V) True where an item is no negative, or none; the target counts always.
         refused_rows: (..., M) Row of ``refused`` that belongs to each target.
+        uses_kernel: Whether the kernel computes what it can.
     """
     rows = targets.unsqueeze(-1).expand(*targets.shape, vectors.shape[-1])
     positives = vectors.gather(-2, rows)
     if refused is None:
-        total = logsumexp_of_scores(states, vectors, weights=weights)
+        total = logsumexp_of_scores(states, vectors, weights=weights, uses_kernel=uses_kernel)
     else:  # the target is one of the user's own items
         total = logsumexp_of_scores(
-            states, vectors, positives, refused, weights=weights, refused_rows=refused_rows
+            states,
+            vectors,
+            positives,
+            refused,
+            weights=weights,
+            refused_rows=refused_rows,
+            uses_kernel=uses_kernel,
         )
     return total - (states * positives).sum(dim=-1)
 
@@ -58,6 +66,7 @@ def sampled_softmax_losses(
     refused: Tensor,
     log_ratio: float = 0.0,
     weights: Tensor | None = None,
+    uses_kernel: bool = False,
 ) -> Tensor:
     """Cross-entropies (..., M) of each target against itself and K negatives shared by all.
 
@@ -70,9 +79,16 @@ def sampled_softmax_losses(
             an unbiased stand-in for the sum over the catalogue (logQ correction of uniform
             proposals, Bengio & Senecal 2008).
         weights: (..., M) Weights of each target in the loss, up to a factor, for speed.
+        uses_kernel: Whether the kernel computes what it can.
     """
     total = logsumexp_of_scores(
-        states, negatives, own=positives, refused=refused, shift=log_ratio, weights=weights
+        states,
+        negatives,
+        own=positives,
+        refused=refused,
+        shift=log_ratio,
+        weights=weights,
+        uses_kernel=uses_kernel,
     )
     return total - (states * positives).sum(dim=-1)
 
@@ -136,12 +152,14 @@ class LossOptions:
         negatives: K, ``loss.negatives``.
         log_q: ``loss.log-q``.
         calibration: ``loss.calibration``.
+        uses_kernel: Whether the kernel computes what it can.
     """
 
     num_candidates: int
     negatives: int
     log_q: bool = True
     calibration: float = 0.75
+    uses_kernel: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,12 +187,18 @@ def _sampled_softmax(options: LossOptions) -> LossFunction:
     return LossFunction(
         candidates="shared",
         negatives=options.negatives,
-        of_targets=partial(sampled_softmax_losses, log_ratio=ratio),
+        of_targets=partial(
+            sampled_softmax_losses, log_ratio=ratio, uses_kernel=options.uses_kernel
+        ),
     )
 
 
 def _softmax(options: LossOptions) -> LossFunction:
-    return LossFunction(candidates="all", negatives=0, of_targets=softmax_losses)
+    return LossFunction(
+        candidates="all",
+        negatives=0,
+        of_targets=partial(softmax_losses, uses_kernel=options.uses_kernel),
+    )
 
 
 def _bce(options: LossOptions) -> LossFunction:

@@ -273,8 +273,11 @@ def machine(run: Run) -> Rows:
     """Engine, device, fingerprints and machine."""
     about = run.about
     keys = ("engine", "device", "code", "config_hash", "seed")
+    kernel = about.get("kernel", {})
     names = {"cores": "CPU cores", "memory_gib": "memory, GiB"}
     rows = [(key.replace("_", " "), words(about[key])) for key in keys if key in about]
+    if kernel:
+        rows.append(("kernel", " ".join(kernel.values())))
     return rows + [
         (names.get(key, key.replace("_", " ")), words(value))
         for key, value in flat(about.get("machine") or {})

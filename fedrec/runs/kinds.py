@@ -12,7 +12,8 @@ ABOUT_KINDS: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("started", "device", "client_traceback", "no_model"), (str,)),
     **dict.fromkeys(("round_is", "status"), (str,)),
     **dict.fromkeys(
-        ("versions", "machine", "data", "parameters", "files", "excluded", "sent"), (dict,)
+        ("versions", "machine", "kernel", "data", "parameters", "files", "excluded", "sent"),
+        (dict,),
     ),
     **dict.fromkeys(("resumed", "adapted", "partitions", "extended"), (list,)),
     **dict.fromkeys(("seed", "checkpoint_every", "rounds"), (int,)),

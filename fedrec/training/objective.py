@@ -49,6 +49,7 @@ def make_objective(
     log_q: bool,
     calibration: float,
     own_history: str = "leave-out",
+    uses_kernel: bool = False,
 ) -> Objective:
     """The loss of a batch as a function of model, batch and seeds.
 
@@ -63,9 +64,14 @@ def make_objective(
         calibration: T of gBCE.
         own_history: "leave-out": no item of a user's training history is a negative; "keep": all
             items but the target are.
+        uses_kernel: Whether the kernel computes what it can.
     """
     options = LossOptions(
-        num_candidates=len(catalogue), negatives=negatives, log_q=log_q, calibration=calibration
+        num_candidates=len(catalogue),
+        negatives=negatives,
+        log_q=log_q,
+        calibration=calibration,
+        uses_kernel=uses_kernel,
     )
     keep = own_history == "keep"
     return objective_of(find_loss(name)(options), training, catalogue, keep=keep)

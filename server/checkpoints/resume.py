@@ -16,7 +16,7 @@ from fedrec.config.earlier import meant_before
 from fedrec.config.keys import computed_keys, config_hash, flatten
 from fedrec.config.user_code import user_code
 from fedrec.errors import ConfigError, DataError
-from fedrec.factory.model import device
+from fedrec.factory.device import device, kernel_facts
 from fedrec.report.page import write_report
 from fedrec.runs.checksums import CHECKED, check_files
 from fedrec.runs.record import COMPLETE, read_about, read_rounds
@@ -54,7 +54,8 @@ def run_identity(config: Config, threads: int, scorer: str) -> dict[str, Any]:
     return {
         "config": mark_secrets(computed_keys(config)),  # the identity goes into every checkpoint
         "code": protocol.code_files() | user_code(config),
-        "versions": {name: own[name] for name in VERSIONS if name in own},
+        "versions": {name: own[name] for name in VERSIONS if name in own}
+        | {"kernels": " ".join(kernel_facts(config).values())},
         "machine": {"device": str(device(config)), "threads of a client": threads},
         "evaluation": {"scorer": scorer},
     }

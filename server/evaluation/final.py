@@ -9,7 +9,7 @@ from fedrec.data.catalog import Catalog
 from fedrec.data.domains import COLUMN
 from fedrec.data.splits import Stage
 from fedrec.evaluation.model_scorer import catalogue_gates
-from fedrec.factory.model import device
+from fedrec.factory.device import device, kernel_facts
 from fedrec.models.parameters import groups_of, load_arrays
 from fedrec.models.recommender import Recommender
 from fedrec.semantics.table import EmbeddingTable
@@ -157,6 +157,7 @@ def run_facts(
         }
     return {
         "device": str(device(config)),
+        "kernel": kernel_facts(config),
         "sent": sent_facts(config.federation, registration),
         "data": {
             "name": manifest["name"],

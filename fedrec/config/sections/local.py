@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from fedrec.config.values.checks import MOST_PASSES, Section, count, one_of, rate, share
-from fedrec.config.values.choices import BATCHES, OPTIMIZER_STATES, OPTIMIZERS
+from fedrec.config.values.choices import BATCHES, KERNELS, OPTIMIZER_STATES, OPTIMIZERS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +29,9 @@ class Local(Section):
     # Stretches of model.max-length targets of a history that are trained on, newest first; 0: all.
     windows: int = 1
     group_tokens: int = 4096  # targets that are trained side by side, with unit = user
+    # What computes transformers and softmax losses on a CPU: kernels in C++, compiled at first use,
+    # or torch; auto takes torch where there is no compiler.
+    kernel: str = "auto"
 
     def problems(self) -> Iterator[str]:
         """Check every key; see ``Section.problems``."""
@@ -47,3 +50,4 @@ class Local(Section):
         yield one_of("local.optimizer-state", self.optimizer_state, OPTIMIZER_STATES)
         yield count("local.windows", self.windows, 0)
         yield count("local.group-tokens", self.group_tokens)
+        yield one_of("local.kernel", self.kernel, KERNELS)

@@ -48,6 +48,7 @@ PRIVATE_PARTS = ("gate-bias", "identity")
 
 LOSSES = ("sampled-softmax", "softmax", "bce", "gbce", "bpr")
 BATCHES = ("by-length", "random")
+KERNELS = ("auto", "native", "torch")
 OWN_HISTORIES = ("leave-out", "keep")
 OPTIMIZERS = ("adam", "adamw", "sgd")
 OPTIMIZER_STATES = ("keep", "reset")

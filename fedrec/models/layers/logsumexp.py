@@ -6,11 +6,14 @@ states at a time meet all candidates while their scores stay in the cache. Whoev
 each state will weigh in the loss gets the gradient from the same scores; else they are made anew.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
+
+from fedrec.native.logsumexp import Found, is_possible, log_sum_exp
 
 CHUNK = 512  # states whose scores are in the cache together
 SAME = 1e-6  # how far weights that were foretold may be off, relative to the largest
@@ -24,6 +27,7 @@ def logsumexp_of_scores(
     shift: float = 0.0,
     weights: Tensor | None = None,
     refused_rows: Tensor | None = None,
+    uses_kernel: bool = False,
 ) -> Tensor:
     """(..., M) log of the sum over candidates of exp(state . candidate).
 
@@ -39,6 +43,7 @@ def logsumexp_of_scores(
             slowly.
         refused_rows: (..., M) Row of ``refused`` that belongs to each state, where several states
             share one.
+        uses_kernel: Whether the kernel computes what it can.
     """
     # torch.func maps plain operations only, and a GPU has no such cache.
     if states.device.type != "cpu" or torch._C._are_functorch_transforms_active():
@@ -52,7 +57,9 @@ def logsumexp_of_scores(
     needed = any(one is not None and one.requires_grad for one in (states, candidates, own))
     if not (needed and torch.is_grad_enabled()):
         weights = None
-    total: Tensor = _LogSumExp.apply(states, candidates, own, refused, shift, weights, refused_rows)  # type: ignore[no-untyped-call]  # torch leaves it unannotated
+    node = _ByKernel if uses_kernel and is_possible(states) else _LogSumExp
+    # torch leaves ``apply`` unannotated
+    total: Tensor = node.apply(states, candidates, own, refused, shift, weights, refused_rows)  # type: ignore[no-untyped-call]
     return total
 
 
@@ -109,6 +116,13 @@ class _Gradient:
             torch.mul(states, own_shares[:, None], out=self.own[at])
 
 
+def _is_foretold(grad: Tensor, weights: Tensor) -> Tensor | None:
+    """The factor by which the weights are a gradient, if they are one up to a factor."""
+    factor: Tensor = (grad * weights).sum() / weights.square().sum().clamp_min(1e-30)
+    is_so = (grad - factor * weights).abs().max() <= SAME * grad.abs().max()
+    return factor if bool(is_so) else None
+
+
 class _LogSumExp(torch.autograd.Function):
     @staticmethod
     def forward(
@@ -147,8 +161,8 @@ class _LogSumExp(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         states, candidates, own, refused, found, weights, rows, *ahead = ctx.saved_tensors
         if ahead:
-            factor = (grad * weights).sum() / weights.square().sum().clamp_min(1e-30)
-            if bool((grad - factor * weights).abs().max() <= SAME * grad.abs().max()):
+            factor = _is_foretold(grad, weights)
+            if factor is not None:
                 scaled = [None if one is None else one * factor for one in ahead]
                 return (*scaled, None, None, None, None)
         inputs = _Inputs(states, candidates, own, refused, ctx.shift, rows)
@@ -159,3 +173,58 @@ class _LogSumExp(torch.autograd.Function):
             shares = scores.sub_(log[:, None]).exp_().mul_(rates[:, None])
             gradient.add(at, shares, single.sub_(log).exp_().mul_(rates))
         return gradient.states, gradient.candidates, gradient.own, None, None, None, None
+
+
+class _ByKernel(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        states: Tensor,
+        candidates: Tensor,
+        own: Tensor | None,
+        refused: Tensor | None,
+        shift: float,
+        weights: Tensor | None,
+        refused_rows: Tensor | None,
+    ) -> Tensor:
+        """(..., M) from states (..., M, D), candidates (..., K, D), own (..., M, D)."""
+        arrays = (states, candidates, own, refused, refused_rows)
+        found = _each(arrays, shift, weights)
+        ahead = () if weights is None else found[1:]
+        ctx.save_for_backward(*arrays, weights, *ahead)
+        ctx.shift = shift
+        return cast(Tensor, found[0])
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        *arrays, weights = ctx.saved_tensors[:6]
+        ahead = ctx.saved_tensors[6:]
+        factor = _is_foretold(grad, weights) if ahead else None
+        if factor is None:
+            ahead, factor = _each(arrays, ctx.shift, grad)[1:], grad.new_ones(())
+        scaled = [None if one is None else one * factor for one in ahead]
+        return (*scaled, None, None, None, None)
+
+
+def _each(
+    arrays: Sequence[Tensor | None], shift: float, weights: Tensor | None
+) -> list[Tensor | None]:
+    """What the kernel finds for each place of the leading axes, stacked: values and gradients."""
+    states = cast(Tensor, arrays[0])
+    leading = states.shape[:-2]
+    flat = [None if a is None else a.reshape(-1, *a.shape[len(leading) :]) for a in arrays]
+    own_weights = None if weights is None else weights.reshape(-1, weights.shape[-1])
+    found = []
+    for place in range(leading.numel()):
+        at: list[Any] = [None if one is None else one[place] for one in (*flat, own_weights)]
+        found.append(log_sum_exp(*at, shift=shift))
+    return [_joined([one[part] for one in found], leading) for part in range(len(Found._fields))]
+
+
+def _joined(parts: Sequence[Tensor | None], leading: torch.Size) -> Tensor | None:
+    there = [one for one in parts if one is not None]
+    if not there:
+        return None
+    return (there[0][None] if len(there) == 1 else torch.stack(there)).view(
+        *leading, *there[0].shape
+    )

@@ -13,8 +13,15 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from fedrec.models.layers.blocks import BLOCKS, Block, masks_of_blocks
+from fedrec.models.layers.blocks import (
+    BLOCKS,
+    Block,
+    PreNormBlock,
+    SASRecBlock,
+    masks_of_blocks,
+)
 from fedrec.models.layers.encoder import TrainingTask
+from fedrec.native.encoder import PRE_NORM, SASREC, EncoderShape, Windows, encode_windows
 
 
 class Transformer(nn.Module):
@@ -47,6 +54,7 @@ class Transformer(nn.Module):
     ) -> None:
         super().__init__()
         self.counts_from_first = positions == "from-first"
+        self.uses_kernel = False
         self.positions = nn.Parameter(torch.zeros(max_length, width))
         kind = BLOCKS[block]
         self.blocks = nn.ModuleList(
@@ -97,5 +105,42 @@ class CausalTransformer(Transformer):
     """Transformer with causal self-attention: to the position itself and those before it."""
 
     def forward(self, x: Tensor, lengths: Tensor, dropout_masks: Tensor | None = None) -> Tensor:
-        """Return the state (B, L, D) after each item; see ``Transformer.through``."""
-        return self.through(x, lengths, dropout_masks, [None] * len(self.blocks))
+        """Return the state (B, L, D) after each item; see ``Transformer.through``.
+
+        By the kernel, states at padding are 0.
+        """
+        shape = kernel_shape(self, x) if self.uses_kernel else None
+        if shape is None:
+            return self.through(x, lengths, dropout_masks, [None] * len(self.blocks))
+        count, length, width = x.shape
+        windows = Windows(
+            first=torch.arange(count) * length,
+            length=lengths.to(torch.int64).contiguous(),
+            set=torch.zeros(count, dtype=torch.int64),
+        )
+        masks = None if dropout_masks is None else dropout_masks.reshape(-1, count * length, width)
+        arrays = list(self.parameters())
+        return encode_windows(x.reshape(-1, width), windows, masks, shape, arrays, 1).view_as(x)
+
+
+_KINDS: dict[type[Block], int] = {PreNormBlock: PRE_NORM, SASRecBlock: SASREC}
+
+
+def kernel_shape(transformer: CausalTransformer, x: Tensor) -> EncoderShape | None:
+    """Shape of a transformer for the kernel; none where it cannot compute it from items ``x``."""
+    blocks = list(transformer.typed_blocks)
+    first = blocks[0] if blocks else None
+    kind = next((number for block, number in _KINDS.items() if isinstance(first, block)), None)
+    is_plain = x.device.type == "cpu" and x.dtype == torch.float32
+    if first is None or kind is None or not is_plain or torch._C._are_functorch_transforms_active():
+        return None
+    shape = EncoderShape(
+        width=x.shape[-1],
+        hidden=cast(nn.Linear, first.feed_in).weight.shape[-2],
+        heads=first.num_heads,
+        blocks=len(blocks),
+        kind=kind,
+        positions=transformer.positions.shape[-2],
+        from_first=transformer.counts_from_first,
+    )
+    return shape if shape.is_possible and x.shape[0] > 0 else None

@@ -32,6 +32,7 @@ class CohortLoss:
         cold: Items that are never a negative, as training knows nothing of them.
         own_history: "leave-out": no item of a user's training history is a negative; "keep": all
             items but the target are.
+        uses_kernel: Whether the kernel computes what it can.
     """
 
     name: str
@@ -41,6 +42,7 @@ class CohortLoss:
     calibration: float = 0.75
     cold: tuple[int, ...] = ()
     own_history: str = "leave-out"
+    uses_kernel: bool = False
 
     @cached_property
     def known(self) -> Ints:
@@ -59,6 +61,7 @@ class CohortLoss:
             negatives=self.negatives,
             log_q=self.log_q,
             calibration=self.calibration,
+            uses_kernel=self.uses_kernel,
         )
         return find_loss(self.name)(options)
 

@@ -15,9 +15,10 @@ from torch.nn import functional
 
 from fedrec.models.layers.blocks import Block, PreNormBlock, SASRecBlock, masks_of_blocks
 from fedrec.models.layers.gate import ContextGate
-from fedrec.models.layers.transformer import CausalTransformer
+from fedrec.models.layers.transformer import CausalTransformer, kernel_shape
 from fedrec.models.recommender import ItemTable, Recommender
 from fedrec.models.sasrec import SASRec
+from fedrec.native.encoder import Windows, encode_windows
 from fedrec.training.cohort.batches import GroupStep, Rectangle
 from fedrec.training.cohort.stacked_blocks import Layout, way_by_hand
 from fedrec.training.cohort.stacked_encoder import encoded
@@ -50,6 +51,7 @@ class StackedTransformer(CausalTransformer):
     def __init__(self, plain: CausalTransformer) -> None:
         nn.Module.__init__(self)
         self.counts_from_first = plain.counts_from_first
+        self.uses_kernel = plain.uses_kernel
         self.positions = nn.Parameter(plain.positions[None])
         self.blocks = nn.ModuleList(stacked(block) for block in plain.blocks)
         self.final_norm = stacked(plain.final_norm)
@@ -72,6 +74,14 @@ class StackedTransformer(CausalTransformer):
             dropout_masks: (num_masks, U, M, D) Dropout masks or none.
         """
         sets, longest, _ = self.positions.shape
+        if (shape := kernel_shape(self, x) if self.uses_kernel else None) is not None:
+            users, columns, width = x.shape
+            flat = None if dropout_masks is None else dropout_masks.flatten(1, 2)
+            own = windows_in(parts, users, columns, sets)
+            states = encode_windows(
+                x.reshape(-1, width), own, flat, shape, list(self.parameters()), sets
+            )
+            return states.view_as(x)
         first = torch.arange(sets, device=x.device).repeat_interleave(len(x) // sets) * longest
         places = _from_first(from_end, parts) if self.counts_from_first else from_end
         indices = (places + first[:, None]).view(-1)
@@ -109,6 +119,26 @@ class StackedTransformer(CausalTransformer):
             done.append(windows.reshape(len(x), -1, x.shape[-1]))
         out: Tensor = self.final_norm(torch.cat(done, dim=1))
         return out
+
+
+def windows_in(parts: Sequence[Rectangle], users: int, columns: int, sets: int) -> Windows:
+    """The windows of U users among their M columns, user after user.
+
+    Args:
+        parts: Rectangles where windows lie.
+        users: U.
+        columns: M.
+        sets: S, number of weight sets, of as many users each.
+    """
+    first = torch.arange(users)[:, None] * columns
+    begins = [first + part.first + torch.arange(part.count) * part.length for part in parts]
+    lengths = torch.cat([part.lengths.view(users, -1) for part in parts], dim=1)
+    owners = torch.arange(users) // (users // sets)
+    return Windows(
+        first=torch.cat(begins, dim=1).reshape(-1),
+        length=lengths.reshape(-1).contiguous(),
+        set=owners.repeat_interleave(lengths.shape[1]),
+    )
 
 
 def _from_first(from_end: Tensor, parts: Sequence[Rectangle]) -> Tensor:

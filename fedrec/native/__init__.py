@@ -1,0 +1,1 @@
+"""Kernels in C++ for what local training spends its time on, compiled at first use."""
