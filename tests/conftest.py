@@ -44,20 +44,10 @@ SMALL = {
 }
 
 
-@pytest.fixture(scope="session")
-def compiled_kernels(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of the kernels that all tests share, also those of other processes of pytest."""
-    folder = tmp_path_factory.getbasetemp().parent / "fedrec-kernels"
-    folder.mkdir(exist_ok=True)
-    return folder
-
-
 @pytest.fixture(autouse=True)
-def fedrec_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compiled_kernels: Path) -> Path:
-    """A FEDREC_HOME of the test's own, with nothing in it but compiled kernels."""
+def fedrec_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty FEDREC_HOME of the test's own."""
     home = tmp_path / "fedrec-home"
-    home.mkdir()
-    (home / "native").symlink_to(compiled_kernels)
     monkeypatch.setenv("FEDREC_HOME", str(home))
     return home
 
@@ -146,7 +136,7 @@ def small_prepared(
 @pytest.fixture
 def small_home(fedrec_home: Path, small_prepared: Path) -> Path:
     """The test's own FEDREC_HOME with the small federation's data in it."""
-    return Path(shutil.copytree(small_prepared, fedrec_home, dirs_exist_ok=True))
+    return Path(shutil.copytree(small_prepared, fedrec_home))
 
 
 @pytest.fixture

@@ -145,13 +145,19 @@ def centralised_config(config: Config, folder: Path) -> Config:
 
     Where every user is a client and the server steps with Adam, a round is a batch of
     ``federation.cohort`` users, and the centralised run takes the steps of the same Adam on such
-    batches, of the same windows. Nothing is sent, so nothing is clipped or rounded on its way, and
-    items are counted however few the users are. A rate that falls does so over passes here:
+    random batches, of the same windows: both optimise the same mean over targets. Nothing is sent,
+    so nothing is clipped or rounded on its way, and items are counted however few the users are. A
+    rate that falls does so over passes here:
     ``local.schedule-rounds``, not the server's.
     """
     change, federation, local = dataclasses.replace, config.federation, config.local
     if federation.unit == "user":
-        local = change(local, batch_size=federation.cohort, group_tokens=Local().group_tokens)
+        local = change(
+            local,
+            batch_size=federation.cohort,
+            batches="random",
+            group_tokens=Local().group_tokens,
+        )
         if config.strategy.name == "server-adam":
             server = make_strategy(config.strategy.name, config.strategy.options)
             assert isinstance(server, ServerAdam)

@@ -26,6 +26,7 @@ ORDER = (
     ORACLE,
 )
 MAIN = "NDCG@10"
+BATCHES, BY_LENGTH = "batches", "by-length"  # of a reference: what its batches are
 
 
 def with_references(run: Run, folders: Iterable[Path]) -> Run:
@@ -54,6 +55,7 @@ def with_references(run: Run, folders: Iterable[Path]) -> Run:
             )
         metrics = other.metrics or {}
         others[name] = {stage: metrics.get(stage) or {} for stage in ("validation", "test")}
+        others[name][BATCHES] = (other.config.get("local") or {}).get("batches", BY_LENGTH)
     if not others:
         return run
     found = own | others
@@ -127,11 +129,13 @@ def gap_closed(run: Run) -> str:
 
 
 def _objectives(run: Run) -> str:
-    """The caveat of a comparison of one-person clients with centralised training."""
-    if (run.config.get("federation") or {}).get("unit") != "user":
+    """The caveat of a comparison of one-person clients with batches that are no cohorts."""
+    centralised = ((run.metrics or {}).get("baselines") or {}).get("centralised") or {}
+    is_by_length = centralised.get(BATCHES, BY_LENGTH) == BY_LENGTH
+    if (run.config.get("federation") or {}).get("unit") != "user" or not is_by_length:
         return ""
     return (
-        " The two optimise different objectives: a centralised batch, unless its local.batches "
-        "is 'random', holds sequences of like length and is a mean over its targets; a cohort of "
+        " The two optimise different objectives: a centralised batch holds sequences of like "
+        "length (local.batches = 'by-length') and is a mean over its targets; a cohort of "
         "one-person clients is not."
     )

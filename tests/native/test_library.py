@@ -20,8 +20,9 @@ CACHED = (library.key, library.library, library.sources, library.why_not)
 
 
 @pytest.fixture
-def afresh():
-    """Forget what was compiled, before and after."""
+def afresh(tmp_path, monkeypatch):
+    """An empty FEDREC_HOME; forget what was compiled, before and after."""
+    monkeypatch.setenv("FEDREC_HOME", str(tmp_path / "empty"))
     for function in CACHED:
         function.cache_clear()
     yield

@@ -140,13 +140,22 @@ def test_a_run_without_traffic_has_no_figure_against_it(make_run):
     assert curves.convergence(run, "megabytes") is None
 
 
-@pytest.mark.parametrize(("unit", "said"), [("user", True), ("partition", False)])
-def test_one_person_clients_are_compared_with_centralised_training_under_a_caveat(
-    make_run, unit, said
+@pytest.mark.parametrize(
+    ("unit", "batches", "said"),
+    [
+        ("user", "by-length", True),
+        ("user", None, True),
+        ("user", "random", False),
+        ("partition", "by-length", False),
+    ],
+)
+def test_one_person_clients_are_compared_with_batches_by_length_under_a_caveat(
+    make_run, unit, batches, said
 ):
     cell = {"value": 0.1}
     others = {name: {"test": {"NDCG@10": cell | {"value": v}}} for name, v in
               (("local-only", 0.05), ("centralised", 0.15))}  # fmt: skip
+    others["centralised"] |= {"batches": batches} if batches else {}
     run = read_run(
         make_run(rounds=1, users=40, metrics={"test": {"NDCG@10": cell}, "baselines": others})
     )
