@@ -187,6 +187,7 @@ def _opened(settings: DataSettings) -> PreparedData:
         home=settings.home,
         min_item_events=data.min_item_events,
         min_user_events=data.min_user_events,
+        top_items=data.top_items,
         seed=settings.seed,
         columns=columns_of(data),
     )

@@ -130,6 +130,11 @@ def _domain_facts(catalog: Catalog, manifest: dict[str, Any]) -> dict[str, Any]:
     return {"domains": {name: catalog.columns[COLUMN].count(name) for name in names}}
 
 
+def _top_items(manifest: dict[str, Any]) -> dict[str, Any]:
+    """Record of the choice of the most frequent items; empty where all were kept."""
+    return {key: value for key, value in manifest["facts"].items() if key == "top_items"}
+
+
 def run_facts(
     config: Config,
     registration: Registration,
@@ -167,6 +172,7 @@ def run_facts(
             **_domain_facts(catalog, manifest),
             "events": manifest.get("events"),
             "skipped": manifest.get("skipped", {}),
+            **_top_items(manifest),
             "notes": manifest["facts"].get("notes", []),
         },
         "semantics": semantics,
