@@ -37,6 +37,7 @@ MODELS: dict[str, dict[str, Any]] = {
     "sasrec, two heads": {"name": "sasrec", "heads": 2},
     "bert4rec": {"name": "bert4rec"},
     "gru4rec": {"name": "gru4rec"},
+    "dualrec-lstm": {"name": "dualrec-lstm"},
 }
 BASELINES = ("nearest-text", "item-knn", "markov", "popularity")
 SIZES = range(27, 132)
@@ -75,7 +76,7 @@ def trained(num_items: int, **settings: Any) -> Recommender:
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             parameter.add_(torch.randn(parameter.shape, generator=stream) / 3)
-            if name in ("rows", "views.identity.rows"):
+            if name in ("rows", "views.identity.rows", "output_rows"):
                 for one, other in twins(num_items):
                     parameter[other] = parameter[one]
     return model

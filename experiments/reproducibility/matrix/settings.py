@@ -70,6 +70,7 @@ MODELS: dict[str, Keys] = {
     | NO_GATE,
     "bert4rec": {"model.name": "bert4rec", "model.mask-share": 0.4} | NO_GATE,
     "gru4rec": {"model.name": "gru4rec"} | NO_GATE,
+    "dualrec-lstm": {"model.name": "dualrec-lstm", "model.blocks": 2} | NO_GATE,
     "bpr-mf": {"model.name": "bpr-mf", "loss.name": "bpr"} | NO_GATE,
     "of one's own": {"model.name": f"{OWN}:Tempered"} | NO_GATE,
     **{f"encoder {name}": {"model.encoder": name} for name in ENCODERS if name != "causal"},

@@ -35,9 +35,10 @@ MODELS = {
     "sasrec": ModelInfo("fedrec.models.sasrec:SASRec", "causal"),
     "bert4rec": ModelInfo("fedrec.models.bert4rec:BERT4Rec", "bidirectional"),
     "gru4rec": ModelInfo("fedrec.models.gru4rec:GRU4Rec", "gru"),
+    "dualrec-lstm": ModelInfo("fedrec.models.dualrec_lstm:DualRecLSTM", "lstm"),
     "bpr-mf": ModelInfo("fedrec.models.bpr_mf:BPRMF", "causal"),  # it reads no sequence
 }
-BASELINE_MODELS = tuple(name for name in MODELS if name != "hybrid")  # of item IDs alone
+BASELINE_MODELS = tuple(name for name in MODELS if name != "hybrid")  # without views
 FUSIONS = ("context", "fixed", "sum", "concat", "item", "attention")
 ENCODERS = ("causal", "bidirectional", "gru")
 BLOCKS = ("pre-norm", "sasrec", "ligr")
