@@ -16,6 +16,7 @@ from fedrec.data.sequences import Sequences
 from fedrec.data.splits import Stage
 from fedrec.evaluation.leave_one_out import HeldOutRanks, Scorer, leave_one_out_ranks
 from fedrec.evaluation.model_scorer import model_scorer
+from fedrec.factory.evaluation import evaluated
 from fedrec.models.parameters import NamedArrays, load_arrays
 
 
@@ -33,7 +34,7 @@ def evaluate(
     private_digest: str = "",
     counts_are_shared: bool,
 ) -> tuple[HeldOutRanks, np.ndarray | None]:
-    """Rank the held-out items of the partition's users.
+    """Rank the held-out items of those of the partition's users who are evaluated.
 
     Args:
         config: Config of the run.
@@ -54,6 +55,8 @@ def evaluate(
     num_items = data.dataset.catalog.num_items
 
     read = data.view.before(stage)
+    is_evaluated = evaluated(config, data.dataset.sequences.num_users, stage)
+    users = data.users[is_evaluated[data.users]]
 
     def ranks_of(
         scorer: Scorer, inputs: Sequences | None, *, with_times: bool = False
@@ -61,7 +64,7 @@ def evaluate(
         return leave_one_out_ranks(
             scorer,
             data.dataset.sequences,
-            data.users,
+            users,
             stage=stage,
             protocols=protocols,
             num_items=num_items,

@@ -186,6 +186,7 @@ def _baselines(
         registration,
         model,
         frequency=registration.item_counts(dataset.catalog.num_items),
+        num_users=dataset.sequences.num_users,
         token=uuid.uuid4().hex,
     )
     return baseline_metrics(context, ServerState({}), dataset.manifest)

@@ -23,6 +23,7 @@ from fedrec.data.scenarios import (
     cold_items,
     few_shot_items,
     training_view,
+    unseen_users,
     view_mask,
 )
 from fedrec.data.sequences import Sequences
@@ -100,7 +101,11 @@ class PreparedData:
             keep=scenario.keep,
             seed=seed,
         )
-        return training_view(sequences, in_view, scenario.history)
+        unseen = None
+        if share := scenario.unseen_users:
+            unseen_at = unseen_users(share, seed=seed, num_users=sequences.num_users)
+            unseen = unseen_at["validation"] | unseen_at["test"]
+        return training_view(sequences, in_view, scenario.history, unseen)
 
     @cached_property
     def model_view(self) -> TrainingView:

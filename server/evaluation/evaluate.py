@@ -8,9 +8,9 @@ from typing import Any
 from flwr.app import Message
 
 from fedrec.data.splits import Stage
-from fedrec.errors import ParticipationError
+from fedrec.errors import ConfigError, ParticipationError
 from fedrec.evaluation.gates import are_told
-from fedrec.factory.evaluation import user_metrics
+from fedrec.factory.evaluation import evaluated, user_metrics
 from fedrec.models.parameters import NamedArrays
 from server.evaluation.messages import EvaluationRequest, evaluate_messages
 from server.evaluation.metrics import RankTable, pool_ranks, round_metrics
@@ -77,6 +77,14 @@ def evaluate(
     sampled = sample_partitions(
         registration.partitions, fraction, seed=context.config.seed, round=0, purpose="evaluate"
     )
+    is_evaluated = evaluated(context.config, context.num_users, stage)
+    users = {p: registration.users[p][is_evaluated[registration.users[p]]] for p in sampled}
+    sampled = [partition for partition in sampled if len(users[partition])]
+    if not sampled:
+        raise ConfigError(
+            "none of the sampled partitions holds a user who is evaluated; raise evaluation.users "
+            "or federation.evaluate-fraction"
+        )
     unavailable = context.unavailability.of_evaluation(occasion, sampled)
     available = [partition for partition in sampled if partition not in unavailable]
     scorer = scorer or context.scorer
@@ -96,6 +104,7 @@ def evaluate(
             sent_to=available,
             responded=responded_partitions(replies, registration.partition_of) & set(sampled),
         ),
+        users={partition: len(own) for partition, own in users.items()},
         num_protocols=len(protocols),
         is_first=round == 0,
         of_model=of_model,
@@ -108,7 +117,7 @@ def evaluate(
             reply,
             round=round,
             partition=partition,
-            users=registration.users[partition],
+            users=users[partition],
             protocols=protocols,
             num_items=len(context.frequency) - 1,
             num_events=registration.num_events,

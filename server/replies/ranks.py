@@ -8,7 +8,7 @@ from flwr.app import Array, Message
 
 from fedrec import protocol
 from fedrec.evaluation.gates import BUCKETS, KINDS, POPULARITY
-from fedrec.evaluation.protocols import candidates_of
+from fedrec.evaluation.protocols import candidates_of, is_uniform
 from fedrec.models.parameters import NamedArrays
 from fedrec.records import array_in
 from server.messages.registration import LARGEST
@@ -107,7 +107,7 @@ def _fields(
     """Arrays that a reply must hold, by name."""
 
     def rank(name: str) -> _Field:
-        is_sampled = name.startswith(("uniform", "popularity"))
+        is_sampled = is_uniform(name) or name.startswith("popularity")
         return _Field(kinds="iuf", dtype=np.float64, low=1, high=num_items, may_lack=is_sampled)
 
     fields = {
@@ -153,5 +153,5 @@ def _check_ranks(found: NamedArrays, protocols: Sequence[str]) -> None:
         can_be_ranked = found[protocol.CANDIDATES] >= candidates_of(
             name, found[protocol.CANDIDATES]
         )
-        if name.startswith("uniform") and (np.isnan(found[key]) == can_be_ranked).any():
+        if is_uniform(name) and (np.isnan(found[key]) == can_be_ranked).any():
             raise RejectedReply(f"its array {key!r} lacks other ranks than those of few candidates")
