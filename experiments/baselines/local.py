@@ -135,6 +135,7 @@ def _fill(
             personal=None,
             candidates=found.num_candidates,
             gates=found.gates,
+            jaccard=found.jaccard,
         )
 
     lines = _lines(config, registration, trained, rank_table)

@@ -65,12 +65,33 @@ class Config:
                 "scenario.unseen-users must be 0 for model.name = 'bpr-mf', which knows a user by "
                 f"a row that training makes, got {self.scenario.unseen_users:g}"
             )
+        yield from self._positions_problems()
         yield from self.lacking_counts(self.federation.why_no_counts())
         for key, must in _misfits(self):
             section, name = key.replace("-", "_").split(".")
             yield (
                 f"{key} must be {must} with federation.unit = {self.federation.unit!r}, "
                 f"got {getattr(getattr(self, section), name)!r}"
+            )
+
+    def _positions_problems(self) -> Iterator[str]:
+        """What does not go with every position of unseen users, which are read whole."""
+        if not self.evaluation.positions_from:
+            return
+        if not self.scenario.unseen_users:
+            yield (
+                "evaluation.positions-from must be 0 without scenario.unseen-users (most "
+                f"positions of other users are trained on), got {self.evaluation.positions_from}"
+            )
+        elif self.scenario != Scenario(unseen_users=self.scenario.unseen_users):
+            yield (
+                "evaluation.positions-from must be 0 where scenario.* hides more than users, "
+                f"got {self.evaluation.positions_from}"
+            )
+        if names_in(self.model.time):
+            yield (
+                "evaluation.positions-from must be 0 with model.time, "
+                f"got {self.evaluation.positions_from}"
             )
 
     def lacking_counts(self, why: str) -> Iterator[str]:

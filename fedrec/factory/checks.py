@@ -121,6 +121,11 @@ def _check_domains(config: Config, dataset: Dataset) -> None:
             f"MovieLens-1M; data.source = {config.data.source!r} is not its folder or archive"
         )
     domains = dataset.domains
+    if domains and config.evaluation.positions_from:
+        raise ConfigError(
+            f"evaluation.positions-from must be 0 where data.source joins {len(domains.names)} "
+            f"sources, got {config.evaluation.positions_from}"
+        )
     if domains and config.model.smooths:
         raise ConfigError(
             f"model.neighbours must be 0 where data.source joins {len(domains.names)} sources "
@@ -155,6 +160,11 @@ def check_ranking(config: Config) -> PreparedData:
         evaluated(config, dataset.sequences.num_users, stage)
     check_cutoffs(config.evaluation.cutoffs, most_ranked(config, dataset))
     _check_candidates(config, prepared)
+    if config.evaluation.genre_jaccard and not dataset.catalog.genre_names():
+        raise ConfigError(
+            f"evaluation.genre-jaccard must be false: no item of {dataset.name!r} has a genre; "
+            "data.genres-column names the column of a table"
+        )
     return prepared
 
 

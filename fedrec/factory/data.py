@@ -131,6 +131,11 @@ class PreparedData:
         )
 
     @cached_property
+    def genres(self) -> np.ndarray:
+        """(V + 1, G) multi-hot genres of the items."""
+        return self.dataset.catalog.genre_matrix()
+
+    @cached_property
     def table(self) -> EmbeddingTable | None:
         """Frozen embedding table, or None if the model reads no semantic embeddings."""
         semantics, seed = self.settings.semantics, self.settings.seed

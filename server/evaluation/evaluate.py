@@ -53,6 +53,7 @@ def evaluate(
     scorer: str | None = None,
     weights: NamedArrays | None = None,
     protocols: Sequence[str],
+    further: bool = False,
     fraction: float = 1.0,
 ) -> EvaluationOutcome:
     """Evaluate weights, or a baseline, by the ranks that clients compute.
@@ -66,6 +67,7 @@ def evaluate(
         scorer: Name of a baseline, instead of the run's own scorer.
         weights: Best weights, to evaluate instead of the current ones.
         protocols: Evaluation protocols.
+        further: Whether figures beyond the ranks are asked for, as far as the config has them.
         fraction: Share of the partitions that is sampled.
 
     Raises:
@@ -90,7 +92,10 @@ def evaluate(
     scorer = scorer or context.scorer
     # The best weights go with the private files of their time.
     accepted = state.accepted if weights is None else state.best_accepted
-    request = EvaluationRequest(round=round, stage=stage, scorer=scorer, protocols=protocols)
+    request = EvaluationRequest(
+        round=round, stage=stage, scorer=scorer, protocols=protocols, further=further
+    )
+    evaluation = context.config.evaluation
     messages = evaluate_messages(
         context, state, request, available, state.weights if weights is None else weights, accepted
     )
@@ -122,6 +127,8 @@ def evaluate(
             num_items=len(context.frequency) - 1,
             num_events=registration.num_events,
             num_gates=num_views if are_told(stage, num_views) else 0,
+            has_positions=further and bool(evaluation.positions_from),
+            has_jaccard=further and evaluation.genre_jaccard,
             is_personalised=is_private and partition in accepted,
             names_items=plan.shares_counts(len(registration.users[partition])),
         )

@@ -55,6 +55,7 @@ def baseline_metrics(
                 scorer=scorer,
                 # All protocols: one that the data cannot meet ends the run before training.
                 protocols=config.evaluation.protocols,
+                further=True,
             )
             record_excluded(excluded, f"{scorer} {stage}", found)
             for protocol in config.evaluation.protocols:
@@ -99,6 +100,7 @@ def finalize_run(
             stage=stage,
             weights=state.best,
             protocols=context.config.evaluation.protocols,
+            further=True,
         )
         record_excluded(excluded, f"final {stage}", evaluation)
         found[stage] = evaluation.ranks

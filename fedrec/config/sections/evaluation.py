@@ -22,6 +22,10 @@ class Evaluation(Section):
     metrics: str = ""  # metrics of yours, comma-separated, each as "package.module:name"
     # So many users are evaluated, drawn by the seed; every figure then says so. 0: all.
     users: int = 0
+    # Events before the first position that is asked for, where every position of unseen users
+    # is evaluated beside their last events; 0: none.
+    positions_from: int = 0
+    genre_jaccard: bool = False  # genres in common of the first item and the one that came next
     resamples: int = 1000  # bootstrap resamples of a confidence interval
     ncf_negatives: str = ""  # NCF's file of negatives, for the protocol ncf-99
 
@@ -51,6 +55,7 @@ class Evaluation(Section):
                 name,
             )
         yield count("evaluation.users", self.users, 0)
+        yield count("evaluation.positions-from", self.positions_from, 0)
         yield count("evaluation.resamples", self.resamples, most=MOST_PASSES)
 
     @property
