@@ -52,6 +52,14 @@ def test_what_the_choice_itself_holds_out_is_not_counted():
     assert record == {"items": 2, "passes": 3, "settled": True}
 
 
+def test_a_user_who_would_be_dropped_counts_for_nothing():
+    # At first 2 of item 1, 3 of item 2, 2 of item 3; then one of item 2. The second user has two
+    # events of items 1 and 2: too few, so that the two of item 3 before them count no more.
+    rows = [[1, 1, 2, 2, 2, 4, 5], [3, 3, 1, 1]]
+    found, _ = keep_top_items(prepared(rows, 5), 2, min_user_events=3)
+    assert found.catalog.item_ids == ["i1", "i2"]
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     rows=st.lists(st.lists(st.integers(1, 8), min_size=3, max_size=12), min_size=2, max_size=9),

@@ -52,8 +52,10 @@ def test_partitions_together_have_the_positions_of_one(run_inline, small_config,
 def test_genres_stand_beside_the_ranks_of_a_run_and_of_popularity(
     run_inline, small_config, undrawn
 ):
-    found = metrics_of(run_inline(small_config({"evaluation.genre-jaccard": True})))
+    changes = {"evaluation.genre-jaccard": True, "evaluation.protocol": "full,candidates-20"}
+    found = metrics_of(run_inline(small_config(changes)))
     first, random = GENRE_JACCARD
+    assert first not in found["other_protocols"]["candidates-20"]["test"]
     for metrics in (found["test"], found["validation"], found["baselines"]["popularity"]["test"]):
         assert 0 < metrics[first]["value"] < 1
         assert metrics[first]["users"] <= 60
