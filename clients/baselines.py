@@ -7,6 +7,7 @@ import numpy as np
 from clients.local_data import LocalData
 from fedrec.baselines.names import (
     ITEM_KNN,
+    MARKOV,
     NEAREST_TEXT,
     ORACLE,
     POPULARITY,
@@ -20,7 +21,7 @@ from fedrec.factory.data import PreparedData
 
 
 def plain_scorer(name: str, data: LocalData, frequency: np.ndarray) -> Scorer:
-    """Make a baseline scorer; item neighbours come from this partition's users alone.
+    """Make a baseline scorer; neighbours and transitions come from this partition's users alone.
 
     Args:
         name: One of ``SCORERS``; "oracle" goes with synthetic data only.
@@ -34,6 +35,8 @@ def plain_scorer(name: str, data: LocalData, frequency: np.ndarray) -> Scorer:
         return popularity_scorer(frequency)
     if name in (ITEM_KNN, RECENT_ITEM_KNN):
         return _neighbours(data, is_recent=name == RECENT_ITEM_KNN)
+    if name == MARKOV:
+        return _markov(data)
     if name == NEAREST_TEXT:
         from fedrec.baselines.nearest_text import nearest_text_scorer
 
@@ -53,6 +56,14 @@ def _neighbours(data: LocalData, *, is_recent: bool) -> Scorer:
     own = data.training.subset(data.users)
     similarity = item_neighbours(own, data.dataset.catalog.num_items)
     return neighbours_scorer(similarity, RECENT if is_recent else None)
+
+
+@lru_cache(maxsize=1)
+def _markov(data: LocalData) -> Scorer:
+    from fedrec.baselines.markov import markov_scorer, transition_shares
+
+    own = data.training.subset(data.users)
+    return markov_scorer(transition_shares(own, data.dataset.catalog.num_items))
 
 
 @lru_cache(maxsize=1)

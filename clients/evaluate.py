@@ -4,6 +4,8 @@ A pure function of the config, the message and the client's private file, so tha
 message gives the same bytes.
 """
 
+import dataclasses
+
 import numpy as np
 
 from clients.baselines import plain_scorer
@@ -14,8 +16,10 @@ from fedrec.baselines.names import ORACLE
 from fedrec.config.config import Config
 from fedrec.data.sequences import Sequences
 from fedrec.data.splits import Stage
+from fedrec.evaluation.further.positions import position_sums
 from fedrec.evaluation.leave_one_out import HeldOutRanks, Scorer, leave_one_out_ranks
 from fedrec.evaluation.model_scorer import model_scorer
+from fedrec.factory.evaluation import evaluated
 from fedrec.models.parameters import NamedArrays, load_arrays
 
 
@@ -29,11 +33,12 @@ def evaluate(
     scorer: str,
     stage: Stage,
     protocols: tuple[str, ...],
+    further: bool,
     accepted: int,
     private_digest: str = "",
     counts_are_shared: bool,
 ) -> tuple[HeldOutRanks, np.ndarray | None]:
-    """Rank the held-out items of the partition's users.
+    """Rank the held-out items of those of the partition's users who are evaluated.
 
     Args:
         config: Config of the run.
@@ -44,6 +49,7 @@ def evaluate(
         scorer: "model" or one of ``fedrec.baselines.names.SCORERS``.
         stage: "validation" or "test".
         protocols: Evaluation protocols of the ranks.
+        further: Whether genres are compared and every position is evaluated, if the config asks.
         accepted: Round whose private parameters make the personalised model.
         private_digest: Sha256 of the private file that holds them.
         counts_are_shared: Whether ``frequency`` holds anything.
@@ -54,14 +60,20 @@ def evaluate(
     num_items = data.dataset.catalog.num_items
 
     read = data.view.before(stage)
+    is_evaluated = evaluated(config, data.dataset.sequences.num_users, stage)
+    users = data.users[is_evaluated[data.users]]
+
+    evaluation = config.evaluation
+    first = evaluation.positions_from if further else 0
+    genres = data.prepared.genres if further and evaluation.genre_jaccard else None
 
     def ranks_of(
         scorer: Scorer, inputs: Sequences | None, *, with_times: bool = False
     ) -> HeldOutRanks:
-        return leave_one_out_ranks(
+        found = leave_one_out_ranks(
             scorer,
             data.dataset.sequences,
-            data.users,
+            users,
             stage=stage,
             protocols=protocols,
             num_items=num_items,
@@ -71,7 +83,13 @@ def evaluate(
             domains=data.dataset.domains,
             inputs=inputs,
             with_times=with_times,
+            genres=genres,
         )
+        if not first:
+            return found
+        whole = data.dataset.sequences
+        sums = position_sums(scorer, whole, users, first=first, num_items=num_items)
+        return dataclasses.replace(found, positions=sums)
 
     def by_model() -> HeldOutRanks:
         scorer = model_scorer(model, num_items, config.model.max_length)

@@ -162,6 +162,7 @@ def handle_evaluate(message: Message, config: Config, partition: int) -> RecordD
         scorer=request.scorer,
         stage=request.stage,
         protocols=request.protocols,
+        further=request.further,
         accepted=request.past.accepted,
         private_digest=request.past.private_digest,
         counts_are_shared=bool(frequency.any()),  # by other clients, perhaps
@@ -178,6 +179,10 @@ def handle_evaluate(message: Message, config: Config, partition: int) -> RecordD
         arrays[protocol.GATES] = gates if is_shared else without_popularity(gates)
     if is_shared:
         arrays[protocol.HELD_OUT_ITEMS] = held_out.targets
+    if held_out.jaccard is not None:
+        arrays[protocol.JACCARD] = held_out.jaccard
+    if held_out.positions is not None:
+        arrays[protocol.POSITIONS] = held_out.positions
     if personal is not None:
         arrays[protocol.PERSONAL_RANKS] = personal
     return RecordDict(

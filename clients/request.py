@@ -70,6 +70,7 @@ class EvaluateRequest:
         stage: Stage of the held-out items.
         scorer: "model" or one of ``fedrec.baselines.names.SCORERS``.
         protocols: Evaluation protocols of the ranks.
+        further: Whether figures beyond the ranks are asked for.
     """
 
     round: int
@@ -77,6 +78,7 @@ class EvaluateRequest:
     stage: Stage
     scorer: str
     protocols: tuple[str, ...]
+    further: bool
 
 
 def config_of(message: Message) -> ConfigValues:
@@ -115,15 +117,13 @@ def evaluate_request(sent: ConfigValues) -> EvaluateRequest:
         stage=cast(Stage, _text(sent, protocol.STAGE, among=STAGES)),
         scorer=_text(sent, protocol.SCORER, among=SCORERS),
         protocols=tuple(_text(sent, protocol.PROTOCOLS).split(",")),
+        further=_flag(sent, protocol.FURTHER),
     )
 
 
 def deleted_token(sent: ConfigValues) -> str | None:
     """The run whose private files a query asks to remove; none if it asks who is there."""
-    value = sent.get(protocol.DELETE_STATE, False)
-    if type(value) is not bool:
-        raise MessageError(f"{protocol.DELETE_STATE} must be true or false, got {value!r}")
-    return token_of(sent) if value else None
+    return token_of(sent) if _flag(sent, protocol.DELETE_STATE) else None
 
 
 def token_of(sent: ConfigValues) -> str:
@@ -188,6 +188,13 @@ def _whole(sent: ConfigValues, key: str, *, least: int) -> int:
     value = _value(sent, key)
     if type(value) is not int or value < least:
         raise MessageError(f"{key} must be a whole number of {least} or more, got {value!r}")
+    return value
+
+
+def _flag(sent: ConfigValues, key: str) -> bool:
+    value = sent.get(key, False)
+    if type(value) is not bool:
+        raise MessageError(f"{key} must be true or false, got {value!r}")
     return value
 
 

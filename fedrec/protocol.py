@@ -18,7 +18,7 @@ from pathlib import Path
 
 import fedrec
 
-FORMAT = 6  # of messages; both sides refuse another
+FORMAT = 7  # of messages; both sides refuse another
 PACKAGES = ("fedrec", "clients", "server")  # one release: both sides must run the same
 
 # Records of a message.
@@ -54,6 +54,8 @@ EVENTS = "events"  # (n,) length of each whole sequence
 GATES = "gates"  # sums of gate weights
 PERSONAL_RANKS = "personal"  # (n,) ranks by the personalised models
 HELD_OUT_ITEMS = "targets"  # (n,) the items that are ranked
+POSITIONS = "positions"  # (n, 2, 6) sums over every position of unseen users
+JACCARD = "jaccard"  # (n, 2) genres in common with the held-out item, NaN where it has none
 
 # Metrics.
 NUM_EXAMPLES = "num-examples"  # training targets of the client, as declared in its registration
@@ -74,6 +76,7 @@ TOKEN = "run-token"  # names the client's private files of this run
 STAGE = "stage"
 SCORER = "scorer"  # "model", or the name of a baseline
 PROTOCOLS = "protocols"
+FURTHER = "further"  # whether POSITIONS and JACCARD are asked for, as far as the config has them
 PARTITION = "partition"
 CODE = "code"
 USER_CODE = "user-code"  # of the modules that the user names in the config

@@ -148,6 +148,7 @@ def set_up(
         registration,
         model,
         frequency=frequency,
+        num_users=int(manifest["users"]),
         token=token,
         scorer=scorer,
         watch=watch,
@@ -171,6 +172,7 @@ def make_context(
     model: Recommender,
     *,
     frequency: np.ndarray,
+    num_users: int,
     token: str,
     scorer: str = "model",
     watch: Watch = watch_nothing,
@@ -185,6 +187,7 @@ def make_context(
         registration: Registration of the clients.
         model: Model of the run.
         frequency: (V + 1,) Training events per item over all clients, zeros if not shared.
+        num_users: Users of the data, over all partitions.
         token: Name of the clients' private files of this run.
         scorer: "model", or the name of a baseline.
         watch: Callback, called while the server waits for replies.
@@ -213,6 +216,7 @@ def make_context(
         unavailability=unavailability,
         token=token,
         frequency=frequency,
+        num_users=num_users,
         num_views=len(model.view_names),
         item_rows=item_rows(model, shared),
         scorer=scorer,
@@ -244,9 +248,7 @@ def _check_resumed(
     path = recorder.folder.path
     if found := differences(resumed.checkpoint.about, data):
         raise DataError(f"{path} holds a run on other data: {'; '.join(found)}")
-    token = resumed.checkpoint.about["token"]
-
-    about = recorder.folder.about
+    token, about = resumed.checkpoint.about["token"], recorder.folder.about
 
     def missing(checkpoint: Checkpoint) -> dict[int, str]:
         if replace(resumed, checkpoint=checkpoint).client_state_is_gone(about):

@@ -54,6 +54,7 @@ def federation_of(config: Config) -> tuple[ServerContext, ServerState]:
         registration,
         model,
         frequency=frequency,
+        num_users=registration.num_users,
         token="0123456789abcdef",
     )
     return federation, ServerState(initial_weights(config, model))

@@ -135,6 +135,7 @@ def _fill(
             personal=None,
             candidates=found.num_candidates,
             gates=found.gates,
+            jaccard=found.jaccard,
         )
 
     lines = _lines(config, registration, trained, rank_table)
@@ -186,6 +187,7 @@ def _baselines(
         registration,
         model,
         frequency=registration.item_counts(dataset.catalog.num_items),
+        num_users=dataset.sequences.num_users,
         token=uuid.uuid4().hex,
     )
     return baseline_metrics(context, ServerState({}), dataset.manifest)

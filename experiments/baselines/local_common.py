@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -63,7 +64,14 @@ class Evaluator:
             domains=self.dataset.domains,
             with_times=bool(names_in(self.config.model.time)),
             inputs=self.view.before(stage),
+            genres=self._genres if not protocols else None,
         )
+
+    @cached_property
+    def _genres(self) -> np.ndarray | None:
+        """(V + 1, G) genres of the items, where those of the first one are compared."""
+        asked = self.config.evaluation.genre_jaccard
+        return self.dataset.catalog.genre_matrix() if asked else None
 
     def both(self, model: Recommender, users: np.ndarray) -> ByStage:
         """Validation and test ranks of users (n,), by all protocols."""
@@ -119,6 +127,7 @@ def joined(parts: Sequence[HeldOutRanks]) -> HeldOutRanks:
     """Ranks of several clients' users as one, in order of users."""
     users = np.concatenate([part.users for part in parts])
     order = np.argsort(users, kind="stable")
+    of_genres = [part.jaccard for part in parts if part.jaccard is not None]
     return HeldOutRanks(
         users[order],
         np.concatenate([part.targets for part in parts])[order],
@@ -128,4 +137,5 @@ def joined(parts: Sequence[HeldOutRanks]) -> HeldOutRanks:
         },
         np.concatenate([part.num_candidates for part in parts])[order],
         np.sum([part.gates for part in parts], axis=0),
+        np.concatenate(of_genres)[order] if of_genres else None,
     )

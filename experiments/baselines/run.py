@@ -80,6 +80,7 @@ def run_baseline(
     check_kind(kind)
     config = fit_defaults(config, keep=() if kind == "local-only" else ("partition.count",))
     if kind == "local-only":
+        _check_everybody(config)
         if config.run.start_from:
             raise ConfigError(
                 "run.start-from must be empty for a local-only baseline, whose clients start from "
@@ -111,6 +112,23 @@ def run_baseline(
             scorer="model" if kind == "centralised" else kind,
             threads=threads,
         )
+
+
+def _check_everybody(config: Config) -> None:
+    """Refuse a local-only baseline of some users: each client keeps what its own users rank best.
+
+    Raises:
+        ConfigError: Not all users are trained on and evaluated.
+    """
+    for key, value in (
+        ("evaluation.users", config.evaluation.users),
+        ("scenario.unseen-users", config.scenario.unseen_users),
+    ):
+        if value:
+            raise ConfigError(
+                f"{key} must be 0 for a local-only baseline, in which each client picks its "
+                f"weights by its own users, got {value:g}"
+            )
 
 
 def check_baseline(kind: str, alone: Config) -> None:

@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from fedrec.config.values.choices import QUERY_TIME
+from fedrec.config.values.choices import plain_protocol
 from fedrec.errors import ConfigError, DataError, FedrecError
 from fedrec.evaluation.metrics import hr, ndcg
 from fedrec.evaluation.paired import paired_difference
@@ -103,7 +103,7 @@ def _test(folder: Path) -> dict[str, Any]:
                 "federation.share-counts-min-users keep on the clients; nothing can be said of "
                 "cold ones"
             )
-        protocol = run.protocol.removesuffix(QUERY_TIME)
+        protocol = plain_protocol(run.protocol)
         is_ranked = ~np.isnan(arrays[f"rank_{protocol}"])
         ranks = {n: arrays[n][is_ranked] for n in ("user", "target", f"rank_{protocol}")}
     items = pd.read_csv(io.BytesIO(content_of(folder / "items.csv")), usecols=["training_events"])

@@ -17,6 +17,7 @@ import typer
 from numpy.typing import NDArray
 
 from fedrec.baselines.item_knn import item_neighbours, neighbours_scorer
+from fedrec.baselines.markov import markov_scorer, transition_shares
 from fedrec.baselines.nearest_text import nearest_text_scorer
 from fedrec.baselines.popularity import popularity_scorer
 from fedrec.config.sections.model import Model
@@ -36,8 +37,9 @@ MODELS: dict[str, dict[str, Any]] = {
     "sasrec, two heads": {"name": "sasrec", "heads": 2},
     "bert4rec": {"name": "bert4rec"},
     "gru4rec": {"name": "gru4rec"},
+    "dualrec-lstm": {"name": "dualrec-lstm"},
 }
-BASELINES = ("nearest-text", "item-knn", "popularity")
+BASELINES = ("nearest-text", "item-knn", "markov", "popularity")
 SIZES = range(27, 132)
 BATCHES = range(1, 65)
 PARTITIONS = (1, 3, 60)
@@ -74,7 +76,7 @@ def trained(num_items: int, **settings: Any) -> Recommender:
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             parameter.add_(torch.randn(parameter.shape, generator=stream) / 3)
-            if name in ("rows", "views.identity.rows"):
+            if name in ("rows", "views.identity.rows", "output_rows"):
                 for one, other in twins(num_items):
                     parameter[other] = parameter[one]
     return model
@@ -97,6 +99,8 @@ def baseline(name: str, num_items: int) -> Scorer:
         return nearest_text_scorer(vectors.astype(np.float32))
     if name == "item-knn":
         return neighbours_scorer(item_neighbours(_sequences(num_items), num_items))
+    if name == "markov":
+        return markov_scorer(transition_shares(_sequences(num_items), num_items))
     return popularity_scorer(counts)
 
 
@@ -195,8 +199,8 @@ def main(
                 found, alone = faults(model_scorer(model, size, LONGEST), size, drawn)
                 found += search_faults(model, size, alone, drawn)
             else:
-                # Who has had an item tells twins apart.
-                known = name != "item-knn"
+                # Who has had an item, and when, tells twins apart.
+                known = name not in ("item-knn", "markov")
                 found, alone = faults(baseline(name, size), size, drawn, twins_score_alike=known)
             digest.update(alone.tobytes())
             lines += found

@@ -1,4 +1,4 @@
-"""Baselines that need no gradients: popularity, item-kNN, nearest text, the oracle.
+"""Baselines that need no gradients: popularity, item-kNN, Markov, nearest text, the oracle.
 
 Each name is imported when it is first used.
 """
@@ -9,6 +9,7 @@ from fedrec.lazy_exports import lazy_exports
 
 if TYPE_CHECKING:
     from fedrec.baselines.item_knn import item_neighbours, neighbours_scorer
+    from fedrec.baselines.markov import markov_scorer, transition_shares
     from fedrec.baselines.names import BASELINES, ORACLE, SCORERS
     from fedrec.baselines.nearest_text import nearest_text_scorer
     from fedrec.baselines.oracle import oracle_ranks, oracle_scorer, oracle_scores
@@ -19,12 +20,14 @@ __all__ = [
     "ORACLE",
     "SCORERS",
     "item_neighbours",
+    "markov_scorer",
     "nearest_text_scorer",
     "neighbours_scorer",
     "oracle_ranks",
     "oracle_scorer",
     "oracle_scores",
     "popularity_scorer",
+    "transition_shares",
 ]
 
 _HOMES = {
@@ -32,12 +35,14 @@ _HOMES = {
     "ORACLE": "fedrec.baselines.names",
     "SCORERS": "fedrec.baselines.names",
     "item_neighbours": "fedrec.baselines.item_knn",
+    "markov_scorer": "fedrec.baselines.markov",
     "nearest_text_scorer": "fedrec.baselines.nearest_text",
     "neighbours_scorer": "fedrec.baselines.item_knn",
     "oracle_ranks": "fedrec.baselines.oracle",
     "oracle_scorer": "fedrec.baselines.oracle",
     "oracle_scores": "fedrec.baselines.oracle",
     "popularity_scorer": "fedrec.baselines.popularity",
+    "transition_shares": "fedrec.baselines.markov",
 }
 
 __getattr__, __dir__ = lazy_exports(__name__, _HOMES)

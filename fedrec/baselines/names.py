@@ -3,8 +3,9 @@
 POPULARITY = "popularity"
 ITEM_KNN = "item-knn"
 RECENT_ITEM_KNN = "recent-item-knn"
+MARKOV = "markov"
 NEAREST_TEXT = "nearest-text"
-BASELINES = (POPULARITY, ITEM_KNN, RECENT_ITEM_KNN, NEAREST_TEXT)
+BASELINES = (POPULARITY, ITEM_KNN, RECENT_ITEM_KNN, MARKOV, NEAREST_TEXT)
 
 ORACLE = "oracle"  # of the synthetic data: what a ranking by the true probabilities reaches
 SCORERS = (*BASELINES, ORACLE)

@@ -19,7 +19,7 @@ from fedrec.config.sections.scenario import Scenario
 from fedrec.config.sections.semantics import Semantics
 from fedrec.config.sections.strategy import Strategy
 from fedrec.config.values.checks import one_of, refuse, require
-from fedrec.config.values.choices import DEVICES, QUERY_TIME, names_in
+from fedrec.config.values.choices import DEVICES, QUERY_TIME, names_in, sample_name
 
 Value = int | float | bool | str
 
@@ -60,12 +60,38 @@ class Config:
         yield one_of("device", self.device, DEVICES)
         if self.model.name == "bpr-mf" and self.loss.name != "bpr":
             yield f"model.name = 'bpr-mf' is trained with loss.name = 'bpr', got {self.loss.name!r}"
+        if self.model.name == "bpr-mf" and self.scenario.unseen_users:
+            yield (
+                "scenario.unseen-users must be 0 for model.name = 'bpr-mf', which knows a user by "
+                f"a row that training makes, got {self.scenario.unseen_users:g}"
+            )
+        yield from self._positions_problems()
         yield from self.lacking_counts(self.federation.why_no_counts())
         for key, must in _misfits(self):
             section, name = key.replace("-", "_").split(".")
             yield (
                 f"{key} must be {must} with federation.unit = {self.federation.unit!r}, "
                 f"got {getattr(getattr(self, section), name)!r}"
+            )
+
+    def _positions_problems(self) -> Iterator[str]:
+        """What does not go with every position of unseen users, which are read whole."""
+        if not self.evaluation.positions_from:
+            return
+        if not self.scenario.unseen_users:
+            yield (
+                "evaluation.positions-from must be 0 without scenario.unseen-users (most "
+                f"positions of other users are trained on), got {self.evaluation.positions_from}"
+            )
+        elif self.scenario != Scenario(unseen_users=self.scenario.unseen_users):
+            yield (
+                "evaluation.positions-from must be 0 where scenario.* hides more than users, "
+                f"got {self.evaluation.positions_from}"
+            )
+        if names_in(self.model.time):
+            yield (
+                "evaluation.positions-from must be 0 with model.time, "
+                f"got {self.evaluation.positions_from}"
             )
 
     def lacking_counts(self, why: str) -> Iterator[str]:
@@ -87,9 +113,13 @@ class Config:
 
     @property
     def protocol_names(self) -> tuple[str, ...]:
-        """The protocols as results name them, with "+query-time" where the model is given that."""
+        """The protocols as results name them, with "+query-time" where the model is given that.
+
+        Where a sample of users is evaluated, "+500-users" says so.
+        """
         knows = "relative" in names_in(self.model.time)
-        return tuple(name + QUERY_TIME * knows for name in self.evaluation.protocols)
+        behind = sample_name(self.evaluation.users) + QUERY_TIME * knows
+        return tuple(name + behind for name in self.evaluation.protocols)
 
     @property
     def most_targets(self) -> int | None:

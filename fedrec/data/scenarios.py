@@ -1,7 +1,8 @@
 """Scenarios of scarce data: the training view, which hides events in training and from inputs.
 
 Users, items, partitions, held-out items and candidates stay the same: a run in a scenario and one
-without it rank the same targets among the same candidates, and can be compared user by user.
+without it rank the same targets among the same candidates, and can be compared user by user. (Where
+users are unseen in training, they alone are ranked.)
 """
 
 from dataclasses import dataclass
@@ -24,19 +25,24 @@ class TrainingView:
     """Events that models may use; users keep their number.
 
     Attributes:
-        training: Training parts, which are also the inputs before a validation item.
+        training: Training parts, which are also the inputs before a validation item, where
+            ``before_validation`` is none.
         before_test: Inputs before a test item; none where no event is hidden, and whole histories
             are read at both stages.
+        before_validation: Inputs before a validation item, where unseen users have some.
     """
 
     training: Sequences
     before_test: Sequences | None = None
+    before_validation: Sequences | None = None
 
     def before(self, stage: Stage) -> Sequences | None:
         """Inputs before the target of a stage; none for whole histories."""
         if self.before_test is None:
             return None
-        return self.training if stage == "validation" else self.before_test
+        if stage == "test":
+            return self.before_test
+        return self.training if self.before_validation is None else self.before_validation
 
 
 def cold_items(share: float, *, seed: int, num_items: int) -> Mask:
@@ -55,6 +61,32 @@ def few_shot_items(share: float, *, cold: Mask, seed: int) -> Mask:
         ConfigError: The share is so small that there are none.
     """
     return _first("few-shot", share, ~cold, seed)
+
+
+def unseen_users(share: float, *, seed: int, num_users: int) -> dict[Stage, Mask]:
+    """Draw users whom no training sees, (U,) for each stage; no user is in both.
+
+    Args:
+        share: Share of the users that each stage gets, below 1/2.
+        seed: Seed of the run.
+        num_users: U.
+
+    Raises:
+        ConfigError: The share is no user, or leaves nobody to train on.
+    """
+    count = round(share * num_users)
+    if not 0 < 2 * count < num_users:
+        raise ConfigError(
+            f"scenario.unseen-users is {share}, which is {count} of {num_users} users each for "
+            "validation and test; some must be, and some must be left to train on"
+        )
+    order = generator(seed, "scenario", "unseen-users").permutation(num_users)
+    stages: tuple[Stage, ...] = ("validation", "test")
+    found = {}
+    for number, stage in enumerate(stages):
+        found[stage] = np.zeros(num_users, dtype=bool)
+        found[stage][order[number * count : (number + 1) * count]] = True
+    return found
 
 
 def view_mask(
@@ -100,13 +132,16 @@ def view_mask(
     return in_view
 
 
-def training_view(sequences: Sequences, in_view: Mask, newest: int) -> TrainingView:
+def training_view(
+    sequences: Sequences, in_view: Mask, newest: int, unseen: Mask | None = None
+) -> TrainingView:
     """Make the training view of whole sequences.
 
     Args:
         sequences: Sequences of U users.
         in_view: (T,) Mask of ``view_mask``.
         newest: How many of a user's newest events before the target are in the view; 0: all.
+        unseen: (U,) Users whose events are inputs only; none by default.
     """
 
     def before(stage: Stage) -> Sequences:
@@ -114,7 +149,11 @@ def training_view(sequences: Sequences, in_view: Mask, newest: int) -> TrainingV
         starts, ends = view.offsets[:-1], view.offsets[1:]
         return pieces(view, np.maximum(starts, ends - newest), ends) if newest else view
 
-    return TrainingView(before("validation"), before("test"))
+    training, before_test = before("validation"), before("test")
+    if unseen is None or not unseen.any():
+        return TrainingView(training, before_test)
+    ends = np.where(unseen, training.offsets[:-1], training.offsets[1:])
+    return TrainingView(pieces(training, training.offsets[:-1], ends), before_test, training)
 
 
 def _first(name: str, share: float, allowed: Mask, seed: int) -> Mask:

@@ -47,6 +47,7 @@ def prepared_folder(data: "Dataset | pd.DataFrame", config: Config) -> Path:
         home=home(),
         min_item_events=least,
         min_user_events=config.data.min_user_events,
+        top_items=config.data.top_items,
     )
 
 

@@ -23,7 +23,7 @@ from fedrec.evaluation.metrics import (
     check_cutoffs,
     per_user,
 )
-from fedrec.evaluation.protocols import metric_label, refuse_unranked
+from fedrec.evaluation.protocols import candidates_of, metric_label, refuse_unranked
 from fedrec.evaluation.user_metrics import load_user_metrics
 
 if TYPE_CHECKING:
@@ -209,9 +209,7 @@ def metrics_frame(
 
     is_ranked = ~np.isnan(held_out.ranks[protocol])
     refuse_unranked(protocol, int(is_ranked.sum()))
-    sizes = held_out.num_candidates[is_ranked]
-    if protocol != "full":
-        sizes = np.full(len(sizes), int(protocol.rpartition("-")[2]) + 1)
+    sizes = candidates_of(protocol, held_out.num_candidates[is_ranked])
     values = per_user(held_out.ranks[protocol][is_ranked], sizes, at, user_metrics)
     found = intervals(values, seed, name=stage, resamples=resamples)
     shown = {metric_label(metric, label or protocol): cell for metric, cell in found.items()}

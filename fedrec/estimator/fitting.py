@@ -17,6 +17,7 @@ from fedrec.evaluation.metrics import summary
 from fedrec.evaluation.model_scorer import model_scorer
 from fedrec.factory.checks import check_fit
 from fedrec.factory.data import PreparedData, open_prepared
+from fedrec.factory.evaluation import evaluated
 from fedrec.factory.fit_defaults import fit_defaults
 from fedrec.factory.model import make_model
 from fedrec.factory.training import local_optimizer, make_loss, make_plan
@@ -123,12 +124,12 @@ def untrained(config: Config, table: EmbeddingTable | None = None) -> Fitted:
 
 
 def held_out_ranks(made: Fitted, stage: Stage, protocol: str) -> HeldOutRanks:
-    """Ranks of every user's held-out item, exactly as a federation's evaluation makes them."""
+    """Ranks of the held-out items of all who are evaluated, as a federation makes them."""
     config, num_items = made.config, made.dataset.catalog.num_items
     return leave_one_out_ranks(
         model_scorer(made.model, num_items, config.model.max_length),
         made.dataset.sequences,
-        all_users(made.dataset),
+        np.flatnonzero(evaluated(config, made.dataset.sequences.num_users, stage)),
         stage=stage,
         protocols=[protocol],
         num_items=num_items,

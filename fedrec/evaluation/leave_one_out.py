@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from fedrec.data.domains import Domains
+from fedrec.data.genre_profiles import genre_jaccard
 from fedrec.data.sequences import Sequences, history_mask
 from fedrec.data.splits import Stage, history, targets, times_until
 from fedrec.evaluation.gates import no_gates
@@ -62,6 +63,10 @@ class HeldOutRanks:
         ranks: Protocol -> (U,) ranks; NaN where a user has too few items for sampled candidates.
         num_candidates: (U,) Items ranked under "full".
         gates: (3, 32, 1 + N) Sums of the views' weights over all that was read, see ``gates``.
+        jaccard: (U, 2) Under the first protocol, see ``fedrec.data.genre_profiles.genre_jaccard``;
+            none where no genres were given.
+        positions: (U, 2, 6) Sums over every position, see ``fedrec.evaluation.further.positions``;
+            none unless somebody has added them.
     """
 
     users: np.ndarray
@@ -69,6 +74,8 @@ class HeldOutRanks:
     ranks: dict[str, np.ndarray]
     num_candidates: np.ndarray
     gates: np.ndarray
+    jaccard: np.ndarray | None = None
+    positions: np.ndarray | None = None
 
 
 def leave_one_out_ranks(
@@ -85,6 +92,7 @@ def leave_one_out_ranks(
     domains: Domains | None = None,
     inputs: Sequences | None = None,
     with_times: bool = False,
+    genres: np.ndarray | None = None,
 ) -> HeldOutRanks:
     """Score each user's history and rank the held-out item.
 
@@ -102,6 +110,7 @@ def leave_one_out_ranks(
         inputs: Training view of all users, where a scenario hides events; whole histories without
             it. Hidden items of a history are no candidates either.
         with_times: Whether the scorer needs times.
+        genres: (V + 1, G) Genres of the items, where those of the first one are compared.
 
     Raises:
         DataError: Times are needed and only the order of the events is known.
@@ -111,6 +120,7 @@ def leave_one_out_ranks(
     ranks = {name: np.empty(len(users)) for name in protocols}
     sizes = np.empty(len(users), dtype=np.int64)
     gates = no_gates()
+    jaccard = None if genres is None else np.empty((len(users), 2))
     for start in range(0, len(users), BATCH):
         rows = order[start : start + BATCH]
         histories = [history(sequences, int(user), stage) for user in users[rows]]
@@ -128,6 +138,11 @@ def leave_one_out_ranks(
         for name in protocols:
             if name == "full":
                 ranks[name][rows] = ranks_of(scored.scores, held_out[rows], seen)
+                if jaccard is not None and genres is not None and name == protocols[0]:
+                    numbers = np.arange(num_items + 1)
+                    jaccard[rows] = genre_jaccard(
+                        scored.scores, numbers, held_out[rows], seen, genres
+                    )
                 continue
             if name == "ncf-99" and fixed is not None:
                 drawn = fixed(users[rows], held_out[rows])
@@ -146,8 +161,10 @@ def leave_one_out_ranks(
             chosen = np.take_along_axis(scored.scores, drawn, axis=1)
             ranks[name][rows] = candidate_ranks(chosen, drawn == 0)
             ranks[name][rows[drawn[:, 0] == 0]] = np.nan  # too few items to draw from
+            if jaccard is not None and genres is not None and name == protocols[0]:
+                jaccard[rows] = genre_jaccard(chosen, drawn, held_out[rows], drawn == 0, genres)
         gates = scored.gates if start == 0 else gates + scored.gates
-    return HeldOutRanks(users, held_out, ranks, sizes, gates)
+    return HeldOutRanks(users, held_out, ranks, sizes, gates, jaccard)
 
 
 def _inputs_of(inputs: Sequences, users: np.ndarray) -> list[np.ndarray]:

@@ -15,6 +15,8 @@ from fedrec.errors import ConfigError, EvaluationError
 Floats = NDArray[np.float64]
 Candidates = int | NDArray[np.integer]
 CUTOFFS = (5, 10, 20)
+# Genres in common with the held-out item: of the first item, and of one drawn from all.
+GENRE_JACCARD = ("genre Jaccard@1", "genre Jaccard, random order")
 SELECTING_CUTOFF = 10  # that of the validation metric by which the best round is picked
 
 UserMetric = Callable[[Floats, NDArray[np.integer]], Floats]  # ranks, candidates (U,) -> (U,)

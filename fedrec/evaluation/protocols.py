@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from fedrec.config.values.choices import PROTOCOLS, QUERY_TIME
+from fedrec.config.values.choices import PROTOCOLS, QUERY_TIME, plain_protocol, sample_of
 from fedrec.data.splits import Stage
 from fedrec.errors import ConfigError
 from fedrec.randomness import generator
@@ -47,8 +47,8 @@ def candidates(
     in the same batch, or on which client, changes nothing.
 
     Args:
-        protocol: "uniform-100", "uniform-99" or "popularity-100"; the number is that of the
-            negatives, the target comes on top.
+        protocol: "uniform-100", "uniform-99" or "popularity-100", whose number is that of the
+            negatives, the target comes on top; or "candidates-20", which counts it.
         users: (U,) Global user numbers.
         histories: U arrays of the items each user had before the target, at stage "test" with
             the validation item; repeats and padding (0) are allowed.
@@ -102,6 +102,11 @@ def candidates(
     return drawn
 
 
+def is_uniform(protocol: str) -> bool:
+    """Whether negatives are drawn uniformly, so that too few items alone leave no rank."""
+    return _parts(protocol)[0] == "uniform"
+
+
 def most_candidates(protocol: str) -> float:
     """Items that are ranked under a protocol, at most: the catalogue has no bound here."""
     kind, number = _parts(protocol)
@@ -147,23 +152,31 @@ def describe(protocol: str, num_items: int, domains: Mapping[str, int] | None = 
             f"negatives {_WORDS[kind]} ({number} sampled, not comparable with full ranking); "
             f"ties count half.{own}"
         )
+    if users := sample_of(protocol):
+        words = f"{words} A sample of {users:,} users is evaluated, drawn by the seed."
     return f"{words} {_KNOWS_TIME}" if protocol.endswith(QUERY_TIME) else words
 
 
 def metric_label(metric: str, protocol: str) -> str:
-    """Name of a metric as shown: "NDCG@10" in full, "NDCG@10 (99 sampled)" with candidates."""
+    """Name of a metric as shown: "NDCG@10" in full, "NDCG@10 (99 sampled)" with candidates.
+
+    A figure of a sample of users says how many they are: "NDCG@10 (500 users)".
+    """
     kind, number = _parts(protocol)
     labels = [] if kind == "full" else [f"{number} {_LABELS[kind]}"]
+    labels += [f"{users} users"] if (users := sample_of(protocol)) else []
     labels += ["query time known"] * protocol.endswith(QUERY_TIME)
     return f"{metric} ({', '.join(labels)})" if labels else metric
 
 
 def _parts(protocol: str) -> tuple[str, int]:
-    protocol = protocol.removesuffix(QUERY_TIME)
+    protocol = plain_protocol(protocol)
     if protocol not in PROTOCOLS:
         raise ConfigError(
             f'evaluation.protocol is "{protocol}", expected one of {", ".join(PROTOCOLS)}'
         )
+    if protocol == "candidates-20":  # as PO4ISR counts them: the held-out item is one of them
+        return "uniform", 19
     kind, _, number = protocol.partition("-")
     return kind, int(number or 0)
 
@@ -186,4 +199,5 @@ def _by_popularity(
 
 def candidates_of(protocol_name: str, full: np.ndarray) -> np.ndarray | int:
     """Number of items ranked per user under a protocol, given those (U,) under "full"."""
-    return full if protocol_name == "full" else int(protocol_name.rpartition("-")[2]) + 1
+    kind, number = _parts(protocol_name)
+    return full if kind == "full" else number + 1

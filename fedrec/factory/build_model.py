@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -17,11 +17,12 @@ from fedrec.factory.own_model import check_class, checked
 from fedrec.models.layers.bidirectional import BidirectionalTransformer
 from fedrec.models.layers.fusion import make_fusion
 from fedrec.models.layers.gru import GRUEncoder
+from fedrec.models.layers.lstm import StackedLSTM
 from fedrec.models.layers.neighbour_smoothing import NeighbourSmoothing
 from fedrec.models.layers.time_aware import TimedTransformer
 from fedrec.models.layers.transformer import CausalTransformer
 from fedrec.models.layers.views import AdaptedView, IdentityView
-from fedrec.models.parts import ROW_STD, ModelParts
+from fedrec.models.parts import ROW_STD, ItemFeatures, ModelParts
 from fedrec.models.recommender import Recommender
 from fedrec.randomness import generator
 from fedrec.semantics.whitening import pca_rows
@@ -38,6 +39,7 @@ def build_model(
     users: np.ndarray | None = None,
     cold: Sequence[int] = (),
     own_views: Mapping[str, np.ndarray] | None = None,
+    features: Callable[[], ItemFeatures] | None = None,
 ) -> Recommender:
     """The recommender that a config asks for, with weights drawn from the run's seed.
 
@@ -53,6 +55,7 @@ def build_model(
             makes of it, or zero: untrained noise would weigh as much as a trained row.
         own_views: Import string of a user's own view -> its table (V + 1, S); see
             ``fedrec.factory.own_views``.
+        features: Gives title words and genres; without it, no item has any.
     """
     stream = _torch_stream(seed, "weights")
     rows = _identity_rows(settings, num_items, semantic, stream)
@@ -76,6 +79,7 @@ def build_model(
                 rows=rows,
                 encoder=encoder,
                 width=settings.width,
+                hidden=settings.hidden,
                 seed=seed,
                 users=np.empty(0, dtype=np.int64) if users is None else users,
                 frequency=torch.from_numpy(frequency.astype(np.float32)),
@@ -84,6 +88,7 @@ def build_model(
                 smoothing=NeighbourSmoothing(settings.neighbours, settings.neighbour_events)
                 if settings.smooths
                 else None,
+                features=features or (lambda: _no_features(num_items)),
             )
         )
     else:
@@ -119,11 +124,13 @@ def _views(
 
 def _encoder(
     settings: Model,
-) -> CausalTransformer | BidirectionalTransformer | TimedTransformer | GRUEncoder:
+) -> CausalTransformer | BidirectionalTransformer | TimedTransformer | GRUEncoder | StackedLSTM:
     kind = settings.encoder_kind
     width, blocks, hidden = settings.width, settings.blocks, settings.hidden
     if kind == "gru":
         return GRUEncoder(width, blocks, hidden)
+    if kind == "lstm":  # it reads ID, title and genres side by side
+        return StackedLSTM(width + 2 * max(1, width // 2), hidden)
     shape = (width, blocks, settings.heads, settings.max_length, hidden)
     block, positions = settings.block, settings.positions
     if kind == "bidirectional":
@@ -131,6 +138,12 @@ def _encoder(
     if clues := names_in(settings.time):
         return TimedTransformer(*shape, clues=clues, block=block, positions=positions)
     return CausalTransformer(*shape, block=block, positions=positions)
+
+
+def _no_features(num_items: int) -> ItemFeatures:
+    """Items without title and genre."""
+    blank = torch.zeros(num_items + 1, 1)
+    return ItemFeatures(words=blank.long(), num_words=0, genres=blank)
 
 
 def frozen_tensor(table: np.ndarray) -> Tensor:

@@ -1,18 +1,20 @@
 """Checks of a run config against the data and the machine, before anything starts."""
 
 from collections.abc import Callable
+from typing import get_args
 
 import numpy as np
 
 from fedrec.config.config import Config
 from fedrec.config.values.choices import names_in
 from fedrec.data.preparation.store import Dataset
+from fedrec.data.splits import Stage
 from fedrec.errors import ConfigError, DataError
 from fedrec.evaluation.metrics import check_cutoffs
-from fedrec.evaluation.protocols import most_candidates, refuse_unranked
+from fedrec.evaluation.protocols import is_uniform, most_candidates, refuse_unranked
 from fedrec.factory.data import PreparedData, open_prepared
 from fedrec.factory.device import device
-from fedrec.factory.evaluation import user_metrics
+from fedrec.factory.evaluation import evaluated, user_metrics
 from fedrec.factory.fit_defaults import (
     items_ranked,
     most_ranked,
@@ -120,6 +122,11 @@ def _check_domains(config: Config, dataset: Dataset) -> None:
             f"MovieLens-1M; data.source = {config.data.source!r} is not its folder or archive"
         )
     domains = dataset.domains
+    if domains and config.evaluation.positions_from:
+        raise ConfigError(
+            f"evaluation.positions-from must be 0 where data.source joins {len(domains.names)} "
+            f"sources, got {config.evaluation.positions_from}"
+        )
     if domains and config.model.smooths:
         raise ConfigError(
             f"model.neighbours must be 0 where data.source joins {len(domains.names)} sources "
@@ -150,15 +157,22 @@ def check_ranking(config: Config) -> PreparedData:
             "evaluation.protocol must be another than 'popularity-100' with scenario.*: popularity "
             "is counted in what is seen, so that the candidates would be others than without it"
         )
+    for stage in get_args(Stage):
+        evaluated(config, dataset.sequences.num_users, stage)
     check_cutoffs(config.evaluation.cutoffs, most_ranked(config, dataset))
     _check_candidates(config, prepared)
+    if config.evaluation.genre_jaccard and not dataset.catalog.genre_names():
+        raise ConfigError(
+            f"evaluation.genre-jaccard must be false: no item of {dataset.name!r} has a genre; "
+            "data.genres-column names the column of a table"
+        )
     return prepared
 
 
 def _check_candidates(config: Config, prepared: PreparedData) -> None:
     """Refuse a sampled protocol for which no user leaves enough items to sample from."""
     for name in config.evaluation.protocols:
-        if name.startswith("uniform"):
+        if is_uniform(name):
             able = items_ranked(prepared.dataset) >= most_candidates(name)
             refuse_unranked(name, int(able.sum()))
 

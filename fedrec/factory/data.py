@@ -23,6 +23,7 @@ from fedrec.data.scenarios import (
     cold_items,
     few_shot_items,
     training_view,
+    unseen_users,
     view_mask,
 )
 from fedrec.data.sequences import Sequences
@@ -100,7 +101,11 @@ class PreparedData:
             keep=scenario.keep,
             seed=seed,
         )
-        return training_view(sequences, in_view, scenario.history)
+        unseen = None
+        if share := scenario.unseen_users:
+            unseen_at = unseen_users(share, seed=seed, num_users=sequences.num_users)
+            unseen = unseen_at["validation"] | unseen_at["test"]
+        return training_view(sequences, in_view, scenario.history, unseen)
 
     @cached_property
     def model_view(self) -> TrainingView:
@@ -124,6 +129,11 @@ class PreparedData:
             alpha=self.settings.partition.alpha,
             seed=self.settings.seed,
         )
+
+    @cached_property
+    def genres(self) -> np.ndarray:
+        """(V + 1, G) multi-hot genres of the items."""
+        return self.dataset.catalog.genre_matrix()
 
     @cached_property
     def table(self) -> EmbeddingTable | None:
@@ -187,6 +197,7 @@ def _opened(settings: DataSettings) -> PreparedData:
         home=settings.home,
         min_item_events=data.min_item_events,
         min_user_events=data.min_user_events,
+        top_items=data.top_items,
         seed=settings.seed,
         columns=columns_of(data),
     )

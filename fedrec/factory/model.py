@@ -1,14 +1,17 @@
 """From a run config to its device and its model with initial weights."""
 
 import numpy as np
+import torch
 
 from fedrec.config.config import Config
 from fedrec.data.catalog import Catalog
+from fedrec.data.title_words import title_words
 from fedrec.factory.build_model import build_model
 from fedrec.factory.data import cold_items_of
 from fedrec.factory.device import device, uses_kernel
 from fedrec.factory.own_views import own_views
 from fedrec.models.layers.transformer import CausalTransformer
+from fedrec.models.parts import ItemFeatures
 from fedrec.models.recommender import Recommender
 from fedrec.semantics.table import EmbeddingTable
 
@@ -39,9 +42,22 @@ def make_model(
         users=users,
         own_views=own_views(config.model.views, catalog),
         cold=cold_items_of(config.scenario, seed=config.seed, num_items=catalog.num_items),
+        features=lambda: item_features(catalog),
     )
     for part in model.modules():
         if isinstance(part, CausalTransformer):
             part.uses_kernel = uses_kernel(config)
     model.to(device(config))
     return model
+
+
+def item_features(catalog: Catalog) -> ItemFeatures:
+    """Title words and genres of a catalogue, for a model that trains its embeddings of them."""
+    words, genres = title_words(catalog.titles), catalog.genre_matrix()
+    if not genres.shape[1]:  # a layer of no inputs is none
+        genres = np.zeros((catalog.num_items + 1, 1), dtype=np.float32)
+    return ItemFeatures(
+        words=torch.from_numpy(words.numbers),
+        num_words=len(words.vocabulary),
+        genres=torch.from_numpy(genres),
+    )

@@ -9,6 +9,7 @@ from fedrec.config.handed_over import named
 from fedrec.errors import ConfigError
 from fedrec.models.bert4rec import BERT4Rec
 from fedrec.models.bpr_mf import BPRMF
+from fedrec.models.dualrec_lstm import DualRecLSTM
 from fedrec.models.gru4rec import GRU4Rec
 from fedrec.models.hybrid import Hybrid
 from fedrec.models.recommender import Recommender
@@ -20,6 +21,7 @@ _OURS: dict[object, str] = {
     SASRec: "sasrec",
     BERT4Rec: "bert4rec",
     GRU4Rec: "gru4rec",
+    DualRecLSTM: "dualrec-lstm",
     BPRMF: "bpr-mf",
 }
 HOME = f"{Recommender.__module__}.{Recommender.__name__}"

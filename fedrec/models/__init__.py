@@ -7,6 +7,7 @@ from fedrec.lazy_exports import lazy_exports
 if TYPE_CHECKING:
     from fedrec.models.bert4rec import BERT4Rec
     from fedrec.models.bpr_mf import BPRMF
+    from fedrec.models.dualrec_lstm import DualRecLSTM
     from fedrec.models.gru4rec import GRU4Rec
     from fedrec.models.hybrid import Hybrid
     from fedrec.models.identity_rows import IdentityRows
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
         groups_of,
         load_arrays,
     )
-    from fedrec.models.parts import ModelParts
+    from fedrec.models.parts import ItemFeatures, ModelParts
     from fedrec.models.recommender import (
         ItemTable,
         Recommender,
@@ -32,9 +33,11 @@ __all__ = [
     "BPRMF",
     "LOSSES",
     "BERT4Rec",
+    "DualRecLSTM",
     "GRU4Rec",
     "Hybrid",
     "IdentityRows",
+    "ItemFeatures",
     "ItemTable",
     "LossFunction",
     "LossOptions",
@@ -54,9 +57,11 @@ __all__ = [
 _HOMES = {
     "BERT4Rec": "fedrec.models.bert4rec",
     "BPRMF": "fedrec.models.bpr_mf",
+    "DualRecLSTM": "fedrec.models.dualrec_lstm",
     "GRU4Rec": "fedrec.models.gru4rec",
     "Hybrid": "fedrec.models.hybrid",
     "IdentityRows": "fedrec.models.identity_rows",
+    "ItemFeatures": "fedrec.models.parts",
     "ItemTable": "fedrec.models.recommender",
     "LOSSES": "fedrec.models.losses",
     "LossFunction": "fedrec.models.losses",

@@ -21,6 +21,7 @@ ORDER = (
     "nearest-text",
     "item-knn",
     "recent-item-knn",
+    "markov",
     "local-only",
     "centralised",
     ORACLE,

@@ -5,6 +5,7 @@ from typing import Any
 
 from fedrec.evaluation.client_figures import far_out_clients
 from fedrec.evaluation.protocols import describe, metric_label
+from fedrec.report.every_position import every_position
 from fedrec.report.excluded import excluded_replies, resumptions
 from fedrec.report.figures import style
 from fedrec.report.ranks import hidden
@@ -163,6 +164,7 @@ def results(run: Run) -> Record:
             for protocol, found in (metrics.get("other_protocols") or {}).items()
         ],
         "same_recall": "Recall@10" in names,
+        "every_position": every_position(metrics.get("every_position") or {}),
     }
 
 

@@ -143,6 +143,10 @@ held-out item, Recall@k equals HR@k.{% endif %}</p>
 <p>{{ other.protocol }}</p>
 {{ sheet(other.headers, other.rows) }}
 {% endfor %}
+{% if results.every_position %}
+<p>{{ results.every_position.told }}</p>
+{{ sheet(results.every_position.headers, results.every_position.rows) }}
+{% endif %}
 {% if not results.is_final %}<p class="muted">This run left no test metrics.</p>{% endif %}
 
 {% for heading, drawings in figures.items() %}

@@ -8,9 +8,9 @@ from typing import Any
 from flwr.app import Message
 
 from fedrec.data.splits import Stage
-from fedrec.errors import ParticipationError
+from fedrec.errors import ConfigError, ParticipationError
 from fedrec.evaluation.gates import are_told
-from fedrec.factory.evaluation import user_metrics
+from fedrec.factory.evaluation import evaluated, user_metrics
 from fedrec.models.parameters import NamedArrays
 from server.evaluation.messages import EvaluationRequest, evaluate_messages
 from server.evaluation.metrics import RankTable, pool_ranks, round_metrics
@@ -53,6 +53,7 @@ def evaluate(
     scorer: str | None = None,
     weights: NamedArrays | None = None,
     protocols: Sequence[str],
+    further: bool = False,
     fraction: float = 1.0,
 ) -> EvaluationOutcome:
     """Evaluate weights, or a baseline, by the ranks that clients compute.
@@ -66,6 +67,7 @@ def evaluate(
         scorer: Name of a baseline, instead of the run's own scorer.
         weights: Best weights, to evaluate instead of the current ones.
         protocols: Evaluation protocols.
+        further: Whether figures beyond the ranks are asked for, as far as the config has them.
         fraction: Share of the partitions that is sampled.
 
     Raises:
@@ -77,12 +79,23 @@ def evaluate(
     sampled = sample_partitions(
         registration.partitions, fraction, seed=context.config.seed, round=0, purpose="evaluate"
     )
+    is_evaluated = evaluated(context.config, context.num_users, stage)
+    users = {p: registration.users[p][is_evaluated[registration.users[p]]] for p in sampled}
+    sampled = [partition for partition in sampled if len(users[partition])]
+    if not sampled:
+        raise ConfigError(
+            "none of the sampled partitions holds a user who is evaluated; raise evaluation.users "
+            "or federation.evaluate-fraction"
+        )
     unavailable = context.unavailability.of_evaluation(occasion, sampled)
     available = [partition for partition in sampled if partition not in unavailable]
     scorer = scorer or context.scorer
     # The best weights go with the private files of their time.
     accepted = state.accepted if weights is None else state.best_accepted
-    request = EvaluationRequest(round=round, stage=stage, scorer=scorer, protocols=protocols)
+    request = EvaluationRequest(
+        round=round, stage=stage, scorer=scorer, protocols=protocols, further=further
+    )
+    evaluation = context.config.evaluation
     messages = evaluate_messages(
         context, state, request, available, state.weights if weights is None else weights, accepted
     )
@@ -96,6 +109,7 @@ def evaluate(
             sent_to=available,
             responded=responded_partitions(replies, registration.partition_of) & set(sampled),
         ),
+        users={partition: len(own) for partition, own in users.items()},
         num_protocols=len(protocols),
         is_first=round == 0,
         of_model=of_model,
@@ -108,11 +122,13 @@ def evaluate(
             reply,
             round=round,
             partition=partition,
-            users=registration.users[partition],
+            users=users[partition],
             protocols=protocols,
             num_items=len(context.frequency) - 1,
             num_events=registration.num_events,
             num_gates=num_views if are_told(stage, num_views) else 0,
+            has_positions=further and bool(evaluation.positions_from),
+            has_jaccard=further and evaluation.genre_jaccard,
             is_personalised=is_private and partition in accepted,
             names_items=plan.shares_counts(len(registration.users[partition])),
         )

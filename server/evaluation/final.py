@@ -55,6 +55,7 @@ def baseline_metrics(
                 scorer=scorer,
                 # All protocols: one that the data cannot meet ends the run before training.
                 protocols=config.evaluation.protocols,
+                further=True,
             )
             record_excluded(excluded, f"{scorer} {stage}", found)
             for protocol in config.evaluation.protocols:
@@ -99,6 +100,7 @@ def finalize_run(
             stage=stage,
             weights=state.best,
             protocols=context.config.evaluation.protocols,
+            further=True,
         )
         record_excluded(excluded, f"final {stage}", evaluation)
         found[stage] = evaluation.ranks
@@ -128,6 +130,11 @@ def _domain_facts(catalog: Catalog, manifest: dict[str, Any]) -> dict[str, Any]:
     if not (names := manifest["facts"].get("domains")):
         return {}
     return {"domains": {name: catalog.columns[COLUMN].count(name) for name in names}}
+
+
+def _top_items(manifest: dict[str, Any]) -> dict[str, Any]:
+    """Record of the choice of the most frequent items; empty where all were kept."""
+    return {key: value for key, value in manifest["facts"].items() if key == "top_items"}
 
 
 def run_facts(
@@ -168,6 +175,7 @@ def run_facts(
             **_domain_facts(catalog, manifest),
             "events": manifest.get("events"),
             "skipped": manifest.get("skipped", {}),
+            **_top_items(manifest),
             "notes": manifest["facts"].get("notes", []),
         },
         "semantics": semantics,

@@ -24,12 +24,14 @@ class EvaluationRequest:
         stage: "validation" or "test".
         scorer: "model", or the name of a baseline.
         protocols: Evaluation protocols.
+        further: Whether figures beyond the ranks are asked for, as far as the config has them.
     """
 
     round: int
     stage: Stage
     scorer: str
     protocols: Sequence[str]
+    further: bool
 
 
 def evaluate_messages(
@@ -61,6 +63,7 @@ def evaluate_messages(
             protocol.STAGE: request.stage,
             protocol.SCORER: request.scorer,
             protocol.PROTOCOLS: ",".join(request.protocols),
+            protocol.FURTHER: request.further,
         }
         content = RecordDict(records | {protocol.CONFIG: ConfigRecord(config)})
         node = context.registration.node_of[partition]

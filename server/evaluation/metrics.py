@@ -9,7 +9,7 @@ import numpy as np
 from fedrec import protocol
 from fedrec.evaluation.bootstrap import intervals
 from fedrec.evaluation.gates import gate_table
-from fedrec.evaluation.metrics import UserMetric, per_user, summary
+from fedrec.evaluation.metrics import GENRE_JACCARD, UserMetric, per_user, summary
 from fedrec.evaluation.protocols import candidates_of, refuse_unranked
 from fedrec.evaluation.slices import (
     by_history_length,
@@ -35,6 +35,9 @@ class RankTable:
         personal: (U,) Ranks by the personalised models, or none.
         candidates: (U,) Number of items ranked under "full".
         gates: (3, 32, 1 + N) Sums of the views' gate weights, or none if they were not sent.
+        jaccard: (U, 2) Genres in common with the held-out item under the main protocol, of the
+            first item and of a random one; NaN where it has no genre. None if not asked for.
+        positions: (U, 2, 6) Sums over every position of a user, or none if not asked for.
     """
 
     users: np.ndarray
@@ -45,6 +48,8 @@ class RankTable:
     personal: np.ndarray | None
     candidates: np.ndarray
     gates: np.ndarray | None
+    jaccard: np.ndarray | None = None
+    positions: np.ndarray | None = None
 
     def under(self, protocol_name: str) -> "RankTable":
         """The users who have a rank under a protocol; candidates cannot be sampled for all.
@@ -65,6 +70,8 @@ class RankTable:
             personal=None if self.personal is None else self.personal[is_ranked],
             candidates=self.candidates[is_ranked],
             gates=self.gates,
+            jaccard=None if self.jaccard is None else self.jaccard[is_ranked],
+            positions=None if self.positions is None else self.positions[is_ranked],
         )
 
     def num_candidates(self, protocol_name: str) -> np.ndarray | int:
@@ -110,6 +117,8 @@ def pool_ranks(ranks: Mapping[int, NamedArrays], protocols: Sequence[str]) -> Ra
         personal=joined(protocol.PERSONAL_RANKS),
         candidates=known(protocol.CANDIDATES),
         gates=np.sum(gates, axis=0) if gates else None,
+        jaccard=joined(protocol.JACCARD),
+        positions=joined(protocol.POSITIONS),
     )
 
 
@@ -152,7 +161,14 @@ def with_intervals(
     """All metrics under one protocol, with 95 % intervals over users."""
     found = found.under(name)
     values = per_user(found.ranks[name], found.num_candidates(name), at, user_metrics)
-    return intervals(values, seed, name=label, resamples=resamples)
+    metrics = intervals(values, seed, name=label, resamples=resamples)
+    # Genres are compared under the main protocol, which the ranks name first.
+    if found.jaccard is not None and name == next(iter(found.ranks)):
+        of_genres = found.jaccard[~np.isnan(found.jaccard).any(axis=1)]
+        if len(of_genres):
+            values = dict(zip(GENRE_JACCARD, of_genres.T, strict=True))
+            metrics |= intervals(values, seed, name=label, resamples=resamples)
+    return metrics
 
 
 def final_metrics(

@@ -11,6 +11,7 @@ from fedrec.config.config import Config
 from fedrec.data.catalog import Catalog
 from fedrec.data.domains import COLUMN
 from fedrec.data.splits import Stage
+from fedrec.evaluation.further.positions import position_metrics
 from fedrec.evaluation.metrics import hr, ndcg
 from fedrec.factory.evaluation import user_metrics
 from fedrec.files.atomic import write_file
@@ -81,6 +82,7 @@ def write_results(
     metrics |= stages(protocols[0])
     others = zip(shown[1:], protocols[1:], strict=True)
     metrics["other_protocols"] = {label: stages(name) for label, name in others}
+    metrics |= _every_position(found, config)
     metrics["baselines"] = baselines
     metrics |= final_metrics(
         found["test"],
@@ -108,6 +110,22 @@ def write_results(
         seconds=round(seconds, 3),
         excluded=excluded,
     )
+
+
+def _every_position(found: Mapping[Stage, RankTable], config: Config) -> dict[str, Any]:
+    """Figures over every position of unseen users by stage; empty where none were asked for."""
+    of_stages: dict[str, Any] = {
+        stage: position_metrics(
+            ranks.positions,
+            seed=config.seed,
+            name=stage,
+            resamples=config.evaluation.resamples,
+        )
+        for stage, ranks in found.items()
+        if ranks.positions is not None
+    }
+    first = config.evaluation.positions_from
+    return {"every_position": {"from": first, **of_stages}} if of_stages else {}
 
 
 def _write_tables(

@@ -109,6 +109,7 @@ class ClientGranularity(ClientMetrics, Protocol):
         self,
         exchanged: Exchanged,
         *,
+        users: Mapping[int, int],
         num_protocols: int,
         is_first: bool,
         of_model: bool,
@@ -117,6 +118,7 @@ class ClientGranularity(ClientMetrics, Protocol):
 
         Args:
             exchanged: Evaluate messages and the replies to them.
+            users: Partition -> number of its users who are evaluated.
             num_protocols: Number of evaluation protocols: so many ranks has each user.
             is_first: Whether the frozen embedding table travels with it.
             of_model: Whether a model is evaluated, not a baseline.

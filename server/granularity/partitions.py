@@ -114,6 +114,7 @@ class PartitionClients:
         self,
         exchanged: Exchanged,
         *,
+        users: Mapping[int, int],
         num_protocols: int,
         is_first: bool,
         of_model: bool,

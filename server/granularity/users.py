@@ -131,6 +131,7 @@ class UserClients:
         self,
         exchanged: Exchanged,
         *,
+        users: Mapping[int, int],
         num_protocols: int,
         is_first: bool,
         of_model: bool,
@@ -138,10 +139,9 @@ class UserClients:
         """Bytes of the model to every user and of the ranks back; of a baseline, of the arrays."""
         if not of_model:
             return sum(exchanged.array_bytes)
-        users = self.registration.users
         return self.traffic.evaluation_bytes(
-            sum(len(users[p]) for p in exchanged.sent_to),
-            sum(len(users[p]) for p in exchanged.responded),
+            sum(users[p] for p in exchanged.sent_to),
+            sum(users[p] for p in exchanged.responded),
             num_ranks=num_protocols,
             is_first=is_first,
             names_items=self.names_items,

@@ -7,8 +7,9 @@ import numpy as np
 from flwr.app import Array, Message
 
 from fedrec import protocol
+from fedrec.evaluation.further.positions import FIGURES, WAYS
 from fedrec.evaluation.gates import BUCKETS, KINDS, POPULARITY
-from fedrec.evaluation.protocols import candidates_of
+from fedrec.evaluation.protocols import candidates_of, is_uniform
 from fedrec.models.parameters import NamedArrays
 from fedrec.records import array_in
 from server.messages.registration import LARGEST
@@ -41,6 +42,8 @@ def validate_ranks_reply(
     num_gates: int,
     is_personalised: bool,
     names_items: bool,
+    has_positions: bool = False,
+    has_jaccard: bool = False,
 ) -> NamedArrays:
     """Validate the arrays of an evaluate reply.
 
@@ -55,6 +58,8 @@ def validate_ranks_reply(
         num_gates: Number of views whose summed gate weights come with the ranks; 0 if none come.
         is_personalised: Whether the client has a personalised model to rank with.
         names_items: Whether it names the held-out items, as ``Federation.shares_counts`` says.
+        has_positions: Whether sums over every position come with the ranks.
+        has_jaccard: Whether genres in common come with them.
 
     Raises:
         RejectedReply: It belongs to another round (staleness) or holds impossible values.
@@ -63,7 +68,8 @@ def validate_ranks_reply(
     check_records(reply.content, protocol.RANKS, protocol.METRICS, protocol.METADATA)
     record = reply.content.array_records[protocol.RANKS]
     fields = _fields(protocols, num_items, num_events, is_personalised, names_items)
-    expected = set(fields) | ({protocol.GATES} if num_gates else set())
+    further = [protocol.POSITIONS] * has_positions + [protocol.JACCARD] * has_jaccard
+    expected = {*fields, *further} | ({protocol.GATES} if num_gates else set())
     if set(record) != expected:
         raise RejectedReply(f"its arrays {sorted(set(record) ^ expected)} are on one side only")
     found: NamedArrays = {}
@@ -85,6 +91,8 @@ def validate_ranks_reply(
         found[name] = array.astype(field.dtype)
     if (total := found[protocol.EVENTS].sum(dtype=object)) > num_events:
         raise RejectedReply(f"its users have {total} events, the data {num_events}")
+    for name in further:
+        found[name] = _read_further(record[name], name, found[protocol.EVENTS])
     if num_gates:
         found[protocol.GATES] = _read_gates(
             record[protocol.GATES], num_gates, int(found[protocol.EVENTS].sum())
@@ -107,7 +115,7 @@ def _fields(
     """Arrays that a reply must hold, by name."""
 
     def rank(name: str) -> _Field:
-        is_sampled = name.startswith(("uniform", "popularity"))
+        is_sampled = is_uniform(name) or name.startswith("popularity")
         return _Field(kinds="iuf", dtype=np.float64, low=1, high=num_items, may_lack=is_sampled)
 
     fields = {
@@ -119,6 +127,26 @@ def _fields(
     if names_items:
         fields[protocol.HELD_OUT_ITEMS] = _integers(1, num_items)
     return fields | ({protocol.PERSONAL_RANKS: rank(protocols[0])} if is_personalised else {})
+
+
+def _read_further(sent: Array, name: str, events: np.ndarray) -> np.ndarray:
+    """Validate sums (n, 2, 6) over at most as many positions as events (n,), or shares (n, 2)."""
+    array, is_sums = array_in(sent), name == protocol.POSITIONS
+    if array is None or array.dtype.kind != "f":
+        raise RejectedReply(f"its array {name!r} cannot be read as numbers of its kind")
+    expected = (len(events), len(WAYS), 1 + len(FIGURES)) if is_sums else (len(events), 2)
+    if array.shape != expected:
+        raise RejectedReply(f"its array {name!r} has shape {array.shape}, expected {expected}")
+    # False for NaN, too; an item without genres has none in common.
+    if is_sums:
+        counts = array[..., :1]
+        is_count = (counts == counts[:, :1]) & (counts == np.floor(counts))
+        is_valid = is_count & (counts < events[:, None, None]) & (array >= 0) & (array <= counts)
+    else:
+        is_valid = (array >= 0) & (array <= 1) | np.isnan(array).all(axis=1, keepdims=True)
+    if not is_valid.all():
+        raise RejectedReply(f"its array {name!r} holds impossible numbers")
+    return array.astype(np.float64)
 
 
 def _integers(low: int, high: int) -> _Field:
@@ -153,5 +181,5 @@ def _check_ranks(found: NamedArrays, protocols: Sequence[str]) -> None:
         can_be_ranked = found[protocol.CANDIDATES] >= candidates_of(
             name, found[protocol.CANDIDATES]
         )
-        if name.startswith("uniform") and (np.isnan(found[key]) == can_be_ranked).any():
+        if is_uniform(name) and (np.isnan(found[key]) == can_be_ranked).any():
             raise RejectedReply(f"its array {key!r} lacks other ranks than those of few candidates")

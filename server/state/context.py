@@ -32,6 +32,7 @@ class ServerContext:
         unavailability: Clients that are known beforehand not to reply.
         token: Name of the clients' private files of this run.
         frequency: (V + 1,) int64 training events per item over all clients, zeros if not shared.
+        num_users: Users of the data, over all partitions.
         num_views: Number of views of the model: as many gate weights come with test ranks.
         item_rows: Names of the shared parameters with a row per item.
         scorer: Scorer that is evaluated: "model", or the name of a baseline.
@@ -47,6 +48,7 @@ class ServerContext:
     unavailability: Unavailability
     token: str
     frequency: np.ndarray
+    num_users: int
     num_views: int
     item_rows: frozenset[str] = frozenset()
     scorer: str = "model"

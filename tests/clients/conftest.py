@@ -60,6 +60,7 @@ class Desk:
             scorer=scorer,
             stage=stage,
             protocols=("full",),
+            further=False,
             accepted=accepted,
             private_digest=self.private.get(accepted, ""),
             counts_are_shared=True,

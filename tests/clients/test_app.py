@@ -39,7 +39,7 @@ def test_another_message_format_is_refused(small_home, small_config):
     metadata = metadata_of(
         reply_to(small_config(), MessageType.QUERY, sent={protocol.FORMAT_KEY: 99})
     )
-    assert metadata["error"].startswith("the server speaks message format 99, this client 6;")
+    assert metadata["error"].startswith("the server speaks message format 99, this client 7;")
 
 
 @pytest.mark.parametrize("nodes", [2, 4])

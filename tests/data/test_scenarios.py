@@ -86,6 +86,15 @@ def test_thinning_keeps_a_rounded_share_and_two_events_at_least():
     assert lengths.tolist() == [5, 2, 1]
 
 
+def test_unseen_users_have_inputs_and_no_training_event():
+    whole = sequences_of([[1, 2, 3, 4, 5], [6, 7, 8, 9], [1, 3, 2]], times=True)
+    unseen = np.array([False, True, False])
+    seen = training_view(whole, visible_of(whole), 2, unseen)
+    assert rows_of(seen.training) == [[2, 3], [], [1]]
+    assert rows_of(seen.before("validation")) == [[2, 3], [6, 7], [1]]
+    assert rows_of(seen.before("test")) == [[3, 4], [7, 8], [1, 3]]
+
+
 def test_shares_are_of_the_whole_catalogue_and_nested():
     few = cold_items(0.1, seed=3, num_items=100)
     more = cold_items(0.3, seed=3, num_items=100)

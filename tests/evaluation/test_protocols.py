@@ -10,7 +10,7 @@ from fedrec.errors import ConfigError
 from fedrec.evaluation.protocols import candidates, describe, metric_label, refuse_unranked
 
 NUM_ITEMS = 160
-SAMPLED = ("uniform-100", "uniform-99", "popularity-100")
+SAMPLED = ("uniform-100", "uniform-99", "candidates-20", "popularity-100")
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,8 @@ def draw(protocol, people, *, seed=0, stage="test", counts=None, num_items=NUM_I
 @pytest.mark.parametrize("protocol", SAMPLED)
 def test_negatives_are_distinct_and_neither_target_nor_history(protocol, people):
     drawn = draw(protocol, people)
-    assert drawn.shape == (30, int(protocol.split("-")[1]) + 1)
+    number = 20 if protocol == "candidates-20" else int(protocol.split("-")[1]) + 1
+    assert drawn.shape == (30, number)
     np.testing.assert_array_equal(drawn[:, 0], people["targets"])
     for row, history in zip(drawn, people["histories"], strict=True):
         assert len(set(row.tolist())) == len(row)
@@ -138,7 +139,7 @@ def test_uniform_candidates_take_every_item_alike():
 def test_who_has_too_few_items_outside_the_history_has_no_candidates(protocol):
     two = {
         "users": np.array([8, 9]),
-        "histories": [np.arange(1, 40), np.array([1, 2])],
+        "histories": [np.arange(1, 110), np.array([1, 2])],
         "targets": np.array([3, 3]),
     }
     drawn = draw(protocol, two, num_items=120)

@@ -25,6 +25,7 @@ PLAN = {
 MODELS = [
     {"model.name": "bert4rec"},
     {"model.encoder": "gru"},
+    {"model.name": "dualrec-lstm", "loss.name": "softmax"},
     {"model.time": "hour,gap,relative"},
 ]
 

@@ -158,6 +158,19 @@ def test_other_protocols_are_reported_under_their_own_names(page_of):
     assert "0.6900 to 0.7100" in page
 
 
+def test_every_position_of_unseen_users_is_a_table_of_its_own(page_of, page):
+    def figures(value):
+        return {"HR@1": {"value": value, "low": 0.011, "high": 0.099}}
+
+    test = {"users": 12, "positions": 3456, "seen kept": figures(0.0432)}
+    found = {"from": 30, "test": test | {"seen left out": figures(0.0654)}}
+    shown = page_of(metrics={"every_position": found})
+    assert "after 30 events: 3,456 of 12 users (test)." in shown
+    assert "0.0432 <small>0.0110 to 0.0990</small>" in shown
+    assert "0.0654" in shown
+    assert "Every position" not in page
+
+
 def test_traffic_of_one_person_clients_is_told_for_one_of_them(make_run, written):
     folder = make_run(rounds=2, users=60)
     path = folder / "rounds.jsonl"

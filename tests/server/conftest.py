@@ -72,6 +72,7 @@ def small_federation(small_home, small_config) -> Callable[..., tuple[ServerCont
             registration,
             model,
             frequency=frequency,
+            num_users=registration.num_users,
             token=TOKEN,
         )
         return context, ServerState(initial_weights(config, model))

@@ -21,6 +21,7 @@ OWN_MODELS = [
     {"model": "sasrec"},
     {"model": "bert4rec"},
     {"model": "gru4rec"},
+    {"model": "dualrec-lstm"},
     {"model": "bpr-mf"},
     {"model": "hybrid"},
     {"model": "hybrid", "encoder": "gru", "fusion": "concat"},

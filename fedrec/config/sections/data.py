@@ -16,6 +16,8 @@ class Data(Section):
     # Items with fewer events are dropped, once, before users are counted; 0 keeps all.
     min_item_events: int = 5
     min_user_events: int = 3  # users with fewer remaining events are dropped
+    # Only so many most frequent items are kept, by their training events; 0 keeps all.
+    top_items: int = 0
     user_column: str = "user"  # column of the user's id, in a table of events
     item_column: str = "item"  # column of the item's id
     # Column of the time: numbers of one unit or ISO dates; empty for rows in time order.
@@ -36,3 +38,6 @@ class Data(Section):
         yield require(bool(self.source), "data.source", "a name or a path", self.source)
         yield count("data.min-item-events", self.min_item_events, 0)
         yield count("data.min-user-events", self.min_user_events, 3)
+        yield count("data.top-items", self.top_items, 0)
+        if self.top_items == 1:
+            yield "data.top-items must be 0 (all items) or 2 or more: one is no ranking, got 1"

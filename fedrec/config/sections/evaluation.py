@@ -20,6 +20,12 @@ class Evaluation(Section):
     # The k of HR@k, NDCG@k and Recall@k, comma-separated; 10 must be one of them.
     at: str = "5,10,20"
     metrics: str = ""  # metrics of yours, comma-separated, each as "package.module:name"
+    # So many users are evaluated, drawn by the seed; every figure then says so. 0: all.
+    users: int = 0
+    # Events before the first position that is asked for, where every position of unseen users
+    # is evaluated beside their last events; 0: none.
+    positions_from: int = 0
+    genre_jaccard: bool = False  # genres in common of the first item and the one that came next
     resamples: int = 1000  # bootstrap resamples of a confidence interval
     ncf_negatives: str = ""  # NCF's file of negatives, for the protocol ncf-99
 
@@ -48,6 +54,8 @@ class Evaluation(Section):
                 '"package.module:name" of functions of yours, separated by commas',
                 name,
             )
+        yield count("evaluation.users", self.users, 0)
+        yield count("evaluation.positions-from", self.positions_from, 0)
         yield count("evaluation.resamples", self.resamples, most=MOST_PASSES)
 
     @property

@@ -129,7 +129,7 @@ class Model(Section):
                 f"model.fusion is a hybrid's, model.name = {self.name!r} has one view; leave it at "
                 f"'context' or set model.name = 'hybrid', got {self.fusion!r}"
             )
-        is_transformer = self.name != "bpr-mf" and self.encoder_kind != "gru"
+        is_transformer = self.name != "bpr-mf" and self.encoder_kind not in ("gru", "lstm")
         for key, value, plain in (
             ("block", self.block, "pre-norm"),
             ("positions", self.positions, "from-last"),
@@ -139,6 +139,8 @@ class Model(Section):
                     f"model.{key} is a transformer's, which this model has not; leave it at "
                     f"{plain!r}, got {value!r}"
                 )
+        if self.encoder_kind == "lstm" and self.blocks != 2:
+            yield f"model.blocks must be 2 for model.name = {self.name!r}, got {self.blocks}"
         if self.init_std and self.name == "bpr-mf":
             yield f"model.init-std is of an encoder, which bpr-mf has not, got {self.init_std:g}"
         if names_in(self.time) and (self.name, self.encoder) != ("hybrid", "causal"):

@@ -4,6 +4,7 @@ Layouts of data files are listed by their readers (``fedrec.data.readers.detect`
 by ``fedrec.data.partition_rules``, strategies by the server: those lists are registries of code.
 """
 
+import re
 from typing import NamedTuple
 
 AMAZON = ("amazon-beauty-2014", "amazon-office-2018")  # nobody publishes them to be fetched
@@ -35,9 +36,10 @@ MODELS = {
     "sasrec": ModelInfo("fedrec.models.sasrec:SASRec", "causal"),
     "bert4rec": ModelInfo("fedrec.models.bert4rec:BERT4Rec", "bidirectional"),
     "gru4rec": ModelInfo("fedrec.models.gru4rec:GRU4Rec", "gru"),
+    "dualrec-lstm": ModelInfo("fedrec.models.dualrec_lstm:DualRecLSTM", "lstm"),
     "bpr-mf": ModelInfo("fedrec.models.bpr_mf:BPRMF", "causal"),  # it reads no sequence
 }
-BASELINE_MODELS = tuple(name for name in MODELS if name != "hybrid")  # of item IDs alone
+BASELINE_MODELS = tuple(name for name in MODELS if name != "hybrid")  # without views
 FUSIONS = ("context", "fixed", "sum", "concat", "item", "attention")
 ENCODERS = ("causal", "bidirectional", "gru")
 BLOCKS = ("pre-norm", "sasrec", "ligr")
@@ -60,8 +62,25 @@ ROW_AVERAGINGS = ("all", "sparse")
 DOWNLOAD_TYPES = ("float32", "float16")
 UPLOAD_TYPES = ("float32", "float16", "int8")
 
-PROTOCOLS = ("full", "uniform-100", "uniform-99", "popularity-100", "ncf-99")
+PROTOCOLS = ("full", "uniform-100", "uniform-99", "candidates-20", "popularity-100", "ncf-99")
 QUERY_TIME = "+query-time"  # behind the name of a protocol: the model knows when it is asked
+_SAMPLE = re.compile(r"\+([0-9]+)-users")  # and that a sample of so many users was evaluated
+
+
+def sample_name(users: int) -> str:
+    """What stands behind the name of a protocol where a sample of users is evaluated, or ""."""
+    return f"+{users}-users" if users else ""
+
+
+def sample_of(protocol: str) -> int:
+    """Number of sampled users behind the name of a protocol; 0 for everybody."""
+    found = _SAMPLE.search(protocol)
+    return int(found[1]) if found else 0
+
+
+def plain_protocol(protocol: str) -> str:
+    """The protocol of a name in results, without what stands behind it."""
+    return _SAMPLE.sub("", protocol.removesuffix(QUERY_TIME))
 
 
 def names_in(text: str) -> tuple[str, ...]:

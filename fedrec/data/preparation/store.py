@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from fedrec.data.catalog import Catalog
 from fedrec.data.domains import COLUMN, Domains, domains_of
-from fedrec.data.interactions import Interactions, Prepared, to_sequences
+from fedrec.data.interactions import Interactions, Prepared
 from fedrec.data.preparation.prepared_folder import (
     FORMAT,
     damaged,
@@ -28,8 +28,8 @@ from fedrec.data.preparation.prepared_folder import (
     write_folder,
 )
 from fedrec.data.preparation.sources import Source, find_source
+from fedrec.data.preparation.thresholds import Thresholds
 from fedrec.data.sequences import Sequences
-from fedrec.data.storable import storable
 from fedrec.errors import DataError, ResourceError
 from fedrec.files.atomic import lock, sha256
 from fedrec.files.home import home as default_home
@@ -81,6 +81,7 @@ class Dataset:
         columns: "Columns | None" = None,
         min_item_events: int = 5,
         min_user_events: int = 3,
+        top_items: int = 0,
         seed: int = 0,
     ) -> "Dataset":
         """Prepare a dataset under ``$FEDREC_HOME`` and open it; what is prepared is opened at once.
@@ -93,6 +94,7 @@ class Dataset:
             columns: Which column holds what, for CSV and parquet.
             min_item_events: Items with fewer events are dropped.
             min_user_events: Users with fewer events are dropped.
+            top_items: So many most frequent items are kept; 0 keeps all.
             seed: Seed of the synthetic data.
 
         Raises:
@@ -113,6 +115,7 @@ class Dataset:
             seed=seed,
             min_item_events=min_item_events,
             min_user_events=min_user_events,
+            top_items=top_items,
             columns=columns,
         )
         return open_dataset(folder)
@@ -126,6 +129,7 @@ class Dataset:
         name: str = "frame",
         min_item_events: int = 5,
         min_user_events: int = 3,
+        top_items: int = 0,
         home: Path | None = None,
     ) -> "Dataset":
         """Prepare a DataFrame with one row per event.
@@ -136,6 +140,7 @@ class Dataset:
             name: Name of the dataset: letters, digits, ``._-``.
             min_item_events: Items with fewer events are dropped.
             min_user_events: Users with fewer events are dropped.
+            top_items: So many most frequent items are kept; 0 keeps all.
             home: Folder to store it under this folder and open it from there; in memory by default.
 
         Raises:
@@ -148,11 +153,10 @@ class Dataset:
         if not isinstance(frame, pd.DataFrame):
             raise DataError(f"frame must be a pandas DataFrame, got {type(frame).__name__}")
         interactions = load_frame(frame, columns or Columns(), name=name)
-        options = {"min_item_events": min_item_events, "min_user_events": min_user_events}
+        kept = Thresholds(min_item_events, min_user_events, top_items)
         if home is not None:
-            return open_dataset(store(interactions, name=name, home=home, **options))
-        prepared = to_sequences(storable(interactions), **options)
-        facts = {"source": name, **options, "notes": list(interactions.notes)}
+            return open_dataset(_stored(interactions, name, home, kept))
+        prepared, facts = kept.apply(interactions, {"source": name})
         manifest = make_manifest(prepared, name=name, facts=facts)
         return cls(
             name,
@@ -173,12 +177,12 @@ def prepare(
     format: str = "auto",
     min_item_events: int = 5,
     min_user_events: int = 3,
+    top_items: int = 0,
     columns: "Columns | None" = None,
 ) -> Path:
     """Prepare a source unless that is done already, and return its folder.
 
-    Any number of processes may call this at once: one works, the others wait for its folder. A
-    folder that is damaged is made again.
+    Processes may call this at once: one works, the others wait. A damaged folder is made again.
 
     Args:
         source: "synthetic[:users=..,items=..]", "ml-1m" and the like for what ``fedrec data get``
@@ -190,6 +194,7 @@ def prepare(
         format: "auto" or one of ``fedrec.data.readers.detect.FORMATS``, for all sources.
         min_item_events: Items with fewer events are dropped, in one pass.
         min_user_events: Users with fewer remaining events are dropped.
+        top_items: So many most frequent items are kept, see ``fedrec.data.top_items``; 0: all.
         columns: Names of the columns, for CSV, parquet and DataFrames.
 
     Raises:
@@ -197,19 +202,18 @@ def prepare(
         DataError: The source is not as it should be; names file and line.
         ResourceError: Not downloaded yet, or the folder cannot be written.
     """
+    kept = Thresholds(min_item_events, min_user_events, top_items)
     if _is_prepared(source):
+        kept.check_prepared(source, read_manifest(Path(source))["facts"])
         return Path(source).absolute()
     found = find_source(source, format=format, home=home, seed=seed, columns=columns)
-    options = {"min_item_events": min_item_events, "min_user_events": min_user_events}
-    folder = _folder(found, options, home)
+    folder = _folder(found, kept.options, home)
 
     def make() -> tuple[Prepared, dict[str, Any]]:
-        interactions = found.load()
-        facts = {"source": source, "format": found.format, **found.key, **options}
-        prepared = to_sequences(storable(interactions), **options)
-        return prepared, make_manifest(
-            prepared, name=found.name, facts={**facts, "notes": list(interactions.notes)}
+        prepared, facts = kept.apply(
+            found.load(), {"source": source, "format": found.format, **found.key}
         )
+        return prepared, make_manifest(prepared, name=found.name, facts=facts)
 
     return _ensured(folder, make)
 
@@ -221,6 +225,7 @@ def store(
     home: Path,
     min_item_events: int = 5,
     min_user_events: int = 3,
+    top_items: int = 0,
 ) -> Path:
     """Prepare interactions that are in memory into a folder named by their content.
 
@@ -228,9 +233,12 @@ def store(
         DataError: Too few events remain.
         ResourceError: The folder cannot be written.
     """
-    options = {"min_item_events": min_item_events, "min_user_events": min_user_events}
-    prepared = to_sequences(storable(interactions), **options)
-    facts = {"source": name, **options, "notes": list(interactions.notes)}
+    kept = Thresholds(min_item_events, min_user_events, top_items)
+    return _stored(interactions, name, home, kept)
+
+
+def _stored(interactions: Interactions, name: str, home: Path, kept: Thresholds) -> Path:
+    prepared, facts = kept.apply(interactions, {"source": name})
     manifest = make_manifest(prepared, name=name, facts=facts)
     folder = home / "prepared" / f"{name}-{manifest['data_hash'][:16]}"
     return _ensured(folder, lambda: (prepared, manifest))
@@ -244,9 +252,8 @@ def open_dataset(folder: Path) -> Dataset:
     """
     catalog, data_hash = open_catalog(folder)
     manifest = read_manifest(folder)
-    parts = manifest["parts"]
-    users = read_document(folder, "users.json", parts["users"])
-    arrays = read_arrays(folder, parts)
+    users = read_document(folder, "users.json", manifest["parts"]["users"])
+    arrays = read_arrays(folder, manifest["parts"])
     try:
         sequences = Sequences(arrays["items"], arrays["offsets"], arrays.get("times"))
         decoded = json.loads(users)
@@ -264,8 +271,7 @@ def _is_prepared(source: str) -> bool:
 
 
 def _folder(found: Source, options: dict[str, int], home: Path) -> Path:
-    facts = {"format version": FORMAT, **found.key, **options}
-    key = sha256(json_bytes(facts))
+    key = sha256(json_bytes({"format version": FORMAT, **found.key, **options}))
     return home / "prepared" / f"{found.name}-{key[:16]}"
 
 

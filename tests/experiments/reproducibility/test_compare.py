@@ -8,7 +8,7 @@ from fedrec.report.references import reference_name
 from fedrec.runs.record import read_run
 
 
-@pytest.mark.parametrize("kind", ["item-knn", "recent-item-knn", "nearest-text"])
+@pytest.mark.parametrize("kind", ["item-knn", "recent-item-knn", "markov", "nearest-text"])
 def test_what_trains_nothing_leaves_a_run_folder_like_any_other(
     kind, small_home, small_config, tmp_path, monkeypatch
 ):

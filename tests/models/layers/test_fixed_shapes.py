@@ -19,6 +19,7 @@ MODELS = [
     {"name": "sasrec"},
     {"name": "bert4rec"},
     {"name": "gru4rec"},
+    {"name": "dualrec-lstm"},
 ]
 SIZES = [27, 30, 131]
 

@@ -121,3 +121,54 @@ def test_numbers_of_a_reply_about_ranks_lie_within_their_bounds(name, low, high)
     for value in (low - 1, high + 1):
         with pytest.raises(RejectedReply, match=f"{name}' holds impossible numbers"):
             ranks(**{name: value})
+
+
+def further(events, **changes):
+    """Sums over positions, or shares of genres, of one user with so many events, read."""
+    arrays = {
+        protocol.USER_NUMBERS: np.array([0]),
+        protocol.CANDIDATES: np.array([10]),
+        protocol.EVENTS: np.array([events]),
+        protocol.rank_array("full"): np.array([1]),
+    }
+    return validate_ranks_reply(
+        reply_with({protocol.ROUND: 4, protocol.PARTITION: 0}, arrays | changes),
+        round=4,
+        partition=0,
+        users=arrays[protocol.USER_NUMBERS],
+        protocols=("full",),
+        num_items=10,
+        num_events=200,
+        num_gates=0,
+        is_personalised=False,
+        names_items=False,
+        has_positions=protocol.POSITIONS in changes,
+        has_jaccard=protocol.JACCARD in changes,
+    )
+
+
+def test_sums_over_positions_are_of_as_many_in_both_ways_and_fewer_than_events():
+    sums = np.array([[[4, 1, 2, 3, 1.5, 2.5]] * 2])
+    np.testing.assert_array_equal(further(5, positions=sums)["positions"], sums)
+    assert not further(5, positions=np.zeros_like(sums))["positions"].any()
+    other, more, half, negative = (sums.copy() for _ in range(4))
+    other[0, 1, 0], more[0, 0, 5], half[0, :, 0], negative[0, 0, 1] = 3, 4.5, 3.5, -1
+    for wrong in (other, more, half, negative, sums * np.nan, sums * np.inf):
+        with pytest.raises(RejectedReply, match="its array 'positions' holds impossible numbers"):
+            further(5, positions=wrong)
+    with pytest.raises(RejectedReply, match="holds impossible numbers"):
+        further(4, positions=sums)  # the first event of a user is no position
+    with pytest.raises(
+        RejectedReply, match=r"'positions' has shape \(1, 2, 5\), expected \(1, 2, 6"
+    ):
+        further(5, positions=sums[..., 1:])
+    with pytest.raises(RejectedReply, match="'positions' cannot be read as numbers of its kind"):
+        further(5, positions=sums.astype(int))
+
+
+def test_genres_in_common_are_shares_or_nothing():
+    for good in ([0.0, 1.0], [0.5, 0.2], [np.nan, np.nan]):
+        np.testing.assert_array_equal(further(5, jaccard=np.array([good]))["jaccard"], [good])
+    for wrong in ([-0.1, 0.5], [0.5, 1.1], [0.5, np.nan], [np.inf, 0.0]):
+        with pytest.raises(RejectedReply, match="its array 'jaccard' holds impossible numbers"):
+            further(5, jaccard=np.array([wrong]))

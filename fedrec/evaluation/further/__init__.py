@@ -1,0 +1,1 @@
+"""Figures beyond the rank of one held-out item of a user."""
