@@ -121,6 +121,9 @@ class AddressModel:
                     return
         except _HaltedError:
             return
+        except BaseException:
+            self._stop("interrupted")  # at once: its turn to be noticed may come much later
+            raise
 
     def _ask_once(
         self,
