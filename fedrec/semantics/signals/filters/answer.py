@@ -22,6 +22,7 @@ SAME_KIND = 0.5  # Jaccard of words that tell, between two kinds of an item
 RUN = 3  # words in a row that may not occur twice
 DISTINCT = 0.75  # of the words that carry the sense, more than this share must be distinct
 TITLE_RUN = 4  # words of a title in a row that may not be quoted
+LONG_FIELD, QUOTED = "description", 5  # words of it in a row that may not be quoted
 
 _FENCE = re.compile(r"^```(?:json)?\s*\n(?P<inside>.*?)\n?```$", re.DOTALL)
 _MARKUP = re.compile(
@@ -107,18 +108,24 @@ def _copied(signal: str, examples: Sequence[str]) -> str:
 
 
 def _echo(signal: str, item: str) -> str:
-    """Whether nothing but the item's own words is left, or its title is quoted."""
-    known = content_words(item)
+    """Whether little but the item's own words is left, or its text is quoted.
+
+    The words of a description may be used: a signal that puts it shortly is of use.
+    """
+    lines = [line.partition(": ") for line in item.split("\n")]
+    known = {word for name, _, text in lines if name != LONG_FIELD for word in content_words(text)}
     mine = telling_words(signal)
-    shared = mine & set(known)
+    shared = mine & known
     if shared and len(mine - shared) < 2 and len(mine - shared) <= len(shared):
         return f"of its words, {', '.join(sorted(shared))} are the item's own"
-    title = words(item.split("\n", 1)[0].partition(": ")[2])
-    runs = {tuple(title[at : at + TITLE_RUN]) for at in range(len(title) - TITLE_RUN + 1)}
     spoken = words(signal)
-    for at in range(len(spoken) - TITLE_RUN + 1):
-        if tuple(spoken[at : at + TITLE_RUN]) in runs:
-            return f"quotes {' '.join(spoken[at : at + TITLE_RUN])!r}"
+    for name, _, text in lines:
+        length = QUOTED if name == LONG_FIELD else TITLE_RUN
+        own = words(text)
+        runs = {tuple(own[at : at + length]) for at in range(len(own) - length + 1)}
+        for at in range(len(spoken) - length + 1):
+            if tuple(spoken[at : at + length]) in runs:
+                return f"quotes {' '.join(spoken[at : at + length])!r}"
     return ""
 
 

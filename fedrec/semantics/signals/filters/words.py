@@ -7,21 +7,23 @@ from collections.abc import Sequence
 
 _WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*")
 _STOP = """
-a an and any are as at be been but by can could do does for from go had has have he her his if in
-into is it its just let like more most no not of off on one only or other our out own she so some
-such than that the their them then there these they this those to too up was we were what when
-where which while who whose will with without would you your that's it's who's there's you're
+a after also an and any are as at be been before but by can could do does for from go had has have
+he her his if in into is it it's its just let like more most no not of off on one only or other our
+out own she so some such than that that's the their them then there there's these they this those to
+too up was we were what when where which while who who's whose will with without would yet you
+you're your
 """
 # Words that fit every item, as stems: a signal of these alone tells none from another.
 _EMPTY = """
-adventure amazing anyone anything awesome beautiful beauty best better brand brave buy choice
-classic cool customer day different dream enjoy enjoyable ever everyone everything excellent
-exciting experience family fan favorite film find fine friend fun get gift give good great happy
-hero high ideal interested interesting item joy kind life little look looking lot love loved lovely
-luxurious magic make making many me movie much need new nice night offer people perfect person
-popular product provide quality really recommend someone something special store story style take
-tale thing thrill thrilling time type unique use used useful user using variety very view viewer
-want wanting watch watching way wear well wonderful work world worth year young
+achieve achieving adventure amazing anyone anything awesome beautiful beauty best better bit brand
+brave buy chance choice classic cool customer day different dream easy effective elegant enjoy
+enjoyable ever everyone everything excellent exciting experience family fan favorite feel feeling
+film find fine friend fun get gift give goal good great happy help hero high ideal interested
+interesting item joy keep kind lasting life little long look looking lot love loved lovely luxurious
+magic make making many me movie much need new nice night offer people perfect person popular product
+provide quality quick really recommend simple someone something special store story style take tale
+thing thrill thrilling time type unique use used useful user using variety very view viewer want
+wanting watch watching way wear well wonderful work world worth year young
 """
 STOP_WORDS = frozenset(_STOP.split())
 EMPTY_WORDS = frozenset(_EMPTY.split())
