@@ -12,7 +12,7 @@ from fedrec.runs.plain_text import plain
 from fedrec.runs.redaction import hide_secrets_in_text
 from fedrec.semantics.signals.filters.names import ABOUT
 from fedrec.semantics.signals.plan import Plan
-from fedrec.semantics.signals.write import NOT_ASKED, ItemResult
+from fedrec.semantics.signals.write import NOT_ASKED, ItemResult, Seen
 
 EXAMPLES = 5  # of each filter and fault
 KEPT = 20  # signals shown
@@ -21,6 +21,11 @@ _LONGEST = 300  # characters of an answer shown
 PAGE = (
     template.MACROS
     + """\
+{% macro notes(rows) -%}
+<div class="sheet"><table class="words"><tbody>
+{% for title, text in rows %}<tr><td>{{ title }}<small>{{ text }}</small></td></tr>
+{% endfor %}</tbody></table></div>
+{%- endmacro %}
 <!DOCTYPE html>
 <html lang="en">
 <head>
@@ -47,17 +52,17 @@ PAGE = (
 
 <h2 id="filters">What the filters found</h2>
 <p>An answer with any finding of its own is refused, and asked for once more in other words. The
-table counts the items whose last answer, or a signal of it, was found wanting; one answer may have
-several findings. Duplicates, and words that most signals have, take the one signal alone.</p>
-{{ words(filters) }}
+table counts answers, and items that had such an answer; one answer may have several findings.
+Duplicates, and words that most signals have, take the one signal alone.</p>
+{{ sheet(["filter or fault", "answers", "items"], filters) }}
 {% for one in found %}
 <h3 id="filter-{{ one.name }}">{{ one.name }}</h3>
 <p class="muted">{{ one.about }}.</p>
-{{ words(one.rows) }}
+{{ notes(one.rows) }}
 {% endfor %}
 
 <h2 id="signals">Signals that were kept</h2>
-{% if kept %}<p class="muted">{{ kept_note }}</p>{{ words(kept) }}
+{% if kept %}<p class="muted">{{ kept_note }}</p>{{ notes(kept) }}
 {% else %}<p>None.</p>{% endif %}
 
 <h2 id="cost">Calls, tokens and cost</h2>
@@ -115,8 +120,7 @@ def render_page(
              "note": costs["cost"].partition(" (")[2].rstrip(")")},
         ],
         "outcomes": _outcomes(found),
-        "filters": [(name, f"{count:,} items" if count else "none")
-                    for name, count in _counted(found).items()],
+        "filters": _filters(found),
         "found": _examples(plan, found),
         "kept": _kept(plan, found),
         "kept_note": f"The first {min(KEPT, with_signal)} of {with_signal:,} items.",
@@ -157,30 +161,44 @@ def _outcomes(found: Sequence[ItemResult]) -> list[list[str]]:
     return [[label, f"{count:,}", _share(count, len(found))] for label, count in rows.items()]
 
 
-def _counted(found: Sequence[ItemResult]) -> dict[str, int]:
-    """Filter or fault -> items that it was found in, the filters first, in their order."""
-    counts = dict.fromkeys(ABOUT, 0)
-    for one in found:
-        for name in {finding.filter for finding in one.findings}:
-            counts[name] = counts.get(name, 0) + 1
-    return counts
+def _by_filter(found: Sequence[ItemResult]) -> dict[str, list[tuple[int, Seen]]]:
+    """Filter or fault -> items with an answer that it was found in; the filters come first."""
+    places: dict[str, list[tuple[int, Seen]]] = {name: [] for name in ABOUT}
+    for place, one in enumerate(found):
+        for seen in one.seen:
+            for name in dict.fromkeys(finding.filter for finding in seen.findings):
+                places.setdefault(name, []).append((place, seen))
+    return places
+
+
+def _filters(found: Sequence[ItemResult]) -> list[list[str]]:
+    return [
+        [name, f"{len(places):,}", f"{len({place for place, _ in places}):,}"]
+        for name, places in _by_filter(found).items()
+    ]
 
 
 def _examples(plan: Plan, found: Sequence[ItemResult]) -> list[dict[str, Any]]:
     """The first items that each filter or fault was found in, with what was seen."""
     shown = []
-    for name, count in _counted(found).items():
-        rows: list[tuple[str, str]] = []
-        for place, one in enumerate(found):
-            told = [f"{f.kind}: {f.told}" if f.kind else f.told
-                    for f in one.findings if f.filter == name]  # fmt: skip
-            if told and len(rows) < EXAMPLES:
-                answer = f" Answer: {_short(one.answer)}" if one.answer else ""
-                rows.append((_title(plan, place), f"{'; '.join(told)}.{answer}"))
-        if count:
+    for name, places in _by_filter(found).items():
+        first = dict(reversed(places))  # place -> the first that was seen
+        rows = [(_title(plan, place), _told(first[place], name)) for place in sorted(first)]
+        if places:
             about = ABOUT.get(name, "the call brought no answer")
-            shown.append({"name": name, "about": about[:1].upper() + about[1:], "rows": rows})
+            about = about[:1].upper() + about[1:]
+            shown.append({"name": name, "about": about, "rows": rows[:EXAMPLES]})
     return shown
+
+
+def _told(seen: Seen, name: str) -> str:
+    told = [
+        f"{one.kind}: {one.told}" if one.kind else one.told
+        for one in seen.findings
+        if one.filter == name
+    ]
+    answer = f". Answer: {_short(seen.answer)}" if seen.answer else ""
+    return f"{'; '.join(told)}{answer}"
 
 
 def _kept(plan: Plan, found: Sequence[ItemResult]) -> list[tuple[str, str]]:

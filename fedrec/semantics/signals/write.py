@@ -14,6 +14,19 @@ NOT_ASKED = "not asked"
 
 
 @dataclass(frozen=True, kw_only=True)
+class Seen:
+    """Something that a filter has found, or a call that failed.
+
+    Attributes:
+        answer: The answer it was found in, "" for an item that was not sent.
+        findings: What was found.
+    """
+
+    answer: str
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class ItemResult:
     """What became of an item.
 
@@ -21,14 +34,12 @@ class ItemResult:
         signals: Kind -> signal; without the kinds that a filter took.
         failure: Why it has none: the name of a filter or of a fault, or ``NOT_ASKED``; "" if it
             has one.
-        findings: What the filters found in its last answer, or in a signal of it.
-        answer: Its last answer, "" where there is none.
+        seen: All that filters found, in the order of the answers, and the fault it ended by.
     """
 
     signals: dict[str, str]
     failure: str
-    findings: tuple[Finding, ...]
-    answer: str
+    seen: tuple[Seen, ...]
 
 
 def ask_all(plan: Plan, model: LanguageModel, book: Book, first: int | None = None) -> str:
@@ -76,31 +87,36 @@ def results(plan: Plan, book: Book) -> list[ItemResult]:
 
 
 def _alone(plan: Plan, book: Book, place: int) -> ItemResult:
-    """What became of an item by the filters of its own answer."""
+    """What became of an item by the filters of its own answers."""
     if finding := plan.blocked.get(place):
-        return ItemResult(signals={}, failure=finding.filter, findings=(finding,), answer="")
+        blocked = Seen(answer="", findings=(finding,))
+        return ItemResult(signals={}, failure=finding.filter, seen=(blocked,))
     key = plan.keys[place]
     answers, fault = book.answers[key], book.faults.get(key)
-    last = answers[-1].text if answers else ""
+    judged = [(answer.text, book.found(key, n)[1]) for n, answer in enumerate(answers, start=1)]
+    seen = tuple(Seen(answer=text, findings=tuple(found)) for text, found in judged if found)
     if signals := book.accepted(key):
-        return ItemResult(signals=dict(signals), failure="", findings=(), answer=last)
+        return ItemResult(signals=dict(signals), failure="", seen=seen)
     if fault:
         failed = Finding(filter=fault.kind, kind="", told=fault.told)
-        return ItemResult(signals={}, failure=fault.kind, findings=(failed,), answer=last)
+        seen += (Seen(answer="", findings=(failed,)),)
+        return ItemResult(signals={}, failure=fault.kind, seen=seen)
     if not book.is_over(key):
-        return ItemResult(signals={}, failure=NOT_ASKED, findings=(), answer=last)
-    findings = tuple(book.found(key, len(answers))[1])
-    return ItemResult(signals={}, failure=findings[0].filter, findings=findings, answer=last)
+        return ItemResult(signals={}, failure=NOT_ASKED, seen=seen)
+    return ItemResult(signals={}, failure=seen[-1].findings[0].filter, seen=seen)
 
 
 def _after(one: ItemResult, place: int, together: dict[tuple[int, str], Finding]) -> ItemResult:
     """What is left of an item beside the others."""
-    findings = tuple(together[place, kind] for kind in one.signals if (place, kind) in together)
-    if not findings:
+    found = {kind: together[place, kind] for kind in one.signals if (place, kind) in together}
+    if not found:
         return one
-    kept = {kind: text for kind, text in one.signals.items() if (place, kind) not in together}
-    failure = "" if kept else findings[0].filter
-    return ItemResult(signals=kept, failure=failure, findings=findings, answer=one.answer)
+    kept = {kind: text for kind, text in one.signals.items() if kind not in found}
+    taken = tuple(
+        Seen(answer=one.signals[kind], findings=(finding,)) for kind, finding in found.items()
+    )
+    failure = "" if kept else taken[0].findings[0].filter
+    return ItemResult(signals=kept, failure=failure, seen=one.seen + taken)
 
 
 def counts(found: Sequence[ItemResult]) -> dict[str, int]:

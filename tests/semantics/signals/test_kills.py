@@ -14,7 +14,7 @@ from fedrec.semantics.signals.store import write_signals
 from tests.semantics.signals.conftest import Scripted, asked, booked, items
 from tests.semantics.signals.stub import BAD, good_answer
 
-COUNT = 12
+COUNT = 8
 
 
 def second_time(item, attempt):
