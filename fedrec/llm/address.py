@@ -8,6 +8,7 @@ import datetime
 import os
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -23,6 +24,7 @@ from fedrec.llm.wire import ChatRequest, RequestMessage
 from fedrec.randomness import generator
 
 TRIES = 6  # calls for one chat that may bring no answer
+_REPLIED = ("not-json", "wrong-shape", "error-as-answer")  # replies with status 200
 HIDDEN = "(hidden)"
 
 
@@ -87,6 +89,7 @@ class AddressModel:
         self._breaker = Breaker(sleep=self._sleep)
         self._draws = generator(seed, "language-model", "back-off")
         self._lock, self._halt, self._why = threading.Lock(), threading.Event(), ""
+        self._useless: Counter[str] = Counter()  # replies to a chat that held no answer
 
     def ask(self, chats: Sequence[Chat], decoding: Decoding, observer: Observer) -> str:
         """Answer chats, several at a time; see ``LanguageModel``."""
@@ -148,6 +151,7 @@ class AddressModel:
             reply, asked_to_wait = self._call(client, chat, decoding)
             observer.ended(chat, reply)
             failed = isinstance(reply, Fault) and not reply.is_final and reply.kind != "rate-limit"
+            self._useless[chat.key] += isinstance(reply, Fault) and reply.kind in _REPLIED
         finally:
             self._breaker.leave(entered, failed=failed)
         if isinstance(reply, Answer) or reply.is_final:
@@ -190,8 +194,12 @@ class AddressModel:
             reply = client.post(
                 f"{self.address}/chat/completions",
                 content=request.model_dump_json(exclude_none=True),
-                # A server that knows it bills a call once, were it sent again after a kill.
-                headers={"Content-Type": "application/json", "Idempotency-Key": chat.key},
+                # A server that knows it bills a call once, were it sent again after a kill. Where
+                # its reply was of no use, the same key would bring the same reply.
+                headers={
+                    "Content-Type": "application/json",
+                    "Idempotency-Key": f"{chat.key}/{self._useless[chat.key]}",
+                },
             )
         except httpx.TimeoutException as error:
             return self._unanswered("timeout", error, begun), None

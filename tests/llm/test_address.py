@@ -177,3 +177,17 @@ def test_an_interruption_ends_every_waiting():
     with pytest.raises(KeyboardInterrupt):
         model.ask(chats, Decoding(), observer)
     assert len(observer.replies) < 9
+
+
+def test_a_call_that_is_sent_again_has_its_key_unless_its_reply_was_of_no_use(asked):
+    keys, replies = [], [503, "<html>", 200]
+
+    def handler(request):
+        keys.append(request.headers["idempotency-key"])
+        reply = replies.pop(0)
+        if reply == 503:
+            return httpx.Response(503)
+        return httpx.Response(200, json=REPLY) if reply == 200 else httpx.Response(200, text=reply)
+
+    asked(handler)
+    assert keys == ["k0/1/0", "k0/1/0", "k0/1/1"]
