@@ -16,11 +16,12 @@ _INSTRUCTIONS = re.compile(
     r"\b(?:new|your) (?:instructions?|task|role) (?:is|are|:)|"
     r"\b(?:answer|reply|respond|output|return|print|say|write)\b[^.\n]{0,30}"
     r"\b(?:only|exactly|instead|the following|with the words?|json)\b|"
-    r"\bas an ai\b|\b(?:assistant|system|user)\s*:|<\|?\s*(?:im_start|im_end|system|assistant)|"
+    r"\bas an ai\b|^(?:\w+: )?(?:assistant|system|user)\s*:|"
+    r"<\|?\s*(?:im_start|im_end|system|assistant)|"
     r"\u2039\|?\s*/?(?:im_start|im_end|system|assistant|item)|"
     r"\[/?inst\]|#{2,}\s*(?:instruction|system|response)|\bjailbreak|"
     r"\b(?:usage|intent|theme)\"?\s*:\s*\"|\bdo not (?:follow|obey)\b",
-    re.IGNORECASE,
+    re.IGNORECASE | re.MULTILINE,
 )
 
 
