@@ -66,6 +66,7 @@ def test_a_hundred_kills_at_arbitrary_bytes_repeat_no_paid_call(tmp_path, whole,
         assert not set(model.asked) & set(paid(ledger[:cut]))
         assert len(model.asked) + len(paid(ledger[:cut])) == len(paid(ledger))
         assert signals_bytes(tmp_path, plan, found) == signals
+        assert sorted(paid(path.read_bytes())) == sorted(paid(ledger))  # every line is whole
 
 
 def test_a_finished_run_asks_for_nothing(tmp_path, whole):
