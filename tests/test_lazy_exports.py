@@ -9,7 +9,8 @@ import pytest
 
 NAMES = (
     *("baselines", "config", "data", "evaluation", "factory", "files"),
-    *("inference", "models", "report", "runs", "semantics", "training"),
+    *("inference", "llm", "models", "report", "runs", "semantics", "semantics.signals"),
+    "training",
 )
 PACKAGES = [f"fedrec.{name}" for name in NAMES]
 

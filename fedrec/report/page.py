@@ -1,7 +1,5 @@
 """One self-contained page about a run, made from its folder alone."""
 
-import base64
-import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -88,22 +86,9 @@ def render_page(run: Run, figures: Iterable[tuple[str, Sequence[style.Drawing]]]
     # These two are ours, not the run's, and the policy below names their exact bytes.
     return environment.from_string(template.PAGE).render(
         **_clean(run, content),
-        policy=_policy(),
+        policy=template.policy(),
         style=Markup(template.STYLE),
         script=Markup(template.SCRIPT),
-    )
-
-
-def _policy() -> str:
-    """Allow this page's own style and script, by their hashes, and nothing else at all."""
-
-    def source(text: str) -> str:
-        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-        return f"'sha256-{digest}'"
-
-    return (
-        f"default-src 'none'; style-src {source(template.STYLE)}; "
-        f"script-src {source(template.SCRIPT)}; base-uri 'none'; form-action 'none'"
     )
 
 

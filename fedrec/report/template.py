@@ -5,6 +5,9 @@ autoescape; the policy allows this style, this script and nothing else, so that 
 from a mail or a share can neither reach out nor run what a title smuggles in.
 """
 
+import base64
+import hashlib
+
 STYLE = """
 :root {
   color-scheme: light dark;
@@ -79,6 +82,20 @@ button { position: absolute; top: 8px; right: 8px; font: inherit;
 @media print { button { display: none; } figure, .sheet, .tile { break-inside: avoid; } }
 """
 
+
+def policy() -> str:
+    """Allow a page its own style and script, by their hashes, and nothing else at all."""
+
+    def source(text: str) -> str:
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        return f"'sha256-{digest}'"
+
+    return (
+        f"default-src 'none'; style-src {source(STYLE)}; "
+        f"script-src {source(SCRIPT)}; base-uri 'none'; form-action 'none'"
+    )
+
+
 SCRIPT = """
 for (const button of document.querySelectorAll("button[hidden]")) {
   if (!navigator.clipboard) continue;
@@ -91,7 +108,7 @@ for (const button of document.querySelectorAll("button[hidden]")) {
 }
 """
 
-PAGE = """\
+MACROS = """\
 {% macro words(rows) -%}
 <div class="sheet"><table class="words"><tbody>
 {% for name, value in rows %}<tr><th scope="row">{{ name }}</th><td>{{ value }}</td></tr>
@@ -107,6 +124,11 @@ PAGE = """\
 {%- endif %}{% else %}{{ cell }}{% endif %}</td>{% endfor %}</tr>
 {% endfor %}</tbody></table></div>
 {%- endmacro %}
+"""
+
+PAGE = (
+    MACROS
+    + """\
 <!DOCTYPE html>
 <html lang="en">
 <head>
@@ -197,3 +219,4 @@ held-out item, Recall@k equals HR@k.{% endif %}</p>
 </body>
 </html>
 """
+)

@@ -8,10 +8,9 @@ There is no fallback to another encoder: a missing one is an error that says wha
 import hashlib
 import importlib
 import inspect
-import os
 import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -22,6 +21,7 @@ import numpy.typing as npt
 from fedrec.config.failures import user_code_failures
 from fedrec.config.values.import_strings import IMPORT_STRING, import_string
 from fedrec.errors import ConfigError
+from fedrec.llm.quiet import one_quiet_thread
 from fedrec.semantics import hashing, weights
 from fedrec.semantics.long_texts import Tokenize, mean_over_chunks, tokenize
 
@@ -204,7 +204,7 @@ def _encode_with_folder(folder: Path, texts: list[str]) -> Vectors:
         from sentence_transformers import SentenceTransformer
     except ImportError as error:
         raise weights.missing_package(str(folder)) from error
-    with _one_quiet_thread():
+    with one_quiet_thread():
         try:
             model = SentenceTransformer(
                 str(folder),
@@ -220,26 +220,3 @@ def _encode_with_folder(folder: Path, texts: list[str]) -> Vectors:
             texts, batch_size=_BATCH, normalize_embeddings=True, show_progress_bar=False
         )
     return np.asarray(vectors, dtype=np.float32)
-
-
-@contextmanager
-def _one_quiet_thread() -> Iterator[None]:
-    """Run with one thread, for one order of sums, and no progress bar; restore both afterwards."""
-    import torch
-    from transformers.utils import logging
-
-    threads, bars = torch.get_num_threads(), logging.is_progress_bar_enabled()
-    parallel = os.environ.get("TOKENIZERS_PARALLELISM")
-    torch.set_num_threads(1)
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers' own
-    os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-        if bars:
-            logging.enable_progress_bar()  # type: ignore[no-untyped-call]
-        if parallel is None:
-            del os.environ["TOKENIZERS_PARALLELISM"]
-        else:
-            os.environ["TOKENIZERS_PARALLELISM"] = parallel
