@@ -11,7 +11,7 @@ from fedrec.config.config import Config
 from fedrec.config.values.choices import names_in
 from fedrec.errors import ConfigError
 from fedrec.factory.data import open_prepared
-from fedrec.factory.model import device
+from fedrec.factory.devices import device
 from fedrec.files.atomic import write_file
 from fedrec.files.home import home
 from fedrec.llm.chat import Chat, Decoding, LanguageModel

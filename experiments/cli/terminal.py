@@ -98,7 +98,7 @@ def show_table(console: "Console", folder: Path) -> None:
 
 def show_fallback(config: "Config", *, quiet: bool) -> None:
     """Say before a run that it computes on the CPU though it might take a GPU."""
-    from fedrec.factory.device import device_fallback
+    from fedrec.factory.devices import device_fallback
 
     if not quiet and (line := device_fallback(config)):
         typer.echo(line)

@@ -11,7 +11,7 @@ from fedrec.lazy_exports import lazy_exports
 if TYPE_CHECKING:
     from fedrec.factory.checks import check_fit, check_ranking
     from fedrec.factory.data import PreparedData, open_prepared
-    from fedrec.factory.device import device
+    from fedrec.factory.devices import device
     from fedrec.factory.model import make_model
     from fedrec.factory.run_folder import run_path
     from fedrec.factory.table import open_table
@@ -43,7 +43,7 @@ _HOMES = {
     "PreparedData": "fedrec.factory.data",
     "check_fit": "fedrec.factory.checks",
     "check_ranking": "fedrec.factory.checks",
-    "device": "fedrec.factory.device",
+    "device": "fedrec.factory.devices",
     "local_optimizer": "fedrec.factory.training",
     "make_cohort_loss": "fedrec.factory.training",
     "make_cohort_plan": "fedrec.factory.training",

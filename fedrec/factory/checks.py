@@ -13,7 +13,7 @@ from fedrec.errors import ConfigError, DataError
 from fedrec.evaluation.metrics import check_cutoffs
 from fedrec.evaluation.protocols import is_uniform, most_candidates, refuse_unranked
 from fedrec.factory.data import PreparedData, open_prepared
-from fedrec.factory.device import device
+from fedrec.factory.devices import device
 from fedrec.factory.evaluation import evaluated, user_metrics
 from fedrec.factory.fit_defaults import (
     items_ranked,

@@ -8,7 +8,7 @@ from fedrec.data.catalog import Catalog
 from fedrec.data.title_words import title_words
 from fedrec.factory.build_model import build_model
 from fedrec.factory.data import cold_items_of
-from fedrec.factory.device import device, uses_kernel
+from fedrec.factory.devices import device, uses_kernel
 from fedrec.factory.own_views import own_views
 from fedrec.models.layers.transformer import CausalTransformer
 from fedrec.models.parts import ItemFeatures

@@ -11,7 +11,7 @@ from fedrec.data.domains import Domains
 from fedrec.data.sequences import Sequences
 from fedrec.errors import ConfigError
 from fedrec.factory.data import cold_items_of
-from fedrec.factory.device import uses_kernel
+from fedrec.factory.devices import uses_kernel
 from fedrec.models.losses import LossOptions
 from fedrec.training.cohort.loss import CohortLoss
 from fedrec.training.cohort.plan import CohortPlan

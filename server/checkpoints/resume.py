@@ -16,7 +16,7 @@ from fedrec.config.earlier import meant_before
 from fedrec.config.keys import computed_keys, config_hash, flatten
 from fedrec.config.user_code import user_code
 from fedrec.errors import ConfigError, DataError
-from fedrec.factory.device import device, kernel_facts
+from fedrec.factory.devices import device, kernel_facts
 from fedrec.report.page import write_report
 from fedrec.runs.checksums import CHECKED, check_files
 from fedrec.runs.record import COMPLETE, read_about, read_rounds

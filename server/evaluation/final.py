@@ -9,7 +9,7 @@ from fedrec.data.catalog import Catalog
 from fedrec.data.domains import COLUMN
 from fedrec.data.splits import Stage
 from fedrec.evaluation.model_scorer import catalogue_gates
-from fedrec.factory.device import device, kernel_facts
+from fedrec.factory.devices import device, kernel_facts
 from fedrec.models.parameters import groups_of, load_arrays
 from fedrec.models.recommender import Recommender
 from fedrec.semantics.table import EmbeddingTable

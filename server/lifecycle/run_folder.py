@@ -18,7 +18,7 @@ from fedrec.config.config import Config
 from fedrec.config.keys import config_hash, flatten, to_toml
 from fedrec.config.start_file import COPY, start_content
 from fedrec.errors import FedrecError, ResourceError
-from fedrec.factory.device import device_fallback
+from fedrec.factory.devices import device_fallback
 from fedrec.files.atomic import write_file
 from fedrec.files.machine import machine_facts
 from fedrec.models.parameters import NamedArrays

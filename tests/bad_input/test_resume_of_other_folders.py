@@ -127,9 +127,12 @@ def test_a_full_disk_at_the_first_file_leaves_nothing_in_the_way(
 @pytest.fixture
 def strike_run_json():
     """From the moment at which run.json is first written, no file may have a byte."""
-    before, real = resource.getrlimit(resource.RLIMIT_FSIZE), server.lifecycle.run_folder.write_json
+    before, real = (
+        resource.getrlimit(resource.RLIMIT_FSIZE),
+        server.lifecycle.run_folder.write_about,
+    )
 
-    def write_json(path, content):
+    def write_about(path, content):
         resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
         try:
             real(path, content)
@@ -137,7 +140,7 @@ def strike_run_json():
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(server.lifecycle.run_folder, "write_json", write_json)
+        patch.setattr(server.lifecycle.run_folder, "write_about", write_about)
         yield patch
 
 

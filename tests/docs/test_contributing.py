@@ -7,7 +7,7 @@ import pytest
 from tests.docs.blocks import ROOT
 
 PAGE = (ROOT / "docs" / "contributing" / "where.md").read_text(encoding="utf-8")
-QUESTIONS, TO_ADD = PAGE.split("## Ten questions")[1].split("## What to touch")
+QUESTIONS, TO_ADD = PAGE.split("## Eleven questions")[1].split("## What to touch")
 _NAMED = re.compile(r"`([\w.-]+(?:/[\w.-]*)+|pyproject\.toml)`")
 
 
@@ -17,8 +17,8 @@ def rows(table: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
 
 
-def test_there_are_ten_questions():
-    assert len(rows(QUESTIONS)) == 10
+def test_there_are_eleven_questions():
+    assert len(rows(QUESTIONS)) == 11
 
 
 @pytest.mark.parametrize("row", [*rows(QUESTIONS), *rows(TO_ADD)], ids=lambda row: row[0][:40])

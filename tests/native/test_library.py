@@ -11,8 +11,8 @@ import pytest
 import fedrec.native
 from fedrec.config.keys import read_config
 from fedrec.errors import ConfigError
-from fedrec.factory import device
-from fedrec.factory.device import kernel_facts, uses_kernel
+from fedrec.factory import devices
+from fedrec.factory.devices import kernel_facts, uses_kernel
 from fedrec.native import library
 
 FOLDER = Path(fedrec.native.__file__).parent / "source"
@@ -99,7 +99,7 @@ def test_who_computes_is_a_question_of_key_device_and_width(monkeypatch):
     assert not uses_kernel(config(model_width=24))
     with pytest.raises(ConfigError, match=r"model.width is 24, and they take multiples of 16"):
         uses_kernel(config(model_width=24, local_kernel="native"))
-    monkeypatch.setattr(device, "device", lambda config: device.torch.device("cuda"))
+    monkeypatch.setattr(devices, "device", lambda config: devices.torch.device("cuda"))
     assert not uses_kernel(config())
     with pytest.raises(ConfigError, match="a GPU computes here"):
         uses_kernel(config(local_kernel="native"))
