@@ -32,7 +32,8 @@ def afresh(tmp_path, monkeypatch):
 
 def config(**keys):
     named = {name.replace("_", "."): value for name, value in keys.items()}
-    return read_config({"device": "cpu", "model.width": 32, "model.hidden": 32} | named)
+    base = {"device": "cpu", "model.width": 32, "model.hidden": 32, "local.kernel": "auto"}
+    return read_config(base | named)
 
 
 def test_the_hash_of_the_sources_is_that_of_the_folder():

@@ -29,9 +29,9 @@ class Local(Section):
     # Stretches of model.max-length targets of a history that are trained on, newest first; 0: all.
     windows: int = 1
     group_tokens: int = 4096  # targets that are trained side by side, with unit = user
-    # What computes transformers and softmax losses on a CPU: kernels in C++, compiled at first use,
-    # or torch; auto takes torch where there is no compiler.
-    kernel: str = "auto"
+    # What computes transformers and softmax losses on a CPU: torch, or kernels in C++, compiled at
+    # first use; auto takes torch where there is no compiler.
+    kernel: str = "torch"
 
     def problems(self) -> Iterator[str]:
         """Check every key; see ``Section.problems``."""
