@@ -14,7 +14,7 @@ from fedrec.config.trust import check_trust
 from fedrec.errors import ConfigError, DataError
 from fedrec.files.home import home
 from fedrec.report.references import BASELINE_ENGINE
-from fedrec.runs.checksums import CHECKED, check_files, missing_files
+from fedrec.runs.checksums import check_complete, check_files
 from fedrec.runs.directory import is_locked
 from fedrec.runs.record import COMPLETE, read_about
 from server.checkpoints.extension import check_rounds, extension, planned_rounds, with_rounds
@@ -86,12 +86,7 @@ def where_it_goes_on(folder: Path, config: Config | None = None) -> list[str]:
     if config is not None:
         check_rounds(folder, about, config.federation.rounds)
     elif status in COMPLETE:
-        check_files(folder, about, *CHECKED)
-        if missing := missing_files(folder, about):
-            raise DataError(
-                f"{folder} is {status}, but {missing[0]} is missing; copy it again from where the "
-                "run was made, or make the run again"
-            )
+        check_complete(folder, about)
         return [f"the run is {status} already: nothing to go on with"]
     if is_locked(folder) or last_engine(folder) == engine_of("local-only"):
         return []  # it will be refused

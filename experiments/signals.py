@@ -15,7 +15,7 @@ from fedrec.factory.devices import device
 from fedrec.files.atomic import write_file
 from fedrec.files.home import home
 from fedrec.llm.chat import Chat, Decoding, LanguageModel
-from fedrec.llm.opening import open_model
+from fedrec.llm.opening import is_address, open_model
 from fedrec.runs.directory import LOCK, locked
 from fedrec.semantics.signals import ledger as ledger_file
 from fedrec.semantics.signals import store
@@ -71,7 +71,7 @@ class Asking:
     @property
     def is_address(self) -> bool:
         """Whether the model is behind an address."""
-        return self.model.startswith(("http://", "https://"))
+        return is_address(self.model)
 
     def __post_init__(self) -> None:
         problems = [
@@ -253,12 +253,11 @@ def write(session: Session, command: str) -> Written:
     }
     by_item = {item: one.signals for item, one in zip(plan.item_ids, found, strict=True)}
     path, report = session.folder / store.NAME, session.folder / REPORT
-    store.write_signals(path, header, by_item)
-    written = store.read_signals(path)
+    digest = store.write_signals(path, header, by_item)
     page = render_page(
         plan,
         found,
-        header=written.header,
+        header=header | {"sha256": digest},
         calls=book.calls,
         costs=_costs(session),
         stopped=stopped,

@@ -165,8 +165,7 @@ def centralised_config(config: Config, folder: Path) -> Config:
     ``federation.cohort`` users, and the centralised run takes the steps of the same Adam on such
     random batches, of the same windows: both optimise the same mean over targets. Nothing is sent,
     so nothing is clipped or rounded on its way, and items are counted however few the users are. A
-    rate that falls does so over passes here:
-    ``local.schedule-rounds``, not the server's.
+    rate that falls does so over passes here: ``local.schedule-rounds``, not the server's.
     """
     change, federation, local = dataclasses.replace, config.federation, config.local
     if federation.unit == "user":

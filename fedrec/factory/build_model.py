@@ -22,9 +22,8 @@ from fedrec.models.layers.neighbour_smoothing import NeighbourSmoothing
 from fedrec.models.layers.time_aware import TimedTransformer
 from fedrec.models.layers.transformer import CausalTransformer
 from fedrec.models.layers.views import AdaptedView, IdentityView
-from fedrec.models.parts import ROW_STD, ItemFeatures, ModelParts
+from fedrec.models.parts import ROW_STD, ItemFeatures, ModelParts, torch_stream
 from fedrec.models.recommender import Recommender
-from fedrec.randomness import generator
 from fedrec.semantics.whitening import pca_rows
 
 
@@ -57,7 +56,7 @@ def build_model(
             ``fedrec.factory.own_views``.
         features: Gives title words and genres; without it, no item has any.
     """
-    stream = _torch_stream(seed, "weights")
+    stream = torch_stream(seed, "weights")
     rows = _identity_rows(settings, num_items, semantic, stream)
     encoder = _encoder(settings)
 
@@ -68,7 +67,7 @@ def build_model(
     def fusion(num_views: int) -> nn.Module:
         # A stream of its own: another fusion leaves the other weights as they are.
         return make_fusion(
-            settings.fusion, num_views, settings.width, _torch_stream(seed, "weights", "gate")
+            settings.fusion, num_views, settings.width, torch_stream(seed, "weights", "gate")
         )
 
     model: Recommender
@@ -154,10 +153,6 @@ def frozen_tensor(table: np.ndarray) -> Tensor:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The given NumPy array is not writ")
         return torch.from_numpy(table)
-
-
-def _torch_stream(seed: int, *path: str) -> torch.Generator:
-    return torch.Generator().manual_seed(int(generator(seed, *path).integers(2**63)))
 
 
 def _identity_rows(

@@ -9,6 +9,11 @@ from fedrec.llm.extra import require
 from fedrec.llm.smollm2 import FULL_NAME, NAME, smollm2_folder
 
 
+def is_address(model: str) -> bool:
+    """Whether what was typed behind ``--model`` is an http address."""
+    return model.startswith(("http://", "https://"))
+
+
 def open_model(
     model: str, *, name: str = "", revision: str = "", device: str = "cpu", **how: Any
 ) -> LanguageModel:
@@ -25,7 +30,7 @@ def open_model(
         ConfigError: None of the three.
         ResourceError: A package is missing.
     """
-    if model.startswith(("http://", "https://")):
+    if is_address(model):
         require(f"--model {model.partition('://')[0]}://...", "httpx", "pydantic")
         from fedrec.llm.address import AddressModel
 

@@ -15,9 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from fedrec.models.layers.encoder import SequenceEncoder
-from fedrec.models.parts import ROW_STD, ItemFeatures, ModelParts
+from fedrec.models.parts import ROW_STD, ItemFeatures, ModelParts, torch_stream
 from fedrec.models.recommender import ItemTable, Recommender
-from fedrec.randomness import generator
 
 
 class DualRecLSTM(Recommender):
@@ -63,8 +62,7 @@ class DualRecLSTM(Recommender):
     @classmethod
     def build(cls, parts: ModelParts) -> Self:
         """The model with title words and genres of the catalogue."""
-        drawn = int(generator(parts.seed, "weights", "dualrec").integers(2**63))
-        stream = torch.Generator().manual_seed(drawn)
+        stream = torch_stream(parts.seed, "weights", "dualrec")
         return cls(parts.rows, parts.encoder, parts.features(), hidden=parts.hidden, stream=stream)
 
     @property

@@ -8,12 +8,19 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from fedrec.models.layers.encoder import SequenceEncoder
 from fedrec.models.layers.neighbour_smoothing import NeighbourSmoothing
+from fedrec.randomness import generator
 
 ROW_STD = 0.02  # of a component of initial ID embeddings; other views start at their norm
+
+
+def torch_stream(seed: int, *path: str) -> torch.Generator:
+    """Random stream of torch for one purpose; see ``fedrec.randomness.generator``."""
+    return torch.Generator().manual_seed(int(generator(seed, *path).integers(2**63)))
 
 
 class ItemFeatures(NamedTuple):

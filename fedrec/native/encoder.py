@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fedrec.native.library import library
+from fedrec.native.library import library, pointer, threads
 
 LANES = 16  # widths must be multiples of it, whatever vectors the machine has
 PRE_NORM, SASREC = 0, 1
@@ -132,9 +132,7 @@ class _Encoder(torch.autograd.Function):
         )
         out = torch.zeros_like(x)
         inputs = _inputs(shape, weights, x, masks)
-        library().encoder_forward(
-            ctypes.byref(inputs), _windows(windows), _at(out), ctypes.c_long(_threads())
-        )
+        library().encoder_forward(ctypes.byref(inputs), _windows(windows), pointer(out), threads())
         ctx.save_for_backward(x, masks, weights)
         ctx.windows, ctx.shape, ctx.sets = windows, shape, sets
         ctx.shapes = [a.shape for a in arrays]
@@ -149,41 +147,32 @@ class _Encoder(torch.autograd.Function):
         library().encoder_backward(
             ctypes.byref(inputs),
             _windows(ctx.windows),
-            _at(gradient.contiguous()),
-            _at(to_x),
-            _at(to_weights),
+            pointer(gradient.contiguous()),
+            pointer(to_x),
+            pointer(to_weights),
             ctypes.c_long(to_weights.shape[1] if ctx.sets > 1 else 0),
-            ctypes.c_long(_threads()),
+            threads(),
         )
         parts = to_weights.split([shape.numel() // ctx.sets for shape in ctx.shapes], dim=1)
         own = [part.reshape(shape) for part, shape in zip(parts, ctx.shapes, strict=True)]
         return to_x, None, None, None, None, *own
 
 
-def _at(array: Tensor | None) -> ctypes.c_void_p:
-    return ctypes.c_void_p(None if array is None else array.data_ptr())
-
-
-def _threads() -> int:
-    return torch.get_num_threads()
-
-
 def _inputs(shape: EncoderShape, weights: Tensor, x: Tensor, masks: Tensor | None) -> _Inputs:
     numbers = (shape.width, shape.hidden, shape.heads, shape.blocks, shape.kind, shape.positions)
     return _Inputs(
         shape=_Shape(*numbers, int(shape.from_first)),
-        weights=_at(weights),
+        weights=pointer(weights),
         weight_stride=weights.shape[1] if len(weights) > 1 else 0,
-        x=_at(x),
-        masks=_at(masks),
+        x=pointer(x),
+        masks=pointer(masks),
         mask_stride=x.numel(),
     )
 
 
 def _windows(windows: Windows) -> Any:
-    for one in (windows.first, windows.length, windows.set):
+    arrays = (windows.first, windows.length, windows.set)
+    for one in arrays:
         assert one.dtype == torch.int64
         assert one.is_contiguous()
-    return ctypes.byref(
-        _Windows(_at(windows.first), _at(windows.length), _at(windows.set), len(windows.first))
-    )
+    return ctypes.byref(_Windows(*map(pointer, arrays), len(windows.first)))

@@ -12,12 +12,15 @@ import sys
 from functools import lru_cache
 from pathlib import Path
 
+import torch
+from torch import Tensor
+
 from fedrec.errors import FedrecError
 from fedrec.files.atomic import lock, new_file, sha256
 from fedrec.files.home import home
 
 # Of the sources, so that who has this file computes the same: see ``hash_of``.
-SOURCES_SHA256 = "56a115f8b8f6f9a567c8a069956404e7f6cfb3cd99a6bb0c8d081c2f394228b9"
+SOURCES_SHA256 = "28e7681c977d3141ae8950fbd1ead43cb3a8c294a46f9fe1773f4b7710769b05"
 FLAGS = (
     "-std=c++17",
     "-O3",
@@ -127,7 +130,6 @@ def library() -> ctypes.CDLL:
         found = ctypes.CDLL(str(path))
     except OSError as error:
         raise CompileError(f"{path}: {error}") from None
-    found.encoder_size.restype = ctypes.c_long
     return found
 
 
@@ -146,6 +148,16 @@ def _compile(path: Path) -> None:
             file.write(draft.read_bytes())
     finally:
         draft.unlink(missing_ok=True)
+
+
+def pointer(array: Tensor | None) -> ctypes.c_void_p:
+    """Where the numbers of a contiguous array lie; null for none."""
+    return ctypes.c_void_p(None if array is None else array.data_ptr())
+
+
+def threads() -> ctypes.c_long:
+    """Threads that a kernel may take: as many as torch."""
+    return ctypes.c_long(torch.get_num_threads())
 
 
 @lru_cache(maxsize=1)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from fedrec.native.encoder import LANES
-from fedrec.native.library import library
+from fedrec.native.library import library, pointer, threads
 
 
 class Found(NamedTuple):
@@ -76,11 +76,8 @@ def log_sum_exp(
     if weights is not None:
         to_states, to_candidates = torch.empty_like(states), torch.zeros_like(candidates)
         to_own = None if own is None else torch.empty_like(states)
-    pointers = [None if one is None else one.data_ptr() for one in kept]
-    inputs = _Candidates(*pointers, len(states), len(candidates), states.shape[1], shift)
-    outputs = [values, to_states, to_candidates, to_own]
-    found = _Found(*(None if one is None else one.data_ptr() for one in outputs))
-    library().log_sum_exp(
-        ctypes.byref(inputs), ctypes.byref(found), ctypes.c_long(torch.get_num_threads())
-    )
-    return Found(values, to_states, to_candidates, to_own)
+    inputs = _Candidates(*map(pointer, kept), len(states), len(candidates), states.shape[1], shift)
+    outputs = Found(values, to_states, to_candidates, to_own)
+    found = _Found(*map(pointer, outputs))
+    library().log_sum_exp(ctypes.byref(inputs), ctypes.byref(found), threads())
+    return outputs

@@ -1,11 +1,9 @@
 """One self-contained page about a run, made from its folder alone."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
-from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from fedrec.errors import ResourceError
@@ -61,7 +59,6 @@ def render_page(run: Run, figures: Iterable[tuple[str, Sequence[style.Drawing]]]
         run: Record of the run.
         figures: Headings with their figures, in the order of the page.
     """
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     content = {
         **sections.head(run),
         "results": sections.results(run),
@@ -83,12 +80,8 @@ def render_page(run: Run, figures: Iterable[tuple[str, Sequence[style.Drawing]]]
         "config": sections.config(run),
         "versions": sorted(flat(run.about.get("versions") or {})),
     }
-    # These two are ours, not the run's, and the policy below names their exact bytes.
-    return environment.from_string(template.PAGE).render(
-        **_clean(run, content),
-        policy=template.policy(),
-        style=Markup(template.STYLE),
-        script=Markup(template.SCRIPT),
+    return template.render(
+        template.PAGE, content, lambda text: plain(hide_secrets_in_text(text, run.config))
     )
 
 
@@ -107,17 +100,3 @@ def _inline_svg(drawing: style.Drawing) -> Markup:
 def _attributes(declarations: str) -> str:
     pairs = [d.split(":", 1) for d in declarations.split(";") if ":" in d]
     return "".join(f' {name.strip()}="{value.strip()}"' for name, value in pairs)
-
-
-def _clean(run: Run, value: Any) -> Any:
-    """Free every text of a structure from secrets and control characters."""
-    match value:
-        case Markup():
-            return value
-        case str():
-            return plain(hide_secrets_in_text(value, run.config))
-        case Mapping():
-            return {key: _clean(run, inner) for key, inner in value.items()}
-        case list() | tuple():
-            return [_clean(run, inner) for inner in value]
-    return value

@@ -1,4 +1,4 @@
-"""The page of a run: template, style and script, as strings.
+"""Pages: template of a run's, style and script, as strings.
 
 Strings, because Flower's bundle carries no HTML. Everything that comes from a run goes through
 autoescape; the policy allows this style, this script and nothing else, so that a page opened
@@ -7,6 +7,11 @@ from a mail or a share can neither reach out nor run what a title smuggles in.
 
 import base64
 import hashlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
 
 STYLE = """
 :root {
@@ -126,9 +131,7 @@ MACROS = """\
 {%- endmacro %}
 """
 
-PAGE = (
-    MACROS
-    + """\
+HEAD = """\
 <!DOCTYPE html>
 <html lang="en">
 <head>
@@ -141,15 +144,27 @@ PAGE = (
 </head>
 <body>
 <main>
+"""
+
+TILES = """\
+<div class="tiles">
+{% for tile in tiles %}<div class="tile"><span>{{ tile.name }}</span><b>{{ tile.value }}</b>
+<small>{{ tile.note }}</small></div>
+{% endfor %}</div>
+"""
+
+PAGE = (
+    MACROS
+    + HEAD
+    + """\
 <h1>{{ name }} <span class="status {{ status }}">{{ status }}</span></h1>
 <div class="muted">{{ subtitle }}</div>
 {% if banner %}<p class="banner {{ status }}">{{ banner }}</p>{% endif %}
 {% for warning in warnings %}<p class="banner">{{ warning }}</p>
 {% endfor %}
-<div class="tiles">
-{% for tile in tiles %}<div class="tile"><span>{{ tile.name }}</span><b>{{ tile.value }}</b>
-<small>{{ tile.note }}</small></div>
-{% endfor %}</div>
+"""
+    + TILES
+    + """\
 
 <h2 id="results">Results</h2>
 <p>{{ protocol }}</p>
@@ -220,3 +235,37 @@ held-out item, Recall@k equals HR@k.{% endif %}</p>
 </html>
 """
 )
+
+
+def render(page: str, content: Mapping[str, Any], clean: Callable[[str], str], **ours: Any) -> str:
+    """A page as HTML; everything that others wrote is escaped.
+
+    Args:
+        page: One of the templates.
+        content: What it shows.
+        clean: Function that every text of the content goes through.
+        ours: Further content, which is ours to the byte.
+    """
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    return environment.from_string(page).render(
+        **_cleaned(content, clean),
+        **ours,
+        # The policy names the exact bytes of these two.
+        policy=policy(),
+        style=Markup(STYLE),
+        script=Markup(SCRIPT),
+    )
+
+
+def _cleaned(value: Any, clean: Callable[[str], str]) -> Any:
+    """A structure with every text of it cleaned; what is marked as HTML is ours."""
+    match value:
+        case Markup():
+            return value
+        case str():
+            return clean(value)
+        case Mapping():
+            return {key: _cleaned(inner, clean) for key, inner in value.items()}
+        case list() | tuple():
+            return [_cleaned(inner, clean) for inner in value]
+    return value

@@ -55,10 +55,18 @@ def check_seal(about: Mapping[str, Any], where: str) -> None:
         )
 
 
-def missing_files(folder: Path, about: Mapping[str, Any]) -> list[str]:
-    """Names of the files that a complete run has left and that are not there any more."""
-    known = about.get(KEY)
-    return [name for name in known or () if not (folder / name).exists()]
+def check_complete(folder: Path, about: Mapping[str, Any]) -> None:
+    """Check that a complete run has all the files that it left, as it left them.
+
+    Raises:
+        DataError: A file is missing, has other bytes than the run wrote, or cannot be read.
+    """
+    check_files(folder, about, *CHECKED)
+    if missing := [name for name in about.get(KEY) or () if not (folder / name).exists()]:
+        raise DataError(
+            f"{folder} is {about.get('status')}, but {missing[0]} is missing; copy it again from "
+            "where the run was made, or make the run again"
+        )
 
 
 def check_files(folder: Path, about: Mapping[str, Any], *names: str) -> None:

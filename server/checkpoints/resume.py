@@ -18,7 +18,7 @@ from fedrec.config.user_code import user_code
 from fedrec.errors import ConfigError, DataError
 from fedrec.factory.devices import device, kernel_facts
 from fedrec.report.page import write_report
-from fedrec.runs.checksums import CHECKED, check_files
+from fedrec.runs.checksums import check_complete
 from fedrec.runs.record import COMPLETE, read_about, read_rounds
 from fedrec.runs.redaction import mark_secrets
 from fedrec.runs.write import append_round
@@ -90,7 +90,7 @@ def is_complete(path: Path, config: Config) -> bool:
 
     Raises:
         ConfigError: The folder holds another run that is complete.
-        DataError: A file of it is not as the run wrote it.
+        DataError: A file of it is missing or not as the run wrote it.
     """
     about = read_about(path)
     if about.get("status") not in COMPLETE:
@@ -102,7 +102,7 @@ def is_complete(path: Path, config: Config) -> bool:
             f"{path} holds a run with another config that is {about['status']}; use --overwrite, "
             "or another folder"
         )
-    check_files(path, about, *CHECKED)
+    check_complete(path, about)
     if not (path / "report.html").exists():  # it was killed while the report was drawn
         write_report(path)
     return True

@@ -130,4 +130,4 @@ def test_sums_of_any_vector_width_agree(processor, tmp_path):
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert checked.returncode == 0, checked.stdout[-2000:]
-    assert ctypes.CDLL(str(built)).encoder_size
+    assert ctypes.CDLL(str(built)).encoder_forward

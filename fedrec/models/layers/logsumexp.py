@@ -6,14 +6,13 @@ states at a time meet all candidates while their scores stay in the cache. Whoev
 each state will weigh in the loss gets the gradient from the same scores; else they are made anew.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from fedrec.native.logsumexp import Found, is_possible, log_sum_exp
+from fedrec.native.logsumexp import is_possible, log_sum_exp
 
 CHUNK = 512  # states whose scores are in the cache together
 SAME = 1e-6  # how far weights that were foretold may be off, relative to the largest
@@ -57,9 +56,11 @@ def logsumexp_of_scores(
     needed = any(one is not None and one.requires_grad for one in (states, candidates, own))
     if not (needed and torch.is_grad_enabled()):
         weights = None
-    node = _ByKernel if uses_kernel and is_possible(states) else _LogSumExp
+    by_kernel = uses_kernel and is_possible(states)
     # torch leaves ``apply`` unannotated
-    total: Tensor = node.apply(states, candidates, own, refused, shift, weights, refused_rows)  # type: ignore[no-untyped-call]
+    total: Tensor = _LogSumExp.apply(  # type: ignore[no-untyped-call]
+        states, candidates, own, refused, shift, weights, refused_rows, by_kernel
+    )
     return total
 
 
@@ -116,13 +117,6 @@ class _Gradient:
             torch.mul(states, own_shares[:, None], out=self.own[at])
 
 
-def _is_foretold(grad: Tensor, weights: Tensor) -> Tensor | None:
-    """The factor by which the weights are a gradient, if they are one up to a factor."""
-    factor: Tensor = (grad * weights).sum() / weights.square().sum().clamp_min(1e-30)
-    is_so = (grad - factor * weights).abs().max() <= SAME * grad.abs().max()
-    return factor if bool(is_so) else None
-
-
 class _LogSumExp(torch.autograd.Function):
     @staticmethod
     def forward(
@@ -134,97 +128,80 @@ class _LogSumExp(torch.autograd.Function):
         shift: float,
         weights: Tensor | None,
         refused_rows: Tensor | None,
+        by_kernel: bool,
     ) -> Tensor:
         """(..., M) from states (..., M, D), candidates (..., K, D), own (..., M, D)."""
         inputs = _Inputs(states, candidates, own, refused, shift, refused_rows)
-        gradient = None if weights is None else _Gradient(inputs)
-        found = states.new_empty(states.shape[:-1])
-        least, tiny = torch.finfo(states.dtype).min, torch.finfo(states.dtype).tiny
-        for at in inputs.parts():
-            scores, single = inputs.scores(at)
-            # Where all candidates are refused, exp(-inf) must be 0 and not NaN.
-            largest = torch.maximum(scores.amax(dim=1), single).clamp_min(least)
-            single = (single - largest).exp_()
-            total = scores.sub_(largest[:, None]).exp_().sum(dim=1).add_(single)
-            if gradient is not None and weights is not None:
-                rates = weights[at] / total.clamp_min(tiny)
-                gradient.add(at, scores.mul_(rates[:, None]), single.mul_(rates))
-            found[at] = total.log_().add_(largest)
-        ahead = () if gradient is None else (gradient.states, gradient.candidates, gradient.own)
+        found: Tensor
+        found, *ahead = (_by_kernel if by_kernel else _by_torch)(inputs, weights)
         ctx.save_for_backward(
             states, candidates, own, refused, found, weights, refused_rows, *ahead
         )
-        ctx.shift = shift
+        ctx.shift, ctx.by_kernel = shift, by_kernel
         return found
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         states, candidates, own, refused, found, weights, rows, *ahead = ctx.saved_tensors
+        nothing = (None,) * 5
         if ahead:
-            factor = _is_foretold(grad, weights)
-            if factor is not None:
-                scaled = [None if one is None else one * factor for one in ahead]
-                return (*scaled, None, None, None, None)
+            factor = (grad * weights).sum() / weights.square().sum().clamp_min(1e-30)
+            if bool((grad - factor * weights).abs().max() <= SAME * grad.abs().max()):
+                return (*(None if one is None else one * factor for one in ahead), *nothing)
         inputs = _Inputs(states, candidates, own, refused, ctx.shift, rows)
-        gradient = _Gradient(inputs)
-        for at in inputs.parts():
-            scores, single = inputs.scores(at)
-            log, rates = found[at].nan_to_num(neginf=0.0), grad[at]
-            shares = scores.sub_(log[:, None]).exp_().mul_(rates[:, None])
-            gradient.add(at, shares, single.sub_(log).exp_().mul_(rates))
-        return gradient.states, gradient.candidates, gradient.own, None, None, None, None
+        if ctx.by_kernel:
+            return (*_by_kernel(inputs, grad)[1:], *nothing)
+        gradient = _gradient_of(inputs, found, grad)
+        return (gradient.states, gradient.candidates, gradient.own, *nothing)
 
 
-class _ByKernel(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: Any,
-        states: Tensor,
-        candidates: Tensor,
-        own: Tensor | None,
-        refused: Tensor | None,
-        shift: float,
-        weights: Tensor | None,
-        refused_rows: Tensor | None,
-    ) -> Tensor:
-        """(..., M) from states (..., M, D), candidates (..., K, D), own (..., M, D)."""
-        arrays = (states, candidates, own, refused, refused_rows)
-        found = _each(arrays, shift, weights)
-        ahead = () if weights is None else found[1:]
-        ctx.save_for_backward(*arrays, weights, *ahead)
-        ctx.shift = shift
-        return cast(Tensor, found[0])
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        *arrays, weights = ctx.saved_tensors[:6]
-        ahead = ctx.saved_tensors[6:]
-        factor = _is_foretold(grad, weights) if ahead else None
-        if factor is None:
-            ahead, factor = _each(arrays, ctx.shift, grad)[1:], grad.new_ones(())
-        scaled = [None if one is None else one * factor for one in ahead]
-        return (*scaled, None, None, None, None)
+def _by_torch(inputs: _Inputs, weights: Tensor | None) -> tuple[Any, ...]:
+    """Values (..., M), and with weights the gradients of their weighted sum."""
+    states = inputs.states
+    gradient = None if weights is None else _Gradient(inputs)
+    found = states.new_empty(states.shape[:-1])
+    least, tiny = torch.finfo(states.dtype).min, torch.finfo(states.dtype).tiny
+    for at in inputs.parts():
+        scores, single = inputs.scores(at)
+        # Where all candidates are refused, exp(-inf) must be 0 and not NaN.
+        largest = torch.maximum(scores.amax(dim=1), single).clamp_min(least)
+        single = (single - largest).exp_()
+        total = scores.sub_(largest[:, None]).exp_().sum(dim=1).add_(single)
+        if gradient is not None and weights is not None:
+            rates = weights[at] / total.clamp_min(tiny)
+            gradient.add(at, scores.mul_(rates[:, None]), single.mul_(rates))
+        found[at] = total.log_().add_(largest)
+    if gradient is None:
+        return (found,)
+    return found, gradient.states, gradient.candidates, gradient.own
 
 
-def _each(
-    arrays: Sequence[Tensor | None], shift: float, weights: Tensor | None
-) -> list[Tensor | None]:
-    """What the kernel finds for each place of the leading axes, stacked: values and gradients."""
-    states = cast(Tensor, arrays[0])
-    leading = states.shape[:-2]
-    flat = [None if a is None else a.reshape(-1, *a.shape[len(leading) :]) for a in arrays]
-    own_weights = None if weights is None else weights.reshape(-1, weights.shape[-1])
+def _gradient_of(inputs: _Inputs, found: Tensor, grad: Tensor) -> _Gradient:
+    """Gradients from those of the values that were found (..., M)."""
+    gradient = _Gradient(inputs)
+    for at in inputs.parts():
+        scores, single = inputs.scores(at)
+        log, rates = found[at].nan_to_num(neginf=0.0), grad[at]
+        shares = scores.sub_(log[:, None]).exp_().mul_(rates[:, None])
+        gradient.add(at, shares, single.sub_(log).exp_().mul_(rates))
+    return gradient
+
+
+def _by_kernel(inputs: _Inputs, weights: Tensor | None) -> tuple[Any, ...]:
+    """The same as ``_by_torch``, one call for each place of the leading axes."""
+    leading = inputs.states.shape[:-2]
+    parts = (inputs.states, inputs.candidates, inputs.own, inputs.refused, inputs.refused_rows)
+    flat = [
+        None if one is None else one.reshape(-1, *one.shape[len(leading) :])
+        for one in (*parts, weights)
+    ]
     found = []
     for place in range(leading.numel()):
-        at: list[Any] = [None if one is None else one[place] for one in (*flat, own_weights)]
-        found.append(log_sum_exp(*at, shift=shift))
-    return [_joined([one[part] for one in found], leading) for part in range(len(Found._fields))]
-
-
-def _joined(parts: Sequence[Tensor | None], leading: torch.Size) -> Tensor | None:
-    there = [one for one in parts if one is not None]
-    if not there:
-        return None
-    return (there[0][None] if len(there) == 1 else torch.stack(there)).view(
-        *leading, *there[0].shape
+        at: list[Any] = [None if one is None else one[place] for one in flat]
+        found.append(log_sum_exp(*at, shift=inputs.shift))
+    by_part = list(zip(*found, strict=True))
+    kept = by_part if weights is not None else by_part[:1]
+    return tuple(
+        None if some[0] is None else torch.stack(some).view(*leading, *some[0].shape)
+        for some in kept
     )

@@ -109,9 +109,6 @@ Window window_of(const Inputs& in, const Windows& w, long i, const float* turned
 
 extern "C" {
 
-// Floats of a transformer's weights.
-long encoder_size(const Shape* shape) { return shape->size(); }
-
 // States (T, D) after each position of the windows; what lies between windows is left alone.
 void encoder_forward(const Inputs* in, const Windows* w, float* states, long threads) {
   if (w->count == 0) return;

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fedrec.errors import DataError, ResourceError
-from fedrec.files.atomic import flush_folder
+from fedrec.files.atomic import flush_folder, read_regular
 
 NAME = "ledger.jsonl"
 Record = dict[str, Any]
@@ -38,7 +38,7 @@ class Ledger:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
             if is_new:
                 flush_folder(path.parent)
-            content = path.read_bytes()
+            content = read_regular(path)
         except OSError as error:
             raise self._unwritable(error) from None
         self._end = self._read(content)

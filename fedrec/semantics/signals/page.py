@@ -3,9 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
-from markupsafe import Markup
-
 from fedrec.llm.smollm2 import TOO_SMALL, is_smollm2
 from fedrec.report import template
 from fedrec.runs.plain_text import plain
@@ -26,26 +23,16 @@ PAGE = (
 {% for title, text in rows %}<tr><td>{{ title }}<small>{{ text }}</small></td></tr>
 {% endfor %}</tbody></table></div>
 {%- endmacro %}
-<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{{ policy }}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="referrer" content="no-referrer">
-<title>{{ name }} · fedrec</title>
-<style>{{ style }}</style>
-</head>
-<body>
-<main>
+"""
+    + template.HEAD
+    + """\
 <h1>{{ name }}</h1>
 <div class="muted">{{ subtitle }}</div>
 {% for warning in warnings %}<p class="banner">{{ warning }}</p>
 {% endfor %}
-<div class="tiles">
-{% for tile in tiles %}<div class="tile"><span>{{ tile.name }}</span><b>{{ tile.value }}</b>
-<small>{{ tile.note }}</small></div>
-{% endfor %}</div>
+"""
+    + template.TILES
+    + """\
 
 <h2 id="items">What became of the items</h2>
 {{ sheet(["outcome", "items", "share"], outcomes) }}
@@ -104,7 +91,6 @@ def render_page(
         stopped: Why it stopped before the end, or "".
         command: The command as it was typed.
     """
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     with_signal = sum(bool(one.signals) for one in found)
     content = {
         "name": f"Signals for {plan.dataset}",
@@ -131,13 +117,8 @@ def render_page(
         "command": hide_secrets_in_text(command, {}),
     }  # fmt: skip
     prompt = [] if not plan.asked else list(plan.chat(next(iter(plan.asked)), 1).messages)
-    return environment.from_string(PAGE).render(
-        **_clean(content),
-        prompt=prompt,  # its line breaks are part of it; it was cleaned when it was made
-        policy=template.policy(),
-        style=Markup(template.STYLE),
-        script=Markup(template.SCRIPT),
-    )
+    # The prompt's line breaks are part of it; it was cleaned when it was made.
+    return template.render(PAGE, content, plain, prompt=prompt)
 
 
 def _warnings(plan: Plan, with_signal: int, count: int, stopped: str) -> list[str]:
@@ -220,15 +201,3 @@ def _short(text: str, longest: int = _LONGEST) -> str:
 
 def _share(count: int, whole: int) -> str:
     return f"{100 * count / whole:.1f} %" if whole else "-"
-
-
-def _clean(value: Any) -> Any:
-    """Free every text of a structure from control characters."""
-    match value:
-        case str():
-            return plain(value)
-        case Mapping():
-            return {key: _clean(inner) for key, inner in value.items()}
-        case list() | tuple():
-            return [_clean(inner) for inner in value]
-    return value

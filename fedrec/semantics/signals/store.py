@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fedrec.errors import DataError
-from fedrec.files.atomic import sha256, write_file
+from fedrec.files.atomic import read_regular, sha256, write_file
 
 NAME = "signals.jsonl"
 FORMAT = "fedrec-signals-1"
@@ -75,7 +75,7 @@ def read_signals(path: Path) -> Signals:
         DataError: No such file, another format, an item twice, or lines that were changed.
     """
     try:
-        first, _, body = path.read_bytes().partition(b"\n")
+        first, _, body = read_regular(path).partition(b"\n")
         header = json.loads(first)
         if header["format"] != FORMAT:
             raise ValueError(f"its format is {header['format']!r}")

@@ -82,18 +82,10 @@ def test_a_training_loss_lies_between_0_and_a_million():
             checked_loss(loss)
 
 
-def ranks(**changes):
+def validated(arrays, **flags):
     """A reply about one user of a catalogue of ten items, read."""
-    arrays = {
-        protocol.USER_NUMBERS: 0,
-        protocol.CANDIDATES: 10,
-        protocol.EVENTS: 3,
-        protocol.rank_array("full"): 1,
-    }
-    arrays = {name: np.array([value], dtype=np.int64) for name, value in (arrays | changes).items()}
-    reply = reply_with({protocol.ROUND: 4, protocol.PARTITION: 0}, arrays)
     return validate_ranks_reply(
-        reply,
+        reply_with({protocol.ROUND: 4, protocol.PARTITION: 0}, arrays),
         round=4,
         partition=0,
         users=arrays[protocol.USER_NUMBERS],
@@ -103,6 +95,25 @@ def ranks(**changes):
         num_gates=0,
         is_personalised=False,
         names_items=False,
+        **flags,
+    )
+
+
+def of_one_user(events=3):
+    """Arrays of a reply about one user with so many events."""
+    values = {
+        protocol.USER_NUMBERS: 0,
+        protocol.CANDIDATES: 10,
+        protocol.EVENTS: events,
+        protocol.rank_array("full"): 1,
+    }
+    return {name: np.array([value], dtype=np.int64) for name, value in values.items()}
+
+
+def ranks(**changes):
+    """A reply with other numbers in its arrays, read."""
+    return validated(
+        of_one_user() | {name: np.array([value], dtype=np.int64) for name, value in changes.items()}
     )
 
 
@@ -125,23 +136,8 @@ def test_numbers_of_a_reply_about_ranks_lie_within_their_bounds(name, low, high)
 
 def further(events, **changes):
     """Sums over positions, or shares of genres, of one user with so many events, read."""
-    arrays = {
-        protocol.USER_NUMBERS: np.array([0]),
-        protocol.CANDIDATES: np.array([10]),
-        protocol.EVENTS: np.array([events]),
-        protocol.rank_array("full"): np.array([1]),
-    }
-    return validate_ranks_reply(
-        reply_with({protocol.ROUND: 4, protocol.PARTITION: 0}, arrays | changes),
-        round=4,
-        partition=0,
-        users=arrays[protocol.USER_NUMBERS],
-        protocols=("full",),
-        num_items=10,
-        num_events=200,
-        num_gates=0,
-        is_personalised=False,
-        names_items=False,
+    return validated(
+        of_one_user(events) | changes,
         has_positions=protocol.POSITIONS in changes,
         has_jaccard=protocol.JACCARD in changes,
     )
