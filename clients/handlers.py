@@ -42,7 +42,7 @@ def handle_query(message: Message, config: Config, partition: int) -> RecordDict
 def _registration(config: Config, partition: int) -> RecordDict:
     data = open_local_data(config, partition)
     table = data.prepared.table
-    views = own_views(config.model.views, data.dataset.catalog)
+    views = own_views(config, data.dataset.catalog)
     arrays = {protocol.USER_NUMBERS: data.users}
     if config.federation.unit == "user":
         arrays[protocol.USER_TARGETS] = data.targets

@@ -26,6 +26,7 @@ from fedrec.semantics.signals.ledger import Ledger
 from fedrec.semantics.signals.page import render_page
 from fedrec.semantics.signals.plan import Plan, make_plan
 from fedrec.semantics.signals.prompt import read_prompt
+from fedrec.semantics.signals.rules import NAME as RULES
 from fedrec.semantics.signals.write import ask_all, counts, results
 
 PILOT = 20  # items that a dry run asks a model of this process about, which costs nothing
@@ -131,13 +132,13 @@ class Written:
 
     Attributes:
         path: The file of signals.
-        report: Its report.
+        report: Its report, none where no model was asked.
         counts: "signals" and each failure -> items.
         stopped: Why it stopped before the end, or "".
     """
 
     path: Path
-    report: Path
+    report: Path | None
     counts: dict[str, int]
     stopped: str
 
@@ -151,8 +152,14 @@ def signals_folder(config: Config, asking: Asking, out: str | None) -> Path:
     source = Path(config.data.source).name.partition(":")[0].partition(".")[0]
     model = asking.model_name if asking.is_address else Path(asking.model).name
     words = f"{source}-{model}".replace("/", "-").replace(" ", "-")
-    folder = Path(out).expanduser().absolute() if out else home() / "signals" / words
+    folder = home() / "signals" / words
+    if (read := Path(config.semantics.signals)).name == store.NAME:  # where the config reads them
+        folder = read.parent
+    if out:
+        folder = Path(out).expanduser().absolute()
     ours = {ledger_file.NAME, LOCK}
+    if asking.model == RULES:  # written anew each time: there is no ledger to go on from
+        ours.add(store.NAME)
     held = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"--out {folder} is a file; give a folder")

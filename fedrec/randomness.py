@@ -13,3 +13,11 @@ def generator(seed: int, *path: int | str) -> np.random.Generator:
     """
     key = [zlib.crc32(part.encode()) if isinstance(part, str) else part for part in path]
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
+
+
+def derangement(stream: np.random.Generator, n: int) -> np.ndarray:
+    """(n,) For each of n places another one: a random cycle through all of them."""
+    circle = stream.permutation(n)
+    others = np.empty(n, dtype=np.int64)
+    others[circle] = np.roll(circle, 1)
+    return others

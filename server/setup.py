@@ -125,10 +125,10 @@ def set_up(
             "the clients hold another frozen embedding table than the server; their encoder or "
             "semantics.* differ"
         )
-    if views_hash(own_views(config.model.views, catalog)) != registration.views_hash:
+    if views_hash(own_views(config, catalog)) != registration.views_hash:
         raise ConfigError(
-            f"a view of your own in model.views = {config.model.views!r} returns other arrays on "
-            "the clients than on the server; make it return the same array everywhere"
+            f"a view in model.views = {config.model.views!r} has other arrays on the clients than "
+            "on the server; its function or file must be the same everywhere"
         )
     frequency = registration.item_counts(catalog.num_items)
     model = make_model(config, catalog, table, frequency, np.arange(registration.num_users))

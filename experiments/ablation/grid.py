@@ -13,17 +13,19 @@ from typing import Any
 
 from experiments.baselines.run import baseline_config, centralised_config
 from fedrec.config.config import Config
-from fedrec.config.keys import config_hash, flat_tables, read_config
+from fedrec.config.keys import config_hash, flat_tables, flatten, read_config
 from fedrec.config.sections.model import Model
 from fedrec.config.sections.semantics import Semantics
-from fedrec.config.values.choices import names_in
+from fedrec.config.values.choices import SIGNALS_MEAN, names_in
 from fedrec.data.catalog import Catalog
 from fedrec.errors import ConfigError
-from fedrec.factory.table import needs_table
+from fedrec.factory.table import catalog_with_signals, needs_table, signals_of
+from fedrec.semantics.signals.columns import column_of
 from fedrec.semantics.texts import describe_items
 
 FILE = Path(__file__).parent.parent / "grids" / "ablation.toml"
 FEDERATED, CENTRALISED = "federated", "centralised"
+SIGNALS = "signals"  # in a list of views or fields: one for each kind in the file of signals
 PRESET = "preset"  # name of the task that changes nothing, where a group lists none
 RENAMED_GROUPS = {"comparison": "baselines", "mix": "fusion"}  # old name -> name
 
@@ -115,7 +117,7 @@ def placed_grid(base: Config, kind: str, catalog: Catalog | None = None) -> list
         tasks, baseline = [], group.baseline
         for task in group.tasks:
             try:
-                task = dataclasses.replace(task, changes=_with_views(base, task.changes))
+                task = dataclasses.replace(task, changes=_relative(base, task.changes))
                 identity = _identity(base, task, texts)
             except ConfigError as error:
                 skipped = " ".join(str(error).split())
@@ -144,22 +146,40 @@ def _slug(group: Group, task: AblationTask) -> str:
     return re.sub(r"[^a-z0-9.]+", "-", f"{group.name} {task.name}".lower()).strip("-")
 
 
-def _with_views(base: Config, changes: dict[str, Any]) -> dict[str, Any]:
-    """The changes with "+view" and "-view" in place of the views that they mean.
+def _relative(base: Config, changes: dict[str, Any]) -> dict[str, Any]:
+    """The changes with lists such as "+semantic" and "-semantic" in place of what they mean.
 
     Raises:
-        ConfigError: The preset has no other view.
+        ConfigError: Nothing is left of a list, or the preset names no file of signals.
     """
-    word = str(changes.get("model.views", ""))
-    if word[:1] not in ("+", "-"):
-        return changes
-    sign, view = word[:1], word[1:]
-    views = [name for name in names_in(base.model.views) if sign == "+" or name != view]
-    if sign == "+" and view not in views:
-        views.append(view)
-    if not views:
-        raise ConfigError(f"model.views has nothing but {view!r}, so that nothing is left without")
-    return changes | {"model.views": ",".join(views)}
+    flat = flatten(base)
+    found = dict(changes)
+    for key in ("model.views", "semantics.fields"):
+        words = names_in(str(changes.get(key, "")))
+        if words and all(word[:1] in ("+", "-") for word in words):
+            names = list(names_in(str(flat[key])))
+            for word in words:
+                names = _changed(names, word[:1], _named(base, word[1:], names, key))
+            if not names:
+                raise ConfigError(f"{key} has nothing but {changes[key][1:]!r}: nothing is left")
+            found[key] = ",".join(names)
+    return found
+
+
+def _changed(names: list[str], sign: str, meant: Sequence[str]) -> list[str]:
+    if sign == "-":
+        return [name for name in names if name not in meant]
+    return names + [name for name in meant if name not in names]
+
+
+def _named(base: Config, word: str, names: Sequence[str], key: str) -> Sequence[str]:
+    """The names that a word stands for: itself, or those of all signals there are."""
+    if word != SIGNALS:
+        return [word]
+    signals = signals_of(base.semantics)
+    if signals is None:
+        raise ConfigError(f"{key} = '+{SIGNALS}' needs a file of signals in semantics.signals")
+    return [column_of(kind) for kind in signals.kinds] + [SIGNALS_MEAN] * (SIGNALS_MEAN in names)
 
 
 class _Texts:
@@ -169,18 +189,22 @@ class _Texts:
         self._catalog = catalog
         self._known: dict[str, str] = {}
 
-    def said(self, fields: str) -> str:
-        """A text that stands for what the fields say.
+    def said(self, config: Config) -> str:
+        """A text that stands for what the fields of a config say.
 
         Raises:
             ConfigError: The catalogue does not have them.
         """
+        settings = config.semantics
+        fields = settings.fields
         if self._catalog is None:
             return fields
-        if fields not in self._known:
-            texts = describe_items(self._catalog, names_in(fields)).texts
-            self._known[fields] = hashlib.sha256(json.dumps(texts).encode()).hexdigest()
-        return self._known[fields]
+        key = f"{fields} {settings.signals} {settings.signals_control}"
+        if key not in self._known:
+            catalog = catalog_with_signals(settings, self._catalog, seed=config.seed)
+            texts = describe_items(catalog, names_in(fields)).texts
+            self._known[key] = hashlib.sha256(json.dumps(texts).encode()).hexdigest()
+        return self._known[key]
 
 
 def _identity(base: Config, task: AblationTask, texts: _Texts) -> tuple[str, str]:
@@ -198,7 +222,7 @@ def _identity(base: Config, task: AblationTask, texts: _Texts) -> tuple[str, str
             model, neighbours=nothing.neighbours, neighbour_events=nothing.neighbour_events
         )
     if needs_table(config):
-        said = texts.said(config.semantics.fields)
+        said = texts.said(config)
         semantics = dataclasses.replace(config.semantics, fields=said)
     return task.kind, config_hash(dataclasses.replace(config, model=model, semantics=semantics))
 

@@ -10,7 +10,9 @@ from rich.text import Text
 
 import fedrec
 from experiments.engines.run import see_own_modules
+from fedrec.config.values.choices import reads_signals
 from fedrec.errors import ConfigError
+from fedrec.factory.table import signals_of
 from fedrec.inference.recommender import ReadyRecommender, Recommendation
 from fedrec.runs.plain_text import plain
 
@@ -59,9 +61,23 @@ def recommend(
         answer |= {"user": user, "history": _history(ready, whom)}
         answer["recommendations"] = _listed(ready.recommend(whom, k))
         answer["views"] = ready.view_weights(whom)
+        if ready.config.semantics.signals:
+            answer |= _signals(ready, answer["recommendations"])
     if new is not None:
         answer["new"] = _placed(ready, whom)
     return answer | {"bytes": ready.search.bytes_held}
+
+
+def _signals(ready: ReadyRecommender, listed: list[dict[str, Any]]) -> dict[str, Any]:
+    """Who wrote the signals of a run, and when; each listed item is given its own."""
+    for one in listed:
+        one["signals"] = ready.signals(one["item"])
+        weights = ready.item_views(one["item"]).items()
+        one["weights"] = {name: weight for name, weight in weights if reads_signals(name)}
+    signals = signals_of(ready.config.semantics)
+    header = {} if signals is None else signals.header
+    told = {name: header.get(name, "") for name in ("model", "revision", "date")}
+    return {"signals_from": told | {"control": ready.config.semantics.signals_control}}
 
 
 def item_ids(values: Sequence[str], known: Sequence[str]) -> list[str]:
@@ -135,6 +151,8 @@ def shown(answer: dict[str, Any]) -> Iterator[Table | Text]:
         yield _table(answer["recommendations"], "score", ".3f")
         weights = (f"{plain(name)} {weight:.2f}" for name, weight in answer["views"].items())
         yield Text(f"Read from the history by {', '.join(weights)}.", style="dim")
+        if "signals_from" in answer:
+            yield from _signals_shown(answer)
     if "new" in answer:
         new = answer["new"]
         title = Text("New: ").append(_title(new), style="bold")
@@ -142,6 +160,30 @@ def shown(answer: dict[str, Any]) -> Iterator[Table | Text]:
             title.append(f", rank {new['rank']:,.10g} of {new['of']:,} for this history")
         yield Text("\n").append_text(title).append("\nNearest to it:")
         yield _table(new["nearest"], "cosine", ".2f")
+
+
+def _signals_shown(answer: dict[str, Any]) -> Iterator[Table | Text]:
+    """The signals of the listed items, with the weight of their views where they are views."""
+    table = Table(box=SIMPLE_HEAD, padding=(0, 2, 0, 0))
+    table.add_column("", justify="right", no_wrap=True)
+    table.add_column("signal", no_wrap=True)
+    table.add_column("text", overflow="fold")
+    table.add_column("weight", justify="right", no_wrap=True)
+    for row in answer["recommendations"]:
+        for kind, text in row["signals"].items():
+            weight = row["weights"].get(f"signal-{kind}", row["weights"].get("signals-mean"))
+            said = "in the text" if weight is None else f"{weight:.2f}"
+            table.add_row(*map(Text, (str(row["rank"]), plain(kind), plain(text), said)))
+    yield table
+    source = answer["signals_from"]
+    by = " ".join(plain(str(source[name])) for name in ("model", "revision") if source[name])
+    control = source["control"]
+    yield Text(
+        f"Signals by {by or 'nobody named'}, {plain(str(source['date'])) or 'no date'}"
+        + (f"; control: {control}" if control != "none" else "")
+        + ". The weight is the share of the view in the item's embedding.",
+        style="dim",
+    )
 
 
 def _heading(answer: dict[str, Any]) -> Text:

@@ -10,6 +10,7 @@ from experiments.cli.options import Sets, Source, Trust
 from experiments.cli.terminal import ending, print_path, typed
 
 if TYPE_CHECKING:
+    from experiments.signals import Written
     from fedrec.semantics.signals.budget import Prices
     from fedrec.semantics.signals.estimate import Estimate
 
@@ -24,7 +25,7 @@ def signals(
         typer.Option(
             metavar="MODEL",
             help="Language model: smollm2, a transformers folder, or an OpenAI-compatible "
-            "address such as http://127.0.0.1:8000/v1.",
+            "address such as http://127.0.0.1:8000/v1; or rules, which is no language model.",
         ),
     ] = "",
     sets: Sets = None,
@@ -97,16 +98,26 @@ def signals(
     on after an interruption, without a second call for what was answered.
     """
     with ending():
+        from experiments.rule_signals import write_by_rules
         from experiments.settings import resolve
-        from experiments.signals import Asking, estimated, opened, signals_folder, write
+        from experiments.signals import (
+            Asking,
+            estimated,
+            opened,
+            signals_folder,
+            write,
+        )
         from fedrec.config.values.choices import names_in
         from fedrec.errors import ConfigError, ResourceError
         from fedrec.llm.chat import Decoding
         from fedrec.llm.smollm2 import TOO_SMALL, is_smollm2
         from fedrec.semantics.signals.budget import Prices
+        from fedrec.semantics.signals.rules import NAME as RULES
 
         if not model:
-            raise ConfigError("--model is needed: smollm2, a transformers folder, or an address")
+            raise ConfigError(
+                "--model is needed: smollm2, a transformers folder, an address, or rules"
+            )
         config = resolve(source, sets or (), trust=trust)
         asking = Asking(
             model=model,
@@ -125,6 +136,9 @@ def signals(
             seconds=seconds_per_call,
         )
         folder = signals_folder(config, asking, out)
+        if model == RULES:
+            _print_written(write_by_rules(config, asking, folder))
+            return
         with opened(config, asking, folder) as session:
             if is_smollm2(session.model.name):
                 typer.echo(f"warning: {TOO_SMALL}")
@@ -136,14 +150,19 @@ def signals(
             with item_bar(left) as advance:
                 session.book.on_item = advance
                 written = write(session, typed())
-        for what, count in written.counts.items():
-            typer.echo(f"{what}: {count:,} items")
-        print_path("signals", written.path)
-        print_path("report", written.report)
+        _print_written(written)
         if written.stopped:
             raise ResourceError(
                 f"stopped before the end: {written.stopped}; the same command goes on"
             )
+
+
+def _print_written(written: "Written") -> None:
+    for what, count in written.counts.items():
+        typer.echo(f"{what}: {count:,} items")
+    print_path("signals", written.path)
+    if written.report is not None:
+        print_path("report", written.report)
 
 
 @contextlib.contextmanager

@@ -82,6 +82,7 @@ PLAUSIBLE: dict[str, Plausible] = {
     "semantics.whiten": (True, False),
     "semantics.shuffled": (True, False),
     "semantics.long-texts": choices.LONG_TEXTS,
+    "semantics.signals-control": choices.SIGNAL_CONTROLS,
     "model.name": tuple(choices.MODELS),
     "model.views": (
         "identity", "semantic", "content", "identity,semantic", "identity,content",

@@ -19,7 +19,15 @@ from fedrec.config.sections.scenario import Scenario
 from fedrec.config.sections.semantics import Semantics
 from fedrec.config.sections.strategy import Strategy
 from fedrec.config.values.checks import one_of, refuse, require
-from fedrec.config.values.choices import DEVICES, QUERY_TIME, names_in, sample_name
+from fedrec.config.values.choices import (
+    BASELINE_MODELS,
+    DEVICES,
+    QUERY_TIME,
+    names_in,
+    reads_signals,
+    sample_name,
+    vectors_file,
+)
 
 Value = int | float | bool | str
 
@@ -66,12 +74,42 @@ class Config:
                 f"a row that training makes, got {self.scenario.unseen_users:g}"
             )
         yield from self._positions_problems()
+        yield from self._file_view_problems()
         yield from self.lacking_counts(self.federation.why_no_counts())
         for key, must in _misfits(self):
             section, name = key.replace("-", "_").split(".")
             yield (
                 f"{key} must be {must} with federation.unit = {self.federation.unit!r}, "
                 f"got {getattr(getattr(self, section), name)!r}"
+            )
+
+    def _file_view_problems(self) -> Iterator[str]:
+        """Views and text fields without their file, and files that nothing reads."""
+        semantics = self.semantics
+        if self.model.name in BASELINE_MODELS:  # reads no view and no text
+            return
+        views = names_in(self.model.views)
+        named = {"model.views": views, "semantics.fields": names_in(semantics.fields)}
+        reading = [(key, one) for key, names in named.items() for one in names]
+        signals = [(key, one) for key, one in reading if reads_signals(one)]
+        if signals and not semantics.signals:
+            key, one = signals[0]
+            yield f"{key} names {one!r}, which needs a file of signals in semantics.signals"
+        if semantics.signals and not signals:
+            yield (
+                "semantics.signals is read by nothing: name signal-KIND or signals-mean in "
+                f"model.views, or signal-KIND in semantics.fields; got {semantics.signals!r}"
+            )
+        wanted = {vectors_file(view) for view in views} - {""}
+        for name in sorted(wanted - semantics.vector_files.keys()):
+            yield (
+                f"model.views names 'vectors-{name}', but semantics.vectors has no file "
+                f"{name}.npy, {name}.npz or {name}.parquet, got {semantics.vectors!r}"
+            )
+        for name in sorted(semantics.vector_files.keys() - wanted):
+            yield (
+                f"semantics.vectors is read by nothing: name 'vectors-{name}' in model.views, got "
+                f"{semantics.vector_files[name]!r}"
             )
 
     def _positions_problems(self) -> Iterator[str]:

@@ -15,9 +15,9 @@ from typing import Any, get_type_hints
 
 from fedrec.config.config import Config, Value
 from fedrec.config.start_file import KEY as START_FROM
-from fedrec.config.start_file import named_run, start_sha256
+from fedrec.config.start_file import file_digest, named_run, signals_file, start_sha256
 from fedrec.config.values.checks import UNKNOWN, Section, refuse
-from fedrec.config.values.choices import DATASETS, SOURCE_SEPARATOR, sources_in
+from fedrec.config.values.choices import DATASETS, SOURCE_SEPARATOR, names_in, sources_in
 from fedrec.errors import ConfigError
 
 # Where a run executes and how long it waits. Clients that a timeout excludes are recorded.
@@ -200,7 +200,8 @@ def to_toml(config: Config, *, with_run: bool = False) -> str:
 def computed_keys(config: Config) -> dict[str, Value]:
     """Keys that the results depend on: all but ``run.*`` and those of ``EXECUTION_KEYS``.
 
-    In the place of ``run.start-from`` stands the sha256 of the weights.
+    In the place of ``run.start-from``, ``semantics.signals`` and ``semantics.vectors`` stands the
+    sha256 of what is in the files.
 
     Raises:
         DataError: These cannot be read.
@@ -210,6 +211,9 @@ def computed_keys(config: Config) -> dict[str, Value]:
     for key in ("data.source", "data.items", "evaluation.ncf-negatives"):
         # Where a file lies changes nothing; what is in it is the data's own hash.
         kept[key] = SOURCE_SEPARATOR.join(Path(part).name for part in sources_in(str(kept[key])))
+    for key in ("semantics.signals", "semantics.vectors"):
+        paths = [signals_file(path) for path in names_in(str(kept[key]))]
+        kept[key] = ",".join(file_digest(key, path) for path in paths)
     if config.run.start_from:
         kept[START_FROM] = start_sha256(config.run.start_from)
     return kept
@@ -221,7 +225,7 @@ def config_hash(config: Config) -> str:
 
 
 def absolute_paths(config: Config, folder: Path) -> Config:
-    """The config with the relative paths of ``data`` and ``run`` made absolute from ``folder``.
+    """The config with the relative paths of its files and folders made absolute from ``folder``.
 
     Only what looks like a path and exists there is touched: names such as "ml-1m" stay names.
     """
@@ -256,5 +260,13 @@ def absolute_paths(config: Config, folder: Path) -> Config:
         run = dataclasses.replace(run, start_from=start)
     if run.replay:
         run = dataclasses.replace(run, replay=resolved("run.replay", run.replay))
-    data = dataclasses.replace(data, **found)
-    return dataclasses.replace(config, data=data, evaluation=evaluation, run=run)
+    data, semantics = dataclasses.replace(data, **found), config.semantics
+    if semantics.signals or semantics.vectors:
+        vectors = [resolved("semantics.vectors", path) for path in names_in(semantics.vectors)]
+        signals = semantics.signals and resolved(
+            "semantics.signals", signals_file(semantics.signals)
+        )
+        semantics = dataclasses.replace(semantics, signals=signals, vectors=",".join(vectors))
+    return dataclasses.replace(
+        config, data=data, semantics=semantics, evaluation=evaluation, run=run
+    )

@@ -1,4 +1,4 @@
-"""The file of weights that a run starts from: ``run.start-from``."""
+"""Files that a config names: the weights of ``run.start-from``, signals, item vectors."""
 
 from pathlib import Path
 
@@ -8,6 +8,7 @@ from fedrec.files.home import home
 
 KEY = "run.start-from"
 WEIGHTS = "model.safetensors"  # of a run's folder, and of a saved estimator's
+SIGNALS = "signals.jsonl"  # of a folder that `fedrec signals` writes
 COPY = "start.safetensors"  # of a run's folder: the weights that it started from
 
 
@@ -16,6 +17,18 @@ def named_run(value: str) -> str:
     is_name = len(Path(value).parts) == 1 and not Path(value).exists()
     folder = home() / "runs" / value
     return str(folder) if is_name and (folder / "run.json").is_file() else value
+
+
+def signals_file(value: str) -> str:
+    """The file of ``semantics.signals``: itself, that of a folder, or that of a name.
+
+    A name stands for the folder under ``$FEDREC_HOME/signals`` that `fedrec signals` writes to.
+    """
+    path = Path(value)
+    if len(path.parts) == 1 and not path.exists() and not path.suffix:
+        path = home() / "signals" / value
+        return str(path / SIGNALS)
+    return str(path / SIGNALS) if path.is_dir() else value
 
 
 def start_file(value: str) -> Path:
@@ -49,3 +62,16 @@ def start_sha256(value: str) -> str:
         DataError: There is no such file, or it cannot be read.
     """
     return sha256(start_content(value))
+
+
+def file_digest(key: str, path: str) -> str:
+    """The sha256 of a file that a key names, as of the weights.
+
+    Raises:
+        DataError: There is no such file, or it cannot be read.
+    """
+    try:
+        return sha256(read_regular(Path(path)))
+    except (OSError, ValueError) as error:
+        told = error.strerror if isinstance(error, OSError) else error
+        raise DataError(f"{key} = {path!r} cannot be read: {told}") from None

@@ -66,6 +66,9 @@ class Hyperparameters(TypedDict, total=False):
     semantics_whiten: bool
     semantics_long_texts: str
     semantics_shuffled: bool
+    semantics_signals: str
+    semantics_signals_control: str
+    semantics_vectors: str
 
 
 _LOCAL = (

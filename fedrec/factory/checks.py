@@ -48,7 +48,7 @@ def check_fit(config: Config) -> None:
         lambda: _check_negatives(config, prepared),
         lambda: _check_cohort(config, prepared),
         lambda: _check_loss(config, prepared),
-        lambda: own_views(config.model.views, prepared.dataset.catalog),
+        lambda: own_views(config, prepared.dataset.catalog),
         lambda: _check_domains(config, prepared.dataset),
         lambda: check_table(config, prepared.dataset.catalog),
     )

@@ -40,7 +40,7 @@ def make_model(
         frequency=frequency,
         seed=config.seed,
         users=users,
-        own_views=own_views(config.model.views, catalog),
+        own_views=own_views(config, catalog),
         cold=cold_items_of(config.scenario, seed=config.seed, num_items=catalog.num_items),
         features=lambda: item_features(catalog),
     )

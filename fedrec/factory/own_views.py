@@ -1,49 +1,69 @@
-"""A user's own views of items, named in ``model.views`` as "package.module:name".
+"""Views besides identity, semantic and content: functions, signals and vectors of a file.
 
-Such a view is a function of the catalogue that returns one frozen vector per item, such as prices
-or pictures, as a float32 array (V + 1, S); row v belongs to item v, and row 0, the padding, is
-zero. A trained linear layer projects it to the model's width, as it does the semantic embeddings.
-Server and clients each call it, and a run is refused where it does not return the same array
-everywhere::
+A view "package.module:name" is a function of the catalogue that returns one frozen vector per
+item, such as prices or pictures, as a float32 array (V + 1, S); row v belongs to item v, and row
+0, the padding, is zero. A trained linear layer projects it to the model's width, as it does the
+semantic embeddings. Server and clients each call it, and a run is refused where it does not return
+the same array everywhere::
 
     def prices(catalog):
         table = numpy.zeros((catalog.num_items + 1, 1), dtype=numpy.float32)
         table[1:, 0] = [float(price or 0) for price in catalog.columns["price"]]
         return table
+
+"signal-KIND" and "signals-mean" are made of ``semantics.signals``, "vectors-NAME" of a file of
+``semantics.vectors``.
 """
 
 import hashlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from fedrec.config.config import Config
 from fedrec.config.failures import user_code_failures
-from fedrec.config.values.choices import VIEWS, names_in
+from fedrec.config.values.choices import (
+    BASELINE_MODELS,
+    VIEWS,
+    names_in,
+    reads_signals,
+    vectors_file,
+)
 from fedrec.config.values.import_strings import import_callable
 from fedrec.data.catalog import Catalog
 from fedrec.errors import ConfigError
+from fedrec.factory.table import signals_view
+from fedrec.files.home import home
+from fedrec.semantics.item_vectors import read_vectors
+from fedrec.semantics.view_tables import vector_view
 
 
-def own_views(views: str, catalog: Catalog) -> dict[str, np.ndarray]:
-    """Import string -> table (V + 1, S) of each of the user's own views.
+def own_views(config: Config, catalog: Catalog) -> dict[str, np.ndarray]:
+    """Name in ``model.views`` -> table (V + 1, S) of each view that is none of ``VIEWS``.
 
     Args:
-        views: ``model.views``.
+        config: Config of the run.
         catalog: Catalogue of the items.
 
     Raises:
         ConfigError: A view cannot be imported, fails, or returns no finite float32 array (V + 1, S)
-            whose row 0 is zero.
+            whose row 0 is zero; or the file of signals has none of a kind.
+        DataError: A file of signals or vectors cannot be read, or is not of this catalogue.
+        ResourceError: The weights of the text encoder are missing.
     """
-    return {view: _table(view, catalog) for view in names_in(views) if view not in VIEWS}
+    if config.model.name in BASELINE_MODELS:
+        return {}
+    views = [view for view in names_in(config.model.views) if view not in VIEWS]
+    return {view: _view(view, config, catalog) for view in views}
 
 
 def views_hash(views: Mapping[str, np.ndarray]) -> str:
-    """Sha256 of the tables of the user's own views, with their names; empty if there are none.
+    """Sha256 of the tables of further views, with their names; empty if there are none.
 
     Args:
-        views: Import string -> table (V + 1, S), as ``own_views`` returns them.
+        views: Name in ``model.views`` -> table (V + 1, S), as ``own_views`` returns them.
     """
     if not views:
         return ""
@@ -52,6 +72,23 @@ def views_hash(views: Mapping[str, np.ndarray]) -> str:
         digest.update(f"{name} {table.shape}\n".encode())
         digest.update(table.astype("<f4", copy=False).tobytes())
     return digest.hexdigest()
+
+
+def _view(view: str, config: Config, catalog: Catalog) -> np.ndarray:
+    if reads_signals(view):
+        return signals_view(config, catalog, view)
+    if name := vectors_file(view):
+        semantics = config.semantics
+        path = semantics.vector_files[name]
+        return vector_view(
+            read_vectors(Path(path)),
+            catalog,
+            path=path,
+            width=semantics.width,
+            whiten=semantics.whiten,
+            home=home(),
+        )
+    return _table(view, catalog)
 
 
 def _table(view: str, catalog: Catalog) -> np.ndarray:

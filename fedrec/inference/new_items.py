@@ -167,7 +167,7 @@ def cold_item_views(model: Recommender) -> list[str]:
         )
     if others := sorted(set(model.view_names) - {"identity", *FEATURES_OF}):
         raise ConfigError(
-            f"this model has a view of your own, {others[0]!r}, made of the catalogue that it was "
+            f"this model has the view {others[0]!r}, made of the catalogue that it was "
             "trained with; an item added after training has none"
         )
     return views

@@ -21,7 +21,8 @@ from fedrec.data.preparation.store import Dataset, open_dataset
 from fedrec.errors import ConfigError, DataError, MessageError
 from fedrec.factory.data import open_prepared
 from fedrec.factory.model import make_model
-from fedrec.factory.table import open_table
+from fedrec.factory.own_views import own_views, views_hash
+from fedrec.factory.table import catalog_with_signals, open_table
 from fedrec.files.home import home
 from fedrec.inference.recommender import ReadyRecommender
 from fedrec.inference.search import ItemSearch
@@ -73,6 +74,9 @@ def open_recommender(
             "run holds no whole model to recommend with"
         )
     dataset = _data_of(run, config)
+    if config.semantics.signals:
+        described = catalog_with_signals(config.semantics, dataset.catalog, seed=config.seed)
+        dataset = dataclasses.replace(dataset, catalog=described)
     model = _model_of(run, config, dataset.catalog)
     weights = _weights_of(run.folder / "model.safetensors")
     try:
@@ -113,8 +117,14 @@ def _data_of(run: Run, config: Config) -> Dataset:
 
 def _model_of(run: Run, config: Config, catalog: Catalog) -> Recommender:
     """The run's model before its weights: semantic embeddings, content, training counts."""
-    table = open_table(config, catalog)
-    wanted = (run.about.get("semantics") or {}).get("table_sha256")
+    facts = run.about.get("semantics") or {}
+    views = facts.get("views_sha256")
+    if views and views_hash(own_views(config, catalog)) != views:
+        raise DataError(
+            f"{run.folder} was trained on other arrays in model.views = {config.model.views!r} "
+            "than its function, or the file of signals or vectors, gives now"
+        )
+    table, wanted = open_table(config, catalog), facts.get("table_sha256")
     if table is not None and table.sha256 != wanted:
         raise DataError(
             f"{run.folder} was trained on semantic embeddings {str(wanted)[:16]}, but "

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from fedrec.config.config import Config
@@ -16,7 +17,9 @@ from fedrec.errors import ConfigError, DataError
 from fedrec.inference.new_item_embeddings import extended_search, usable_views
 from fedrec.inference.new_items import catalog_entries, extended
 from fedrec.inference.search import ItemSearch
+from fedrec.models.hybrid import Hybrid
 from fedrec.models.recommender import device_of
+from fedrec.semantics.signals.columns import PREFIX
 
 MIB = 1 << 20
 
@@ -115,6 +118,28 @@ class ReadyRecommender:
         """Mean gate weight of each view over the items of a history; the weights sum to 1."""
         weights = self.search.view_weights(self.numbers(history))
         return dict(zip(self.search.model.view_names, weights.tolist(), strict=True))
+
+    def item_views(self, item: str) -> dict[str, float]:
+        """Weight of each view in the embedding by which an item is found; they sum to 1.
+
+        Empty for a model that does not fuse views.
+        """
+        number, model = self._number(item), self.search.model
+        if not isinstance(model, Hybrid):
+            return {}
+        with torch.inference_mode():
+            items = torch.tensor([number], device=device_of(model))
+            weights = model.output_weights(model.look_up(items))[0]
+        return dict(zip(model.view_names, weights.tolist(), strict=True))
+
+    def signals(self, item: str) -> dict[str, str]:
+        """Kind -> semantic signal of an item that the run's model reads; see semantics.signals."""
+        place = self._number(item) - 1
+        return {
+            name.removeprefix(PREFIX): texts[place]
+            for name, texts in self.catalog.columns.items()
+            if name.startswith(PREFIX) and texts[place]
+        }
 
     def rank_of(self, item: str, history: str | Sequence[str], *, exclude: bool = True) -> float:
         """Rank of an item for a history: 1 is the top, an equal rival counts half.

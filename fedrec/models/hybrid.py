@@ -114,9 +114,16 @@ class Hybrid(Recommender):
 
     def output_vectors(self, table: ItemTable) -> Tensor:
         """One output embedding (K, D) per item: its views fused without a context."""
+        return self._fused(table)[0]
+
+    def output_weights(self, table: ItemTable) -> Tensor:
+        """Weights (K, N) of the views in the output embedding of each item."""
+        return self._fused(table)[1]
+
+    def _fused(self, table: ItemTable) -> tuple[Tensor, Tensor]:
         features = gate_features(table.frequency, torch.zeros_like(table.frequency))
-        vectors: Tensor = self.gate(table.views, None, features)[0]
-        return vectors
+        fused: tuple[Tensor, Tensor] = self.gate(table.views, None, features)
+        return fused
 
     def smoothed(self, items: Tensor, vectors: Tensor) -> Tensor:
         """The embeddings (K, D), those of cold items smoothed over their semantic neighbours."""

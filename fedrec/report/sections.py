@@ -235,6 +235,8 @@ def inputs(run: Run) -> Record:
         "texts_beyond_limit": "items with a longer text",
         "long_texts": "what is done with longer texts",
         "table_sha256": "frozen embedding table, SHA-256",
+        "views_sha256": "further views, SHA-256",
+        "signals.sha256": "signals.jsonl, SHA-256",
     }
     groups = {
         "shared": "shared: travel each round",
@@ -252,7 +254,7 @@ def inputs(run: Run) -> Record:
         rows.append(("ID embeddings travel", travels))
     return {
         "data": _data_rows(data),
-        "semantics": [(names.get(k, k), words(v)) for k, v in semantics.items() if v is not None],
+        "semantics": [(names.get(k, k), v) for k, v in flat(semantics) if v != "None"],
         "parameters": rows,
         "sent": told(run.about.get("sent") or {}),
         "command": str(run.about.get("command") or ""),

@@ -12,6 +12,8 @@ from fedrec.errors import DataError
 from fedrec.files.atomic import file_sha256, sha256
 
 KEY = "files"  # of run.json: name -> sha256
+CONFIG = "config_sha256"  # of run.json: of config.toml, as the run has last read it
+OF_FILES = (KEY, CONFIG)
 SEAL = "sha256"  # of run.json: of all else that is in it
 # What a complete run is read from. run.json holds the checksums; logs, figures and the report are
 # for people.
@@ -69,6 +71,44 @@ def check_complete(folder: Path, about: Mapping[str, Any]) -> None:
         )
 
 
+def check_config(folder: Path, about: Mapping[str, Any]) -> None:
+    """Check that a run that is not complete still has the config its rounds were made by.
+
+    Raises:
+        DataError: config.toml has other bytes than the run wrote, or cannot be read.
+    """
+    path = folder / "config.toml"
+    if CONFIG not in about or not (path.exists() or path.is_symlink()):
+        return
+    if not path.is_file() or _digest(path) != about[CONFIG]:
+        raise DataError(
+            f"{path} is not the file that the run wrote, by which its rounds were made: put it "
+            f"back; if it was changed to go on, `fedrec resume {folder}` says what differs"
+        )
+
+
+def check_writable(folder: Path) -> None:
+    """Refuse to go on where a file of the run is to be written and something else lies.
+
+    Raises:
+        DataError: It is no regular file.
+    """
+    for name in (*CHECKED, "run.json", "log.txt", "report.html"):
+        path = folder / name
+        if (path.exists() or path.is_symlink()) and not path.is_file():
+            raise DataError(
+                f"{path} is no regular file, and the run would write it; move it away, or copy the "
+                "folder again from where the run was made"
+            )
+
+
+def _digest(path: Path) -> str:
+    try:
+        return file_sha256(path)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from None
+
+
 def check_files(folder: Path, about: Mapping[str, Any], *names: str) -> None:
     """Compare files of a run with the checksums in its run.json.
 
@@ -92,10 +132,7 @@ def check_files(folder: Path, about: Mapping[str, Any], *names: str) -> None:
             continue
         if not path.is_file():  # a folder, a link to itself, a device without an end
             raise DataError(f"{path} is no regular file; copy it again from where the run was made")
-        try:
-            found = file_sha256(path)
-        except OSError as error:
-            raise DataError(f"{path} cannot be read: {error.strerror}") from None
+        found = _digest(path)
         if found != known[name]:
             raise DataError(
                 f"{path} is not the file that the run wrote: its sha256 is {found[:16]}, run.json "

@@ -8,7 +8,9 @@ from fedrec.errors import DataError
 _NONE = type(None)
 _NUMBER = (int, float)
 ABOUT_KINDS: dict[str, tuple[type, ...]] = {
-    **dict.fromkeys(("reason", "name", "command", "engine", "config_hash", "code"), (str,)),
+    **dict.fromkeys(
+        ("reason", "name", "command", "engine", "config_hash", "config_sha256", "code"), (str,)
+    ),
     **dict.fromkeys(("started", "device", "client_traceback", "no_model"), (str,)),
     **dict.fromkeys(("round_is", "status"), (str,)),
     **dict.fromkeys(

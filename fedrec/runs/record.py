@@ -18,7 +18,7 @@ from fedrec.config.values.choices import QUERY_TIME, names_in
 from fedrec.errors import DataError
 from fedrec.files.atomic import read_regular
 from fedrec.files.home import home
-from fedrec.runs.checksums import check_files, check_seal
+from fedrec.runs.checksums import check_config, check_files, check_seal
 from fedrec.runs.kinds import ABOUT_KINDS, ROUND_KINDS, check_kinds
 
 FORMAT = 2  # of a run folder, in its run.json: raise when a file or a field of one changes
@@ -118,8 +118,10 @@ def read_run(folder: Path) -> Run:
             f"{', '.join(STATUSES)}; the file is damaged"
         )
     must_exist = about["status"] in COMPLETE
-    if about["status"] in ("failed", "interrupted"):  # its config may be changed to go on
+    if about["status"] in ("failed", "interrupted"):
         check_files(folder, about, "rounds.jsonl")
+    if not must_exist:
+        check_config(folder, about)
     if must_exist:
         check_files(folder, about, "config.toml", "rounds.jsonl", "metrics.json", "users.csv")
     rounds, torn_line = read_rounds(folder / "rounds.jsonl", must_exist=must_exist)

@@ -7,8 +7,6 @@ it. Give torch a copy of the rows it needs (``torch.tensor(np.array(table.vector
 ``torch.from_numpy`` on read-only memory warns, and a write through it would crash the process.
 """
 
-import hashlib
-import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,17 +16,22 @@ import numpy as np
 import numpy.typing as npt
 
 from fedrec.data.catalog import Catalog
-from fedrec.errors import ConfigError, DataError
-from fedrec.randomness import generator
+from fedrec.errors import DataError
+from fedrec.randomness import derangement, generator
 from fedrec.semantics.cache import Manifest, cached_array
-from fedrec.semantics.encoders import Encoder, open_encoder, read_in_chunks
+from fedrec.semantics.encoders import Encoder
 from fedrec.semantics.long_texts import count_beyond
+from fedrec.semantics.raw_vectors import (
+    check_width,
+    identity,
+    json_sha256,
+    open_text_encoder,
+    raw_vectors,
+)
 from fedrec.semantics.texts import describe_items
 from fedrec.semantics.whitening import reduced
 
 log = logging.getLogger(__name__)
-
-FORMAT = 1  # raise it when the same inputs would give other numbers
 
 Vectors = npt.NDArray[np.float32]
 
@@ -101,14 +104,8 @@ def embedding_table(
         ResourceError: Weights, network or disk are missing.
     """
     described = describe_items(catalog, fields)
-    opened = open_encoder(encoder, revision=revision)
-    if long_texts == "chunks":
-        opened = read_in_chunks(opened)
-    if width < 1 or (opened.width is not None and width > opened.width):
-        raise ConfigError(
-            f"semantics.width must be from 1 to {opened.width or 'the width of the encoder'}, the "
-            f"width of {encoder!r}, got {width}"
-        )
+    opened = open_text_encoder(encoder, revision=revision, long_texts=long_texts)
+    check_width(opened, width)
     key = table_key(
         opened,
         list(zip(catalog.item_ids, described.texts, strict=True)),
@@ -119,13 +116,14 @@ def embedding_table(
     folder = home / "semantics"
 
     def build() -> tuple[Vectors, Manifest]:
-        raw = _raw_vectors(opened, described.texts, folder)
+        raw = raw_vectors(opened, described.texts, folder)
         table = reduced(raw, width, whiten=whiten)
         rows = table.vectors
         if shuffle_seed is not None:
-            rows = _dealt_to_others(rows, shuffle_seed)
+            # Every item the embedding of another one.
+            rows = rows[derangement(generator(shuffle_seed, "semantics", "shuffle"), len(rows))]
         facts = {
-            **_identity(opened),
+            **identity(opened),
             "whiten": whiten,
             "shuffle_seed": shuffle_seed,
             "components": table.components,
@@ -134,7 +132,7 @@ def embedding_table(
         return np.concatenate([np.zeros((1, width), dtype=np.float32), rows]), facts
 
     vectors, manifest = cached_array(folder / key, build)
-    beyond = count_beyond(opened.tokenize, _identity(opened), described.texts, folder)
+    beyond = count_beyond(opened.tokenize, identity(opened), described.texts, folder)
     _report(described.fallbacks, described.cut, manifest["components"], width)
     if beyond is not None and beyond.items:
         log.warning("%s", beyond.told(long_texts))
@@ -194,10 +192,8 @@ def embed_new_items(
             f"{described.fallbacks} of {len(items.item_ids)} items have no text in the fields that "
             f"this model reads, semantics.fields = {','.join(fields)!r}; say one of them"
         )
-    opened = open_encoder(encoder, revision=revision)
-    if long_texts == "chunks":
-        opened = read_in_chunks(opened)
-    raw = _raw_vectors(opened, describe_items(catalog, fields).texts, home / "semantics")
+    opened = open_text_encoder(encoder, revision=revision, long_texts=long_texts)
+    raw = raw_vectors(opened, describe_items(catalog, fields).texts, home / "semantics")
     projection = reduced(raw, width, whiten=whiten).projection
     return projection.rows(opened.encode(described.texts))
 
@@ -222,52 +218,16 @@ def table_key(
     Returns:
         64 hexadecimal digits.
     """
-    return _sha256(
+    return json_sha256(
         {
             "kind": "table",
-            **_identity(encoder),
+            **identity(encoder),
             "width": width,
             "whiten": whiten,
             "shuffle_seed": shuffle_seed,
             "items": [list(item) for item in items],
         }
     )
-
-
-def _dealt_to_others(rows: Vectors, seed: int) -> Vectors:
-    """Give every item the embedding of another one: a permutation without fixed points."""
-    circle = generator(seed, "semantics", "shuffle").permutation(len(rows))
-    dealt = np.empty_like(rows)
-    dealt[circle] = rows[np.roll(circle, 1)]
-    return dealt
-
-
-def _raw_vectors(encoder: Encoder, texts: list[str], folder: Path) -> Vectors:
-    """(V, S0) vectors of the encoder, kept so that another width or order encodes nothing."""
-    distinct = sorted(set(texts))
-    key = _sha256({"kind": "raw", **_identity(encoder), "texts": distinct})
-
-    def build() -> tuple[Vectors, Manifest]:
-        log.info("encoding %d texts with %s", len(distinct), encoder.name)
-        return encoder.encode(distinct), _identity(encoder)
-
-    vectors, _ = cached_array(folder / f"raw-{key}", build)
-    row = {text: place for place, text in enumerate(distinct)}
-    return vectors[[row[text] for text in texts]]
-
-
-def _identity(encoder: Encoder) -> Manifest:
-    return {
-        "format": FORMAT,
-        "encoder": encoder.name,
-        "encoder_sha256": encoder.sha256,
-        "revision": encoder.revision,
-        "pooling": encoder.pooling,
-    }
-
-
-def _sha256(facts: Manifest) -> str:
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 def _report(fallbacks: int, cut: int, components: int, width: int) -> None:

@@ -55,7 +55,7 @@ class Reduced:
     """Text vectors brought to the wanted width.
 
     Attributes:
-        vectors: (V, S) float32; columns by scheduled_rate variance of the text, then zero columns.
+        vectors: (V, S) float32; columns by falling variance of the text, then zero columns.
         components: How many columns carry something; fewer than S when the items have fewer
             independent differences (V items have at most V - 1).
         kept_variance: Share of the variance of the input that those components hold, 0 to 1.
@@ -115,7 +115,7 @@ def reduced(vectors: npt.NDArray[np.floating], width: int, *, whiten: bool = Tru
 def _principal_axes(
     centred: npt.NDArray[np.float64], weights: npt.NDArray[np.float64]
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Variances (S0,), scheduled_rate, and their axes (S0, S0) as columns with fixed signs."""
+    """Variances (S0,), falling, and their axes (S0, S0) as columns with fixed signs."""
     variances, axes = np.linalg.eigh((centred.T * weights) @ centred)
     variances, axes = variances[::-1].clip(min=0), axes[:, ::-1]
     largest = np.abs(axes).argmax(axis=0)

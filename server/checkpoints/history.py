@@ -1,10 +1,11 @@
 """Checksum of a run's history, which every checkpoint holds: a changed number is noticed."""
 
 import hashlib
+import json
 from pathlib import Path
 
 from fedrec.errors import DataError
-from fedrec.runs.record import content_of
+from fedrec.runs.record import Record, content_of, read_rounds
 
 HISTORY = "history"  # in what a checkpoint says of its run
 
@@ -38,3 +39,30 @@ def check_history(run: Path, rounds: int, expected: object) -> None:
             f"{rounds}: a line was changed; copy the file again from where the run was made, or "
             "start again with --overwrite"
         )
+
+
+def check_line(run: Path, line: Record) -> None:
+    """Refuse the line of the checkpoint's own round if it is not that of the checkpoint.
+
+    Its seconds may differ: what writing the checkpoint took is known after that.
+
+    Args:
+        run: Folder of the run.
+        line: Line of the history that the checkpoint holds.
+
+    Raises:
+        DataError: The history has another line of that round.
+    """
+    path, number = run / "rounds.jsonl", line["round"]
+    for found in read_rounds(path, must_exist=False)[0]:
+        if found["round"] == number and _numbers(found) != _numbers(line):
+            raise DataError(
+                f"{path} is not what the run wrote: its line of round {number} is another than "
+                "that of the checkpoint; copy the file again from where the run was made, or start "
+                "again with --overwrite"
+            )
+
+
+def _numbers(line: Record) -> str:
+    kept = {key: value for key, value in line.items() if key != "seconds"}
+    return json.dumps(kept, sort_keys=True)

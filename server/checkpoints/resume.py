@@ -18,7 +18,7 @@ from fedrec.config.user_code import user_code
 from fedrec.errors import ConfigError, DataError
 from fedrec.factory.devices import device, kernel_facts
 from fedrec.report.page import write_report
-from fedrec.runs.checksums import check_complete
+from fedrec.runs.checksums import check_complete, check_writable
 from fedrec.runs.record import COMPLETE, read_about, read_rounds
 from fedrec.runs.redaction import mark_secrets
 from fedrec.runs.write import append_round
@@ -31,7 +31,7 @@ from server.checkpoints.extension import (
     with_rounds,
 )
 from server.checkpoints.folder import Checkpoint, load_checkpoint, remove_after
-from server.checkpoints.history import HISTORY, check_history
+from server.checkpoints.history import HISTORY, check_history, check_line
 from server.lifecycle.run_folder import RunFolder, versions
 from server.state.joints import EXTENDED, joints_of
 
@@ -150,6 +150,8 @@ def checkpoint_to_resume(path: Path, config: Config, now: Mapping[str, Any]) -> 
         raise ConfigError(f"{path} holds another run: {shown}{hint}")
     _check_history(path / "rounds.jsonl", checkpoint)
     check_history(path, checkpoint.round, checkpoint.about.get(HISTORY))
+    check_line(path, checkpoint.line)
+    check_writable(path)
     begins = extension(path, about, config, checkpoint) if extends else None
     return Resumed(checkpoint, [*notes, *of_code], begins)
 

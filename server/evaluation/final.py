@@ -1,17 +1,20 @@
 """Baselines before the first round, final evaluation after the last, facts for run.json."""
 
+from pathlib import Path
 from typing import Any
 
 from fedrec.baselines.names import ORACLE, POPULARITY
 from fedrec.config.config import Config
-from fedrec.config.values.choices import names_in
+from fedrec.config.values.choices import BASELINE_MODELS, names_in
 from fedrec.data.catalog import Catalog
 from fedrec.data.domains import COLUMN
 from fedrec.data.splits import Stage
 from fedrec.evaluation.model_scorer import catalogue_gates
 from fedrec.factory.devices import device, kernel_facts
+from fedrec.factory.table import signals_of
 from fedrec.models.parameters import groups_of, load_arrays
 from fedrec.models.recommender import Recommender
+from fedrec.semantics.item_vectors import read_vectors
 from fedrec.semantics.table import EmbeddingTable
 from server.evaluation.evaluate import EvaluationOutcome, evaluate
 from server.evaluation.metrics import RankTable
@@ -162,6 +165,11 @@ def run_facts(
             "long_texts": config.semantics.long_texts,
             "shuffled": config.semantics.shuffled,
         }
+    further = _file_view_facts(config, catalog)
+    if registration.views_hash:
+        further["views_sha256"] = registration.views_hash
+    if further:
+        semantics = (semantics or {}) | further
     return {
         "device": str(device(config)),
         "kernel": kernel_facts(config),
@@ -199,3 +207,24 @@ def run_facts(
             for partition in registration.partitions
         ],
     }
+
+
+def _file_view_facts(config: Config, catalog: Catalog) -> dict[str, Any]:
+    """Signals and vectors that a model reads: who wrote them, when, hashes, items without any."""
+    if config.model.name in BASELINE_MODELS:
+        return {}
+    facts: dict[str, Any] = {}
+    signals = signals_of(config.semantics)
+    if signals is not None:
+        told = ("model", "revision", "prompt", "date", "kinds")
+        facts["signals"] = {
+            **{name: signals.header[name] for name in told if name in signals.header},
+            "control": config.semantics.signals_control,
+            "sha256": signals.header["sha256"],
+            "items_without": sum(not signals.by_item.get(item) for item in catalog.item_ids),
+        }
+    for name, path in config.semantics.vector_files.items():
+        found = read_vectors(Path(path))
+        lacking = len(set(catalog.item_ids) - set(found.items))
+        facts[f"vectors-{name}"] = {"sha256": found.sha256, "items_without": lacking}
+    return facts

@@ -19,7 +19,7 @@ from fedrec.config.keys import config_hash, flatten, to_toml
 from fedrec.config.start_file import COPY, start_content
 from fedrec.errors import FedrecError, ResourceError
 from fedrec.factory.devices import device_fallback
-from fedrec.files.atomic import write_file
+from fedrec.files.atomic import file_sha256, sha256, write_file
 from fedrec.files.machine import machine_facts
 from fedrec.models.parameters import NamedArrays
 from fedrec.runs import checksums
@@ -72,19 +72,16 @@ class RunFolder:
         about |= {"name": path.name, "command": command, "engine": engine, "seed": config.seed}
         about |= {"checkpoint_every": config.run.checkpoint_every}
         about |= {"config_hash": config_hash(config), "code": protocol.code_fingerprint()}
-        about |= {
-            "versions": versions(),
-            "machine": machine_facts(),
-            "started": _now(),
-            "resumed": [],
-        }
+        about |= {"versions": versions(), "machine": machine_facts()}
+        about |= {"started": _now(), "resumed": []}
         about |= {"keep_client_state": True} if config.run.keep_client_state else {}
         if config.adapted:
             about["adapted"] = list(config.adapted)
         about |= {"start_from": start} if start else {}
         folder = cls(path, about)
-        # Wherever there is a run.json, the config is there too: a killed run can be resumed.
-        write_file(path / "config.toml", folder.config_text(config))
+        # Wherever there is a run.json, the config is there too.
+        write_file(path / "config.toml", text := folder.config_text(config))
+        about[checksums.CONFIG] = sha256(text)
         try:
             folder.describe()
         except BaseException:
@@ -127,13 +124,14 @@ class RunFolder:
         cut_rounds(self.path / "rounds.jsonl", after)
         remove_drafts(self.path)
         once = {"after": after, "engine": engine, "at": _now(), "notes": list(notes)}
-        self.about.pop(checksums.KEY, None)  # of the files as they were when it ended
+        self.about = {k: v for k, v in self.about.items() if k not in checksums.OF_FILES}
         self.about["resumed"] = [*self.about.get("resumed", []), once]
         if extension is not None:
             self.about["extended"] = [*self.about.get("extended", []), {**extension, "at": _now()}]
             self.about |= {"config_hash": config_hash(config), "client_state": None}
         self.describe(status="running", reason="", exit_code=None, finished=None)
         self._follow_extension(config)
+        self.describe(**{checksums.CONFIG: file_sha256(self.path / "config.toml")})
         self.log(f"resumed after round {after} on engine {engine}")
         for note in notes:
             self.log(note)

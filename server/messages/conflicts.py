@@ -16,8 +16,8 @@ DIFFERENT_DATA = (
     "the SuperNodes hold different data or semantic embeddings; prepare them once for all"
 )
 DIFFERENT_VIEWS = (
-    "a view of your own in model.views returns different arrays on the SuperNodes; make it return "
-    "the same array everywhere"
+    "a view in model.views has different arrays on the SuperNodes; its function, or the file of "
+    "signals or vectors, must be the same everywhere"
 )
 
 SOME_TARGETS = "only some of the SuperNodes declare how many training targets each user has"

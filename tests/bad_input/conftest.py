@@ -17,6 +17,8 @@ from clients import handlers, local_data
 from experiments.cli.main import main
 from experiments.reproducibility.verify import compare
 from fedrec.factory import data, model
+from fedrec.files.atomic import file_sha256
+from fedrec.runs.checksums import CONFIG
 from fedrec.runs.write import write_about
 from server.lifecycle.signals import install_signal_handlers
 
@@ -236,7 +238,9 @@ def stopped(
         for name in ("config.toml", "run.json"):
             text = (folder / name).read_text()
             (folder / name).write_text(text.replace((place / "source").read_text(), str(source)))
-        write_about(folder / "run.json", json.loads((folder / "run.json").read_text()))
+        about = json.loads((folder / "run.json").read_text())
+        about[CONFIG] = file_sha256(folder / "config.toml")
+        write_about(folder / "run.json", about)
     assert [path.name for path in sorted((folder / "checkpoints").iterdir())] == [
         "round-00002",
         "round-00003",

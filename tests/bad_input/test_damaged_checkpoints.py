@@ -183,3 +183,25 @@ def test_private_files_that_are_all_gone_are_refused_and_nothing_is_changed(
     words = ("checkpoint round-00002 cannot be used: partition 0:", "is missing", "--overwrite")
     refused(fedrec("resume", stopped), 4, *words)
     assert content_of(stopped) == before
+
+
+def test_a_changed_line_of_the_checkpoints_own_round_is_refused(fedrec, refused, stopped):
+    path = stopped / "rounds.jsonl"
+    *before, last = path.read_text().splitlines()
+    line = json.loads(last)
+    line["targets"] += 1
+    path.write_text("\n".join([*before, json.dumps(line), ""]))
+    kept = content_of(stopped)
+    refused(fedrec("resume", stopped), 4, "rounds.jsonl is not what the run wrote: its line")
+    log = {stopped / "log.txt": b""}
+    assert content_of(stopped) | log == kept | log
+
+
+def test_a_folder_in_the_place_of_a_file_is_refused_before_the_run_goes_on(
+    fedrec, refused, stopped
+):
+    (stopped / "model.safetensors").unlink()
+    (stopped / "model.safetensors").mkdir()
+    before = (stopped / "run.json").read_bytes()
+    refused(fedrec("resume", stopped), 4, "model.safetensors is no regular file")
+    assert (stopped / "run.json").read_bytes() == before

@@ -59,6 +59,7 @@ def test_every_preset_is_a_config_and_says_what_it_is_for(name):
     source = {
         "beauty": "amazon-beauty-2014",
         "beauty-users": "amazon-beauty-2014",
+        "lamar-beauty": "amazon-beauty-2014",
         "domains": "amazon-beauty-2014 + amazon-office-2018",
     }.get(name, re.sub("^dualrec-|-(users|private|cold)$", "", name))
     assert resolve(name, ()).data.source == source

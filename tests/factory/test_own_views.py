@@ -40,7 +40,7 @@ def test_a_new_item_has_no_view_of_that_kind(run_inline, small_config):
     views = f"{VIEWS},content"
     folder = run_inline(small_config({"model.views": views, "federation.rounds": 1}))
     ready = fedrec.open_recommender(folder, trust=True)
-    with pytest.raises(ConfigError, match="a view of your own, 'initials'"):
+    with pytest.raises(ConfigError, match="the view 'initials', made of"):
         ready.with_items(titles=["New"], genres=[["Drama"]])
 
 
@@ -61,7 +61,7 @@ def test_what_is_no_view_ends_a_run_before_it_starts(small_home, small_config, n
 
 
 def test_a_view_that_differs_between_clients_is_refused(run_inline, small_config):
-    with pytest.raises(ConfigError, match="returns different arrays on the SuperNodes") as raised:
+    with pytest.raises(ConfigError, match="has different arrays on the SuperNodes") as raised:
         run_inline(small_config({"model.views": f"identity,{OWN}another_each_time"}))
     assert "\n" not in str(raised.value)
 
@@ -71,7 +71,7 @@ def test_a_view_that_is_another_on_the_server_is_refused(run_inline, small_confi
         "server.setup.own_views",
         lambda views, catalog: {f"{OWN}initials": initials(catalog) * np.float32(2)},
     )
-    with pytest.raises(ConfigError, match="returns other arrays on the clients than") as raised:
+    with pytest.raises(ConfigError, match="has other arrays on the clients than") as raised:
         run_inline(small_config({"model.views": VIEWS}))
     assert "\n" not in str(raised.value)
 

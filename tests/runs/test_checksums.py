@@ -11,6 +11,7 @@ from fedrec.errors import DataError
 from fedrec.inference.opening import open_recommender
 from fedrec.runs.checksums import CHECKED, check_files, checksums
 from fedrec.runs.record import read_run
+from fedrec.runs.write import write_about
 from server.checkpoints.resume import is_complete
 
 ALWAYS = tuple(name for name in CHECKED if name != COPY)  # that is of run.start-from
@@ -100,3 +101,15 @@ def test_a_complete_run_that_has_lost_a_file_is_not_called_done(complete):
     (complete / "metrics.json").unlink()
     with pytest.raises(DataError, match=r"is done, but metrics.json is missing"):
         where_it_goes_on(complete)
+
+
+@pytest.mark.parametrize("status", ["running", "failed", "interrupted"])
+def test_a_changed_config_of_a_run_on_its_way_is_not_shown(complete, status):
+    about = json.loads((complete / "run.json").read_text()) | {"status": status}
+    del about["files"]
+    write_about(complete / "run.json", about)
+    read_run(complete)
+    config = complete / "config.toml"
+    config.write_text(config.read_text().replace("seed = ", "seed = 1"))
+    with pytest.raises(DataError, match="is not the file that the run wrote, by which its rounds"):
+        read_run(complete)

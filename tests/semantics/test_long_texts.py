@@ -8,7 +8,7 @@ import pytest
 
 from fedrec.config.keys import read_config
 from fedrec.errors import ConfigError, ResourceError
-from fedrec.semantics import table as table_module
+from fedrec.semantics import raw_vectors as raw_module
 from fedrec.semantics.encoders import Encoder, read_in_chunks
 from fedrec.semantics.hashing import hashed_vectors
 from fedrec.semantics.long_texts import mean_over_chunks, tokenize
@@ -75,7 +75,7 @@ def cutting(folder, monkeypatch):
         return tokenize(folder, texts)
 
     made = Encoder("hashed", "", "sum", "0" * 64, 512, encode, count)
-    monkeypatch.setattr(table_module, "open_encoder", lambda name, revision: made)
+    monkeypatch.setattr(raw_module, "open_encoder", lambda name, revision: made)
     return made
 
 
@@ -125,7 +125,7 @@ def test_texts_are_counted_once_and_not_at_all_where_the_weights_are_gone(
 
     first = embedding_table(catalog, encoder="hashed", width=2, home=tmp_path)
     later = dataclasses.replace(cutting, tokenize=gone)
-    monkeypatch.setattr(table_module, "open_encoder", lambda name, revision: later)
+    monkeypatch.setattr(raw_module, "open_encoder", lambda name, revision: later)
     assert embedding_table(catalog, encoder="hashed", width=2, home=tmp_path).long_texts == 2
     assert not calls
     for path in (tmp_path / "semantics").glob("lengths-*"):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from fedrec.errors import ConfigError
+from fedrec.semantics import raw_vectors as raw_module
 from fedrec.semantics import table as table_module
 from fedrec.semantics.cache import array_sha256
 from fedrec.semantics.encoders import open_encoder
@@ -56,7 +57,7 @@ def test_another_width_encodes_nothing_again(hashed_table, films, tmp_path, monk
         raise RuntimeError(f"encoded {len(texts)} texts again")
 
     silent = replace(HASHED, encode_texts=refuse)
-    monkeypatch.setattr(table_module, "open_encoder", lambda name, revision: silent)
+    monkeypatch.setattr(raw_module, "open_encoder", lambda name, revision: silent)
     assert embedding_table(films, encoder="hashed", width=3, home=tmp_path).width == 3
     with pytest.raises(RuntimeError, match="encoded 6 texts again"):
         embedding_table(films, encoder="hashed", fields=("title",), width=3, home=tmp_path)
@@ -123,7 +124,7 @@ def test_each_ingredient_changes_the_key():
 
 def test_the_format_version_changes_the_key(monkeypatch):
     before = key()
-    monkeypatch.setattr(table_module, "FORMAT", table_module.FORMAT + 1)
+    monkeypatch.setattr(raw_module, "FORMAT", raw_module.FORMAT + 1)
     assert key() != before
 
 
@@ -206,7 +207,7 @@ def test_a_cache_hit_of_minilm_imports_neither_torch_nor_sentence_transformers(t
 
 def test_to_open_a_stored_table_neither_encodes_nor_decomposes(catalogue, tmp_path, monkeypatch):
     made = embedding_table(catalogue, encoder="hashed", home=tmp_path)
-    for name in ("_raw_vectors", "reduced"):
+    for name in ("raw_vectors", "reduced"):
         monkeypatch.delattr(f"fedrec.semantics.table.{name}")  # to call it is an error now
     opened = embedding_table(catalogue, encoder="hashed", home=tmp_path)
     np.testing.assert_array_equal(opened.vectors, made.vectors)

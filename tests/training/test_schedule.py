@@ -1,4 +1,4 @@
-"""The scheduled_rate rate against torch's own schedule."""
+"""The scheduled rate against torch's own schedule."""
 
 import numpy as np
 import pytest

@@ -13,9 +13,12 @@ from fedrec.config.values.choices import (
     MODELS,
     POSITIONS,
     PRIVATE_PARTS,
+    SIGNALS_MEAN,
     TIME_FEATURES,
     VIEWS,
     names_in,
+    reads_signals,
+    vectors_file,
     view_name,
 )
 
@@ -26,7 +29,8 @@ class Model(Section):
 
     # Hybrid, a baseline model of ID embeddings alone, or "package.module:name".
     name: str = "hybrid"
-    # What an item embedding of a hybrid is fused from, comma-separated.
+    # What an item embedding of a hybrid is fused from, comma-separated: also signal-KIND,
+    # signals-mean and vectors-NAME (see semantics.signals and semantics.vectors).
     views: str = "identity,semantic,content"
     width: int = 64  # size of an item embedding and of the encoder's states
     blocks: int = 2  # layers of the encoder
@@ -58,7 +62,8 @@ class Model(Section):
         yield one_of("model.name", self.name, tuple(MODELS), or_code=True)
         views = names_in(self.views)
         for view in views:
-            yield one_of("model.views", view, VIEWS, or_code=True)
+            if not reads_signals(view) and not vectors_file(view):
+                yield one_of("model.views", view, (*VIEWS, SIGNALS_MEAN), or_code=True)
         yield require(
             len({view_name(view) for view in views}) == len(views) > 0,
             "model.views",

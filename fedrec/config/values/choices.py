@@ -17,6 +17,11 @@ DEVICES = ("auto", "cpu", "cuda")
 LONG_TEXTS = ("cut", "chunks")
 
 VIEWS = ("identity", "semantic", "content")
+SIGNALS_MEAN = "signals-mean"  # view: the mean over an item's semantic signals
+VECTOR_FORMATS = (".npy", ".npz", ".parquet")
+SIGNAL_CONTROLS = ("none", "shuffled", "generic", "title")
+_SIGNAL = re.compile(r"signal-([a-z][a-z0-9-]*)")  # text field, or view: signals of one kind
+_VECTORS = re.compile(r"vectors-([A-Za-z0-9_-]+)")  # view: a user's own vectors, by their file
 
 
 class ModelInfo(NamedTuple):
@@ -97,3 +102,20 @@ def sources_in(source: str) -> tuple[str, ...]:
 def view_name(view: str) -> str:
     """How a view is called in a model: its name, or that of the function behind a colon."""
     return view.rpartition(":")[2]
+
+
+def signal_kind(name: str) -> str:
+    """The kind of signals that a text field or view "signal-KIND" names; "" for any other."""
+    found = _SIGNAL.fullmatch(name)
+    return found[1] if found else ""
+
+
+def reads_signals(name: str) -> bool:
+    """Whether a text field or view is made of semantic signals."""
+    return name == SIGNALS_MEAN or bool(signal_kind(name))
+
+
+def vectors_file(view: str) -> str:
+    """The name, without folder and ending, of the file that a view "vectors-NAME" is made of."""
+    found = _VECTORS.fullmatch(view)
+    return found[1] if found else ""

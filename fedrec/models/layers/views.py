@@ -44,7 +44,8 @@ class AdaptedView(nn.Module):
             weight = self.adapter.weight
             nn.init.normal_(weight, generator=generator)
             started = self.adapter(table[1:]).square().sum(dim=-1).mean().sqrt()
-            weight.mul_(norm / started.clamp(min=1e-12))
+            if started > 0:  # a table of zeros has no scale
+                weight.mul_(norm / started.clamp(min=1e-12))
 
     def forward(self, items: Tensor) -> Tensor:
         """Adapted vectors (..., D) of items (...)."""

@@ -90,7 +90,9 @@ def read_signals(path: Path) -> Signals:
             by_item[item] = {kind: str(signals[kind]) for kind in signals}
         return Signals(header=header, by_item=by_item)
     except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
+        raise DataError(
+            f"{path} cannot be read: {error.strerror or error}; `fedrec signals` writes such a file"
+        ) from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(
             f"{path} is no file of signals as `fedrec signals` writes it ({error}); write it again"

@@ -13,12 +13,19 @@ from fedrec.config.keys import config_hash, read_config
 from fedrec.data.catalog import Catalog
 from fedrec.errors import ConfigError
 from fedrec.factory.data import open_prepared
+from fedrec.semantics.signals import write_signals
+
+
+def without_signals(groups):
+    """The groups that need no file of signals."""
+    assert [group.name for group in groups].count("signals") == 1
+    return [group for group in groups if group.name != "signals"]
 
 
 def test_every_cell_of_the_grid_goes_with_the_defaults_and_has_a_baseline():
     groups = placed_grid(read_config({}), FEDERATED)
     assert len(groups) > 10
-    for group in groups:
+    for group in without_signals(groups):
         rows = [(task.name, task.against) for task in group.tasks]
         names = [task.name for task in group.tasks]
         assert len(set(rows)) == len(rows)
@@ -32,12 +39,12 @@ def test_no_cell_of_the_whole_grid_is_refused_on_the_embedded_data(tmp_path, mon
     monkeypatch.setenv("FEDREC_HOME", str(tmp_path))
     base = resolve("synthetic", ["semantics.encoder=hashed"], {})
     groups = placed_grid(base, FEDERATED, open_prepared(base).dataset.catalog)
-    tasks = [task for group in checked(base, groups) for task in group.tasks]
+    tasks = [task for group in without_signals(checked(base, groups)) for task in group.tasks]
     assert {task.name: task.skipped for task in tasks if task.skipped} == {}
 
 
 def test_cells_of_one_config_have_one_folder_and_others_their_own():
-    groups = placed_grid(read_config({}), FEDERATED)
+    groups = without_signals(placed_grid(read_config({}), FEDERATED))
     folders = {(group.name, task.name): task.folder for group in groups for task in group.tasks}
     own = [("table", "on"), ("fusion", "context gate"), ("views", "all three"), ("start", "text")]
     assert {folders[name] for name in own} == {"preset"}
@@ -93,7 +100,7 @@ def test_the_cell_that_the_preset_is_becomes_the_baseline():
 
 def test_cells_are_what_they_are_called_whatever_the_preset_is():
     base = read_config({"model.views": "semantic,content", "model.time": "hour"})
-    groups = {group.name: group for group in placed_grid(base, FEDERATED)}
+    groups = {group.name: group for group in without_signals(placed_grid(base, FEDERATED))}
     tasks = {(name, c.name): c for name, group in groups.items() for c in group.tasks}
     configs = {key: grid.run_config(base, c) for key, c in tasks.items() if not c.skipped}
     assert [c.skipped for c in tasks.values() if c.skipped] == []
@@ -147,7 +154,44 @@ def test_what_does_not_go_with_users_can_be_in_one_place():
     users = {"federation.unit": "user", "local.optimizer-state": "reset"}
     refused = {}
     for kind in (FEDERATED, CENTRALISED):
-        groups = placed_grid(read_config(users), kind)
+        groups = without_signals(placed_grid(read_config(users), kind))
         refused[kind] = {c.name: c.skipped for g in groups for c in g.tasks if c.skipped}
     assert "BERT4Rec" in refused[FEDERATED]
     assert refused[CENTRALISED] == {}
+
+
+def test_the_group_of_signals_needs_a_file_of_them():
+    group = next(g for g in placed_grid(read_config({}), FEDERATED) if g.name == "signals")
+    assert {task.skipped for task in group.tasks} == {
+        f"{key} = '+signals' needs a file of signals in semantics.signals"
+        for key in ("model.views",)
+    }
+
+
+def test_the_group_of_signals_has_them_in_the_text_as_views_as_their_mean_and_controls(tmp_path):
+    path = tmp_path / "signals.jsonl"
+    write_signals(path, {"kinds": ["usage", "theme"]}, {"i1": {"usage": "A.", "theme": "B."}})
+    views = "identity,semantic,signal-usage,signal-theme"
+    base = read_config({"semantics.signals": str(path), "model.views": views})
+    group = next(g for g in placed_grid(base, FEDERATED) if g.name == "signals")
+    assert [task.skipped for task in group.tasks if task.skipped] == []
+    found = {
+        task.name: (config.model.views, config.semantics.fields, config.semantics.signals_control)
+        for task in group.tasks
+        for config in [grid.run_config(base, task)]
+    }
+    plain, text = "identity,semantic", "title,genres,year,signal-usage,signal-theme"
+    fields = "title,genres,year"
+    assert found == {
+        "none": (plain, fields, "none"),
+        "in the text": (plain, text, "none"),
+        "a view of each kind": (views, fields, "none"),
+        "their mean as a view": (f"{plain},signals-mean", fields, "none"),
+        "in the text, of another item": (plain, text, "shuffled"),
+        "in the text, one sentence for all": (plain, text, "generic"),
+        "in the text, the title again": (plain, text, "title"),
+        "views, of another item": (views, fields, "shuffled"),
+        "views, one sentence for all": (views, fields, "generic"),
+        "views, the title again": (views, fields, "title"),
+    }
+    assert len({task.folder for task in group.tasks}) == 10

@@ -132,7 +132,11 @@ def test_every_mistake_of_the_options_is_told_at_once(fedrec):
 
 
 def test_a_model_is_needed(fedrec):
-    refused(fedrec("signals", *DATA), 2, "--model is needed: smollm2, a transformers folder")
+    refused(
+        fedrec("signals", *DATA),
+        2,
+        "--model is needed: smollm2, a transformers folder, an address, or rules",
+    )
 
 
 def test_a_folder_of_somebody_else_is_left_alone(fedrec, tmp_path, stub):
