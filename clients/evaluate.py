@@ -19,7 +19,7 @@ from fedrec.data.splits import Stage
 from fedrec.evaluation.further.positions import position_sums
 from fedrec.evaluation.leave_one_out import HeldOutRanks, Scorer, leave_one_out_ranks
 from fedrec.evaluation.model_scorer import model_scorer
-from fedrec.factory.evaluation import evaluated
+from fedrec.factory.evaluation import evaluated, title_scorer
 from fedrec.models.parameters import NamedArrays, load_arrays
 
 
@@ -92,6 +92,8 @@ def evaluate(
         return dataclasses.replace(found, positions=sums)
 
     def by_model() -> HeldOutRanks:
+        if config.model.name == "lora":
+            return ranks_of(title_scorer(model, num_items), read)
         scorer = model_scorer(model, num_items, config.model.max_length)
         return ranks_of(scorer, read, with_times=model.needs_times)
 

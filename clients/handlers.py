@@ -1,9 +1,11 @@
 """Message handlers of a client: from records to local work, and from its results to records."""
 
+import numpy as np
 from flwr.app import ConfigRecord, Message, MetricRecord, RecordDict
 
 from clients.evaluate import evaluate
 from clients.local_data import LocalData, open_local_data, training_events
+from clients.model import fresh_model
 from clients.private_state import PrivateState
 from clients.request import (
     TrainRequest,
@@ -22,7 +24,7 @@ from clients.train_users import train_users
 from fedrec import protocol
 from fedrec.config.config import Config
 from fedrec.evaluation.gates import are_told, without_popularity
-from fedrec.factory.own_views import own_views, views_hash
+from fedrec.factory.own_views import inputs_hash
 from fedrec.records import array_record
 
 
@@ -42,7 +44,9 @@ def handle_query(message: Message, config: Config, partition: int) -> RecordDict
 def _registration(config: Config, partition: int) -> RecordDict:
     data = open_local_data(config, partition)
     table = data.prepared.table
-    views = own_views(config, data.dataset.catalog)
+    catalog = data.dataset.catalog
+    unknown = np.zeros(catalog.num_items + 1, dtype=np.int64)
+    inputs = inputs_hash(config, catalog, lambda: fresh_model(config, data, unknown)[0])
     arrays = {protocol.USER_NUMBERS: data.users}
     if config.federation.unit == "user":
         arrays[protocol.USER_TARGETS] = data.targets
@@ -51,7 +55,7 @@ def _registration(config: Config, partition: int) -> RecordDict:
             protocol.PARTITION: partition,
             protocol.DATA_HASH: data.dataset.data_hash,
             protocol.TABLE_HASH: "" if table is None else table.sha256,
-            protocol.VIEWS_HASH: views_hash(views),
+            protocol.VIEWS_HASH: inputs,
         }
     )
     if config.federation.shares_counts(len(data.users)):

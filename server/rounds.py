@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from server.aggregation.aggregate import aggregate
+from server.aggregation.aggregate import adapters_error, aggregate
 from server.aggregation.strategies import min_replies
 from server.evaluation.evaluate import evaluate_round
 from server.messages.weights import cast_weights
@@ -73,10 +73,13 @@ def train_round(context: ServerContext, state: ServerState, round: int) -> dict[
     line["sampled"] = cohort.partitions
     replies = _usable_replies(context, state, line, cohort)
     received = time.monotonic()
+    start_weights = state.weights
     loss, targets = aggregate(context, state, round, replies)
     done = time.monotonic()
     state.add_round(done - start, targets, line["bytes_down"] + line["bytes_up"])
     line |= {"aggregated": sorted(replies), "train_loss": loss, "targets": targets}
+    if context.config.model.name == "lora":
+        line["product_error"] = adapters_error(context, list(replies.values()), start_weights)
     line |= {
         "passes": state.targets / context.registration.total_targets,
         "elapsed": state.elapsed,

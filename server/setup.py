@@ -17,7 +17,7 @@ from fedrec.data.preparation.prepared_folder import find_prepared, open_catalog
 from fedrec.errors import ConfigError, DataError
 from fedrec.evaluation.metrics import check_cutoffs
 from fedrec.factory.model import make_model
-from fedrec.factory.own_views import own_views, views_hash
+from fedrec.factory.own_views import inputs_hash
 from fedrec.factory.start_weights import start_weights
 from fedrec.factory.table import open_table
 from fedrec.files.home import home
@@ -33,6 +33,7 @@ from server.checkpoints.resume import Resumed, differences, restore_run, with_pr
 from server.evaluation.final import run_facts
 from server.granularity.make import make_clients
 from server.granularity.traffic import item_rows
+from server.messages.conflicts import OTHER_INPUTS
 from server.messages.exchange import Watch, watch_nothing
 from server.messages.private_state import missing_private_files
 from server.messages.registration import Registration, register_clients, without_impossible
@@ -125,13 +126,10 @@ def set_up(
             "the clients hold another frozen embedding table than the server; their encoder or "
             "semantics.* differ"
         )
-    if views_hash(own_views(config, catalog)) != registration.views_hash:
-        raise ConfigError(
-            f"a view in model.views = {config.model.views!r} has other arrays on the clients than "
-            "on the server; its function or file must be the same everywhere"
-        )
     frequency = registration.item_counts(catalog.num_items)
     model = make_model(config, catalog, table, frequency, np.arange(registration.num_users))
+    if inputs_hash(config, catalog, lambda: model) != registration.views_hash:
+        raise ConfigError(OTHER_INPUTS)
     facts = run_facts(config, registration, catalog, manifest, table, model)
     recorder.folder.describe(**facts)
     if line := withheld(facts["sent"]):

@@ -11,6 +11,7 @@ from fedrec.config.sections.data import Data
 from fedrec.config.sections.evaluation import Evaluation
 from fedrec.config.sections.federation import Federation
 from fedrec.config.sections.local import Local
+from fedrec.config.sections.lora import Lora
 from fedrec.config.sections.loss import Loss
 from fedrec.config.sections.model import Model
 from fedrec.config.sections.partition import Partition
@@ -48,6 +49,7 @@ class Config:
     partition: Partition = field(default_factory=Partition)
     semantics: Semantics = field(default_factory=Semantics)
     model: Model = field(default_factory=Model)
+    lora: Lora = field(default_factory=Lora)
     loss: Loss = field(default_factory=Loss)
     local: Local = field(default_factory=Local)
     federation: Federation = field(default_factory=Federation)
@@ -74,6 +76,7 @@ class Config:
                 f"a row that training makes, got {self.scenario.unseen_users:g}"
             )
         yield from self._positions_problems()
+        yield from self._lora_problems()
         yield from self._file_view_problems()
         yield from self.lacking_counts(self.federation.why_no_counts())
         for key, must in _misfits(self):
@@ -110,6 +113,37 @@ class Config:
             yield (
                 f"semantics.vectors is read by nothing: name 'vectors-{name}' in model.views, got "
                 f"{semantics.vector_files[name]!r}"
+            )
+
+    def _lora_problems(self) -> Iterator[str]:
+        """What does not go with a language model, which ranks candidates alone."""
+        if self.model.name != "lora":
+            return
+        for protocol in self.evaluation.protocols:
+            if protocol == "full":
+                yield (
+                    "evaluation.protocol must be sampled candidates such as 'candidates-20' with "
+                    f"model.name = 'lora' (every title costs a pass), got {protocol!r}"
+                )
+        if self.federation.unit != "partition":
+            yield (
+                "federation.unit must be 'partition' with model.name = 'lora', got "
+                f"{self.federation.unit!r}"
+            )
+        if self.evaluation.positions_from:
+            yield (
+                "evaluation.positions-from must be 0 with model.name = 'lora', got "
+                f"{self.evaluation.positions_from}"
+            )
+        if self.lora.aggregation == "svd" and self.strategy.name != "lora-svd":
+            yield (
+                "strategy.name must be 'lora-svd' with lora.aggregation = 'svd', got "
+                f"{self.strategy.name!r}"
+            )
+        if self.lora.aggregation != "svd" and self.strategy.name == "lora-svd":
+            yield (
+                "lora.aggregation must be 'svd' with strategy.name = 'lora-svd', got "
+                f"{self.lora.aggregation!r}"
             )
 
     def _positions_problems(self) -> Iterator[str]:

@@ -158,7 +158,12 @@ def leave_one_out_ranks(
                     stage=stage,
                     outside=outside,
                 )
-            chosen = np.take_along_axis(scored.scores, drawn, axis=1)
+            score = getattr(scorer, "score_candidates", None)  # of one that scores nothing else
+            chosen = (
+                np.take_along_axis(scored.scores, drawn, axis=1)
+                if score is None
+                else score(read, drawn)
+            )
             ranks[name][rows] = candidate_ranks(chosen, drawn == 0)
             ranks[name][rows[drawn[:, 0] == 0]] = np.nan  # too few items to draw from
             if jaccard is not None and genres is not None and name == protocols[0]:

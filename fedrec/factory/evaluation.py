@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 from fedrec.config.config import Config
 from fedrec.data.evaluated import evaluated_users
 from fedrec.data.splits import Stage
+from fedrec.evaluation.leave_one_out import Scorer
 from fedrec.evaluation.metrics import UserMetric
 from fedrec.evaluation.user_metrics import load_user_metrics
+from fedrec.models.recommender import Recommender
 
 
 def user_metrics(config: Config) -> Mapping[str, UserMetric]:
@@ -25,6 +27,15 @@ def user_metrics(config: Config) -> Mapping[str, UserMetric]:
 @lru_cache(maxsize=4)
 def _loaded(names: tuple[str, ...]) -> Mapping[str, UserMetric]:
     return load_user_metrics(names)
+
+
+def title_scorer(model: Recommender, num_items: int) -> Scorer:
+    """The scorer of a language model, which ranks candidates by their titles."""
+    from fedrec.llm.lora.objective import TitleScorer
+    from fedrec.llm.lora.recommender import LoraRecommender
+
+    assert isinstance(model, LoraRecommender)
+    return TitleScorer(model, num_items)
 
 
 def evaluated(config: Config, num_users: int, stage: Stage) -> NDArray[np.bool_]:

@@ -20,7 +20,7 @@ def check_memory(config: Config, num_items: int) -> None:
         ConfigError: With the number of parameters, and the memory that they take.
     """
     memory, model = memory_gib(), config.model
-    if memory is None or model.name not in MODELS:
+    if memory is None or model.name not in MODELS or model.name == "lora":
         return
     parameters = estimated_parameters(config, num_items)
     needed = (parameters * BYTES + model.blocks * PER_BLOCK) / 2**30

@@ -32,6 +32,8 @@ def make_model(
         frequency: (V + 1,) Training events per item, zeros where unknown.
         users: (U,) Users held here, for a model that has a row per user.
     """
+    if config.model.name == "lora":
+        return _language_model(config, catalog)
     model = build_model(
         config.model,
         num_items=catalog.num_items,
@@ -49,6 +51,17 @@ def make_model(
             part.uses_kernel = uses_kernel(config)
     model.to(device(config))
     return model
+
+
+def _language_model(config: Config, catalog: Catalog) -> Recommender:
+    """The language model of section ``lora`` with its initial adapters."""
+    from fedrec.llm.lora.base import with_adapters
+    from fedrec.llm.lora.prompt import TitlePrompts
+    from fedrec.llm.lora.recommender import LoraRecommender
+
+    adapted, tokenizer = with_adapters(config.lora, config.seed)
+    prompts = TitlePrompts(catalog, tokenizer, config.lora.recent)
+    return LoraRecommender(adapted, prompts, keeps_b=config.lora.aggregation == "fedsa")
 
 
 def item_features(catalog: Catalog) -> ItemFeatures:

@@ -16,7 +16,7 @@ the same array everywhere::
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from fedrec.config.config import Config
 from fedrec.config.failures import user_code_failures
 from fedrec.config.values.choices import (
     BASELINE_MODELS,
+    MODELS,
     VIEWS,
     names_in,
     reads_signals,
@@ -36,6 +37,8 @@ from fedrec.data.catalog import Catalog
 from fedrec.errors import ConfigError
 from fedrec.factory.table import signals_view
 from fedrec.files.home import home
+from fedrec.models.parameters import frozen_parameters
+from fedrec.models.recommender import Recommender
 from fedrec.semantics.item_vectors import read_vectors
 from fedrec.semantics.view_tables import vector_view
 
@@ -59,8 +62,33 @@ def own_views(config: Config, catalog: Catalog) -> dict[str, np.ndarray]:
     return {view: _view(view, config, catalog) for view in views}
 
 
+def inputs_hash(config: Config, catalog: Catalog, model: Callable[[], Recommender]) -> str:
+    """Sha256 of what all nodes must have alike besides the data; empty if there is nothing.
+
+    That is further views, the language model under adapters, and parameters of a user's own model
+    that are not trained: they never travel.
+
+    Args:
+        config: Config of the run.
+        catalog: Catalogue of the items.
+        model: Makes the model with its initial weights; called for a user's own model only.
+
+    Raises:
+        FedrecError: As ``own_views``, or the base of section ``lora`` is missing.
+    """
+    found = own_views(config, catalog)
+    if config.model.name == "lora":
+        from fedrec.llm.lora.base import base_sha256
+
+        found[f"lora.base {base_sha256(config.lora.base)}"] = np.zeros(0, dtype=np.float32)
+    elif config.model.name not in MODELS:
+        frozen = frozen_parameters(model()).items()
+        found |= {name: array.float().cpu().numpy() for name, array in frozen}
+    return views_hash(found)
+
+
 def views_hash(views: Mapping[str, np.ndarray]) -> str:
-    """Sha256 of the tables of further views, with their names; empty if there are none.
+    """Sha256 of named arrays; empty if there are none.
 
     Args:
         views: Name in ``model.views`` -> table (V + 1, S), as ``own_views`` returns them.

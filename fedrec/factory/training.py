@@ -26,6 +26,10 @@ def make_loss(
     config: Config, training: Sequences, num_items: int, domains: Domains | None
 ) -> Objective:
     """The loss of a config over a catalogue of V items, or over that of each user's domain."""
+    if config.model.name == "lora":
+        from fedrec.llm.lora.objective import answer_objective
+
+        return answer_objective
     loss, cold = config.loss, _cold_items(config, num_items)
     offered = domains.catalogues if domains else [np.arange(1, num_items + 1)]
     is_open = np.isin(np.arange(num_items + 1), open_items(num_items, cold))

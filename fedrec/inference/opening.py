@@ -21,7 +21,7 @@ from fedrec.data.preparation.store import Dataset, open_dataset
 from fedrec.errors import ConfigError, DataError, MessageError
 from fedrec.factory.data import open_prepared
 from fedrec.factory.model import make_model
-from fedrec.factory.own_views import own_views, views_hash
+from fedrec.factory.own_views import inputs_hash
 from fedrec.factory.table import catalog_with_signals, open_table
 from fedrec.files.home import home
 from fedrec.inference.recommender import ReadyRecommender
@@ -67,6 +67,11 @@ def open_recommender(
         raise ConfigError(
             f"{run.folder}: model.name = 'bpr-mf' keeps a row for each user on the user's client "
             "and reads no history; recommend by a run of another model"
+        )
+    if config.model.name == "lora":
+        raise ConfigError(
+            f"{run.folder}: model.name = 'lora' ranks candidates by their titles and has no item "
+            "vectors to search; recommend by a run of another model"
         )
     if names_in(config.model.private):
         raise ConfigError(
@@ -119,11 +124,6 @@ def _model_of(run: Run, config: Config, catalog: Catalog) -> Recommender:
     """The run's model before its weights: semantic embeddings, content, training counts."""
     facts = run.about.get("semantics") or {}
     views = facts.get("views_sha256")
-    if views and views_hash(own_views(config, catalog)) != views:
-        raise DataError(
-            f"{run.folder} was trained on other arrays in model.views = {config.model.views!r} "
-            "than its function, or the file of signals or vectors, gives now"
-        )
     table, wanted = open_table(config, catalog), facts.get("table_sha256")
     if table is not None and table.sha256 != wanted:
         raise DataError(
@@ -131,7 +131,13 @@ def _model_of(run: Run, config: Config, catalog: Catalog) -> Recommender:
             f"{table.encoder} makes {table.sha256[:16]} here; copy "
             f"{home() / 'semantics' / table.key} from where it ran"
         )
-    return make_model(config, catalog, table, _counts(run.folder / "items.csv", catalog.num_items))
+    model = make_model(config, catalog, table, _counts(run.folder / "items.csv", catalog.num_items))
+    if views and inputs_hash(config, catalog, lambda: model) != views:
+        raise DataError(
+            f"{run.folder} was trained on other views or frozen weights than model.views = "
+            f"{config.model.views!r} and model.name = {config.model.name!r} give now"
+        )
+    return model
 
 
 def _counts(path: Path, num_items: int) -> NDArray[np.int64]:

@@ -23,7 +23,8 @@ class ParameterGroups:
     Attributes:
         shared: Trained parameters that travel.
         private: Trained parameters that stay with the client.
-        frozen: Buffers: the semantic table, content features, item frequencies.
+        frozen: Parameters that are not trained, such as a language model under its adapters; and
+            buffers: the semantic table, content features, item frequencies.
     """
 
     shared: tuple[str, ...]
@@ -34,18 +35,29 @@ class ParameterGroups:
 def groups_of(model: Recommender, private: Iterable[str] = ()) -> ParameterGroups:
     """Sort the arrays of a model into shared, private and frozen.
 
+    Parameters that need no gradient are frozen: they never travel, so that all clients must have
+    the same ones by themselves (``frozen_parameters``).
+
     Args:
         model: The recommender.
-        private: Words of ``model.private``: ``gate-bias``, ``identity``; rows of users are private
-            without a word.
+        private: Words of ``model.private``: ``gate-bias``, ``identity``; rows of users and
+            ``own_parameters`` are private without a word.
     """
-    kept = {PRIVATE_NAMES[word] for word in private} | set(model.user_arrays)
-    trained = [name for name, _ in model.named_parameters()]
+    kept = {PRIVATE_NAMES[word] for word in private}
+    kept |= {*model.user_arrays, *model.own_parameters}
+    parameters = dict(model.named_parameters())
+    trained = [name for name, parameter in parameters.items() if parameter.requires_grad]
+    fixed = [name for name in parameters if name not in set(trained)]
     return ParameterGroups(
         shared=tuple(name for name in trained if name not in kept),
         private=tuple(name for name in trained if name in kept),
-        frozen=tuple(name for name, _ in model.named_buffers()),
+        frozen=(*fixed, *(name for name, _ in model.named_buffers())),
     )
+
+
+def frozen_parameters(model: nn.Module) -> dict[str, Tensor]:
+    """Parameters by name that are not trained and never sent."""
+    return {n: p.detach() for n, p in model.named_parameters() if not p.requires_grad}
 
 
 def arrays_of(model: nn.Module, names: Iterable[str]) -> NamedArrays:

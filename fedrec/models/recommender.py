@@ -86,6 +86,11 @@ class Recommender(nn.Module, ABC):
         """
         return ()
 
+    @property
+    def own_parameters(self) -> tuple[str, ...]:
+        """Further trained parameters that stay with the client, always; they are not averaged."""
+        return ()
+
     @abstractmethod
     def look_up(self, items: Tensor, unknown: Tensor | None = None) -> ItemTable:
         """The table of items (K,); those marked in ``unknown`` (K,) as if never seen."""

@@ -1,7 +1,7 @@
 """Aggregation of a round: the strategy turns the accepted replies into the next weights."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from flwr.app import MetricRecord, RecordDict
@@ -10,6 +10,7 @@ from fedrec import protocol
 from fedrec.errors import FedrecError, ParticipationError
 from fedrec.models.parameters import NamedArrays
 from fedrec.records import array_record
+from server.aggregation.lora_products import round_error
 from server.aggregation.sparse_rows import row_scales, scale_rows
 from server.replies.train import TrainReply
 from server.state.context import ServerContext
@@ -63,6 +64,25 @@ def aggregate(
     state.weights = weights
     state.accepted |= {p: AcceptedReply(round, one.private) for p, one in replies.items()}
     return loss, targets
+
+
+def adapters_error(
+    context: ServerContext, replies: Sequence[TrainReply], start: NamedArrays
+) -> float | None:
+    """By how much the aggregate of adapters misses the mean of their products, as a share of it.
+
+    Args:
+        context: Context of the run, after the round's aggregation.
+        replies: Accepted replies of the round.
+        start: Weights that their updates start from.
+
+    Returns:
+        None where nothing can be missed: A or B alone is averaged.
+    """
+    if (found := getattr(context.strategy, "product_error", None)) is not None:
+        return float(found)
+    moved = [{name: start[name] + one.update[name] for name in start} for one in replies]
+    return round_error(moved, np.array([one.weight for one in replies], dtype=np.float64))
 
 
 def _check(weights: NamedArrays, before: NamedArrays, round: int, strategy: str) -> None:

@@ -15,12 +15,14 @@ from fedrec.config.values.import_strings import IMPORT_STRING, import_string
 from fedrec.errors import ConfigError
 from fedrec.runs.redaction import secret_texts
 from server.aggregation.instances import own_instance
+from server.aggregation.lora_products import LoraSVD
 from server.aggregation.server_adam import ServerAdam
 
 STRATEGIES: dict[str, type[Strategy]] = {
     "fedavg": flower.FedAvg,
     "fedprox": flower.FedProx,
     "server-adam": ServerAdam,
+    "lora-svd": LoraSVD,
     "fedavgm": flower.FedAvgM,
     "fedadam": flower.FedAdam,
     "fedyogi": flower.FedYogi,

@@ -12,7 +12,7 @@ from fedrec.data.splits import Stage
 from fedrec.evaluation.model_scorer import catalogue_gates
 from fedrec.factory.devices import device, kernel_facts
 from fedrec.factory.table import signals_of
-from fedrec.models.parameters import groups_of, load_arrays
+from fedrec.models.parameters import frozen_parameters, groups_of, load_arrays
 from fedrec.models.recommender import Recommender
 from fedrec.semantics.item_vectors import read_vectors
 from fedrec.semantics.table import EmbeddingTable
@@ -190,7 +190,9 @@ def run_facts(
         "parameters": {
             "shared": sum(sizes[name] for name in groups.shared),
             "private": sum(sizes[name] for name in groups.private),
-            "frozen": sum(buffer.numel() for buffer in model.buffers()),
+            "frozen": sum(
+                array.numel() for array in (*model.buffers(), *frozen_parameters(model).values())
+            ),
             "id_embeddings_start_from": None
             if not any("rows" in name for name in sizes)
             else "text"

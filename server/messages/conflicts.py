@@ -15,9 +15,13 @@ from server.messages.declarations import Declaration
 DIFFERENT_DATA = (
     "the SuperNodes hold different data or semantic embeddings; prepare them once for all"
 )
-DIFFERENT_VIEWS = (
-    "a view in model.views has different arrays on the SuperNodes; its function, or the file of "
-    "signals or vectors, must be the same everywhere"
+_ALIKE = (
+    "a view's function or file, lora.base, and parameters of your own model that are not trained "
+    "must be the same everywhere"
+)
+DIFFERENT_VIEWS = f"views or frozen weights are different arrays on the SuperNodes; {_ALIKE}"
+OTHER_INPUTS = (
+    f"views or frozen weights are other arrays on the clients than on the server; {_ALIKE}"
 )
 
 SOME_TARGETS = "only some of the SuperNodes declare how many training targets each user has"

@@ -61,17 +61,17 @@ def test_what_is_no_view_ends_a_run_before_it_starts(small_home, small_config, n
 
 
 def test_a_view_that_differs_between_clients_is_refused(run_inline, small_config):
-    with pytest.raises(ConfigError, match="has different arrays on the SuperNodes") as raised:
+    with pytest.raises(ConfigError, match="are different arrays on the SuperNodes") as raised:
         run_inline(small_config({"model.views": f"identity,{OWN}another_each_time"}))
     assert "\n" not in str(raised.value)
 
 
 def test_a_view_that_is_another_on_the_server_is_refused(run_inline, small_config, monkeypatch):
     monkeypatch.setattr(
-        "server.setup.own_views",
-        lambda views, catalog: {f"{OWN}initials": initials(catalog) * np.float32(2)},
+        "server.setup.inputs_hash",
+        lambda config, catalog, model: views_hash({f"{OWN}initials": initials(catalog) * 2}),
     )
-    with pytest.raises(ConfigError, match="has other arrays on the clients than") as raised:
+    with pytest.raises(ConfigError, match="are other arrays on the clients than") as raised:
         run_inline(small_config({"model.views": VIEWS}))
     assert "\n" not in str(raised.value)
 

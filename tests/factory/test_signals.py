@@ -52,8 +52,8 @@ def test_a_run_has_them_as_views_and_records_whose_they_are(files, run_inline, s
 def test_recommendations_tell_the_signal_and_a_changed_file_is_refused(
     files, run_inline, small_config, tmp_path
 ):
-    fields = {"model.views": "identity,semantic,signal-usage", "semantics.fields": "signal-usage"}
-    folder = run_inline(small_config(files | fields | {"semantics.vectors": ""}))
+    views = {"model.views": "identity,semantic,signal-usage", "semantics.vectors": ""}
+    folder = run_inline(small_config(files | views))
     ready = fedrec.open_recommender(folder)
     first, second = ready.catalog.item_ids[:2]
     assert ready.signals(first) == {}
@@ -62,7 +62,7 @@ def test_recommendations_tell_the_signal_and_a_changed_file_is_refused(
     assert list(weights) == ["identity", "semantic", "signal-usage"]
     assert sum(weights.values()) == pytest.approx(1, abs=1e-6)
     write_signals(tmp_path / "signals.jsonl", HEADER, {second: {"usage": "Something else."}})
-    with pytest.raises(DataError, match=r"trained on other arrays in model\.views"):
+    with pytest.raises(DataError, match=r"trained on other views or frozen weights"):
         fedrec.open_recommender(folder)
 
 

@@ -134,7 +134,11 @@ class Model(Section):
                 f"model.fusion is a hybrid's, model.name = {self.name!r} has one view; leave it at "
                 f"'context' or set model.name = 'hybrid', got {self.fusion!r}"
             )
-        is_transformer = self.name != "bpr-mf" and self.encoder_kind not in ("gru", "lstm")
+        is_transformer = self.name != "bpr-mf" and self.encoder_kind not in (
+            "gru",
+            "lstm",
+            "language-model",
+        )
         for key, value, plain in (
             ("block", self.block, "pre-norm"),
             ("positions", self.positions, "from-last"),

@@ -43,8 +43,10 @@ MODELS = {
     "gru4rec": ModelInfo("fedrec.models.gru4rec:GRU4Rec", "gru"),
     "dualrec-lstm": ModelInfo("fedrec.models.dualrec_lstm:DualRecLSTM", "lstm"),
     "bpr-mf": ModelInfo("fedrec.models.bpr_mf:BPRMF", "causal"),  # it reads no sequence
+    "lora": ModelInfo("fedrec.llm.lora.recommender:LoraRecommender", "language-model"),
 }
 BASELINE_MODELS = tuple(name for name in MODELS if name != "hybrid")  # without views
+LORA_AGGREGATIONS = ("ffa", "fedit", "svd", "fedsa")
 FUSIONS = ("context", "fixed", "sum", "concat", "item", "attention")
 ENCODERS = ("causal", "bidirectional", "gru")
 BLOCKS = ("pre-norm", "sasrec", "ligr")

@@ -126,7 +126,8 @@ def test_an_option_that_a_strategy_does_not_take_is_refused_by_name(options, key
 
 def test_flowers_twelve_go_by_name():
     names = "fedavg fedprox fedavgm fedadam fedyogi fedadagrad qfedavg fedmedian fedtrimmedavg"
-    assert set(STRATEGIES) == {*names.split(), "krum", "multikrum", "bulyan", "server-adam"}
+    ours = {"server-adam", "lora-svd"}
+    assert set(STRATEGIES) == {*names.split(), "krum", "multikrum", "bulyan", *ours}
 
 
 def test_qfedavg_weighs_by_our_train_loss():

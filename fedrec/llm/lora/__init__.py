@@ -1,0 +1,1 @@
+"""Low-rank adapters of a language model, trained by a federation: only adapters travel."""
