@@ -8,7 +8,7 @@ import sys
 import pytest
 
 NAMES = (
-    *("baselines", "config", "data", "evaluation", "factory", "files"),
+    *("baselines", "config", "data", "dualrec", "evaluation", "factory", "files"),
     *("inference", "llm", "models", "report", "runs", "semantics", "semantics.signals"),
     "training",
 )

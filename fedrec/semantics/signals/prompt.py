@@ -139,7 +139,7 @@ def _text(catalog: Catalog, place: int, fields: Sequence[str]) -> str:
         **{name: clean(values[place]) for name, values in catalog.columns.items()},
     }
     lines = [(field, _cut(known[field])) for field in fields]
-    return "\n".join(f"{field}: {_unfenced(value)}" for field, value in lines if value)
+    return "\n".join(f"{field}: {unfenced(value)}" for field, value in lines if value)
 
 
 def _cut(text: str) -> str:
@@ -149,6 +149,6 @@ def _cut(text: str) -> str:
     return text[:MAX_FIELD].rpartition(" ")[0] or text[:MAX_FIELD]
 
 
-def _unfenced(text: str) -> str:
+def unfenced(text: str) -> str:
     """Text in which nothing looks like a mark of the fence or of a chat template."""
     return re.sub(r"[<>]", lambda match: {"<": "\u2039", ">": "\u203a"}[match[0]], text)
