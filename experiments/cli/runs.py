@@ -108,6 +108,10 @@ def run(
             how["on_round"], how["on_wait"] = told(live.add), told(live.wait)
             folder = run_federation(config, engine=engine, **how)
         show_end(console, folder, quiet=quiet)
+        if config.dualrec.language_model:
+            from experiments.cli.dualrec import later_stages
+
+            later_stages(folder, config, trust=trust)
 
 
 @app.command()

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from fedrec.config.sections.data import Data
+from fedrec.config.sections.dualrec import Dualrec
 from fedrec.config.sections.evaluation import Evaluation
 from fedrec.config.sections.federation import Federation
 from fedrec.config.sections.local import Local
@@ -50,6 +51,7 @@ class Config:
     semantics: Semantics = field(default_factory=Semantics)
     model: Model = field(default_factory=Model)
     lora: Lora = field(default_factory=Lora)
+    dualrec: Dualrec = field(default_factory=Dualrec)
     loss: Loss = field(default_factory=Loss)
     local: Local = field(default_factory=Local)
     federation: Federation = field(default_factory=Federation)

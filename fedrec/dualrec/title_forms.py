@@ -20,12 +20,14 @@ Key = tuple[str, ...]
 
 _ARTICLES = frozenset({"the", "a", "an"})
 # "I" is left out: as a word it is a pronoun. ``numbers`` still tells titles by it apart.
-_ROMAN = "ii iii iv v vi vii viii ix x xi xii xiii xiv xv xvi xvii xviii xix xx".split()
-_COUNTED = "one two three four five six seven eight nine ten eleven twelve".split()
+_ROMAN = "ii iii iv v vi vii viii ix x xi xii xiii xiv xv xvi xvii xviii xix xx".split()  # noqa: SIM905
+_COUNTED = "one two three four five six seven eight nine ten eleven twelve".split()  # noqa: SIM905
 _DIGITS = {word: str(number) for number, word in enumerate(_ROMAN, start=2)} | {
     word: str(number) for number, word in enumerate(_COUNTED, start=1)
 }
-_ORDINALS = frozenset(["i", *"first second third fourth fifth sixth seventh last final".split()])
+_ORDINALS = frozenset(
+    ["i", *["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "last", "final"]]
+)
 # A parenthesis that tells a part of a series belongs to the name itself.
 _PART = re.compile(r"\b(?:part|vol|volume|chapter|episode|sequel|remake|season)\b", re.IGNORECASE)
 _TAIL = re.compile(r"^(?P<name>.*?\S)(?P<tail>(?:\s*\([^()]*\))+)\s*$", re.DOTALL)

@@ -11,8 +11,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 from fedrec.data.catalog import Catalog
-from fedrec.dualrec.title_forms import KEYS, Key, Names, is_part, loose, names_of, numbers
-from fedrec.dualrec.title_forms import split_year
+from fedrec.dualrec.title_forms import (
+    KEYS,
+    Key,
+    Names,
+    is_part,
+    loose,
+    names_of,
+    numbers,
+    split_year,
+)
 from fedrec.dualrec.title_lines import LineReader
 from fedrec.llm.extra import require
 from fedrec.semantics.texts import title_and_year

@@ -29,10 +29,13 @@ class Chat:
     Attributes:
         key: What names it in a ledger, and the stream of its draws.
         messages: The messages, the last one the user's.
+        allowed: From the tokens that were written so far to those that may follow, for a model of
+            this process; no limit without it.
     """
 
     key: str
     messages: tuple[Message, ...]
+    allowed: Callable[[Sequence[int]], list[int]] | None = None
 
     @property
     def characters(self) -> int:

@@ -74,6 +74,16 @@ class LocalModel:
         self._model = model.to(device).eval()
         self._ends = _end_tokens(model, self._tokenizer)
 
+    def take(self, model: Any, told: str) -> None:
+        """Answer by another model of the same tokenizer from now on.
+
+        Args:
+            model: Causal language model of transformers.
+            told: What name and revision say of it.
+        """
+        self._model = model.to(self._model.device).eval()
+        self.name, self.revision = f"{self.name} {told}", f"{self.revision} {told}"
+
     def ask(self, chats: Sequence[Chat], decoding: Decoding, observer: Observer) -> str:
         """Answer chats in batches of ``BATCH``; see ``LanguageModel``."""
         for start in range(0, len(chats), BATCH):
@@ -108,6 +118,15 @@ class LocalModel:
             for prompt, (tokens, is_cut) in zip(prompts, written, strict=True)
         ]
 
+    def encode(self, text: str) -> list[int]:
+        """Tokens of a text, without marks of beginning and end."""
+        return list(self._tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    @property
+    def end(self) -> int:
+        """Token that ends an answer."""
+        return int(self._tokenizer.eos_token_id)
+
     def tokens(self, chat: Chat) -> list[int]:
         """Tokens of a prompt under the model's chat template."""
         text = self._tokenizer.apply_chat_template(
@@ -137,6 +156,9 @@ class LocalModel:
                 use_cache=True,
                 logits_to_keep=1,
             ).logits[:, -1]
+            for row, chat in enumerate(chats):
+                if chat.allowed is not None and not is_over[row]:
+                    logits[row] = _limited(logits[row], chat.allowed(written[row]))
             chosen = _choose(logits, decoding.temperature, streams)
             for row, token in enumerate(chosen):
                 is_over[row] = is_over[row] or token in self._ends
@@ -166,6 +188,13 @@ class LocalModel:
         if tokens:
             cache.batch_repeat_interleave(count)
         return cache
+
+
+def _limited(logits: Tensor, allowed: Sequence[int]) -> Tensor:
+    """Logits (tokens,) with -inf for each token that may not follow."""
+    limited = torch.full_like(logits, -torch.inf)
+    limited[list(allowed)] = logits[list(allowed)]
+    return limited
 
 
 def _end_tokens(model: Any, tokenizer: Any) -> set[int]:

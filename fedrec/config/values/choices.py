@@ -46,6 +46,7 @@ MODELS = {
     "lora": ModelInfo("fedrec.llm.lora.recommender:LoraRecommender", "language-model"),
 }
 BASELINE_MODELS = tuple(name for name in MODELS if name != "hybrid")  # without views
+DUALREC_ANSWERS = ("order", "titles", "free")
 LORA_AGGREGATIONS = ("ffa", "fedit", "svd", "fedsa")
 FUSIONS = ("context", "fixed", "sum", "concat", "item", "attention")
 ENCODERS = ("causal", "bidirectional", "gru")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fedrec.data.catalog import Catalog
-from fedrec.semantics.texts import title_and_year
+from fedrec.dualrec.title_forms import shown_titles
 
 VERSION = "next-title-1"
 LONGEST_TITLE = 48  # tokens; a longer one is cut, so that one title cannot fill the memory
@@ -20,7 +20,7 @@ class TitlePrompts:
     """Prompts about the items of a catalogue.
 
     Args:
-        catalog: Catalogue of the V items; an item without a title is called by its id.
+        catalog: Catalogue of the V items.
         tokenizer: Tokenizer of the language model, with a chat template.
         recent: Newest items of a history that a prompt shows.
     """
@@ -29,12 +29,7 @@ class TitlePrompts:
         text = (files("fedrec.llm.lora") / "prompts" / f"{VERSION}.toml").read_text("utf-8")
         self._template = tomllib.loads(text)
         self._tokenizer, self._recent = tokenizer, recent
-        self.titles = [""] + [
-            _shown(title, year) or f"item {item}"
-            for title, year, item in zip(
-                catalog.titles, catalog.years, catalog.item_ids, strict=True
-            )
-        ]
+        self.titles = ["", *shown_titles(catalog)]
         end = tokenizer.eos_token_id
         self._answers: dict[int, Tokens] = {}
         self._end: Tokens = [] if end is None else [int(end)]
@@ -62,8 +57,3 @@ class TitlePrompts:
             tokens = self._tokenizer(self.titles[item], add_special_tokens=False)["input_ids"]
             self._answers[item] = [*tokens[:LONGEST_TITLE], *self._end]
         return self._answers[item]
-
-
-def _shown(title: str, year: int | None) -> str:
-    name, known = title_and_year(title, year)
-    return f"{name} ({known})" if name and known else name

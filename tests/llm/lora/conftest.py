@@ -1,40 +1,14 @@
-"""A tiny causal language model over bytes, with random weights."""
+"""A tiny language model, and settings of a federation of its adapters."""
 
 import pytest
-import torch
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-TEMPLATE = "{% for m in messages %}[{{ m['role'] }}] {{ m['content'] }}\n{% endfor %}[assistant] "
+from tests.llm.tiny_model import write_tiny_model
 
 
 @pytest.fixture(scope="session")
 def base(tmp_path_factory):
-    """Folder of the model: two layers, width 16, 257 tokens."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-
-    place = tmp_path_factory.mktemp("base")
-    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    vocabulary = {"<end>": 0} | {letter: n for n, letter in enumerate(letters, start=1)}
-    tokenizer = Tokenizer(models.BPE(vocabulary, []))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<end>")
-    fast.chat_template = TEMPLATE
-    fast.save_pretrained(place)
-    config = LlamaConfig(
-        vocab_size=257,
-        hidden_size=16,
-        intermediate_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        eos_token_id=0,
-        bos_token_id=None,
-    )
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        LlamaForCausalLM(config).save_pretrained(place)
-    return place
+    """Folder of a tiny language model with random weights."""
+    return write_tiny_model(tmp_path_factory.mktemp("base"))
 
 
 @pytest.fixture
