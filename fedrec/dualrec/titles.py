@@ -11,8 +11,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 from fedrec.data.catalog import Catalog
-from fedrec.dualrec.title_forms import KEYS, Key, Names, is_part, loose, names_of, numbers
-from fedrec.dualrec.title_forms import split_year
+from fedrec.dualrec.title_forms import (
+    KEYS,
+    Key,
+    Names,
+    is_part,
+    loose,
+    names_of,
+    numbers,
+    split_year,
+)
 from fedrec.dualrec.title_lines import LineReader
 from fedrec.llm.extra import require
 from fedrec.semantics.texts import title_and_year
@@ -109,8 +117,6 @@ class TitleIndex:
             self._in_year(self._all_of(name), year) for name in (names.main, *names.others)
         )
         known = list(filter(None, others))
-        if not main:  # an unknown name before a known one: only a year tells that both are meant
-            return _resolved(set.union(*known)) if known and year is not None else _UNKNOWN
         return _resolved(main.intersection(*known)) if known else self._of_name(names.main, year)
 
     def _of_name(self, name: str, year: int | None) -> TitleMatch:
