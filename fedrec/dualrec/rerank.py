@@ -79,7 +79,8 @@ def standardised(values: NDArray[np.floating], lists: Lists) -> Values:
     deviation = np.sqrt((middle**2).sum(axis=1, keepdims=True) / count)
     # Equal values differ by rounding alone, which must not be blown up.
     is_spread = deviation > 1e-12 * np.abs(kept).max(axis=1, keepdims=True)
-    return np.divide(middle, deviation, out=np.zeros_like(middle), where=is_spread)
+    found: Values = np.divide(middle, deviation, out=np.zeros_like(middle), where=is_spread)
+    return found
 
 
 def sorted_by(lists: Lists, values: NDArray[np.floating]) -> Lists:

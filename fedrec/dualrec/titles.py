@@ -172,8 +172,8 @@ class TitleIndex:
     def _is_misspelling(self, key: Key, other: Key) -> bool:
         """Whether one key is the other with one or two letters wrong, and surely no other title.
 
-        Numbers must be equal; words differ in letters within them only. A word of some other
-        title is no misspelling, nor is one that goes on where another ends ("Alien", "Aliens").
+        Numbers must be equal, and words differ within: another ending is another word ("Alien",
+        "Aliens"; "Twister", "Twisted"). So is a word that some other title has.
         """
         from rapidfuzz.distance import OSA
 
@@ -184,10 +184,8 @@ class TitleIndex:
         length = len(" ".join(other))
         return errors <= (1 if length < 12 else 2) and all(
             min(len(mine), len(its)) >= (MIN_WORD if len(key) > 1 else MIN_WORD + 3)
-            and mine[0] == its[0]
+            and (mine[0], mine[-1]) == (its[0], its[-1])
             and mine not in self._vocabulary
-            and not mine.startswith(its)
-            and not its.startswith(mine)
             for mine, its in wrong
         )
 

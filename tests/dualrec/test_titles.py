@@ -135,6 +135,7 @@ def test_look_alikes_never_match(index, text):
         ("Wanderers of the Nothern Shore (1984)", 0),  # another year
         ("Wanderers of the Nothern Shore 2", 0),
         ("Wanderers of the Southern Shore", 0),
+        ("The Glass Orcharb (1999)", 0),  # another ending may be another word
         ("Glass Kettle (1999)", 0),  # a word of another title is no misspelling
     ],
 )
