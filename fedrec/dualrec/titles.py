@@ -186,6 +186,8 @@ class TitleIndex:
             min(len(mine), len(its)) >= (MIN_WORD if len(key) > 1 else MIN_WORD + 3)
             and (mine[0], mine[-1]) == (its[0], its[-1])
             and mine not in self._vocabulary
+            and not mine.startswith(its)
+            and not its.startswith(mine)
             for mine, its in wrong
         )
 
