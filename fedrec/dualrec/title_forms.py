@@ -20,13 +20,19 @@ Key = tuple[str, ...]
 
 _ARTICLES = frozenset({"the", "a", "an"})
 # "I" is left out: as a word it is a pronoun. ``numbers`` still tells titles by it apart.
-_ROMAN = "ii iii iv v vi vii viii ix x xi xii xiii xiv xv xvi xvii xviii xix xx".split()  # noqa: SIM905
-_COUNTED = "one two three four five six seven eight nine ten eleven twelve".split()  # noqa: SIM905
+_ROMAN = (
+    *("ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x", "xi", "xii", "xiii", "xiv", "xv"),
+    *("xvi", "xvii", "xviii", "xix", "xx"),
+)
+_COUNTED = (
+    *("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven"),
+    "twelve",
+)
 _DIGITS = {word: str(number) for number, word in enumerate(_ROMAN, start=2)} | {
     word: str(number) for number, word in enumerate(_COUNTED, start=1)
 }
 _ORDINALS = frozenset(
-    ["i", *["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "last", "final"]]
+    ("i", "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "last", "final")
 )
 # A parenthesis that tells a part of a series belongs to the name itself.
 _PART = re.compile(r"\b(?:part|vol|volume|chapter|episode|sequel|remake|season)\b", re.IGNORECASE)
@@ -85,8 +91,8 @@ def names_of(title: str) -> Names:
 
 def is_part(piece: str) -> bool:
     """Whether a parenthesis tells a part of a series, or has a number and nothing else."""
-    words = loose(piece)
-    return bool(_PART.search(piece)) or (bool(words) and len(numbers(words)) == len(words))
+    is_number = all(word.isdigit() for word in numerals(piece))
+    return bool(_PART.search(piece)) or is_number
 
 
 def split_year(title: str, *, bare: bool = False) -> tuple[str, int | None]:

@@ -75,7 +75,10 @@ class TitleIndex:
             self._years.append(year)
             if name:
                 self._add(item, names_of(name))
-        self._spellings = [" ".join(key) for key in {**self._mains[1], **self._others[1]}]
+        # A misspelled word keeps its first and last letter, so that few keys need a comparison.
+        self._spellings: dict[Key, list[Key]] = defaultdict(list)
+        for key in {**self._mains[1], **self._others[1]}:
+            self._spellings[_ends(key)].append(key)
 
     def _add(self, item: int, names: Names) -> None:
         for place, key_of in enumerate(KEYS):
@@ -117,8 +120,6 @@ class TitleIndex:
             self._in_year(self._all_of(name), year) for name in (names.main, *names.others)
         )
         known = list(filter(None, others))
-        if not main:  # an unknown name before a known one: only a year tells that both are meant
-            return _resolved(set.union(*known)) if known and year is not None else _UNKNOWN
         return _resolved(main.intersection(*known)) if known else self._of_name(names.main, year)
 
     def _of_name(self, name: str, year: int | None) -> TitleMatch:
@@ -147,35 +148,27 @@ class TitleIndex:
 
     def _spelled(self, reading: str) -> TitleMatch:
         """The item whose name a reading misspells."""
-        from rapidfuzz import process
-        from rapidfuzz.distance import OSA
-
         name, year = split_year(reading)
         key = loose(names_of(name).main)
-        query = " ".join(key)
-        near = process.extract(
-            query, self._spellings, scorer=OSA.distance, score_cutoff=2, limit=None
-        )
         items: set[int] = set()
-        for spelling, *_ in near:
-            other = tuple(spelling.split(" "))
+        for other in self._spellings.get(_ends(key), []):
             if self._is_misspelling(key, other):
                 same = self._mains[1].get(other, set()) | self._others[1].get(other, set())
-                items |= {item for item in same if self._may_be(item, query, year)}
+                items |= {item for item in same if self._may_be(item, key, year)}
         found = _resolved(items)
         return TitleMatch(item=found.item, kind="misspelled") if found.item else found
 
-    def _may_be(self, item: int, query: str, year: int | None) -> bool:
+    def _may_be(self, item: int, key: Key, year: int | None) -> bool:
         """Whether the year confirms an item, or a name of several words is long enough."""
         if year is not None and self._years[item] is not None:
             return self._years[item] == year
-        return len(query) >= SURE_LENGTH and " " in query
+        return len(" ".join(key)) >= SURE_LENGTH and len(key) > 1
 
     def _is_misspelling(self, key: Key, other: Key) -> bool:
         """Whether one key is the other with one or two letters wrong, and surely no other title.
 
-        Numbers must be equal; words differ in letters within them only. A word of some other
-        title is no misspelling, nor is one that goes on where another ends ("Alien", "Aliens").
+        Numbers must be equal, and words differ within: another ending is another word ("Alien",
+        "Aliens"; "Twister", "Twisted"). So is a word that some other title has.
         """
         from rapidfuzz.distance import OSA
 
@@ -186,12 +179,16 @@ class TitleIndex:
         length = len(" ".join(other))
         return errors <= (1 if length < 12 else 2) and all(
             min(len(mine), len(its)) >= (MIN_WORD if len(key) > 1 else MIN_WORD + 3)
-            and mine[0] == its[0]
             and mine not in self._vocabulary
             and not mine.startswith(its)
             and not its.startswith(mine)
             for mine, its in wrong
         )
+
+
+def _ends(key: Key) -> Key:
+    """First and last letter of each word."""
+    return tuple(word[0] + word[-1] for word in key)
 
 
 def _resolved(items: set[int]) -> TitleMatch:

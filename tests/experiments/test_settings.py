@@ -60,8 +60,9 @@ def test_every_preset_is_a_config_and_says_what_it_is_for(name):
         "beauty": "amazon-beauty-2014",
         "beauty-users": "amazon-beauty-2014",
         "lamar-beauty": "amazon-beauty-2014",
+        "dualrec": "ml-1m",
         "domains": "amazon-beauty-2014 + amazon-office-2018",
-    }.get(name, re.sub("^dualrec-|-(users|private|cold)$", "", name))
+    }.get(name, re.sub("^dualrec-|^lora-|-(users|private|cold)$", "", name))
     assert resolve(name, ()).data.source == source
     assert len(about_preset(name)) > 20
 
