@@ -5,8 +5,10 @@ here without importing it. The weights are packed (Q4_1), and transformers neith
 nor computes in bfloat16 on them, so they are unpacked once into a plain folder.
 """
 
+import contextlib
 import copy
 import importlib.util
+import io
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +89,8 @@ def _unpack(packed: Path, folder: Path) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM
 
-    with one_quiet_thread():
+    # gguf draws a progress bar of its own.
+    with one_quiet_thread(), contextlib.redirect_stderr(io.StringIO()):
         place = {"gguf_file": packed.name, "local_files_only": True}
         loaded: Any = AutoModelForCausalLM.from_pretrained(str(packed.parent), **place)
         tokenizer = AutoTokenizer.from_pretrained(str(packed.parent), **place)

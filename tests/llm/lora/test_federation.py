@@ -5,6 +5,7 @@ import pytest
 from safetensors.numpy import load_file
 
 import fedrec
+from experiments.dualrec.held_out import held_out_losses
 from experiments.reproducibility.verify import compare
 from fedrec.errors import ConfigError
 from fedrec.models.parameters import groups_of
@@ -96,3 +97,15 @@ def test_parameters_without_gradient_do_not_travel(small_config, small_home):
     after = groups_of(model)
     assert set(before.shared) - set(after.shared) == {name}
     assert name in after.frozen
+
+
+def test_held_out_losses_are_those_of_the_run(run_inline, small_config, adapters):
+    steps = {"local.steps": 3, "local.learning-rate": 0.1, "local.batches": "random"}
+    folder = run_inline(small_config(adapters | steps))
+    found = held_out_losses(folder, users=12)
+    assert found["base"]["users"] == found["adapters"]["users"] == 12
+    assert found["difference"]["loss"] == pytest.approx(
+        found["adapters"]["loss"] - found["base"]["loss"]
+    )
+    assert found["adapters"]["loss"] < found["base"]["loss"]  # a random model learns its letters
+    assert found["difference"]["error"] > 0
