@@ -21,7 +21,8 @@ _NUMBER = re.compile(
     r"^(?:\(\d{1,2}\)|\[\d{1,3}\]|#?\d{1,3}[.)\]]+)(?:\s+|(?=[^\W\d]|[*\"'\u201c]))"
 )
 _LABEL = re.compile(
-    r"^(?:(?:movie|film|title|recommendation|suggestion|answer)s?\s*(?:no\.?\s*)?#?\d{0,3}\s*:)\s*",
+    r"^(?:(?:movie|film|title|name|recommendation|suggestion|answer)s?\s*(?:no\.?\s*)?#?\d{0,3}"
+    r"\s*(?:\(year\))?\s*:)\s*",
     re.IGNORECASE,
 )
 _MARKS = {"**": "**", "__": "__", "*": "*", '"': '"', "\u201c": "\u201d", "\u00ab": "\u00bb",
