@@ -130,7 +130,9 @@ def _leading_marked(text: str) -> str:
         year = _YEAR.match(rest)
         if year:
             return f"{_unmarked(without_number(inner))} ({year['year']})"
-        if not rest or rest[0] in f"{_DASHES}:;,.|(" or (left == "**" and rest[0].islower()):
+        # Bold ends where the name does; a quotation before a colon may be a part of it.
+        is_bold = left == "**" and (rest[:1] == ":" or rest[:1].islower())
+        if not rest or rest[0] in f"{_DASHES};,.|(" or is_bold:
             return _unmarked(without_number(inner))
     return ""
 
