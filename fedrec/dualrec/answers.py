@@ -14,7 +14,7 @@ from fedrec.dualrec.titles import TitleIndex
 
 MAX_TITLES = 100  # titles that are read of one answer; a loop of a small model goes on for ever
 _THOUGHTS = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL | re.IGNORECASE)
-_FENCE = re.compile(r"^```\w*\s*$", re.MULTILINE)
+_FENCE = re.compile(r"^\s*(?:```\w*|</?\w+>)\s*$", re.MULTILINE)  # of code, or an echoed one
 _JSON = re.compile(r"[\[{].*[\]}]", re.DOTALL)
 _CHATTER = re.compile(
     r"^(?:sure|certainly|of course|okay|ok|here (?:are|is)|here's|i (?:would|recommend|hope|think|"

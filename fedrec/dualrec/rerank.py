@@ -113,7 +113,10 @@ def reranked(
     """
     if not 0 <= weight <= 1:
         raise EvaluationError(f"the weight of a mix is from 0 to 1, got {weight}")
-    _check(lists, base=base[:, 0], cosine=cosine[:, 0])
+    if not lists.shape == base.shape == cosine.shape:
+        raise EvaluationError(
+            f"lists are {lists.shape}, but base {base.shape} and cosine {cosine.shape}"
+        )
     return lists.copy() if weight == 0 else sorted_by(lists, (1 - weight) * base + weight * cosine)
 
 

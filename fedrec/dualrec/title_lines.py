@@ -21,7 +21,8 @@ _NUMBER = re.compile(
     r"^(?:\(\d{1,2}\)|\[\d{1,3}\]|#?\d{1,3}[.)\]]+)(?:\s+|(?=[^\W\d]|[*\"'\u201c]))"
 )
 _LABEL = re.compile(
-    r"^(?:(?:movie|film|title|recommendation|suggestion|answer)s?\s*(?:no\.?\s*)?#?\d{0,3}\s*:)\s*",
+    r"^(?:(?:movie|film|title|name|recommendation|suggestion|answer)s?\s*(?:no\.?\s*)?#?\d{0,3}"
+    r"\s*(?:\(year\))?\s*:)\s*",
     re.IGNORECASE,
 )
 _MARKS = {"**": "**", "__": "__", "*": "*", '"': '"', "\u201c": "\u201d", "\u00ab": "\u00bb",
@@ -129,7 +130,9 @@ def _leading_marked(text: str) -> str:
         year = _YEAR.match(rest)
         if year:
             return f"{_unmarked(without_number(inner))} ({year['year']})"
-        if not rest or rest[0] in f"{_DASHES}:;,.|(" or (left == "**" and rest[0].islower()):
+        # Bold ends where the name does; a quotation before a colon may be a part of it.
+        is_bold = left == "**" and (rest[:1] == ":" or rest[:1].islower())
+        if not rest or rest[0] in f"{_DASHES};,.|(" or is_bold:
             return _unmarked(without_number(inner))
     return ""
 

@@ -70,13 +70,18 @@ def test_counts_add_up_and_become_shares():
         ("Sure! Kettle is what you want, as it is calm and slow and has tea in it.", []),
         ("I would recommend the following three films to you:\nKettle (1979)", [12]),
         ("Kettle (1979), Comedy, Drama", [12]),
+        # Seen of SmolLM2-135M: the form of the prompt copied, and its fence.
+        ("Title (Year): Kettle (1979)\nName (Year): Orchard (1991)", [12, 16]),
+        ("Kettle (1979)\n</suggestion>\n<films>\nOrchard (1991)\n</films>", [12, 16]),
     ],
 )  # fmt: skip
 def test_titles_are_found_in_each_form_of_answer(index, text, expected):
     assert items(text, index) == expected
 
 
-@pytest.mark.parametrize("text", ["", "   \n", "...", "Sure, here are three films:", "[]", "{}"])
+@pytest.mark.parametrize(
+    "text", ["", " \n", "...", "Sure, here are three films:", "[]", "{}", "<films>\n</films>"]
+)
 def test_an_answer_without_a_title_is_unparsed(index, text):
     counts = read_answer(text, index).counts
     assert counts == AnswerCounts(answers=1, unparsed=1)

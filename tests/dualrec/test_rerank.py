@@ -73,6 +73,8 @@ def test_wrong_requests_are_refused():
     lists, values = LISTS, np.zeros((2, 3))
     with pytest.raises(EvaluationError, match=r"from 0 to 1, got 1\.5"):
         rerank.reranked(lists, values, values, 1.5)
+    with pytest.raises(EvaluationError, match=r"cosine \(2, 2\)"):
+        rerank.reranked(lists, values, values[:, :2], 0.5)
     with pytest.raises(EvaluationError, match="the weight 0"):
         rerank.choose_weight(lists, values, values, np.array([1, 2]), weights=[0.5])
     with pytest.raises(EvaluationError, match="got 0 users"):

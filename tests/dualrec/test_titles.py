@@ -75,6 +75,7 @@ def test_a_title_is_found_in_each_of_its_forms(index, text, item):
         "{} - because you liked Harrow Lane (1960)",
         "{}: this film is close to Kettle (1979) in its mood.",
         "4. **{}** \u2013 A quiet film about apples.",
+        "**{}**: Apples, and what they mean.",
     ],
 )
 def test_what_is_around_a_title_is_taken_off(index, text):
@@ -105,6 +106,7 @@ def test_a_name_of_several_items_is_ambiguous_without_its_year(index, text):
         "Kettle 2 (1979)",
         "Kettle - Reborn (1979)",
         "Kettle: Reborn",
+        "'Kettle': The Making of Tea (1979) - Comedy",
         "Kettler (1979)",
         "Harrow Lane (1997)",
         "15 Patient Bakers (1957)",
