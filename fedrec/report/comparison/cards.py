@@ -4,10 +4,14 @@ STYLE = """
 .tile span { overflow-wrap: anywhere; }
 .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 420px), 1fr));
   gap: 0 16px; }
-.cards td, .cards th { padding: 6px 10px; }
+.cards table { font-size: 13px; }
+.cards td small { font-size: 11.5px; }
+.cards td, .cards th { padding: 6px 7px; }
+.cards td:first-child, .cards th:first-child { padding-left: 14px; min-width: 11em; }
 .cards thead th { white-space: normal; vertical-align: bottom; }
 .cards td:first-child { overflow-wrap: anywhere; }
 @media (max-width: 640px) {
+  .cards table { font-size: 14px; }
   .cards thead { display: none; }
   .cards table, .cards tbody, .cards tr { display: block; }
   .cards td { display: flex; justify-content: space-between; align-items: baseline; gap: 12px;
