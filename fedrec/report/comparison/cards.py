@@ -25,14 +25,25 @@ STYLE = """
 }
 """
 
+# A label such as strategy.name=fedadam is broken behind its sign, not within a word.
 CARDS = """\
+{% macro breaking(text) -%}
+{% for part in text.split("=") %}{{ part }}{% if not loop.last %}=<wbr>{% endif %}{% endfor %}
+{%- endmacro %}
 {% macro cards(headers, rows) -%}
 <div class="sheet cards"><table>
 <thead><tr>{% for h in headers %}<th scope="col">{{ h }}</th>{% endfor %}</tr></thead>
 <tbody>
 {% for row in rows %}<tr>{% for cell in row %}<td data-label="{{ headers[loop.index0] }}">
 {%- if cell is mapping %}<span>{{ cell.value }} <small>{{ cell.interval }}</small></span>
-{%- else %}{{ cell }}{% endif %}</td>{% endfor %}</tr>
+{%- else %}{{ breaking(cell) }}{% endif %}</td>{% endfor %}</tr>
 {% endfor %}</tbody></table></div>
 {%- endmacro %}
+"""
+
+TILES = """\
+<div class="tiles">
+{% for tile in tiles %}<div class="tile">
+<span>{{ breaking(tile.name) }}</span><b>{{ tile.value }}</b><small>{{ tile.note }}</small></div>
+{% endfor %}</div>
 """

@@ -1,15 +1,15 @@
 """``fedrec.compare``: complete runs, pooled over seeds and compared user by user."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from fedrec.errors import ConfigError
-from fedrec.report.ablation.columns import short
-from fedrec.report.comparison.groups import Group, chosen_group, group_runs
+from fedrec.report.comparison.files import write_comparison
+from fedrec.report.comparison.found import Found
+from fedrec.report.comparison.groups import chosen_group, group_runs
 from fedrec.report.comparison.measured import (
     Measured,
     fairness,
@@ -18,9 +18,7 @@ from fedrec.report.comparison.measured import (
     measure,
     pair_figures,
 )
-from fedrec.report.comparison.sentences import notes, statements
-from fedrec.report.comparison.sheets import Sheet, sheets
-from fedrec.report.ranks import MAIN
+from fedrec.report.comparison.sentences import notes
 from fedrec.runs.record import Record, Run, load
 
 _PAIR = (
@@ -29,53 +27,8 @@ _PAIR = (
 )
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Comparison:
-    """Runs compared, as ``fedrec.compare`` returns them.
-
-    Attributes:
-        groups: The runs by config, the one that the others are compared with first.
-        table: A row for each group and metric: seeds, users, value, low, high, sd_seeds.
-        pairs: A row for each pair and metric: difference, low, high, p_users,
-            p_users_and_seeds (of three seeds or more), p_holm, smallest_found, verdict.
-        fairness: A row for each group and metric: worst decile and Gini coefficient of users,
-            percentiles and worst decile of clients.
-        notes: How the figures are to be read.
-    """
-
-    groups: Sequence[Group]
-    table: pd.DataFrame
-    pairs: pd.DataFrame
-    fairness: pd.DataFrame
-    notes: Sequence[str] = field(default=())
-
-    def __repr__(self) -> str:
-        """One line, as a notebook shows it."""
-        main = self.table[self.table["metric"] == self.main]
-        values = ", ".join(
-            f"{group} {short(value)}"
-            for group, value in zip(main["group"], main["value"], strict=True)
-        )
-        runs = sum(len(group.runs) for group in self.groups)
-        return f"<Comparison of {runs} runs in {len(self.groups)} groups: {self.main} {values}>"
-
-    @property
-    def main(self) -> str:
-        """The metric that is told first: NDCG@10, if it was compared."""
-        metrics = list(self.table["metric"])
-        return MAIN if MAIN in metrics else str(metrics[0])
-
-    @property
-    def statements(self) -> list[str]:
-        """What was found, a sentence for each pair, on the main metric."""
-        rows = [{name: row[name] for name in _PAIR} for _, row in self.pairs.iterrows()]
-        return statements(rows, self.main)
-
-    @property
-    def sheets(self) -> list[Sheet]:
-        """The tables, as every file shows them."""
-        settings = {group.label: group.settings for group in self.groups}
-        return sheets(self.table, self.pairs, self.fairness, settings)
+class Comparison(Found):
+    """Runs compared, as ``fedrec.compare`` returns them: see ``Found`` for its attributes."""
 
     def save(self, folder: str | Path) -> Path:
         """Write compare.csv, .md, .tex, .json, .html and the figures, and return the page's path.
@@ -86,8 +39,6 @@ class Comparison:
         Raises:
             ResourceError: The folder cannot be written.
         """
-        from fedrec.report.comparison.files import write_comparison
-
         return write_comparison(self, Path(folder))
 
 

@@ -7,8 +7,8 @@ import pandas as pd
 
 from fedrec.errors import ResourceError
 from fedrec.files.atomic import write_file
-from fedrec.report.comparison.comparison import Comparison
 from fedrec.report.comparison.curves import drawings
+from fedrec.report.comparison.found import Found
 from fedrec.report.comparison.page import render_page
 from fedrec.report.comparison.sheets import records
 from fedrec.report.comparison.text import latex, markdown
@@ -16,7 +16,7 @@ from fedrec.report.figures import draw
 from fedrec.runs.write import write_csv, write_json
 
 
-def write_comparison(comparison: Comparison, folder: Path) -> Path:
+def write_comparison(comparison: Found, folder: Path) -> Path:
     """Write compare.csv, .md, .tex, .json, .html and the figures; return the page's path.
 
     Raises:
@@ -39,7 +39,7 @@ def write_comparison(comparison: Comparison, folder: Path) -> Path:
     return page
 
 
-def joined(comparison: Comparison) -> pd.DataFrame:
+def joined(comparison: Found) -> pd.DataFrame:
     """A row for each group and metric: its figures, its spread, its difference to the first."""
     keys = ["group", "metric"]
     pairs = comparison.pairs.rename(
@@ -61,7 +61,7 @@ def _columns(table: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def record(comparison: Comparison) -> dict[str, Any]:
+def record(comparison: Found) -> dict[str, Any]:
     """All that a comparison found, as one JSON object."""
     return {
         "groups": [

@@ -6,8 +6,8 @@ from typing import Any
 from fedrec.evaluation.protocols import describe, metric_label
 from fedrec.report import template
 from fedrec.report.ablation.columns import interval, short
-from fedrec.report.comparison.cards import CARDS, STYLE
-from fedrec.report.comparison.comparison import Comparison
+from fedrec.report.comparison.cards import CARDS, STYLE, TILES
+from fedrec.report.comparison.found import Found
 from fedrec.report.comparison.sheets import Sheet, records
 from fedrec.report.figures import style
 from fedrec.report.figures.inline import inline_svg
@@ -23,7 +23,7 @@ PAGE = (
 <h1>{{ name }}</h1>
 <div class="muted">{{ subtitle }}</div>
 """
-    + template.TILES
+    + TILES
     + """\
 {% if statements %}
 <h2 id="found">What was found</h2>
@@ -57,7 +57,7 @@ PAGE = (
 )
 
 
-def render_page(comparison: Comparison, drawings: Sequence[style.Drawing], latex: str) -> str:
+def render_page(comparison: Found, drawings: Sequence[style.Drawing], latex: str) -> str:
     """The page as HTML; everything that runs bring is escaped, secrets are removed.
 
     Args:
@@ -98,7 +98,7 @@ def _subtitle(runs: Sequence[Run]) -> str:
     return f"{', '.join(data)}; {_counted(len(runs), 'run')}"
 
 
-def _protocol(comparison: Comparison) -> str:
+def _protocol(comparison: Found) -> str:
     """How held-out items were ranked, where all runs did it alike."""
     protocols = {group.protocol for group in comparison.groups}
     if len(protocols) > 1:
@@ -108,7 +108,7 @@ def _protocol(comparison: Comparison) -> str:
     return describe(protocols.pop(), items)
 
 
-def _tiles(comparison: Comparison) -> list[Mapping[str, str]]:
+def _tiles(comparison: Found) -> list[Mapping[str, str]]:
     """The main metric of each group."""
     rows = [row for row in records(comparison.table) if row["metric"] == comparison.main]
     return [

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fedrec.report.ablation.columns import GAP, fitting
-from fedrec.report.comparison.comparison import Comparison
+from fedrec.report.comparison.found import Found
 from fedrec.report.comparison.sheets import NAME, Sheet, by_row
 from fedrec.runs.plain_text import plain
 
@@ -20,12 +20,12 @@ _LATEX = {
     "~": r"\textasciitilde{}",
     "…": r"\ldots{}",
     "|": r"\textbar{}",
-    '"': r"\textquotedbl{}",
+    '"': "''",
     **{mark: "\\" + mark for mark in "&%$#_{}"},
 }
 
 
-def terminal(comparison: Comparison, console: Console) -> RenderableType:
+def terminal(comparison: Found, console: Console) -> RenderableType:
     """All tables, as wide as the terminal allows; what does not fit is in the files."""
     parts: list[RenderableType] = []
     for sheet in comparison.sheets:
@@ -61,7 +61,7 @@ def _table(sheet: Sheet, width: int) -> Table:
     return table
 
 
-def markdown(comparison: Comparison) -> str:
+def markdown(comparison: Found) -> str:
     """All tables with what was found and how to read them."""
     lines = ["# Comparison", ""]
     lines += [f"- {plain(line)}" for line in comparison.statements]
@@ -77,7 +77,7 @@ def markdown(comparison: Comparison) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _narrow(comparison: Comparison) -> list[Sheet]:
+def _narrow(comparison: Found) -> list[Sheet]:
     """The tables, the results with a row for each metric: in columns, no page takes them."""
     return [by_row(comparison.table), *comparison.sheets[1:]]
 
@@ -94,7 +94,7 @@ def _markdown(text: str) -> str:
     return safe
 
 
-def latex(comparison: Comparison) -> str:
+def latex(comparison: Found) -> str:
     r"""All tables for a paper; they need ``\usepackage{booktabs}``."""
     lines = [r"% needs \usepackage{booktabs}"]
     for sheet in _narrow(comparison):

@@ -156,6 +156,8 @@ def test_seeds_of_one_config_on_other_data_are_refused(write_run):
 def test_an_unknown_metric_and_what_is_no_run_are_refused(write_run, tmp_path):
     with pytest.raises(ConfigError, match=r"--metric NDCG is none .*: NDCG@10, HR@10, HR@5"):
         fedrec.compare(write_run("a", [1]), metrics=["NDCG"])
+    with pytest.raises(ConfigError, match="--unpaired compares no pairs; leave out --against"):
+        fedrec.compare(write_run("b", [1]), against="b", unpaired=True)
     with pytest.raises(DataError, match=r"run\.json is missing"):
         fedrec.compare(tmp_path / "nothing")
 
