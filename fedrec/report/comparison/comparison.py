@@ -58,6 +58,11 @@ def compare(
             correction is over all of them, so name those that were chosen beforehand.
         unpaired: Give figures of each group alone, for runs on other data, protocols or users.
 
+    Returns:
+        The comparison: the DataFrames ``table`` (means), ``pairs`` (differences and p-values) and
+        ``fairness`` (spread over users and clients); ``statements`` and ``notes`` in words; and
+        ``save(folder)``, which writes tables, figures and a page.
+
     Raises:
         ConfigError: A run is not complete or comes twice, a name is none, or runs cannot be
             paired since they differ in data, protocol, users or held-out items.

@@ -1,6 +1,7 @@
 """Runs grouped by their configs: seeds of one config are one group, labelled by what differs."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ NO_BASELINE = "none"
 # Told first in a label, as far as groups differ in them.
 _FIRST = (BASELINE, "strategy.name", "model.name", "model.views", "federation.unit")
 _PATHS = ("data.source", "data.items", "evaluation.ncf-negatives", "semantics.vectors")
+_ADAPTED = re.compile(r"(?P<key>\S+) is .+, not (?P<default>.+?): ")  # by fit_defaults
 _MOST_KEYS = 3  # in a label, if fewer tell the groups apart
 _LONGEST = 40  # characters of a value in a label
 
@@ -49,7 +51,7 @@ def settings_of(run: Run) -> dict[str, Value]:
 
     Those of ``fedrec.config.keys.computed_keys``, but from the folder alone: the files that a
     config names may lie on another machine, so their names stand for them. Keys that an earlier
-    version did not have are at their defaults.
+    version did not have are at their defaults, and so are those that followed the data.
     """
     flat = flatten(Config()) | flat_tables(run.config)
     kept = {
@@ -61,6 +63,10 @@ def settings_of(run: Run) -> dict[str, Value]:
         parts = names_in if key == "semantics.vectors" else sources_in
         kept[key] = ", ".join(Path(part).name for part in parts(str(kept[key])))
     kept["semantics.signals"] = Path(str(kept["semantics.signals"])).name
+    for line in run.about.get("adapted") or ():
+        # Generated data of another seed may have another number of items, and so other defaults.
+        if (found := _ADAPTED.match(str(line))) and found["key"] in kept:
+            kept[found["key"]] = type(kept[found["key"]])(found["default"])
     if start := run.about.get("start_from"):
         kept[START_FROM] = f"weights {start['sha256'][:12]}"
     is_baseline = str(run.about.get("engine", "")).startswith(BASELINE_ENGINE)

@@ -7,10 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedrec.errors import ConfigError, DataError
-from fedrec.evaluation.metrics import Floats, per_user
+from fedrec.evaluation.metrics import CUTOFFS, Floats, per_user
 from fedrec.report.comparison.groups import Group
 from fedrec.runs.record import Run
 
+_USUAL = ",".join(map(str, CUTOFFS))  # a run of before the key had these
 GENERATED = "synthetic"  # of such data, each seed makes users of its own
 ALONE = "; compare them without pairing by --unpaired"
 
@@ -35,8 +36,9 @@ class Evaluated:
 def cutoffs(groups: Sequence[Group]) -> tuple[int, ...]:
     """The k of HR@k and NDCG@k that all runs have measured."""
     each = [
-        {int(k) for k in str(group.settings["evaluation.at"]).split(",") if k.strip()}
+        {int(k) for k in str(run.config.get("evaluation", {}).get("at", _USUAL)).split(",") if k}
         for group in groups
+        for run in group.runs.values()
     ]
     return tuple(sorted(set.intersection(*each)))
 

@@ -67,9 +67,10 @@ def notes(
 
 
 def _about_tests(rows: Sequence[Record]) -> list[str]:
+    family = "the one comparison" if len(rows) == 1 else f"all {len(rows)} comparisons"
     told = [
         f"p users: paired permutation test over users, {RESAMPLES:,} random signs. Holm: corrected "
-        f"over all {len(rows)} comparisons here; a result is named at p < {LEVEL}.",
+        f"over {family} here; a result is named at p < {LEVEL}.",
         "Smallest found: the difference that would be found at p < 0.05, before Holm's correction, "
         "in 80 % of such comparisons.",
     ]

@@ -5,6 +5,9 @@ import pytest
 
 import fedrec
 from fedrec.errors import ConfigError, DataError
+from fedrec.evaluation.further.seeds import RESAMPLES
+from fedrec.evaluation.metrics import ndcg
+from fedrec.evaluation.paired import paired_difference
 from fedrec.evaluation.significance import holm, sign_flip_p
 from fedrec.report.comparison.measured import judge
 
@@ -30,6 +33,18 @@ def test_means_and_differences_by_hand(write_run):
     assert pair["difference"] == pytest.approx(1 / 3)
     assert pair["p_users"] == 1  # one user differs: either sign is as far from 0
     assert (pair["group"], pair["against"]) == ("strategy.name=fedadam", "strategy.name=fedavg")
+
+
+def test_of_one_seed_the_difference_is_that_of_the_paired_bootstrap(write_run):
+    ranks = np.random.default_rng(0).integers(1, 40, size=(2, 30))
+    names = ("fedavg", "fedadam")
+    runs = [write_run(n, r, strategy__name=n) for n, r in zip(names, ranks, strict=True)]
+    pair = row(fedrec.compare(runs).pairs, metric="NDCG@10")
+    name = "strategy.name=fedadam - strategy.name=fedavg"
+    first, second = ndcg(ranks * 1.0, 10)
+    known = paired_difference(second, first, 0, RESAMPLES, name=name)["difference"]
+    found = {"value": pair["difference"], "low": pair["low"], "high": pair["high"]}
+    assert found == pytest.approx(known, abs=1e-12)
 
 
 def test_users_count_once_with_the_mean_of_their_seeds(write_run):

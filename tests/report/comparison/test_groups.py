@@ -64,6 +64,18 @@ def test_a_run_that_is_not_complete_is_refused(write_run, status):
         groups(folder)
 
 
+def test_a_default_that_followed_the_data_makes_no_group_but_a_written_value_does(write_run):
+    def adapted(items):
+        return {"adapted": [f"loss.negatives is {items}, not 256: the catalogue has {items} items"]}
+
+    found = told(
+        write_run("a", [1], 0, loss__negatives=76, about=adapted(76)),
+        write_run("b", [1], 1, loss__negatives=79, about=adapted(79)),
+        write_run("c", [1], 0, loss__negatives=76),
+    )
+    assert found == {"loss.negatives=256": [0, 1], "loss.negatives=76": [0]}
+
+
 def test_a_run_that_comes_twice_is_refused(write_run):
     folder = write_run("a", [1], 3)
     with pytest.raises(ConfigError, match=r"has the config and the seed 3 of .*leave one of them"):
