@@ -10,6 +10,7 @@ from fedrec.estimator.models import Hybrid as Hybrid
 from fedrec.estimator.models import SASRec as SASRec
 from fedrec.estimator.models import fit as fit
 from fedrec.inference.opening import open_recommender as open_recommender
+from fedrec.report.comparison.comparison import compare as compare
 from fedrec.runs.record import load as load
 from fedrec.version import __version__ as __version__
 
@@ -22,6 +23,7 @@ __all__ = [
     "Hybrid",
     "SASRec",
     "__version__",
+    "compare",
     "evaluate",
     "fit",
     "load",

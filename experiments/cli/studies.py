@@ -1,4 +1,4 @@
-"""Commands beyond one run: ablate, recommend."""
+"""Commands beyond one run: ablate, compare, recommend."""
 
 from typing import Annotated
 
@@ -79,6 +79,67 @@ def ablate(
         if failed:
             typer.echo(f"error: {len(failed)} runs failed; the last lines above say why", err=True)
             raise typer.Exit(1)
+
+
+@app.command()
+def compare(
+    runs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RUN...", help="Folders of runs, or their names under the runs of FEDREC_HOME."
+        ),
+    ],
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Group that the others are compared with: its label, a part of it, or one of its "
+            "runs. By default that of the first RUN.",
+        ),
+    ] = None,
+    metrics: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--metric",
+            metavar="NAME",
+            help="Metric to compare, such as NDCG@10. May be repeated; by default all.",
+        ),
+    ] = None,
+    unpaired: Annotated[
+        bool,
+        typer.Option(
+            "--unpaired",
+            help="Show each group alone, for runs on other data, protocols or users.",
+        ),
+    ] = False,
+    out: Annotated[
+        str | None,
+        typer.Option(
+            "--out",
+            metavar="FOLDER",
+            help="Folder for compare.html, .csv, .md, .tex, .json and figures.",
+        ),
+    ] = None,
+) -> None:
+    """Compare complete runs: seeds of one config pooled, configs in pairs, user by user.
+
+    A RUN is the folder of a run, or its name under the runs of FEDREC_HOME.
+    """
+    with ending():
+        from experiments.resume import run_folder
+        from fedrec.report.comparison.comparison import compare as compared
+        from fedrec.report.comparison.text import terminal as tables
+
+        found = compared(
+            [run_folder(one) for one in runs],
+            against=against,
+            metrics=metrics or (),
+            unpaired=unpaired,
+        )
+        console = terminal()
+        console.print(tables(found, console))
+        if out is not None:
+            print_path("page", found.save(out))
 
 
 @app.command()

@@ -9,6 +9,7 @@ from fedrec.lazy_exports import lazy_exports
 
 if TYPE_CHECKING:
     from fedrec.evaluation.bootstrap import intervals
+    from fedrec.evaluation.further.seeds import estimates
     from fedrec.evaluation.leave_one_out import HeldOutRanks, Scorer, Scores, leave_one_out_ranks
     from fedrec.evaluation.metrics import auc, chance, hr, mrr, ndcg, per_user, recall, summary
     from fedrec.evaluation.paired import paired_difference
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
         partition_metrics,
         slice_metrics,
     )
-    from fedrec.evaluation.spread import partition_spread, rank_spread
+    from fedrec.evaluation.spread import gini, partition_spread, rank_spread
     from fedrec.evaluation.user_metrics import load_user_metrics
 
 __all__ = [
@@ -40,6 +41,8 @@ __all__ = [
     "candidate_ranks",
     "candidates",
     "chance",
+    "estimates",
+    "gini",
     "holm",
     "hr",
     "intervals",
@@ -74,6 +77,8 @@ _HOMES = {
     "candidate_ranks": "fedrec.evaluation.ranking",
     "candidates": "fedrec.evaluation.protocols",
     "chance": "fedrec.evaluation.metrics",
+    "estimates": "fedrec.evaluation.further.seeds",
+    "gini": "fedrec.evaluation.spread",
     "holm": "fedrec.evaluation.significance",
     "hr": "fedrec.evaluation.metrics",
     "intervals": "fedrec.evaluation.bootstrap",

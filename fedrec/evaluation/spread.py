@@ -1,4 +1,4 @@
-"""Spread of metrics over clients: partitions, or users where every user is a client."""
+"""Spread of metrics over clients or users: percentiles, the worst tenth, the Gini coefficient."""
 
 from collections.abc import Sequence
 
@@ -83,3 +83,26 @@ def rank_spread(ranks: Floats) -> dict[str, dict[str, float]]:
         name: {f"p{share}": float(np.percentile(values, share)) for share in (10, 50, 90)}
         for name, values in (("rank", ranks), ("reciprocal rank", 1 / ranks))
     }
+
+
+def gini(values: Floats) -> float:
+    """Gini coefficient of a metric: 0 where everybody has the same, near 1 where one has all.
+
+    Half the mean absolute difference of two users drawn with replacement, over the mean.
+
+    Args:
+        values: (U,) values of a metric, none below 0.
+
+    Returns:
+        The coefficient; 0 where nobody has anything.
+
+    Raises:
+        EvaluationError: There is no user.
+    """
+    count = len(values)
+    refuse_no_user(count)
+    total = float(values.sum())
+    if not total:
+        return 0.0
+    places = 2 * np.arange(1, count + 1) - count - 1
+    return float(places @ np.sort(values) / (count * total))

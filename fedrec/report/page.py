@@ -1,10 +1,7 @@
 """One self-contained page about a run, made from its folder alone."""
 
-import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-
-from markupsafe import Markup
 
 from fedrec.errors import ResourceError
 from fedrec.files.atomic import write_file
@@ -16,6 +13,7 @@ from fedrec.report.excluded import (
     excluded_replies,
 )
 from fedrec.report.figures import draw, style
+from fedrec.report.figures.inline import inline_svg
 from fedrec.report.references import with_references
 from fedrec.report.words import flat
 from fedrec.runs.plain_text import plain
@@ -64,7 +62,7 @@ def render_page(run: Run, figures: Iterable[tuple[str, Sequence[style.Drawing]]]
         "results": sections.results(run),
         "figures": {
             heading: [
-                {"name": d.name, "svg": _inline_svg(d), "caption": f"{d.title}. {d.caption}"}
+                {"name": d.name, "svg": inline_svg(d), "caption": f"{d.title}. {d.caption}"}
                 for d in drawings
             ]
             for heading, drawings in figures
@@ -83,20 +81,3 @@ def render_page(run: Run, figures: Iterable[tuple[str, Sequence[style.Drawing]]]
     return template.render(
         template.PAGE, content, lambda text: plain(hide_secrets_in_text(text, run.config))
     )
-
-
-def _inline_svg(drawing: style.Drawing) -> Markup:
-    """The figure as an <svg> element with ids of its own and no style for a policy to refuse."""
-    text = drawing.svg.decode()
-    text = text[text.index("<svg") :]
-    text = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", "", text, flags=re.S)
-    text = re.sub(r' style="([^"]*)"', lambda match: _attributes(match[1]), text)
-    text = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{drawing.name}-", text)
-    # What matplotlib's own style element says, which would reach the whole page.
-    root = f'<svg role="img" aria-label="{drawing.title}" stroke-linejoin="round"'
-    return Markup(text.replace("<svg", root, 1))
-
-
-def _attributes(declarations: str) -> str:
-    pairs = [d.split(":", 1) for d in declarations.split(";") if ":" in d]
-    return "".join(f' {name.strip()}="{value.strip()}"' for name, value in pairs)

@@ -88,7 +88,7 @@ button { position: absolute; top: 8px; right: 8px; font: inherit;
 """
 
 
-def policy() -> str:
+def policy(style: str = STYLE) -> str:
     """Allow a page its own style and script, by their hashes, and nothing else at all."""
 
     def source(text: str) -> str:
@@ -96,7 +96,7 @@ def policy() -> str:
         return f"'sha256-{digest}'"
 
     return (
-        f"default-src 'none'; style-src {source(STYLE)}; "
+        f"default-src 'none'; style-src {source(style)}; "
         f"script-src {source(SCRIPT)}; base-uri 'none'; form-action 'none'"
     )
 
@@ -237,13 +237,21 @@ held-out item, Recall@k equals HR@k.{% endif %}</p>
 )
 
 
-def render(page: str, content: Mapping[str, Any], clean: Callable[[str], str], **ours: Any) -> str:
+def render(
+    page: str,
+    content: Mapping[str, Any],
+    clean: Callable[[str], str],
+    *,
+    style: str = STYLE,
+    **ours: Any,
+) -> str:
     """A page as HTML; everything that others wrote is escaped.
 
     Args:
         page: One of the templates.
         content: What it shows.
         clean: Function that every text of the content goes through.
+        style: Style sheet of the page.
         ours: Further content, which is ours to the byte.
     """
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
@@ -251,8 +259,8 @@ def render(page: str, content: Mapping[str, Any], clean: Callable[[str], str], *
         **_cleaned(content, clean),
         **ours,
         # The policy names the exact bytes of these two.
-        policy=policy(),
-        style=Markup(STYLE),
+        policy=policy(style),
+        style=Markup(style),
         script=Markup(SCRIPT),
     )
 
