@@ -24,6 +24,7 @@ from fedrec.factory.model import make_model
 from fedrec.factory.own_views import inputs_hash
 from fedrec.factory.table import catalog_with_signals, open_table
 from fedrec.files.home import home
+from fedrec.inference.export import is_export, open_export
 from fedrec.inference.recommender import ReadyRecommender
 from fedrec.inference.search import ItemSearch
 from fedrec.models.parameters import NamedArrays, groups_of, load_arrays
@@ -43,7 +44,7 @@ def open_recommender(
     then be those of the run.
 
     Args:
-        run: A run, its folder, or its name.
+        run: A run, its folder or its name; or the folder of an exported model.
         device: "auto" (a GPU where there is one), "cpu" or "cuda".
         trust: Import the modules that the run's config names, if any; they run with your rights.
 
@@ -53,6 +54,8 @@ def open_recommender(
         DataError: A file is missing or damaged; its data or semantic embeddings are others now.
         ResourceError: The data, the encoder's weights or the device are not there.
     """
+    if not isinstance(run, Run) and is_export(Path(run)):
+        return open_export(Path(run))
     run = run if isinstance(run, Run) else load_run(run)
     _check_kept(run)
     check_files(run.folder, run.about, "items.csv", "model.safetensors")

@@ -230,6 +230,11 @@ class ReadyRecommender:
         """Item numbers (n,) of a history of ids, or of a user's."""
         if isinstance(history, str):
             place = self._users.get(history)
+            if place is None and not self._users:
+                raise DataError(
+                    f"user {history!r} is unknown: an exported model holds no user; give a history "
+                    "of item ids, as a list (in the shell --history)"
+                )
             if place is None:
                 raise DataError(
                     f"user {history!r} is none of the {len(self._users):,} users of "
