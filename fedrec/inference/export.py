@@ -83,8 +83,8 @@ def export_model(ready: ReadyRecommender, folder: Path) -> dict[str, float]:
         folder: The new folder.
 
     Returns:
-        "difference": the largest difference of a score between ``program.pt2`` and fedrec, over some
-        histories; "scale": the largest score among them.
+        "difference": the largest difference of a score between ``program.pt2`` and fedrec, over
+        some histories; "scale": the largest score among them.
 
     Raises:
         ConfigError: The folder is there, or the run is on several sources.

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fedrec.errors import DataError
+from fedrec.errors import DataError, ResourceError
 from fedrec.files.atomic import read_regular, sha256
 
 KEY = "semantics.vectors"
@@ -39,6 +39,7 @@ def read_vectors(path: Path) -> ItemVectors:
 
     Raises:
         DataError: No such file, another format, an id twice, or numbers that are not finite.
+        ResourceError: Parquet without pyarrow.
     """
     try:
         content = read_regular(path)
@@ -74,7 +75,12 @@ def _parquet(content: bytes) -> _Read:
     import pandas as pd  # slow to import; no other format needs it
 
     try:
-        frame = pd.read_parquet(io.BytesIO(content))
+        frame = pd.read_parquet(io.BytesIO(content), engine="pyarrow")
+    except ImportError:
+        raise ResourceError(
+            f"{KEY}: a parquet file needs pyarrow: pip install pyarrow, or save items and vectors "
+            "by numpy.savez"
+        ) from None
     except (OSError, ValueError) as error:  # what pyarrow raises depends on what is damaged
         raise ValueError(f"it is no parquet file: {str(error)[:120]}") from None
     if "item" not in frame.columns:

@@ -6,6 +6,7 @@ from safetensors.numpy import load_file
 
 import fedrec
 from experiments.dualrec.held_out import held_out_losses
+from experiments.engines.run import run
 from experiments.reproducibility.verify import compare
 from fedrec.errors import ConfigError
 from fedrec.models.parameters import groups_of
@@ -109,3 +110,16 @@ def test_held_out_losses_are_those_of_the_run(run_inline, small_config, adapters
     )
     assert found["adapters"]["loss"] < found["base"]["loss"]  # a random model learns its letters
     assert found["difference"]["error"] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # Ray's own files
+@pytest.mark.parametrize("engine", ["ray", "flower"])
+def test_every_engine_gives_the_same_bytes(
+    run_inline, small_config, adapters, tmp_path, engine, undrawn
+):
+    svd = {"lora.aggregation": "svd", "strategy.name": "lora-svd", "local.steps": 2}
+    whole = run_inline(small_config(adapters | svd))
+    other = small_config(adapters | svd | {"run.dir": str(tmp_path / engine)})
+    folder = run(other, engine=engine, command="test", workers=2 if engine == "ray" else None)
+    assert compare(whole, folder) == []

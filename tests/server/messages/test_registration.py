@@ -127,7 +127,7 @@ def test_nodes_whose_own_views_differ_are_refused(small_home, small_config):
     def change(content):
         content.config_records[protocol.METADATA][protocol.VIEWS_HASH] = "0" * 64
 
-    with pytest.raises(ConfigError, match="returns different arrays on the SuperNodes") as raised:
+    with pytest.raises(ConfigError, match="are different arrays on the SuperNodes") as raised:
         registration_of(small_config(), changed_registration(change))
     assert "\n" not in str(raised.value)
 
