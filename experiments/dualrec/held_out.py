@@ -10,20 +10,16 @@ from typing import Annotated
 import numpy as np
 import torch
 import typer
-from safetensors.numpy import load
 
-from fedrec.config.keys import flat_tables, read_config
+from experiments.dualrec.adapters import read_adapters
+from experiments.dualrec.lists import sample_of
 from fedrec.data.evaluated import evaluated_users
 from fedrec.data.splits import history, targets
-from fedrec.errors import ConfigError
 from fedrec.factory.data import open_prepared
 from fedrec.factory.model import make_model
 from fedrec.llm.lora.recommender import LoraRecommender
 from fedrec.llm.quiet import one_quiet_thread
 from fedrec.models.parameters import groups_of, load_arrays
-from fedrec.runs.checksums import check_files
-from fedrec.runs.record import content_of
-from fedrec.runs.record import load as load_run
 
 BATCH = 8
 
@@ -43,11 +39,8 @@ def held_out_losses(folder: Path, users: int) -> dict[str, dict[str, float]]:
         ConfigError: A run of another model, or one that keeps B with its clients.
         DataError: A file is missing or damaged.
     """
-    run = load_run(folder)
-    config = read_config(flat_tables(run.config))
-    if config.model.name != "lora" or config.lora.aggregation == "fedsa":
-        raise ConfigError(f"{folder} holds no adapters that all share: model.name must be 'lora'")
-    check_files(run.folder, run.about, "model.safetensors")
+    adapters = read_adapters(folder)
+    config = adapters.config
     dataset = open_prepared(config).dataset
     catalog, sequences = dataset.catalog, dataset.sequences
     model = make_model(config, catalog, None, np.zeros(catalog.num_items + 1, dtype=np.int64))
@@ -56,16 +49,12 @@ def held_out_losses(folder: Path, users: int) -> dict[str, dict[str, float]]:
     able = evaluated_users(
         sequences.num_users, "test", seed=config.seed, unseen=config.scenario.unseen_users
     )
-    chosen = evaluated_users(
-        int(able.sum()), "test", seed=config.seed, sample=min(users, int(able.sum()))
-    )
-    asked = np.flatnonzero(able)[chosen]
+    asked = sample_of(able, users, "test", config.seed)
     wanted = targets(sequences, "test")
     prompts = [model.prompts.prompt(history(sequences, int(user), "test")) for user in asked]
     answers = [model.prompts.answer(int(wanted[user])) for user in asked]
     before = _losses(model, prompts, answers)
-    weights = load(content_of(run.folder / "model.safetensors", "a run that is complete has it"))
-    load_arrays(model, weights, groups_of(model).shared)
+    load_arrays(model, adapters.weights, groups_of(model).shared)
     after = _losses(model, prompts, answers)
     tokens = np.array([len(answer) for answer in answers], dtype=np.float64)
     return {

@@ -7,18 +7,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clients.baselines import plain_scorer
-from clients.local_data import LocalData
+from clients.local_data import LocalData, training_events
 from fedrec.baselines.names import ITEM_KNN, MARKOV, POPULARITY
 from fedrec.config.config import Config
 from fedrec.data.evaluated import evaluated_users
-from fedrec.data.splits import Stage
+from fedrec.data.splits import HELD_OUT, Stage
 from fedrec.errors import DataError
 from fedrec.factory.data import PreparedData, open_prepared
 from fedrec.inference.recommender import ReadyRecommender
 from fedrec.training.batches import num_targets
 
 COUNTED = (POPULARITY, MARKOV, ITEM_KNN)
-HELD_OUT = {"validation": 2, "test": 1}
 BATCH = 256
 
 
@@ -35,6 +34,13 @@ class Asked:
     users: NDArray[np.int64]
     histories: list[NDArray[np.int64]]
     items: NDArray[np.int64]
+
+
+def sample_of(able: NDArray[np.bool_], count: int, stage: Stage, seed: int) -> NDArray[np.int64]:
+    """Numbers of ``count`` users of those who are able (U,), drawn by the seed; all if fewer."""
+    numbers = np.flatnonzero(able)
+    size = min(count, len(numbers))
+    return numbers[evaluated_users(len(numbers), stage, seed=seed, sample=size)]
 
 
 class StageOne:
@@ -80,13 +86,7 @@ class StageOne:
         able &= sequences.lengths() > behind
         if not able.any():
             raise DataError(f"no user of the {stage} has {behind + 1} events or more")
-        chosen = evaluated_users(
-            int(able.sum()),
-            stage,
-            seed=self.config.seed,
-            sample=min(self._count, int(able.sum())),
-        )
-        users = np.flatnonzero(able)[chosen]
+        users = sample_of(able, self._count, stage, self.config.seed)
         whole = [sequences.of(int(user)).astype(np.int64) for user in users]
         ends = [len(items) - behind for items in whole]
         return Asked(
@@ -108,7 +108,7 @@ class StageOne:
             name: One of ``COUNTED``.
             histories: U histories.
         """
-        scorer = plain_scorer(name, self._everybody, self._frequency)
+        scorer = plain_scorer(name, self._everybody, training_events(self._everybody))
         found = []
         for start in range(0, len(histories), BATCH):
             some = histories[start : start + BATCH]
@@ -124,10 +124,3 @@ class StageOne:
         users = np.arange(self.ready.dataset.sequences.num_users)
         counts = num_targets(self.prepared.model_view.training, users, 1, 1)
         return LocalData(prepared=self.prepared, users=users, targets=counts)
-
-    @cached_property
-    def _frequency(self) -> NDArray[np.int64]:
-        items = self.prepared.view.training.items
-        counts = np.bincount(items, minlength=self.ready.dataset.catalog.num_items + 1)
-        counts[0] = 0
-        return counts

@@ -14,7 +14,7 @@ from fedrec.errors import DataError
 Stage = Literal["validation", "test"]
 
 # How many events at the end the model may not see at each stage.
-_HELD_OUT: dict[str, int] = {"validation": 2, "test": 1}
+HELD_OUT: dict[str, int] = {"validation": 2, "test": 1}
 
 
 def training_part(sequences: Sequences) -> Sequences:
@@ -34,7 +34,7 @@ def targets(sequences: Sequences, stage: Stage) -> NDArray[np.int32]:
         DataError: A user has fewer than 3 events.
     """
     _check_lengths(sequences)
-    return np.asarray(sequences.items[sequences.offsets[1:] - _HELD_OUT[stage]])
+    return np.asarray(sequences.items[sequences.offsets[1:] - HELD_OUT[stage]])
 
 
 def before_targets(sequences: Sequences, stage: Stage) -> NDArray[np.bool_]:
@@ -45,7 +45,7 @@ def before_targets(sequences: Sequences, stage: Stage) -> NDArray[np.bool_]:
     """
     _check_lengths(sequences)
     ends = np.repeat(sequences.offsets[1:], sequences.lengths())
-    return np.asarray(np.arange(sequences.num_events) < ends - _HELD_OUT[stage])
+    return np.asarray(np.arange(sequences.num_events) < ends - HELD_OUT[stage])
 
 
 def history(sequences: Sequences, user: int, stage: Stage) -> NDArray[np.int32]:
@@ -53,7 +53,7 @@ def history(sequences: Sequences, user: int, stage: Stage) -> NDArray[np.int32]:
 
     At stage "test" that includes the validation item.
     """
-    return sequences.of(user)[: -_HELD_OUT[stage]]
+    return sequences.of(user)[: -HELD_OUT[stage]]
 
 
 def times_until(sequences: Sequences, user: int, stage: Stage) -> NDArray[np.int64]:
@@ -63,7 +63,7 @@ def times_until(sequences: Sequences, user: int, stage: Stage) -> NDArray[np.int
         DataError: Only the order of the events is known.
     """
     times = sequences.times_of(user)
-    return times[: len(times) - _HELD_OUT[stage] + 1]
+    return times[: len(times) - HELD_OUT[stage] + 1]
 
 
 def training_counts(sequences: Sequences, num_items: int) -> NDArray[np.int64]:

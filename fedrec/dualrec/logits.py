@@ -39,6 +39,8 @@ def title_processor(
     import torch
     from transformers import LogitsProcessor
 
+    from fedrec.llm.local import limited
+
     if excluded is not None and (excluded.ndim != 2 or excluded.shape[1] != trie.num_items + 1):
         raise ConfigError(f"excluded must be (prompts, {trie.num_items + 1}), got {excluded.shape}")
 
@@ -48,11 +50,10 @@ def title_processor(
         def __call__(
             self, input_ids: torch.LongTensor, scores: torch.FloatTensor
         ) -> torch.FloatTensor:
-            masked = torch.full_like(scores, -torch.inf)
+            masked = scores.clone()
             for row, tokens in enumerate(input_ids[:, prompt_length:].tolist()):
                 own = None if excluded is None else excluded[row // num_beams]
-                allowed = trie.allowed(tokens, own, wanted)
-                masked[row, allowed] = scores[row, allowed]
-            return masked  # type: ignore[return-value]  # torch's own types of full_like
+                masked[row] = limited(scores[row], trie.allowed(tokens, own, wanted))
+            return masked  # type: ignore[return-value]  # torch's own types of clone
 
     return TitleProcessor()

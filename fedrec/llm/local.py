@@ -72,6 +72,7 @@ class LocalModel:
                 "tuned to instructions"
             )
         self._model = model.to(device).eval()
+        self._kept: Any = None  # tokens that prompts began with, and their keys and values
         self._ends = _end_tokens(model, self._tokenizer)
 
     def take(self, model: Any, told: str) -> None:
@@ -82,6 +83,7 @@ class LocalModel:
             told: What name and revision say of it.
         """
         self._model = model.to(self._model.device).eval()
+        self._kept = None  # keys and values of the model before
         self.name, self.revision = f"{self.name} {told}", f"{self.revision} {told}"
 
     def ask(self, chats: Sequence[Chat], decoding: Decoding, observer: Observer) -> str:
@@ -158,7 +160,7 @@ class LocalModel:
             ).logits[:, -1]
             for row, chat in enumerate(chats):
                 if chat.allowed is not None and not is_over[row]:
-                    logits[row] = _limited(logits[row], chat.allowed(written[row]))
+                    logits[row] = limited(logits[row], chat.allowed(written[row]))
             chosen = _choose(logits, decoding.temperature, streams)
             for row, token in enumerate(chosen):
                 is_over[row] = is_over[row] or token in self._ends
@@ -175,7 +177,7 @@ class LocalModel:
         """Keys and values of a shared start, for each row of a batch; kept for the next one."""
         from transformers import DynamicCache
 
-        kept = getattr(self, "_kept", None)
+        kept = self._kept
         if kept is None or kept[0] != tokens:
             cache = DynamicCache(config=self._model.config)
             if tokens:
@@ -190,7 +192,7 @@ class LocalModel:
         return cache
 
 
-def _limited(logits: Tensor, allowed: Sequence[int]) -> Tensor:
+def limited(logits: Tensor, allowed: Sequence[int]) -> Tensor:
     """Logits (tokens,) with -inf for each token that may not follow."""
     limited = torch.full_like(logits, -torch.inf)
     limited[list(allowed)] = logits[list(allowed)]

@@ -8,9 +8,8 @@ from flwr.app import Array, ArrayRecord, Message, MetricRecord
 from flwr.serverapp.strategy import FedAvg
 
 from fedrec import protocol
+from fedrec.llm.lora.base import A, B
 from fedrec.models.parameters import NamedArrays
-
-A, B = ".lora_A.", ".lora_B."
 
 
 class LoraSVD(FedAvg):

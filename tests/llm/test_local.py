@@ -5,12 +5,13 @@ import importlib.util
 import numpy as np
 import pytest
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from fedrec.errors import ConfigError
 from fedrec.llm.chat import Chat, Decoding
 from fedrec.llm.local import BATCH, LocalModel
 from fedrec.llm.smollm2 import smollm2_folder
+from tests.llm.tiny_model import write_tiny_llama
 
 TEMPLATE = "{% for m in messages %}{{ m['content'] }} {% endfor %}"
 
@@ -27,19 +28,7 @@ def folder(tmp_path_factory):
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<end>")
     fast.chat_template = TEMPLATE
     fast.save_pretrained(place)
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=31,
-        hidden_size=16,
-        intermediate_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        eos_token_id=0,
-        bos_token_id=None,
-    )
-    with torch.random.fork_rng():
-        LlamaForCausalLM(config).save_pretrained(place)
+    write_tiny_llama(place, vocab_size=31)
     return place
 
 

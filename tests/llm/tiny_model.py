@@ -20,8 +20,14 @@ def write_tiny_model(place: Path) -> Path:
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<end>")
     fast.chat_template = TEMPLATE
     fast.save_pretrained(place)
+    write_tiny_llama(place, vocab_size=257)
+    return place
+
+
+def write_tiny_llama(place: Path, *, vocab_size: int) -> None:
+    """Write a model of two layers with random weights, always the same."""
     config = LlamaConfig(
-        vocab_size=257,
+        vocab_size=vocab_size,
         hidden_size=16,
         intermediate_size=32,
         num_hidden_layers=2,
@@ -33,4 +39,3 @@ def write_tiny_model(place: Path) -> Path:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         LlamaForCausalLM(config).save_pretrained(place)
-    return place

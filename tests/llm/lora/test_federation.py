@@ -2,14 +2,19 @@
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import load_file
 
 import fedrec
+from experiments.dualrec.adapters import merge_adapters, read_adapters
 from experiments.dualrec.held_out import held_out_losses
 from experiments.engines.run import run
 from experiments.reproducibility.verify import compare
 from fedrec.errors import ConfigError
-from fedrec.models.parameters import groups_of
+from fedrec.llm.chat import Chat, Decoding
+from fedrec.llm.local import LocalModel
+from fedrec.llm.lora.base import with_adapters
+from fedrec.models.parameters import groups_of, load_arrays
 from fedrec.runs.record import read_json, read_rounds
 
 
@@ -123,3 +128,33 @@ def test_every_engine_gives_the_same_bytes(
     other = small_config(adapters | svd | {"run.dir": str(tmp_path / engine)})
     folder = run(other, engine=engine, command="test", workers=2 if engine == "ray" else None)
     assert compare(whole, folder) == []
+
+
+def test_merged_adapters_answer_as_the_trained_model_does(run_inline, small_config, adapters, base):
+    steps = {"local.steps": 3, "local.learning-rate": 0.3, "lora.aggregation": "fedit"}
+    folder = run_inline(small_config(adapters | steps))
+    chats = [Chat(key="k", messages=({"role": "user", "content": "Which?"},))]
+    plain, merged = LocalModel(base), LocalModel(base)
+    decoding = Decoding(max_tokens=24)
+    before = merged.answers(chats, decoding)[0].text  # its keys and values must not be kept
+    assert before == plain.answers(chats, decoding)[0].text
+    merge_adapters(merged, folder)
+    assert merged.revision.startswith(f"{plain.revision} + adapters sha256:")
+    found = read_adapters(folder)
+    adapted, _ = with_adapters(found.config.lora, found.config.seed)
+    weights = {n.removeprefix("language_model."): a for n, a in found.weights.items()}
+    load_arrays(adapted, weights, weights)
+    tokens = torch.tensor([merged.tokens(chats[0])])
+    with torch.no_grad():
+        torch.testing.assert_close(
+            merged._model(input_ids=tokens).logits, adapted.eval()(input_ids=tokens).logits
+        )
+    assert merged.answers(chats, decoding)[0].text != before
+    with pytest.raises(ConfigError, match="another model than"):
+        merge_adapters(merged, folder)
+
+
+def test_a_run_without_adapters_for_all_is_refused(run_inline, small_config, adapters, base):
+    folder = run_inline(small_config(adapters | {"lora.aggregation": "fedsa"}))
+    with pytest.raises(ConfigError, match="expected adapters that all clients share"):
+        merge_adapters(LocalModel(base), folder)
