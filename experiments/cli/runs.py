@@ -255,8 +255,8 @@ def baseline(
 ) -> None:
     """Run a baseline of a federated run, with the same evaluation.
 
-    KIND is centralised, local-only, popularity, item-knn, recent-item-knn, markov or
-    nearest-text.
+    KIND is centralised, local-only, popularity, item-knn, recent-item-knn, v-sknn, ease, slim,
+    markov or nearest-text.
     """
     with ending():
         from experiments.baselines.run import check_kind, run_baseline

@@ -11,7 +11,7 @@ from fedrec.config.sections.data import Data
 from fedrec.config.sections.partition import Partition
 from fedrec.config.sections.scenario import Scenario
 from fedrec.config.sections.semantics import Semantics
-from fedrec.config.values.choices import names_in, sources_in
+from fedrec.config.values.choices import OF_USERS, names_in, sources_in
 from fedrec.data.catalog import REVIEWS
 from fedrec.data.partition import assign
 from fedrec.data.partition_rules import PartitionFacts
@@ -254,7 +254,7 @@ def cold_items_of(scenario: Scenario, *, seed: int, num_items: int) -> tuple[int
 
 def has_user_rows(config: Config) -> bool:
     """Whether the model has a row for each user, which is private to the client that holds them."""
-    return config.model.name == "bpr-mf"
+    return config.model.name in OF_USERS
 
 
 def padded_first(view: TrainingView) -> TrainingView:

@@ -14,7 +14,7 @@ from fedrec.baselines.names import BASELINES
 from fedrec.config.config import Config
 from fedrec.config.keys import flat_tables, read_config
 from fedrec.config.trust import check_trust
-from fedrec.config.values.choices import names_in
+from fedrec.config.values.choices import OF_USERS, names_in
 from fedrec.data.catalog import Catalog
 from fedrec.data.preparation.prepared_folder import find_prepared
 from fedrec.data.preparation.store import Dataset, open_dataset
@@ -66,10 +66,10 @@ def open_recommender(
             f"{run.folder}: model.time = {config.model.time!r} reads times, and histories of item "
             "ids have none; recommend by a run with model.time = ''"
         )
-    if config.model.name == "bpr-mf":
+    if config.model.name in OF_USERS:
         raise ConfigError(
-            f"{run.folder}: model.name = 'bpr-mf' keeps a row for each user on the user's client "
-            "and reads no history; recommend by a run of another model"
+            f"{run.folder}: model.name = {config.model.name!r} keeps a row for each user on the "
+            "user's client and reads no history; recommend by a run of another model"
         )
     if config.model.name == "lora":
         raise ConfigError(
