@@ -54,9 +54,9 @@ def ablate(
     PRESET is a name that `fedrec presets` lists, FILE.toml a config of your own.
     """
     with ending():
-        from experiments.ablation.progress import progress
         from experiments.ablation.run import ablate as make_runs
         from experiments.ablation.run import ablation_folder
+        from experiments.sweep.progress import progress
         from fedrec.report.ablation.summary import write_ablation
 
         folder, failed = ablation_folder(source, out, centralised=centralised), {}
