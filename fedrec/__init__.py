@@ -39,6 +39,7 @@ __all__ = [
     "open_recommender",
     "resume",
     "simulate",
+    "sweep",
 ]
 
 _HOMES = {
@@ -56,6 +57,7 @@ _HOMES = {
     "open_recommender": "fedrec.inference.opening",
     "resume": "experiments.api",  # a name only: this package imports nothing above it
     "simulate": "experiments.api",
+    "sweep": "experiments.sweep.api",
 }
 
 

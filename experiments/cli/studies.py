@@ -112,6 +112,13 @@ def compare(
             help="Show each group alone, for runs on other data, protocols or users.",
         ),
     ] = False,
+    within: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY",
+            help="Compare only groups that have the same value of this key. May be repeated.",
+        ),
+    ] = None,
     out: Annotated[
         str | None,
         typer.Option(
@@ -135,6 +142,7 @@ def compare(
             against=against,
             metrics=metrics or (),
             unpaired=unpaired,
+            within=within or (),
         )
         console = terminal()
         console.print(tables(found, console))
