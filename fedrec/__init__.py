@@ -43,6 +43,7 @@ __all__ = [
     "open_recommender",
     "resume",
     "simulate",
+    "sweep",
 ]
 
 _HOMES = {
@@ -64,6 +65,7 @@ _HOMES = {
     "open_recommender": "fedrec.inference.opening",
     "resume": "experiments.api",  # a name only: this package imports nothing above it
     "simulate": "experiments.api",
+    "sweep": "experiments.sweep.api",
 }
 
 

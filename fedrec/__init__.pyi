@@ -1,5 +1,6 @@
 from experiments.api import resume as resume
 from experiments.api import simulate as simulate
+from experiments.sweep.api import sweep as sweep
 from fedrec.data.preparation.store import Dataset as Dataset
 from fedrec.estimator.estimator import Estimator as Estimator
 from fedrec.estimator.evaluate import evaluate as evaluate
@@ -38,4 +39,5 @@ __all__ = [
     "open_recommender",
     "resume",
     "simulate",
+    "sweep",
 ]

@@ -54,9 +54,9 @@ def ablate(
     PRESET is a name that `fedrec presets` lists, FILE.toml a config of your own.
     """
     with ending():
-        from experiments.ablation.progress import progress
         from experiments.ablation.run import ablate as make_runs
         from experiments.ablation.run import ablation_folder
+        from experiments.sweep.progress import progress
         from fedrec.report.ablation.summary import write_ablation
 
         folder, failed = ablation_folder(source, out, centralised=centralised), {}
@@ -112,6 +112,13 @@ def compare(
             help="Show each group alone, for runs on other data, protocols or users.",
         ),
     ] = False,
+    within: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY",
+            help="Compare only groups that have the same value of this key. May be repeated.",
+        ),
+    ] = None,
     out: Annotated[
         str | None,
         typer.Option(
@@ -135,6 +142,7 @@ def compare(
             against=against,
             metrics=metrics or (),
             unpaired=unpaired,
+            within=within or (),
         )
         console = terminal()
         console.print(tables(found, console))
