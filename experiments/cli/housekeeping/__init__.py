@@ -1,0 +1,1 @@
+"""Commands about what is on this machine: runs, caches, versions, and what a config key means."""
