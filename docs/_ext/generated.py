@@ -14,8 +14,8 @@ from typing import Any
 import click
 import typer
 
-from experiments.cli.housekeeping.explain import config_keys
 from experiments.cli.main import app as commands
+from experiments.housekeeping.explain import config_keys
 from experiments.presets import about_preset, preset_names
 from fedrec.config.config import Config
 from fedrec.config.keys import flatten, toml_value

@@ -10,10 +10,9 @@ from typing import Annotated
 import typer
 
 import fedrec
-from experiments.cli import data, quickstart, runs, signals, studies
-from experiments.cli.crash import show_any_text, use_utf8
-from experiments.cli.housekeeping import commands as housekeeping
+from experiments.cli import data, housekeeping, quickstart, runs, signals, studies
 from experiments.cli.terminal import end_by_bug, is_closed_pipe
+from experiments.crash import show_any_text, use_utf8
 from server.lifecycle.signals import install_signal_handlers
 
 GROUPS = (quickstart, runs, studies, signals, data, housekeeping)

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from experiments.cli.housekeeping import doctor, packages, processes
-from experiments.cli.housekeeping.sizes import bytes_in, shown_bytes
+from experiments.housekeeping import doctor, packages, processes
+from experiments.housekeeping.sizes import bytes_in, shown_bytes
 
 ASKED = [
     Requirement("flwr[simulation]>=1.41,<1.43"),

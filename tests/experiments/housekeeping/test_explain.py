@@ -3,12 +3,11 @@
 import pytest
 from typer.testing import CliRunner
 
-from experiments.cli.housekeeping.explain import config_keys
 from experiments.cli.main import app
+from experiments.housekeeping.explain import config_keys
 from fedrec.config.config import Config
 from fedrec.config.keys import flatten
 from tests.experiments.cli.conftest import refused
-from tests.run_folders import make_run as make_run
 
 
 def words(result) -> str:

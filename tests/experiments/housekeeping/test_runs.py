@@ -6,7 +6,6 @@ import webbrowser
 import pytest
 
 from tests.experiments.cli.conftest import refused
-from tests.run_folders import make_run as make_run
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from experiments.cli.housekeeping import packages
-from experiments.cli.housekeeping.processes import flower_services
-from experiments.cli.housekeeping.sizes import bytes_in, shown_bytes
+from experiments.housekeeping import packages
+from experiments.housekeeping.processes import flower_services
+from experiments.housekeeping.sizes import bytes_in, shown_bytes
 from fedrec.files.home import home
 from fedrec.files.machine import cores, memory_gib
 from fedrec.version import __version__

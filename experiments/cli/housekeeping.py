@@ -24,7 +24,7 @@ def ls(
 ) -> None:
     """List runs with their state, preset, rounds, NDCG@10, date and size, the newest first."""
     with ending():
-        from experiments.cli.housekeeping import listing
+        from experiments.housekeeping import listing
         from fedrec.errors import DataError
         from fedrec.files.home import home
 
@@ -48,7 +48,7 @@ def open_report(run: RunFolder) -> None:
     RUN is the folder of a run, or its name under the runs of FEDREC_HOME.
     """
     with ending():
-        from experiments.cli.housekeeping.browser import opened
+        from experiments.housekeeping.browser import opened
         from experiments.resume import run_folder
         from fedrec.runs.record import read_run
 
@@ -67,7 +67,7 @@ def doctor() -> None:
     with ending():
         from rich.table import Table
 
-        from experiments.cli.housekeeping import doctor as found
+        from experiments.housekeeping import doctor as found
         from fedrec.runs.plain_text import plain
 
         console = terminal()
@@ -114,8 +114,8 @@ def clean(
     with ending():
         from rich.table import Table
 
-        from experiments.cli.housekeeping.clean import removable, remove
-        from experiments.cli.housekeeping.sizes import shown_bytes
+        from experiments.housekeeping.clean import removable, remove
+        from experiments.housekeeping.sizes import shown_bytes
 
         found = removable(only or ())
         if not found:
@@ -146,7 +146,7 @@ def explain(
     with ending():
         from rich.table import Table
 
-        from experiments.cli.housekeeping.explain import explained, found_keys
+        from experiments.housekeeping.explain import explained, found_keys
 
         console = terminal()
         found = found_keys(key)

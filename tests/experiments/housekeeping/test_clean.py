@@ -2,10 +2,9 @@
 
 import pytest
 
-from experiments.cli.housekeeping import clean
+from experiments.housekeeping import clean
 from fedrec.runs.directory import locked
 from tests.experiments.cli.conftest import refused
-from tests.run_folders import make_run as make_run
 
 
 @pytest.fixture

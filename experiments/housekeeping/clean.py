@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from experiments.cli.housekeeping.listing import runs_below
-from experiments.cli.housekeeping.processes import users_of
-from experiments.cli.housekeeping.sizes import bytes_in
+from experiments.housekeeping.listing import runs_below
+from experiments.housekeeping.processes import users_of
+from experiments.housekeeping.sizes import bytes_in
 from fedrec.config.values.checks import one_of, refuse
 from fedrec.errors import DataError, ResourceError
 from fedrec.files.home import home

@@ -11,7 +11,7 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from experiments.cli.housekeeping.sizes import bytes_in, shown_bytes
+from experiments.housekeeping.sizes import bytes_in, shown_bytes
 from experiments.presets import preset_names
 from fedrec.errors import DataError
 from fedrec.runs.directory import is_locked
