@@ -34,6 +34,7 @@ from server.sampling.population import cohort_size
 from server.sampling.unavailable import recorded_unavailability
 from server.setup import Setup, set_up
 from server.state.context import ServerContext
+from server.trackers.tracked import check_trackers, tracked
 
 
 def run_server(
@@ -66,6 +67,7 @@ def run_server(
     """
     # Flower's strategies log three lines a round between the rows of the table.
     logging.getLogger("flwr").setLevel(logging.WARNING)
+    check_trackers(config)
     strategy = make_strategy(config.strategy.name, config.strategy.options)
     check_unit(config.strategy.name, strategy, config.federation.unit)
     check_cohort(strategy, cohort_size(config.partition.count, config.federation.fraction))
@@ -74,7 +76,7 @@ def run_server(
     if config.run.replay:
         recorded_unavailability(Path(config.run.replay))  # refuses what is no run folder
     path, identity = run_path(config), run_identity(config, threads, scorer)
-    with one_thread(), locked(path):
+    with one_thread(), locked(path), contextlib.ExitStack() as entered:
         clear_stop_request(path)
         resumed = None
         if config.run.resume and has_run(path):
@@ -89,6 +91,8 @@ def run_server(
             folder = RunFolder.create(path, config, engine=engine, command=command)
         else:
             folder = RunFolder.open(path)
+        completed = -1 if resumed is None else resumed.checkpoint.round
+        on_round = entered.enter_context(tracked(config, folder, completed, on_round))
         every, secrets = config.run.checkpoint_every, secret_options(config.strategy.options)
         recorder = Recorder(folder, strategy, every, identity, on_round, secrets)
 
