@@ -79,6 +79,15 @@ class Estimator:
         is_fitted = f", fitted on {self._fitted.dataset.name}" if self._fitted else ""
         return f"<{kind}({', '.join(words + given)}){is_fitted}>"
 
+    def _repr_html_(self) -> str:
+        from fedrec.notebook.card import card
+
+        facts: dict[str, object] = dict(hyperparameters_of(self.config))
+        fitted = {"fitted on": "not yet"}
+        if self._fitted:
+            fitted = {"fitted on": repr(self._fitted.dataset), "best epoch": str(self.best_epoch)}
+        return card(f"{type(self).__name__} {self.config.model.name}", facts | fitted)
+
     def fit(
         self,
         data: "Dataset | pd.DataFrame",

@@ -14,6 +14,8 @@ SOURCE_SEPARATOR = " + "  # the spaces are part of it: a plus alone may stand in
 
 DEVICES = ("auto", "cpu", "cuda")
 
+TRACKERS = ("tensorboard", "mlflow", "wandb")  # also names of extras, and as they are imported
+
 LONG_TEXTS = ("cut", "chunks")
 
 VIEWS = ("identity", "semantic", "content")

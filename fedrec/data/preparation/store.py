@@ -1,7 +1,6 @@
 """Datasets: prepared once per source, options and format version, opened memory-mapped.
 
-They lie under ``<home>/prepared`` (see ``prepared_folder``), and their bytes are checked whenever
-they are opened.
+They lie under ``<home>/prepared`` (see ``prepared_folder``); their bytes are checked when opened.
 """
 
 import json
@@ -28,6 +27,7 @@ from fedrec.data.preparation.prepared_folder import (
     write_folder,
 )
 from fedrec.data.preparation.reviews import with_reviews
+from fedrec.data.preparation.shown import ShownDataset
 from fedrec.data.preparation.sources import Source, find_source
 from fedrec.data.preparation.thresholds import Thresholds
 from fedrec.data.sequences import Sequences
@@ -43,8 +43,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Dataset:
+@dataclass(frozen=True, repr=False)
+class Dataset(ShownDataset):
     """Prepared data: items 1..V with their catalogue, users 0..U-1 with their sequences.
 
     Args:

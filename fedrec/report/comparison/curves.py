@@ -68,7 +68,7 @@ def _points(run: Run, along: str) -> dict[int, tuple[float, float]]:
     if along == "round" and run.round_word != "round":
         return {}
     found = {}
-    for record in run.rounds:
+    for record in run.history:
         value = (record.get("validation") or {}).get(MAIN)
         if value is not None and record.get(along) is not None:
             found[int(record["round"])] = (float(record[along]), float(value))
