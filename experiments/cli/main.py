@@ -10,12 +10,12 @@ from typing import Annotated
 import typer
 
 import fedrec
-from experiments.cli import data, quickstart, runs, signals, studies
+from experiments.cli import data, models, quickstart, runs, signals, studies
 from experiments.cli.crash import show_any_text, use_utf8
 from experiments.cli.terminal import end_by_bug, is_closed_pipe
 from server.lifecycle.signals import install_signal_handlers
 
-GROUPS = (quickstart, runs, studies, signals, data)
+GROUPS = (quickstart, runs, studies, models, signals, data)
 app = typer.Typer(
     help="Federated learning simulation for sequential recommendation.",
     no_args_is_help=True,
