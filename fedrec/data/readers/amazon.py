@@ -16,8 +16,8 @@ import numpy as np
 
 from fedrec.data.interactions import Interactions, checked_times, drop_exact_duplicates
 from fedrec.data.readers.amazon_products import product_catalog
-from fedrec.data.readers.archives import LayoutFiles, Listing
-from fedrec.data.readers.json_lines import read_lines, read_records
+from fedrec.data.readers.raw.archives import LayoutFiles, Listing, read_files
+from fedrec.data.readers.raw.json_lines import read_lines, read_records
 from fedrec.errors import DataError
 
 LAYOUTS = ("amazon-2014", "amazon-2018", "amazon-2023")
@@ -59,7 +59,7 @@ def detect(listing: Listing) -> LayoutFiles | None:
                 members = {"events": name, "items": products}
                 title = f"{category}-{layout.removeprefix('amazon-')}"
                 found.append(LayoutFiles(layout, title, listing.root, members))
-            elif listing.only or file.startswith("reviews_") or _FIVE_CORE.fullmatch(file):
+            elif _holds_reviews(listing, name, layout):
                 raise DataError(
                     f"{listing.root} has {file} but no {meta}.gz beside it, which holds titles and "
                     "categories; fetch that file too, or give the events alone as a CSV table"
@@ -128,6 +128,19 @@ def load(files: dict[str, bytes], names: dict[str, str], layout: str) -> Interac
             {what: count for what, count in counts.items() if count},
         )
     )
+
+
+def _holds_reviews(listing: Listing, name: str, layout: str) -> bool:
+    """Whether a file without products beside it begins as reviews do; another's is a table."""
+    file = PurePosixPath(name).name
+    if not listing.only and not file.startswith("reviews_") and not _FIVE_CORE.fullmatch(file):
+        return False
+    data = read_files(listing.root, [name])[name]
+    try:
+        _, first = next(read_lines(data, name=name))
+    except DataError:  # of whoever reads it
+        return False
+    return all(key in first for key in (NEW if layout == "amazon-2023" else OLD))
 
 
 class _Numbers:
