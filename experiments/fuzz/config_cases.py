@@ -152,6 +152,7 @@ PLAUSIBLE: dict[str, Plausible] = {
                             "full,uniform-99", "popularity-100,full"),
     "evaluation.at": ("10", "5,10", "10,20", "10,1"),
     "evaluation.users": (0, 3, 10),
+    "evaluation.validation-users": (0, 4, 11),
     "evaluation.positions-from": (0, 1, 4),
     "evaluation.genre-jaccard": (True, False),
     "evaluation.resamples": (1, 20),

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from fedrec.config.values.checks import one_of, refuse
-from fedrec.config.values.choices import QUERY_TIME, names_in
+from fedrec.config.values.choices import names_in, protocol_suffix
 from fedrec.errors import DataError
 from fedrec.files.atomic import read_regular
 from fedrec.files.home import home
@@ -139,8 +139,12 @@ class Run:
         configured = self.config.get("evaluation", {}).get("protocol", "full")
         # A config may name several; the first selects the best round and is the one of the curves.
         main = configured.split(",")[0].strip()
-        if "relative" in names_in(self.config.get("model", {}).get("time", "")):
-            main += QUERY_TIME
+        evaluation = self.config.get("evaluation", {})
+        main += protocol_suffix(
+            evaluation.get("users", 0),
+            evaluation.get("validation-users", 0),
+            knows_time="relative" in names_in(self.config.get("model", {}).get("time", "")),
+        )
         return str((self.metrics or {}).get("protocol", main))
 
     @property

@@ -144,6 +144,7 @@ DATA: dict[str, Keys] = {
     "one partition": {"partition.count": 1, "federation.drop-out": 0.0},
     "cold items": {"scenario.cold-items": 0.2},
     "unseen users": {"scenario.unseen-users": 0.2},
+    "some validation users": {"evaluation.validation-users": 15},
     "a sample of users": {"evaluation.users": 20, "evaluation.protocol": "full,candidates-20"},
     "most frequent items": {"data.top-items": 40},
     "few-shot items": {"scenario.few-shot-items": 0.3, "scenario.few-shot-events": 2},
