@@ -4,8 +4,8 @@
 seeds) in three ways, each in a folder of its own: as 12 commands ``fedrec run``, one after the
 other; as one ``fedrec sweep --jobs 1``, in one process; and as ``fedrec sweep --jobs N`` on Ray,
 whose start, checks and comparison are in its time. Half of the single runs come before the sweeps
-and half after them, so that other work on the machine falls on all. A ratio is the time of the sweep
-on Ray, times N, over the sum of the single runs: 1 is N runs at a time at no further cost.
+and half after them, so that other work on the machine falls on all. A ratio is the time of the
+sweep on Ray, times N, over the sum of the single runs: 1 is N runs at a time at no further cost.
 """
 
 import argparse
@@ -78,7 +78,7 @@ def main() -> None:
         "ratio_to_single_runs": at_once * options.jobs / sum(seconds),
         "ratio_to_one_process": at_once * options.jobs / in_one,
         "load": loads,
-        "machine": facts_of_machine(),
+        "machine": facts_of_machine("benchmarks.sweep"),
     }
     print(f"12 runs, one command each:          {sum(seconds):7.1f} s")
     print(f"12 runs, fedrec sweep --jobs 1:     {in_one:7.1f} s")
