@@ -57,7 +57,7 @@ def test_tables_and_page_say_what_a_group_is_compared_with(crossed, tmp_path):
 
 
 def test_a_key_that_is_none_and_groups_alone_are_refused(crossed):
-    with pytest.raises(ConfigError, match="--within partition.alfa is no key"):
+    with pytest.raises(ConfigError, match=r"--within partition\.alfa is no key"):
         fedrec.compare(crossed, within=["partition.alfa"])
     with pytest.raises(ConfigError, match="--unpaired compares no pairs; leave out --within"):
         fedrec.compare(crossed, within=["partition.alpha"], unpaired=True)
