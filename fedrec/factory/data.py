@@ -12,8 +12,8 @@ from fedrec.config.sections.partition import Partition
 from fedrec.config.sections.scenario import Scenario
 from fedrec.config.sections.semantics import Semantics
 from fedrec.config.values.choices import names_in, sources_in
-from fedrec.data.partition import assign
-from fedrec.data.partition_rules import PartitionFacts
+from fedrec.data.partitions.assign import assign
+from fedrec.data.partitions.rules import PartitionFacts
 from fedrec.data.preparation.sources import downloaded
 from fedrec.data.preparation.store import Dataset, open_dataset, prepare
 from fedrec.data.readers.movielens import load_movielens
@@ -44,6 +44,7 @@ class DataSettings:
         scenario: Section ``scenario``.
         partition: Section ``partition``.
         semantics: Section ``semantics``, or None if the model reads no embedding table.
+        taste: Section ``semantics`` where users are partitioned by its embeddings, else None.
         has_user_rows: Whether the model has a row per user; see ``padded_first``.
         ncf_negatives: File of the protocol "ncf-99", or "" under other protocols.
         seed: Seed of the run.
@@ -55,6 +56,7 @@ class DataSettings:
     scenario: Scenario
     partition: Partition
     semantics: Semantics | None
+    taste: Semantics | None
     has_user_rows: bool
     ncf_negatives: str
     seed: int
@@ -126,9 +128,22 @@ class PreparedData:
             genres=self.dataset.catalog.genre_matrix(),
             genre_names=self.dataset.catalog.genre_names(),
             attributes=self.dataset.attributes,
+            embeddings=self._tastes(),
+            num_items=self.dataset.catalog.num_items,
             alpha=self.settings.partition.alpha,
+            clusters=self.settings.partition.clusters,
             seed=self.settings.seed,
         )
+
+    def _tastes(self) -> np.ndarray | None:
+        """Embeddings (V + 1, S) by whose clusters users are partitioned, or None.
+
+        They are not whitened, which would give noise the weight of meaning, and never shuffled.
+        """
+        if self.settings.taste is None:
+            return None
+        settings = replace(self.settings.taste, whiten=False, shuffled=False)
+        return make_table(settings, self.dataset.catalog, seed=self.settings.seed).vectors
 
     @cached_property
     def genres(self) -> np.ndarray:
@@ -179,6 +194,7 @@ def open_prepared(config: Config) -> PreparedData:
         scenario=config.scenario,
         partition=config.partition,
         semantics=config.semantics if needs_table(config) else None,
+        taste=config.semantics if config.partition.by == "taste-semantic" else None,
         has_user_rows=has_user_rows(config),
         ncf_negatives=config.evaluation.ncf_negatives if "ncf-99" in protocols else "",
         seed=config.seed,
