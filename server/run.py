@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 from flwr.serverapp import Grid
+from flwr.serverapp.strategy import Strategy
 from threadpoolctl import threadpool_limits
 
 from fedrec.config.config import Config
@@ -34,6 +35,7 @@ from server.sampling.population import cohort_size
 from server.sampling.unavailable import recorded_unavailability
 from server.setup import Setup, set_up
 from server.state.context import ServerContext
+from server.trackers.tracked import check_trackers, tracked
 
 
 def run_server(
@@ -66,15 +68,12 @@ def run_server(
     """
     # Flower's strategies log three lines a round between the rows of the table.
     logging.getLogger("flwr").setLevel(logging.WARNING)
-    strategy = make_strategy(config.strategy.name, config.strategy.options)
-    check_unit(config.strategy.name, strategy, config.federation.unit)
-    check_cohort(strategy, cohort_size(config.partition.count, config.federation.fraction))
-    if config.run.checkpoint_every:
-        snapshot(strategy)  # refuses one whose state no checkpoint could hold
+    check_trackers(config)
+    strategy = checked_strategy(config)
     if config.run.replay:
         recorded_unavailability(Path(config.run.replay))  # refuses what is no run folder
     path, identity = run_path(config), run_identity(config, threads, scorer)
-    with one_thread(), locked(path):
+    with one_thread(), locked(path), contextlib.ExitStack() as entered:
         clear_stop_request(path)
         resumed = None
         if config.run.resume and has_run(path):
@@ -89,6 +88,8 @@ def run_server(
             folder = RunFolder.create(path, config, engine=engine, command=command)
         else:
             folder = RunFolder.open(path)
+        completed = -1 if resumed is None else resumed.checkpoint.round
+        on_round = entered.enter_context(tracked(config, folder, completed, on_round))
         every, secrets = config.run.checkpoint_every, secret_options(config.strategy.options)
         recorder = Recorder(folder, strategy, every, identity, on_round, secrets)
 
@@ -119,6 +120,20 @@ def run_server(
         folder.check_in_place()
         write_report(path)
     return path
+
+
+def checked_strategy(config: Config) -> Strategy:
+    """Make the strategy of a run that goes with its clients and its checkpoints.
+
+    Raises:
+        ConfigError: An unknown one, options that it does not take, or clients that it cannot have.
+    """
+    strategy = make_strategy(config.strategy.name, config.strategy.options)
+    check_unit(config.strategy.name, strategy, config.federation.unit)
+    check_cohort(strategy, cohort_size(config.partition.count, config.federation.fraction))
+    if config.run.checkpoint_every:
+        snapshot(strategy)  # refuses one whose state no checkpoint could hold
+    return strategy
 
 
 @contextlib.contextmanager

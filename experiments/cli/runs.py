@@ -224,30 +224,6 @@ def report(
 
 
 @app.command()
-def export(
-    run: RunFolder,
-    out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="The new folder.")],
-    trust: Trust = False,
-) -> None:
-    """Write the model of a run as a folder to carry away, without any interaction.
-
-    RUN is the folder of a run, or its name under the runs of FEDREC_HOME.
-    """
-    with ending():
-        from experiments.resume import run_folder
-        from fedrec.inference.export import PROGRAM, export_model
-        from fedrec.inference.opening import open_recommender
-
-        folder = out.expanduser().absolute()
-        found = export_model(open_recommender(run_folder(run), trust=trust), folder)
-        typer.echo(
-            f"{PROGRAM} beside fedrec: scores differ by {found['difference']:.2g} at most "
-            f"(the largest is {found['scale']:.3g})"
-        )
-        print_path("model", folder)
-
-
-@app.command()
 @app.command("reference", hidden=True)  # its name until 0.1
 def baseline(
     kind: Annotated[str, typer.Argument(metavar="KIND", help="Kind of baseline.")],
@@ -260,8 +236,8 @@ def baseline(
 ) -> None:
     """Run a baseline of a federated run, with the same evaluation.
 
-    KIND is centralised, local-only, popularity, item-knn, recent-item-knn, markov or
-    nearest-text.
+    KIND is centralised, local-only, popularity, item-knn, recent-item-knn, v-sknn, ease, slim,
+    markov or nearest-text.
     """
     with ending():
         from experiments.baselines.run import check_kind, run_baseline

@@ -11,7 +11,8 @@ from fedrec.config.sections.data import Data
 from fedrec.config.sections.partition import Partition
 from fedrec.config.sections.scenario import Scenario
 from fedrec.config.sections.semantics import Semantics
-from fedrec.config.values.choices import names_in, sources_in
+from fedrec.config.values.choices import OF_USERS, names_in, sources_in
+from fedrec.data.catalog import REVIEWS
 from fedrec.data.partitions.assign import assign
 from fedrec.data.partitions.rules import PartitionFacts
 from fedrec.data.preparation.sources import downloaded
@@ -46,6 +47,7 @@ class DataSettings:
         semantics: Section ``semantics``, or None if the model reads no embedding table.
         taste: Section ``semantics`` where users are partitioned by its embeddings, else None.
         has_user_rows: Whether the model has a row per user; see ``padded_first``.
+        reads_reviews: Whether the texts of reviews are encoded, where the source has any.
         ncf_negatives: File of the protocol "ncf-99", or "" under other protocols.
         seed: Seed of the run.
         home: Folder of ``FEDREC_HOME``.
@@ -58,6 +60,7 @@ class DataSettings:
     semantics: Semantics | None
     taste: Semantics | None
     has_user_rows: bool
+    reads_reviews: bool
     ncf_negatives: str
     seed: int
     home: Path
@@ -196,6 +199,7 @@ def open_prepared(config: Config) -> PreparedData:
         semantics=config.semantics if needs_table(config) else None,
         taste=config.semantics if config.partition.by == "taste-semantic" else None,
         has_user_rows=has_user_rows(config),
+        reads_reviews=REVIEWS in names_in(config.semantics.fields),
         ncf_negatives=config.evaluation.ncf_negatives if "ncf-99" in protocols else "",
         seed=config.seed,
         home=home(),
@@ -216,6 +220,7 @@ def _opened(settings: DataSettings) -> PreparedData:
         top_items=data.top_items,
         seed=settings.seed,
         columns=columns_of(data),
+        reviews=settings.reads_reviews,
     )
     return PreparedData(settings, open_dataset(folder))
 
@@ -265,7 +270,7 @@ def cold_items_of(scenario: Scenario, *, seed: int, num_items: int) -> tuple[int
 
 def has_user_rows(config: Config) -> bool:
     """Whether the model has a row for each user, which is private to the client that holds them."""
-    return config.model.name == "bpr-mf"
+    return config.model.name in OF_USERS
 
 
 def padded_first(view: TrainingView) -> TrainingView:

@@ -80,7 +80,7 @@ def head(run: Run) -> Record:
 
 
 def _tiles(run: Run) -> list[Record]:
-    metrics, last = run.metrics or {}, run.rounds[-1] if run.rounds else {}
+    metrics, last = run.metrics or {}, run.history[-1] if run.history else {}
     tiles = []
     for name in style.METRICS:
         label, popular = metric_label(name, run.protocol), _baseline(run, "popularity", name)
@@ -91,7 +91,7 @@ def _tiles(run: Run) -> list[Record]:
             note = f"{note}; {count:,} users" if note else f"{count:,} users"
         if value is not None:
             tiles.append({"name": f"Test {label}", "value": f"{value:.4f}", "note": note})
-    done = max((r["round"] for r in run.rounds), default=0)
+    done = max((r["round"] for r in run.history), default=0)
     kept = f"weights of round {run.best_round}" if run.best_round is not None else ""
     kept += "; early stopping" if kept and _stopped_early(run, done) else ""
     tiles.append({"name": "Rounds", "value": f"{done:,}", "note": kept})
@@ -114,7 +114,7 @@ def _time(run: Run) -> Record:
 
     Preparation and the evaluations before and after training belong to no round.
     """
-    last = run.rounds[-1] if run.rounds else {}
+    last = run.history[-1] if run.history else {}
     in_rounds = run.about.get("seconds") or last.get("elapsed") or 0
     whole = seconds_between(run.about.get("started"), run.about.get("finished"))
     machine = run.about.get("machine") or {}
@@ -194,13 +194,13 @@ def _cell(metric: Any) -> Record:
 
 def cost(run: Run) -> Record:
     """Tables of traffic, seconds by phase, and rounds."""
-    trained = max(1, sum(1 for r in run.rounds if r["round"] > 0))
+    trained = max(1, sum(1 for r in run.history if r["round"] > 0))
     kinds = {"down": "weights to the clients", "up": "updates to the server",
              "evaluate": "evaluation, both ways"}  # fmt: skip
-    totals = {label: sum(r.get(f"bytes_{kind}") or 0 for r in run.rounds)
+    totals = {label: sum(r.get(f"bytes_{kind}") or 0 for r in run.history)
               for kind, label in kinds.items()}  # fmt: skip
     seconds: dict[str, float] = {}
-    for record in run.rounds:
+    for record in run.history:
         for phase, spent in record["seconds"].items():
             seconds[phase] = seconds.get(phase, 0.0) + spent
     whole = seconds.pop("total", sum(seconds.values()))
@@ -209,14 +209,14 @@ def cost(run: Run) -> Record:
         "traffic": [
             [label, f"{total / 1e6:,.2f} MB", f"{total / trained / 1e6:,.2f} MB"]
             for label, total in totals.items()
-            if run.rounds
+            if run.history
         ],
         "phases": [
             [phase, f"{spent:,.1f}", f"{100 * spent / whole:.0f} %"]
             for phase, spent in [*seconds.items(), ("all rounds", whole)]
             if whole
         ],
-        "rounds": [round_row(record) for record in run.rounds],
+        "rounds": [round_row(record) for record in run.history],
         "round_headers": round_headers(run.protocol),
     }
 

@@ -39,7 +39,7 @@ def run_of(*rounds, metrics=None, about=None):
         folder=Path("run"),
         about={"status": "running"} | (about or {}),
         config={},
-        rounds=list(rounds),
+        history=list(rounds),
         metrics=metrics,
         users=None,
         torn_line=False,

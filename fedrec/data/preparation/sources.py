@@ -17,6 +17,7 @@ from fedrec.files.machine import memory_gib
 
 if TYPE_CHECKING:
     from fedrec.data.interactions import Interactions
+    from fedrec.data.readers.amazon_reviews import Review
     from fedrec.data.readers.tables import Columns
 
 _COLUMN_KEYS = {"items": "items", "texts": "text-columns", "attributes": "attribute-columns"}
@@ -36,6 +37,7 @@ class Source:
         key: Everything but the thresholds that the prepared data depends on.
         load: Function that reads the events.
         is_table: Whether a user names its columns.
+        load_reviews: Function that reads the texts of reviews; none where there are no reviews.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Source:
     key: dict[str, Any]
     load: Callable[[], "Interactions"]
     is_table: bool = False
+    load_reviews: Callable[[], "list[Review]"] = list
 
 
 def find_source(
@@ -171,7 +174,7 @@ def placed(name: str, home: Path) -> Path:
 
 
 def _path(path: Path, format: str, columns: "Columns | None", name: str = "") -> Source:
-    from fedrec.data.readers.detect import find_layout, load_layout
+    from fedrec.data.readers.detect import find_layout, load_layout, load_reviews
     from fedrec.data.readers.raw.archives import read_files
 
     files = find_layout(path, format)
@@ -182,7 +185,13 @@ def _path(path: Path, format: str, columns: "Columns | None", name: str = "") ->
         contents = [path.read_bytes()] if is_archive else [parts[file] for file in sorted(parts)]
         key = {"source_sha256": _sha256(*contents), "layout": files.layout, **files.key}
         safe = name or _safe(files.name) or files.layout
-        return Source(safe, files.layout, key, lambda: load_layout(files))
+        return Source(
+            safe,
+            files.layout,
+            key,
+            lambda: load_layout(files),
+            load_reviews=lambda: load_reviews(files),
+        )
     return _table(path, format, columns)
 
 

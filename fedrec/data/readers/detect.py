@@ -10,6 +10,7 @@ from typing import Protocol
 
 from fedrec.data.interactions import Interactions
 from fedrec.data.readers import amazon, movielens, recbole, sequence_files
+from fedrec.data.readers.amazon_reviews import Review, read_reviews
 from fedrec.data.readers.raw.archives import (
     LayoutFiles,
     Listing,
@@ -93,6 +94,20 @@ def load_layout(files: LayoutFiles) -> Interactions:
     Raises:
         DataError: The message names file and line of what cannot be read.
     """
+    return LAYOUTS[files.layout].load(_contents(files), files.members, files.layout)
+
+
+def load_reviews(files: LayoutFiles) -> list[Review]:
+    """Read the texts of reviews; none of a layout that has no reviews.
+
+    Raises:
+        DataError: No review has a text.
+    """
+    if files.layout not in amazon.LAYOUTS:
+        return []
+    return read_reviews(_contents(files), files.members, files.layout)
+
+
+def _contents(files: LayoutFiles) -> dict[str, bytes]:
     contents = read_files(files.root, files.members.values())
-    by_role = {role: contents[name] for role, name in files.members.items()}
-    return LAYOUTS[files.layout].load(by_role, files.members, files.layout)
+    return {role: contents[name] for role, name in files.members.items()}

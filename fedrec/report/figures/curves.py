@@ -33,17 +33,24 @@ def convergence_by_traffic(run: Run) -> style.Drawing | None:
     return convergence(run, "megabytes")
 
 
+def figure_of(run: Run, against: str) -> Figure | None:
+    """The figure of ``convergence`` alone, in the house style; None where there is nothing yet."""
+    with style.house_style():
+        drawing = convergence(run, against)
+    return None if drawing is None else drawing.figure
+
+
 def convergence(run: Run, against: str) -> style.Drawing | None:
     """Training loss and validation metrics against "round" or "megabytes"."""
-    evaluated = [r for r in run.rounds if r.get("validation")]
-    trained = [r for r in run.rounds if r.get("train_loss") is not None]
+    evaluated = [r for r in run.history if r.get("validation")]
+    trained = [r for r in run.history if r.get("train_loss") is not None]
     if not evaluated and not trained:
         return None
-    if against == "megabytes" and trained and not any(r[against] for r in run.rounds):
+    if against == "megabytes" and trained and not any(r[against] for r in run.history):
         return None  # nothing travels in a local-only baseline
     along, unit = against, run.round_word
     if against == "megabytes":
-        is_each = any(r.get("client_megabytes") for r in run.rounds)
+        is_each = any(r.get("client_megabytes") for r in run.history)
         along = "client_megabytes" if is_each else "megabytes"
         unit = "training traffic, MB" + (" a client" if is_each else "")
     whose = "each client's own" if run.no_model else "the global"
@@ -57,7 +64,7 @@ def convergence(run: Run, against: str) -> style.Drawing | None:
         axes.set_title(style.metric_title(metric, run.protocol))
         _mark_best(axes, run, points, along, values, style.METRIC_COLOURS[metric])
         _draw_baselines(axes, run, metric)
-    furthest = max(float(r[along]) for r in run.rounds) or 1.0
+    furthest = max(float(r[along]) for r in run.history) or 1.0
     for axes in (loss_axes, *metric_axes):
         axes.set_xlim(-0.03 * furthest, 1.03 * furthest)
         axes.set_xlabel(unit)
@@ -67,7 +74,7 @@ def convergence(run: Run, against: str) -> style.Drawing | None:
             axes.xaxis.set_major_locator(MaxNLocator(nbins=5, min_n_ticks=1))
             axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.5g}"))
     words = "rounds" if against == "round" else "megabytes sent"
-    counts = {record.get("validation_users") for record in run.rounds} - {None}
+    counts = {record.get("validation_users") for record in run.history} - {None}
     number = f"{counts.pop():,}" if len(counts) == 1 else "all"
     return style.Drawing(
         name=f"convergence-{'rounds' if against == 'round' else 'megabytes'}",
@@ -182,7 +189,7 @@ def clients(run: Run) -> style.Drawing | None:
 
 def clients_over_rounds(run: Run) -> style.Drawing | None:
     """Band p10 to p90 over partitions against rounds."""
-    records = [r for r in run.rounds if style.METRICS[0] in (r.get("clients") or {})]
+    records = [r for r in run.history if style.METRICS[0] in (r.get("clients") or {})]
     if not records:
         return None
     figure, axes_pair = style.panels(1, 2, height=3.2)

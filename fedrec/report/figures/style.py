@@ -81,6 +81,13 @@ class Drawing:
         return render(self.figure, "svg")
 
 
+class ShownFigure(Figure):
+    """A figure that a notebook cell shows, whether pyplot is loaded or not."""
+
+    def _repr_png_(self) -> bytes:
+        return render(self, "png")
+
+
 @contextmanager
 def house_style() -> Iterator[None]:
     """Draw in the house style, whatever the user's matplotlibrc says."""
@@ -99,7 +106,7 @@ def panels(
         height: Height of the figure, in inches.
         ratios: Relative height of each row; all the same if empty.
     """
-    figure = Figure(
+    figure = ShownFigure(
         figsize=(PAGE_WIDTH, height),
         layout=ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08, wspace=0.04),
     )
