@@ -75,8 +75,11 @@ PLAUSIBLE: dict[str, Plausible] = {
     "scenario.keep": (0.01, 0.5, 1.0),
     "scenario.unseen-users": (0.0, 0.2, 0.45),
     "partition.count": (1, 2, 3, 7, 12),
-    "partition.by": ("each", "uniform", "activity", "taste", "genre"),
+    "partition.by": (
+        "each", "uniform", "activity", "taste", "taste-semantic", "taste-co-occurrence", "genre",
+    ),
     "partition.alpha": (0.01, 0.5, 100.0),
+    "partition.clusters": (2, 3, 10, 1000),
     "semantics.fields": ("title", "genres", "year", "title,genres,year", "description"),
     "semantics.width": (1, 2, 8, 64),
     "semantics.whiten": (True, False),

@@ -14,8 +14,8 @@ from fedrec.config.sections.semantics import Semantics
 from fedrec.config.values.choices import OF_USERS, names_in, sources_in
 from fedrec.data.catalog import REVIEWS
 from fedrec.data.evaluated import evaluated_users
-from fedrec.data.partition import assign
-from fedrec.data.partition_rules import PartitionFacts
+from fedrec.data.partitions.assign import assign
+from fedrec.data.partitions.rules import PartitionFacts
 from fedrec.data.preparation.sources import downloaded
 from fedrec.data.preparation.store import Dataset, open_dataset, prepare
 from fedrec.data.readers.movielens import load_movielens
@@ -46,6 +46,7 @@ class DataSettings:
         scenario: Section ``scenario``.
         partition: Section ``partition``.
         semantics: Section ``semantics``, or None if the model reads no embedding table.
+        taste: Section ``semantics`` where users are partitioned by its embeddings, else None.
         has_user_rows: Whether the model has a row per user; see ``padded_first``.
         reads_reviews: Whether the texts of reviews are encoded, where the source has any.
         validation_users: Users whose validation items are held out; 0 for all.
@@ -59,6 +60,7 @@ class DataSettings:
     scenario: Scenario
     partition: Partition
     semantics: Semantics | None
+    taste: Semantics | None
     has_user_rows: bool
     reads_reviews: bool
     validation_users: int
@@ -136,9 +138,22 @@ class PreparedData:
             genres=self.dataset.catalog.genre_matrix(),
             genre_names=self.dataset.catalog.genre_names(),
             attributes=self.dataset.attributes,
+            embeddings=self._tastes(),
+            num_items=self.dataset.catalog.num_items,
             alpha=self.settings.partition.alpha,
+            clusters=self.settings.partition.clusters,
             seed=self.settings.seed,
         )
+
+    def _tastes(self) -> np.ndarray | None:
+        """Embeddings (V + 1, S) by whose clusters users are partitioned, or None.
+
+        They are not whitened, which would give noise the weight of meaning, and never shuffled.
+        """
+        if self.settings.taste is None:
+            return None
+        settings = replace(self.settings.taste, whiten=False, shuffled=False)
+        return make_table(settings, self.dataset.catalog, seed=self.settings.seed).vectors
 
     @cached_property
     def genres(self) -> np.ndarray:
@@ -189,6 +204,7 @@ def open_prepared(config: Config) -> PreparedData:
         scenario=config.scenario,
         partition=config.partition,
         semantics=config.semantics if needs_table(config) else None,
+        taste=config.semantics if config.partition.by == "taste-semantic" else None,
         has_user_rows=has_user_rows(config),
         reads_reviews=REVIEWS in names_in(config.semantics.fields),
         validation_users=config.evaluation.validation_users,

@@ -137,6 +137,8 @@ DATA: dict[str, Keys] = {
     },
     "source of one's own": {"data.source": f"{OWN}:events"},
     "partitions by taste": {"partition.by": "taste"},
+    "partitions by clusters of texts": {"partition.by": "taste-semantic"},
+    "partitions by clusters of co-occurrence": {"partition.by": "taste-co-occurrence"},
     "partitions by activity": {"partition.by": "activity"},
     "partitions by genre": {"partition.by": "genre", "partition.count": 5},
     "partitions by age": {"partition.by": "age"},

@@ -1,7 +1,7 @@
 """Every closed list of words that a config may give, each of them once.
 
 Layouts of data files are listed by their readers (``fedrec.data.readers.detect``), partition rules
-by ``fedrec.data.partition_rules``, strategies by the server: those lists are registries of code.
+by ``fedrec.data.partitions.rules``, strategies by the server: those lists are registries of code.
 """
 
 import re
