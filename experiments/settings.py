@@ -69,16 +69,20 @@ def parse_sets(sets: Iterable[str]) -> dict[str, Any]:
     A value is read as TOML, so ``"10"`` in quotes is a string and ``true`` a truth value; what is
     no TOML is a bare word, a string. For a key that holds a string, quotes are never needed.
     """
-    kinds = {key: type(value) for key, value in flatten(Config()).items()}
     values: dict[str, Any] = {}
     for text in sets:
         key, equals, word = (part.strip() for part in text.partition("="))
         if not equals or not key:
             raise ConfigError(f"--set takes key=value, got {text!r}")
-        value = _value(word)
-        is_bare = kinds.get(key) is str and not isinstance(value, str)
-        values[key] = word if is_bare else value
+        values[key] = read_value(key, word)
     return values
+
+
+def read_value(key: str, word: str) -> Any:
+    """One value of a key as it was typed: what TOML reads, or the word itself for a string."""
+    value = _value(word)
+    is_bare = isinstance(flatten(Config()).get(key), str) and not isinstance(value, str)
+    return word if is_bare else value
 
 
 def _value(word: str) -> Any:

@@ -25,6 +25,10 @@ from fedrec.version import __version__
 
 __all__ = [
     "BPRMF",
+    "FPMC",
+    "NARM",
+    "SRGNN",
+    "STAMP",
     "BERT4Rec",
     "Dataset",
     "Estimator",
@@ -39,6 +43,7 @@ __all__ = [
     "open_recommender",
     "resume",
     "simulate",
+    "sweep",
 ]
 
 _HOMES = {
@@ -46,7 +51,11 @@ _HOMES = {
     "BPRMF": "fedrec.estimator.models",
     "Dataset": "fedrec.data.preparation.store",
     "Estimator": "fedrec.estimator.estimator",
+    "FPMC": "fedrec.estimator.models",
     "GRU4Rec": "fedrec.estimator.models",
+    "NARM": "fedrec.estimator.models",
+    "SRGNN": "fedrec.estimator.models",
+    "STAMP": "fedrec.estimator.models",
     "Hybrid": "fedrec.estimator.models",
     "SASRec": "fedrec.estimator.models",
     "compare": "fedrec.report.comparison.comparison",
@@ -56,6 +65,7 @@ _HOMES = {
     "open_recommender": "fedrec.inference.opening",
     "resume": "experiments.api",  # a name only: this package imports nothing above it
     "simulate": "experiments.api",
+    "sweep": "experiments.sweep.api",
 }
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 from flwr.serverapp import Grid
+from flwr.serverapp.strategy import Strategy
 from threadpoolctl import threadpool_limits
 
 from fedrec.config.config import Config
@@ -68,11 +69,7 @@ def run_server(
     # Flower's strategies log three lines a round between the rows of the table.
     logging.getLogger("flwr").setLevel(logging.WARNING)
     check_trackers(config)
-    strategy = make_strategy(config.strategy.name, config.strategy.options)
-    check_unit(config.strategy.name, strategy, config.federation.unit)
-    check_cohort(strategy, cohort_size(config.partition.count, config.federation.fraction))
-    if config.run.checkpoint_every:
-        snapshot(strategy)  # refuses one whose state no checkpoint could hold
+    strategy = checked_strategy(config)
     if config.run.replay:
         recorded_unavailability(Path(config.run.replay))  # refuses what is no run folder
     path, identity = run_path(config), run_identity(config, threads, scorer)
@@ -123,6 +120,20 @@ def run_server(
         folder.check_in_place()
         write_report(path)
     return path
+
+
+def checked_strategy(config: Config) -> Strategy:
+    """Make the strategy of a run that goes with its clients and its checkpoints.
+
+    Raises:
+        ConfigError: An unknown one, options that it does not take, or clients that it cannot have.
+    """
+    strategy = make_strategy(config.strategy.name, config.strategy.options)
+    check_unit(config.strategy.name, strategy, config.federation.unit)
+    check_cohort(strategy, cohort_size(config.partition.count, config.federation.fraction))
+    if config.run.checkpoint_every:
+        snapshot(strategy)  # refuses one whose state no checkpoint could hold
+    return strategy
 
 
 @contextlib.contextmanager

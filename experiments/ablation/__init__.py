@@ -1,1 +1,1 @@
-"""Ablation studies: the grid, its tasks on Ray, their progress."""
+"""Ablation studies: the grid of variants of a preset, whose runs the engine of a sweep makes."""

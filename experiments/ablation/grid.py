@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.baselines.run import baseline_config, centralised_config
+from experiments.sweep.planned import FEDERATED
 from fedrec.config.config import Config
 from fedrec.config.keys import config_hash, flat_tables, flatten, read_config
 from fedrec.config.sections.model import Model
@@ -24,7 +25,6 @@ from fedrec.semantics.signals.columns import column_of
 from fedrec.semantics.texts import describe_items
 
 FILE = Path(__file__).parent.parent / "grids" / "ablation.toml"
-FEDERATED, CENTRALISED = "federated", "centralised"
 SIGNALS = "signals"  # in a list of views or fields: one for each kind in the file of signals
 PRESET = "preset"  # name of the task that changes nothing, where a group lists none
 RENAMED_GROUPS = {"comparison": "baselines", "mix": "fusion"}  # old name -> name

@@ -3,8 +3,9 @@
 import dataclasses
 from collections.abc import Sequence
 
-from experiments.ablation.grid import FEDERATED, AblationTask, Group, run_config
+from experiments.ablation.grid import AblationTask, Group, run_config
 from experiments.baselines.run import check_baseline
+from experiments.sweep.planned import FEDERATED
 from fedrec.config.config import Config
 from fedrec.config.keys import flatten, toml_value
 from fedrec.errors import ConfigError, DataError

@@ -5,16 +5,11 @@ folders of the runs. So a second call goes on where the first one ended, and a t
 from the folder alone.
 """
 
-import contextlib
-import signal
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from experiments.ablation.grid import (
-    CENTRALISED,
-    FEDERATED,
     PRESET,
     AblationTask,
     Group,
@@ -25,30 +20,17 @@ from experiments.ablation.grid import (
     task_config,
 )
 from experiments.ablation.grid_checks import check_base, check_run, checked
-from experiments.ablation.tasks import AblationWorker, PlannedRun, is_done, make
-from experiments.engines.ray import is_up, ray_of_our_own
 from experiments.settings import parse_sets, resolve
+from experiments.sweep.making import Failures, Room, Show, make_runs, saying_how_to_go_on
+from experiments.sweep.planned import CENTRALISED, FEDERATED, PlannedRun, is_done
 from fedrec.config.config import Config
-from fedrec.config.keys import config_hash, flatten
+from fedrec.config.keys import config_hash, flatten, read_config
 from fedrec.errors import ConfigError
 from fedrec.factory.data import open_prepared
 from fedrec.factory.fit_defaults import fit_defaults
 from fedrec.files.home import home
-from fedrec.files.machine import cores
 from fedrec.report.ablation.summary import TASKS_FILE, read_tasks
 from fedrec.runs.write import write_json
-from server.engines.ray_pool import Job, RayPool
-from server.lifecycle.signals import raise_pending_signal, uninterrupted
-from server.lifecycle.stop_file import clear_stop_request, request_stop
-
-ATTEMPTS = 3  # workers that may die of one run; it goes on from its checkpoint each time
-LOOK_EVERY = 0.2  # seconds
-SAME_COMMAND = "the same command goes on with the runs that are left"
-STOP_SECONDS = 15.0  # that runs have to write a checkpoint before their workers are killed
-
-Failures = dict[str, str]  # name of a run's folder -> why it failed
-Ended = Callable[[PlannedRun, str], None]  # a run, and why it failed; nothing if it did not
-Show = Callable[[Sequence[PlannedRun], int], contextlib.AbstractContextManager[Ended]]
 
 
 def ablation_folder(source: str | None, out: str | None, *, centralised: bool) -> Path:
@@ -98,8 +80,8 @@ def ablate(
     """
     if seeds < 1:
         raise ConfigError(f"--seeds must be 1 or more, got {seeds}")
-    if workers is not None and workers < 1:
-        raise ConfigError(f"workers must be 1 or more, got {workers}")
+    room = Room(jobs=workers)
+    room.check("workers")
     if "seed" in parse_sets(sets):
         raise ConfigError("--set seed=... contradicts --seeds, which runs seeds 0, 1, ...")
     options = {"run.resume": True, "run.name": ""}
@@ -134,7 +116,7 @@ def ablate(
         write_json(out / TASKS_FILE, tasks | {"failed": others | failures})
 
     keep()
-    with _saying_how_to_go_on(), show(waiting, len(planned_runs) - len(waiting)) as shown:
+    with saying_how_to_go_on(), show(waiting, len(planned_runs) - len(waiting)) as shown:
 
         def on_end(planned: PlannedRun, reason: str) -> None:
             if reason:
@@ -142,18 +124,8 @@ def ablate(
                 keep()
             shown(planned, reason)
 
-        _make_all(waiting, min(workers or cores(), len(waiting)), base, on_end)
+        make_runs(waiting, room, base, on_end)
     return failures
-
-
-@contextlib.contextmanager
-def _saying_how_to_go_on() -> Iterator[None]:
-    """Add to an interruption that nothing is lost, whatever single runs have said of themselves."""
-    try:
-        yield
-    except KeyboardInterrupt as error:
-        error.__notes__ = [SAME_COMMAND]
-        raise
 
 
 def _asked_before(out: Path, asked: dict[str, Any]) -> dict[str, Any]:
@@ -220,64 +192,7 @@ def _planned(base: Config, task: AblationTask, seed: int, folder: Path) -> Plann
     return PlannedRun(
         folder,
         task.kind,
-        dict(flatten(task_config(base, task, seed, folder))),
+        read_config(flatten(task_config(base, task, seed, folder))),
         config_hash(kept),
         kept.federation.rounds,
     )
-
-
-def _make_all(
-    planned_runs: Sequence[PlannedRun], workers: int, config: Config, on_end: Ended
-) -> None:
-    """Make runs in this process, or as tasks of Ray actors with a CPU each."""
-    if workers <= 1:
-        for planned in planned_runs:
-            on_end(planned, make(planned))
-        return
-    with ray_of_our_own(config, workers, SAME_COMMAND) as ray, _pool(ray, workers) as pool:
-        jobs = {Job(planned, ATTEMPTS): planned for planned in planned_runs}
-        pool.submit(list(jobs))
-        try:
-            while jobs:
-                for job in pool.settle():
-                    on_end(jobs.pop(job), job.error or job.value)
-                raise_pending_signal()
-                time.sleep(LOOK_EVERY)
-        except KeyboardInterrupt:
-            with uninterrupted():
-                _stop(pool, list(jobs.values()), lambda: is_up(ray))
-            raise
-
-
-@contextlib.contextmanager
-def _pool(ray: Any, workers: int) -> Iterator[RayPool]:
-    actor = ray.remote(num_cpus=1, max_restarts=0, max_task_retries=0)(AblationWorker)
-    pool = RayPool(actor.remote, workers)
-    try:
-        yield pool
-    finally:
-        with uninterrupted(), contextlib.suppress(Exception):  # Ray may be gone before us
-            if is_up(ray):
-                pool.close()
-
-
-def _stop(pool: RayPool, planned_runs: Sequence[PlannedRun], lives: Callable[[], bool]) -> None:
-    """Let the runs that go on write down where they are, as far as they do it in time.
-
-    A signal to the whole process group, such as `timeout` sends, ends Ray as well: then its workers
-    have had the signal themselves.
-    """
-    pool.cancel_waiting()
-    begun = [planned.folder for planned in planned_runs if (planned.folder / "run.json").exists()]
-    for folder in begun:
-        request_stop(folder, 128 + signal.SIGINT)
-    deadline = time.monotonic() + STOP_SECONDS
-    while time.monotonic() < deadline:
-        time.sleep(LOOK_EVERY)
-        if not lives():
-            break
-        pool.settle()
-        if not pool.num_busy():
-            break
-    for folder in begun:
-        clear_stop_request(folder)

@@ -10,6 +10,7 @@ from fedrec.config.config import Config
 from fedrec.data.domains import Domains
 from fedrec.data.genre_profiles import genre_profiles, taste_divergence
 from fedrec.data.preparation.store import Dataset
+from fedrec.data.readers.columns.usual_names import GUESSED
 from fedrec.data.sequences import Sequences
 from fedrec.data.splits import targets
 from fedrec.factory.data import open_prepared
@@ -53,7 +54,8 @@ def describe(config: Config) -> Iterator[Table | Text | str]:
             yield f"left out or repaired: {count:,} {what}"
     facts = dataset.manifest.get("facts", {})
     for note in [*facts.get("notes", []), *dataset.manifest.get("notes", [])]:
-        yield Text.assemble(("warning:", "yellow"), " ", plain(note))
+        if GUESSED not in note:  # said already
+            yield Text.assemble(("warning:", "yellow"), " ", plain(note))
     if view.before_test is not None:
         yield _about_scenario(dataset, whole, view.training, view.before_test)
     assignment = prepared.assignment

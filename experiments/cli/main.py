@@ -10,12 +10,21 @@ from typing import Annotated
 import typer
 
 import fedrec
-from experiments.cli import data, housekeeping, quickstart, runs, signals, studies
+from experiments.cli import (
+    data,
+    housekeeping,
+    models,
+    quickstart,
+    runs,
+    signals,
+    studies,
+    sweep,
+)
 from experiments.cli.terminal import end_by_bug, is_closed_pipe
 from experiments.crash import show_any_text, use_utf8
 from server.lifecycle.signals import install_signal_handlers
 
-GROUPS = (quickstart, runs, studies, signals, data, housekeeping)
+GROUPS = (quickstart, runs, studies, sweep, models, signals, data, housekeeping)
 app = typer.Typer(
     help="Federated learning simulation for sequential recommendation.",
     no_args_is_help=True,

@@ -48,15 +48,17 @@ def _how(live: "LiveRounds", workers: int | None, address: str | None) -> "How":
     }
 
 
-def _followed(run: str, *, trust: bool, quiet: bool) -> "tuple[Path, LiveRounds]":
+def _followed(
+    run: str, *, trust: bool, quiet: bool, rounds: int | None = None
+) -> "tuple[Path, LiveRounds]":
     """The folder of an earlier run, and the display of its rounds while they are repeated."""
     from experiments.resume import config_of, run_folder
     from fedrec.report.live import LiveRounds
 
     folder = run_folder(run)
-    return folder, LiveRounds(
-        terminal(), config_of(folder, trust=trust).protocol_names[0], quiet=quiet
-    )
+    config = config_of(folder, trust=trust)
+    last = rounds or config.federation.rounds
+    return folder, LiveRounds(terminal(), config.protocol_names[0], quiet=quiet, rounds=last)
 
 
 @app.command()
@@ -102,7 +104,10 @@ def run(
         console = terminal()
         from fedrec.report.live import LiveRounds
 
-        with LiveRounds(console, config.protocol_names[0], quiet=quiet) as live:
+        shown = LiveRounds(
+            console, config.protocol_names[0], quiet=quiet, rounds=config.federation.rounds
+        )
+        with shown as live:
             how = _how(live, workers, address)
             told = once_told(lambda: show_fallback(config, quiet=quiet))
             how["on_round"], how["on_wait"] = told(live.add), told(live.wait)
@@ -145,7 +150,7 @@ def resume(
         from experiments.resume import resume as resume_run
         from server.checkpoints.extension import with_rounds
 
-        folder, live = _followed(run, trust=trust, quiet=quiet)
+        folder, live = _followed(run, trust=trust, quiet=quiet, rounds=rounds)
         further = None if rounds is None else with_rounds(config_of(folder, trust=trust), rounds)
         for line in where_it_goes_on(folder, further):
             typer.echo(line, err=quiet)
@@ -219,30 +224,6 @@ def report(
 
 
 @app.command()
-def export(
-    run: RunFolder,
-    out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="The new folder.")],
-    trust: Trust = False,
-) -> None:
-    """Write the model of a run as a folder to carry away, without any interaction.
-
-    RUN is the folder of a run, or its name under the runs of FEDREC_HOME.
-    """
-    with ending():
-        from experiments.resume import run_folder
-        from fedrec.inference.export import PROGRAM, export_model
-        from fedrec.inference.opening import open_recommender
-
-        folder = out.expanduser().absolute()
-        found = export_model(open_recommender(run_folder(run), trust=trust), folder)
-        typer.echo(
-            f"{PROGRAM} beside fedrec: scores differ by {found['difference']:.2g} at most "
-            f"(the largest is {found['scale']:.3g})"
-        )
-        print_path("model", folder)
-
-
-@app.command()
 @app.command("reference", hidden=True)  # its name until 0.1
 def baseline(
     kind: Annotated[str, typer.Argument(metavar="KIND", help="Kind of baseline.")],
@@ -255,8 +236,8 @@ def baseline(
 ) -> None:
     """Run a baseline of a federated run, with the same evaluation.
 
-    KIND is centralised, local-only, popularity, item-knn, recent-item-knn, markov or
-    nearest-text.
+    KIND is centralised, local-only, popularity, item-knn, recent-item-knn, v-sknn, ease, slim,
+    markov or nearest-text.
     """
     with ending():
         from experiments.baselines.run import check_kind, run_baseline

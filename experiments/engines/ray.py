@@ -18,6 +18,7 @@ from experiments.engines.flower_service import (
     SOCKET_PATH_ROOM,
     THREADS,
 )
+from experiments.engines.ray_address import cluster_address, host_and_port
 from experiments.engines.ray_start import (
     has_raylet,
     more_time,
@@ -36,7 +37,6 @@ from server.lifecycle.signals import raise_pending_signal, reinstall_signal_hand
 if TYPE_CHECKING:
     from server.engines.ray_grid import RayGrid
 
-CONNECT_SECONDS = 5.0
 KILLED = "error: this command was killed, or Ray's own process (raylet) was, which ends it"
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
 
@@ -52,7 +52,7 @@ def check_options(engine: str, workers: int | None, address: str | None) -> None
             raise ConfigError(f"{name} is an option of engine 'ray', got engine {engine!r}")
     if workers is not None and workers < 1:
         raise ConfigError(f"workers must be 1 or more, got {workers}")
-    if address is not None and address != "auto" and _host_and_port(address) is None:
+    if address is not None and address != "auto" and host_and_port(address) is None:
         raise ConfigError(f"address must be auto or host:port, got {address!r}")
 
 
@@ -114,6 +114,24 @@ def ray_of_our_own(config: Config, num_cpus: int, hint: str) -> Iterator[Any]:
         yield ray
 
 
+@contextlib.contextmanager
+def cluster(config: Config, address: str) -> Iterator[Any]:
+    """The module ``ray``, attached to a cluster that stays as it was.
+
+    Args:
+        config: Config that says what the workers need.
+        address: "auto", or host:port of its head.
+
+    Raises:
+        ConfigError: The address is neither.
+        ResourceError: Ray is not installed, or no cluster answers.
+    """
+    check_options("ray", None, address)
+    ray = _ray()
+    with _attached(ray, address, _worker_environment(config)):
+        yield ray
+
+
 def is_up(ray: Any) -> bool:
     """Whether the processes of our own Ray live; calls to one without end this process."""
     node = ray._private.worker._global_node
@@ -168,7 +186,7 @@ def _own_ray(ray: Any, num_cpus: int, environment: dict[str, str], hint: str) ->
 
 @contextlib.contextmanager
 def _attached(ray: Any, address: str, worker_environment: dict[str, str]) -> Iterator[int]:
-    where = _cluster_address(address)
+    where = cluster_address(address)
     try:
         with variables(QUIET):
             _init(
@@ -225,51 +243,6 @@ def _our_signals(ray: Any) -> AbstractContextManager[None]:
 
 def _do_nothing(*_: object, **__: object) -> None:
     pass
-
-
-def _cluster_address(address: str) -> str:
-    """host:port of a cluster that answers; Ray itself would try for minutes, then end us.
-
-    Raises:
-        ResourceError: There is none.
-    """
-    where: str | None = address
-    if address == "auto":
-        from ray._private.services import get_ray_address_from_environment
-
-        try:
-            where = get_ray_address_from_environment("auto", None)
-        except ConnectionError:
-            where = None
-        if not where:
-            raise ResourceError(
-                "address = 'auto' finds no Ray cluster on this machine; start one with "
-                "`ray start --head`, or give host:port"
-            )
-    if where is None or _host_and_port(where) is None:
-        raise ResourceError(f"address = 'auto' finds {where!r}, which is not host:port")
-    import grpc
-
-    channel = grpc.insecure_channel(where)
-    try:
-        grpc.channel_ready_future(channel).result(timeout=CONNECT_SECONDS)
-        is_up = True
-    except grpc.FutureTimeoutError:
-        is_up = False
-    finally:
-        channel.close()
-    if not is_up:
-        raise ResourceError(
-            f"no Ray cluster answers at {where}; start one there with `ray start --head`, or "
-            "leave address out to use this machine alone"
-        )
-    return where
-
-
-def _host_and_port(address: str) -> tuple[str, int] | None:
-    host, colon, port = address.rpartition(":")
-    is_plain = bool(host and colon) and "/" not in host
-    return (host, int(port)) if is_plain and port.isdecimal() else None
 
 
 def _worker_environment(config: Config) -> dict[str, str]:

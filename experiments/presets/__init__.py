@@ -11,7 +11,7 @@ from fedrec.errors import ConfigError
 
 FOLDER = Path(__file__).parent
 MAX_BYTES = 4 << 20  # of a run config
-TABLES = (".csv", ".tsv", ".parquet")
+TABLES = (".csv", ".tsv", ".parquet", ".xlsx", ".jsonl", ".ndjson", ".gz", ".bz2", ".xz", ".zip")
 
 
 def preset_names() -> list[str]:
@@ -69,12 +69,23 @@ def _read_source(source: str) -> dict[str, Any]:
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
+    return flat_tables(read_tables(path))
+
+
+def read_tables(path: Path) -> dict[str, Any]:
+    """The tables of a TOML file, such as a run config or a grid.
+
+    Raises:
+        ConfigError: It cannot be read, or is no TOML.
+    """
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)  # /dev/zero has no end
         if len(data) > MAX_BYTES:
             raise ConfigError(f"{path} has more than {MAX_BYTES} bytes; no run config is that long")
-        return flat_tables(tomllib.loads(data.decode("utf-8-sig").replace("\r\n", "\n")))
+        tables = tomllib.loads(data.decode("utf-8-sig").replace("\r\n", "\n"))
+        flat_tables(tables)  # refuses what is nested too deeply
+        return tables
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}; name a TOML file or a preset") from None
     except UnicodeDecodeError as error:

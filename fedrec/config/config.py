@@ -24,6 +24,7 @@ from fedrec.config.values.checks import one_of, refuse, require
 from fedrec.config.values.choices import (
     BASELINE_MODELS,
     DEVICES,
+    OF_USERS,
     QUERY_TIME,
     names_in,
     reads_signals,
@@ -70,11 +71,11 @@ class Config:
             0 <= self.seed < 2**63, "seed", "a whole number from 0 to 2^63 - 1", self.seed
         )
         yield one_of("device", self.device, DEVICES)
-        if self.model.name == "bpr-mf" and self.loss.name != "bpr":
-            yield f"model.name = 'bpr-mf' is trained with loss.name = 'bpr', got {self.loss.name!r}"
-        if self.model.name == "bpr-mf" and self.scenario.unseen_users:
+        if (name := self.model.name) in OF_USERS and self.loss.name != "bpr":
+            yield f"model.name = {name!r} is trained with loss.name = 'bpr', got {self.loss.name!r}"
+        if name in OF_USERS and self.scenario.unseen_users:
             yield (
-                "scenario.unseen-users must be 0 for model.name = 'bpr-mf', which knows a user by "
+                f"scenario.unseen-users must be 0 for model.name = {name!r}, which knows a user by "
                 f"a row that training makes, got {self.scenario.unseen_users:g}"
             )
         yield from self._positions_problems()
@@ -217,7 +218,7 @@ def _misfits(config: Config) -> Iterator[tuple[str, str]]:
     """Keys that contradict the client granularity, and what they must be."""
     plan, local = config.federation, config.local
     if plan.unit == "user":
-        if config.model.name == "bpr-mf":
+        if config.model.name in OF_USERS:
             yield "model.name", "another (its rows of users are private, and users keep no state)"
         if local.optimizer_state != "reset":
             yield "local.optimizer-state", "'reset'"

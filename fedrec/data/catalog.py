@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 from fedrec.errors import DataError
 
+REVIEWS = "reviews"  # text column of reviews of training events; no prompt shows it
+
 
 @dataclass(frozen=True, repr=False)
 class Catalog:

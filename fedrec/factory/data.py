@@ -11,7 +11,8 @@ from fedrec.config.sections.data import Data
 from fedrec.config.sections.partition import Partition
 from fedrec.config.sections.scenario import Scenario
 from fedrec.config.sections.semantics import Semantics
-from fedrec.config.values.choices import names_in, sources_in
+from fedrec.config.values.choices import OF_USERS, names_in, sources_in
+from fedrec.data.catalog import REVIEWS
 from fedrec.data.partition import assign
 from fedrec.data.partition_rules import PartitionFacts
 from fedrec.data.preparation.sources import downloaded
@@ -45,6 +46,7 @@ class DataSettings:
         partition: Section ``partition``.
         semantics: Section ``semantics``, or None if the model reads no embedding table.
         has_user_rows: Whether the model has a row per user; see ``padded_first``.
+        reads_reviews: Whether the texts of reviews are encoded, where the source has any.
         ncf_negatives: File of the protocol "ncf-99", or "" under other protocols.
         seed: Seed of the run.
         home: Folder of ``FEDREC_HOME``.
@@ -56,6 +58,7 @@ class DataSettings:
     partition: Partition
     semantics: Semantics | None
     has_user_rows: bool
+    reads_reviews: bool
     ncf_negatives: str
     seed: int
     home: Path
@@ -180,6 +183,7 @@ def open_prepared(config: Config) -> PreparedData:
         partition=config.partition,
         semantics=config.semantics if needs_table(config) else None,
         has_user_rows=has_user_rows(config),
+        reads_reviews=REVIEWS in names_in(config.semantics.fields),
         ncf_negatives=config.evaluation.ncf_negatives if "ncf-99" in protocols else "",
         seed=config.seed,
         home=home(),
@@ -200,6 +204,7 @@ def _opened(settings: DataSettings) -> PreparedData:
         top_items=data.top_items,
         seed=settings.seed,
         columns=columns_of(data),
+        reviews=settings.reads_reviews,
     )
     return PreparedData(settings, open_dataset(folder))
 
@@ -249,7 +254,7 @@ def cold_items_of(scenario: Scenario, *, seed: int, num_items: int) -> tuple[int
 
 def has_user_rows(config: Config) -> bool:
     """Whether the model has a row for each user, which is private to the client that holds them."""
-    return config.model.name == "bpr-mf"
+    return config.model.name in OF_USERS
 
 
 def padded_first(view: TrainingView) -> TrainingView:

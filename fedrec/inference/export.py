@@ -13,32 +13,33 @@ import tomllib
 import warnings
 from pathlib import Path
 
-import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fedrec.config.config import Config
 from fedrec.config.keys import flat_tables, read_config, to_toml
-from fedrec.config.values.choices import VIEWS, names_in, view_name
 from fedrec.data.catalog import Catalog
-from fedrec.data.preparation.store import Dataset
-from fedrec.data.sequences import Sequences
 from fedrec.errors import ConfigError, DataError, MessageError
-from fedrec.factory.build_model import build_model
-from fedrec.factory.model import item_features
 from fedrec.files.atomic import flushed_file, new_folder, read_regular, sha256
+from fedrec.inference.carried import (
+    ITEMS,
+    catalog_bytes,
+    dataset_of_nobody,
+    numpy_arrays,
+    rebuilt_model,
+)
 from fedrec.inference.recommender import ReadyRecommender
 from fedrec.inference.search import ItemSearch
 from fedrec.models.layers.transformer import CausalTransformer
 from fedrec.models.parameters import groups_of, load_arrays
-from fedrec.models.recommender import Recommender, next_state
+from fedrec.models.recommender import next_state
 from fedrec.version import __version__
 
 NAME = "export.json"
 FORMAT = "fedrec-model-1"
+NOBODY = "an exported model holds no user"
 PROGRAM = "program.pt2"
 
 
@@ -96,17 +97,11 @@ def export_model(ready: ReadyRecommender, folder: Path) -> dict[str, float]:
         raise ConfigError("a run on several sources is not exported; export a run on one of them")
     config, model = ready.config, ready.search.model
     source = dataclasses.replace(config.data, source=ready.dataset.name, items="")
-    arrays = {
-        name: np.ascontiguousarray(array.detach().float().cpu().numpy())
-        for name, array in (*model.named_parameters(), *model.named_buffers())
-        if array.is_floating_point()
-    }
+    arrays = numpy_arrays(dict((*model.named_parameters(), *model.named_buffers())))
     files = {
         "config.toml": to_toml(dataclasses.replace(config, data=source)).encode(),
         "model.safetensors": save(arrays),
-        "items.json": json.dumps(ready.dataset.catalog.to_json(), ensure_ascii=False).encode(
-            "utf-8", "backslashreplace"
-        ),
+        ITEMS: catalog_bytes(ready.dataset.catalog),
     }
     about = {
         "format": FORMAT,
@@ -140,10 +135,10 @@ def open_export(folder: Path) -> ReadyRecommender:
             if sha256(content) != about["sha256"][name]:
                 raise DataError(f"{folder / name} is not the file that was exported; copy it again")
         tables = tomllib.loads(contents["config.toml"].decode())
-        catalog = Catalog.from_json(json.loads(contents["items.json"]))
+        catalog = Catalog.from_json(json.loads(contents[ITEMS]))
         arrays = load(contents["model.safetensors"])
         config = read_config(flat_tables(tables))
-        model = _model_of(config, catalog, arrays)
+        model = rebuilt_model(config, catalog, arrays)
         load_arrays(
             model, {name: arrays[name] for name in groups_of(model).shared}, groups_of(model).shared
         )
@@ -152,30 +147,9 @@ def open_export(folder: Path) -> ReadyRecommender:
         raise DataError(f"{error.filename or folder} cannot be read: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, SafetensorError, MessageError) as error:
         raise DataError(f"{folder} is no model that fedrec exported ({error})") from None
-    nobody = Sequences(np.empty(0, dtype=np.int32), np.zeros(1, dtype=np.int64))
-    dataset = Dataset(str(data["name"]), catalog, nobody, [], {}, str(data["hash"]), {})
+    dataset = dataset_of_nobody(str(data["name"]), catalog, str(data["hash"]), NOBODY)
     search = ItemSearch(model, catalog.num_items, config.model.max_length)
     return ReadyRecommender(str(about["run"]), config, dataset, catalog, search)
-
-
-def _model_of(config: Config, catalog: Catalog, arrays: dict[str, np.ndarray]) -> Recommender:
-    """The model with the frozen arrays of the export, before its weights."""
-    own = [view for view in names_in(config.model.views) if view not in VIEWS]
-    frequency = arrays.get("frequency", np.zeros(catalog.num_items + 1, dtype=np.float32))
-    return build_model(
-        config.model,
-        num_items=catalog.num_items,
-        semantic=arrays.get("views.semantic.table"),
-        content=catalog.content_features(),
-        frequency=frequency,
-        seed=config.seed,
-        own_views={
-            view: arrays[f"views.{view_name(view)}.table"]
-            for view in own
-            if f"views.{view_name(view)}.table" in arrays
-        },
-        features=lambda: item_features(catalog),
-    )
 
 
 def _write_program(ready: ReadyRecommender, path: Path) -> dict[str, float]:

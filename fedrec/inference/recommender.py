@@ -15,6 +15,7 @@ from fedrec.data.catalog import Catalog
 from fedrec.data.preparation.store import Dataset
 from fedrec.errors import ConfigError, DataError
 from fedrec.inference.card import recommender_card
+from fedrec.inference.carried import NO_USERS
 from fedrec.inference.new_item_embeddings import extended_search, usable_views
 from fedrec.inference.new_items import catalog_entries, extended
 from fedrec.inference.search import ItemSearch
@@ -237,8 +238,8 @@ class ReadyRecommender:
             place = self._users.get(history)
             if place is None and not self._users:
                 raise DataError(
-                    f"user {history!r} is unknown: an exported model holds no user; give a history "
-                    "of item ids, as a list (in the shell --history)"
+                    f"user {history!r} is unknown: {self.dataset.manifest.get(NO_USERS)}; give a "
+                    "history of item ids, as a list (in the shell --history)"
                 )
             if place is None:
                 raise DataError(

@@ -23,6 +23,8 @@ FILES = (
     "ranks.npz",
     "metrics.json",
     "model.safetensors",
+    "items.json",
+    "frozen.safetensors",
     "start.safetensors",
     "report.html",
     "log.txt",

@@ -12,6 +12,8 @@ from fedrec.data.splits import Stage
 from fedrec.evaluation.model_scorer import catalogue_gates
 from fedrec.factory.devices import device, kernel_facts
 from fedrec.factory.table import signals_of
+from fedrec.files.atomic import write_file
+from fedrec.inference.carried import carried_files
 from fedrec.models.parameters import frozen_parameters, groups_of, load_arrays
 from fedrec.models.recommender import Recommender
 from fedrec.semantics.item_vectors import read_vectors
@@ -108,6 +110,8 @@ def finalize_run(
         record_excluded(excluded, f"final {stage}", evaluation)
         found[stage] = evaluation.ranks
     folder.save_weights(state.best)
+    for name, content in carried_files(context.config, catalog, model).items():
+        write_file(folder.path / name, content)
     gates_alone = None
     if len(model.view_names) > 1:
         load_arrays(model, state.best, state.best)

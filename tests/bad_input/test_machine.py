@@ -29,7 +29,7 @@ def test_a_port_that_another_program_holds_is_no_ray_cluster(
     fedrec, refused, small, csv, events, taken_port, monkeypatch
 ):
     pytest.importorskip("ray")
-    monkeypatch.setattr("experiments.engines.ray.CONNECT_SECONDS", 0.2)
+    monkeypatch.setattr("experiments.engines.ray_address.CONNECT_SECONDS", 0.2)
     where = f"127.0.0.1:{taken_port}"
     ended = on_ray(fedrec, small, csv(events), "--address", where)
     refused(ended, 5, f"no Ray cluster answers at {where}", "`ray start --head`")

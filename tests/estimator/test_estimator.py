@@ -36,6 +36,10 @@ def test_six_lines_from_events_to_recommendations(ratings):
     [
         (fedrec.Hybrid, HASHED),
         (fedrec.BPRMF, {}),
+        (fedrec.FPMC, {}),
+        (fedrec.NARM, {}),
+        (fedrec.STAMP, {}),
+        (fedrec.SRGNN, {}),
         (fedrec.GRU4Rec, {"patience": 1, "epochs": 3, "evaluate_every": 2}),
     ],
 )

@@ -242,7 +242,7 @@ def test_the_command_shows_lists_and_places_a_new_item(ready, monkeypatch):
     answer = json.loads(called("--user", user, "-k", "3", *new, "--json").stdout)
     ready = ready.with_items([new[1]], genres=[["Jazz"]])
     expected = [one._asdict() for one in ready.recommend(user, k=3)]
-    found = [{k: v for k, v in one.items() if k != "rank"} for one in answer["recommendations"]]
+    found = [{k: one[k] for k in ("item", "title", "score")} for one in answer["recommendations"]]
     assert found == expected
     assert answer["new"]["rank"] == ready.rank_of("new-1", user)
     assert len(answer["new"]["nearest"]) == 5

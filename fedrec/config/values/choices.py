@@ -32,10 +32,12 @@ class ModelInfo(NamedTuple):
     Attributes:
         home: Import string of its class, a ``fedrec.models.recommender.Recommender``.
         encoder: Its sequence encoder; empty where ``model.encoder`` names it.
+        has_user_rows: Whether it has a row for each user, private to the client that holds them.
     """
 
     home: str
     encoder: str = ""
+    has_user_rows: bool = False
 
 
 MODELS = {
@@ -43,15 +45,21 @@ MODELS = {
     "sasrec": ModelInfo("fedrec.models.sasrec:SASRec", "causal"),
     "bert4rec": ModelInfo("fedrec.models.bert4rec:BERT4Rec", "bidirectional"),
     "gru4rec": ModelInfo("fedrec.models.gru4rec:GRU4Rec", "gru"),
+    "narm": ModelInfo("fedrec.models.sessions.attentive_gru:NARM", "attentive-gru"),
+    "stamp": ModelInfo("fedrec.models.sessions.short_term_attention:STAMP", "short-term"),
+    "sr-gnn": ModelInfo("fedrec.models.sessions.session_graph:SRGNN", "session-graph"),
     "dualrec-lstm": ModelInfo("fedrec.models.dualrec_lstm:DualRecLSTM", "lstm"),
-    "bpr-mf": ModelInfo("fedrec.models.bpr_mf:BPRMF", "causal"),  # it reads no sequence
+    "bpr-mf": ModelInfo("fedrec.models.bpr_mf:BPRMF", "none", has_user_rows=True),
+    "fpmc": ModelInfo("fedrec.models.fpmc:FPMC", "none", has_user_rows=True),
     "lora": ModelInfo("fedrec.llm.lora.recommender:LoraRecommender", "language-model"),
 }
+OF_USERS = tuple(name for name, info in MODELS.items() if info.has_user_rows)
 BASELINE_MODELS = tuple(name for name in MODELS if name != "hybrid")  # without views
 DUALREC_ANSWERS = ("order", "titles", "free")
 LORA_AGGREGATIONS = ("ffa", "fedit", "svd", "fedsa")
 FUSIONS = ("context", "fixed", "sum", "concat", "item", "attention")
 ENCODERS = ("causal", "bidirectional", "gru")
+TRANSFORMERS = ("causal", "bidirectional")  # encoders
 BLOCKS = ("pre-norm", "sasrec", "ligr")
 POSITIONS = ("from-last", "from-first")
 TIME_FEATURES = ("hour", "gap", "relative")

@@ -147,7 +147,9 @@ def _differences(rows: Sequence[Record], metric: str) -> style.Drawing:
     axes.set_ylim(len(rows) - 0.5, -0.8)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
     axes.set_title(f"Difference of {metric}")
-    axes.set_xlabel(f"above {short(plain(rows[0]['against']), LABEL)}")
+    bases = list(dict.fromkeys(row["against"] for row in rows))
+    above = short(plain(bases[0]), LABEL) if len(bases) == 1 else "the group it is compared with"
+    axes.set_xlabel(f"above {above}")
     return style.Drawing(
         name="differences",
         title="Differences",

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from fedrec.config.config import Config, Value
 from fedrec.config.keys import EXECUTION_KEYS, flat_tables, flatten
@@ -24,6 +25,7 @@ _PATHS = ("data.source", "data.items", "evaluation.ncf-negatives", "semantics.ve
 _ADAPTED = re.compile(r"(?P<key>\S+) is .+, not (?P<default>.+?): ")  # by fit_defaults
 _MOST_KEYS = 3  # in a label, if fewer tell the groups apart
 _LONGEST = 40  # characters of a value in a label
+NO_LABELS: Mapping[Path, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,8 +76,13 @@ def settings_of(run: Run) -> dict[str, Value]:
     return kept
 
 
-def group_runs(runs: Iterable[Run]) -> list[Group]:
+def group_runs(runs: Iterable[Run], labels: Mapping[Path, str] = NO_LABELS) -> list[Group]:
     """Group runs by what their results depend on, in the order in which configs come first.
+
+    Args:
+        runs: Complete runs.
+        labels: Folder of a run -> what its config is called; where it is not said for the first
+            run of each config, what differs.
 
     Raises:
         ConfigError: No run; one that is not complete; two of the same config and seed.
@@ -101,10 +108,12 @@ def group_runs(runs: Iterable[Run]) -> list[Group]:
         raise ConfigError("compare needs the folder of at least one run, got none")
     pairs = list(found.values())
     names = [plain(reference_name(next(iter(seeds.values())))) for _, seeds in pairs]
-    labels = _labels([settings for settings, _ in pairs], names)
+    called = [labels.get(next(iter(seeds.values())).folder, "") for _, seeds in pairs]
+    if not all(called) or len(set(called)) < len(called):
+        called = _labels([settings for settings, _ in pairs], names)
     return [
         Group(label, settings, dict(sorted(seeds.items())))
-        for label, (settings, seeds) in zip(labels, pairs, strict=True)
+        for label, (settings, seeds) in zip(called, pairs, strict=True)
     ]
 
 
@@ -188,3 +197,33 @@ def _names(group: Group) -> set[str]:
     for run in group.runs.values():
         named |= {run.name, run.folder.name, str(run.folder)}
     return named
+
+
+def bases_of(groups: Sequence[Group], within: Sequence[str]) -> list[int]:
+    """The place of the group that each one is compared with; its own, of one that is none's.
+
+    Args:
+        groups: All groups; the first is what others are compared with.
+        within: Keys in whose values a group and its base agree.
+
+    Raises:
+        ConfigError: A key that a config does not have.
+    """
+    if unknown := [key for key in within if key not in groups[0].settings]:
+        raise ConfigError(
+            f"--within {unknown[0]} is no key; `fedrec keys` lists the keys there are"
+        )
+
+    def inside(group: Group) -> str:
+        return _text([group.settings.get(key) for key in within])
+
+    def outside(group: Group) -> str:
+        return _text({key: value for key, value in group.settings.items() if key not in within})
+
+    bases: dict[str, int] = {}
+    for place, group in enumerate(groups):
+        if outside(group) == outside(groups[0]):
+            bases[inside(group)] = place
+    for place, group in enumerate(groups):
+        bases.setdefault(inside(group), place)
+    return [bases[inside(group)] for group in groups]

@@ -114,10 +114,11 @@ def _value(row: Mapping[str, Any]) -> str:
 def _differences(pairs: pd.DataFrame) -> Sheet:
     """A row for each pair and metric."""
     rows = records(pairs)
-    against = str(rows[0]["against"]) if rows else ""
+    bases = list(dict.fromkeys(str(row["against"]) for row in rows))
     with_seeds = Column("p users\nand seeds", lambda row: p_value(row["p_users_and_seeds"]), 6, 3)
     columns = [
         _name("group"),
+        *([Column("against", lambda row: str(row["against"]), 22, 6)] if len(bases) > 1 else ()),
         Column("metric", lambda row: str(row["metric"]), 8),
         Column("difference", lambda row: short(row["difference"], signed=True), 7),
         Column("95 %", lambda row: interval(row, signed=True), 16, 1),
@@ -129,7 +130,8 @@ def _differences(pairs: pd.DataFrame) -> Sheet:
         Column("users", lambda row: f"{row['users']:,}", 5, 5),
         Column("result", lambda row: str(row["verdict"]), 19),
     ]
-    return Sheet("differences", f"Differences to {against}, paired by user", columns, rows)
+    base = f" to {bases[0]}" if len(bases) == 1 else ""
+    return Sheet("differences", f"Differences{base}, paired by user", columns, rows)
 
 
 def _fairness(fairness: pd.DataFrame) -> Sheet:

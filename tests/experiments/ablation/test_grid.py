@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 
 from experiments.ablation import grid
-from experiments.ablation.grid import CENTRALISED, FEDERATED, placed_grid
+from experiments.ablation.grid import placed_grid
 from experiments.ablation.grid_checks import check_base, checked
 from experiments.ablation.run import _planned_runs
 from experiments.settings import resolve
+from experiments.sweep.planned import CENTRALISED, FEDERATED
 from fedrec.config.keys import config_hash, read_config
 from fedrec.data.catalog import Catalog
 from fedrec.errors import ConfigError

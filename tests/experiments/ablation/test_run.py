@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from experiments.ablation import grid
-from experiments.ablation.grid import FEDERATED, chosen_groups, placed_grid
+from experiments.ablation.grid import chosen_groups, placed_grid
 from experiments.ablation.run import ablate
 from experiments.engines.run import ignore
+from experiments.sweep.planned import FEDERATED
 from fedrec.config.keys import read_config
 from fedrec.errors import ConfigError, DataError
 from fedrec.evaluation.metrics import ndcg

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.engines import ray as ray_engine
+from experiments.engines import ray_address
 from experiments.engines.ray import check_options
 from experiments.resume import start as go_on
 from fedrec.errors import ConfigError, ResourceError
@@ -157,9 +157,9 @@ def test_a_reference_that_goes_on_or_is_verified_has_no_workers(small_config, ki
 
 
 def test_an_address_without_a_cluster_is_refused(monkeypatch):
-    monkeypatch.setattr(ray_engine, "CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr(ray_address, "CONNECT_SECONDS", 0.5)
     with pytest.raises(ResourceError, match=r"no Ray cluster answers at 127\.0\.0\.1:9"):
-        ray_engine._cluster_address("127.0.0.1:9")
+        ray_address.cluster_address("127.0.0.1:9")
 
 
 @pytest.mark.slow
