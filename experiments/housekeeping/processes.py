@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from experiments.engines.watchdog import MARK
 from server.lifecycle.flower_service import SERVICE
 
 PROC = Path("/proc")
@@ -16,6 +17,7 @@ def flower_services(processes: Path = PROC) -> Iterator[str]:
     """A line for each Flower service: its process, folder, Python, and how to stop it.
 
     A service keeps the folder, environment and code of its start, and a later `flwr run` meets it.
+    That of `fedrec run` ends with its run and is left out.
 
     Args:
         processes: Folder of the processes.
@@ -24,6 +26,8 @@ def flower_services(processes: Path = PROC) -> Iterator[str]:
         with contextlib.suppress(OSError, ValueError):
             words = [os.fsdecode(word) for word in (entry / "cmdline").read_bytes().split(b"\0")]
             if SERVICE not in {os.path.basename(word) for word in words[:2]}:
+                continue
+            if f"{MARK}=".encode() in (entry / "environ").read_bytes():  # of a run that goes on
                 continue
             folder = str((entry / "cwd").readlink())
             where = shlex.quote(folder.removesuffix(" (deleted)"))

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from experiments.engines import watchdog
 from experiments.housekeeping import doctor, packages, processes
 from experiments.housekeeping.sizes import bytes_in, shown_bytes
 
@@ -38,23 +39,26 @@ def test_an_extra_is_there_or_lacks_packages(monkeypatch):
     assert packages.extras(ASKED, THERE.get) == {"parquet": [], "wandb": ["wandb"]}
 
 
-def a_process(folder: Path, number: int, words: list[str], cwd: Path) -> None:
+def a_process(folder: Path, number: int, words: list[str], cwd: Path, variables="") -> None:
     entry = folder / str(number)
     entry.mkdir(parents=True)
     (entry / "cmdline").write_bytes("\0".join(words).encode() + b"\0")
     (entry / "cwd").symlink_to(cwd)
+    (entry / "environ").write_text(f"HOME=/root\0{variables}\0")
     (entry / "maps").write_text(f"7f00 r--p 0 0:0 1 {cwd}/prepared/data/items.npy\n")
 
 
 @pytest.fixture
 def system(tmp_path):
-    """Processes: a service of this Python, one of another in a folder that is gone, and a shell."""
+    """A service of this Python, one of another in a folder that is gone, a shell, one of a run."""
     proc = tmp_path / "proc"
     service = os.path.join(os.path.dirname(sys.executable), "flower-superlink")
     a_process(proc, 11, [sys.executable, service, "--insecure"], tmp_path / "mine")
     gone = Path(f"{tmp_path}/other (deleted)")
     a_process(proc, 12, ["/opt/bin/python", "/opt/bin/flower-superlink"], gone)
     a_process(proc, 13, ["/bin/sh", "-c", "flower-superlink"], tmp_path / "shell")
+    service_of_a_run = [sys.executable, service]
+    a_process(proc, 14, service_of_a_run, tmp_path / "run", f"{watchdog.MARK}=abc")
     (proc / "self").mkdir()
     return proc
 
