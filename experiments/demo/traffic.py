@@ -32,7 +32,7 @@ def sent_and_kept(opened: Opened) -> dict[str, Any]:
         return answer | {"run": None}
     data = run.about.get("data", {})
     sent = run.about.get("sent") or {}
-    trained = [line for line in run.rounds if line["round"] > 0]
+    trained = [line for line in run.history if line["round"] > 0]
     answer["run"] = {
         "rounds": len(trained),
         "clients": len(run.about.get("partitions") or ()),

@@ -90,7 +90,7 @@ def test_a_new_item_is_placed_for_a_user_and_among_all(client, opened):
 
 def test_what_left_and_what_stayed_is_that_of_the_run(client, opened):
     found = client.get("/api/traffic").json()
-    lines = [line for line in opened.run.rounds if line["round"]]
+    lines = [line for line in opened.run.history if line["round"]]
     assert found["run"]["bytes_up"] == sum(line["bytes_up"] for line in lines) > 0
     names = {one["name"] for one in found["left"]}
     assert "views.identity.rows" in names
