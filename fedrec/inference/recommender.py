@@ -283,9 +283,8 @@ class ReadyRecommender:
         return number
 
     def _recommendation(self, number: int, score: float) -> Recommendation:
-        return Recommendation(
-            self.catalog.item_ids[number - 1], self.catalog.titles[number - 1], score
-        )
+        item = number - 1
+        return Recommendation(self.catalog.item_ids[item], self.catalog.titles[item], score)
 
     @cached_property
     def _items(self) -> dict[str, int]:

@@ -5,8 +5,6 @@ and read there without torch, without an engine and without the data.
 """
 
 import importlib
-import json
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,10 +16,10 @@ import pandas as pd
 from fedrec.config.values.checks import one_of, refuse
 from fedrec.config.values.choices import names_in, protocol_suffix
 from fedrec.errors import DataError
-from fedrec.files.atomic import read_regular
 from fedrec.files.home import home
 from fedrec.notebook.card import card
 from fedrec.runs.checksums import check_config, check_files, check_seal
+from fedrec.runs.contents import content_of, parse_json, read_toml
 from fedrec.runs.facts import run_facts
 from fedrec.runs.frames import rounds_frame
 from fedrec.runs.kinds import ABOUT_KINDS, ROUND_KINDS, check_kinds
@@ -190,7 +188,7 @@ def read_run(folder: Path) -> Run:
     return Run(
         folder=folder,
         about=about,
-        config=_read_toml(folder / "config.toml"),
+        config=read_toml(folder / "config.toml"),
         history=history,
         metrics=read_json(metrics) if must_exist or metrics.exists() else None,
         users=users_table(content_of(users), users) if must_exist or users.exists() else None,
@@ -228,7 +226,7 @@ def read_about(folder: Path) -> Record:
 
 def read_json(path: Path) -> Record:
     """Read one JSON object; NaN and infinity, which JSON does not know, are refused."""
-    return _parse(content_of(path), str(path))
+    return parse_json(content_of(path), str(path))
 
 
 def read_rounds(path: Path, *, must_exist: bool = True) -> tuple[list[Record], bool]:
@@ -248,51 +246,12 @@ def read_rounds(path: Path, *, must_exist: bool = True) -> tuple[list[Record], b
     return records, bool(tail)
 
 
-def content_of(path: Path, hint: str = "") -> bytes:
-    """The bytes of a file of a run.
-
-    Args:
-        path: Path of the file.
-        hint: What a user may look at if it is missing; whether the folder is right, if none.
-
-    Raises:
-        DataError: There is no such file, or it cannot be read.
-    """
-    try:
-        return read_regular(path)
-    except FileNotFoundError:
-        hint = hint or f"is {path.parent} the folder of a run?"
-        raise DataError(f"{path} is missing; {hint}") from None
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}") from None
-
-
 def _round(line: bytes, where: str) -> Record:
-    record = _parse(line, where)
+    record = parse_json(line, where)
     check_kinds(record, ROUND_KINDS, where)
     if "round" not in record:
         raise DataError(f"{where}: no round in it; the file is damaged")
     return record
-
-
-def _parse(text: bytes, where: str) -> Record:
-    def refuse(constant: str) -> None:
-        raise ValueError(f"{constant} is no JSON number")
-
-    try:
-        record = json.loads(text.decode(), parse_constant=refuse)
-    except ValueError as error:
-        raise DataError(f"{where}: {error}; the file is damaged") from None
-    if not isinstance(record, dict):
-        raise DataError(f"{where}: a {type(record).__name__} instead of a JSON object")
-    return record
-
-
-def _read_toml(path: Path) -> Record:
-    try:
-        return tomllib.loads(content_of(path).decode())
-    except ValueError as error:
-        raise DataError(f"{path}: {error}; the file is damaged") from None
 
 
 def number(cell: Any) -> float | None:
