@@ -17,7 +17,7 @@ import typer
 
 from experiments.chaos.damage import DAMAGES, damage_checkpoints
 from experiments.chaos.kills import kill_raylet, kill_server, kill_workers
-from experiments.chaos.studies import ABLATIONS, BASELINES, Study, kill_study
+from experiments.chaos.studies import ABLATIONS, BASELINES, SWEEPS, Study, kill_study
 from experiments.chaos.tries import Outcome, Tries, fault_free
 from fedrec.errors import FedrecError
 
@@ -31,6 +31,7 @@ def main(
     ray_servers_killed: Annotated[int, typer.Option(help="The same on Ray.")] = 20,
     raylets_killed: Annotated[int, typer.Option(help="Runs on Ray that lose their raylet.")] = 20,
     ablations_killed: Annotated[int, typer.Option(help="Ablations that are killed.")] = 20,
+    sweeps_killed: Annotated[int, typer.Option(help="Sweeps that are killed.")] = 20,
     baselines_killed: Annotated[int, typer.Option(help="Baselines that are killed.")] = 20,
     checkpoints_damaged: Annotated[
         int, typer.Option(help="Ways to damage a checkpoint.", max=len(DAMAGES))
@@ -53,6 +54,7 @@ def main(
             _servers(tries, "ray", ray_servers_killed),
             (kill_raylet(tries, number) for number in range(raylets_killed)),
             _studies(tries, ABLATIONS, ablations_killed),
+            _studies(tries, SWEEPS, sweeps_killed),
             _studies(tries, BASELINES, baselines_killed),
             damage_checkpoints(tries, checkpoints_damaged) if checkpoints_damaged else (),
         ):

@@ -1,4 +1,4 @@
-"""SIGKILL of commands that make other runs than ``fedrec run``: an ablation and its baselines."""
+"""SIGKILL of commands that make other runs than ``fedrec run``: ablations, sweeps, baselines."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ from fedrec.randomness import generator
 from fedrec.runs.record import read_json
 
 GROUP = "start"  # two runs
+GRID = "model.identity-start=text,random"  # two runs
 FEWER_ROUNDS = {"federation.rounds": 4, "run.checkpoint-every": 1}
 
 
@@ -87,6 +88,17 @@ def _ablation(workers: int) -> Study:
     return Study(f"an ablation killed, {where}", words, words, _runs_in)
 
 
+def _sweep(jobs: int) -> Study:
+    settings = {key: value for key, value in (SETTINGS | FEWER_ROUNDS).items() if key != "seed"}
+
+    def words(folder: Path) -> list[str]:
+        options = ["--grid", GRID, "--jobs", str(jobs), "--out", str(folder)]
+        return ["sweep", "synthetic", *options, *_words(settings)]
+
+    where = "Ray" if jobs > 1 else "one process"
+    return Study(f"a sweep killed, {where}", words, words, _runs_in)
+
+
 def _runs_in(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("*-seed*") if path.is_dir())
 
@@ -107,6 +119,7 @@ def _resume(folder: Path) -> list[str]:
 
 
 ABLATIONS: Sequence[Study] = (_ablation(1), _ablation(2))
+SWEEPS: Sequence[Study] = (_sweep(1), _sweep(2))
 BASELINES: Sequence[Study] = (
     _baseline("centralised", _resume),
     _baseline("local-only"),  # which keeps no checkpoint

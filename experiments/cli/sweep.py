@@ -96,7 +96,7 @@ def sweep(
         typer.Option(
             metavar="KEY",
             help="Compare only configs that have the same value of this key. May be repeated; by "
-            "default all keys but the first.",
+            "default all keys but the first; none compares every config with the first.",
         ),
     ] = None,
     metrics: Annotated[
@@ -136,7 +136,7 @@ def sweep(
             max_runs=max_runs,
             prune=prune,
             prune_at=prune_at or (),
-            within=within,
+            within=() if within == ["none"] else within,
             trust=trust,
         )
         for line in prepared.plan.lines:

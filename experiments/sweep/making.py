@@ -22,7 +22,7 @@ from server.lifecycle.signals import raise_pending_signal, uninterrupted
 from server.lifecycle.stop_file import clear_stop_request, request_stop
 
 ATTEMPTS = 3  # workers that may die of one run; it goes on from its checkpoint each time
-LOOK_EVERY = 0.2  # seconds
+LOOK_EVERY = 0.05  # seconds
 SAME_COMMAND = "the same command goes on with the runs that are left"
 STOP_SECONDS = 15.0  # that runs have to write a checkpoint before their workers are killed
 

@@ -59,7 +59,7 @@ def progress(
         words += f", {failed} failed" if failed else ""
         seconds = time.monotonic() - start
         words += f", {_minutes(seconds)}"
-        if ended := len(planned_runs) - len(left):
+        if left and (ended := len(planned_runs) - len(left)):
             words += f", about {_minutes(seconds / ended * len(left))} left"
         going = [one for planned in list(left.values()) if (one := _reached(planned))]
         return Group(Text(words), _table(going)) if going else Text(words)

@@ -82,17 +82,21 @@ def _asked_before(out: Path, plan: Plan) -> Mapping[str, Any]:
             )
         return {}
     before = read_json(out / FILE)
-    was, now = before.get("settings", {}), _settings(plan)
-    for preset in now.keys() & was.keys():
-        ours, theirs = now[preset], was[preset]
+    earlier, own = before.get("settings", {}), _settings(plan)
+    for preset in [one for one in own if one in earlier]:
+        ours, theirs = own[preset], earlier[preset]
         keys = [k for k in {**theirs, **ours} if k not in plan.grid.keys]
         if other := [key for key in keys if ours.get(key) != theirs.get(key)]:
             key = other[0]
+            was, now = _setting(key, theirs), _setting(key, ours)
             raise ConfigError(
-                f"{out} holds the sweep of {preset} with {key} = {theirs.get(key, 'its default')!r}"
-                f", not {ours.get(key, 'its default')!r}; choose another --out"
+                f"{out} holds the sweep of {preset} with {was}, not {now}; choose another --out"
             )
     return before
+
+
+def _setting(key: str, values: Mapping[str, Any]) -> str:
+    return f"{key} = {values[key]!r}" if key in values else f"{key} at its default"
 
 
 def _names(out: Path) -> list[str]:

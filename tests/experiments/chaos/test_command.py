@@ -13,7 +13,7 @@ from experiments.chaos.tries import Outcome
 
 KINDS = (
     *("workers-killed", "servers-killed", "ray-servers-killed", "raylets-killed"),
-    *("ablations-killed", "baselines-killed", "checkpoints-damaged"),
+    *("ablations-killed", "sweeps-killed", "baselines-killed", "checkpoints-damaged"),
 )
 ROOT = Path(__file__).parent.parent.parent.parent
 
@@ -66,11 +66,13 @@ def chaos(*words):
             ],
         ),
         (
-            {"raylets-killed": 1, "ablations-killed": 2, "baselines-killed": 2},
+            {"raylets-killed": 1, "ablations-killed": 2, "sweeps-killed": 2, "baselines-killed": 2},
             [
                 r"\| Ray's raylet killed \| 1 \| 1 \|",
                 r"\| an ablation killed, one process \| 1 \| 1 \|",
                 r"\| an ablation killed, Ray \| 1 \| 1 \|",
+                r"\| a sweep killed, one process \| 1 \| 1 \|",
+                r"\| a sweep killed, Ray \| 1 \| 1 \|",
                 r"\| a centralised baseline killed \| 1 \| 1 \|",
                 r"\| a local-only baseline killed \| 1 \| 1 \|",
             ],

@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from experiments.chaos import studies
-from experiments.chaos.studies import ABLATIONS, BASELINES, kill_study
+from experiments.chaos.studies import ABLATIONS, BASELINES, SWEEPS, kill_study
 from experiments.chaos.tries import Tries
 from fedrec.runs.write import write_json
 from tests.experiments.chaos.test_kills import Pretended
@@ -34,7 +34,9 @@ def test_every_run_of_an_ablation_is_compared(study, two_runs):
 
 
 def test_what_goes_on_is_the_command_that_does(tmp_path):
-    assert [study.go_on(tmp_path) == study.begin(tmp_path) for study in ABLATIONS] == [True, True]
+    assert [study.go_on(tmp_path) == study.begin(tmp_path) for study in (*ABLATIONS, *SWEEPS)] == [
+        True
+    ] * 4
     centralised, alone = BASELINES
     assert centralised.go_on(tmp_path) == ["resume", "--quiet", str(tmp_path)]
     assert alone.go_on(tmp_path) == [*alone.begin(tmp_path), "--overwrite"]

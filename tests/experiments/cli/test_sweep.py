@@ -81,10 +81,10 @@ def test_from_python_it_is_a_function(small_home, undrawn, plain_page, tmp_path)
 def test_killed_on_ray_and_called_again_it_makes_nothing_again_and_ends_in_a_statement(
     tmp_path, scratch
 ):
-    sets = TINY | {"federation.rounds": 30, "federation.share-counts-min-users": 1}
+    sets = TINY | {"federation.rounds": 10, "federation.share-counts-min-users": 1}
     words = [word for key, value in sets.items() for word in ("--set", f"{key}={value}")]
     command = [sys.executable, "-m", "experiments.cli", "sweep", "synthetic", "--jobs", "2"]
-    command += ["--grid", "strategy.name=fedavg,fedprox,fedadam", "--seeds", "3", *words]
+    command += ["--grid", "strategy.name=fedavg,fedprox,fedadam", "--seeds", "2", *words]
     out = tmp_path / "out"
     values = {"FEDREC_HOME": str(tmp_path / "home"), "TMPDIR": str(scratch)}
     values |= {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
@@ -105,8 +105,8 @@ def test_killed_on_ray_and_called_again_it_makes_nothing_again_and_ends_in_a_sta
         return {path.parent.name: read_json(path)["status"] for path in found}
 
     process = start()
-    deadline = time.monotonic() + 300
-    while list(status().values()).count("done") < 2:
+    deadline = time.monotonic() + 900
+    while "done" not in status().values():
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -117,14 +117,14 @@ def test_killed_on_ray_and_called_again_it_makes_nothing_again_and_ends_in_a_sta
         assert time.monotonic() < deadline
         time.sleep(0.1)
     done = [name for name, one in status().items() if one == "done"]
-    assert 2 <= len(done) < 9
+    assert 1 <= len(done) < 6
     before = {name: (out / name / "run.json").stat().st_mtime_ns for name in done}
     process = start()
-    screen, errors = process.communicate(timeout=600)
+    screen, errors = process.communicate(timeout=1200)
     assert process.returncode == 0, errors
-    assert list(status().values()) == ["done"] * 9
+    assert list(status().values()) == ["done"] * 6
     assert {name: (out / name / "run.json").stat().st_mtime_ns for name in done} == before
-    assert f"{9 - len(done) - 1} left" in screen.splitlines()[0]
+    assert f"is complete, {6 - len(done) - 1} left" in screen.splitlines()[0]
     assert "strategy.name=fedadam" in screen
     assert "Holm p" in screen
     assert screen.splitlines()[-1] == f"page: {out / 'compare.html'}"

@@ -276,3 +276,20 @@ def test_a_cluster_of_three_nodes_is_used_and_left_as_it_was(tmp_path, start, cl
     until(lambda: rounds(tmp_path / "killed") >= 2)
     process.kill()
     until(lambda: not workers(nodes.pid), seconds=30)
+
+
+@pytest.mark.slow
+def test_a_sweep_is_made_on_a_cluster_that_is_left_as_it_was(tmp_path, environment, cluster):
+    address, nodes = cluster
+    sets = [word for change in SMALL for word in ("--set", change)]
+    words = ["--grid", "local.epochs=1,2", "--address", address, "--cpus", "0.5"]
+    program = [sys.executable, "-m", "experiments.cli.main", "sweep", "synthetic"]
+    out = tmp_path / "swept"
+    run = subprocess.run(
+        [*program, *words, *sets, "--out", str(out)], env=environment, capture_output=True
+    )
+    assert run.returncode == 0, run.stderr
+    for name in ("epochs-1-seed0", "epochs-2-seed0"):
+        assert json.loads((out / name / "run.json").read_text())["status"] == "done"
+    until(lambda: not [t for t in descendants(nodes.pid).values() if "RunWorker" in t], seconds=30)
+    assert len([t for t in descendants(nodes.pid).values() if "raylet" in t]) >= 3

@@ -46,4 +46,4 @@ def test_a_terminal_shows_where_each_run_is_with_its_best_validation_so_far(plan
     screen = " ".join(to.file.getvalue().split())
     assert "one 3 20 0.3000" in screen
     assert "4 of 5 runs are complete" in screen
-    assert " left" in screen
+    assert " left" in screen  # an estimate, from the run that has ended

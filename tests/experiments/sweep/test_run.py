@@ -1,5 +1,7 @@
 """`fedrec sweep`: runs are made once, what fails stops nobody, what falls behind is stopped."""
 
+from pathlib import Path
+
 import pytest
 
 from experiments.sweep.compared import compare_sweep
@@ -27,6 +29,23 @@ def test_runs_are_made_once_and_what_fails_stops_nobody(swept, plain_page):
     assert compared.page == prepared.out / "compare.html"
     [group] = compared.comparison.groups
     assert (group.label, list(group.runs)) == ("federation.drop-out=0.0", [0, 1])
+
+
+@pytest.mark.slow
+def test_presets_are_compared_each_alone_and_what_cannot_be_paired_without_pairs(
+    swept, plain_page, tmp_path, preset
+):
+    other = tmp_path / "other.toml"
+    other.write_text(Path(preset).read_text().replace("users=60", "users=50"))
+    prepared, left, made, _ = swept("evaluation.protocol=full,candidates-20", presets=[str(other)])
+    assert left.failed == {}
+    assert made[0] == "small-protocol-full-seed0"
+    found = compare_sweep(prepared.plan, prepared.out)
+    assert [one.page.parent for one in found] == [prepared.out / "small", prepared.out / "other"]
+    for one, users in zip(found, (60, 50), strict=True):
+        assert len(one.comparison.pairs) == 0
+        assert set(one.comparison.table["users"]) == {users}
+        assert "has another evaluation.protocol than" in one.unpaired
 
 
 def test_a_folder_with_something_else_in_it_is_not_used(swept, tmp_path):
