@@ -64,7 +64,8 @@ class SideBySide:
             return _none("personalised", "An exported model holds no private part of any client.")
         if not names_in(self.opened.shared.config.model.private):
             return _none(
-                "personalised", "Nothing is private in this run: each device ranks by the global."
+                "personalised",
+                "Nothing is private in this run: each device ranks by the global model.",
             )
         if not isinstance(whom, str):
             return _none("personalised", "A typed history is no client's; pick a user.")

@@ -8,7 +8,8 @@ from experiments.recommend.answer import NEAREST, listed
 from experiments.recommend.opened import Opened
 
 USERS = 300  # users who are asked for, at most
-SHOWN = 10  # of those who would get it
+SHOWN = 10  # of those with the best ranks
+DEPTH = 100  # places that are looked at
 
 
 def who_gets(
@@ -23,8 +24,8 @@ def who_gets(
         k: Length of a list.
 
     Returns:
-        "nearest" items; "rank" and "of" for the history; "users" whose top k holds it, the best
-        rank first, of so many who were "asked" and of "all".
+        "nearest" items; "rank" and "of" for the history; how many "get_it" in their top k of those
+        "asked" and of "all"; "users" with the best ranks among the first ``DEPTH``.
 
     Raises:
         FedrecError: The model cannot embed a new item, or nothing is said of it.
@@ -40,9 +41,11 @@ def who_gets(
     asked = [everybody[place] for place in places]
     found = []
     if asked:
-        for user, best in zip(asked, ready.recommend_many(asked, k), strict=True):
+        lists = ready.recommend_many(asked, max(k, DEPTH))
+        for user, best in zip(asked, lists, strict=True):
             ranks = [rank for rank, one in enumerate(best, start=1) if one.item == new]
             found += [{"user": user, "rank": rank} for rank in ranks]
     found.sort(key=lambda one: one["rank"])
-    counts = {"get_it": len(found), "asked": len(asked), "all": len(everybody)}
+    get_it = sum(one["rank"] <= k for one in found)
+    counts = {"get_it": get_it, "asked": len(asked), "all": len(everybody)}
     return answer | {"users": found[:SHOWN], **counts}

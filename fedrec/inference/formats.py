@@ -111,7 +111,7 @@ def _load_pte(path: Path) -> Scores:
 
     def scores(items: NDArray[np.int64], length: NDArray[np.int64]) -> NDArray[np.float32]:
         found: Any = method.execute([torch.from_numpy(items), torch.from_numpy(length)])
-        return np.array(found[0])
+        return np.asarray(found[0].detach().numpy())
 
     return scores
 

@@ -245,9 +245,10 @@ function newItemCards(found) {
   if (found.asked) {
     const node = made("article", "list");
     const share = (100 * found.get_it / found.asked).toFixed(0);
-    node.append(made("h3", "", `In the top 10 of ${found.get_it} of ${found.asked} users`));
+    node.append(made("h3", "", found.get_it ? `In the top 10 of ${found.get_it} of ${found.asked} users`
+      : `In the top 10 of none of ${found.asked} users`));
     const whom = found.asked < found.all ? `an even sample of ${found.all.toLocaleString("en")}` : "all users";
-    node.append(made("p", "muted", `${share} % of ${whom}` + (found.users.length ? "; the best places:" : ".")));
+    node.append(made("p", "muted", `${share} % of ${whom}` + (found.users.length ? "; who has it highest:" : "; nobody has it in the first 100.")));
     const list = made("ol");
     for (const one of found.users) {
       const entry = made("li"), row = made("div", "row");

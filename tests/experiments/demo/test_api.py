@@ -85,7 +85,8 @@ def test_a_new_item_is_placed_for_a_user_and_among_all(client, opened):
         if "new-1" in [each.item for each in longer.recommend(one, 10)]
     ]
     assert (found["get_it"], found["asked"]) == (len(in_lists), len(ready.dataset.user_ids))
-    assert {one["user"] for one in found["users"]} <= set(in_lists)
+    ranks = [longer.rank_of("new-1", one["user"]) for one in found["users"]]
+    assert [one["rank"] for one in found["users"]] == ranks == sorted(ranks)
 
 
 def test_what_left_and_what_stayed_is_that_of_the_run(client, opened):
