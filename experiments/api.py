@@ -59,7 +59,7 @@ def simulate(
         loss: A name, or a function as ``fedrec.training.user_loss`` describes (``loss.name``).
         metric: One or several functions as ``fedrec.evaluation.user_metrics`` describes
             (``evaluation.metrics``).
-        partition: A rule's name or a function as ``fedrec.data.partition`` describes
+        partition: A rule's name or a function as ``fedrec.data.partitions.assign`` describes
             (``partition.by``).
         engine: "inline" (this process), "ray" (workers on Ray) or "flower" (its simulation).
         workers: Number of workers of engine "ray"; all usable cores when None.

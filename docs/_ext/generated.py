@@ -17,6 +17,8 @@ import typer
 from experiments.cli.main import app as commands
 from experiments.housekeeping.explain import config_keys
 from experiments.presets import about_preset, preset_names
+from experiments.sweep.cells import cells_of
+from experiments.sweep.grid import grid_names, grid_of
 from fedrec.config.config import Config
 from fedrec.config.keys import flatten, toml_value
 
@@ -121,11 +123,22 @@ def groups_page() -> str:
     return "\n".join(["| group | what it compares |", "|---|---|", *rows])
 
 
+def sweeps_page() -> str:
+    """The grids of `fedrec sweep` with what each one asks, and how many runs it is."""
+    rows = []
+    for name in grid_names():
+        found = grid_of(name, (), ())
+        runs = len(cells_of(found, {})[0]) * found.seeds
+        rows.append(f"| `{name}` | {found.about} | {runs} |")
+    return "\n".join(["| grid | what it compares | runs |", "|---|---|---|", *rows])
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "config keys": config_page,
     "commands": commands_page,
     "presets": presets_page,
     "ablation groups": groups_page,
+    "sweep grids": sweeps_page,
 }
 MARK = re.compile(r"<!-- generated: ([a-z ]+) -->")
 

@@ -112,6 +112,14 @@ def similar(
 def export(
     run: RunFolder,
     out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="The new folder.")],
+    to: Annotated[
+        str,
+        typer.Option(
+            metavar="folder|onnx|pte",
+            help="Program beside the weights: folder for torch's, onnx for ONNX Runtime, pte for "
+            "ExecuTorch.",
+        ),
+    ] = "folder",
     trust: Trust = False,
 ) -> None:
     """Write the model of a run as a folder to carry away, without any interaction.
@@ -120,16 +128,40 @@ def export(
     """
     with ending():
         from experiments.resume import run_folder
-        from fedrec.inference.export import PROGRAM, export_model
+        from fedrec.inference.export import FORMATS, TOP, export_model
         from fedrec.inference.opening import open_recommender
 
         folder = out.expanduser().absolute()
-        found = export_model(open_recommender(run_folder(run), trust=trust), folder)
+        found = export_model(open_recommender(run_folder(run), trust=trust), folder, to)
         typer.echo(
-            f"{PROGRAM} beside fedrec: scores differ by {found['difference']:.2g} at most "
-            f"(the largest is {found['scale']:.3g})"
+            f"{FORMATS[to].file} beside fedrec, {found.histories} histories: the same top {TOP} "
+            f"for {found.same_items}; scores differ by {found.difference:.2g} at most (the largest "
+            f"is {found.scale:.3g}); {found.milliseconds:.1f} ms a history; "
+            f"{found.bytes / 1e6:.1f} MB"
         )
         print_path("model", folder)
+
+
+@app.command()
+def demo(
+    run: RunFolder,
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.")] = 0,
+    trust: Trust = False,
+) -> None:
+    """Serve a page on this machine: lists side by side, a new item, what left the devices.
+
+    RUN is the folder of a run, or its name under the runs of FEDREC_HOME, or the folder of an
+    exported model. Ctrl-C ends it.
+    """
+    with ending():
+        from experiments.demo.serve import serve
+        from experiments.recommend.opened import open_run
+
+        def told(address: str) -> None:
+            typer.echo(f"demo: {address}")
+            typer.echo("Ctrl-C ends it.")
+
+        serve(open_run(run, trust=trust), port, told)
 
 
 def _print(answer: dict[str, Any], shown: Any, *, as_json: bool) -> None:

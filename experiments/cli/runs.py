@@ -207,20 +207,35 @@ def report(
         typer.Option(
             "--reference",
             metavar="RUN",
-            help="Another run to show beside this one. May be repeated.",
+            help="Another run to show beside this one, by its curve. May be repeated.",
         ),
     ] = None,
+    examples: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            help="Show the histories of N users beside their first ten recommendations: "
+            "personal data, so nobody by default.",
+        ),
+    ] = 0,
+    trust: Trust = False,
 ) -> None:
-    """Write report.html and figures of a run, beside baselines.
+    """Write report.html and figures of a run, beside baselines and other runs.
 
     RUN is the folder of a run, or its name under the runs of FEDREC_HOME.
     """
     with ending():
         from experiments.resume import run_folder
         from fedrec.report.page import write_report
+        from fedrec.runs.record import read_run
 
-        others = [run_folder(one) for one in references or ()]
-        print_path("report", write_report(run_folder(run), others))
+        folder, others = run_folder(run), [run_folder(one) for one in references or ()]
+        people = []
+        if examples:
+            from fedrec.inference.examples import example_users
+
+            people = example_users(read_run(folder), examples, trust=trust)
+        print_path("report", write_report(folder, others, people))
 
 
 @app.command()

@@ -151,10 +151,10 @@ def _size_problems(grid: Grid, seeds: int, max_runs: int) -> Iterator[str]:
     if seeds < 1:
         yield f"--seeds must be 1 or more, got {seeds}"
         return
-    sizes = [len(grid.presets), *(len(axis.names) for axis in grid.axes), seeds]
-    if (runs := math.prod(sizes)) > max_runs:
-        names = ["presets", *(axis.name for axis in grid.axes), "seeds"]
-        product = " x ".join(f"{size} {name}" for size, name in zip(sizes, names, strict=True))
+    sizes = {axis.name: len(axis.names) for axis in grid.axes}
+    sizes |= {"presets": len(grid.presets), "seeds": seeds}
+    if (runs := math.prod(sizes.values())) > max_runs:
+        product = " x ".join(f"{size} {name}" for name, size in sizes.items() if size > 1)
         yield (
             f"the grid has {runs:,} runs ({product}), more than --max-runs {max_runs:,}; take "
             "fewer values, or raise it"

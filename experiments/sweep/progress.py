@@ -17,7 +17,7 @@ from rich.text import Text
 from experiments.sweep.planned import PlannedRun
 from fedrec.errors import DataError
 from fedrec.report.ranks import MAIN
-from fedrec.runs.record import read_json, read_rounds
+from fedrec.runs.record import COMPLETE, read_json, read_rounds
 
 NAME = 40  # characters of a run's name on a line of the terminal
 
@@ -28,13 +28,13 @@ class Reached:
 
     Attributes:
         name: Name of its folder.
-        round: Last round that it has recorded.
+        round: Last round that it has recorded, or that its report is drawn.
         rounds: Maximum number of rounds.
         value: Main validation metric of its best round so far; None before the first.
     """
 
     name: str
-    round: int
+    round: str
     rounds: int
     value: float | None
 
@@ -92,18 +92,20 @@ def _table(going: Sequence[Reached]) -> Table:
         table.add_column(header, justify="right", no_wrap=header in ("round", "of"))
     for one in going:
         value = "" if one.value is None else f"{one.value:.4f}"
-        table.add_row(Text(one.name), str(one.round), str(one.rounds), value)
+        table.add_row(Text(one.name), one.round, str(one.rounds), value)
     return table
 
 
 def _reached(planned: PlannedRun) -> Reached | None:
     """Where a run is that goes on; None for one that has not begun, or is paused."""
     try:
-        if read_json(planned.folder / "run.json").get("status") != "running":
+        status = read_json(planned.folder / "run.json").get("status")
+        if status not in ("running", *COMPLETE):
             return None
         rounds, _ = read_rounds(planned.folder / "rounds.jsonl", must_exist=False)
     except DataError:
         return None
     values = [line["validation"][MAIN] for line in rounds if line.get("validation")]
-    reached = rounds[-1]["round"] if rounds else 0
-    return Reached(planned.folder.name, reached, planned.rounds, max(values, default=None))
+    reached = str(rounds[-1]["round"]) if rounds else "0"
+    where = reached if status == "running" else "report"  # drawn when all else is done
+    return Reached(planned.folder.name, where, planned.rounds, max(values, default=None))

@@ -51,7 +51,7 @@ class Pruning:
             raise ConfigError(*problems)
         if importlib.util.find_spec("optuna") is None:
             raise ResourceError(
-                "--prune needs optuna, which the extra sweep holds: pip install 'optuna>=4.0'"
+                "--prune needs optuna, which the extra sweep holds: pip install 'optuna>=5.0'"
             )
 
     def rungs(self, configs: Sequence[Config]) -> list[int]:
@@ -76,8 +76,8 @@ class Pruning:
         if rungs := [rung for rung in found if rung < rounds]:
             return rungs
         raise ConfigError(
-            f"--prune has no round to compare configs at: of {rounds} rounds, every {every}th is "
-            "evaluated; leave it out, or raise federation.rounds"
+            f"--prune has no round to compare configs at: federation.rounds = {rounds} and "
+            f"federation.evaluate-every = {every} leave none before the last; leave it out"
         )
 
     def going_on(self, values: Mapping[str, float], round: int) -> set[str]:

@@ -25,10 +25,9 @@ from fedrec.config.values.choices import (
     BASELINE_MODELS,
     DEVICES,
     OF_USERS,
-    QUERY_TIME,
     names_in,
+    protocol_suffix,
     reads_signals,
-    sample_name,
     vectors_file,
 )
 
@@ -77,6 +76,11 @@ class Config:
             yield (
                 f"scenario.unseen-users must be 0 for model.name = {name!r}, which knows a user by "
                 f"a row that training makes, got {self.scenario.unseen_users:g}"
+            )
+        if self.evaluation.validation_users and self.scenario.hides_events:
+            yield (
+                "evaluation.validation-users must be 0 with scenario.*, whose training views hold "
+                f"all validation items out, got {self.evaluation.validation_users}"
             )
         yield from self._positions_problems()
         yield from self._lora_problems()
@@ -190,10 +194,14 @@ class Config:
     def protocol_names(self) -> tuple[str, ...]:
         """The protocols as results name them, with "+query-time" where the model is given that.
 
-        Where a sample of users is evaluated, "+500-users" says so.
+        Where a sample of users is evaluated, "+500-users" says so, and "+512-validation-users"
+        where the validation items of all others are trained on.
         """
-        knows = "relative" in names_in(self.model.time)
-        behind = sample_name(self.evaluation.users) + QUERY_TIME * knows
+        behind = protocol_suffix(
+            self.evaluation.users,
+            self.evaluation.validation_users,
+            knows_time="relative" in names_in(self.model.time),
+        )
         return tuple(name + behind for name in self.evaluation.protocols)
 
     @property

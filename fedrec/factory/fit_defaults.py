@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fedrec.config.config import Config
 from fedrec.config.keys import flatten
-from fedrec.data.partition import most_partitions
+from fedrec.data.partitions.assign import most_partitions
 from fedrec.data.preparation.store import Dataset
 from fedrec.data.readers.columns.usual_names import GUESSED
 from fedrec.evaluation.metrics import SELECTING_CUTOFF

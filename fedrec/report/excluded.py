@@ -5,7 +5,7 @@ from typing import Any
 
 from fedrec.evaluation.client_figures import far_out_clients
 from fedrec.evaluation.protocols import metric_label
-from fedrec.runs.record import Run
+from fedrec.runs.record import Run, sampled_and_aggregated
 
 HEADERS = ["round", "phase", "partition", "reason"]
 
@@ -16,18 +16,13 @@ def client_sampling(run: Run) -> str:
     if run.no_model or not any(sampled for sampled, _ in counts):
         return ""  # a local-only baseline samples nobody
     whose = "users" if any(line.get("users") for line in run.history) else "partitions"
+    if counts and {sampled for sampled, _ in counts} == {1}:
+        whose = whose[:-1]
     sampled, aggregated = (sum(each) / len(counts) for each in zip(*counts, strict=True))
     return (
         f"Client sampling: {sampled:,.4g} {whose} a round, {aggregated:,.4g} of them aggregated, "
         "on average."
     )
-
-
-def sampled_and_aggregated(line: Mapping[str, Any]) -> tuple[int, int]:
-    """How many clients a round sampled, and how many it aggregated."""
-    if users := line.get("users"):
-        return users["sampled"], users["aggregated"]
-    return len(line.get("sampled") or []), len(line.get("aggregated") or [])
 
 
 def excluded_replies(run: Run) -> list[list[str]]:

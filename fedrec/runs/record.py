@@ -8,7 +8,7 @@ import importlib
 import json
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from fedrec.config.values.checks import one_of, refuse
-from fedrec.config.values.choices import QUERY_TIME, names_in
+from fedrec.config.values.choices import names_in, protocol_suffix
 from fedrec.errors import DataError
 from fedrec.files.atomic import read_regular
 from fedrec.files.home import home
@@ -54,6 +54,7 @@ class Run:
         users: Users.csv, one row per user with the rank of the test item and its metrics, or None
             for a run that did not reach its end.
         torn_line: A killed run left half a last line in rounds.jsonl; it was ignored.
+        references: Other runs that its report shows beside it, by name; none as it is read.
     """
 
     folder: Path
@@ -63,6 +64,7 @@ class Run:
     metrics: Record | None
     users: pd.DataFrame | None
     torn_line: bool
+    references: Mapping[str, "Run"] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         """One line, as a notebook shows it."""
@@ -139,8 +141,12 @@ class Run:
         configured = self.config.get("evaluation", {}).get("protocol", "full")
         # A config may name several; the first selects the best round and is the one of the curves.
         main = configured.split(",")[0].strip()
-        if "relative" in names_in(self.config.get("model", {}).get("time", "")):
-            main += QUERY_TIME
+        evaluation = self.config.get("evaluation", {})
+        main += protocol_suffix(
+            evaluation.get("users", 0),
+            evaluation.get("validation-users", 0),
+            knows_time="relative" in names_in(self.config.get("model", {}).get("time", "")),
+        )
         return str((self.metrics or {}).get("protocol", main))
 
     @property
@@ -293,3 +299,10 @@ def number(cell: Any) -> float | None:
     """The value of a metric that is a number or a {"value", "low", "high"} record."""
     value = cell.get("value") if isinstance(cell, Mapping) else cell
     return None if value is None else float(value)
+
+
+def sampled_and_aggregated(line: Mapping[str, Any]) -> tuple[int, int]:
+    """How many clients a round sampled, and how many it aggregated."""
+    if users := line.get("users"):
+        return users["sampled"], users["aggregated"]
+    return len(line.get("sampled") or []), len(line.get("aggregated") or [])

@@ -70,7 +70,7 @@ def faults(line: str) -> list[str]:
     for place, word in enumerate(rest):
         if word.startswith("-") and word.partition("=")[0] not in options | {"--help"}:
             found.append(f"{line}: no option {word}")
-        if word == "--set":
+        if word in ("--set", "--grid", "--within"):
             key = [*rest, ""][place + 1].partition("=")[0]
             if key not in KEYS:
                 found.append(f"{line}: no key {key!r}")

@@ -1,7 +1,7 @@
 """Every closed list of words that a config may give, each of them once.
 
 Layouts of data files are listed by their readers (``fedrec.data.readers.detect``), partition rules
-by ``fedrec.data.partition_rules``, strategies by the server: those lists are registries of code.
+by ``fedrec.data.partitions.rules``, strategies by the server: those lists are registries of code.
 """
 
 import re
@@ -84,10 +84,20 @@ PROTOCOLS = ("full", "uniform-100", "uniform-99", "candidates-20", "popularity-1
 QUERY_TIME = "+query-time"  # behind the name of a protocol: the model knows when it is asked
 _SAMPLE = re.compile(r"\+([0-9]+)-users")  # and that a sample of so many users was evaluated
 
+_VALIDATION = re.compile(r"\+([0-9]+)-validation-users")  # and the others' validation items trained
 
-def sample_name(users: int) -> str:
-    """What stands behind the name of a protocol where a sample of users is evaluated, or ""."""
-    return f"+{users}-users" if users else ""
+
+def protocol_suffix(users: int, validation_users: int, *, knows_time: bool) -> str:
+    """What stands behind the name of a protocol in results.
+
+    Args:
+        users: ``evaluation.users``, the sample of users that is evaluated; 0 for all.
+        validation_users: ``evaluation.validation-users``; 0 for all.
+        knows_time: Whether the model knows when it is asked.
+    """
+    sample = f"+{users}-users" if users else ""
+    validation = f"+{validation_users}-validation-users" if validation_users else ""
+    return sample + validation + QUERY_TIME * knows_time
 
 
 def sample_of(protocol: str) -> int:
@@ -96,9 +106,15 @@ def sample_of(protocol: str) -> int:
     return int(found[1]) if found else 0
 
 
+def validation_users_of(protocol: str) -> int:
+    """Number of validation users behind the name of a protocol; 0 where all users are."""
+    found = _VALIDATION.search(protocol)
+    return int(found[1]) if found else 0
+
+
 def plain_protocol(protocol: str) -> str:
     """The protocol of a name in results, without what stands behind it."""
-    return _SAMPLE.sub("", protocol.removesuffix(QUERY_TIME))
+    return protocol.partition("+")[0]
 
 
 def names_in(text: str) -> tuple[str, ...]:
