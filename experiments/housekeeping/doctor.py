@@ -75,7 +75,7 @@ def _free() -> int:
 def extras() -> Facts:
     """Each extra, and what it lacks."""
     return {
-        name: f"lacks {', '.join(missing)}: pip install 'fedrec[{name}]'" if missing else "there"
+        name: f"not there: pip install {' '.join(missing)}" if missing else "there"
         for name, missing in packages.extras(packages.requirements()).items()
     }
 

@@ -44,13 +44,13 @@ def misfits(asked: Iterable[Requirement], version: Version = version_of) -> list
 
 
 def extras(asked: Iterable[Requirement], version: Version = version_of) -> dict[str, list[str]]:
-    """Extra -> its packages that are missing; an empty list where it is there."""
+    """Extra -> what is missing of it, as pip takes it; an empty list where it is there."""
     found: dict[str, list[str]] = {}
     for one in asked:
         for name in _extras_of(one):
             missing = found.setdefault(name, [])
             if version(one.name) is None:
-                missing.append(one.name)
+                missing.append(f"'{one.name}{one.specifier}'")
     return {name: found[name] for name in sorted(found) if name not in NOT_FOR_USERS}
 
 

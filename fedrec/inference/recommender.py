@@ -14,7 +14,7 @@ from fedrec.config.values.checks import refuse, require
 from fedrec.data.catalog import Catalog
 from fedrec.data.preparation.store import Dataset
 from fedrec.errors import ConfigError, DataError
-from fedrec.inference.card import recommender_card
+from fedrec.inference.card import MIB, recommender_card
 from fedrec.inference.carried import NO_USERS
 from fedrec.inference.new_item_embeddings import extended_search, usable_views
 from fedrec.inference.new_items import catalog_entries, extended
@@ -22,8 +22,6 @@ from fedrec.inference.search import ItemSearch
 from fedrec.models.hybrid import Hybrid
 from fedrec.models.recommender import device_of
 from fedrec.semantics.signals.columns import PREFIX
-
-MIB = 1 << 20
 
 
 class Recommendation(NamedTuple):

@@ -29,6 +29,11 @@ KINDS: dict[str, Callable[[Beginning], Tracker]] = {
     "mlflow": MLflow,
     "wandb": WeightsAndBiases,
 }
+INSTALL = {  # the packages of the extras in pyproject.toml
+    "tensorboard": "'tensorboard>=2.18'",
+    "mlflow": "'alembic>=1.13' 'mlflow-skinny>=3.1' 'sqlalchemy>=2.0'",
+    "wandb": "'wandb>=0.19'",
+}
 log = logging.getLogger(__name__)
 
 
@@ -41,7 +46,8 @@ def check_trackers(config: Config) -> None:
     for name in names_in(config.run.trackers):
         if importlib.util.find_spec(name) is None:
             raise ResourceError(
-                f"run.trackers = {config.run.trackers!r} needs {name}: pip install 'fedrec[{name}]'"
+                f"run.trackers = {config.run.trackers!r} needs {name}, which the extra of that "
+                f"name holds: pip install {INSTALL[name]}"
             )
 
 

@@ -199,6 +199,9 @@ def test_a_function_fits_by_config_keys(dataset):
     keys = {"model.name": "gru4rec", "model.width": 8, "loss.name": "softmax"}
     model = fedrec.fit(dataset, keys, epochs=1, hidden=8)
     assert repr(model).startswith("<Estimator('gru4rec', epochs=1, width=8, hidden=8, loss=")
+    assert "<strong>Estimator gru4rec</strong>" in (card := model._repr_html_())
+    assert "best epoch" in card
+    assert "not yet" in fedrec.SASRec()._repr_html_()
     assert model.evaluate().loc["HR@10", "value"] >= model.evaluate().loc["HR@5", "value"]
 
 

@@ -225,6 +225,9 @@ def test_what_is_not_the_runs_own_is_refused(small_run, tmp_path):
 
 def test_memory_is_stated(ready):
     assert "MiB: vectors 0.0, model 0.0, scores 4.0 at most" in repr(ready)
+    card = ready._repr_html_()
+    for words in ("Recommender of run small", "identity, semantic, content", "4.0 MiB"):
+        assert words in card
 
 
 def test_the_command_shows_lists_and_places_a_new_item(ready, monkeypatch):

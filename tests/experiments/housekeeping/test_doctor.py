@@ -36,7 +36,7 @@ def test_an_extra_is_there_or_lacks_packages(monkeypatch):
     for name in ("parquet", "wandb", "dev"):
         about["Provides-Extra"] = name
     monkeypatch.setattr(importlib.metadata, "metadata", lambda name: about)
-    assert packages.extras(ASKED, THERE.get) == {"parquet": [], "wandb": ["wandb"]}
+    assert packages.extras(ASKED, THERE.get) == {"parquet": [], "wandb": ["'wandb>=0.19'"]}
 
 
 def a_process(folder: Path, number: int, words: list[str], cwd: Path, variables="") -> None:

@@ -2,10 +2,14 @@
 
 import importlib.util
 import logging
+import shlex
+import tomllib
+from pathlib import Path
 
 import pytest
 
 from fedrec.config.keys import read_config
+from fedrec.config.values.choices import TRACKERS
 from fedrec.errors import ConfigError, ResourceError
 from fedrec.runs.record import read_json, read_run
 from server.trackers import tracked
@@ -113,9 +117,18 @@ def test_a_missing_package_is_refused_before_anything_is_made(small_config, run_
     config = small_config({"run.trackers": "mlflow, wandb"})
     if importlib.util.find_spec("wandb") is not None:
         pytest.skip("wandb is installed")
-    with pytest.raises(ResourceError, match=r"needs wandb: pip install 'fedrec\[wandb\]'"):
+    with pytest.raises(ResourceError, match=r"needs wandb, .*: pip install 'wandb>="):
         run_inline(config, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_the_packages_to_install_are_those_of_the_extras():
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    assert {name: shlex.split(line) for name, line in tracked.INSTALL.items()} == {
+        name: extras[name] for name in tracked.INSTALL
+    }
+    assert tuple(tracked.INSTALL) == tuple(tracked.KINDS) == TRACKERS
 
 
 def test_a_tracker_that_there_is_not_is_refused():
