@@ -71,7 +71,7 @@ def render_page(
         figures: Headings with their figures, in the order of the page.
         people: Users whose histories are shown.
     """
-    headed = list(figures)
+    headed, excluded = list(figures), excluded_replies(run)
     drawn = iter(inline(drawing for _, drawings in headed for drawing in drawings))
     content = {
         **head(run),
@@ -80,7 +80,9 @@ def render_page(
         "figures": {heading: [next(drawn) for _ in drawings] for heading, drawings in headed},
         "sampling": client_sampling(run),
         "client_figures": client_figures(run),
-        "excluded": excluded_replies(run),
+        "excluded": excluded[: sections.MOST_ROWS],
+        "excluded_told": f"Excluded replies: {len(excluded):,}"
+        + (f"; the first {sections.MOST_ROWS}" if len(excluded) > sections.MOST_ROWS else ""),
         "excluded_headers": HEADERS,
         "traceback": str(run.about.get("client_traceback") or "").splitlines(),
         **sections.cost(run),

@@ -132,11 +132,28 @@ def cost(run: Run) -> Record:
             for phase, spent in [*seconds.items(), ("all rounds", whole)]
             if whole
         ],
-        "rounds": [round_row(record) for record in run.history],
+        **dict(zip(("rounds", "rounds_told"), _rounds(run), strict=True)),
         "round_headers": [
             _ROUND_HEADERS.get(header, header) for header in round_headers(run.protocol)
         ],
     }
+
+
+MOST_ROWS = 400  # of a table: a page stays under a megabyte
+
+
+def _rounds(run: Run) -> tuple[list[list[str]], str]:
+    """Rows of the rounds, of very many every few; and what they are."""
+    step = -(-len(run.history) // MOST_ROWS)
+    kept = [
+        record
+        for place, record in enumerate(run.history)
+        if place % max(step, 1) == 0 or record["round"] == run.best_round
+    ]
+    told = f"All {len(run.history):,} rounds"
+    if step > 1:
+        told = f"Every {step}th of {len(run.history):,} rounds; rounds.jsonl has all"
+    return [round_row(record) for record in kept], told
 
 
 def inputs(run: Run) -> Record:

@@ -116,3 +116,18 @@ def test_users_who_are_clients_gain_by_user(make_run):
     run = dataclasses.replace(run, config=run.config | users, users=better)
     drawing = draw(gains.gains, run)
     assert "Of 6 users, 6 gain and 0 lose; the mean gain is +0.2500" in drawing.caption
+
+
+def test_thousands_of_clients_take_few_points(make_run):
+    targets = np.arange(1, 1001)
+    about = {"partitions": parts(*targets.tolist(), tastes=(1 / targets).tolist())}
+    run = read_run(make_run(rounds=1, users=6, partitions=3, about=about))
+    sizes, tastes = draw(heterogeneity.heterogeneity, run).figure.axes
+    (area,) = sizes.collections
+    corners = area.get_paths()[0].vertices
+    assert len(corners) < 700
+    assert (corners[:, 1].max(), corners[:, 0].max()) == (1000, 999)
+    middles = tastes.lines[0].get_xydata()
+    assert len(middles) == 10
+    # The first tenth: sizes 1 to 100, of which 50.5 is the middle; 1/50 and 1/51 are around it.
+    assert middles[0] == pytest.approx([50.5, (1 / 50 + 1 / 51) / 2], rel=0.03)

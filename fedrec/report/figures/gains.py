@@ -7,6 +7,7 @@ from matplotlib.ticker import MaxNLocator
 
 from fedrec.report.figures import palette, style
 from fedrec.report.figures.axes import size_axis
+from fedrec.report.figures.many import against_size, thinned
 from fedrec.runs.record import Run, number
 
 Floats = npt.NDArray[np.float64]
@@ -27,18 +28,19 @@ def gains(run: Run) -> style.Drawing | None:
     whose = "users" if is_user else "clients"
     figure, (axes, size_axes) = style.panels(1, 2, height=3.1)
     _sorted(axes, [] if is_user else names, found, whose, run)
-    _by_size(size_axes, sizes, found, is_user=is_user)
+    mark = against_size(size_axes, sizes, found, palette.BLUE)
+    size_axes.axhline(0, color=palette.INK, linewidth=1.0)
+    size_axes.set_title("Gain by size")
+    size_axis(size_axes, sizes.tolist())
     size_axes.set_xlabel("events of the user" if is_user else "training targets of the client")
     better, worse = int((found > 0).sum()), int((found < 0).sum())
-    what = "Right: the mean over users of about the same length." if is_user else (
-        "Right: the same against what the client holds."
-    )  # fmt: skip
+    what = "how long its history is" if is_user else "what the client holds"
     return style.Drawing(
         name="gains",
         title="Gain over training alone",
         caption=f"Test {METRIC} of the global model less that of a model that the same client "
         f"trained alone. Of {len(found):,} {whose}, {better:,} gain and {worse:,} lose; the mean "
-        f"gain is {found.mean():+.4f}. {what}",
+        f"gain is {found.mean():+.4f}. Right: the same against {what}; {mark}.",
         figure=figure,
     )
 
@@ -72,13 +74,13 @@ def _of_users(run: Run, local: Run) -> tuple[list[str], Floats, Floats]:
 def _sorted(axes: Axes, names: list[str], found: Floats, whose: str, run: Run) -> None:
     """Bars from the least gain to the largest: what is lost in one colour, gained in another."""
     order = np.argsort(found, kind="stable")
-    values, places = found[order], np.arange(len(found))
+    places, values = thinned(found[order])
     for sign, colour in ((-1, palette.VERMILION), (1, palette.BLUE)):
         part = np.where(sign * values > 0, values, 0.0)
         if len(found) <= 60:
             axes.bar(places, part, width=0.8, color=colour, alpha=0.55)
         else:
-            axes.fill_between(places, part, step="mid", color=colour, alpha=0.55, linewidth=0)
+            axes.fill_between(places, part, color=colour, alpha=0.55, linewidth=0)
     axes.axhline(0, color=palette.INK, linewidth=1.0)
     axes.grid(visible=False, axis="x")
     axes.set_title(style.metric_title(f"Gain in {METRIC}", run.protocol))
@@ -88,18 +90,3 @@ def _sorted(axes: Axes, names: list[str], found: Floats, whose: str, run: Run) -
     else:
         axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, min_n_ticks=1))
         axes.set_xlabel(f"{whose}, from least to largest gain")
-
-
-def _by_size(axes: Axes, sizes: Floats, found: Floats, *, is_user: bool) -> None:
-    if is_user:
-        edges = np.unique(np.quantile(sizes, np.linspace(0, 1, 9), method="lower"))
-        bins = np.searchsorted(edges[1:-1], sizes, side="right")
-        groups = [bins == number for number in np.unique(bins)]
-        xs = [float(np.median(sizes[group])) for group in groups]
-        ys = [float(found[group].mean()) for group in groups]
-    else:
-        xs, ys = sizes.tolist(), found.tolist()
-    axes.plot(xs, ys, "o", color=palette.BLUE, markersize=5, alpha=0.8)
-    axes.axhline(0, color=palette.INK, linewidth=1.0)
-    axes.set_title("Gain by size")
-    size_axis(axes, xs)

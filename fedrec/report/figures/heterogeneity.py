@@ -12,6 +12,7 @@ from fedrec.evaluation.spread import divergences
 from fedrec.randomness import generator
 from fedrec.report.figures import palette, style
 from fedrec.report.figures.axes import size_axis
+from fedrec.report.figures.many import against_size, thinned
 from fedrec.runs.checksums import check_files
 from fedrec.runs.record import Run
 
@@ -34,8 +35,8 @@ def heterogeneity(run: Run) -> style.Drawing | None:
     figure, axes = style.panels(1, 2 if tastes else 1, height=3.1)
     _sizes(axes[0], parts, targets)
     told = (
-        f"Left: training targets of each of {len(parts):,} clients, from most to least; the "
-        f"largest holds {_times(targets)} the smallest."
+        f"Left: training targets of each of {len(parts):,} clients, from most to least; "
+        f"{_times(targets)}."
     )
     if tastes:
         told += _tastes(axes[1], run, np.array(tastes, dtype=np.float64))
@@ -48,20 +49,23 @@ def heterogeneity(run: Run) -> style.Drawing | None:
 
 
 def _times(targets: Floats) -> str:
-    least = targets.min()
-    return f"{targets.max() / least:,.1f} times" if least else f"{targets.max():,.0f}, against 0 of"
+    """How unequal the sizes are, in words."""
+    least, most = targets.min(), targets.max()
+    if least == most:
+        return "all hold the same"
+    if not least:
+        return f"the largest holds {most:,.0f}, the smallest none"
+    digits = 1 if most < 10 * least else 0
+    return f"the largest holds {most / least:,.{digits}f} times the smallest"
 
 
 def _sizes(axes: Axes, parts: list[Any], targets: Floats) -> None:
     order = np.argsort(-targets, kind="stable")
-    is_each = len(parts) <= ROWS
-    axes.bar(
-        np.arange(len(parts)),
-        targets[order],
-        width=0.8 if is_each else 1.0,
-        color=palette.BLUE,
-        alpha=0.5,
-    )
+    if len(parts) <= ROWS:
+        axes.bar(np.arange(len(parts)), targets[order], width=0.8, color=palette.BLUE, alpha=0.5)
+    else:
+        axes.fill_between(*thinned(targets[order]), color=palette.BLUE, alpha=0.5, linewidth=0)
+        axes.set_ylim(bottom=0)
     if len(parts) <= ROWS // 2:
         axes.set_xticks(range(len(parts)), [str(parts[place]["partition"]) for place in order])
         axes.set_xlabel("client")
@@ -76,11 +80,11 @@ def _sizes(axes: Axes, parts: list[Any], targets: Floats) -> None:
 def _tastes(axes: Axes, run: Run, found: Floats) -> str:
     """Draw (C, 2) sizes and divergences; return words for the caption."""
     sizes, values = found.T
-    axes.plot(sizes, values, "o", color=palette.VERMILION, markersize=5, alpha=0.8,
-              label="a client")  # fmt: skip
+    mark = against_size(axes, sizes, values, palette.VERMILION)
     told = (
         " Right: how far the items of its training events are from those of all clients, as "
-        "Jensen-Shannon divergence in bits: 0 for the same shares, 1 for no item in common."
+        "Jensen-Shannon divergence in bits: 0 for the same shares, 1 for no item in common; "
+        f"{mark}."
     )
     dealt = _dealt(run, sizes)
     if dealt is not None:

@@ -69,7 +69,7 @@ them. Without <code>--examples</code>, <code>fedrec report</code> writes it with
 {% for f in drawings %}{{ drawn(f) }}
 {% endfor %}
 {% if is_clients and excluded %}
-<details><summary>Excluded replies: {{ excluded|length }}</summary>
+<details><summary>{{ excluded_told }}</summary>
 {{ sheet(excluded_headers, excluded, title="Excluded replies of " + name) }}</details>
 {% endif %}
 {% if is_clients and traceback %}
@@ -85,7 +85,7 @@ them. Without <code>--examples</code>, <code>fedrec report</code> writes it with
 {% if phases %}{{ sheet(["phase", "seconds", "share"], phases,
                         title="Seconds of " + name) }}{% endif %}
 {% if rounds %}
-<details><summary>All {{ rounds|length }} rounds (* marks the weights that were kept)</summary>
+<details><summary>{{ rounds_told }} (* marks the weights that were kept)</summary>
 {{ sheet(round_headers, rounds, title="Rounds of " + name) }}</details>
 {% else %}<p class="muted">No round was completed.</p>{% endif %}
 

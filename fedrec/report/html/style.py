@@ -102,6 +102,8 @@ button { position: absolute; top: 8px; right: 8px; font: inherit;
   main { padding: 20px 12px 48px; }
   figure { padding: 10px 8px 8px; }
   th, td { padding: 6px 10px; }
+  td small { white-space: nowrap; }
+  thead th { min-width: 6.5em; }
   .words th { min-width: 8em; max-width: 11em; white-space: normal; }
   .sheet:not(.cards) table:not(.words) tr > :first-child { position: sticky; left: 0;
     background: var(--card); min-width: 5.5em; max-width: 10em; overflow-wrap: break-word; }
