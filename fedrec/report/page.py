@@ -15,9 +15,9 @@ from fedrec.report.excluded import (
     excluded_replies,
 )
 from fedrec.report.figures import draw, style
-from fedrec.report.figures.inline import inline
 from fedrec.report.head import head
 from fedrec.report.html import template
+from fedrec.report.html.inline import inline
 from fedrec.report.html.run_page import PAGE
 from fedrec.report.references import with_references
 from fedrec.report.repeat import citation, repeat_command, repeat_notes

@@ -9,8 +9,8 @@ from fedrec.report.comparison.cards import CARDS, STYLE, TILES
 from fedrec.report.comparison.found import Found
 from fedrec.report.comparison.sheets import Sheet, records
 from fedrec.report.figures import style
-from fedrec.report.figures.inline import inline
 from fedrec.report.html import template
+from fedrec.report.html.inline import inline
 from fedrec.report.html.style import STYLE as SHARED
 from fedrec.runs.plain_text import plain
 from fedrec.runs.record import Run
