@@ -141,8 +141,8 @@ def read_csv(text: str, *, name: str, separator: str = ",", columns: Sequence[st
                 f"{name}, line {line}: {len(row)} fields, the header has {width} "
                 f"({separator.join(header)})"
             )
-    columns = list(zip(*rows[1:], strict=True))
-    return Table(name, {key: list(columns[i]) for i, key in enumerate(header)}, lines[1:])
+    values = list(zip(*rows[1:], strict=True))
+    return Table(name, {key: list(values[i]) for i, key in enumerate(header)}, lines[1:])
 
 
 def clean_texts(texts: list[str]) -> tuple[list[str], dict[str, int]]:
