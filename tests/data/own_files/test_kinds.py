@@ -9,6 +9,7 @@ import pytest
 from fedrec.config.keys import read_config
 from fedrec.data.preparation.sources import find_source
 from fedrec.data.readers.tables import Columns, load_table
+from fedrec.errors import DataError
 from fedrec.factory.fit_defaults import fit_defaults
 from tests.data.own_files import made
 
@@ -133,6 +134,20 @@ def test_a_usual_name_that_does_not_fit_is_left(tmp_path):
     assert found.notes == (
         "columns by their usual names: user is 'user_id', item is 'item_id', time is 'ts'",
     )
+
+
+def test_columns_of_a_file_without_a_header_have_numbers(tmp_path):
+    path = made.write(tmp_path, "ratings.dat", "\n1\t7\t5\t99\n2\t7\t4\t98\n")
+    columns = Columns(user="1", item="2", rating="3", time="4")
+    found = find_source(str(path), format="auto", home=tmp_path, seed=0, columns=columns).load()
+    assert (found.user_ids, found.item_ids) == (["1", "2"], ["7"])
+    assert found.times is not None
+    assert found.times.tolist() == [99, 98]
+    assert found.ratings is not None
+    assert found.ratings.tolist() == [5, 4]
+    made.write(tmp_path, "ratings.dat", "1\t7\t5\t99\n2\t7\t4\n")
+    with pytest.raises(DataError, match=r"ratings\.dat, line 2: 3 fields, .* 4"):
+        load_table(path, columns)
 
 
 def test_a_table_of_items_has_usual_names_too(tmp_path):

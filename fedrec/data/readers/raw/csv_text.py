@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fedrec.errors import DataError
@@ -92,10 +93,16 @@ def read_fields(
     return rows
 
 
-def read_csv(text: str, *, name: str, separator: str = ",") -> Table:
+def read_csv(text: str, *, name: str, separator: str = ",", columns: Sequence[str] = ()) -> Table:
     """Columns of a CSV text with one header line; blank lines and CRLF are fine.
 
     Everything stays text: `007`, `NA` and ids above 2^53 are what the file says.
+
+    Args:
+        text: Text of the file.
+        name: Name of the file, for messages.
+        separator: What stands between two fields.
+        columns: Names of the columns of a text that has no header line.
 
     Raises:
         DataError: No header, no rows, a repeated column, a row with another number of fields or a
@@ -118,6 +125,8 @@ def read_csv(text: str, *, name: str, separator: str = ",") -> Table:
         ) from None
     finally:
         csv.field_size_limit(previous)
+    if columns:
+        rows, lines = [list(columns), *rows], [0, *lines]
     if len(rows) < 2:
         seen = "is empty" if not rows else "has a header but no row"
         raise DataError(f"{name} {seen}; a header line and one row per event are needed")
@@ -132,8 +141,8 @@ def read_csv(text: str, *, name: str, separator: str = ",") -> Table:
                 f"{name}, line {line}: {len(row)} fields, the header has {width} "
                 f"({separator.join(header)})"
             )
-    columns = list(zip(*rows[1:], strict=True))
-    return Table(name, {key: list(columns[i]) for i, key in enumerate(header)}, lines[1:])
+    values = list(zip(*rows[1:], strict=True))
+    return Table(name, {key: list(values[i]) for i, key in enumerate(header)}, lines[1:])
 
 
 def clean_texts(texts: list[str]) -> tuple[list[str], dict[str, int]]:

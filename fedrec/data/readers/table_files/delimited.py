@@ -6,7 +6,7 @@ import re
 import pandas as pd
 
 from fedrec.data.readers.raw.csv_text import decoded, read_csv
-from fedrec.data.readers.table_files.source import TableSource
+from fedrec.data.readers.table_files.source import NO_HEADER, TableSource
 from fedrec.errors import DataError
 
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
@@ -35,29 +35,28 @@ def text_of(data: bytes, *, name: str) -> str:
 def read_delimited(data: bytes, *, name: str) -> TableSource:
     """The table of a CSV or TSV file, everything as text.
 
-    The separator is the one of comma, semicolon, tab and bar that gives the header the most
-    fields, or the one that Excel's line ``sep=;`` names.
+    Where the first line holds nothing but numbers, it is no header: the columns are then called
+    "1", "2" and so on. The separator is the one of comma, semicolon, tab and bar that gives the
+    header the most fields, or the one that Excel's line ``sep=;`` names.
 
     Args:
         data: Bytes of the file.
         name: Name of the file, for messages.
 
     Raises:
-        DataError: The message names the line that cannot be read, or the header that is none.
+        DataError: The message names the line that cannot be read.
     """
     text = text_of(data, name=name)
     if said := _EXCELS_LINE.match(text):
         separator, text = said[1], text[said.end() :]  # the end of its line stays, a blank one
     else:
         separator = _separator(text, name)
-    table = read_csv(text, name=name, separator=separator)
-    header = list(table.columns)
-    if all(_NUMBER.fullmatch(column) for column in header):
-        raise DataError(
-            f"{name}, line 1: {separator.join(header)[:60]!r} names no columns; write a header "
-            f"line such as {separator.join(('user', 'item', 'time'))!r} above it"
-        )
+    first = _fields(_first_line(text), separator)
+    has_header = not all(_NUMBER.fullmatch(field.strip()) for field in first)
+    numbered = [] if has_header else [str(place) for place in range(1, len(first) + 1)]
+    table = read_csv(text, name=name, separator=separator, columns=numbered)
     kind = f"CSV with {_SEPARATORS.get(separator, repr(separator))}"
+    kind += "" if has_header else f", {NO_HEADER}"
     kind += ", UTF-16" if data.startswith(_UTF_16) else ""
     frame = pd.DataFrame(table.columns, dtype=object)
     return TableSource(name, frame, table.place, kind, has_decimal_comma=separator == ";")
@@ -65,16 +64,21 @@ def read_delimited(data: bytes, *, name: str) -> TableSource:
 
 def _separator(text: str, name: str) -> str:
     """The separator that gives the header the most fields; the first of equals."""
-    header = text.lstrip()
-    end = re.search(r"[\r\n]", header)
-    line = header[: end.start()] if end else header
+    line = _first_line(text)
     usual = "\t" if name.lower().endswith(".tsv") else ","
     order = sorted(_SEPARATORS, key=lambda separator: separator != usual)
-    return max(order, key=lambda separator: _fields(line, separator))
+    return max(order, key=lambda separator: len(_fields(line, separator)))
 
 
-def _fields(line: str, separator: str) -> int:
+def _first_line(text: str) -> str:
+    """The first line that is not blank."""
+    begun = text.lstrip("\r\n ")
+    end = re.search(r"[\r\n]", begun)
+    return begun[: end.start()] if end else begun
+
+
+def _fields(line: str, separator: str) -> list[str]:
     try:
-        return len(next(csv.reader([line], delimiter=separator), []))
+        return next(csv.reader([line], delimiter=separator), [])
     except csv.Error:
-        return 0
+        return []

@@ -9,6 +9,8 @@ from fedrec.data.readers.columns import Place
 from fedrec.data.readers.columns.usual_names import usual_examples
 from fedrec.errors import DataError
 
+NO_HEADER = "no header line"
+_DEFAULTS = ("user", "item", "time")
 _DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+")
 
 
@@ -45,6 +47,11 @@ class TableSource:
         if name in self.frame.columns:
             return self.frame[name]
         seen = self.columns
+        if NO_HEADER in self.kind:
+            raise DataError(
+                f"{self.name} has no header line, its columns are numbers from {seen[0]} to "
+                f"{seen[-1]}; set data.{key} to the one that is meant, or write a header line"
+            )
         hint = ", an unusual separator?" if "CSV" in self.kind and len(seen) == 1 else ""
         usual = f", and none has a usual name ({usual_examples(key)})" if name in _DEFAULTS else ""
         extra = ', or to "" when the rows are in time order' if key == "time-column" else ""
@@ -74,6 +81,3 @@ class TableSource:
                 else value
             )
         )
-
-
-_DEFAULTS = ("user", "item", "time")
