@@ -1,7 +1,6 @@
 """The sentence that a report opens with: what was done, and how it stands beside baselines."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from fedrec.evaluation.protocols import metric_label
 from fedrec.report.references import BASELINE_ENGINE, MAIN
@@ -74,10 +73,9 @@ def _named(run: Run, section: str, words: Mapping[str, str]) -> str:
 
 
 def _clients(run: Run) -> str:
-    about: Mapping[str, Any] = run.about
-    parts = about.get("partitions") or []
+    parts = run.clients
     if (run.config.get("federation") or {}).get("unit") == "user":
-        count, what = sum(part.get("users", 0) for part in parts), "one-person client"
+        count, what = sum(part["users"] for part in parts), "one-person client"
     else:
         count, what = len(parts), "client"
     if not count:

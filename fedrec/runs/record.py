@@ -124,6 +124,12 @@ class Run:
         return str(self.about["status"])
 
     @property
+    def clients(self) -> list[Record]:
+        """Partition, users and training targets of each client, and what else it has told."""
+        told = [part for part in self.about.get("partitions") or [] if "partition" in part]
+        return [{"users": 0, "targets": 0} | part for part in told]
+
+    @property
     def no_model(self) -> str:
         """Why the folder holds no model.safetensors; empty for a run that keeps its weights."""
         return str(self.about.get("no_model", ""))

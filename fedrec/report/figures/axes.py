@@ -1,10 +1,11 @@
-"""Axes with named rows or a logarithmic scale, and labels that fit beside bars."""
+"""Axes with named rows or a logarithmic scale, labels that fit beside bars, many points."""
 
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.ticker import (
     FixedFormatter,
@@ -15,6 +16,11 @@ from matplotlib.ticker import (
 )
 
 from fedrec.report.figures.palette import MUTED
+
+Floats = npt.NDArray[np.float64]
+
+MOST = 300  # points of one panel: each takes 100 bytes of a page that stays under a megabyte
+_BINS = 10
 
 
 def with_count(row: Mapping[str, Any], key: str) -> str:
@@ -83,3 +89,37 @@ def say_empty(axes: Axes) -> None:
               color=MUTED)  # fmt: skip
     axes.set_xticks([])
     axes.set_yticks([])
+
+
+def thinned(values: Floats) -> tuple[Floats, Floats]:
+    """Places and values of (N,) sorted values, at most ``MOST`` of them, both ends included."""
+    places = np.arange(len(values), dtype=np.float64)
+    if len(values) > MOST:
+        places = np.unique(np.linspace(0, len(values) - 1, MOST).round())
+    return places, values[places.astype(np.int64)]
+
+
+def against_size(axes: Axes, sizes: Floats, values: Floats, colour: str) -> str:
+    """Draw (N,) values against sizes: a dot each, or of many the middle 80 % of each bin.
+
+    Returns:
+        What a mark is, for the caption.
+    """
+    if len(values) <= MOST:
+        axes.plot(sizes, values, "o", color=colour, markersize=5, alpha=0.8)
+        return "a dot is a client"
+    edges = np.unique(np.quantile(sizes, np.linspace(0, 1, _BINS + 1), method="lower"))
+    bins = np.searchsorted(edges[1:-1], sizes, side="right")
+    groups = [bins == number for number in np.unique(bins)]
+    spread = np.array([np.percentile(values[group], [10, 50, 90]) for group in groups])
+    low, middle, high = spread.T
+    axes.errorbar(
+        [float(np.median(sizes[group])) for group in groups],
+        middle,
+        yerr=np.stack([middle - low, high - middle]),
+        fmt="o",
+        color=colour,
+        capsize=3,
+        linewidth=1.3,
+    )
+    return "a dot is the median of clients of about one size, its whisker the middle 80 %"

@@ -6,8 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from fedrec.report.figures import palette, style
-from fedrec.report.figures.axes import size_axis
-from fedrec.report.figures.many import against_size, thinned
+from fedrec.report.figures.axes import against_size, size_axis, thinned
 from fedrec.runs.record import Run, number
 
 Floats = npt.NDArray[np.float64]
@@ -47,7 +46,7 @@ def gains(run: Run) -> style.Drawing | None:
 
 def _of_partitions(run: Run, local: Run) -> tuple[list[str], Floats, Floats]:
     own, alone = _by_partition(run), _by_partition(local)
-    held = {p["partition"]: p.get("targets") or 0 for p in run.about.get("partitions") or []}
+    held = {part["partition"]: part["targets"] for part in run.clients}
     both = [partition for partition in own if partition in alone and partition in held]
     found = np.array([own[partition] - alone[partition] for partition in both])
     sizes = np.array([held[partition] for partition in both], dtype=np.float64)

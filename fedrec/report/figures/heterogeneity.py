@@ -11,8 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from fedrec.evaluation.spread import divergences
 from fedrec.randomness import generator
 from fedrec.report.figures import palette, style
-from fedrec.report.figures.axes import size_axis
-from fedrec.report.figures.many import against_size, thinned
+from fedrec.report.figures.axes import against_size, size_axis, thinned
 from fedrec.runs.checksums import check_files
 from fedrec.runs.record import Run
 
@@ -25,11 +24,11 @@ _SIZES = 12
 
 def heterogeneity(run: Run) -> style.Drawing | None:
     """Training targets of each client, and the divergence of its items from those of all."""
-    parts = run.about.get("partitions") or []
+    parts = run.clients
     is_user = (run.config.get("federation") or {}).get("unit") == "user"
     if len(parts) < 2 or is_user:  # sizes of users alone stand under their histories
         return None
-    targets = np.array([part.get("targets") or 0 for part in parts], dtype=np.float64)
+    targets = np.array([part["targets"] for part in parts], dtype=np.float64)
     tastes = [(part["targets"], part["taste_divergence"]) for part in parts
               if part.get("taste_divergence") is not None]  # fmt: skip
     figure, axes = style.panels(1, 2 if tastes else 1, height=3.1)

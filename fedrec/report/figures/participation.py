@@ -22,7 +22,7 @@ def participation(run: Run) -> style.Drawing | None:
         return None
     if any(line.get("users") for line in lines):
         return _counted(run, lines, "users")
-    known = {part["partition"] for part in run.about.get("partitions") or []}
+    known = {part["partition"] for part in run.clients}
     clients = sorted(known.union(*(line.get("sampled") or [] for line in lines)))
     if len(clients) < 2:
         return None
@@ -116,7 +116,7 @@ def _counted(run: Run, lines: list[Record], whose: str) -> style.Drawing:
 
 def _times(run: Run, lines: list[Record]) -> np.ndarray:
     """(C,) in how many rounds each client was aggregated."""
-    clients = sorted(part["partition"] for part in run.about.get("partitions") or [])
+    clients = sorted(part["partition"] for part in run.clients)
     found = np.concatenate([np.array(line.get("aggregated") or [], dtype=int) for line in lines])
     return np.array([(found == client).sum() for client in clients] or [0])
 
