@@ -30,7 +30,7 @@ def who_gets(
     Raises:
         FedrecError: The model cannot embed a new item, or nothing is said of it.
     """
-    ready = opened.shared.with_items(**item)
+    ready = opened.by_shared().with_items(**item)
     new = ready.catalog.item_ids[-1]
     answer: dict[str, Any] = {"nearest": listed(ready, ready.nearest(new, NEAREST))}
     if history:

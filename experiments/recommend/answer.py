@@ -79,7 +79,7 @@ def similar(opened: Opened, item: str, k: int) -> dict[str, Any]:
         FedrecError: An unknown item, or a title of several.
     """
     check_k(k)
-    ready = opened.main(None)
+    ready = opened.by_shared()
     found = ItemFinder(ready.catalog).find(item)
     return {
         "run": ready.name,

@@ -45,6 +45,19 @@ class Opened:
         """The personalised recommender of a user's client; None where there is none."""
         return None if self.of_client is None else self.of_client(user)
 
+    def by_shared(self) -> ReadyRecommender:
+        """The recommender by the shared parameters, where these are a model.
+
+        Raises:
+            ConfigError: They are none.
+        """
+        if self.is_model:
+            return self.shared
+        raise ConfigError(
+            f"model.private = {self.shared.config.model.private!r} stays with each client: the "
+            "shared rest has no item embeddings of its own"
+        )
+
     def main(self, user: str | None) -> ReadyRecommender:
         """The recommender of the first list: the global one where it is a model, else the user's.
 
@@ -97,6 +110,7 @@ def _clients(
         )
     token, accepted = checkpoint.about["token"], checkpoint.state.best_accepted
     partitions = _partitions(run)
+    places = {user: place for place, user in enumerate(shared.dataset.user_ids)}
 
     @lru_cache(maxsize=CLIENTS)
     def of_partition(partition: int) -> ReadyRecommender | None:
@@ -109,7 +123,7 @@ def _clients(
 
     def of_user(user: str) -> ReadyRecommender | None:
         shared.numbers(user)  # refuses an unknown one
-        partition = partitions.get(shared.dataset.user_ids.index(user))
+        partition = partitions.get(places[user])
         return None if partition is None else of_partition(partition)
 
     try:

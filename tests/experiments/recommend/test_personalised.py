@@ -9,7 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from experiments.cli.main import app
-from experiments.recommend.answer import recommend
+from experiments.demo.lists import SideBySide
+from experiments.recommend.answer import recommend, similar
 from experiments.recommend.opened import open_run
 from fedrec.errors import ConfigError
 from fedrec.runs.record import load
@@ -34,6 +35,13 @@ def test_private_rows_give_the_very_ranks_that_the_run_has_measured(
         assert own.rank_of(ids[-1], ids[:-1]) == float(row["rank"])
     with pytest.raises(ConfigError, match="stays with each client: give --user"):
         recommend(opened, None, ["i1"], 3)
+    with pytest.raises(ConfigError, match="no item embeddings of its own"):
+        similar(opened, "i1", 3)
+    lists = SideBySide(opened).of(user, 3)["lists"]
+    assert lists[0]["reason"].startswith("The shared weights alone are no model")
+    assert [one["item"] for one in lists[1]["items"]] == [
+        one.item for one in opened.main(user).recommend(user, 3)
+    ]
     shutil.rmtree(fedrec_home / "clients")
     with pytest.raises(ConfigError, match=r"private files are not here: .* is missing in"):
         recommend(open_run(folder), user, (), 3)
