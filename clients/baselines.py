@@ -6,6 +6,7 @@ import numpy as np
 
 from clients.local_data import LocalData
 from fedrec.baselines.names import (
+    EASE,
     ITEM_KNN,
     MARKOV,
     NEAREST_TEXT,
@@ -13,15 +14,18 @@ from fedrec.baselines.names import (
     POPULARITY,
     RECENT_ITEM_KNN,
     SCORERS,
+    SESSION_KNN,
+    SLIM,
 )
 from fedrec.baselines.popularity import popularity_scorer
+from fedrec.data.sequences import Sequences
 from fedrec.errors import ConfigError
 from fedrec.evaluation.leave_one_out import Scorer
 from fedrec.factory.data import PreparedData
 
 
 def plain_scorer(name: str, data: LocalData, frequency: np.ndarray) -> Scorer:
-    """Make a baseline scorer; neighbours and transitions come from this partition's users alone.
+    """Make a baseline scorer; what it is fitted on is this partition's users alone.
 
     Args:
         name: One of ``SCORERS``; "oracle" goes with synthetic data only.
@@ -35,8 +39,8 @@ def plain_scorer(name: str, data: LocalData, frequency: np.ndarray) -> Scorer:
         return popularity_scorer(frequency)
     if name in (ITEM_KNN, RECENT_ITEM_KNN):
         return _neighbours(data, is_recent=name == RECENT_ITEM_KNN)
-    if name == MARKOV:
-        return _markov(data)
+    if name in _FITTED:
+        return _fitted(data, name)
     if name == NEAREST_TEXT:
         from fedrec.baselines.nearest_text import nearest_text_scorer
 
@@ -59,11 +63,37 @@ def _neighbours(data: LocalData, *, is_recent: bool) -> Scorer:
 
 
 @lru_cache(maxsize=1)
-def _markov(data: LocalData) -> Scorer:
+def _fitted(data: LocalData, name: str) -> Scorer:
+    own = data.training.subset(data.users)
+    return _FITTED[name](own, data.dataset.catalog.num_items)
+
+
+def _markov(training: Sequences, num_items: int) -> Scorer:
     from fedrec.baselines.markov import markov_scorer, transition_shares
 
-    own = data.training.subset(data.users)
-    return markov_scorer(transition_shares(own, data.dataset.catalog.num_items))
+    return markov_scorer(transition_shares(training, num_items))
+
+
+def _session_knn(training: Sequences, num_items: int) -> Scorer:
+    from fedrec.baselines.session_knn import session_knn_scorer
+
+    return session_knn_scorer(training, num_items)
+
+
+def _ease(training: Sequences, num_items: int) -> Scorer:
+    from fedrec.baselines.ease import ease_weights, linear_scorer
+
+    return linear_scorer(ease_weights(training, num_items))
+
+
+def _slim(training: Sequences, num_items: int) -> Scorer:
+    from fedrec.baselines.item_knn import neighbours_scorer
+    from fedrec.baselines.slim import slim_weights
+
+    return neighbours_scorer(slim_weights(training, num_items))
+
+
+_FITTED = {MARKOV: _markov, SESSION_KNN: _session_knn, EASE: _ease, SLIM: _slim}
 
 
 @lru_cache(maxsize=1)

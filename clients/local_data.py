@@ -6,7 +6,7 @@ from functools import lru_cache
 import numpy as np
 
 from fedrec.config.config import Config
-from fedrec.data.partition import users_of
+from fedrec.data.partitions.assign import users_of
 from fedrec.data.preparation.store import Dataset
 from fedrec.data.scenarios import TrainingView
 from fedrec.data.sequences import Sequences

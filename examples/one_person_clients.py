@@ -30,11 +30,10 @@ run = fedrec.simulate(
         "strategy.options": "learning-rate = 0.01",
     }
 )
-for line in run.rounds:
-    if line["validation"]:
-        print(
-            f"round {line['round']:2}: validation NDCG@10 {line['validation']['NDCG@10']:.3f}, "
-            f"{line['client_megabytes']:.4f} MB per person so far"
-        )
+for number, line in run.rounds.dropna(subset="NDCG@10").iterrows():
+    print(
+        f"round {number:2}: validation NDCG@10 {line['NDCG@10']:.3f}, "
+        f"{line['client_megabytes']:.4f} MB per person so far"
+    )
 test = run.metrics["test"]["NDCG@10"]
 print(f"test NDCG@10 {test['value']:.3f} [{test['low']:.3f}, {test['high']:.3f}]")

@@ -6,7 +6,6 @@ learned: no encoder, one parameter beside the embeddings.
 Run it: ``python examples/own_model.py``.
 """
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -70,4 +69,4 @@ run = fedrec.simulate(
     model=MovingAverage,
 )
 print(f"federated over 3 clients: test NDCG@10 {run.metrics['test']['NDCG@10']['value']:.3f}")
-print(f"traffic: {np.sum([line['bytes_up'] for line in run.rounds]) / 1e6:.2f} MB up")
+print(f"traffic: {run.rounds['bytes_up'].sum() / 1e6:.2f} MB up")

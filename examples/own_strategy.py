@@ -71,5 +71,5 @@ settings = {
 }
 for strategy in (FedAvg(), MedianClipped(times=0.5)):
     run = fedrec.simulate(settings, strategy=strategy)
-    curve = [f"{line['validation']['NDCG@10']:.3f}" for line in run.rounds]
+    curve = [f"{value:.3f}" for value in run.rounds["NDCG@10"]]
     print(f"{type(strategy).__name__:14} validation NDCG@10 by round: {' '.join(curve)}")

@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.engines.run import ignore, run
+from experiments.engines.run import run
+from experiments.notebook import shown_rounds
 from experiments.objects import check_objects, object_keys
 from experiments.presets import preset_names, read_preset
+from experiments.resume import config_of, run_folder
 from experiments.resume import resume as resume_run
-from experiments.resume import run_folder
 from experiments.settings import check_source
 from fedrec.config.config import Config, Value
 from fedrec.config.keys import absolute_paths, flatten, read_config
@@ -58,7 +59,7 @@ def simulate(
         loss: A name, or a function as ``fedrec.training.user_loss`` describes (``loss.name``).
         metric: One or several functions as ``fedrec.evaluation.user_metrics`` describes
             (``evaluation.metrics``).
-        partition: A rule's name or a function as ``fedrec.data.partition`` describes
+        partition: A rule's name or a function as ``fedrec.data.partitions.assign`` describes
             (``partition.by``).
         engine: "inline" (this process), "ray" (workers on Ray) or "flower" (its simulation).
         workers: Number of workers of engine "ray"; all usable cores when None.
@@ -67,7 +68,8 @@ def simulate(
         seed: Seed of the run; wins over the key ``seed``.
         overwrite: Replace a run that is already in ``out``.
         trust: Import the modules that the config of a run's folder names, if ``settings`` is one.
-        on_round: Callback, called with each line of rounds.jsonl.
+        on_round: Callback, called with each line of rounds.jsonl. Without one, a notebook shows a
+            bar of rounds and a script nothing.
 
     Raises:
         FedrecError: The settings, the objects or the data cannot be used, or the run failed. An
@@ -94,14 +96,15 @@ def simulate(
         source = str(prepared_folder(data, config))
         config = dataclasses.replace(config, data=dataclasses.replace(config.data, source=source))
     command = f"fedrec.simulate(engine={engine!r})  # or: fedrec run {shlex.quote('config.toml')}"
-    folder = run(
-        config,
-        engine=engine,
-        workers=workers,
-        address=address,
-        command=command,
-        on_round=on_round or ignore,
-    )
+    with shown_rounds(on_round, "rounds", config.federation.rounds) as shown:
+        folder = run(
+            config,
+            engine=engine,
+            workers=workers,
+            address=address,
+            command=command,
+            on_round=shown,
+        )
     return read_run(folder)
 
 
@@ -132,17 +135,20 @@ def resume(
     Raises:
         FedrecError: It is no run, another one, or cannot go on to that many rounds.
     """
-    folder = resume_run(
-        run_folder(str(run)),
-        rounds=rounds,
-        engine=engine,
-        workers=workers,
-        address=address,
-        accept_code_change=accept_code_change,
-        trust=trust,
-        command=f"fedrec.resume({str(run)!r})",
-        on_round=on_round or ignore,
-    )
+    folder = run_folder(str(run))
+    total = rounds or config_of(folder, trust=trust).federation.rounds
+    with shown_rounds(on_round, "rounds", total) as shown:
+        resume_run(
+            folder,
+            rounds=rounds,
+            engine=engine,
+            workers=workers,
+            address=address,
+            accept_code_change=accept_code_change,
+            trust=trust,
+            command=f"fedrec.resume({str(run)!r})",
+            on_round=shown,
+        )
     return read_run(folder)
 
 

@@ -25,6 +25,10 @@ from fedrec.version import __version__
 
 __all__ = [
     "BPRMF",
+    "FPMC",
+    "NARM",
+    "SRGNN",
+    "STAMP",
     "BERT4Rec",
     "Dataset",
     "Estimator",
@@ -47,7 +51,11 @@ _HOMES = {
     "BPRMF": "fedrec.estimator.models",
     "Dataset": "fedrec.data.preparation.store",
     "Estimator": "fedrec.estimator.estimator",
+    "FPMC": "fedrec.estimator.models",
     "GRU4Rec": "fedrec.estimator.models",
+    "NARM": "fedrec.estimator.models",
+    "SRGNN": "fedrec.estimator.models",
+    "STAMP": "fedrec.estimator.models",
     "Hybrid": "fedrec.estimator.models",
     "SASRec": "fedrec.estimator.models",
     "compare": "fedrec.report.comparison.comparison",

@@ -5,6 +5,10 @@ from fedrec.data.preparation.store import Dataset as Dataset
 from fedrec.estimator.estimator import Estimator as Estimator
 from fedrec.estimator.evaluate import evaluate as evaluate
 from fedrec.estimator.models import BPRMF as BPRMF
+from fedrec.estimator.models import FPMC as FPMC
+from fedrec.estimator.models import NARM as NARM
+from fedrec.estimator.models import SRGNN as SRGNN
+from fedrec.estimator.models import STAMP as STAMP
 from fedrec.estimator.models import BERT4Rec as BERT4Rec
 from fedrec.estimator.models import GRU4Rec as GRU4Rec
 from fedrec.estimator.models import Hybrid as Hybrid
@@ -17,6 +21,10 @@ from fedrec.version import __version__ as __version__
 
 __all__ = [
     "BPRMF",
+    "FPMC",
+    "NARM",
+    "SRGNN",
+    "STAMP",
     "BERT4Rec",
     "Dataset",
     "Estimator",

@@ -31,7 +31,8 @@ def main(grid: Grid, context: Context) -> None:
     config = read_config(context.run_config)
     _refuse_relative_paths(config)
     console = Console(width=SHOWN_WIDTH)
-    with LiveRounds(console, config.evaluation.main_protocol) as rounds:
+    shown = LiveRounds(console, config.evaluation.main_protocol, rounds=config.federation.rounds)
+    with shown as rounds:
         try:
             folder = run_server(
                 grid,

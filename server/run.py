@@ -35,6 +35,7 @@ from server.sampling.population import cohort_size
 from server.sampling.unavailable import recorded_unavailability
 from server.setup import Setup, set_up
 from server.state.context import ServerContext
+from server.trackers.tracked import check_trackers, tracked
 
 
 def run_server(
@@ -67,11 +68,12 @@ def run_server(
     """
     # Flower's strategies log three lines a round between the rows of the table.
     logging.getLogger("flwr").setLevel(logging.WARNING)
+    check_trackers(config)
     strategy = checked_strategy(config)
     if config.run.replay:
         recorded_unavailability(Path(config.run.replay))  # refuses what is no run folder
     path, identity = run_path(config), run_identity(config, threads, scorer)
-    with one_thread(), locked(path):
+    with one_thread(), locked(path), contextlib.ExitStack() as entered:
         clear_stop_request(path)
         resumed = None
         if config.run.resume and has_run(path):
@@ -86,6 +88,8 @@ def run_server(
             folder = RunFolder.create(path, config, engine=engine, command=command)
         else:
             folder = RunFolder.open(path)
+        completed = -1 if resumed is None else resumed.checkpoint.round
+        on_round = entered.enter_context(tracked(config, folder, completed, on_round))
         every, secrets = config.run.checkpoint_every, secret_options(config.strategy.options)
         recorder = Recorder(folder, strategy, every, identity, on_round, secrets)
 

@@ -4,11 +4,8 @@ A page names what it wants in a line of its own, ``<!-- generated: config keys -
 replaced by MyST text before the page is read.
 """
 
-import ast
-import dataclasses
 import inspect
 import re
-import textwrap
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,113 +15,39 @@ import click
 import typer
 
 from experiments.cli.main import app as commands
+from experiments.housekeeping.explain import config_keys
 from experiments.presets import about_preset, preset_names
 from experiments.sweep.cells import cells_of
 from experiments.sweep.grid import grid_names, grid_of
 from fedrec.config.config import Config
-from fedrec.config.keys import flatten, read_config
-from fedrec.data.readers.detect import FORMATS
-from fedrec.errors import ConfigError
-from server.aggregation.strategies import STRATEGIES
+from fedrec.config.keys import flatten, toml_value
 
 ROOT = Path(__file__).parent.parent.parent
-TYPES = {int: "whole number", float: "number", bool: "true or false", str: "text"}
-PROBES: dict[type, tuple[Any, ...]] = {
-    int: (-1,),
-    float: (-1.0, float("nan")),
-    str: ("no such word!", ""),
-    bool: (),
-}
-# Names that are looked up where they are used, and not when the config is read.
-LOOKED_UP = {
-    "data.format": ", ".join(FORMATS),
-    "strategy.name": ", ".join(STRATEGIES) + ', or `"package.module:Class"`',
-}
-TOP = {
-    "seed": "Seed of the run; every random stream is derived from it.",
-    "device": "Where torch computes; `auto` takes a GPU if there is one.",
-}
-
-
-def allowed(key: str, kind: type) -> str:
-    """What a value must be, in the words of the message that refuses another one."""
-    if key in LOOKED_UP:
-        return "one of " + LOOKED_UP[key]
-    for probe in PROBES[kind]:
-        try:
-            read_config({key: probe})
-        except ConfigError as error:
-            found = re.search(rf"(?ms)\b{re.escape(key)} must be (.+?), got ", str(error))
-            if found:
-                return " ".join(found[1].split())
-    return ""
-
-
-def meanings(section: type) -> dict[str, str]:
-    """The comment of each field of a dataclass: the one behind it, or the lines above it."""
-    lines = textwrap.dedent(inspect.getsource(section)).splitlines()
-    tree = ast.parse("\n".join(lines)).body[0]
-    assert isinstance(tree, ast.ClassDef)
-    found = {}
-    for node in tree.body:
-        if not (isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)):
-            continue
-        behind = lines[(node.end_lineno or node.lineno) - 1][node.end_col_offset or 0 :]
-        text = behind.partition("#")[2].strip()
-        above = node.lineno - 2
-        while not behind.strip() and above >= 0 and lines[above].strip().startswith("#"):
-            text = f"{lines[above].strip().lstrip('#').strip()} {text}".strip()
-            above -= 1
-        found[node.target.id] = text
-    return found
-
-
-def config_keys() -> Iterator[tuple[str, str, type, Any, str]]:
-    """Section, key, type, default and meaning of every key, in the order of the config."""
-    config = Config()
-    for part in dataclasses.fields(config):
-        value = getattr(config, part.name)
-        if not part.compare:
-            continue
-        if not dataclasses.is_dataclass(value):
-            yield "", part.name, type(value), value, TOP[part.name]
-            continue
-        told = meanings(type(value))
-        for field in dataclasses.fields(value):
-            default = getattr(value, field.name)
-            key = f"{part.name}.{field.name.replace('_', '-')}"
-            yield part.name, key, type(default), default, told[field.name]
 
 
 def config_page() -> str:
     """Every key with its type, default, range and meaning."""
     lines: list[str] = []
     last: str | None = None
-    for section, key, kind, default, meaning in config_keys():
-        if section != last:
-            lines += ["", f"## {f'`{section}`' if section else 'The run as a whole'}", ""]
-            if section:
-                lines += [(inspect.getdoc(type(getattr(Config(), section))) or "").strip(), ""]
-            last = section
-        shown = {True: "true", False: "false"}.get(default) if kind is bool else repr(default)
-        shown = '""' if default == "" else str(shown).replace("'", '"')
-        must = allowed(key, kind)
+    for key in config_keys():
+        if key.section != last:
+            title = f"`{key.section}`" if key.section else "The run as a whole"
+            lines += ["", f"## {title}", ""]
+            if key.section:
+                about = inspect.getdoc(type(getattr(Config(), key.section))) or ""
+                lines += [about.strip(), ""]
+            last = key.section
         lines += [
-            f"````{{confval}} {key}",
-            f":type: {TYPES[kind]}",
-            f":default: `{shown}`",
+            f"````{{confval}} {key.name}",
+            f":type: {key.kind}",
+            f":default: `{toml_value(key.default)}`",
             "",
-            _sentence(meaning),
-            *(["", f"Allowed: {must}."] if must else []),
+            key.meaning,
+            *(["", f"Allowed: {key.allowed}."] if key.allowed else []),
             "````",
             "",
         ]
     return "\n".join(lines)
-
-
-def _sentence(text: str) -> str:
-    text = text[:1].upper() + text[1:]
-    return text if text.endswith(".") or not text else text + "."
 
 
 def command_tree() -> dict[str, click.Command]:

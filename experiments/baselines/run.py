@@ -122,6 +122,7 @@ def _check_everybody(config: Config) -> None:
     """
     for key, value in (
         ("evaluation.users", config.evaluation.users),
+        ("evaluation.validation-users", config.evaluation.validation_users),
         ("scenario.unseen-users", config.scenario.unseen_users),
     ):
         if value:

@@ -63,6 +63,45 @@ def get(
 
 
 @data.command()
+def check(
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="File, folder or archive, or a dataset's name.")
+    ],
+    sets: Sets = None,
+) -> None:
+    """Say what would be read from a file, guessed and dropped; exit code 4 if it cannot be.
+
+    Nothing is written. FILE is a file, folder or archive, or any other value of data.source.
+    """
+    with ending():
+        from rich.table import Table
+        from rich.text import Text
+
+        from experiments.settings import resolve
+        from fedrec.data.preparation.check import check_data
+        from fedrec.factory.data import columns_of
+        from fedrec.files.home import home
+        from fedrec.runs.plain_text import plain
+
+        config = resolve(None, sets or (), {"data.source": file})
+        kept = config.data
+        found = check_data(
+            kept.source,
+            format=kept.format,
+            columns=columns_of(kept),
+            thresholds=(kept.min_item_events, kept.min_user_events, kept.top_items),
+            home=home(),
+            seed=config.seed,
+        )
+        said = Table.grid(padding=(0, 2))
+        try:
+            for label, value in found:
+                said.add_row(Text(label, style="bold"), Text(plain(value)))
+        finally:  # an error comes behind what was found until then
+            terminal().print(said)
+
+
+@data.command()
 def describe(source: Source = None, sets: Sets = None, trust: Trust = False) -> None:
     """Print the sizes of a dataset, its partitions, and how far their tastes diverge.
 

@@ -8,8 +8,9 @@ from rich.text import Text
 
 from fedrec.config.config import Config
 from fedrec.data.domains import Domains
-from fedrec.data.genre_profiles import genre_profiles, taste_divergence
+from fedrec.data.partitions.divergence import divergence_of
 from fedrec.data.preparation.store import Dataset
+from fedrec.data.readers.columns.usual_names import GUESSED
 from fedrec.data.sequences import Sequences
 from fedrec.data.splits import targets
 from fedrec.factory.data import open_prepared
@@ -53,7 +54,8 @@ def describe(config: Config) -> Iterator[Table | Text | str]:
             yield f"left out or repaired: {count:,} {what}"
     facts = dataset.manifest.get("facts", {})
     for note in [*facts.get("notes", []), *dataset.manifest.get("notes", [])]:
-        yield Text.assemble(("warning:", "yellow"), " ", plain(note))
+        if GUESSED not in note:  # said already
+            yield Text.assemble(("warning:", "yellow"), " ", plain(note))
     if view.before_test is not None:
         yield _about_scenario(dataset, whole, view.training, view.before_test)
     assignment = prepared.assignment
@@ -67,12 +69,12 @@ def describe(config: Config) -> Iterator[Table | Text | str]:
         mine = trained[assignment == number]
         table.add_row(str(number), f"{len(mine):,}", f"{mine.sum():,}", f"{mine.mean():.1f}")
     yield table
-    if dataset.catalog.genre_names():
-        profiles = genre_profiles(whole, dataset.catalog.genre_matrix())
-        yield (
-            f"divergence of tastes: {taste_divergence(assignment, profiles):.5f} bits "
-            "(mean Jensen-Shannon divergence of a partition's genres to all)"
-        )
+    found = divergence_of(assignment, config.partition.by, prepared.partition_facts)
+    yield f"divergence of tastes: {found.bits:.5f} bits, {found.words}"
+    yield f"  (mean Jensen-Shannon divergence of a partition's {found.of} to all)"
+    yield "as many partitions of the same users:"
+    for name, bits in found.examples.items():
+        yield f"  {bits:.5f} {name}"
 
 
 def _about_scenario(

@@ -10,21 +10,30 @@ from typing import Annotated
 import typer
 
 import fedrec
-from experiments.cli import data, quickstart, runs, signals, studies, sweep
-from experiments.cli.crash import show_any_text, use_utf8
+from experiments.cli import (
+    data,
+    housekeeping,
+    models,
+    quickstart,
+    runs,
+    signals,
+    studies,
+    sweep,
+)
 from experiments.cli.terminal import end_by_bug, is_closed_pipe
+from experiments.crash import show_any_text, use_utf8
 from server.lifecycle.signals import install_signal_handlers
 
-GROUPS = (quickstart, runs, studies, sweep, signals, data)
+GROUPS = (quickstart, runs, studies, sweep, models, signals, data, housekeeping)
 app = typer.Typer(
     help="Federated learning simulation for sequential recommendation.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
 )
 for group in GROUPS:
     app.add_typer(group.app)
 app.add_typer(data.data, name="data")
+app.add_typer(housekeeping.config, name="config")
 
 
 def show_version(is_asked: bool) -> None:

@@ -4,11 +4,36 @@ from typing import Annotated
 
 import typer
 
+
+def presets_like(incomplete: str) -> list[str]:
+    """Presets that a shell offers after what is typed."""
+    from experiments.presets import preset_names
+
+    return [name for name in preset_names() if name.startswith(incomplete)]
+
+
+def runs_like(incomplete: str) -> list[str]:
+    """Names of runs under FEDREC_HOME that a shell offers after what is typed."""
+    from fedrec.files.home import home
+
+    found = (path.parent.name for path in (home() / "runs").glob("*/run.json"))
+    return sorted(name for name in found if name.startswith(incomplete))
+
+
+def keys_like(incomplete: str) -> list[str]:
+    """Config keys with "=" that a shell offers after what is typed."""
+    from fedrec.config.config import Config
+    from fedrec.config.keys import flatten
+
+    return [f"{key}=" for key in flatten(Config()) if key.startswith(incomplete)]
+
+
 Source = Annotated[
     str | None,
     typer.Argument(
         metavar="[PRESET|FILE.toml]",
         help="Preset (`fedrec presets` lists them) or config file; the defaults without it.",
+        autocompletion=presets_like,
     ),
 ]
 Sets = Annotated[
@@ -17,12 +42,15 @@ Sets = Annotated[
         "--set",
         metavar="KEY=VALUE",
         help="Set a config key (`fedrec keys` lists them). May be repeated; the last one wins.",
+        autocompletion=keys_like,
     ),
 ]
 RunFolder = Annotated[
     str,
     typer.Argument(
-        metavar="RUN", help="Folder of a run, or its name under the runs of FEDREC_HOME."
+        metavar="RUN",
+        help="Folder of a run, or its name under the runs of FEDREC_HOME.",
+        autocompletion=runs_like,
     ),
 ]
 Out = Annotated[

@@ -48,15 +48,17 @@ def _how(live: "LiveRounds", workers: int | None, address: str | None) -> "How":
     }
 
 
-def _followed(run: str, *, trust: bool, quiet: bool) -> "tuple[Path, LiveRounds]":
+def _followed(
+    run: str, *, trust: bool, quiet: bool, rounds: int | None = None
+) -> "tuple[Path, LiveRounds]":
     """The folder of an earlier run, and the display of its rounds while they are repeated."""
     from experiments.resume import config_of, run_folder
     from fedrec.report.live import LiveRounds
 
     folder = run_folder(run)
-    return folder, LiveRounds(
-        terminal(), config_of(folder, trust=trust).protocol_names[0], quiet=quiet
-    )
+    config = config_of(folder, trust=trust)
+    last = rounds or config.federation.rounds
+    return folder, LiveRounds(terminal(), config.protocol_names[0], quiet=quiet, rounds=last)
 
 
 @app.command()
@@ -102,7 +104,10 @@ def run(
         console = terminal()
         from fedrec.report.live import LiveRounds
 
-        with LiveRounds(console, config.protocol_names[0], quiet=quiet) as live:
+        shown = LiveRounds(
+            console, config.protocol_names[0], quiet=quiet, rounds=config.federation.rounds
+        )
+        with shown as live:
             how = _how(live, workers, address)
             told = once_told(lambda: show_fallback(config, quiet=quiet))
             how["on_round"], how["on_wait"] = told(live.add), told(live.wait)
@@ -145,7 +150,7 @@ def resume(
         from experiments.resume import resume as resume_run
         from server.checkpoints.extension import with_rounds
 
-        folder, live = _followed(run, trust=trust, quiet=quiet)
+        folder, live = _followed(run, trust=trust, quiet=quiet, rounds=rounds)
         further = None if rounds is None else with_rounds(config_of(folder, trust=trust), rounds)
         for line in where_it_goes_on(folder, further):
             typer.echo(line, err=quiet)
@@ -202,44 +207,35 @@ def report(
         typer.Option(
             "--reference",
             metavar="RUN",
-            help="Another run to show beside this one. May be repeated.",
+            help="Another run to show beside this one, by its curve. May be repeated.",
         ),
     ] = None,
+    examples: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            help="Show the histories of N users beside their first ten recommendations: "
+            "personal data, so nobody by default.",
+        ),
+    ] = 0,
+    trust: Trust = False,
 ) -> None:
-    """Write report.html and figures of a run, beside baselines.
+    """Write report.html and figures of a run, beside baselines and other runs.
 
     RUN is the folder of a run, or its name under the runs of FEDREC_HOME.
     """
     with ending():
         from experiments.resume import run_folder
         from fedrec.report.page import write_report
+        from fedrec.runs.record import read_run
 
-        others = [run_folder(one) for one in references or ()]
-        print_path("report", write_report(run_folder(run), others))
+        folder, others = run_folder(run), [run_folder(one) for one in references or ()]
+        people = []
+        if examples:
+            from fedrec.inference.examples import example_users
 
-
-@app.command()
-def export(
-    run: RunFolder,
-    out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="The new folder.")],
-    trust: Trust = False,
-) -> None:
-    """Write the model of a run as a folder to carry away, without any interaction.
-
-    RUN is the folder of a run, or its name under the runs of FEDREC_HOME.
-    """
-    with ending():
-        from experiments.resume import run_folder
-        from fedrec.inference.export import PROGRAM, export_model
-        from fedrec.inference.opening import open_recommender
-
-        folder = out.expanduser().absolute()
-        found = export_model(open_recommender(run_folder(run), trust=trust), folder)
-        typer.echo(
-            f"{PROGRAM} beside fedrec: scores differ by {found['difference']:.2g} at most "
-            f"(the largest is {found['scale']:.3g})"
-        )
-        print_path("model", folder)
+            people = example_users(read_run(folder), examples, trust=trust)
+        print_path("report", write_report(folder, others, people))
 
 
 @app.command()
@@ -255,8 +251,8 @@ def baseline(
 ) -> None:
     """Run a baseline of a federated run, with the same evaluation.
 
-    KIND is centralised, local-only, popularity, item-knn, recent-item-knn, markov or
-    nearest-text.
+    KIND is centralised, local-only, popularity, item-knn, recent-item-knn, v-sknn, ease, slim,
+    markov or nearest-text.
     """
     with ending():
         from experiments.baselines.run import check_kind, run_baseline

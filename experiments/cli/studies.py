@@ -1,10 +1,10 @@
-"""Commands beyond one run: ablate, compare, recommend."""
+"""Commands beyond one run: ablate, compare."""
 
 from typing import Annotated
 
 import typer
 
-from experiments.cli.options import RunFolder, Sets, Source, Trust
+from experiments.cli.options import Sets, Source, Trust
 from experiments.cli.terminal import (
     ending,
     print_path,
@@ -148,65 +148,3 @@ def compare(
         console.print(tables(found, console))
         if out is not None:
             print_path("page", found.save(out))
-
-
-@app.command()
-def recommend(
-    run: RunFolder,
-    user: Annotated[
-        str | None, typer.Option(help="Original id of the user to recommend to.")
-    ] = None,
-    history: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="ID,ID,...",
-            help="Original ids of items, the newest last; instead of --user. May be repeated, "
-            "each with an id that holds a comma.",
-        ),
-    ] = None,
-    history_file: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="File with the ids of --history, one a line."),
-    ] = None,
-    k: Annotated[int, typer.Option("-k", help="Number of items to recommend.")] = 10,
-    new: Annotated[
-        str | None,
-        typer.Option(metavar="TITLE", help="Title of a new item, which training has not seen."),
-    ] = None,
-    new_genres: Annotated[str, typer.Option(metavar="A,B", help="Genres of the new item.")] = "",
-    new_year: Annotated[int | None, typer.Option(help="Year of the new item.")] = None,
-    new_description: Annotated[str, typer.Option(help="Description of the new item.")] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
-    trust: Trust = False,
-) -> None:
-    """Recommend next items to a user, and rank a new item for them.
-
-    RUN is the folder of a run, or its name under the runs of FEDREC_HOME.
-    """
-    with ending():
-        import json
-        from pathlib import Path
-
-        from experiments.cli.recommend import history_in, shown
-        from experiments.cli.recommend import recommend as recommended
-        from experiments.resume import run_folder
-        from fedrec.config.values.choices import names_in
-        from fedrec.errors import ConfigError
-
-        if new is None and (new_genres or new_year is not None or new_description):
-            raise ConfigError("--new-genres, --new-year and --new-description need --new TITLE")
-        item = {
-            "titles": new,
-            "genres": names_in(new_genres),
-            "years": new_year,
-            "descriptions": new_description,
-        }
-        items = (history or []) + (history_in(Path(history_file)) if history_file else [])
-        new_item = None if new is None else item
-        answer = recommended(run_folder(run), user, items, k, new_item, trust=trust)
-        if as_json:
-            typer.echo(json.dumps(answer, indent=1))
-            return
-        console = terminal()
-        for part in shown(answer):
-            console.print(part)

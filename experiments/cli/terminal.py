@@ -62,7 +62,7 @@ def is_closed_pipe(error: BaseException) -> bool:
 
 def end_by_bug(error: BaseException) -> int:
     """Say in one line what no check has foreseen; return the exit code."""
-    from experiments.cli.crash import crash_line
+    from experiments.crash import crash_line
     from fedrec.runs.plain_text import plain
 
     line, code = crash_line(error, typed())

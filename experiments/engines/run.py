@@ -67,6 +67,10 @@ def run(
     check_room(folder, overwrite=config.run.overwrite, resume=config.run.resume)
     see_own_modules()
 
+    from server.trackers.tracked import check_trackers
+
+    check_trackers(config)
+
     from fedrec.factory.checks import check_fit
     from fedrec.factory.fit_defaults import fit_defaults
 

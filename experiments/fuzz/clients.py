@@ -219,7 +219,7 @@ def _judge(one: Hostile, workdir: Path, failing: _Failing, code: int) -> tuple[s
 
 def _reasons(run: Run) -> dict[tuple[int, str], str]:
     """Partition and what it was asked for -> a reason for which it was excluded."""
-    excluded = [one for line in run.rounds for one in line["excluded"]]
+    excluded = [one for line in run.history for one in line["excluded"]]
     for ones in (run.about.get("excluded") or {}).values():
         excluded += ones
     return {
@@ -231,7 +231,7 @@ def _exclusions(run: Run) -> list[tuple[Any, ...]]:
     """Where the hostile client was excluded: round or stage, and what it was asked for."""
     found = [
         (line["round"], one["while"])
-        for line in run.rounds
+        for line in run.history
         for one in (*line["excluded"], *line["retried"])
         if one["partition"] == WHO and "user" not in one
     ]
@@ -243,7 +243,7 @@ def _exclusions(run: Run) -> list[tuple[Any, ...]]:
 def _impossible(run: Run) -> str:
     """Whether a figure is no number, which JSON itself has no word for."""
     found: list[str] = []
-    json.loads(json.dumps([run.metrics, run.rounds]), parse_constant=found.append)
+    json.loads(json.dumps([run.metrics, run.history]), parse_constant=found.append)
     return f"a figure is {found[0]}" if found else ""
 
 
@@ -255,7 +255,7 @@ def _difference(folder: Path, other: Path) -> str:
     ours, theirs = read_run(folder), read_run(other)
     if (ours.metrics or {}).get("test") != (theirs.metrics or {}).get("test"):
         return "the test figures differ"
-    for line, its in zip(ours.rounds, theirs.rounds, strict=True):
+    for line, its in zip(ours.history, theirs.history, strict=True):
         for key in ("aggregated", "train_loss", "targets", "validation"):
             if line[key] != its[key]:
                 return f"{key} of round {line['round']} differs"

@@ -167,7 +167,7 @@ def _wrong_run(case: Case, folder: Path) -> str:
             return f"{key} = {value!r} was asked for, config.toml has {kept.get(key)!r}"
     if not run.metrics or run.users is None or not len(run.users):
         return "no figures"
-    for name, number in _numbers(run.metrics | {"rounds": run.rounds}):
+    for name, number in _numbers(run.metrics | {"rounds": run.history}):
         if not math.isfinite(number):
             return f"{name} is {number}"
         is_share = name.rpartition(".")[2] in ("value", "low", "high")

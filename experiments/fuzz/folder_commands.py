@@ -65,7 +65,7 @@ def _loaded(folder: Path) -> Any:
 
     run = fedrec.load(folder)
     users = None if run.users is None else run.users.to_csv()
-    told = [run.about, run.config, run.rounds, run.metrics, users, run.validation, run.best_round]
+    told = [run.about, run.config, run.history, run.metrics, users, run.validation, run.best_round]
     return [*told, repr(run), run.protocol, run.name]
 
 

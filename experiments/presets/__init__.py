@@ -11,7 +11,7 @@ from fedrec.errors import ConfigError
 
 FOLDER = Path(__file__).parent
 MAX_BYTES = 4 << 20  # of a run config
-TABLES = (".csv", ".tsv", ".parquet")
+TABLES = (".csv", ".tsv", ".parquet", ".xlsx", ".jsonl", ".ndjson", ".gz", ".bz2", ".xz", ".zip")
 
 
 def preset_names() -> list[str]:

@@ -37,6 +37,9 @@ MODELS: dict[str, dict[str, Any]] = {
     "sasrec, two heads": {"name": "sasrec", "heads": 2},
     "bert4rec": {"name": "bert4rec"},
     "gru4rec": {"name": "gru4rec"},
+    "narm": {"name": "narm"},
+    "stamp": {"name": "stamp"},
+    "sr-gnn": {"name": "sr-gnn"},
     "dualrec-lstm": {"name": "dualrec-lstm"},
 }
 BASELINES = ("nearest-text", "item-knn", "markov", "popularity")

@@ -1,4 +1,4 @@
-"""Baselines that need no gradients: popularity, item-kNN, Markov, nearest text, the oracle.
+"""Baselines that need no gradients: popularity, neighbours, linear weights, Markov, nearest text.
 
 Each name is imported when it is first used.
 """
@@ -8,18 +8,23 @@ from typing import TYPE_CHECKING
 from fedrec.lazy_exports import lazy_exports
 
 if TYPE_CHECKING:
+    from fedrec.baselines.ease import ease_weights, linear_scorer
     from fedrec.baselines.item_knn import item_neighbours, neighbours_scorer
     from fedrec.baselines.markov import markov_scorer, transition_shares
     from fedrec.baselines.names import BASELINES, ORACLE, SCORERS
     from fedrec.baselines.nearest_text import nearest_text_scorer
     from fedrec.baselines.oracle import oracle_ranks, oracle_scorer, oracle_scores
     from fedrec.baselines.popularity import popularity_scorer
+    from fedrec.baselines.session_knn import session_knn_scorer
+    from fedrec.baselines.slim import slim_weights
 
 __all__ = [
     "BASELINES",
     "ORACLE",
     "SCORERS",
+    "ease_weights",
     "item_neighbours",
+    "linear_scorer",
     "markov_scorer",
     "nearest_text_scorer",
     "neighbours_scorer",
@@ -27,6 +32,8 @@ __all__ = [
     "oracle_scorer",
     "oracle_scores",
     "popularity_scorer",
+    "session_knn_scorer",
+    "slim_weights",
     "transition_shares",
 ]
 
@@ -34,7 +41,9 @@ _HOMES = {
     "BASELINES": "fedrec.baselines.names",
     "ORACLE": "fedrec.baselines.names",
     "SCORERS": "fedrec.baselines.names",
+    "ease_weights": "fedrec.baselines.ease",
     "item_neighbours": "fedrec.baselines.item_knn",
+    "linear_scorer": "fedrec.baselines.ease",
     "markov_scorer": "fedrec.baselines.markov",
     "nearest_text_scorer": "fedrec.baselines.nearest_text",
     "neighbours_scorer": "fedrec.baselines.item_knn",
@@ -42,6 +51,8 @@ _HOMES = {
     "oracle_scorer": "fedrec.baselines.oracle",
     "oracle_scores": "fedrec.baselines.oracle",
     "popularity_scorer": "fedrec.baselines.popularity",
+    "session_knn_scorer": "fedrec.baselines.session_knn",
+    "slim_weights": "fedrec.baselines.slim",
     "transition_shares": "fedrec.baselines.markov",
 }
 

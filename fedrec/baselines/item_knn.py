@@ -37,7 +37,7 @@ def item_neighbours(
         num_items: V.
         neighbours: Kept of each item.
     """
-    had = _users_by_items([training.of(user) for user in range(training.num_users)], num_items)
+    had = users_by_items([training.of(user) for user in range(training.num_users)], num_items)
     by_item = had.T.tocsr()
     norms = np.sqrt(np.asarray(had.sum(axis=0)))
     blocks = [
@@ -58,14 +58,14 @@ def neighbours_scorer(similarity: sparse.csr_array, recent: int | None = None) -
 
     def score(histories: Sequence[np.ndarray], *_: object) -> Scores:
         newest = [history[-recent:] if recent else history for history in histories]
-        scores = (_users_by_items(newest, num_items) @ similarity).toarray()
+        scores = (users_by_items(newest, num_items) @ similarity).toarray()
         return Scores(scores, no_gates())
 
     return score
 
 
-def _users_by_items(histories: Sequence[np.ndarray], num_items: int) -> sparse.csr_array:
-    """(U, V + 1) float64, 1 where the user has had the item."""
+def users_by_items(histories: Sequence[np.ndarray], num_items: int) -> sparse.csr_array:
+    """Make the binary matrix (U, V + 1) float64: 1 where a history has an item, not padding."""
     rows = np.repeat(np.arange(len(histories)), [len(history) for history in histories])
     items = np.concatenate(histories)
     real = items > 0  # padding is nothing that users have in common

@@ -4,8 +4,20 @@ POPULARITY = "popularity"
 ITEM_KNN = "item-knn"
 RECENT_ITEM_KNN = "recent-item-knn"
 MARKOV = "markov"
+SESSION_KNN = "v-sknn"
+EASE = "ease"
+SLIM = "slim"
 NEAREST_TEXT = "nearest-text"
-BASELINES = (POPULARITY, ITEM_KNN, RECENT_ITEM_KNN, MARKOV, NEAREST_TEXT)
+BASELINES = (
+    POPULARITY,
+    ITEM_KNN,
+    RECENT_ITEM_KNN,
+    SESSION_KNN,
+    EASE,
+    SLIM,
+    MARKOV,
+    NEAREST_TEXT,
+)
 
 ORACLE = "oracle"  # of the synthetic data: what a ranking by the true probabilities reaches
 SCORERS = (*BASELINES, ORACLE)

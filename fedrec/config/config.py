@@ -24,10 +24,10 @@ from fedrec.config.values.checks import one_of, refuse, require
 from fedrec.config.values.choices import (
     BASELINE_MODELS,
     DEVICES,
-    QUERY_TIME,
+    OF_USERS,
     names_in,
+    protocol_suffix,
     reads_signals,
-    sample_name,
     vectors_file,
 )
 
@@ -70,12 +70,17 @@ class Config:
             0 <= self.seed < 2**63, "seed", "a whole number from 0 to 2^63 - 1", self.seed
         )
         yield one_of("device", self.device, DEVICES)
-        if self.model.name == "bpr-mf" and self.loss.name != "bpr":
-            yield f"model.name = 'bpr-mf' is trained with loss.name = 'bpr', got {self.loss.name!r}"
-        if self.model.name == "bpr-mf" and self.scenario.unseen_users:
+        if (name := self.model.name) in OF_USERS and self.loss.name != "bpr":
+            yield f"model.name = {name!r} is trained with loss.name = 'bpr', got {self.loss.name!r}"
+        if name in OF_USERS and self.scenario.unseen_users:
             yield (
-                "scenario.unseen-users must be 0 for model.name = 'bpr-mf', which knows a user by "
+                f"scenario.unseen-users must be 0 for model.name = {name!r}, which knows a user by "
                 f"a row that training makes, got {self.scenario.unseen_users:g}"
+            )
+        if self.evaluation.validation_users and self.scenario.hides_events:
+            yield (
+                "evaluation.validation-users must be 0 with scenario.*, whose training views hold "
+                f"all validation items out, got {self.evaluation.validation_users}"
             )
         yield from self._positions_problems()
         yield from self._lora_problems()
@@ -189,10 +194,14 @@ class Config:
     def protocol_names(self) -> tuple[str, ...]:
         """The protocols as results name them, with "+query-time" where the model is given that.
 
-        Where a sample of users is evaluated, "+500-users" says so.
+        Where a sample of users is evaluated, "+500-users" says so, and "+512-validation-users"
+        where the validation items of all others are trained on.
         """
-        knows = "relative" in names_in(self.model.time)
-        behind = sample_name(self.evaluation.users) + QUERY_TIME * knows
+        behind = protocol_suffix(
+            self.evaluation.users,
+            self.evaluation.validation_users,
+            knows_time="relative" in names_in(self.model.time),
+        )
         return tuple(name + behind for name in self.evaluation.protocols)
 
     @property
@@ -217,7 +226,7 @@ def _misfits(config: Config) -> Iterator[tuple[str, str]]:
     """Keys that contradict the client granularity, and what they must be."""
     plan, local = config.federation, config.local
     if plan.unit == "user":
-        if config.model.name == "bpr-mf":
+        if config.model.name in OF_USERS:
             yield "model.name", "another (its rows of users are private, and users keep no state)"
         if local.optimizer_state != "reset":
             yield "local.optimizer-state", "'reset'"

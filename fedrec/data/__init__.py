@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from fedrec.data.domains import Domains, merge_domains
     from fedrec.data.genre_profiles import taste_divergence
     from fedrec.data.interactions import Interactions, to_sequences
-    from fedrec.data.partition import assign, users_of
-    from fedrec.data.partition_rules import PartitionFacts
+    from fedrec.data.partitions.assign import assign, users_of
+    from fedrec.data.partitions.rules import PartitionFacts
     from fedrec.data.preparation.store import Dataset, open_dataset, prepare
     from fedrec.data.readers.movielens import load_movielens
     from fedrec.data.readers.tables import Columns, load_frame, load_table
@@ -64,11 +64,11 @@ _HOMES = {
     "Dataset": "fedrec.data.preparation.store",
     "Domains": "fedrec.data.domains",
     "Interactions": "fedrec.data.interactions",
-    "PartitionFacts": "fedrec.data.partition_rules",
+    "PartitionFacts": "fedrec.data.partitions.rules",
     "Sequences": "fedrec.data.sequences",
     "Stage": "fedrec.data.splits",
     "TrainingView": "fedrec.data.scenarios",
-    "assign": "fedrec.data.partition",
+    "assign": "fedrec.data.partitions.assign",
     "cold_items": "fedrec.data.scenarios",
     "few_shot_items": "fedrec.data.scenarios",
     "history": "fedrec.data.splits",
@@ -85,7 +85,7 @@ _HOMES = {
     "training_counts": "fedrec.data.splits",
     "training_part": "fedrec.data.splits",
     "training_view": "fedrec.data.scenarios",
-    "users_of": "fedrec.data.partition",
+    "users_of": "fedrec.data.partitions.assign",
     "view_mask": "fedrec.data.scenarios",
 }
 

@@ -8,8 +8,10 @@ from numpy.typing import NDArray
 
 from fedrec.errors import DataError
 
+REVIEWS = "reviews"  # text column of reviews of training events; no prompt shows it
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class Catalog:
     """Columns of equal length V; entry ``v - 1`` belongs to item v.
 
@@ -41,6 +43,11 @@ class Catalog:
                 raise DataError(
                     f"catalogue has {self.num_items} items but {length} entries in {name!r}"
                 )
+
+    def __repr__(self) -> str:
+        """One line: the number of items and their further columns."""
+        further = f", columns {', '.join(self.columns)}" if self.columns else ""
+        return f"<Catalog of {self.num_items:,} items{further}>"
 
     @property
     def num_items(self) -> int:

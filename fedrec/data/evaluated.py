@@ -10,7 +10,13 @@ from fedrec.randomness import generator
 
 
 def evaluated_users(
-    num_users: int, stage: Stage, *, seed: int, unseen: float = 0.0, sample: int = 0
+    num_users: int,
+    stage: Stage,
+    *,
+    seed: int,
+    unseen: float = 0.0,
+    sample: int = 0,
+    validation: int = 0,
 ) -> NDArray[np.bool_]:
     """Whether each user of the data is evaluated at a stage, (U,).
 
@@ -25,6 +31,7 @@ def evaluated_users(
         seed: Seed of the run.
         unseen: ``scenario.unseen-users``: users of a stage's own that no training sees.
         sample: ``evaluation.users``: how many of them are drawn; 0 for all.
+        validation: ``evaluation.validation-users``: how many are validated on at most; 0 for all.
 
     Raises:
         ConfigError: A sample of more users than there are, or a share that is none.
@@ -32,14 +39,19 @@ def evaluated_users(
     able = np.ones(num_users, dtype=bool)
     if unseen:
         able = unseen_users(unseen, seed=seed, num_users=num_users)[stage]
-    if not sample:
+    limits = {"evaluation.users": sample}
+    if stage == "validation":
+        limits["evaluation.validation-users"] = validation
+    for key, limit in limits.items():
+        if limit > able.sum():
+            raise ConfigError(
+                f"{key} is {limit}, but {int(able.sum())} users are evaluated at {stage}; lower "
+                "it, or set it to 0 for all"
+            )
+    asked = [limit for limit in limits.values() if limit]
+    if not asked:
         return able
-    if sample > able.sum():
-        raise ConfigError(
-            f"evaluation.users is {sample}, but {int(able.sum())} users are evaluated at "
-            f"{stage}; lower it, or set it to 0 for all"
-        )
     order = generator(seed, "evaluation", "users").permutation(num_users)
     drawn = np.zeros(num_users, dtype=bool)
-    drawn[order[able[order]][:sample]] = True
+    drawn[order[able[order]][: min(asked)]] = True
     return drawn

@@ -20,7 +20,7 @@ UNITS = (LATEST_SECONDS, 10**14, 10**17)
 _UNIT_NAMES = ("seconds", "milliseconds", "microseconds", "nanoseconds")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Interactions:
     """Events in file order, before anything is filtered.
 
@@ -53,6 +53,13 @@ class Interactions:
     skipped: dict[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     precise: NDArray[np.int64] | None = None
+
+    def __repr__(self) -> str:
+        """One line: the sizes."""
+        return (
+            f"<Interactions: {len(self.users):,} events of {len(self.user_ids):,} users and "
+            f"{len(self.item_ids):,} items>"
+        )
 
     def __post_init__(self) -> None:
         events: dict[str, NDArray[np.generic]] = {"users": self.users, "items": self.items}

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from fedrec.errors import DataError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Sequences:
     """Item sequences of U users in time order; user u owns ``items[offsets[u]:offsets[u + 1]]``.
 
@@ -39,6 +39,11 @@ class Sequences:
             raise DataError("offsets of sequences must never fall")
         if self.times is not None and len(self.times) != total:
             raise DataError(f"sequences hold {total} items but {len(self.times)} times")
+
+    def __repr__(self) -> str:
+        """One line: the sizes, and whether times are known."""
+        times = "" if self.times is None else ", with times"
+        return f"<Sequences of {self.num_users:,} users: {self.num_events:,} events{times}>"
 
     @property
     def num_users(self) -> int:

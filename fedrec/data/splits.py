@@ -27,6 +27,23 @@ def training_part(sequences: Sequences) -> Sequences:
     return pieces(sequences, sequences.offsets[:-1], sequences.offsets[1:] - 2)
 
 
+def training_part_of(sequences: Sequences, validates: NDArray[np.bool_]) -> Sequences:
+    """Training parts to which users who are not validated on give their validation item, too.
+
+    Published figures of RecTools (all users but 2,048) and gSASRec (all but 512) are made so.
+
+    Args:
+        sequences: Sequences of U users.
+        validates: (U,) Users whose validation item is held out.
+
+    Raises:
+        DataError: A user has fewer than 3 events.
+    """
+    _check_lengths(sequences)
+    ends = sequences.offsets[1:] - np.where(validates, 2, 1)
+    return pieces(sequences, sequences.offsets[:-1], ends)
+
+
 def targets(sequences: Sequences, stage: Stage) -> NDArray[np.int32]:
     """Held-out item of every user, (U,) int32.
 

@@ -33,10 +33,8 @@ def storable(interactions: Interactions) -> Interactions:
 
     def whole(text: str) -> str:
         nonlocal count
-        if is_storable(text):
-            return text
-        count += 1
-        return _UNSTORABLE.sub("\ufffd", text)
+        count += not is_storable(text)
+        return storable_text(text)
 
     catalog = interactions.catalog
     texts = Catalog(
@@ -52,6 +50,11 @@ def storable(interactions: Interactions) -> Interactions:
         return interactions
     skipped = {**interactions.skipped, COUNTED: count}
     return replace(interactions, catalog=texts, attributes=attributes, skipped=skipped)
+
+
+def storable_text(text: str) -> str:
+    """A text in which U+FFFD stands for what cannot be stored."""
+    return text if is_storable(text) else _UNSTORABLE.sub("\ufffd", text)
 
 
 def is_storable(text: str) -> bool:

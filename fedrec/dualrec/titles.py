@@ -37,14 +37,15 @@ class TitleMatch:
     Attributes:
         item: The item, 0 for none.
         kind: "name" or "misspelled" with an item, "unknown" or "ambiguous" without.
+        among: Items that an ambiguous title may mean, ascending; else empty.
     """
 
     item: int
     kind: _Kind
+    among: tuple[int, ...] = ()
 
 
 _UNKNOWN = TitleMatch(item=0, kind="unknown")
-_AMBIGUOUS = TitleMatch(item=0, kind="ambiguous")
 
 
 class TitleIndex:
@@ -99,7 +100,7 @@ class TitleIndex:
             for group in self._lines.groups(text):
                 found = {find(reading) for reading in group} - {_UNKNOWN}
                 if found:
-                    return found.pop() if len(found) == 1 else _AMBIGUOUS
+                    return found.pop() if len(found) == 1 else _ambiguous(found)
         return _UNKNOWN
 
     def _named(self, reading: str) -> TitleMatch:
@@ -195,4 +196,12 @@ def _resolved(items: set[int]) -> TitleMatch:
     """One item is a match, several are ambiguous, none is unknown."""
     if not items:
         return _UNKNOWN
-    return TitleMatch(item=next(iter(items)), kind="name") if len(items) == 1 else _AMBIGUOUS
+    if len(items) > 1:
+        return TitleMatch(item=0, kind="ambiguous", among=tuple(sorted(items)))
+    return TitleMatch(item=next(iter(items)), kind="name")
+
+
+def _ambiguous(found: set[TitleMatch]) -> TitleMatch:
+    """Readings of one line that mean different items."""
+    among = {item for one in found for item in (one.among or (one.item,))}
+    return TitleMatch(item=0, kind="ambiguous", among=tuple(sorted(among)))

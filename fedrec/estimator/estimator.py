@@ -46,9 +46,9 @@ class Estimator:
     It is the centralised baseline of a federation: same config, same seed, same weights.
 
     Args:
-        model: A model's name ("hybrid", "sasrec", "bert4rec", "gru4rec",
-            "dualrec-lstm", "bpr-mf"), "package.module:name", or a class or function that makes a
-            ``Recommender`` of item rows and an encoder.
+        model: A model's name, a key of ``fedrec.config.values.choices.MODELS``,
+            "package.module:name", or a class or function that makes a ``Recommender`` of item rows
+            and an encoder.
         settings: Dotted config keys for what has no keyword, as {"scenario.cold-items": 0.1}.
         hyperparameters: See ``Hyperparameters``; ``epochs`` are passes over the data, of which the
             best by validation NDCG@10 is kept, ``patience`` stops early.
@@ -78,6 +78,15 @@ class Estimator:
         words = [] if self.model_name else [repr(self.config.model.name)]
         is_fitted = f", fitted on {self._fitted.dataset.name}" if self._fitted else ""
         return f"<{kind}({', '.join(words + given)}){is_fitted}>"
+
+    def _repr_html_(self) -> str:
+        from fedrec.notebook.card import card
+
+        facts: dict[str, object] = dict(hyperparameters_of(self.config))
+        fitted = {"fitted on": "not yet"}
+        if self._fitted:
+            fitted = {"fitted on": repr(self._fitted.dataset), "best epoch": str(self.best_epoch)}
+        return card(f"{type(self).__name__} {self.config.model.name}", facts | fitted)
 
     def fit(
         self,

@@ -49,10 +49,35 @@ class GRU4Rec(_Named):
     model_name = "gru4rec"
 
 
+class NARM(_Named):
+    """NARM, recurrent units with attention: ``fedrec.models.sessions.attentive_gru``."""
+
+    model_name = "narm"
+
+
+class STAMP(_Named):
+    """STAMP, attention to the newest item: ``fedrec.models.sessions.short_term_attention``."""
+
+    model_name = "stamp"
+
+
+class SRGNN(_Named):
+    """SR-GNN, a graph network over a history: ``fedrec.models.sessions.session_graph``."""
+
+    model_name = "sr-gnn"
+
+
 class BPRMF(_Named):
     """Matrix factorisation with the BPR loss: ``fedrec.models.bpr_mf``."""
 
     model_name = "bpr-mf"
+    defaults: ClassVar[Mapping[str, Value]] = {"loss.name": "bpr"}
+
+
+class FPMC(_Named):
+    """Matrix factorisation plus transitions of the newest item: ``fedrec.models.fpmc``."""
+
+    model_name = "fpmc"
     defaults: ClassVar[Mapping[str, Value]] = {"loss.name": "bpr"}
 
 

@@ -11,7 +11,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from fedrec.config.values.choices import PROTOCOLS, QUERY_TIME, plain_protocol, sample_of
+from fedrec.config.values.choices import (
+    PROTOCOLS,
+    QUERY_TIME,
+    plain_protocol,
+    sample_of,
+    validation_users_of,
+)
 from fedrec.data.splits import Stage
 from fedrec.errors import ConfigError
 from fedrec.randomness import generator
@@ -154,6 +160,11 @@ def describe(protocol: str, num_items: int, domains: Mapping[str, int] | None = 
         )
     if users := sample_of(protocol):
         words = f"{words} A sample of {users:,} users is evaluated, drawn by the seed."
+    if users := validation_users_of(protocol):
+        words = (
+            f"{words} {users:,} users, drawn by the seed, are validated on; the validation items "
+            "of all others are trained on (not comparable with figures that hold all of them out)."
+        )
     return f"{words} {_KNOWS_TIME}" if protocol.endswith(QUERY_TIME) else words
 
 
@@ -165,6 +176,8 @@ def metric_label(metric: str, protocol: str) -> str:
     kind, number = _parts(protocol)
     labels = [] if kind == "full" else [f"{number} {_LABELS[kind]}"]
     labels += [f"{users} users"] if (users := sample_of(protocol)) else []
+    if users := validation_users_of(protocol):
+        labels += [f"{users} validation users"]
     labels += ["query time known"] * protocol.endswith(QUERY_TIME)
     return f"{metric} ({', '.join(labels)})" if labels else metric
 

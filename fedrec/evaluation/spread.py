@@ -106,3 +106,27 @@ def gini(values: Floats) -> float:
         return 0.0
     places = 2 * np.arange(1, count + 1) - count - 1
     return float(places @ np.sort(values) / (count * total))
+
+
+def divergences(counts: NDArray[np.integer], all_counts: NDArray[np.integer] | Floats) -> Floats:
+    """Jensen-Shannon divergence of each client's shares of items to those of all, in bits.
+
+    Args:
+        counts: (C, V) Events of each client by item; each client has one or more.
+        all_counts: (V,) Events of all by item.
+
+    Returns:
+        (C,) values in 0..1: 0 for equal shares, 1 for no item in common. Lin, IEEE Transactions on
+        Information Theory 37 (1991), with logarithms to the base 2.
+    """
+    own = counts / counts.sum(axis=1, keepdims=True)
+    whole = np.broadcast_to(all_counts / all_counts.sum(), own.shape)
+    middle = (own + whole) / 2
+    return (_relative_entropy(own, middle) + _relative_entropy(whole, middle)) / 2
+
+
+def _relative_entropy(shares: Floats, base: Floats) -> Floats:
+    """Kullback-Leibler divergence of each row (C, V), with 0 log 0 = 0."""
+    ratio = np.divide(shares, base, out=np.ones_like(shares), where=shares > 0)
+    found: Floats = (shares * np.log2(ratio)).sum(axis=1)
+    return found

@@ -3,6 +3,7 @@
 import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,9 @@ from fedrec.models.layers.transformer import CausalTransformer
 from fedrec.models.layers.views import AdaptedView, IdentityView
 from fedrec.models.parts import ROW_STD, ItemFeatures, ModelParts, torch_stream
 from fedrec.models.recommender import Recommender
+from fedrec.models.sessions.attentive_gru import AttentiveGRU
+from fedrec.models.sessions.session_graph import SessionGraph
+from fedrec.models.sessions.short_term_attention import ShortTermAttention
 from fedrec.semantics.whitening import pca_rows
 
 
@@ -121,13 +125,19 @@ def _views(
     return views
 
 
-def _encoder(
-    settings: Model,
-) -> CausalTransformer | BidirectionalTransformer | TimedTransformer | GRUEncoder | StackedLSTM:
+def _encoder(settings: Model) -> Any:
     kind = settings.encoder_kind
     width, blocks, hidden = settings.width, settings.blocks, settings.hidden
+    if kind == "none":
+        return nn.Identity()
     if kind == "gru":
         return GRUEncoder(width, blocks, hidden)
+    if kind == "attentive-gru":
+        return AttentiveGRU(width, blocks, hidden)
+    if kind == "short-term":
+        return ShortTermAttention(width)
+    if kind == "session-graph":
+        return SessionGraph(width, blocks)
     if kind == "lstm":  # it reads ID, title and genres side by side
         return StackedLSTM(width + 2 * max(1, width // 2), hidden)
     shape = (width, blocks, settings.heads, settings.max_length, hidden)
@@ -196,7 +206,8 @@ def _initialize(encoder: nn.Module, stream: torch.Generator, std: float) -> None
                 nn.init.normal_(module.weight, std=std, generator=stream)
             else:
                 nn.init.xavier_uniform_(module.weight, generator=stream)
-            nn.init.zeros_(module.bias)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
     for name, parameter in encoder.named_parameters():
         if name in ("positions", "mask"):
             nn.init.normal_(parameter, std=ROW_STD, generator=stream)

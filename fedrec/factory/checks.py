@@ -7,6 +7,7 @@ import numpy as np
 
 from fedrec.config.config import Config
 from fedrec.config.values.choices import names_in
+from fedrec.data.catalog import REVIEWS
 from fedrec.data.preparation.store import Dataset
 from fedrec.data.splits import Stage
 from fedrec.errors import ConfigError, DataError
@@ -156,6 +157,11 @@ def check_ranking(config: Config) -> PreparedData:
         raise ConfigError(
             "evaluation.protocol must be another than 'popularity-100' with scenario.*: popularity "
             "is counted in what is seen, so that the candidates would be others than without it"
+        )
+    if config.scenario.hides_events and REVIEWS in dataset.manifest["facts"]:
+        raise ConfigError(
+            "semantics.fields must not name 'reviews' with scenario.*: the texts are of training "
+            "events, some of which the scenario hides"
         )
     for stage in get_args(Stage):
         evaluated(config, dataset.sequences.num_users, stage)

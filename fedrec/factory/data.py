@@ -11,9 +11,11 @@ from fedrec.config.sections.data import Data
 from fedrec.config.sections.partition import Partition
 from fedrec.config.sections.scenario import Scenario
 from fedrec.config.sections.semantics import Semantics
-from fedrec.config.values.choices import names_in, sources_in
-from fedrec.data.partition import assign
-from fedrec.data.partition_rules import PartitionFacts
+from fedrec.config.values.choices import OF_USERS, names_in, sources_in
+from fedrec.data.catalog import REVIEWS
+from fedrec.data.evaluated import evaluated_users
+from fedrec.data.partitions.assign import assign
+from fedrec.data.partitions.rules import PartitionFacts
 from fedrec.data.preparation.sources import downloaded
 from fedrec.data.preparation.store import Dataset, open_dataset, prepare
 from fedrec.data.readers.movielens import load_movielens
@@ -27,7 +29,7 @@ from fedrec.data.scenarios import (
     view_mask,
 )
 from fedrec.data.sequences import Sequences
-from fedrec.data.splits import training_part
+from fedrec.data.splits import training_part, training_part_of
 from fedrec.evaluation.leave_one_out import Fixed
 from fedrec.evaluation.ncf import item_order, ncf_candidates, read_ncf
 from fedrec.factory.table import make_table, needs_table
@@ -44,7 +46,10 @@ class DataSettings:
         scenario: Section ``scenario``.
         partition: Section ``partition``.
         semantics: Section ``semantics``, or None if the model reads no embedding table.
+        taste: Section ``semantics`` where users are partitioned by its embeddings, else None.
         has_user_rows: Whether the model has a row per user; see ``padded_first``.
+        reads_reviews: Whether the texts of reviews are encoded, where the source has any.
+        validation_users: Users whose validation items are held out; 0 for all.
         ncf_negatives: File of the protocol "ncf-99", or "" under other protocols.
         seed: Seed of the run.
         home: Folder of ``FEDREC_HOME``.
@@ -55,7 +60,10 @@ class DataSettings:
     scenario: Scenario
     partition: Partition
     semantics: Semantics | None
+    taste: Semantics | None
     has_user_rows: bool
+    reads_reviews: bool
+    validation_users: int
     ncf_negatives: str
     seed: int
     home: Path
@@ -86,9 +94,13 @@ class PreparedData:
         """Training view: what models get to see of the data under the run's scenario.
 
         Raises:
-            ConfigError: A share of the items that is no item.
+            ConfigError: A share of the items that is no item, or more validation users than users.
         """
         scenario, seed = self.settings.scenario, self.settings.seed
+        if users := self.settings.validation_users:
+            num_users = self.dataset.sequences.num_users
+            validates = evaluated_users(num_users, "validation", seed=seed, validation=users)
+            return TrainingView(training_part_of(self.dataset.sequences, validates))
         if not scenario.hides_events:
             return TrainingView(self.full_training)
         sequences, num_items = self.dataset.sequences, self.dataset.catalog.num_items
@@ -126,9 +138,22 @@ class PreparedData:
             genres=self.dataset.catalog.genre_matrix(),
             genre_names=self.dataset.catalog.genre_names(),
             attributes=self.dataset.attributes,
+            embeddings=self._tastes(),
+            num_items=self.dataset.catalog.num_items,
             alpha=self.settings.partition.alpha,
+            clusters=self.settings.partition.clusters,
             seed=self.settings.seed,
         )
+
+    def _tastes(self) -> np.ndarray | None:
+        """Embeddings (V + 1, S) by whose clusters users are partitioned, or None.
+
+        They are not whitened, which would give noise the weight of meaning, and never shuffled.
+        """
+        if self.settings.taste is None:
+            return None
+        settings = replace(self.settings.taste, whiten=False, shuffled=False)
+        return make_table(settings, self.dataset.catalog, seed=self.settings.seed).vectors
 
     @cached_property
     def genres(self) -> np.ndarray:
@@ -179,7 +204,10 @@ def open_prepared(config: Config) -> PreparedData:
         scenario=config.scenario,
         partition=config.partition,
         semantics=config.semantics if needs_table(config) else None,
+        taste=config.semantics if config.partition.by == "taste-semantic" else None,
         has_user_rows=has_user_rows(config),
+        reads_reviews=REVIEWS in names_in(config.semantics.fields),
+        validation_users=config.evaluation.validation_users,
         ncf_negatives=config.evaluation.ncf_negatives if "ncf-99" in protocols else "",
         seed=config.seed,
         home=home(),
@@ -200,6 +228,7 @@ def _opened(settings: DataSettings) -> PreparedData:
         top_items=data.top_items,
         seed=settings.seed,
         columns=columns_of(data),
+        reviews=settings.reads_reviews,
     )
     return PreparedData(settings, open_dataset(folder))
 
@@ -249,7 +278,7 @@ def cold_items_of(scenario: Scenario, *, seed: int, num_items: int) -> tuple[int
 
 def has_user_rows(config: Config) -> bool:
     """Whether the model has a row for each user, which is private to the client that holds them."""
-    return config.model.name == "bpr-mf"
+    return config.model.name in OF_USERS
 
 
 def padded_first(view: TrainingView) -> TrainingView:

@@ -55,4 +55,5 @@ def evaluated(config: Config, num_users: int, stage: Stage) -> NDArray[np.bool_]
         seed=config.seed,
         unseen=config.scenario.unseen_users,
         sample=config.evaluation.users,
+        validation=config.evaluation.validation_users,
     )

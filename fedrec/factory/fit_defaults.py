@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from fedrec.config.config import Config
 from fedrec.config.keys import flatten
-from fedrec.data.partition import most_partitions
+from fedrec.data.partitions.assign import most_partitions
 from fedrec.data.preparation.store import Dataset
+from fedrec.data.readers.columns.usual_names import GUESSED
 from fedrec.evaluation.metrics import SELECTING_CUTOFF
 from fedrec.evaluation.protocols import most_candidates
 from fedrec.factory.data import PreparedData, open_prepared
@@ -27,6 +28,8 @@ Change = tuple[str, str, int | str, str]  # section, name, value, why
 
 def fit_defaults(config: Config, *, keep: Collection[str] = ()) -> Config:
     """The config with defaults that the data can meet; says in one line each what is another.
+
+    Columns that were found by their usual names are said in one more line.
 
     Args:
         config: Config of a run; its ``written`` keys are not touched.
@@ -49,7 +52,8 @@ def fit_defaults(config: Config, *, keep: Collection[str] = ()) -> Config:
         part = dataclasses.replace(getattr(config, section), **{name: value})
         config = dataclasses.replace(config, **{section: part})
         lines.append(f"{key} is {value}, not {flat[key]}: {why}")
-    for line in lines:
+    notes = prepared.dataset.manifest.get("facts", {}).get("notes", ())
+    for line in [*(note for note in notes if GUESSED in note), *lines]:
         log.warning("%s", line)
     return dataclasses.replace(config, adapted=(*config.adapted, *lines)) if lines else config
 

@@ -39,13 +39,13 @@ def estimated_parameters(config: Config, num_items: int) -> int:
     """Parameters of a model of ours, to within its biases and the projections of its views."""
     model = config.model
     rows = (num_items + 1) * model.width
-    if model.name == "bpr-mf":
-        return rows
+    if model.encoder_kind == "none":
+        return rows * (3 if model.name == "fpmc" else 1)
     reads_text = model.name == "hybrid" and "semantic" in names_in(model.views)
     block = 4 * model.width**2 + 2 * model.width * model.hidden
     if model.block == "ligr":  # a gate of each branch, and one inside the feed-forward layer
         block += 2 * model.width**2 + model.width * model.hidden
-    if model.encoder_kind == "gru":
+    if model.encoder_kind in ("gru", "attentive-gru"):
         block = 3 * model.hidden * (model.width + model.hidden) + model.hidden * model.width
     if model.encoder_kind == "lstm":  # both layers together; an output row of each item
         rows += (num_items + 1) * model.hidden

@@ -10,10 +10,14 @@ from fedrec.errors import ConfigError
 from fedrec.models.bert4rec import BERT4Rec
 from fedrec.models.bpr_mf import BPRMF
 from fedrec.models.dualrec_lstm import DualRecLSTM
+from fedrec.models.fpmc import FPMC
 from fedrec.models.gru4rec import GRU4Rec
 from fedrec.models.hybrid import Hybrid
 from fedrec.models.recommender import Recommender
 from fedrec.models.sasrec import SASRec
+from fedrec.models.sessions.attentive_gru import NARM
+from fedrec.models.sessions.session_graph import SRGNN
+from fedrec.models.sessions.short_term_attention import STAMP
 from fedrec.training.frozen_buffers import written
 
 _OURS: dict[object, str] = {
@@ -21,8 +25,12 @@ _OURS: dict[object, str] = {
     SASRec: "sasrec",
     BERT4Rec: "bert4rec",
     GRU4Rec: "gru4rec",
+    NARM: "narm",
+    STAMP: "stamp",
+    SRGNN: "sr-gnn",
     DualRecLSTM: "dualrec-lstm",
     BPRMF: "bpr-mf",
+    FPMC: "fpmc",
 }
 HOME = f"{Recommender.__module__}.{Recommender.__name__}"
 

@@ -3,71 +3,69 @@
     config.toml  model.safetensors  items.json  export.json  program.pt2
 
 ``open_recommender`` opens the folder anywhere, and ``torch.export.load("program.pt2")`` without
-fedrec.
+fedrec; in its place there may be a program for ONNX Runtime or ExecuTorch.
 """
 
-import contextlib
 import dataclasses
 import json
+import time
 import tomllib
-import warnings
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
-from torch import Tensor, nn
-from torch.nn import functional
 
-from fedrec.config.config import Config
 from fedrec.config.keys import flat_tables, read_config, to_toml
-from fedrec.config.values.choices import VIEWS, names_in, view_name
 from fedrec.data.catalog import Catalog
-from fedrec.data.preparation.store import Dataset
-from fedrec.data.sequences import Sequences
-from fedrec.errors import ConfigError, DataError, MessageError
-from fedrec.factory.build_model import build_model
-from fedrec.factory.model import item_features
+from fedrec.errors import ConfigError, DataError, EvaluationError, MessageError, ResourceError
 from fedrec.files.atomic import flushed_file, new_folder, read_regular, sha256
+from fedrec.inference.carried import (
+    ITEMS,
+    catalog_bytes,
+    dataset_of_nobody,
+    numpy_arrays,
+    rebuilt_model,
+)
+from fedrec.inference.formats import FORMATS, Scores, quiet
+from fedrec.inference.program import NextItem
 from fedrec.inference.recommender import ReadyRecommender
 from fedrec.inference.search import ItemSearch
-from fedrec.models.layers.transformer import CausalTransformer
 from fedrec.models.parameters import groups_of, load_arrays
-from fedrec.models.recommender import Recommender, next_state
+from fedrec.randomness import generator
 from fedrec.version import __version__
 
 NAME = "export.json"
 FORMAT = "fedrec-model-1"
-PROGRAM = "program.pt2"
+NOBODY = "an exported model holds no user"
+PROGRAM = FORMATS["folder"].file
+TOLERANCE = 1e-4  # of a score, relative to the largest one above 1
+HISTORIES = 20  # that are compared, from one item to the longest
+WARM_UP = 3  # of them whose time does not count
+TOP = 10
 
 
-class NextItem(nn.Module):
-    """Scores of every item behind one history: what ``program.pt2`` computes.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Parity:
+    """How an exported program stands beside fedrec, over some histories.
 
-    Args:
-        search: Model with its item vectors.
+    Attributes:
+        histories: How many were compared.
+        same_items: How many of them have the same top 10, in the same order.
+        difference: Largest difference of a score.
+        scale: Largest score.
+        milliseconds: Median time of the program for one history, on this machine.
+        bytes: Size of its file.
     """
 
-    def __init__(self, search: ItemSearch) -> None:
-        super().__init__()
-        self.model = search.model
-        self.vectors = nn.Parameter(search.vectors.detach().clone(), requires_grad=False)
-
-    def forward(self, items: Tensor, length: Tensor) -> Tensor:
-        """Scores (V + 1,) of a history, the newest item last.
-
-        Args:
-            items: (1, L) Item numbers, padded with 0 behind.
-            length: (1,) How many of them are real.
-        """
-        everything = torch.arange(len(self.vectors), device=items.device)
-        if self.model.task == "cloze":  # item 0 behind the last one: the next item, hidden
-            items, length = functional.pad(items, (0, 1)), length + 1
-        states, _ = self.model.encode(self.model.look_up(everything), items, length)
-        last = states[torch.arange(1, device=items.device), length - 1]
-        scores: Tensor = (last @ self.vectors.T)[0]
-        return scores
+    histories: int
+    same_items: int
+    difference: float
+    scale: float
+    milliseconds: float
+    bytes: int
 
 
 def is_export(folder: Path) -> bool:
@@ -75,38 +73,37 @@ def is_export(folder: Path) -> bool:
     return (folder / NAME).is_file()
 
 
-def export_model(ready: ReadyRecommender, folder: Path) -> dict[str, float]:
+def export_model(ready: ReadyRecommender, folder: Path, to: str = "folder") -> Parity:
     """Write a recommender as a folder that needs neither its data nor its run.
 
     Args:
         ready: Recommender of a run.
         folder: The new folder.
+        to: What computes the scores without fedrec: "folder" for ``program.pt2`` of torch, "onnx"
+            for ``program.onnx``, "pte" for ``program.pte`` of ExecuTorch.
 
     Returns:
-        "difference": the largest difference of a score between ``program.pt2`` and fedrec, over
-        some histories; "scale": the largest score among them.
+        The program beside fedrec.
 
     Raises:
-        ConfigError: The folder is there, or the run is on several sources.
-        ResourceError: It cannot be written.
+        ConfigError: The folder is there, the run is on several sources, or an unknown format.
+        EvaluationError: The program gives other scores than fedrec.
+        ResourceError: A package is missing, or the folder cannot be written.
     """
+    if to not in FORMATS:
+        raise ConfigError(f"--to must be one of {', '.join(FORMATS)}, got {to!r}")
+    FORMATS[to].require(to)
     if folder.exists():
         raise ConfigError(f"--out {folder} is there already; name a new folder")
     if ready.dataset.domains is not None:
         raise ConfigError("a run on several sources is not exported; export a run on one of them")
     config, model = ready.config, ready.search.model
     source = dataclasses.replace(config.data, source=ready.dataset.name, items="")
-    arrays = {
-        name: np.ascontiguousarray(array.detach().float().cpu().numpy())
-        for name, array in (*model.named_parameters(), *model.named_buffers())
-        if array.is_floating_point()
-    }
+    arrays = numpy_arrays(dict((*model.named_parameters(), *model.named_buffers())))
     files = {
         "config.toml": to_toml(dataclasses.replace(config, data=source)).encode(),
         "model.safetensors": save(arrays),
-        "items.json": json.dumps(ready.dataset.catalog.to_json(), ensure_ascii=False).encode(
-            "utf-8", "backslashreplace"
-        ),
+        ITEMS: catalog_bytes(ready.dataset.catalog),
     }
     about = {
         "format": FORMAT,
@@ -117,11 +114,15 @@ def export_model(ready: ReadyRecommender, folder: Path) -> dict[str, float]:
         "longest_history": config.model.max_length,
         "sha256": {name: sha256(content) for name, content in files.items()},
     }
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ResourceError(f"{folder.parent} cannot be made: {error.strerror}") from None
     with new_folder(folder) as draft:
         for name, content in (*files.items(), (NAME, json.dumps(about, indent=1).encode())):
             with flushed_file(draft / name) as file:
                 file.write(content)
-        found = _write_program(ready, draft / PROGRAM)
+        found = _write_program(ready, draft, to)
     return found
 
 
@@ -140,10 +141,10 @@ def open_export(folder: Path) -> ReadyRecommender:
             if sha256(content) != about["sha256"][name]:
                 raise DataError(f"{folder / name} is not the file that was exported; copy it again")
         tables = tomllib.loads(contents["config.toml"].decode())
-        catalog = Catalog.from_json(json.loads(contents["items.json"]))
+        catalog = Catalog.from_json(json.loads(contents[ITEMS]))
         arrays = load(contents["model.safetensors"])
         config = read_config(flat_tables(tables))
-        model = _model_of(config, catalog, arrays)
+        model = rebuilt_model(config, catalog, arrays)
         load_arrays(
             model, {name: arrays[name] for name in groups_of(model).shared}, groups_of(model).shared
         )
@@ -152,65 +153,61 @@ def open_export(folder: Path) -> ReadyRecommender:
         raise DataError(f"{error.filename or folder} cannot be read: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, SafetensorError, MessageError) as error:
         raise DataError(f"{folder} is no model that fedrec exported ({error})") from None
-    nobody = Sequences(np.empty(0, dtype=np.int32), np.zeros(1, dtype=np.int64))
-    dataset = Dataset(str(data["name"]), catalog, nobody, [], {}, str(data["hash"]), {})
+    dataset = dataset_of_nobody(str(data["name"]), catalog, str(data["hash"]), NOBODY)
     search = ItemSearch(model, catalog.num_items, config.model.max_length)
     return ReadyRecommender(str(about["run"]), config, dataset, catalog, search)
 
 
-def _model_of(config: Config, catalog: Catalog, arrays: dict[str, np.ndarray]) -> Recommender:
-    """The model with the frozen arrays of the export, before its weights."""
-    own = [view for view in names_in(config.model.views) if view not in VIEWS]
-    frequency = arrays.get("frequency", np.zeros(catalog.num_items + 1, dtype=np.float32))
-    return build_model(
-        config.model,
-        num_items=catalog.num_items,
-        semantic=arrays.get("views.semantic.table"),
-        content=catalog.content_features(),
-        frequency=frequency,
-        seed=config.seed,
-        own_views={
-            view: arrays[f"views.{view_name(view)}.table"]
-            for view in own
-            if f"views.{view_name(view)}.table" in arrays
-        },
-        features=lambda: item_features(catalog),
+def _write_program(ready: ReadyRecommender, folder: Path, to: str) -> Parity:
+    """Write the program and compare it with fedrec."""
+    longest = ready.config.model.max_length - (ready.search.model.task == "cloze")
+    path = folder / FORMATS[to].file
+    items, length = _inputs(np.array([1]), longest)
+    with quiet():
+        FORMATS[to].write(
+            NextItem(ready.search), (torch.from_numpy(items), torch.from_numpy(length)), path
+        )
+        scores = FORMATS[to].load(path)
+    found = _parity(ready, scores, longest, path.stat().st_size)
+    if found.difference > TOLERANCE * max(1.0, found.scale):
+        raise EvaluationError(
+            f"{path.name} gives other scores than fedrec: they differ by {found.difference:.2g} "
+            f"where the largest is {found.scale:.3g}; it is not written"
+        )
+    return found
+
+
+def _parity(ready: ReadyRecommender, scores: Scores, longest: int, size: int) -> Parity:
+    """Compare a program with fedrec's own lists over histories of all lengths."""
+    num_items = ready.dataset.catalog.num_items
+    draw = generator(ready.config.seed, "export")
+    k = min(TOP, num_items)
+    difference, scale, same, seconds = 0.0, 0.0, 0, []
+    for number in range(HISTORIES):
+        count = max(1, longest * number // (HISTORIES - 1))
+        history = draw.integers(1, num_items + 1, size=count)
+        wanted = ready.search.top([history], k, exclude=False)
+        items, length = _inputs(history, longest)
+        start = time.perf_counter()
+        found = scores(items, length)
+        seconds.append(time.perf_counter() - start)
+        best = np.argsort(-found[1:], kind="stable")[:k] + 1
+        same += bool((best == wanted.items[0]).all())
+        apart = np.abs(found[wanted.items[0]] - wanted.scores[0])
+        difference = max(difference, float(apart.max()))
+        scale = max(scale, float(np.abs(wanted.scores).max()))
+    return Parity(
+        histories=HISTORIES,
+        same_items=same,
+        difference=difference,
+        scale=scale,
+        milliseconds=1000 * float(np.median(seconds[WARM_UP:])),
+        bytes=size,
     )
 
 
-def _write_program(ready: ReadyRecommender, path: Path) -> dict[str, float]:
-    """Write ``program.pt2`` and compare its scores with fedrec's own."""
-    module = NextItem(ready.search).eval()
-    kernels = [part for part in module.modules() if isinstance(part, CausalTransformer)]
-    with contextlib.ExitStack() as restored:
-        for part in kernels:  # torch alone is on the other side
-            restored.callback(setattr, part, "uses_kernel", part.uses_kernel)
-            part.uses_kernel = False
-        longest = ready.config.model.max_length - (ready.search.model.task == "cloze")
-        with torch.no_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            program = torch.export.export(module, _history(longest, 1, ready), strict=False)
-            torch.export.save(program, path)
-        loaded = torch.export.load(path).module()
-        difference = scale = 0.0
-        for count in {1, min(5, longest), longest}:
-            items, length = _history(longest, count, ready)
-            with torch.inference_mode():
-                ours, _ = next_state(
-                    ready.search.model,
-                    module.model.look_up(torch.arange(len(module.vectors))),
-                    items,
-                    length,
-                )
-                wanted = (ours @ module.vectors.T)[0]
-                found = loaded(items, length)
-            difference = max(difference, float((found - wanted).abs().max()))
-            scale = max(scale, float(wanted.abs().max()))
-    return {"difference": difference, "scale": scale}
-
-
-def _history(longest: int, count: int, ready: ReadyRecommender) -> tuple[Tensor, Tensor]:
-    """Some items of the catalogue as one padded history (1, L), and its length (1,)."""
-    items = torch.zeros(1, longest, dtype=torch.long)
-    items[0, :count] = torch.arange(count) % ready.dataset.catalog.num_items + 1
-    return items, torch.tensor([count])
+def _inputs(history: NDArray[np.int64], longest: int) -> tuple[NDArray[np.int64], ...]:
+    """A history of item numbers as one padded row (1, L), and its length (1,)."""
+    items = np.zeros((1, longest), dtype=np.int64)
+    items[0, : len(history)] = history
+    return items, np.array([len(history)], dtype=np.int64)

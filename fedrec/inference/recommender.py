@@ -14,14 +14,14 @@ from fedrec.config.values.checks import refuse, require
 from fedrec.data.catalog import Catalog
 from fedrec.data.preparation.store import Dataset
 from fedrec.errors import ConfigError, DataError
+from fedrec.inference.card import MIB, recommender_card
+from fedrec.inference.carried import NO_USERS
 from fedrec.inference.new_item_embeddings import extended_search, usable_views
 from fedrec.inference.new_items import catalog_entries, extended
 from fedrec.inference.search import ItemSearch
 from fedrec.models.hybrid import Hybrid
 from fedrec.models.recommender import device_of
 from fedrec.semantics.signals.columns import PREFIX
-
-MIB = 1 << 20
 
 
 class Recommendation(NamedTuple):
@@ -68,6 +68,10 @@ class ReadyRecommender:
             f"<{type(self).__name__} of run {self.name}: {self.catalog.num_items:,} items by "
             f"{views} on {device_of(self.search.model)}; MiB: {held} at most>"
         )
+
+    def _repr_html_(self) -> str:
+        model, users = self.config.model.name, len(self.dataset.user_ids)
+        return recommender_card(self.name, model, self.catalog, users, self.search)
 
     def recommend(
         self, history: str | Sequence[str], k: int = 10, *, exclude: bool = True
@@ -232,8 +236,8 @@ class ReadyRecommender:
             place = self._users.get(history)
             if place is None and not self._users:
                 raise DataError(
-                    f"user {history!r} is unknown: an exported model holds no user; give a history "
-                    "of item ids, as a list (in the shell --history)"
+                    f"user {history!r} is unknown: {self.dataset.manifest.get(NO_USERS)}; give a "
+                    "history of item ids, as a list (in the shell --history)"
                 )
             if place is None:
                 raise DataError(
@@ -277,9 +281,8 @@ class ReadyRecommender:
         return number
 
     def _recommendation(self, number: int, score: float) -> Recommendation:
-        return Recommendation(
-            self.catalog.item_ids[number - 1], self.catalog.titles[number - 1], score
-        )
+        item = number - 1
+        return Recommendation(self.catalog.item_ids[item], self.catalog.titles[item], score)
 
     @cached_property
     def _items(self) -> dict[str, int]:

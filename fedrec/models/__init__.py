@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from fedrec.models.bert4rec import BERT4Rec
     from fedrec.models.bpr_mf import BPRMF
     from fedrec.models.dualrec_lstm import DualRecLSTM
+    from fedrec.models.fpmc import FPMC
     from fedrec.models.gru4rec import GRU4Rec
     from fedrec.models.hybrid import Hybrid
     from fedrec.models.identity_rows import IdentityRows
@@ -28,10 +29,17 @@ if TYPE_CHECKING:
         score_next,
     )
     from fedrec.models.sasrec import SASRec
+    from fedrec.models.sessions.attentive_gru import NARM
+    from fedrec.models.sessions.session_graph import SRGNN
+    from fedrec.models.sessions.short_term_attention import STAMP
 
 __all__ = [
     "BPRMF",
+    "FPMC",
     "LOSSES",
+    "NARM",
+    "SRGNN",
+    "STAMP",
     "BERT4Rec",
     "DualRecLSTM",
     "GRU4Rec",
@@ -58,6 +66,7 @@ _HOMES = {
     "BERT4Rec": "fedrec.models.bert4rec",
     "BPRMF": "fedrec.models.bpr_mf",
     "DualRecLSTM": "fedrec.models.dualrec_lstm",
+    "FPMC": "fedrec.models.fpmc",
     "GRU4Rec": "fedrec.models.gru4rec",
     "Hybrid": "fedrec.models.hybrid",
     "IdentityRows": "fedrec.models.identity_rows",
@@ -67,10 +76,13 @@ _HOMES = {
     "LossFunction": "fedrec.models.losses",
     "LossOptions": "fedrec.models.losses",
     "ModelParts": "fedrec.models.parts",
+    "NARM": "fedrec.models.sessions.attentive_gru",
     "NamedArrays": "fedrec.models.parameters",
     "ParameterGroups": "fedrec.models.parameters",
     "Recommender": "fedrec.models.recommender",
     "SASRec": "fedrec.models.sasrec",
+    "SRGNN": "fedrec.models.sessions.session_graph",
+    "STAMP": "fedrec.models.sessions.short_term_attention",
     "arrays_of": "fedrec.models.parameters",
     "catalogue_of": "fedrec.models.recommender",
     "groups_of": "fedrec.models.parameters",

@@ -99,15 +99,29 @@ class BPRMF(Recommender):
         """
         if users is None:
             return self.encode(table, indices, lengths)
-        place = np.searchsorted(self._users, users).clip(max=len(self._users) - 1)
-        if (self._users[place] != users).any():
-            raise DataError("model.name = 'bpr-mf' was asked for a user whose row is not here")
-        rows = self.user_rows[torch.from_numpy(place).to(self.user_rows.device)]
+        rows = self.user_rows[places_of(users, self._users, "bpr-mf").to(self.user_rows.device)]
         states = torch.cat([rows, torch.ones_like(rows[:, :1])], dim=1)
         shape = (*indices.shape, states.shape[1])
         return states.unsqueeze(1).expand(shape), torch.ones_like(states[:, :1, None]).expand(
             *indices.shape, 1
         )
+
+
+def places_of(users: np.ndarray, held: np.ndarray, model: str) -> Tensor:
+    """Places (B,) of users among those held here.
+
+    Args:
+        users: (B,) Global numbers.
+        held: (U,) Global numbers of the users held here, ascending.
+        model: Name of the model, for the message.
+
+    Raises:
+        DataError: A user who is not held here.
+    """
+    place = np.searchsorted(held, users).clip(max=len(held) - 1)
+    if (held[place] != users).any():
+        raise DataError(f"model.name = {model!r} was asked for a user whose row is not here")
+    return torch.from_numpy(place)
 
 
 def initial_user_rows(users: np.ndarray, width: int, *, std: float, seed: int) -> Tensor:

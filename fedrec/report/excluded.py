@@ -5,17 +5,19 @@ from typing import Any
 
 from fedrec.evaluation.client_figures import far_out_clients
 from fedrec.evaluation.protocols import metric_label
-from fedrec.runs.record import Run
+from fedrec.runs.record import Run, sampled_and_aggregated
 
 HEADERS = ["round", "phase", "partition", "reason"]
 
 
 def client_sampling(run: Run) -> str:
     """Say how many clients a round sampled and how many replies it aggregated; else nothing."""
-    counts = [sampled_and_aggregated(line) for line in run.rounds if line["round"] > 0]
+    counts = [sampled_and_aggregated(line) for line in run.history if line["round"] > 0]
     if run.no_model or not any(sampled for sampled, _ in counts):
         return ""  # a local-only baseline samples nobody
-    whose = "users" if any(line.get("users") for line in run.rounds) else "partitions"
+    whose = "users" if any(line.get("users") for line in run.history) else "partitions"
+    if counts and {sampled for sampled, _ in counts} == {1}:
+        whose = whose[:-1]
     sampled, aggregated = (sum(each) / len(counts) for each in zip(*counts, strict=True))
     return (
         f"Client sampling: {sampled:,.4g} {whose} a round, {aggregated:,.4g} of them aggregated, "
@@ -23,17 +25,10 @@ def client_sampling(run: Run) -> str:
     )
 
 
-def sampled_and_aggregated(line: Mapping[str, Any]) -> tuple[int, int]:
-    """How many clients a round sampled, and how many it aggregated."""
-    if users := line.get("users"):
-        return users["sampled"], users["aggregated"]
-    return len(line.get("sampled") or []), len(line.get("aggregated") or [])
-
-
 def excluded_replies(run: Run) -> list[list[str]]:
     """A row for each excluded reply: round, phase, partition, reason."""
     rows = []
-    for line in run.rounds:
+    for line in run.history:
         number = str(line["round"])
         rows += [_row(number, "train, first try", one) for one in line.get("retried") or []]
         rows += [_row(number, one.get("while", ""), one) for one in line.get("excluded") or []]

@@ -21,6 +21,9 @@ ORDER = (
     "nearest-text",
     "item-knn",
     "recent-item-knn",
+    "v-sknn",
+    "ease",
+    "slim",
     "markov",
     "local-only",
     "centralised",
@@ -45,6 +48,7 @@ def with_references(run: Run, folders: Iterable[Path]) -> Run:
     """
     own = (run.metrics or {}).get("baselines") or {}
     others: dict[str, Any] = {}
+    runs: dict[str, Run] = {}
     for folder in folders:
         other = read_run(folder)
         _check(run, other)
@@ -54,7 +58,7 @@ def with_references(run: Run, folders: Iterable[Path]) -> Run:
             raise ConfigError(
                 f"--reference {folder}: {run.folder} has measured {name!r} itself; leave it out"
             )
-        metrics = other.metrics or {}
+        runs[name], metrics = other, other.metrics or {}
         others[name] = {stage: metrics.get(stage) or {} for stage in ("validation", "test")}
         others[name][BATCHES] = (other.config.get("local") or {}).get("batches", BY_LENGTH)
     if not others:
@@ -62,7 +66,8 @@ def with_references(run: Run, folders: Iterable[Path]) -> Run:
     found = own | others
     places = {name: place for place, name in enumerate(ORDER)}
     ordered = {name: found[name] for name in sorted(found, key=lambda n: places.get(n, 1))}
-    return dataclasses.replace(run, metrics={**(run.metrics or {}), "baselines": ordered})
+    metrics = {**(run.metrics or {}), "baselines": ordered}
+    return dataclasses.replace(run, metrics=metrics, references=runs)
 
 
 def reference_name(run: Run) -> str:

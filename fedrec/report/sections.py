@@ -1,15 +1,12 @@
-"""Sections of a run's page: what each shows, as plain text, numbers and rows of tables."""
+"""Sections of a run's page below its head: plain text, numbers and rows of tables."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from fedrec.evaluation.client_figures import far_out_clients
 from fedrec.evaluation.protocols import describe, metric_label
 from fedrec.report.every_position import every_position
-from fedrec.report.excluded import excluded_replies, resumptions
-from fedrec.report.figures import style
-from fedrec.report.ranks import hidden
-from fedrec.report.references import below_popularity, gap_closed
+from fedrec.report.references import gap_closed
+from fedrec.report.repeat import portable
 from fedrec.report.tables import (
     interval,
     metric_names,
@@ -18,124 +15,30 @@ from fedrec.report.tables import (
     round_row,
     shown,
 )
-from fedrec.report.words import (
-    Rows,
-    duration,
-    flat,
-    moment,
-    seconds_between,
-    thousands,
-    words,
-)
-from fedrec.runs.record import COMPLETE, Record, Run, number
+from fedrec.report.words import Rows, flat, thousands, words
+from fedrec.runs.record import Record, Run, number
 from fedrec.runs.redaction import hide_secrets
-from fedrec.runs.sent import told, withheld
+from fedrec.runs.sent import told
 
-BANNERS = {
-    "degraded": "The run reached its end, but some replies are missing.",
-    "failed": "The run failed: its numbers are those of an unfinished training.",
-    "interrupted": "The run was interrupted: its numbers are those of an unfinished training.",
-    "running": "The run had not ended when this page was made.",
+_DATA = {"hash": "SHA-256 of the prepared data", "name": "name"}
+_PHASES = {
+    "train": "training of the clients",
+    "check": "validation of their replies",
+    "aggregate": "aggregation",
+    "evaluate": "evaluation",
+    "checkpoint": "checkpoints",
+    "other": "anything else",
 }
 
 
-def head(run: Run) -> Record:
-    """Title, banner, warnings and tiles of the page."""
-    about, data = run.about, run.about.get("data") or {}
-    reason = str(about.get("reason") or "")
-    banner = BANNERS.get(run.status, "")
-    excluded = len(excluded_replies(run))
-    warnings = [str(note) for note in data.get("notes") or []]
-    warnings += [f"{line}." for line in run.about.get("adapted") or []]
-    warnings += resumptions(run)
-    if line := withheld(about.get("sent") or {}):
-        warnings.append(f"{line[:1].upper()}{line[1:]}.")
-    if remark := below_popularity(run):
-        warnings.append(remark)
-    if run.no_model:
-        warnings.append(f"{run.no_model[:1].upper()}{run.no_model[1:]}.")
-    if run.torn_line:
-        warnings.append("rounds.jsonl ended in half a line, which was ignored.")
-    warnings += far_out_clients((run.metrics or {}).get("client_figures") or {})
-    if excluded and run.status in ("done", "running"):
-        warnings.append(f"Excluded replies: {excluded}; they are listed under Clients.")
-    started, finished = moment(about.get("started")), moment(about.get("finished"))
-    count = len(about.get("partitions") or [])
-    parts = [
-        str(data.get("name", "")),
-        f"{count} partition{'s' if count > 1 else ''}" if count else "",
-        f"seed {about['seed']}" if "seed" in about else "",
-        f"{started} to {finished}" if started and finished else started,
-    ]
-    return {
-        "name": run.name,
-        "status": run.status,
-        "subtitle": " · ".join(part for part in parts if part),
-        "banner": f"{banner} {reason}".strip(),
-        "warnings": warnings,
-        "tiles": _tiles(run),
-        "protocol": _described(run, run.protocol),
-        "scenario": hidden(run),
-    }
-
-
-def _tiles(run: Run) -> list[Record]:
-    metrics, last = run.metrics or {}, run.rounds[-1] if run.rounds else {}
-    tiles = []
-    for name in style.METRICS:
-        label, popular = metric_label(name, run.protocol), _baseline(run, "popularity", name)
-        value, note = number((metrics.get("test") or {}).get(name)), ""
-        if value is not None and popular:
-            note = f"{value / popular:.1f} times popularity"
-        if value is not None and (count := num_users(metrics.get("test") or {})):
-            note = f"{note}; {count:,} users" if note else f"{count:,} users"
-        if value is not None:
-            tiles.append({"name": f"Test {label}", "value": f"{value:.4f}", "note": note})
-    done = max((r["round"] for r in run.rounds), default=0)
-    kept = f"weights of round {run.best_round}" if run.best_round is not None else ""
-    kept += "; early stopping" if kept and _stopped_early(run, done) else ""
-    tiles.append({"name": "Rounds", "value": f"{done:,}", "note": kept})
-    passes = last.get("passes")
-    notes = [f"data passes: {passes:,.3g}"] if passes else []
-    megabytes = last.get("megabytes", 0)
-    whole = f"{megabytes:,.1f} MB" if megabytes < 1e4 else f"{megabytes / 1e3:,.1f} GB"
-    of_one = last.get("client_megabytes")
-    if of_one:
-        notes.append(f"{whole} in all")
-        whole = f"{of_one:,.3g} MB"
-    name = "Training traffic a client" if of_one else "Training traffic"
-    tiles.append({"name": name, "value": whole, "note": "; ".join(notes)})
-    tiles.append(_time(run))
-    return tiles
-
-
-def _time(run: Run) -> Record:
-    """Time from start to end, with that of the rounds beside it; of the rounds alone, if need be.
-
-    Preparation and the evaluations before and after training belong to no round.
-    """
-    last = run.rounds[-1] if run.rounds else {}
-    in_rounds = run.about.get("seconds") or last.get("elapsed") or 0
-    whole = seconds_between(run.about.get("started"), run.about.get("finished"))
-    machine = run.about.get("machine") or {}
-    notes = [f"{machine['cores']} cores"] if "cores" in machine else []
-    if whole is None or whole < in_rounds - 1:  # not over yet, or a clock that was set back
-        return {"name": "Time in rounds", "value": duration(in_rounds), "note": "; ".join(notes)}
-    notes.insert(0, f"{duration(in_rounds)} in rounds")
-    if resumptions(run):
-        notes.append("interruptions included")
-    return {"name": "Time", "value": duration(max(whole, in_rounds)), "note": "; ".join(notes)}
-
-
-def _stopped_early(run: Run, done: int) -> bool:
-    """Whether a complete run ended before its last round for want of improvement."""
-    plan = run.config.get("federation") or {}
-    return run.status in COMPLETE and bool(plan.get("patience")) and done < plan.get("rounds", 0)
-
-
-def _baseline(run: Run, baseline: str, metric: str) -> float | None:
-    parts = ((run.metrics or {}).get("baselines") or {}).get(baseline) or {}
-    return number((parts.get("test") or {}).get(metric))
+_ROUND_HEADERS = {
+    "clients": "clients aggregated / sampled",
+    "train loss": "training loss",
+    "users": "users evaluated",
+    "p10 / p50 / p90": "NDCG@10 of clients: p10 / p50 / p90",
+    "MB": "MB so far, all clients",
+    "seconds": "seconds of the round",
+}
 
 
 def results(run: Run) -> Record:
@@ -143,8 +46,8 @@ def results(run: Run) -> Record:
     metrics = run.metrics or {}
     test, validation = metrics.get("test") or {}, run.validation
     baselines = metrics.get("baselines") or {}
-    names = metric_names(test, validation)
     columns = [test, *((parts.get("test") or {}) for parts in baselines.values()), validation]
+    names = told_apart(metric_names(test, validation), columns)
     rows = [
         [metric_label(name, run.protocol), *(_cell(column.get(name)) for column in columns)]
         for name in names
@@ -157,15 +60,27 @@ def results(run: Run) -> Record:
         "between": gap_closed(run),
         "others": [
             {
-                "protocol": _described(run, protocol),
+                "protocol": described(run, protocol),
                 "rows": _stage_rows(protocol, found),
                 "headers": _headers(found.get("test") or {}, found.get("validation") or {}),
             }
             for protocol, found in (metrics.get("other_protocols") or {}).items()
         ],
-        "same_recall": "Recall@10" in names,
+        "same_recall": any("Recall@10" in column for column in columns),
         "every_position": every_position(metrics.get("every_position") or {}),
     }
+
+
+def told_apart(names: Iterable[str], columns: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Metrics without Recall@k where it is HR@k in every column, as with one held-out item."""
+
+    def is_hr(name: str) -> bool:
+        other = name.replace("Recall", "HR", 1)
+        return other != name and all(
+            number(column.get(name)) == number(column.get(other)) for column in columns
+        )
+
+    return [name for name in names if not is_hr(name)]
 
 
 def _headers(test: Mapping[str, Any], validation: Mapping[str, Any], *others: str) -> list[str]:
@@ -179,11 +94,12 @@ def _stage_rows(protocol: str, found: Mapping[str, Any]) -> list[list[Any]]:
     test, validation = found.get("test") or {}, found.get("validation") or {}
     return [
         [metric_label(name, protocol), _cell(test.get(name)), _cell(validation.get(name))]
-        for name in metric_names(test, validation)
+        for name in told_apart(metric_names(test, validation), [test, validation])
     ]
 
 
-def _described(run: Run, protocol: str) -> str:
+def described(run: Run, protocol: str) -> str:
+    """How a protocol ranks the held-out items of a run's data, in words."""
     data = run.about.get("data") or {}
     return describe(protocol, int(data.get("items", 0)), data.get("domains"))
 
@@ -194,13 +110,13 @@ def _cell(metric: Any) -> Record:
 
 def cost(run: Run) -> Record:
     """Tables of traffic, seconds by phase, and rounds."""
-    trained = max(1, sum(1 for r in run.rounds if r["round"] > 0))
+    trained = max(1, sum(1 for r in run.history if r["round"] > 0))
     kinds = {"down": "weights to the clients", "up": "updates to the server",
              "evaluate": "evaluation, both ways"}  # fmt: skip
-    totals = {label: sum(r.get(f"bytes_{kind}") or 0 for r in run.rounds)
+    totals = {label: sum(r.get(f"bytes_{kind}") or 0 for r in run.history)
               for kind, label in kinds.items()}  # fmt: skip
     seconds: dict[str, float] = {}
-    for record in run.rounds:
+    for record in run.history:
         for phase, spent in record["seconds"].items():
             seconds[phase] = seconds.get(phase, 0.0) + spent
     whole = seconds.pop("total", sum(seconds.values()))
@@ -209,16 +125,35 @@ def cost(run: Run) -> Record:
         "traffic": [
             [label, f"{total / 1e6:,.2f} MB", f"{total / trained / 1e6:,.2f} MB"]
             for label, total in totals.items()
-            if run.rounds
+            if run.history
         ],
         "phases": [
-            [phase, f"{spent:,.1f}", f"{100 * spent / whole:.0f} %"]
+            [_PHASES.get(phase, phase), f"{spent:,.1f}", f"{100 * spent / whole:.0f} %"]
             for phase, spent in [*seconds.items(), ("all rounds", whole)]
             if whole
         ],
-        "rounds": [round_row(record) for record in run.rounds],
-        "round_headers": round_headers(run.protocol),
+        **dict(zip(("rounds", "rounds_told"), _rounds(run), strict=True)),
+        "round_headers": [
+            _ROUND_HEADERS.get(header, header) for header in round_headers(run.protocol)
+        ],
     }
+
+
+MOST_ROWS = 400  # of a table: a page stays under a megabyte
+
+
+def _rounds(run: Run) -> tuple[list[list[str]], str]:
+    """Rows of the rounds, of very many every few; and what they are."""
+    step = -(-len(run.history) // MOST_ROWS)
+    kept = [
+        record
+        for place, record in enumerate(run.history)
+        if place % max(step, 1) == 0 or record["round"] == run.best_round
+    ]
+    told = f"All {len(run.history):,} rounds"
+    if step > 1:
+        told = f"Every {step}th of {len(run.history):,} rounds; rounds.jsonl has all"
+    return [round_row(record) for record in kept], told
 
 
 def inputs(run: Run) -> Record:
@@ -257,17 +192,18 @@ def inputs(run: Run) -> Record:
         "semantics": [(names.get(k, k), v) for k, v in flat(semantics) if v != "None"],
         "parameters": rows,
         "sent": told(run.about.get("sent") or {}),
-        "command": str(run.about.get("command") or ""),
     }
 
 
 def _data_rows(data: Mapping[str, Any]) -> Rows:
     """Facts of the data; what was left out or repaired is counted by its reason."""
     facts = {
-        key: thousands(value) for key, value in data.items() if key not in ("notes", "skipped")
+        _DATA.get(key, key.replace("_", " ")): thousands(value)
+        for key, value in data.items()
+        if key not in ("notes", "skipped") and value is not None
     }
     skipped = data.get("skipped") or {}
-    return flat(facts) + [
+    return [(name, portable(text)) for name, text in flat(facts)] + [
         (f"left out or repaired: {what.replace('_', ' ')}", words(thousands(count)))
         for what, count in skipped.items()
     ]
@@ -277,9 +213,10 @@ def machine(run: Run) -> Rows:
     """Engine, device, fingerprints and machine."""
     about = run.about
     keys = ("engine", "device", "code", "config_hash", "seed")
+    told = {"code": "code, SHA-256", "config_hash": "config, SHA-256"}
     kernel = about.get("kernel", {})
     names = {"cores": "CPU cores", "memory_gib": "memory, GiB"}
-    rows = [(key.replace("_", " "), words(about[key])) for key in keys if key in about]
+    rows = [(told.get(key, key), words(about[key])) for key in keys if key in about]
     if kernel:
         rows.append(("kernel", " ".join(kernel.values())))
     return rows + [
@@ -293,6 +230,13 @@ def config(run: Run) -> list[tuple[str, Rows]]:
     shown_config = hide_secrets(run.config)
     top = {key: value for key, value in shown_config.items() if not isinstance(value, dict)}
     sections = [
-        (key, flat(value)) for key, value in shown_config.items() if isinstance(value, dict)
+        (key, _portable(flat(value)))
+        for key, value in shown_config.items()
+        if isinstance(value, dict)
     ]
-    return [("", flat(top)), *sections] if top else sections
+    return [("", _portable(flat(top))), *sections] if top else sections
+
+
+def _portable(rows: Rows) -> Rows:
+    """Rows without the folders of the machine that made the run."""
+    return [(name, portable(text)) for name, text in rows]

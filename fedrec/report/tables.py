@@ -9,10 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from fedrec.evaluation.protocols import metric_label
-from fedrec.report.excluded import sampled_and_aggregated
 from fedrec.report.references import below_popularity
 from fedrec.runs.plain_text import plain
-from fedrec.runs.record import Run, number
+from fedrec.runs.record import Run, number, sampled_and_aggregated
 
 RoundRecord = Mapping[str, Any]  # a line of rounds.jsonl
 

@@ -25,6 +25,8 @@ CHECKED = (
     "items.csv",
     "ranks.npz",
     "model.safetensors",
+    "items.json",
+    "frozen.safetensors",
     "start.safetensors",
 )
 

@@ -15,6 +15,7 @@ from fedrec.runs.record import read_json
 
 # What a run writes. Overwriting a run removes these and nothing else, in this order: whoever is
 # killed meanwhile leaves no checkpoint without its history, and no run.json without its config.
+TRACKERS = "trackers.json"  # tracker -> what it calls the run
 FILES = (
     "rounds.jsonl",
     "users.csv",
@@ -22,15 +23,18 @@ FILES = (
     "ranks.npz",
     "metrics.json",
     "model.safetensors",
+    "items.json",
+    "frozen.safetensors",
     "start.safetensors",
     "report.html",
     "log.txt",
     "engine.log",
     ".stop.json",
+    TRACKERS,
     "run.json",
     "config.toml",
 )
-FOLDERS = ("checkpoints", "figures")
+FOLDERS = ("checkpoints", "figures", "tensorboard")
 LOCK = ".lock"
 _DRAFT = re.compile(rf"\.(?:{'|'.join(map(re.escape, FILES))}){DRAFT}")  # of `write_file`
 ADVICE = "choose another with --out or run.dir"

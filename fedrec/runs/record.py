@@ -4,51 +4,65 @@ Everything here is plain JSON, TOML and CSV, so that a folder can be copied to a
 and read there without torch, without an engine and without the data.
 """
 
-import io
-import json
-import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass
+import importlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from fedrec.config.values.choices import QUERY_TIME, names_in
+from fedrec.config.values.checks import one_of, refuse
+from fedrec.config.values.choices import names_in, protocol_suffix
 from fedrec.errors import DataError
-from fedrec.files.atomic import read_regular
 from fedrec.files.home import home
+from fedrec.notebook.card import card
 from fedrec.runs.checksums import check_config, check_files, check_seal
+from fedrec.runs.contents import content_of, parse_json, read_toml
+from fedrec.runs.facts import run_facts
+from fedrec.runs.frames import rounds_frame
 from fedrec.runs.kinds import ABOUT_KINDS, ROUND_KINDS, check_kinds
+from fedrec.runs.users import users_table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 FORMAT = 2  # of a run folder, in its run.json: raise when a file or a field of one changes
 COMPLETE = ("done", "degraded")
 STATUSES = (*COMPLETE, "failed", "interrupted", "running")
+
+# Names only: nothing here imports the report, which reads runs.
+CURVES, PAGE = "fedrec.report.figures.curves", "fedrec.report.page"
 
 Record = dict[str, Any]
 
 
 @dataclass(frozen=True, repr=False)
 class Run:
-    """One run folder as it is on the disk; `rounds`, `metrics` and `users` may be missing parts.
+    """One run folder as it is on the disk; `history`, `metrics` and `users` may be missing parts.
 
     Attributes:
         folder: Folder that it was read from.
         about: Run.json: status, reason, versions, data, semantics, machine.
         config: Config.toml, sections as nested dictionaries.
-        rounds: Rounds.jsonl, one record per round, oldest first; empty before the first.
+        history: Rounds.jsonl, one record per round, oldest first; empty before the first. The same
+            as a DataFrame: `rounds`.
         metrics: Metrics.json, or None for a run that did not reach its end.
-        users: Users.csv, one row per user, or None for a run that did not reach its end.
+        users: Users.csv, one row per user with the rank of the test item and its metrics, or None
+            for a run that did not reach its end.
         torn_line: A killed run left half a last line in rounds.jsonl; it was ignored.
+        references: Other runs that its report shows beside it, by name; none as it is read.
     """
 
     folder: Path
     about: Record
     config: Record
-    rounds: list[Record]
+    history: list[Record]
     metrics: Record | None
     users: pd.DataFrame | None
     torn_line: bool
+    references: Mapping[str, "Run"] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         """One line, as a notebook shows it."""
@@ -56,7 +70,48 @@ class Run:
         score = f", test NDCG@10 {test['value']:.4f}" if test else ""
         score += f" ({test['users']:,} users)" if test and test.get("users") else ""
         score += f"; {self.no_model}" if self.no_model else ""
-        return f"<Run {self.name}: {self.status}, {len(self.rounds)} records{score}>"
+        return f"<Run {self.name}: {self.status}, {len(self.history)} records{score}>"
+
+    def _repr_html_(self) -> str:
+        """The same for a notebook, with what was run and where it lies."""
+        facts = run_facts(self.about, self.config, self.history, self.metrics)
+        return card(f"Run {self.name}", facts | {"folder": self.folder}, [self.no_model])
+
+    @cached_property
+    def rounds(self) -> pd.DataFrame:
+        """One row a round: loss, validation metrics, clients, traffic, seconds."""
+        return rounds_frame(self.history)
+
+    def plot(self, against: str = "round") -> "Figure":
+        """Training loss and validation metrics as a matplotlib figure.
+
+        Args:
+            against: "round", or "megabytes" of training traffic.
+
+        Raises:
+            ConfigError: Another word.
+            DataError: No round was trained or evaluated, or nothing travelled.
+        """
+        refuse([one_of("against", against, ("round", "megabytes"))])
+        figure = importlib.import_module(CURVES).figure_of(self, against)
+        if figure is None:
+            raise DataError(f"{self.folder} has nothing to plot against {against!r} yet")
+        return figure  # type: ignore[no-any-return]  # of a module known by its name
+
+    def report(self, references: "Sequence[Run | str | Path]" = ()) -> Path:
+        """Path of report.html, which is written where there is none.
+
+        Args:
+            references: Other runs to show beside this one; the page is then written anew.
+
+        Raises:
+            FedrecError: A reference cannot be compared, or the folder cannot be written.
+        """
+        page = self.folder / "report.html"
+        if references or not page.exists():
+            others = [(one if isinstance(one, Run) else load(one)).folder for one in references]
+            importlib.import_module(PAGE).write_report(self.folder, others)
+        return page
 
     @property
     def name(self) -> str:
@@ -84,21 +139,25 @@ class Run:
         configured = self.config.get("evaluation", {}).get("protocol", "full")
         # A config may name several; the first selects the best round and is the one of the curves.
         main = configured.split(",")[0].strip()
-        if "relative" in names_in(self.config.get("model", {}).get("time", "")):
-            main += QUERY_TIME
+        evaluation = self.config.get("evaluation", {})
+        main += protocol_suffix(
+            evaluation.get("users", 0),
+            evaluation.get("validation-users", 0),
+            knows_time="relative" in names_in(self.config.get("model", {}).get("time", "")),
+        )
         return str((self.metrics or {}).get("protocol", main))
 
     @property
     def best_round(self) -> int | None:
         """Round whose weights were kept, or None before the first evaluation."""
         named = (self.metrics or {}).get("best_round", self.about.get("best_round"))
-        marked = [r["round"] for r in self.rounds if r.get("best")]
+        marked = [r["round"] for r in self.history if r.get("best")]
         return int(named) if named is not None else marked[-1] if marked else None
 
     @property
     def validation(self) -> Record:
         """Validation metrics of the kept weights; of the last evaluated round if none is marked."""
-        evaluated = {r["round"]: r["validation"] for r in self.rounds if r.get("validation")}
+        evaluated = {r["round"]: r["validation"] for r in self.history if r.get("validation")}
         last: Record = next(reversed(evaluated.values()), {})
         final: Record = (self.metrics or {}).get("validation") or {}
         return final or evaluated.get(self.best_round, last)
@@ -124,15 +183,15 @@ def read_run(folder: Path) -> Run:
         check_config(folder, about)
     if must_exist:
         check_files(folder, about, "config.toml", "rounds.jsonl", "metrics.json", "users.csv")
-    rounds, torn_line = read_rounds(folder / "rounds.jsonl", must_exist=must_exist)
+    history, torn_line = read_rounds(folder / "rounds.jsonl", must_exist=must_exist)
     metrics, users = folder / "metrics.json", folder / "users.csv"
     return Run(
         folder=folder,
         about=about,
-        config=_read_toml(folder / "config.toml"),
-        rounds=rounds,
+        config=read_toml(folder / "config.toml"),
+        history=history,
         metrics=read_json(metrics) if must_exist or metrics.exists() else None,
-        users=_read_users(users) if must_exist or users.exists() else None,
+        users=users_table(content_of(users), users) if must_exist or users.exists() else None,
         torn_line=torn_line,
     )
 
@@ -167,7 +226,7 @@ def read_about(folder: Path) -> Record:
 
 def read_json(path: Path) -> Record:
     """Read one JSON object; NaN and infinity, which JSON does not know, are refused."""
-    return _parse(content_of(path), str(path))
+    return parse_json(content_of(path), str(path))
 
 
 def read_rounds(path: Path, *, must_exist: bool = True) -> tuple[list[Record], bool]:
@@ -187,71 +246,22 @@ def read_rounds(path: Path, *, must_exist: bool = True) -> tuple[list[Record], b
     return records, bool(tail)
 
 
-def content_of(path: Path, hint: str = "") -> bytes:
-    """The bytes of a file of a run.
-
-    Args:
-        path: Path of the file.
-        hint: What a user may look at if it is missing; whether the folder is right, if none.
-
-    Raises:
-        DataError: There is no such file, or it cannot be read.
-    """
-    try:
-        return read_regular(path)
-    except FileNotFoundError:
-        hint = hint or f"is {path.parent} the folder of a run?"
-        raise DataError(f"{path} is missing; {hint}") from None
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}") from None
-
-
 def _round(line: bytes, where: str) -> Record:
-    record = _parse(line, where)
+    record = parse_json(line, where)
     check_kinds(record, ROUND_KINDS, where)
     if "round" not in record:
         raise DataError(f"{where}: no round in it; the file is damaged")
     return record
 
 
-def _parse(text: bytes, where: str) -> Record:
-    def refuse(constant: str) -> None:
-        raise ValueError(f"{constant} is no JSON number")
-
-    try:
-        record = json.loads(text.decode(), parse_constant=refuse)
-    except ValueError as error:
-        raise DataError(f"{where}: {error}; the file is damaged") from None
-    if not isinstance(record, dict):
-        raise DataError(f"{where}: a {type(record).__name__} instead of a JSON object")
-    return record
-
-
-def _read_toml(path: Path) -> Record:
-    try:
-        return tomllib.loads(content_of(path).decode())
-    except ValueError as error:
-        raise DataError(f"{path}: {error}; the file is damaged") from None
-
-
-def _read_users(path: Path) -> pd.DataFrame:
-    needed = {"events", "rank", "HR@10", "NDCG@10"}
-    try:
-        # Ids stay text: 007 and 7 are two users, and NA may be a name.
-        table = pd.read_csv(
-            io.BytesIO(content_of(path)), dtype={"original_id": str}, na_filter=False
-        )
-    except ValueError as error:
-        raise DataError(f"{path}: {str(error).splitlines()[0]}; the file is damaged") from None
-    if missing := needed - set(table.columns):
-        raise DataError(f"{path}: no column {sorted(missing)}; the file is damaged")
-    for column in needed:
-        if not pd.api.types.is_numeric_dtype(table[column]):
-            raise DataError(f"{path}: column {column} is not all numbers; the file is damaged")
-    return table
-
-
 def number(cell: Any) -> float | None:
     """The value of a metric that is a number or a {"value", "low", "high"} record."""
     value = cell.get("value") if isinstance(cell, Mapping) else cell
     return None if value is None else float(value)
+
+
+def sampled_and_aggregated(line: Mapping[str, Any]) -> tuple[int, int]:
+    """How many clients a round sampled, and how many it aggregated."""
+    if users := line.get("users"):
+        return users["sampled"], users["aggregated"]
+    return len(line.get("sampled") or []), len(line.get("aggregated") or [])

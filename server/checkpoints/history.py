@@ -5,7 +5,8 @@ import json
 from pathlib import Path
 
 from fedrec.errors import DataError
-from fedrec.runs.record import Record, content_of, read_rounds
+from fedrec.runs.contents import content_of
+from fedrec.runs.record import Record, read_rounds
 
 HISTORY = "history"  # in what a checkpoint says of its run
 

@@ -176,7 +176,22 @@ class RayGrid(SimulatedGrid):
                 waited = next_log - start
                 told = "waiting for Ray's workers: %d of %d are up after %.0f s of %d s (%s)"
                 log.warning(told, idle, needed, waited, most, VARIABLE)
+                _check_nodes()
             time.sleep(POLL_EVERY)
+
+
+@in_one_line()
+def _check_nodes() -> None:
+    """Refuse to wait for workers that no node is left to start.
+
+    Raises:
+        ResourceError: Every node of Ray's is dead.
+    """
+    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    if not any(node["Alive"] for node in nodes):
+        raise ResourceError(
+            "Ray's own process (raylet) was killed while its workers started, so that none comes up"
+        )
 
 
 class RetryLimits:

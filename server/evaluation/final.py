@@ -10,8 +10,11 @@ from fedrec.data.catalog import Catalog
 from fedrec.data.domains import COLUMN
 from fedrec.data.splits import Stage
 from fedrec.evaluation.model_scorer import catalogue_gates
+from fedrec.evaluation.spread import divergences
 from fedrec.factory.devices import device, kernel_facts
 from fedrec.factory.table import signals_of
+from fedrec.files.atomic import write_file
+from fedrec.inference.carried import carried_files
 from fedrec.models.parameters import frozen_parameters, groups_of, load_arrays
 from fedrec.models.recommender import Recommender
 from fedrec.semantics.item_vectors import read_vectors
@@ -108,6 +111,8 @@ def finalize_run(
         record_excluded(excluded, f"final {stage}", evaluation)
         found[stage] = evaluation.ranks
     folder.save_weights(state.best)
+    for name, content in carried_files(context.config, catalog, model).items():
+        write_file(folder.path / name, content)
     gates_alone = None
     if len(model.view_names) > 1:
         load_arrays(model, state.best, state.best)
@@ -170,6 +175,7 @@ def run_facts(
         further["views_sha256"] = registration.views_hash
     if further:
         semantics = (semantics or {}) | further
+    tastes = _tastes(registration)
     return {
         "device": str(device(config)),
         "kernel": kernel_facts(config),
@@ -205,9 +211,24 @@ def run_facts(
                 "partition": partition,
                 "users": len(registration.users[partition]),
                 "targets": registration.targets[partition],
+                **tastes.get(partition, {}),
             }
             for partition in registration.partitions
         ],
+    }
+
+
+def _tastes(registration: Registration) -> dict[int, dict[str, float]]:
+    """How far the items of each client that tells counts are from those of all such clients."""
+    told = {p: own for p, own in sorted(registration.item_counts_of.items()) if own.sum()}
+    if registration.counts is None or len(told) < 2:
+        return {}
+    # One after the other: thousands of clients times all items would fill the memory.
+    return {
+        partition: {
+            "taste_divergence": round(float(divergences(own[None], registration.counts)[0]), 6)
+        }
+        for partition, own in told.items()
     }
 
 

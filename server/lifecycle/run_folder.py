@@ -30,7 +30,10 @@ from fedrec.runs.write import append_round, cut_rounds, write_about
 from server.lifecycle.start_record import start_record
 
 INTERRUPTS = {130: "Ctrl-C", 143: "SIGTERM"}
-RESULTS = ("metrics.json", "users.csv", "items.csv", "ranks.npz", "report.html")
+RESULTS = (
+    *("metrics.json", "users.csv", "items.csv", "ranks.npz", "report.html"),
+    *("items.json", "frozen.safetensors"),
+)
 PACKAGES = ("flwr", "ray", "torch", "sentence-transformers", "numpy", "pandas")
 
 

@@ -35,9 +35,13 @@ def test_good_files_are_described(describe, csv, events, movielens):
     assert GOOD in describe(movielens.folder()).shown
 
 
-def test_a_wrong_separator_shows_the_columns_seen(describe, refused, csv, events):
-    ended = describe(csv([line.replace(",", ";") for line in events]))
-    refused(ended, 4, "events.csv has no column 'user'", "user;item;time", "data.user-column")
+def test_an_unusual_separator_shows_the_columns_seen(describe, refused, csv, events):
+    ended = describe(csv([line.replace(",", "/") for line in events]))
+    refused(ended, 4, "events.csv has no column 'user'", "user/item/time", "data.user-column")
+
+
+def test_semicolons_are_found(describe, csv, events):
+    assert GOOD in describe(csv([line.replace(",", ";") for line in events])).shown
 
 
 def test_a_wrong_separator_of_movielens_names_the_line(describe, refused, movielens):

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedrec.data import partition
 from fedrec.data.genre_profiles import dominant_genres, genre_profiles, taste_divergence
-from fedrec.data.partition import users_of
-from fedrec.data.partition_rules import PartitionFacts
+from fedrec.data.partitions import assign as partition
+from fedrec.data.partitions.assign import users_of
+from fedrec.data.partitions.rules import PartitionFacts
 from fedrec.data.sequences import Sequences
 from fedrec.errors import ConfigError, DataError
 
@@ -38,20 +38,21 @@ def federations(draw):
 
 @given(
     federations(),
-    st.sampled_from(["uniform", "activity", "taste"]),
+    st.sampled_from(["uniform", "activity", "taste", "taste-semantic", "taste-co-occurrence"]),
     st.sampled_from([1e-3, 0.1, 1.0, 1e3]),
     st.integers(0, 9),
 )
 def test_no_user_is_lost_and_no_partition_is_empty(federation, by, alpha, seed):
     sequences, count = federation
-    found = assign(by, count, sequences=sequences, seed=seed, alpha=alpha, genres=GENRES)
+    facts = {"genres": GENRES, "embeddings": GENRES, "clusters": 2}
+    found = assign(by, count, sequences=sequences, seed=seed, alpha=alpha, **facts)
     assert found.dtype == np.int32
     np.testing.assert_array_equal(np.unique(found), np.arange(count))
     together = np.concatenate([users_of(found, number) for number in range(count)])
     np.testing.assert_array_equal(np.sort(together), np.arange(sequences.num_users))
 
 
-@given(federations(), st.sampled_from(["uniform", "taste"]))
+@given(federations(), st.sampled_from(["uniform", "taste", "taste-co-occurrence"]))
 def test_equal_seeds_give_equal_partitions(federation, by):
     sequences, count = federation
     first, second = (

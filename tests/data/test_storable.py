@@ -8,7 +8,9 @@ import pandas as pd
 import pytest
 
 import fedrec
-from experiments.cli.recommend import recommend, shown
+from experiments.recommend.answer import recommend
+from experiments.recommend.opened import open_run
+from experiments.recommend.shown import shown
 from fedrec.data.preparation.store import Dataset
 from fedrec.data.readers.tables import Columns, load_frame
 from fedrec.data.storable import COUNTED, is_storable, storable
@@ -92,7 +94,7 @@ def test_odd_titles_break_no_table_no_page_and_no_terminal(events, tmp_path, onl
     page = (run.folder / "report.html").read_text(encoding="utf-8")
     assert "<script>alert" not in page
     assert COUNTED in page
-    answer = recommend(run.folder, "3", (), 40, {"titles": "new \ud800 \x1b[31m"})
+    answer = recommend(open_run(run.folder), "3", (), 40, {"titles": "new \ud800 \x1b[31m"})
     from rich.console import Console
 
     console = Console(file=io.StringIO(), width=100)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from fedrec.config.user_code import client_code, client_fingerprint
-from fedrec.data.partition import assign
-from fedrec.data.partition_rules import PartitionFacts
+from fedrec.data.partitions.assign import assign
+from fedrec.data.partitions.rules import PartitionFacts
 from fedrec.data.sequences import Sequences
 from fedrec.errors import ConfigError
 from fedrec.runs.record import read_run

@@ -17,6 +17,9 @@ ROOT = Path(__file__).parent.parent.parent
 _BLOCK = re.compile(
     r"(?ms)^(?P<marks>(?:<!--[^\n]*-->\n)*)```(?P<language>[a-z]*)\n(?P<text>.*?)^```$"
 )
+_COMMAND = re.compile(
+    r"""(?:"[^"]*"|'[^']*'|[^&|;"']|&(?!&))+"""
+)  # up to &&, | or ; outside quotes
 _MARK = re.compile(r"<!-- (?P<name>[a-z ]+)(?:: (?P<value>.*?))? -->")
 
 
@@ -60,6 +63,4 @@ def shell_lines(text: str) -> list[str]:
     """The commands of a shell block: continued lines joined, comments and blank lines left out."""
     joined = re.sub(r"\\\n\s*", " ", text)
     lines = [re.sub(r"(^|\s)#.*", "", line).strip() for line in joined.splitlines()]
-    return [
-        part.strip() for line in lines for part in re.split(r"&&|\|\|?|;", line) if part.strip()
-    ]
+    return [part.strip() for line in lines for part in _COMMAND.findall(line) if part.strip()]

@@ -113,6 +113,7 @@ def test_a_wrong_command_is_named():
 @pytest.mark.parametrize("page", argvalues=pages(), ids=IDS["ids"])
 def test_options_spoken_of_exist(page):
     known = {o for c in COMMANDS.values() for p in c.params for o in p.opts} | {"--help"}
+    known |= {"--install-completion", "--show-completion"}  # of fedrec itself
     known |= {"--stream", "--federation-config", "--run-config", "--head", "--address", "--port"}
     text = re.sub(r"(?ms)^```.*?^```$", "", page.read_text(encoding="utf-8"))
     spoken = [m[1] for code in _CODE.findall(text) if (m := re.match(r"(--[a-z-]+)", code))]

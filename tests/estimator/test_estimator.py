@@ -36,6 +36,10 @@ def test_six_lines_from_events_to_recommendations(ratings):
     [
         (fedrec.Hybrid, HASHED),
         (fedrec.BPRMF, {}),
+        (fedrec.FPMC, {}),
+        (fedrec.NARM, {}),
+        (fedrec.STAMP, {}),
+        (fedrec.SRGNN, {}),
         (fedrec.GRU4Rec, {"patience": 1, "epochs": 3, "evaluate_every": 2}),
     ],
 )
@@ -52,7 +56,7 @@ def test_the_centralised_baseline_of_the_same_config_has_the_same_bytes(
     for name, array in own.items():
         np.testing.assert_array_equal(array, weights[name], err_msg=name)
     assert made.best_epoch == run.metrics["best_round"]
-    losses = [line["train_loss"] for line in run.rounds[1:]]
+    losses = [line["train_loss"] for line in run.history[1:]]
     assert [each.loss for each in made.history[1:]] == pytest.approx(losses, rel=1e-12)
     for stage in ("validation", "test"):
         found = made.evaluate(stage=stage)
@@ -195,6 +199,9 @@ def test_a_function_fits_by_config_keys(dataset):
     keys = {"model.name": "gru4rec", "model.width": 8, "loss.name": "softmax"}
     model = fedrec.fit(dataset, keys, epochs=1, hidden=8)
     assert repr(model).startswith("<Estimator('gru4rec', epochs=1, width=8, hidden=8, loss=")
+    assert "<strong>Estimator gru4rec</strong>" in (card := model._repr_html_())
+    assert "best epoch" in card
+    assert "not yet" in fedrec.SASRec()._repr_html_()
     assert model.evaluate().loc["HR@10", "value"] >= model.evaluate().loc["HR@5", "value"]
 
 

@@ -123,4 +123,4 @@ def test_a_run_reports_it_with_an_interval_wherever_metrics_stand(run_inline, sm
     assert run.metrics["test"]["mean_percentile"]["value"] > 0
     shown = [str(cell) for cell in final_table(run).columns[0].cells]
     assert {"mean_percentile", "first_page"} <= set(shown)
-    assert "first_page" in run.rounds[-1]["validation"]
+    assert "first_page" in run.history[-1]["validation"]

@@ -56,7 +56,7 @@ def test_a_run_leaves_them_out_of_that_protocol_alone(events, run_inline, small_
         assert {each["users"] for each in of["test"].values()} == {everybody - 1}
     run = read_run(folder)
     assert run.status == "done"
-    assert [line["validation_users"] for line in run.rounds] == [everybody - 1] * 2
+    assert [line["validation_users"] for line in run.history] == [everybody - 1] * 2
     with (folder / "users.csv").open() as file:
         assert "0" not in [row["original_id"] for row in csv.DictReader(file)]
     with np.load(folder / "ranks.npz") as ranks:

@@ -102,7 +102,7 @@ def test_a_run_starts_from_the_weights_of_an_estimator(tmp_path, events):
     start = {"run.start-from": str(tmp_path / "fitted")}
     run = fedrec.simulate(keys, start, data=events, out=tmp_path / "run")
     found = fitted.evaluate(stage="validation")
-    assert run.rounds[0]["validation"]["NDCG@10"] == pytest.approx(found.loc["NDCG@10", "value"])
+    assert run.history[0]["validation"]["NDCG@10"] == pytest.approx(found.loc["NDCG@10", "value"])
     other = events.assign(item=events["item"] + 1)
     with pytest.raises(DataError, match="was trained on other items"):
         fedrec.simulate(keys, start, data=other, out=tmp_path / "other")

@@ -1,13 +1,15 @@
 """A model that is carried away: the same recommendations without run, data or fedrec."""
 
+import dataclasses
 import json
 
+import numpy as np
 import pytest
 import torch
 
 import fedrec
-from fedrec.errors import ConfigError, DataError
-from fedrec.inference.export import PROGRAM, export_model, open_export
+from fedrec.errors import ConfigError, DataError, EvaluationError, ResourceError
+from fedrec.inference.export import FORMATS, PROGRAM, export_model, open_export
 
 MODELS = {
     "hybrid": {"model.neighbours": 2},
@@ -25,7 +27,8 @@ def test_it_recommends_the_same_without_data_and_in_plain_torch(
     folder = run_inline(small_config(MODELS[name] | {"federation.rounds": 1}))
     ready = fedrec.open_recommender(folder)
     found = export_model(ready, tmp_path / "model")
-    assert found["difference"] < 1e-4 * max(1, found["scale"])
+    assert found.same_items == found.histories == 20
+    assert found.difference < 1e-5 * max(1, found.scale)
     monkeypatch.setenv("FEDREC_HOME", str(tmp_path / "empty"))
     opened = fedrec.open_recommender(tmp_path / "model")
     history = ready.catalog.item_ids[3:6]
@@ -103,3 +106,37 @@ def test_another_format_and_a_folder_that_is_there_are_refused(exported, ready):
         open_export(exported)
     with pytest.raises(ConfigError, match="is there already"):
         export_model(ready, exported)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("to", ["onnx", "pte"])
+def test_other_runtimes_give_the_same_lists(run_inline, small_config, tmp_path, name, to):
+    for module in FORMATS[to].modules:
+        pytest.importorskip(module)
+    folder = run_inline(small_config(MODELS[name] | {"federation.rounds": 1}))
+    ready = fedrec.open_recommender(folder)
+    found = export_model(ready, tmp_path / "model", to)
+    assert found.same_items == found.histories
+    assert found.difference < 1e-5 * max(1, found.scale)
+    assert (tmp_path / "model" / FORMATS[to].file).stat().st_size == found.bytes
+    assert fedrec.open_recommender(tmp_path / "model").recommend(["i3"]) == ready.recommend(["i3"])
+
+
+def test_an_unknown_format_or_a_missing_package_leaves_no_folder(ready, tmp_path, monkeypatch):
+    with pytest.raises(ConfigError, match="--to must be one of folder, onnx, pte, got 'tflite'"):
+        export_model(ready, tmp_path / "model", "tflite")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ResourceError, match=r"onnxruntime, .*pip install 'fedrec\[onnx\]'"):
+        export_model(ready, tmp_path / "model", "onnx")
+    assert not (tmp_path / "model").exists()
+
+
+def test_a_program_with_other_scores_is_refused_and_nothing_is_left(ready, tmp_path, monkeypatch):
+    other = dataclasses.replace(
+        FORMATS["folder"], load=lambda path: lambda items, length: np.zeros(99, dtype=np.float32)
+    )
+    monkeypatch.setitem(FORMATS, "folder", other)
+    with pytest.raises(EvaluationError, match=r"program\.pt2 gives other scores than fedrec"):
+        export_model(ready, tmp_path / "model")
+    assert list(tmp_path.glob("*model*")) == []

@@ -225,6 +225,9 @@ def test_what_is_not_the_runs_own_is_refused(small_run, tmp_path):
 
 def test_memory_is_stated(ready):
     assert "MiB: vectors 0.0, model 0.0, scores 4.0 at most" in repr(ready)
+    card = ready._repr_html_()
+    for words in ("Recommender of run small", "identity, semantic, content", "4.0 MiB"):
+        assert words in card
 
 
 def test_the_command_shows_lists_and_places_a_new_item(ready, monkeypatch):
@@ -242,7 +245,7 @@ def test_the_command_shows_lists_and_places_a_new_item(ready, monkeypatch):
     answer = json.loads(called("--user", user, "-k", "3", *new, "--json").stdout)
     ready = ready.with_items([new[1]], genres=[["Jazz"]])
     expected = [one._asdict() for one in ready.recommend(user, k=3)]
-    found = [{k: v for k, v in one.items() if k != "rank"} for one in answer["recommendations"]]
+    found = [{k: one[k] for k in ("item", "title", "score")} for one in answer["recommendations"]]
     assert found == expected
     assert answer["new"]["rank"] == ready.rank_of("new-1", user)
     assert len(answer["new"]["nearest"]) == 5

@@ -7,7 +7,7 @@ import pytest
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import same_color
 
-from fedrec.report.figures import curves, style
+from fedrec.report.figures import clients, curves, style
 from fedrec.runs.record import Run
 
 BEFORE = {
@@ -39,7 +39,7 @@ def run_of(*rounds, metrics=None, about=None):
         folder=Path("run"),
         about={"status": "running"} | (about or {}),
         config={},
-        rounds=list(rounds),
+        history=list(rounds),
         metrics=metrics,
         users=None,
         torn_line=False,
@@ -180,7 +180,7 @@ def test_a_baseline_is_a_dashed_line_that_the_axis_reaches():
 
 def over_rounds(run):
     with style.house_style():
-        return panels(curves.clients_over_rounds(run))
+        return panels(clients.clients_over_rounds(run))
 
 
 def test_clients_of_one_evaluated_round_are_a_bar_and_two_dots():
@@ -215,13 +215,13 @@ def test_clients_after_one_round_are_a_band_from_p10_to_p90():
 
 
 def test_rounds_that_no_client_was_evaluated_in_draw_no_clients():
-    assert curves.clients_over_rounds(run_of(BEFORE | {"clients": None})) is None
+    assert clients.clients_over_rounds(run_of(BEFORE | {"clients": None})) is None
 
 
 def test_one_partition_is_one_bar_with_all_four_marks_on_its_value():
     row = {"partition": 0, "users": 3, "metrics": {"HR@10": 0.25, "NDCG@10": 0.125}}
     with style.house_style():
-        hits, ndcg = panels(curves.clients(run_of(BEFORE, FIRST, metrics={"clients": [row]})))
+        hits, ndcg = panels(clients.clients(run_of(BEFORE, FIRST, metrics={"clients": [row]})))
     for axes, value in ((hits, 0.25), (ndcg, 0.125)):
         # Five bins over 0.005 on either side: the value lies in the middle one.
         assert [bar.get_height() for bar in axes.patches] == [0, 0, 1, 0, 0]

@@ -108,7 +108,10 @@ def test_the_page_is_self_contained_and_its_policy_allows_only_its_own_bytes(pag
 
 def test_ids_are_unique_and_every_reference_inside_a_figure_resolves(page):
     ids = [a["id"] for _, a in Elements(page).tags if "id" in a]
-    assert len(Elements(page).all("svg")) == 8
+    figures = [a for _, a in Elements(page).tags if a.get("class") == "drawn"]
+    panels = [a for a in Elements(page).all("svg") if a.get("role") == "img"]
+    # Two of three panels, sizes alone, four more of two, six slices and gates of two each.
+    assert (len(figures), len(panels)) == (10, 2 * 3 + 1 + 4 * 2 + 2 + 4 + 4)
     assert len(ids) == len(set(ids))
     used = set(re.findall(r'(?:href="#|url\(#)([^")]+)', page))
     assert used

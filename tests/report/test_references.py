@@ -135,7 +135,7 @@ def test_a_run_that_is_called_like_a_reference_is_told_from_it(three, make_run, 
 
 def test_a_run_without_traffic_has_no_figure_against_it(make_run):
     run = read_run(make_run(rounds=3, users=40))
-    for line in run.rounds:
+    for line in run.history:
         line["megabytes"] = 0.0
     assert curves.convergence(run, "megabytes") is None
 

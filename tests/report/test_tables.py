@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from fedrec.report.head import head
 from fedrec.report.references import below_popularity
-from fedrec.report.sections import head
 from fedrec.report.tables import ROUND_COLUMNS, final_table, plain, round_headers, round_row
 from fedrec.runs.record import read_run
 

@@ -23,7 +23,7 @@ def test_a_finished_run_is_read_whole(make_run):
         "full",
         4,
     )
-    assert [r["round"] for r in run.rounds] == [0, 1, 2, 3, 4, 5]
+    assert [r["round"] for r in run.history] == [0, 1, 2, 3, 4, 5]
     assert run.config["local"] == {"learning-rate": 0.001}
     assert len(run.users) == 40
     assert run.users["original_id"][0] == "0001"  # still text
@@ -35,14 +35,14 @@ def test_an_unfinished_run_needs_no_metrics(make_run, status):
     run = read_run(make_run(rounds=2, finished=False, about={"status": status}))
     assert run.metrics is None
     assert run.users is None
-    assert run.validation == run.rounds[2]["validation"]  # of the best round, 2 of 2
+    assert run.validation == run.history[2]["validation"]  # of the best round, 2 of 2
 
 
 def test_a_run_that_failed_before_its_first_round_has_no_rounds(make_run):
     folder = make_run(rounds=0, finished=False, about={"status": "failed", "best_round": None})
     (folder / "rounds.jsonl").unlink()
     run = read_run(folder)
-    assert (run.rounds, run.best_round, run.validation) == ([], None, {})
+    assert (run.history, run.best_round, run.validation) == ([], None, {})
 
 
 def test_the_first_of_several_protocols_is_that_of_the_curves(make_run):
@@ -67,7 +67,7 @@ def test_half_a_last_line_is_left_out_and_told(make_run):
     path = folder / "rounds.jsonl"
     path.write_bytes(path.read_bytes()[:-20])
     run = read_run(folder)
-    assert [r["round"] for r in run.rounds] == [0, 1, 2]
+    assert [r["round"] for r in run.history] == [0, 1, 2]
     assert run.torn_line
 
 

@@ -68,7 +68,9 @@ def test_softmax_of_a_batch_equals_users_one_by_one(make_tiny, twelve_training):
 
 
 @pytest.mark.parametrize(
-    "settings", [{}, {"name": "bert4rec"}, {"name": "gru4rec"}, {"name": "sasrec"}], ids=str
+    "settings",
+    [{}, {"name": "bert4rec"}, {"name": "gru4rec"}, {"name": "sr-gnn"}, {"name": "sasrec"}],
+    ids=str,
 )
 @pytest.mark.parametrize("name", LOSSES)
 def test_rows_in_groups_alike_in_length_have_the_loss_and_gradient_of_one_batch(

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from fedrec.data.catalog import Catalog
 from fedrec.data.interactions import Interactions
-from fedrec.data.partition_rules import PartitionFacts
+from fedrec.data.partitions.rules import PartitionFacts
 from fedrec.data.synthetic.generator import generate
 from fedrec.data.synthetic.world import SyntheticSpec
 from fedrec.models.recommender import ItemTable

@@ -22,6 +22,9 @@ class Evaluation(Section):
     metrics: str = ""  # metrics of yours, comma-separated, each as "package.module:name"
     # So many users are evaluated, drawn by the seed; every figure then says so. 0: all.
     users: int = 0
+    # So many users alone are validated on, drawn by the seed; the validation items of all others
+    # are trained on, and every figure then says so. 0: all users are validated on.
+    validation_users: int = 0
     # Events before the first position that is asked for, where every position of unseen users
     # is evaluated beside their last events; 0: none.
     positions_from: int = 0
@@ -55,6 +58,7 @@ class Evaluation(Section):
                 name,
             )
         yield count("evaluation.users", self.users, 0)
+        yield count("evaluation.validation-users", self.validation_users, 0)
         yield count("evaluation.positions-from", self.positions_from, 0)
         yield count("evaluation.resamples", self.resamples, most=MOST_PASSES)
 

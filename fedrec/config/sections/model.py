@@ -15,6 +15,7 @@ from fedrec.config.values.choices import (
     PRIVATE_PARTS,
     SIGNALS_MEAN,
     TIME_FEATURES,
+    TRANSFORMERS,
     VIEWS,
     names_in,
     reads_signals,
@@ -134,11 +135,7 @@ class Model(Section):
                 f"model.fusion is a hybrid's, model.name = {self.name!r} has one view; leave it at "
                 f"'context' or set model.name = 'hybrid', got {self.fusion!r}"
             )
-        is_transformer = self.name != "bpr-mf" and self.encoder_kind not in (
-            "gru",
-            "lstm",
-            "language-model",
-        )
+        is_transformer = self.encoder_kind in TRANSFORMERS
         for key, value, plain in (
             ("block", self.block, "pre-norm"),
             ("positions", self.positions, "from-last"),
@@ -150,8 +147,10 @@ class Model(Section):
                 )
         if self.encoder_kind == "lstm" and self.blocks != 2:
             yield f"model.blocks must be 2 for model.name = {self.name!r}, got {self.blocks}"
-        if self.init_std and self.name == "bpr-mf":
-            yield f"model.init-std is of an encoder, which bpr-mf has not, got {self.init_std:g}"
+        if self.init_std and self.encoder_kind == "none":
+            yield (
+                f"model.init-std is of an encoder, which {self.name} has not, got {self.init_std:g}"
+            )
         if names_in(self.time) and (self.name, self.encoder) != ("hybrid", "causal"):
             yield (
                 "model.time needs model.name = 'hybrid' and model.encoder = 'causal', "

@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from fedrec.config.values.checks import Section, count
+from fedrec.config.values.checks import Section, count, one_of
+from fedrec.config.values.choices import TRACKERS, names_in
 
 RUN_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 DEVICE_NAMES = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")  # reserved on Windows
@@ -25,11 +26,15 @@ class Run(Section):
     start_from: str = ""
     replay: str = ""  # folder of a run whose excluded replies are excluded again: fedrec verify
     checkpoint_every: int = 5  # rounds between two checkpoints; 0: none
+    # Trackers that are told each round, separated by commas: tensorboard, mlflow, wandb.
+    trackers: str = ""
 
     def problems(self) -> Iterator[str]:
         """Check every key; see ``Section.problems``."""
         yield run_name_problem(self.name)
         yield count("run.checkpoint-every", self.checkpoint_every, 0)
+        for name in names_in(self.trackers):
+            yield one_of("run.trackers", name, TRACKERS)
         if self.resume and self.overwrite:
             yield (
                 "run.resume and run.overwrite contradict each other: one keeps what is in the "

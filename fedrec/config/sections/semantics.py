@@ -23,7 +23,7 @@ class Semantics(Section):
     encoder: str = "minilm"
     revision: str = ""  # branch, tag or commit of a hub model
     # What of an item is encoded, comma-separated: title, genres, year, description, text columns,
-    # signal-KIND.
+    # signal-KIND; reviews of training events, where files of Amazon reviews have them.
     fields: str = "title,genres,year"
     width: int = 128  # components that are kept of an encoder's vectors
     whiten: bool = True  # centre the vectors and give every component unit variance

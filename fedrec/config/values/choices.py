@@ -1,7 +1,7 @@
 """Every closed list of words that a config may give, each of them once.
 
 Layouts of data files are listed by their readers (``fedrec.data.readers.detect``), partition rules
-by ``fedrec.data.partition_rules``, strategies by the server: those lists are registries of code.
+by ``fedrec.data.partitions.rules``, strategies by the server: those lists are registries of code.
 """
 
 import re
@@ -13,6 +13,8 @@ DATASETS = ("synthetic", *MOVIELENS, *AMAZON)  # names, never paths
 SOURCE_SEPARATOR = " + "  # the spaces are part of it: a plus alone may stand in a path
 
 DEVICES = ("auto", "cpu", "cuda")
+
+TRACKERS = ("tensorboard", "mlflow", "wandb")  # also names of extras, and as they are imported
 
 LONG_TEXTS = ("cut", "chunks")
 
@@ -30,10 +32,12 @@ class ModelInfo(NamedTuple):
     Attributes:
         home: Import string of its class, a ``fedrec.models.recommender.Recommender``.
         encoder: Its sequence encoder; empty where ``model.encoder`` names it.
+        has_user_rows: Whether it has a row for each user, private to the client that holds them.
     """
 
     home: str
     encoder: str = ""
+    has_user_rows: bool = False
 
 
 MODELS = {
@@ -41,15 +45,21 @@ MODELS = {
     "sasrec": ModelInfo("fedrec.models.sasrec:SASRec", "causal"),
     "bert4rec": ModelInfo("fedrec.models.bert4rec:BERT4Rec", "bidirectional"),
     "gru4rec": ModelInfo("fedrec.models.gru4rec:GRU4Rec", "gru"),
+    "narm": ModelInfo("fedrec.models.sessions.attentive_gru:NARM", "attentive-gru"),
+    "stamp": ModelInfo("fedrec.models.sessions.short_term_attention:STAMP", "short-term"),
+    "sr-gnn": ModelInfo("fedrec.models.sessions.session_graph:SRGNN", "session-graph"),
     "dualrec-lstm": ModelInfo("fedrec.models.dualrec_lstm:DualRecLSTM", "lstm"),
-    "bpr-mf": ModelInfo("fedrec.models.bpr_mf:BPRMF", "causal"),  # it reads no sequence
+    "bpr-mf": ModelInfo("fedrec.models.bpr_mf:BPRMF", "none", has_user_rows=True),
+    "fpmc": ModelInfo("fedrec.models.fpmc:FPMC", "none", has_user_rows=True),
     "lora": ModelInfo("fedrec.llm.lora.recommender:LoraRecommender", "language-model"),
 }
+OF_USERS = tuple(name for name, info in MODELS.items() if info.has_user_rows)
 BASELINE_MODELS = tuple(name for name in MODELS if name != "hybrid")  # without views
 DUALREC_ANSWERS = ("order", "titles", "free")
 LORA_AGGREGATIONS = ("ffa", "fedit", "svd", "fedsa")
 FUSIONS = ("context", "fixed", "sum", "concat", "item", "attention")
 ENCODERS = ("causal", "bidirectional", "gru")
+TRANSFORMERS = ("causal", "bidirectional")  # encoders
 BLOCKS = ("pre-norm", "sasrec", "ligr")
 POSITIONS = ("from-last", "from-first")
 TIME_FEATURES = ("hour", "gap", "relative")
@@ -74,10 +84,20 @@ PROTOCOLS = ("full", "uniform-100", "uniform-99", "candidates-20", "popularity-1
 QUERY_TIME = "+query-time"  # behind the name of a protocol: the model knows when it is asked
 _SAMPLE = re.compile(r"\+([0-9]+)-users")  # and that a sample of so many users was evaluated
 
+_VALIDATION = re.compile(r"\+([0-9]+)-validation-users")  # and the others' validation items trained
 
-def sample_name(users: int) -> str:
-    """What stands behind the name of a protocol where a sample of users is evaluated, or ""."""
-    return f"+{users}-users" if users else ""
+
+def protocol_suffix(users: int, validation_users: int, *, knows_time: bool) -> str:
+    """What stands behind the name of a protocol in results.
+
+    Args:
+        users: ``evaluation.users``, the sample of users that is evaluated; 0 for all.
+        validation_users: ``evaluation.validation-users``; 0 for all.
+        knows_time: Whether the model knows when it is asked.
+    """
+    sample = f"+{users}-users" if users else ""
+    validation = f"+{validation_users}-validation-users" if validation_users else ""
+    return sample + validation + QUERY_TIME * knows_time
 
 
 def sample_of(protocol: str) -> int:
@@ -86,9 +106,15 @@ def sample_of(protocol: str) -> int:
     return int(found[1]) if found else 0
 
 
+def validation_users_of(protocol: str) -> int:
+    """Number of validation users behind the name of a protocol; 0 where all users are."""
+    found = _VALIDATION.search(protocol)
+    return int(found[1]) if found else 0
+
+
 def plain_protocol(protocol: str) -> str:
     """The protocol of a name in results, without what stands behind it."""
-    return _SAMPLE.sub("", protocol.removesuffix(QUERY_TIME))
+    return protocol.partition("+")[0]
 
 
 def names_in(text: str) -> tuple[str, ...]:

@@ -17,11 +17,12 @@ from fedrec.files.machine import memory_gib
 
 if TYPE_CHECKING:
     from fedrec.data.interactions import Interactions
+    from fedrec.data.readers.amazon_reviews import Review
     from fedrec.data.readers.tables import Columns
 
 _COLUMN_KEYS = {"items": "items", "texts": "text-columns", "attributes": "attribute-columns"}
 
-TABLE_RULES = 2  # raise when the same table is read in another way: it is then prepared anew
+TABLE_RULES = 3  # raise when the same table is read in another way: it is then prepared anew
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
@@ -36,6 +37,7 @@ class Source:
         key: Everything but the thresholds that the prepared data depends on.
         load: Function that reads the events.
         is_table: Whether a user names its columns.
+        load_reviews: Function that reads the texts of reviews; none where there are no reviews.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Source:
     key: dict[str, Any]
     load: Callable[[], "Interactions"]
     is_table: bool = False
+    load_reviews: Callable[[], "list[Review]"] = list
 
 
 def find_source(
@@ -171,8 +174,8 @@ def placed(name: str, home: Path) -> Path:
 
 
 def _path(path: Path, format: str, columns: "Columns | None", name: str = "") -> Source:
-    from fedrec.data.readers.archives import read_files
-    from fedrec.data.readers.detect import TABLES, find_layout, load_layout
+    from fedrec.data.readers.detect import find_layout, load_layout, load_reviews
+    from fedrec.data.readers.raw.archives import read_files
 
     files = find_layout(path, format)
     if files is not None:
@@ -182,15 +185,14 @@ def _path(path: Path, format: str, columns: "Columns | None", name: str = "") ->
         contents = [path.read_bytes()] if is_archive else [parts[file] for file in sorted(parts)]
         key = {"source_sha256": _sha256(*contents), "layout": files.layout, **files.key}
         safe = name or _safe(files.name) or files.layout
-        return Source(safe, files.layout, key, lambda: load_layout(files))
-    found = TABLES.get(path.suffix.lower())
-    if found is None or (format != "auto" and format != found):
-        raise DataError(
-            f"{path} is no {'CSV or parquet' if format == 'auto' else format} file by its name; "
-            "expected .csv, .tsv or .parquet, or a folder, archive or file of a known layout "
-            "(data.format)"
+        return Source(
+            safe,
+            files.layout,
+            key,
+            lambda: load_layout(files),
+            load_reviews=lambda: load_reviews(files),
         )
-    return _table(path, found, columns)
+    return _table(path, format, columns)
 
 
 def _safe(name: str, longest: int = 40) -> str:
@@ -212,9 +214,11 @@ def refuse_huge(path: Path, key: str) -> None:
 
 
 def _table(path: Path, format: str, columns: "Columns | None") -> Source:
+    from fedrec.data.readers.table_files.read import bare_name, format_of, table_file
     from fedrec.data.readers.tables import Columns, load_table
 
     chosen = columns or Columns()
+    path = table_file(path, "data.source")
     files = [path] + ([Path(chosen.items)] if chosen.items else [])
     for file, named in zip(files, ("data.source", "data.items"), strict=False):
         if not os.path.isfile(file):  # a name too long is no file either
@@ -226,9 +230,9 @@ def _table(path: Path, format: str, columns: "Columns | None") -> Source:
         "columns": names,
         "reader": TABLE_RULES,
     }
-    return Source(
-        _safe(path.stem) or "table", format, key, lambda: load_table(path, chosen), is_table=True
-    )
+    name = _safe(bare_name(path.name)) or "table"
+    found = format_of(path.name) if format == "auto" else format
+    return Source(name, found, key, lambda: load_table(path, chosen, format), is_table=True)
 
 
 def _python(source: str, columns: "Columns | None") -> Source:

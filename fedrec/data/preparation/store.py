@@ -1,7 +1,6 @@
 """Datasets: prepared once per source, options and format version, opened memory-mapped.
 
-They lie under ``<home>/prepared`` (see ``prepared_folder``), and their bytes are checked whenever
-they are opened.
+They lie under ``<home>/prepared`` (see ``prepared_folder``); their bytes are checked when opened.
 """
 
 import json
@@ -13,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fedrec.data.catalog import Catalog
+from fedrec.data.catalog import REVIEWS, Catalog
 from fedrec.data.domains import COLUMN, Domains, domains_of
 from fedrec.data.interactions import Interactions, Prepared
 from fedrec.data.preparation.prepared_folder import (
@@ -27,6 +26,8 @@ from fedrec.data.preparation.prepared_folder import (
     read_manifest,
     write_folder,
 )
+from fedrec.data.preparation.reviews import with_reviews
+from fedrec.data.preparation.shown import ShownDataset
 from fedrec.data.preparation.sources import Source, find_source
 from fedrec.data.preparation.thresholds import Thresholds
 from fedrec.data.sequences import Sequences
@@ -42,8 +43,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Dataset:
+@dataclass(frozen=True, repr=False)
+class Dataset(ShownDataset):
     """Prepared data: items 1..V with their catalogue, users 0..U-1 with their sequences.
 
     Args:
@@ -89,8 +90,7 @@ class Dataset:
         Args:
             name: A name ("ml-1m", "synthetic", ...), a path, "package.module:name" of a function,
                 or several joined by " + "; see ``prepare``.
-            source: Path of the file or folder that holds it; a format's name then says how it is
-                read ("ml-1m", "csv", ...), any other is found out.
+            source: Path that holds it; a format's name ("csv", "ml-1m") then says how it is read.
             columns: Which column holds what, for CSV and parquet.
             min_item_events: Items with fewer events are dropped.
             min_user_events: Users with fewer events are dropped.
@@ -179,10 +179,11 @@ def prepare(
     min_user_events: int = 3,
     top_items: int = 0,
     columns: "Columns | None" = None,
+    reviews: bool = False,
 ) -> Path:
-    """Prepare a source unless that is done already, and return its folder.
+    """Prepare a source, unless that is done, and return its folder; a damaged one is made again.
 
-    Processes may call this at once: one works, the others wait. A damaged folder is made again.
+    Processes may call this at once: one works, the others wait.
 
     Args:
         source: "synthetic[:users=..,items=..]", "ml-1m" and the like for what ``fedrec data get``
@@ -194,8 +195,9 @@ def prepare(
         format: "auto" or one of ``fedrec.data.readers.detect.FORMATS``, for all sources.
         min_item_events: Items with fewer events are dropped, in one pass.
         min_user_events: Users with fewer remaining events are dropped.
-        top_items: So many most frequent items are kept, see ``fedrec.data.top_items``; 0: all.
+        top_items: So many most frequent items are kept; 0 keeps all.
         columns: Names of the columns, for CSV, parquet and DataFrames.
+        reviews: Whether the catalogue holds texts of reviews, where there are any.
 
     Raises:
         ConfigError: A key of ``data`` that cannot be.
@@ -207,12 +209,13 @@ def prepare(
         kept.check_prepared(source, read_manifest(Path(source))["facts"])
         return Path(source).absolute()
     found = find_source(source, format=format, home=home, seed=seed, columns=columns)
-    folder = _folder(found, kept.options, home)
+    folder = _folder(found, kept.options | ({REVIEWS: True} if reviews else {}), home)
 
     def make() -> tuple[Prepared, dict[str, Any]]:
-        prepared, facts = kept.apply(
-            found.load(), {"source": source, "format": found.format, **found.key}
-        )
+        facts = {"source": source, "format": found.format, **found.key}
+        prepared, facts = kept.apply(found.load(), facts)
+        if reviews and (texts := found.load_reviews()):
+            prepared, facts = with_reviews(prepared, texts, facts)
         return prepared, make_manifest(prepared, name=found.name, facts=facts)
 
     return _ensured(folder, make)
@@ -227,12 +230,7 @@ def store(
     min_user_events: int = 3,
     top_items: int = 0,
 ) -> Path:
-    """Prepare interactions that are in memory into a folder named by their content.
-
-    Raises:
-        DataError: Too few events remain.
-        ResourceError: The folder cannot be written.
-    """
+    """Prepare interactions in memory into a folder named by their content; raises as `prepare`."""
     kept = Thresholds(min_item_events, min_user_events, top_items)
     return _stored(interactions, name, home, kept)
 

@@ -16,8 +16,8 @@ import numpy as np
 
 from fedrec.data.interactions import Interactions, checked_times, drop_exact_duplicates
 from fedrec.data.readers.amazon_products import product_catalog
-from fedrec.data.readers.archives import LayoutFiles, Listing
-from fedrec.data.readers.json_lines import read_lines, read_records
+from fedrec.data.readers.raw.archives import LayoutFiles, Listing, read_files
+from fedrec.data.readers.raw.json_lines import read_lines, read_records
 from fedrec.errors import DataError
 
 LAYOUTS = ("amazon-2014", "amazon-2018", "amazon-2023")
@@ -30,8 +30,8 @@ _REVIEWS = {
 _FIVE_CORE = re.compile(r"(?!meta_).+_5\.json(?:\.gz)?")  # of no other publisher's files
 _META = {"amazon-2014": "json", "amazon-2018": "json", "amazon-2023": "jsonl"}
 # User, item, rating, time.
-_OLD = ("reviewerID", "asin", "overall", "unixReviewTime")
-_NEW = ("user_id", "parent_asin", "rating", "timestamp")
+OLD = ("reviewerID", "asin", "overall", "unixReviewTime")
+NEW = ("user_id", "parent_asin", "rating", "timestamp")
 
 
 def detect(listing: Listing) -> LayoutFiles | None:
@@ -59,7 +59,7 @@ def detect(listing: Listing) -> LayoutFiles | None:
                 members = {"events": name, "items": products}
                 title = f"{category}-{layout.removeprefix('amazon-')}"
                 found.append(LayoutFiles(layout, title, listing.root, members))
-            elif listing.only or file.startswith("reviews_") or _FIVE_CORE.fullmatch(file):
+            elif _holds_reviews(listing, name, layout):
                 raise DataError(
                     f"{listing.root} has {file} but no {meta}.gz beside it, which holds titles and "
                     "categories; fetch that file too, or give the events alone as a CSV table"
@@ -90,10 +90,10 @@ def load(files: dict[str, bytes], names: dict[str, str], layout: str) -> Interac
     """
     users, items = _Numbers(), _Numbers()
     events = PurePosixPath(names["events"]).name
-    keys = _NEW if layout == "amazon-2023" else _OLD
+    keys = NEW if layout == "amazon-2023" else OLD
     rows: list[tuple[int, int, int, float]] = []
     lines: list[int] = []
-    for line, record in _reviews(files["events"], events):
+    for line, record in reviews_of(files["events"], names["events"]):
         user, item, rating, time = (record.get(key) for key in keys)
         place = f"{events}, line {line}"
         rows.append(
@@ -130,6 +130,19 @@ def load(files: dict[str, bytes], names: dict[str, str], layout: str) -> Interac
     )
 
 
+def _holds_reviews(listing: Listing, name: str, layout: str) -> bool:
+    """Whether a file without products beside it begins as reviews do; another's is a table."""
+    file = PurePosixPath(name).name
+    if not listing.only and not file.startswith("reviews_") and not _FIVE_CORE.fullmatch(file):
+        return False
+    data = read_files(listing.root, [name])[name]
+    try:
+        _, first = next(read_lines(data, name=name))
+    except DataError:  # of whoever reads it
+        return False
+    return all(key in first for key in (NEW if layout == "amazon-2023" else OLD))
+
+
 class _Numbers:
     """Consecutive numbers of ids, from 0 in order of first appearance."""
 
@@ -140,14 +153,20 @@ class _Numbers:
         return self.number.setdefault(identity, len(self.number))
 
 
-def _reviews(data: bytes, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
+def reviews_of(data: bytes, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Number and record of every line, of JSON lines or of a CSV table.
+
+    Raises:
+        DataError: The message names file and line of what is no record.
+    """
+    name = PurePosixPath(name).name
     if not name.endswith((".csv", ".csv.gz")):
         yield from read_records(data, name=name)
         return
     lines = read_lines(data, name=name)
     _, first = next(lines)
     header = _fields(first.strip(), f"{name}, line 1")
-    lacking = [key for key in _NEW if key not in header]
+    lacking = [key for key in NEW if key not in header]
     if lacking:
         raise DataError(f"{name}, line 1: no column {lacking[0]!r} in {header}")
     if doubled := [key for key in header if header.count(key) > 1]:

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from fedrec.data.catalog import Catalog
-from fedrec.data.readers.csv_text import clean_texts
 from fedrec.data.readers.html import plain_text
+from fedrec.data.readers.raw.csv_text import clean_texts
 
 MAX_GENRES = 64
 _MAX_NAME = 40  # characters; a longer "category" is a sentence that strayed into the list

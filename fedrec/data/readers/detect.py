@@ -10,7 +10,16 @@ from typing import Protocol
 
 from fedrec.data.interactions import Interactions
 from fedrec.data.readers import amazon, movielens, recbole, sequence_files
-from fedrec.data.readers.archives import LayoutFiles, Listing, is_archive, list_files, read_files
+from fedrec.data.readers.amazon_reviews import Review, read_reviews
+from fedrec.data.readers.raw.archives import (
+    LayoutFiles,
+    Listing,
+    is_archive,
+    list_files,
+    read_files,
+)
+from fedrec.data.readers.table_files.read import FORMATS as TABLE_FORMATS
+from fedrec.data.readers.table_files.read import tables_in
 from fedrec.errors import DataError
 
 
@@ -44,12 +53,13 @@ class Reader(Protocol):
 # In the order in which they are asked: the surest signs first.
 READERS: tuple[Reader, ...] = (movielens, recbole, sequence_files, amazon)
 LAYOUTS = {layout: reader for reader in READERS for layout in reader.LAYOUTS}
-TABLES = {".csv": "csv", ".tsv": "csv", ".parquet": "parquet"}  # file ending -> format
-FORMATS = ("auto", *LAYOUTS, *dict.fromkeys(TABLES.values()))  # values of data.format
+FORMATS = ("auto", *LAYOUTS, *TABLE_FORMATS)  # values of data.format
+
+_TABLES_ALONE = (".csv", ".tsv", ".parquet", ".xlsx")  # endings that no layout has
 
 
 def find_layout(path: Path, format: str) -> LayoutFiles | None:
-    """The files of a layout at a path; None for a file that is to be read as a table.
+    """The files of a layout at a path; None for what is to be read as a table.
 
     Args:
         path: A folder, an archive or a file that exists.
@@ -59,19 +69,22 @@ def find_layout(path: Path, format: str) -> LayoutFiles | None:
         DataError: A folder or archive of no known layout or another than asked for; files missing.
     """
     is_file = path.is_file() and not is_archive(path)
-    if format in TABLES.values() or (format == "auto" and path.suffix.lower() in TABLES):
+    if format in TABLE_FORMATS:
+        return None
+    if format == "auto" and is_file and path.name.lower().endswith(_TABLES_ALONE):
         return None
     root, only = (path.parent, path.name) if is_file else (path, "")
     listing = Listing(root, tuple(list_files(root)), only, format)
     found = next(filter(None, (reader.detect(listing) for reader in READERS)), None)
     if found is not None and format in ("auto", found.layout):
         return found
-    if format == "auto" and is_file:
+    if format == "auto" and (is_file or tables_in(listing.names)):
         return None
     seen = f"holds the layout {found.layout}" if found else "holds none of the layouts"
     raise DataError(
         f"{path} {seen}, expected {format if format != 'auto' else ', '.join(LAYOUTS)}; "
-        "set data.source to a CSV or parquet file, or data.format to the layout meant"
+        "set data.source to a table of events (CSV, JSON lines, parquet, Excel), or data.format to "
+        "the layout meant"
     )
 
 
@@ -81,6 +94,20 @@ def load_layout(files: LayoutFiles) -> Interactions:
     Raises:
         DataError: The message names file and line of what cannot be read.
     """
+    return LAYOUTS[files.layout].load(_contents(files), files.members, files.layout)
+
+
+def load_reviews(files: LayoutFiles) -> list[Review]:
+    """Read the texts of reviews; none of a layout that has no reviews.
+
+    Raises:
+        DataError: No review has a text.
+    """
+    if files.layout not in amazon.LAYOUTS:
+        return []
+    return read_reviews(_contents(files), files.members, files.layout)
+
+
+def _contents(files: LayoutFiles) -> dict[str, bytes]:
     contents = read_files(files.root, files.members.values())
-    by_role = {role: contents[name] for role, name in files.members.items()}
-    return LAYOUTS[files.layout].load(by_role, files.members, files.layout)
+    return {role: contents[name] for role, name in files.members.items()}

@@ -10,9 +10,9 @@ from hashlib import sha256
 from pathlib import Path, PurePosixPath
 
 from fedrec.data.interactions import Interactions
-from fedrec.data.readers.archives import LayoutFiles, Listing, list_files, read_files
-from fedrec.data.readers.csv_text import clean_texts, decoded
 from fedrec.data.readers.movielens_tables import READERS
+from fedrec.data.readers.raw.archives import LayoutFiles, Listing, list_files, read_files
+from fedrec.data.readers.raw.csv_text import clean_texts, decoded
 from fedrec.errors import DataError
 
 # Files of each layout: events, items, users (where there are any).

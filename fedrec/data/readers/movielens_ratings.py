@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fedrec.data.interactions import checked_times
-from fedrec.data.readers.csv_text import without_mark
+from fedrec.data.readers.raw.csv_text import without_mark
 from fedrec.errors import DataError
 
 

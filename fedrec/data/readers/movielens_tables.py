@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from fedrec.data.catalog import Catalog
 from fedrec.data.interactions import Interactions
-from fedrec.data.readers.csv_text import clean_texts, decoded, read_csv, read_fields
 from fedrec.data.readers.movielens_ratings import RatingColumns, read_ratings
+from fedrec.data.readers.raw.csv_text import clean_texts, decoded, read_csv, read_fields
 from fedrec.errors import DataError
 
 _YEAR = re.compile(r"\((\d{4})\)\s*$")

@@ -11,8 +11,8 @@ from pathlib import PurePosixPath
 import pandas as pd
 
 from fedrec.data.interactions import Interactions
-from fedrec.data.readers.archives import LayoutFiles, Listing
-from fedrec.data.readers.csv_text import decoded
+from fedrec.data.readers.raw.archives import LayoutFiles, Listing
+from fedrec.data.readers.raw.csv_text import decoded
 from fedrec.data.readers.tables import Columns, load_frame
 from fedrec.errors import DataError
 
@@ -90,6 +90,7 @@ def load(files: dict[str, bytes], names: dict[str, str], layout: str) -> Interac
         columns,
         name=events.name,
         place=lambda row: f"{events.name}, line {events.lines[row]}",
+        guess=False,
     )
     if "items" not in tables:
         return loaded

@@ -5,21 +5,25 @@ reads both. What the items are may stand beside them, in ``items.tsv`` or ``<nam
 """
 
 import json
+import re
 from collections.abc import Mapping
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 
 from fedrec.data.interactions import Interactions
 from fedrec.data.readers.amazon_products import product_catalog
-from fedrec.data.readers.archives import LayoutFiles, Listing
-from fedrec.data.readers.csv_text import decoded
+from fedrec.data.readers.columns.usual_names import find_usual
+from fedrec.data.readers.raw.archives import LayoutFiles, Listing
+from fedrec.data.readers.raw.csv_text import decoded
 from fedrec.errors import DataError
 
 LAYOUTS = ("sequences",)
 
 _EVENTS = ("user_sequence.txt", "sequences.txt")
+_LONGEST_HEADER = 10_000
+_BETWEEN = re.compile(r"[,;|\t]")  # of the columns of a table, never of the items of a sequence
 _NOTE = "no times: the order in the file is the order of time"
 
 
@@ -36,6 +40,8 @@ def detect(listing: Listing) -> LayoutFiles | None:
     wanted = [only] if only.endswith(".txt") else [] if only else _EVENTS
     events = [file for file in wanted if file in by_name]
     if len(events) != 1:
+        return None
+    if only and listing.format == "auto" and _names_columns(root / only):
         return None
     if events[0] not in _EVENTS and listing.format != LAYOUTS[0]:
         raise DataError(
@@ -54,6 +60,17 @@ def detect(listing: Listing) -> LayoutFiles | None:
     files = {"events": events[0]} | ({"items": tables[0]} if tables else {})
     members = {key: by_name[file] for key, file in files.items()}
     return LayoutFiles(LAYOUTS[0], (only or root.name).partition(".")[0], root, members)
+
+
+def _names_columns(path: Path) -> bool:
+    """Whether the first line of a file names a user and an item: it is a table's, then."""
+    with path.open("rb") as file:
+        line = file.readline(_LONGEST_HEADER).decode("utf-8-sig", errors="replace")
+    names = [name.strip(' "\r\n') for name in _BETWEEN.split(line)]
+    try:
+        return all(find_usual(role, names, taken=(), table=path.name) for role in ("user", "item"))
+    except DataError:  # several of them: named, too
+        return True
 
 
 def load(files: dict[str, bytes], names: dict[str, str], layout: str) -> Interactions:

@@ -10,14 +10,14 @@ from matplotlib.ticker import MaxNLocator
 from fedrec.evaluation.protocols import metric_label
 from fedrec.report.ablation.columns import short, what_is_rare
 from fedrec.report.ablation.tables import CAPTION, LEVEL, has_seen_rare, why_none
-from fedrec.report.figures import style
+from fedrec.report.figures import palette, style
 from fedrec.report.ranks import ALL, MAIN, RARE
 from fedrec.runs.plain_text import plain
 from fedrec.runs.record import Record
 
 BAR = 0.27  # inches that a bar takes
 FRAME = 0.95  # inches of a panel's title and axis
-COLUMNS = 2
+COLUMNS, WIDTH = 2, 9.6  # of panels; inches
 TITLE = 30  # letters beside the names of the tasks
 
 
@@ -51,7 +51,7 @@ def bars(found: Record) -> style.Drawing:
     rows = [panels[start : start + COLUMNS] for start in range(0, len(panels), COLUMNS)]
     heights = [FRAME + BAR * max(len(panel.tasks) for panel in row) for row in rows]
     with style.house_style():
-        figure, axes = style.panels(len(rows), COLUMNS, height=sum(heights), ratios=heights)
+        figure, axes = style.panels(len(rows), COLUMNS, sum(heights), heights, width=WIDTH)
         for panel, own in zip(panels, axes, strict=False):
             _draw(own, panel)
         for own in axes[len(panels) :]:
@@ -84,28 +84,30 @@ def _draw(axes: Axes, panel: Panel) -> None:
     axes.set_xlabel(label)
     axes.set_yticks(range(len(panel.tasks)), [plain(task["name"]) for task in panel.tasks])
     axes.set_ylim(len(panel.tasks) - 0.4, -0.6)
-    axes.tick_params(axis="y", length=0, labelcolor=style.INK)
+    axes.tick_params(axis="y", length=0, labelcolor=palette.INK)
     axes.grid(visible=False, axis="y")
     furthest = panel.chance or 0.0
     for place, task in enumerate(panel.tasks):
         found = panel.found(task)
         if task["same as"]:
-            _say(axes, 0, place, plain(f"= {task['same as']}"), style.MUTED)
+            _say(axes, 0, place, plain(f"= {task['same as']}"), palette.MUTED)
             continue
         if found is None:
-            _say(axes, 0, place, why_none(task), style.MUTED)
+            _say(axes, 0, place, why_none(task), palette.MUTED)
             continue
-        _bar(axes, place, found, style.BLUE if task["against"] else style.INK)
+        _bar(axes, place, found, palette.BLUE if task["against"] else palette.INK)
         mark = " *" if _is_sure(task, panel.part) else ""
         if panel.part == RARE and has_seen_rare(task):
             mark += " (had them in training)"
-        _say(axes, found["high"], place, short(found["value"]) + mark, style.INK)
+        _say(axes, found["high"], place, short(found["value"]) + mark, palette.INK)
         furthest = max(furthest, found["high"])
         if not task["against"]:
             dashes = (0, (4, 2))
-            axes.axvline(found["value"], color=style.INK, linestyle=dashes, linewidth=1.0, zorder=4)
+            axes.axvline(
+                found["value"], color=palette.INK, linestyle=dashes, linewidth=1.0, zorder=4
+            )
     if panel.chance is not None:
-        axes.axvline(panel.chance, color=style.VERMILION, linewidth=1.2, zorder=4)
+        axes.axvline(panel.chance, color=palette.VERMILION, linewidth=1.2, zorder=4)
         axes.set_xlabel(f"{label}; red: chance, {short(panel.chance)}")
     axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
     axes.set_xlim(0, (furthest or 1.0) * 1.22)  # room for the numbers

@@ -226,7 +226,7 @@ def _megabytes(runs: Sequence[Run]) -> float | None:
     """What a client moved while training, the mean over seeds; None of a centralised ablation."""
     if any(str(run.about["engine"]).startswith(BASELINE_ENGINE) for run in runs):
         return None
-    return float(np.mean([run.rounds[-1]["client_megabytes"] for run in runs]))
+    return float(np.mean([run.history[-1]["client_megabytes"] for run in runs]))
 
 
 def _made_by(runs: Sequence[Run]) -> dict[str, Any]:

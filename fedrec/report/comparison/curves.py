@@ -11,15 +11,17 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from fedrec.evaluation.metrics import Floats
 from fedrec.report.comparison.groups import Group
-from fedrec.report.figures import style
+from fedrec.report.figures import palette, style
 from fedrec.report.figures.axes import rows_axis, short
+from fedrec.report.figures.legend import Entry, add_legend
 from fedrec.report.ranks import MAIN
+from fedrec.report.references import BASELINE_ENGINE
 from fedrec.runs.plain_text import plain
 from fedrec.runs.record import Record, Run, number
 
 WIDTH = 4.0  # inches: half a page, so that a phone shows the text large enough
 LABEL = 42  # letters of a legend's line
-DASHES: tuple[str | tuple[int, tuple[int, ...]], ...] = ("-", (0, (4, 2)), (0, (1, 1)))
+DASHES: tuple[tuple[float, ...], ...] = ((), (4.0, 2.0), (1.0, 1.0))
 # Field of a round's record -> name of the file, axis label.
 ALONG = {
     "round": ("rounds", "round"),
@@ -67,8 +69,10 @@ def _points(run: Run, along: str) -> dict[int, tuple[float, float]]:
     """Round -> where it lies along the axis, and its metric."""
     if along == "round" and run.round_word != "round":
         return {}
+    if along == "megabytes" and str(run.about.get("engine", "")).startswith(BASELINE_ENGINE):
+        return {}  # nothing travels in one place
     found = {}
-    for record in run.rounds:
+    for record in run.history:
         value = (record.get("validation") or {}).get(MAIN)
         if value is not None and record.get(along) is not None:
             found[int(record["round"])] = (float(record[along]), float(value))
@@ -95,20 +99,22 @@ def _curves(groups: Sequence[Group], along: str) -> style.Drawing | None:
         return None
     words, unit = ALONG[along]
     figure, axes = _panel(2.9 + 0.19 * len(groups))
-    highest = 1e-3
-    for group, found, (colour, dash) in zip(groups, curves, _looks(len(groups)), strict=True):
-        label = short(plain(group.label), LABEL)
+    highest, legend = 1e-3, []
+    for group, found, (colour, dashes) in zip(groups, curves, _looks(len(groups)), strict=True):
+        entry, dash = Entry(plain(group.label), colour, dash=dashes), (0, dashes) if dashes else "-"
         if found is None:
             kept = [number(run.validation.get(MAIN)) for run in group.runs.values()]
             values = [value for value in kept if value is not None]
             if values:
                 level = float(np.mean(values))
-                axes.axhline(level, color=colour, linestyle=dash, linewidth=1.2, label=label)
+                axes.axhline(level, color=colour, linestyle=dash, linewidth=1.2)
+                legend.append(entry)
                 highest = max(highest, level)
             continue
         low, high = found.values.min(axis=0), found.values.max(axis=0)
         axes.fill_between(found.xs, low, high, color=colour, alpha=0.16, linewidth=0)
-        axes.plot(found.xs, found.values.mean(axis=0), color=colour, linestyle=dash, label=label)
+        axes.plot(found.xs, found.values.mean(axis=0), color=colour, linestyle=dash)
+        legend.append(entry)
         highest = max(highest, float(high.max()))
     axes.set_ylim(0, highest * 1.08)
     axes.set_xlim(left=0)
@@ -117,23 +123,24 @@ def _curves(groups: Sequence[Group], along: str) -> style.Drawing | None:
     is_whole = along == "round"
     axes.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=is_whole, min_n_ticks=1))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.5g}"))
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower left", ncols=1)
+    add_legend(figure, legend)
     return style.Drawing(
         name=f"curves-{words}",
         title=f"Validation against {words}",
         caption=_CAPTION if is_whole else "The same curves.",
         figure=figure,
+        legend=legend,
     )
 
 
 def _differences(rows: Sequence[Record], metric: str) -> style.Drawing:
     figure, axes = _panel(1.4 + 0.45 * len(rows))
     rows_axis(axes, [""] * len(rows))
-    axes.axvline(0, color=style.INK, linewidth=1.0)
+    axes.axvline(0, color=palette.INK, linewidth=1.0)
     for place, row in enumerate(rows):
         value = row["difference"]
         whiskers = [[value - row["low"]], [row["high"] - value]]
-        axes.errorbar([value], [place], xerr=whiskers, color=style.BLUE, fmt="o", capsize=3)
+        axes.errorbar([value], [place], xerr=whiskers, color=palette.BLUE, fmt="o", capsize=3)
         axes.annotate(
             short(plain(row["group"]), LABEL),
             (0, place),
@@ -141,8 +148,8 @@ def _differences(rows: Sequence[Record], metric: str) -> style.Drawing:
             xycoords=("axes fraction", "data"),
             textcoords="offset points",
             fontsize=8.5,
-            color=style.INK,
-            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0},
+            color=palette.INK,
+            bbox={"facecolor": palette.PAPER, "edgecolor": "none", "pad": 1.0},
         )
     axes.set_ylim(len(rows) - 0.5, -0.8)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
@@ -166,9 +173,9 @@ def _panel(height: float) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _looks(count: int) -> list[tuple[str, str | tuple[int, tuple[int, ...]]]]:
+def _looks(count: int) -> list[tuple[str, tuple[float, ...]]]:
     """A colour and a dash for each group; no two alike up to 18."""
-    colours = cycle(style.VIEW_COLOURS)
+    colours = cycle(palette.VIEW_COLOURS)
     return [
-        (next(colours), DASHES[n // len(style.VIEW_COLOURS) % len(DASHES)]) for n in range(count)
+        (next(colours), DASHES[n // len(palette.VIEW_COLOURS) % len(DASHES)]) for n in range(count)
     ]

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+from fedrec.notebook.card import card
 from fedrec.report.ablation.columns import short
 from fedrec.report.comparison.groups import Group
 from fedrec.report.comparison.sentences import statements
@@ -41,6 +42,17 @@ class Found:
         )
         runs = sum(len(group.runs) for group in self.groups)
         return f"<Comparison of {runs} runs in {len(self.groups)} groups: {self.main} {values}>"
+
+    def _repr_html_(self) -> str:
+        """The sentences and the tables, for a notebook."""
+        runs = sum(len(group.runs) for group in self.groups)
+        tables = [
+            frame.to_html(index=False, border=0, float_format=short)
+            for frame in (self.table, self.pairs)
+            if len(frame)
+        ]
+        title = f"Comparison of {runs} runs in {len(self.groups)} groups"
+        return card(title, {}, [*self.statements, *self.notes], tables)
 
     @property
     def main(self) -> str:

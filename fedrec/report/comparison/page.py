@@ -4,13 +4,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fedrec.evaluation.protocols import describe, metric_label
-from fedrec.report import template
 from fedrec.report.ablation.columns import interval, short
 from fedrec.report.comparison.cards import CARDS, STYLE, TILES
 from fedrec.report.comparison.found import Found
 from fedrec.report.comparison.sheets import Sheet, records
 from fedrec.report.figures import style
-from fedrec.report.figures.inline import inline_svg
+from fedrec.report.figures.inline import inline
+from fedrec.report.html import template
+from fedrec.report.html.style import STYLE as SHARED
 from fedrec.runs.plain_text import plain
 from fedrec.runs.record import Run
 from fedrec.runs.redaction import hide_secrets_in_text
@@ -32,13 +33,13 @@ PAGE = (
 {% endif %}
 <h2 id="curves">Figures</h2>
 <div class="plots">
-{% for f in figures %}
-<figure id="figure-{{ f.name }}">{{ f.svg }}<figcaption>{{ f.caption }}</figcaption></figure>
+{% for f in figures %}{{ drawn(f) }}
 {% endfor %}
 </div>
 {% for s in sheets %}
 <h2 id="{{ s.name }}">{{ s.title }}</h2>
 {{ cards(s.headers, s.rows) }}
+{{ copied(s.title, s.headers, s.rows) }}
 {% endfor %}
 <h2 id="notes">How to read it</h2>
 <p>{{ protocol }}</p>
@@ -46,14 +47,9 @@ PAGE = (
 {% endfor %}
 <h2 id="runs">Runs</h2>
 {{ words(runs) }}
-<details><summary>The table for a paper, in LaTeX</summary>
-<div class="command"><pre>{{ latex }}</pre><button type="button" hidden>Copy</button></div>
-</details>
-</main>
-<script>{{ script }}</script>
-</body>
-</html>
+<details><summary>All tables for a paper, in LaTeX</summary>{{ command(latex) }}</details>
 """
+    + template.FOOT
 )
 
 
@@ -71,10 +67,7 @@ def render_page(comparison: Found, drawings: Sequence[style.Drawing], latex: str
         "subtitle": _subtitle(runs),
         "tiles": _tiles(comparison),
         "statements": comparison.statements,
-        "figures": [
-            {"name": d.name, "svg": inline_svg(d), "caption": f"{d.title}. {d.caption}"}
-            for d in drawings
-        ],
+        "figures": inline(drawings),
         "sheets": [_shown(sheet) for sheet in comparison.sheets],
         "protocol": _protocol(comparison),
         "notes": list(comparison.notes),
@@ -90,7 +83,7 @@ def render_page(comparison: Found, drawings: Sequence[style.Drawing], latex: str
         return plain(text)
 
     # LaTeX keeps its lines: what it quotes was cleaned when it was made.
-    return template.render(PAGE, content, clean, style=template.STYLE + STYLE, latex=latex)
+    return template.render(PAGE, content, clean, style=SHARED + STYLE, latex=latex)
 
 
 def _subtitle(runs: Sequence[Run]) -> str:

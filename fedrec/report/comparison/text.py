@@ -10,19 +10,8 @@ from rich.text import Text
 from fedrec.report.ablation.columns import GAP, fitting
 from fedrec.report.comparison.found import Found
 from fedrec.report.comparison.sheets import NAME, Sheet, by_row
+from fedrec.report.html.copies import as_latex
 from fedrec.runs.plain_text import plain
-
-_LATEX = {
-    "\\": r"\textbackslash{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "^": r"\textasciicircum{}",
-    "~": r"\textasciitilde{}",
-    "…": r"\ldots{}",
-    "|": r"\textbar{}",
-    '"': "''",
-    **{mark: "\\" + mark for mark in "&%$#_{}"},
-}
 
 
 def terminal(comparison: Found, console: Console) -> RenderableType:
@@ -100,27 +89,5 @@ def latex(comparison: Found) -> str:
     for sheet in _narrow(comparison):
         notes = comparison.statements if sheet.name == "differences" else []
         caption = ". ".join([sheet.title, *(line.rstrip(".") for line in notes)])
-        lines += [
-            r"\begin{table}",
-            r"\centering",
-            rf"\caption{{{_latex(caption)}.}}",
-            rf"\label{{tab:{sheet.name}}}",
-            rf"\begin{{tabular}}{{l{'r' * (len(sheet.columns) - 1)}}}",
-            r"\toprule",
-            _latex_row(sheet.headers),
-            r"\midrule",
-            *map(_latex_row, sheet.texts()),
-            r"\bottomrule",
-            r"\end{tabular}",
-            r"\end{table}",
-            "",
-        ]
+        lines.append(as_latex(caption, sheet.headers, sheet.texts(), label=sheet.name))
     return "\n".join(lines)
-
-
-def _latex_row(cells: Sequence[str]) -> str:
-    return " & ".join(map(_latex, cells)) + r" \\"
-
-
-def _latex(text: str) -> str:
-    return "".join(_LATEX.get(letter, letter) for letter in plain(text))

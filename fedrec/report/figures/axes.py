@@ -6,7 +6,15 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
+from matplotlib.ticker import (
+    FixedFormatter,
+    FixedLocator,
+    FuncFormatter,
+    MaxNLocator,
+    NullLocator,
+)
+
+from fedrec.report.figures.palette import MUTED
 
 
 def with_count(row: Mapping[str, Any], key: str) -> str:
@@ -51,7 +59,27 @@ def log_axis(axes: Axes, low: float, high: float) -> None:
     axes.xaxis.set_minor_locator(NullLocator())
 
 
+def size_axis(axes: Axes, sizes: Sequence[float]) -> None:
+    """An x axis for sizes: logarithmic where the largest is many times the smallest."""
+    low, high = max(min(sizes), 1), max(*sizes, 2)
+    if high > 5 * low:
+        log_axis(axes, 0.9 * low, 1.1 * high)
+        return
+    margin = 0.06 * (high - low) or 1
+    axes.set_xlim(low - margin, high + margin)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True, min_n_ticks=1))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
+
+
 def short(text: str, most: int = 28) -> str:
     """A text in one line of at most ``most`` characters."""
     text = " ".join(text.split())
     return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def say_empty(axes: Axes) -> None:
+    """Words in the middle of axes that have nothing to show."""
+    axes.text(0.5, 0.5, "nothing yet", ha="center", va="center", transform=axes.transAxes,
+              color=MUTED)  # fmt: skip
+    axes.set_xticks([])
+    axes.set_yticks([])

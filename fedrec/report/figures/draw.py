@@ -8,15 +8,27 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fedrec.files.atomic import write_file
-from fedrec.report.figures import curves, final, gates, style
+from fedrec.report.figures import (
+    clients,
+    curves,
+    final,
+    gains,
+    gates,
+    heterogeneity,
+    participation,
+    style,
+)
 from fedrec.runs.record import Run
 
 # Heading of the page that a figure stands under -> what draws it, in the order of the page.
 FIGURES: tuple[tuple[str, Callable[[Run], style.Drawing | None]], ...] = (
     ("Convergence", curves.convergence_by_round),
     ("Convergence", curves.convergence_by_traffic),
-    ("Clients", curves.clients),
-    ("Clients", curves.clients_over_rounds),
+    ("Clients", heterogeneity.heterogeneity),
+    ("Clients", participation.participation),
+    ("Clients", clients.clients),
+    ("Clients", clients.clients_over_rounds),
+    ("Clients", gains.gains),
     ("Users and items", final.slices),
     ("Users and items", final.history_length),
     ("Users and items", final.ranks),

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from fedrec.report.figures import style
+from fedrec.report.figures import palette, style
 from fedrec.report.figures.axes import bounds_of, log_axis, rows_axis, with_count
 from fedrec.runs.record import Run, number
 
@@ -29,14 +29,16 @@ def history_length(run: Run) -> style.Drawing | None:
     bounds = np.array([wilson(float(values.sum()), len(values)) for _, values in bins])
     errors = np.abs(bounds.T - means)
     for (lengths, _), mean in zip(bins, means, strict=True):
-        axes.plot([lengths.min(), lengths.max()], [mean, mean], color=style.SKY, linewidth=5,
+        axes.plot([lengths.min(), lengths.max()], [mean, mean], color=palette.SKY, linewidth=5,
                   alpha=0.45, solid_capstyle="butt")  # fmt: skip
-    axes.errorbar(middles, means, yerr=errors, fmt="o", color=style.BLUE, capsize=3, linewidth=1.3)
+    axes.errorbar(
+        middles, means, yerr=errors, fmt="o", color=palette.BLUE, capsize=3, linewidth=1.3
+    )
     axes.set_ylim(0, min(1.0, float(bounds.max()) * 1.1))
     axes.set_title(style.metric_title("HR@10", run.protocol))
     low, high = events.min(), events.max()
     edges = np.geomspace(max(low, 1) * 0.92, max(high, 1) * 1.08, 25)
-    count_axes.hist(events, bins=edges.tolist(), color=style.MUTED, alpha=0.5, edgecolor="white")
+    count_axes.hist(events, bins=edges.tolist(), color=palette.MUTED, alpha=0.5, edgecolor="white")
     count_axes.set_title("Users")
     count_axes.yaxis.set_major_locator(MaxNLocator(nbins=5, integer=True, min_n_ticks=1))
     for panel in (axes, count_axes):
@@ -85,8 +87,6 @@ def slices(run: Run) -> style.Drawing | None:
             axes = axes_list[2 * row + column]
             _slice_bars(axes, rows, metric)
             axes.set_title(style.metric_title(metric, run.protocol, f" by {name}"))
-            if column:
-                axes.tick_params(labelleft=False)
     for column in range(len(style.METRICS)):  # one scale per metric, so that the slicings compare
         same = axes_list[column::2]
         right = max(axes.get_xlim()[1] for axes in same)
@@ -120,7 +120,9 @@ def _slice_bars(axes: Axes, rows: Sequence[Mapping[str, Any]], metric: str) -> N
     levels = [number((row.get("chance") or {}).get(metric)) for row in rows]
     for place, level in zip(places, levels, strict=True):
         if level:
-            axes.vlines(level, place - 0.38, place + 0.38, color=style.INK, linestyle=":", zorder=4)
+            axes.vlines(
+                level, place - 0.38, place + 0.38, color=palette.INK, linestyle=":", zorder=4
+            )
     right = max((high for _, high in bounds), default=0) or 1e-3
     for place, cell, value, (_, high), level in zip(
         places, cells, values, bounds, levels, strict=True
@@ -129,7 +131,7 @@ def _slice_bars(axes: Axes, rows: Sequence[Mapping[str, Any]], metric: str) -> N
         level = level or 0.0
         start = level if high <= level <= high + 0.18 * right else high  # not across the mark
         start += 0.025 * right
-        axes.text(start, place, words, va="center", fontsize=8, color=style.INK, zorder=4)
+        axes.text(start, place, words, va="center", fontsize=8, color=palette.INK, zorder=4)
     axes.set_xlim(0, right * 1.18)
     rows_axis(axes, [with_count(row, "users") for row in rows])
 
@@ -142,7 +144,7 @@ def ranks(run: Run) -> style.Drawing | None:
     bins = np.ceil(np.log2(np.maximum(found, 1))).astype(np.int64)  # bin b holds 2^(b-1) < r <= 2^b
     shares = np.bincount(bins) / len(found)
     figure, (axes, hit_axes) = style.panels(1, 2, height=3.1)
-    axes.bar(np.arange(len(shares)), shares, width=0.86, color=style.BLUE, alpha=0.45)
+    axes.bar(np.arange(len(shares)), shares, width=0.86, color=palette.BLUE, alpha=0.45)
     ticks = np.arange(0, len(shares), 1 if len(shares) < 10 else 2)
     axes.set_xticks(ticks, [f"{2**b:,}" for b in ticks.tolist()])
     axes.grid(visible=False, axis="x")
@@ -155,11 +157,11 @@ def ranks(run: Run) -> style.Drawing | None:
         np.r_[ordered, max(ordered[-1], 10)],
         np.r_[np.arange(1, len(found) + 1) / len(found), 1.0],
         where="post",
-        color=style.BLUE,
+        color=palette.BLUE,
         linewidth=1.6,
     )
     rate = float((found <= 10).mean())
-    hit_axes.plot([10], [rate], marker="o", markersize=6, color=style.VERMILION, clip_on=False)
+    hit_axes.plot([10], [rate], marker="o", markersize=6, color=palette.VERMILION, clip_on=False)
     hit_axes.set_title(style.metric_title("HR@k", run.protocol))
     style.note(hit_axes, f"k = 10: {rate:.3f}")
     hit_axes.set_ylim(0, 1.02)

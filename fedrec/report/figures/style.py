@@ -19,21 +19,21 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from fedrec.evaluation.protocols import metric_label
+from fedrec.report.figures.legend import Entry
+from fedrec.report.figures.palette import BLUE, EDGE, FAINT, INK, MUTED, VERMILION
 
-# Okabe and Ito, "Color Universal Design" (2008).
-BLUE, VERMILION, GREEN, ORANGE = "#0072B2", "#D55E00", "#009E73", "#E69F00"
-PURPLE, SKY = "#CC79A7", "#56B4E9"
-INK, MUTED, FAINT = "#1F2933", "#5F6B7A", "#E4E8EE"
-VIEW_COLOURS = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION)
+# Inches by the number of columns: on a phone, a panel is as wide as the screen and its text is
+# read at 10 px or more; on a desk, all columns together are as wide as the page.
+WIDTHS = {1: 4.4, 2: 7.8, 3: 9.6}
+_ROOM = 3.0  # points around a panel that is shown alone
 
-PAGE_WIDTH = 9.6  # inches: about 920 CSS pixels, so 9 pt text is read at 12 px
 
 STYLE: dict[str, Any] = {
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same glyphs on every machine
     "font.size": 9,
     "text.color": INK,
     "text.parse_math": False,  # a $ in a name is a dollar
-    "axes.edgecolor": "#9AA5B1",
+    "axes.edgecolor": EDGE,
     "axes.labelcolor": MUTED,
     "axes.labelsize": 8.5,
     "axes.titlesize": 10,
@@ -47,8 +47,8 @@ STYLE: dict[str, Any] = {
     "axes.formatter.useoffset": False,
     "grid.color": FAINT,
     "grid.linewidth": 0.8,
-    "xtick.color": "#9AA5B1",
-    "ytick.color": "#9AA5B1",
+    "xtick.color": EDGE,
+    "ytick.color": EDGE,
     "xtick.labelcolor": MUTED,
     "ytick.labelcolor": MUTED,
     "xtick.labelsize": 8.5,
@@ -63,22 +63,54 @@ STYLE: dict[str, Any] = {
 
 
 METRICS = ("HR@10", "NDCG@10")
-METRIC_COLOURS = {"loss": INK, "HR@10": BLUE, "NDCG@10": VERMILION}
+METRIC_COLOURS = {"HR@10": BLUE, "NDCG@10": VERMILION}
+
+Box = tuple[float, float, float, float]  # left, top, width, height
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure with the name of its files and the words that go with it."""
+    """A figure with the name of its files and the words that go with it.
+
+    Attributes:
+        name: Name of its files.
+        title: What it shows.
+        caption: How it is to be read.
+        figure: The drawn panels.
+        legend: What its colours stand for, where the panels do not say it themselves; the figure
+            has it as ``add_legend`` drew it, a page as text.
+    """
 
     name: str
     title: str
     caption: str
     figure: Figure
+    legend: Sequence[Entry] = ()
 
-    @cached_property
+    @property
+    def columns(self) -> int:
+        """Panels side by side."""
+        spec = self.figure.axes[0].get_subplotspec()
+        return spec.get_gridspec().ncols if spec else 1
+
+    @property
     def svg(self) -> bytes:
         """Rendered once: the file and the page hold the same picture."""
-        return render(self.figure, "svg")
+        return self.drawn[0]
+
+    @cached_property
+    def drawn(self) -> tuple[bytes, list[Box]]:
+        """The SVG, and in its coordinates the box of each panel with all that belongs to it."""
+        svg = render(self.figure, "svg")
+        with house_style():
+            return svg, _boxes(self.figure)
+
+
+class ShownFigure(Figure):
+    """A figure that a notebook cell shows, whether pyplot is loaded or not."""
+
+    def _repr_png_(self) -> bytes:
+        return render(self, "png")
 
 
 @contextmanager
@@ -89,23 +121,42 @@ def house_style() -> Iterator[None]:
 
 
 def panels(
-    rows: int, columns: int, height: float, ratios: Sequence[float] = ()
+    rows: int, columns: int, height: float, ratios: Sequence[float] = (), width: float = 0
 ) -> tuple[Figure, list[Axes]]:
-    """An empty figure of page width and its axes, row by row; call inside `house_style`.
+    """An empty figure and its axes, row by row; call inside `house_style`.
 
     Args:
         rows: Rows of panels.
         columns: Columns of panels.
         height: Height of the figure, in inches.
         ratios: Relative height of each row; all the same if empty.
+        width: Width of the figure, in inches; that of its columns if 0.
     """
-    figure = Figure(
-        figsize=(PAGE_WIDTH, height),
+    figure = ShownFigure(
+        figsize=(width or WIDTHS[columns], height),
         layout=ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08, wspace=0.04),
     )
     FigureCanvasAgg(figure)
     axes = figure.subplots(rows, columns, squeeze=False, height_ratios=ratios or None)
     return figure, list(axes.flat)
+
+
+def _boxes(figure: Figure) -> list[Box]:
+    """Where the panels lie after a drawing, in points from the upper left; a row has one height."""
+    dots, figure.dpi = figure.dpi, 72  # as the SVG was drawn: the ticks are those of it
+    renderer = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call] # no stub
+    found = [axes.get_tightbbox(renderer) for axes in figure.axes]
+    figure.dpi, whole = dots, figure.get_figheight() * 72
+    rows = [axes.get_position().y0 for axes in figure.axes]
+    boxes = []
+    for box, row in zip(found, rows, strict=True):
+        alike = [one for one, other in zip(found, rows, strict=True) if abs(other - row) < 0.01]
+        top = whole - max(one.y1 for one in alike if one)
+        bottom = whole - min(one.y0 for one in alike if one)
+        left, right = (box.x0, box.x1) if box else (0.0, 1.0)
+        boxes.append((left - _ROOM, top - _ROOM, right - left + 2 * _ROOM,
+                      bottom - top + 2 * _ROOM))  # fmt: skip
+    return boxes
 
 
 def note(axes: Axes, text: str) -> None:
@@ -114,7 +165,7 @@ def note(axes: Axes, text: str) -> None:
     axes.set_title(text, loc="right", fontsize=8, fontweight="normal", color=MUTED, linespacing=2.0)
 
 
-def label_lines(axes: Axes, lines: Sequence[tuple[float, str, str]]) -> None:
+def label_lines(axes: Axes, lines: Sequence[tuple[float, str, str]], gap: float = 0.15) -> None:
     """Label horizontal lines at the right of the axes, moved apart where they would collide.
 
     A label has two lines of text at most: in a panel of 2.2 inches that is an eighth of its height.
@@ -122,11 +173,12 @@ def label_lines(axes: Axes, lines: Sequence[tuple[float, str, str]]) -> None:
     Args:
         axes: Axes with their final y limits.
         lines: Height in data units, text, colour.
+        gap: Height of a label, as a part of the panel's.
     """
     low, high = axes.get_ylim()
     wanted = sorted(((y - low) / (high - low), text, colour) for y, text, colour in lines)
     for height, (_, text, colour) in zip(
-        spread([fraction for fraction, _, _ in wanted], gap=0.135), wanted, strict=True
+        spread([fraction for fraction, _, _ in wanted], gap=gap), wanted, strict=True
     ):
         axes.text(
             1.02, height, text, color=colour, fontsize=8, va="center", transform=axes.transAxes

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fedrec.llm.smollm2 import TOO_SMALL, is_smollm2
-from fedrec.report import template
+from fedrec.report.html import template
 from fedrec.runs.plain_text import plain
 from fedrec.runs.redaction import hide_secrets_in_text
 from fedrec.semantics.signals.filters.names import ABOUT
@@ -61,12 +61,9 @@ Duplicates, and words that most signals have, take the one signal alone.</p>
 <details><summary>Prompt of the first item</summary>
 {% for message in prompt %}<h3>{{ message.role }}</h3><pre>{{ message.content }}</pre>{% endfor %}
 </details>
-<div class="command"><pre>{{ command }}</pre><button type="button" hidden>Copy</button></div>
-</main>
-<script>{{ script }}</script>
-</body>
-</html>
+{{ command(typed) }}
 """
+    + template.FOOT
 )
 
 
@@ -114,7 +111,7 @@ def render_page(
         "costs": list(costs.items()),
         "settings": [(name.replace("_", " "), str(value)) for name, value in plan.settings.items()]
         + [("file, SHA-256 of its lines", str(header["sha256"]))],
-        "command": hide_secrets_in_text(command, {}),
+        "typed": hide_secrets_in_text(command, {}),
     }  # fmt: skip
     prompt = [] if not plan.asked else list(plan.chat(next(iter(plan.asked)), 1).messages)
     # The prompt's line breaks are part of it; it was cleaned when it was made.

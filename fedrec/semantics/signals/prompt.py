@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fedrec.data.catalog import Catalog
+from fedrec.data.catalog import REVIEWS, Catalog
 from fedrec.errors import ConfigError
 from fedrec.files.atomic import sha256
 from fedrec.llm.chat import Message
@@ -123,8 +123,13 @@ def item_texts(catalog: Catalog, fields: Sequence[str]) -> list[str]:
         V texts without angle brackets, each field cut at ``MAX_FIELD`` characters.
 
     Raises:
-        ConfigError: Fields that the catalogue does not have.
+        ConfigError: Fields that the catalogue does not have, or reviews.
     """
+    if REVIEWS in fields:
+        raise ConfigError(
+            "semantics.fields of a prompt must not name 'reviews': they are events of users, and a "
+            "prompt holds nothing but what the catalogue says; leave it out for fedrec signals"
+        )
     check_fields(catalog, fields)
     return [_text(catalog, place, fields) for place in range(catalog.num_items)]
 

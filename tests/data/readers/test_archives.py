@@ -5,7 +5,7 @@ import zipfile
 
 import pytest
 
-from fedrec.data.readers.archives import list_files, read_files
+from fedrec.data.readers.raw.archives import list_files, read_files
 from fedrec.errors import DataError
 
 

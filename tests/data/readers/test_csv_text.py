@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedrec.data.readers.csv_text import clean_texts, read_csv, read_fields
+from fedrec.data.readers.raw.csv_text import clean_texts, read_csv, read_fields
 
 
 def test_a_row_knows_its_line_behind_blank_lines_and_breaks_in_quotes():

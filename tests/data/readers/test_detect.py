@@ -4,8 +4,8 @@ import inspect
 
 import pytest
 
-from fedrec.data.readers.archives import Listing
 from fedrec.data.readers.detect import FORMATS, LAYOUTS, READERS, find_layout
+from fedrec.data.readers.raw.archives import Listing
 from fedrec.errors import DataError
 
 
@@ -14,7 +14,7 @@ def test_every_layout_has_one_reader_and_every_format_one_name():
     assert list(LAYOUTS) == names
     assert len(set(FORMATS)) == len(FORMATS)
     assert FORMATS[0] == "auto"
-    assert set(FORMATS) == {"auto", *names, "csv", "parquet"}
+    assert set(FORMATS) == {"auto", *names, "csv", "parquet", "jsonl", "excel"}
 
 
 @pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.__name__)

@@ -55,7 +55,7 @@ def test_items_of_a_json_have_printed_lists_as_descriptions(tmp_path):
 
 
 def test_a_text_file_that_may_be_a_table_of_ratings_is_not_guessed_to_be_sequences(tmp_path):
-    (tmp_path / "ratings.txt").write_text("user_id\titem_id\trating\ttimestamp\n1\t2\t5\t99\n")
+    (tmp_path / "ratings.txt").write_text("1\t2\t5\t99\n")
     with pytest.raises(DataError, match=r"ratings\.txt may hold .* data\.format = 'sequences'"):
         load(tmp_path / "ratings.txt")
 

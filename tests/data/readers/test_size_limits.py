@@ -7,12 +7,12 @@ import zipfile
 
 import pytest
 
-import fedrec.data.readers.archives as archives
+import fedrec.data.readers.raw.archives as archives
 from fedrec.data.readers.amazon_products import product_catalog
-from fedrec.data.readers.archives import list_files, read_files
-from fedrec.data.readers.csv_text import clean_texts, read_csv
 from fedrec.data.readers.html import plain_text
-from fedrec.data.readers.json_lines import read_lines, read_records
+from fedrec.data.readers.raw.archives import list_files, read_files
+from fedrec.data.readers.raw.csv_text import clean_texts, read_csv
+from fedrec.data.readers.raw.json_lines import read_lines, read_records
 from fedrec.errors import DataError
 
 MIB = 1 << 20

@@ -91,11 +91,6 @@ def test_datetimes_of_a_frame_become_milliseconds_in_utc():
         assert load_frame(frame, Columns()).times.tolist() == [978307200000]
 
 
-def test_wrong_separator_shows_the_columns_seen(tmp_path):
-    with pytest.raises(DataError, match=r"no column 'user'.*'user;item;time'.*separator.*user-col"):
-        load(tmp_path, "user;item;time\na;x;1\n")
-
-
 def test_a_column_that_is_not_there_names_the_key(tmp_path):
     with pytest.raises(DataError, match=r"no column 'Titel'.*set data\.title-column"):
         load(tmp_path, HEADER + ROWS, Columns(title="Titel"))
@@ -114,11 +109,6 @@ def test_too_few_or_too_many_fields_name_the_line(tmp_path, row, seen):
 
 def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path):
     assert load(tmp_path, b"\xef\xbb\xbf" + (HEADER + ROWS).encode()).user_ids == ["a", "b"]
-
-
-def test_utf16_is_named(tmp_path):
-    with pytest.raises(DataError, match="is UTF-16; save it as UTF-8"):
-        load(tmp_path, (HEADER + ROWS).encode("utf-16"))
 
 
 def test_latin1_read_as_utf8_names_the_byte_and_the_line(tmp_path):

@@ -100,11 +100,11 @@ def test_a_reference_of_partitions_leaves_a_run_folder_without_a_model(alone, sm
     folder = alone(small_config())
     run = read_run(folder)
     assert run.about["engine"] == "baseline (local-only)"
-    assert [line["round"] for line in run.rounds] == [0, 1, 2]
+    assert [line["round"] for line in run.history] == [0, 1, 2]
     assert len(run.metrics["best_rounds"]) == 3
     assert run.best_round is None
     assert set(run.metrics["baselines"]) == {"popularity", "oracle"}
-    assert run.rounds[-1]["bytes_down"] == run.rounds[-1]["bytes_up"] == 0
+    assert run.history[-1]["bytes_down"] == run.history[-1]["bytes_up"] == 0
     assert not (folder / "model.safetensors").exists()
     assert "there is no model.safetensors" in repr(run)
 

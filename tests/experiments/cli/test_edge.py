@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import experiments.cli.describe
-from experiments.cli.crash import tracker
 from experiments.cli.terminal import once_told
+from experiments.crash import tracker
 from server.lifecycle.signals import Interrupted
 from tests.experiments.cli.conftest import refused
 

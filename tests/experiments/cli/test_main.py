@@ -167,6 +167,21 @@ def test_describe_shows_the_partitions_and_their_divergence(fedrec):
     assert "divergence of tastes" in result.stdout
 
 
+def test_data_check_says_what_would_be_read_and_ends_by_the_code_of_the_error(fedrec, tmp_path):
+    path = tmp_path / "shop.csv"
+    rows = "".join(f"u{u},i{i},{i}\n" for u in range(6) for i in range(6))
+    path.write_text(f"user_id,sku,ts\n{rows}")
+    result = fedrec("data", "check", path)
+    assert result.exit_code == 0
+    assert "kept           36 events of 6 users and 6 items" in result.stdout
+    refused = fedrec("data", "check", path, "--set", "data.min-item-events=9")
+    assert refused.exit_code == 4
+    assert "item is 'sku' (found by its usual name)" in refused.stdout
+    assert "lower data.min-item-events" in refused.stderr
+    path.write_text("user_id,sku,ts\n")
+    assert "has a header but no row" in fedrec("data", "check", path).stderr
+
+
 def test_a_debug_run_shows_the_traceback(fedrec, monkeypatch):
     from fedrec.errors import ConfigError
 

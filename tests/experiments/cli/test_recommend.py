@@ -6,45 +6,7 @@ import pandas as pd
 import pytest
 
 import fedrec as package
-from experiments.cli.recommend import history_in, item_ids
-from fedrec.errors import ConfigError
 from tests.experiments.cli.test_main import SMALL
-
-KNOWN = ["1", "2", "3, 4", " 5", "1,2", "a b"]
-
-
-@pytest.mark.parametrize(
-    ("values", "expected"),
-    [
-        (["2,1"], ["2", "1"]),
-        ([" 2 , 1 "], ["2", "1"]),
-        (["3, 4"], ["3, 4"]),
-        ([" 5"], [" 5"]),
-        (["1,2"], ["1,2"]),  # an id of the catalogue comes before two
-        (["2", "3, 4", "1, 5"], ["2", "3, 4", "1", " 5"]),
-        (["9,a b"], ["9", "a b"]),  # unknown ones are refused by the recommender
-    ],
-)
-def test_a_value_is_an_id_as_it_stands_else_ids_and_commas(values, expected):
-    assert item_ids(values, KNOWN) == expected
-
-
-@pytest.mark.parametrize("value", ["", ",", "1,,2", " "])
-def test_an_empty_id_is_refused_and_says_how_a_comma_is_given(value):
-    with pytest.raises(ConfigError, match="given whole, by a --history of its own"):
-        item_ids([value], KNOWN)
-
-
-def test_a_file_holds_one_id_a_line_as_it_stands(tmp_path):
-    path = tmp_path / "history"
-    path.write_text("\ufeff3, 4\n\n 5\r\n", encoding="utf-8")
-    assert history_in(path) == ["3, 4", " 5"]
-    path.write_bytes(b"\xff\n")
-    with pytest.raises(ConfigError, match="cannot be read"):
-        history_in(path)
-    path.write_text("\n")
-    with pytest.raises(ConfigError, match="is empty"):
-        history_in(path)
 
 
 @pytest.fixture

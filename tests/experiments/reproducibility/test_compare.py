@@ -15,7 +15,7 @@ def test_what_trains_nothing_leaves_a_run_folder_like_any_other(
     monkeypatch.setattr("server.run.write_report", lambda path: None)
     config = small_config({"model.name": "sasrec"})  # whatever the model, the meanings are found
     run = read_run(run_baseline(kind, config, tmp_path / kind, lambda line: None))
-    assert [line["round"] for line in run.rounds] == [0]
+    assert [line["round"] for line in run.history] == [0]
     assert reference_name(run) == kind
     popularity = run.metrics["baselines"]["popularity"]["test"]["MRR"]["value"]
     assert run.metrics["test"]["MRR"]["value"] != popularity
@@ -44,7 +44,7 @@ def test_users_rows_stay_with_their_partitions_and_the_federation_learns(
     assert set(load_file(tmp_path / "run" / "model.safetensors")) == {"rows", "bias"}
     sizes = found.about["parameters"]
     assert sizes["private"] == 8 * found.about["data"]["users"]
-    losses = [line["train_loss"] for line in found.rounds[1:]]
+    losses = [line["train_loss"] for line in found.history[1:]]
     assert losses == sorted(losses, reverse=True)
 
 
@@ -60,4 +60,4 @@ def test_one_partition_with_everybody_is_matrix_factorisation_in_one_place(
     assert centralised.metrics["test"] == alone.metrics["test"]
     # Every event of the training parts is a target of a pass, a user's first one, too.
     events = centralised.about["data"]["events"] - 2 * centralised.about["data"]["users"]
-    assert centralised.rounds[1]["targets"] == events
+    assert centralised.history[1]["targets"] == events

@@ -14,7 +14,7 @@ from fedrec.config.config import Config
 from fedrec.config.keys import flatten, read_config
 from fedrec.config.values import choices
 from fedrec.config.values.choices import names_in
-from fedrec.data.partition_rules import RULES
+from fedrec.data.partitions.rules import RULES
 from fedrec.errors import ConfigError, FedrecError
 from server.aggregation.strategies import STRATEGIES
 

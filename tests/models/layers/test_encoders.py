@@ -18,7 +18,8 @@ CLOZE = [
     {"encoder": "bidirectional"},
     {"encoder": "bidirectional", "views": "semantic"},
 ]
-FORWARD = [{"name": "gru4rec"}, {"encoder": "gru"}, {"time": "hour,gap"}]
+SESSIONS = [{"name": "narm"}, {"name": "stamp"}, {"name": "sr-gnn"}]
+FORWARD = [{"name": "gru4rec"}, {"encoder": "gru"}, {"time": "hour,gap"}, *SESSIONS]
 
 
 def shaken(model, seed=1):
@@ -190,7 +191,7 @@ def test_what_a_timed_encoder_knows_and_when(make_tiny, clues, times, moved):
 
 
 def test_dropout_sites_of_each_encoder(make_tiny):
-    sites = {"gru4rec": 3, "bert4rec": 5, "sasrec": 5}
+    sites = {"gru4rec": 3, "bert4rec": 5, "sasrec": 5, "narm": 3, "stamp": 1, "sr-gnn": 1}
     assert {name: make_tiny(name=name).num_dropout_masks for name in sites} == sites
     model = shaken(make_tiny(name="gru4rec"))
     items, lengths = torch.tensor([[3, 9]]), torch.tensor([2])
@@ -203,7 +204,7 @@ def test_dropout_sites_of_each_encoder(make_tiny):
         )
 
 
-@pytest.mark.parametrize("name", ["sasrec", "bert4rec", "gru4rec"])
+@pytest.mark.parametrize("name", ["sasrec", "bert4rec", "gru4rec", "narm", "stamp", "sr-gnn"])
 def test_reference_models_start_from_random_rows_whatever_the_key_says(make_tiny, name):
     text, random = (make_tiny(name=name, identity_start=start) for start in ("text", "random"))
     assert torch.equal(text.rows, random.rows)

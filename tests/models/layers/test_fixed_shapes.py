@@ -19,6 +19,9 @@ MODELS = [
     {"name": "sasrec"},
     {"name": "bert4rec"},
     {"name": "gru4rec"},
+    {"name": "narm"},
+    {"name": "stamp"},
+    {"name": "sr-gnn"},
     {"name": "dualrec-lstm"},
 ]
 SIZES = [27, 30, 131]

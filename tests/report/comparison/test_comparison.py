@@ -1,5 +1,7 @@
 """Figures of groups and pairs: worked out by hand, refused where they mean nothing."""
 
+import html
+
 import numpy as np
 import pytest
 
@@ -196,6 +198,10 @@ def test_the_repr_is_one_short_line(two_groups):
     found = fedrec.compare(two_groups(1))
     assert repr(found).startswith("<Comparison of 2 runs in 2 groups: NDCG@10 strategy.name=fedavg")
     assert len(repr(found)) < 150
+    card = found._repr_html_()
+    assert "Comparison of 2 runs in 2 groups" in card
+    assert found.statements[0] in html.unescape(card)
+    assert card.count("<table") == 3  # facts, means, pairs
 
 
 def test_a_difference_of_exactly_the_level_is_none():

@@ -69,7 +69,7 @@ def test_run_json_tells_from_how_many_rounds_it_was_extended(two_rounds):
     ]
     assert "extended from 2 to 3 rounds" in about["resumed"][0]["notes"]
     assert (about["status"], about["rounds"]) == ("done", 4)
-    assert len(read_run(folder).rounds) == 5
+    assert len(read_run(folder).history) == 5
 
 
 def test_a_run_that_did_not_end_goes_on_to_another_number(
@@ -108,7 +108,7 @@ def test_a_last_evaluation_out_of_turn_is_told_and_repeats(two_rounds):
     [_, line] = told(folder, 4)
     assert "round 2 was evaluated as the last one, which a run of 4 rounds does not do" in line
     extend(folder, 4)
-    assert [bool(one["validation"]) for one in read_run(folder).rounds] == [1, 0, 1, 1, 1]
+    assert [bool(one["validation"]) for one in read_run(folder).history] == [1, 0, 1, 1, 1]
     assert verify(folder, engine=None, command="test") == []
 
 

@@ -1,5 +1,6 @@
 """How long a push waits for Ray's workers, on a pool that only pretends to start them."""
 
+import itertools
 import threading
 
 import pytest
@@ -58,3 +59,15 @@ def test_where_no_worker_can_come_any_more_it_is_said(waited):
 def test_what_failed_meanwhile_is_raised(waited):
     with pytest.raises(ResourceError, match="ended while they started"):
         waited(1, [(0, 3)], ResourceError("7 Ray workers in a row ended while they started"))
+
+
+@pytest.mark.parametrize("alive", [True, False])
+def test_nobody_waits_for_workers_of_a_node_that_died(waited, monkeypatch, alive):
+    seconds = itertools.count(0, 11)  # every look comes eleven seconds after the last
+    monkeypatch.setattr(ray_grid.time, "monotonic", lambda: next(seconds))
+    monkeypatch.setattr(ray_grid.ray, "nodes", lambda: [{"Alive": False}, {"Alive": alive}])
+    if alive:
+        assert waited(1, [(0, 3), (0, 3), (1, 2)]) == 3
+        return
+    with pytest.raises(ResourceError, match=r"raylet\) was killed while its workers started"):
+        waited(1, [(0, 3)])

@@ -24,6 +24,8 @@ FILES = {
     "ranks.npz",
     "metrics.json",
     "model.safetensors",
+    "items.json",
+    "frozen.safetensors",
     "log.txt",
 }
 

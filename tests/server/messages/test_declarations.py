@@ -102,7 +102,7 @@ def test_a_run_goes_on_without_a_client_whose_declaration_cannot_be(
     assert reason in one["reason"]
     assert f"excluded partition 1: {one['reason']}" in (folder / "log.txt").read_text()
     run = load(folder)
-    assert run.rounds[1]["sampled"] == run.rounds[1]["aggregated"] == [0, 2]
+    assert run.history[1]["sampled"] == run.history[1]["aggregated"] == [0, 2]
     assert set(run.users["partition"]) == {0, 2}
     assert [each["partition"] for each in about["partitions"]] == [0, 2]
 

@@ -50,7 +50,7 @@ def test_a_sample_of_one_person_clients_is_sent_less(run_inline, small_config, u
 
     def bytes_of(changes, name):
         folder = run_inline(small_config(users | changes | {"run.name": name}))
-        return read_run(folder).rounds[-1]["bytes_evaluate"]
+        return read_run(folder).history[-1]["bytes_evaluate"]
 
     assert bytes_of({"evaluation.users": 15}, "some") == bytes_of({}, "whole") / 4
 
@@ -61,7 +61,7 @@ def test_unseen_users_are_evaluated_and_not_trained_on(run_inline, small_config,
     found, prepared = ranked(folder), open_prepared(config)
     test = evaluated_users(60, "test", seed=0, unseen=0.2)
     np.testing.assert_array_equal(found["user"], np.flatnonzero(test))
-    validation = read_run(folder).rounds[-1]["validation_users"]
+    validation = read_run(folder).history[-1]["validation_users"]
     assert validation == test.sum() == 12
     unseen = test | evaluated_users(60, "validation", seed=0, unseen=0.2)
     training = prepared.view.training

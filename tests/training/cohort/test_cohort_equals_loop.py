@@ -66,12 +66,21 @@ def test_a_cohort_of_any_block_equals_users_one_by_one(
     assert_equal_to_the_loop(shaken(made), histories(*LENGTHS), EVERYBODY, asked, loss_named("bce"))
 
 
-@pytest.mark.parametrize("settings", [{"name": "gru4rec"}, {"encoder": "gru"}], ids=str)
+OTHERS = [
+    {"name": "gru4rec"},
+    {"encoder": "gru"},
+    {"name": "narm"},
+    {"name": "stamp"},
+    {"name": "sr-gnn"},
+]
+
+
+@pytest.mark.parametrize("settings", OTHERS, ids=str)
 @pytest.mark.parametrize("steps", [1, 3])
 def test_recurrent_models_of_a_cohort_equal_users_one_by_one(make_tiny, settings, steps):
     model = shaken(make_tiny(**settings), torch.float64)
     assert stackable(model)
-    asked = plan(steps=steps, dropout=0.2, group_tokens=60)
+    asked = plan(steps=steps, dropout=0.2, group_tokens=60, learning_rate=0.02)
     assert_equal_to_the_loop(model, histories(*LENGTHS), EVERYBODY, asked, loss_named("gbce"))
 
 

@@ -10,10 +10,18 @@ from fedrec.errors import DataError
 
 def ids(series: pd.Series, place: Place) -> tuple[NDArray[np.int32], list[str]]:
     """Numbers (E,) of the ids in order of first appearance, and the ids as text."""
-    codes, unique = pd.factorize(series)
+    try:
+        codes, unique = pd.factorize(series)
+    except TypeError:  # lists and objects, as JSON has them
+        row = next(row for row, value in enumerate(series) if isinstance(value, list | dict))
+        raise DataError(
+            f"{place(row)}: column {series.name!r} holds {str(series.iloc[row])[:60]}, expected an "
+            "id, text or a whole number"
+        ) from None
     if (codes < 0).any():
         row = int(np.argmax(codes < 0))
-        raise DataError(f"{place(row)}: column {series.name!r} has no id (empty or NaN)")
+        count = f", the first of {(codes < 0).sum():,} such rows" if (codes < 0).sum() > 1 else ""
+        raise DataError(f"{place(row)}: column {series.name!r} has no id (empty or NaN){count}")
     ids: list[str] = []
     for code, value in enumerate(unique):
         problem, text = _id_text(value)

@@ -1,6 +1,6 @@
 """Partitions: every user belongs to exactly one of `count` partitions.
 
-``partition.by`` names a rule of ``fedrec.data.partition_rules``, an attribute of the users, or a
+``partition.by`` names a rule of ``fedrec.data.partitions.rules``, an attribute of the users, or a
 function of the user's own as "package.module:name". That takes the facts, the number of partitions
 and a random stream, and returns the partition of each user:
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from fedrec.config.failures import user_code_failures
 from fedrec.config.values.import_strings import IMPORT_STRING, import_callable
-from fedrec.data.partition_rules import (
+from fedrec.data.partitions.rules import (
     RULES,
     Assignment,
     PartitionFacts,
@@ -29,7 +29,7 @@ def assign(by: str, count: int, facts: PartitionFacts) -> Assignment:
     """Assign every user to a partition; none stays empty, equal arguments give equal results.
 
     Args:
-        by: Name of a rule ("uniform", "activity", "taste", "genre"), "each" (a partition per
+        by: Name of a rule of ``RULES`` ("uniform", "taste", ...), "each" (a partition per
             user), a user attribute such as "gender", or "package.module:name".
         count: Number of partitions; 0 with "each" means as many as users.
         facts: What the rule may look at.

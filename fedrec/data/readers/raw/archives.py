@@ -145,6 +145,11 @@ def _read_zip(
     with zipfile.ZipFile(path) as archive:
         members, total = [], 0
         for count, member in enumerate(archive.infolist(), start=1):
+            if member.flag_bits & 1 and member.filename in wanted:
+                raise DataError(
+                    f"{path} holds {member.filename!r} behind a password; unpack it and set "
+                    "data.source to the file"
+                )
             # The upper 16 bits hold the Unix mode; 0o120000 marks a symbolic link.
             is_link = (member.external_attr >> 16) & 0o170000 == 0o120000
             _check_member(path, member.filename, is_link=is_link)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedrec.data.genre_profiles import dominant_genres, genre_profiles
+from fedrec.data.partitions.clusters import co_occurrence_vectors, item_clusters
 from fedrec.data.sequences import Sequences
 from fedrec.errors import ConfigError, DataError
 from fedrec.randomness import generator
@@ -26,7 +27,10 @@ class PartitionFacts:
         genres: (V + 1, G) Multi-hot genres, row 0 zero; none where the data has none.
         genre_names: G names, for messages and the order of groups.
         attributes: User attribute -> U values.
+        embeddings: (V + 1, S) Semantic embeddings of the items, for by = "taste-semantic".
+        num_items: V, for by = "taste-co-occurrence"; the largest item of the sequences where 0.
         alpha: ``partition.alpha``.
+        clusters: ``partition.clusters``.
         seed: Seed of the run, from which each rule draws a stream of its own.
     """
 
@@ -34,7 +38,10 @@ class PartitionFacts:
     genres: NDArray[np.floating] | None = None
     genre_names: Sequence[str] = ()
     attributes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    embeddings: NDArray[np.floating] | None = None
+    num_items: int = 0
     alpha: float = 0.5
+    clusters: int = 10
     seed: int = 0
 
     @property
@@ -62,13 +69,61 @@ def taste(facts: PartitionFacts, count: int) -> Assignment:
 
     Hsu et al., 2019, with the dominant genre in the place of a class label; (U,).
     """
-    alpha, dominant = facts.alpha, dominant_of("taste", facts)
+    return by_shares(dominant_of("taste", facts), facts.alpha, count, facts.seed, "taste")
+
+
+def taste_semantic(facts: PartitionFacts, count: int) -> Assignment:
+    """As ``taste``, with clusters of semantic embeddings in the place of genres; (U,)."""
+    return _by_clusters("taste-semantic", facts, count)
+
+
+def taste_co_occurrence(facts: PartitionFacts, count: int) -> Assignment:
+    """As ``taste``, with clusters of items that the same users have; (U,)."""
+    return _by_clusters("taste-co-occurrence", facts, count)
+
+
+def clusters_of(by: str, facts: PartitionFacts) -> NDArray[np.float64]:
+    """One-hot clusters (V + 1, K) of the items, as the rule of a name makes them.
+
+    Raises:
+        ConfigError: "taste-semantic" without embeddings.
+    """
+    rng = generator(facts.seed, "partition", by, "clusters")
+    if by == "taste-semantic":
+        if facts.embeddings is None:
+            raise ConfigError(f'partition.by = "{by}" needs semantic embeddings of the items')
+        return item_clusters(facts.embeddings, facts.clusters, rng)
+    num_items = facts.num_items or int(facts.sequences.items.max())
+    vectors = co_occurrence_vectors(facts.sequences, num_items, rng)
+    return item_clusters(vectors, facts.clusters, rng)
+
+
+def _by_clusters(by: str, facts: PartitionFacts, count: int) -> Assignment:
+    profiles = genre_profiles(facts.sequences, clusters_of(by, facts))
+    return by_shares(dominant_genres(profiles), facts.alpha, count, facts.seed, by)
+
+
+def by_shares(
+    dominant: NDArray[np.int64], alpha: float, count: int, seed: int, name: str
+) -> Assignment:
+    """Deal the users of each taste out by shares from Dirichlet(alpha, ..., alpha); (U,).
+
+    Args:
+        dominant: (U,) Taste of each user.
+        alpha: Concentration; small is uneven.
+        count: Number of partitions.
+        seed: Seed of the run.
+        name: Name of the rule, of its stream.
+
+    Raises:
+        ConfigError: ``alpha`` is not above 0.
+    """
     if not (np.isfinite(alpha) and alpha > 0):
         raise ConfigError(f"partition.alpha must be a finite number above 0, got {alpha}")
-    rng = generator(facts.seed, "partition", "taste")
+    rng = generator(seed, "partition", name)
     assignment = np.empty(len(dominant), dtype=np.int32)
-    for genre in np.unique(dominant):
-        users = rng.permutation(np.flatnonzero(dominant == genre))
+    for one in np.unique(dominant):
+        users = rng.permutation(np.flatnonzero(dominant == one))
         shares = rng.dirichlet(np.full(count, alpha))
         ends = np.rint(np.cumsum(shares) * len(users)).astype(np.int64)
         assignment[users] = np.searchsorted(ends, np.arange(len(users)), side="right")
@@ -93,7 +148,8 @@ def by_attribute(name: str, facts: PartitionFacts, count: int) -> Assignment:
         known = ", ".join(sorted(facts.attributes)) or "none"
         raise ConfigError(
             f'partition.by is "{name}", expected each, {", ".join(RULES)}, an attribute of the '
-            f'users or "package.module:name"; the data has: {known}'
+            f'users or "package.module:name"; the data has: {known} (data.attribute-columns names '
+            "columns of a table that become attributes)"
         )
     values = list(facts.attributes[name])
     if len(values) != facts.num_users:
@@ -101,7 +157,14 @@ def by_attribute(name: str, facts: PartitionFacts, count: int) -> Assignment:
     return _by_group(values, count, name)
 
 
-RULES: dict[str, Rule] = {"uniform": uniform, "activity": activity, "taste": taste, "genre": genre}
+RULES: dict[str, Rule] = {
+    "uniform": uniform,
+    "activity": activity,
+    "taste": taste,
+    "taste-semantic": taste_semantic,
+    "taste-co-occurrence": taste_co_occurrence,
+    "genre": genre,
+}
 
 
 def _in_runs(order: NDArray[np.integer], count: int) -> Assignment:
@@ -117,7 +180,8 @@ def dominant_of(by: str, facts: PartitionFacts) -> NDArray[np.int64]:
     if facts.genres is None or facts.genres.shape[1] == 0:
         raise ConfigError(
             f'partition.by = "{by}" needs genres, which the data does not have; '
-            'set partition.by to "uniform", "activity" or "each"'
+            'set partition.by to "taste-co-occurrence", "taste-semantic", "uniform", "activity" or '
+            '"each"'
         )
     return dominant_genres(genre_profiles(facts.sequences, facts.genres))
 

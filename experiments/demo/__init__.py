@@ -1,0 +1,1 @@
+"""`fedrec demo RUN`: a page on this machine that recommends, explains, and shows what was sent."""

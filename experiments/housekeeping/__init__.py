@@ -1,0 +1,1 @@
+"""What is on this machine: runs, caches, versions, processes; and what a config key means."""

@@ -1,0 +1,1 @@
+"""Partitions of the users: rules, item clusters in the place of genres, divergence of tastes."""

@@ -1,0 +1,1 @@
+"""Bytes of files: out of archives, as text, as rows and records."""

@@ -1,0 +1,79 @@
+"""A table with a way to name its rows in messages."""
+
+import re
+from dataclasses import dataclass
+
+import pandas as pd
+
+from fedrec.data.readers.columns import Place
+from fedrec.data.readers.columns.usual_names import usual_examples
+from fedrec.errors import DataError
+
+_DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+")
+
+
+@dataclass(frozen=True)
+class TableSource:
+    """A table of events or items, as it was read.
+
+    Attributes:
+        name: Name for messages.
+        frame: One row per event, or per item.
+        place: Where a row stands, for messages.
+        kind: How the file was read, such as "gzip, CSV with semicolons"; "" for a DataFrame.
+        has_decimal_comma: Whether numbers may be written with a comma, as where a semicolon
+            separates the fields.
+    """
+
+    name: str
+    frame: pd.DataFrame
+    place: Place
+    kind: str = ""
+    has_decimal_comma: bool = False
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the columns, as text."""
+        return [str(column) for column in self.frame.columns]
+
+    def column(self, name: str, key: str) -> pd.Series:
+        """The column of a name that must be there; the key is what the user would change.
+
+        Raises:
+            DataError: There is no such column.
+        """
+        if name in self.frame.columns:
+            return self.frame[name]
+        seen = self.columns
+        hint = ", an unusual separator?" if "CSV" in self.kind and len(seen) == 1 else ""
+        usual = f", and none has a usual name ({usual_examples(key)})" if name in _DEFAULTS else ""
+        extra = ', or to "" when the rows are in time order' if key == "time-column" else ""
+        raise DataError(
+            f"{self.name} has no column {name!r}, its columns are {seen}{hint}{usual}; "
+            f"set data.{key} to the one that is meant{extra}"
+        )
+
+    def optional(self, name: str, standard: str) -> pd.Series | None:
+        """The column named, the standard one when no name is given, or None.
+
+        Raises:
+            DataError: There is no column of the name.
+        """
+        if name:
+            return self.column(name, f"{standard}-column")
+        return self.frame[standard] if standard in self.frame.columns else None
+
+    def numbers(self, series: pd.Series) -> pd.Series:
+        """A column of numbers or dates; where a comma may be decimal, 4,5 is 4.5."""
+        if not self.has_decimal_comma:
+            return series
+        return series.map(
+            lambda value: (
+                value.replace(",", ".")
+                if isinstance(value, str) and _DECIMAL_COMMA.fullmatch(value.strip())
+                else value
+            )
+        )
+
+
+_DEFAULTS = ("user", "item", "time")

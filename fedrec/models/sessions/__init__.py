@@ -1,0 +1,1 @@
+"""Models of sessions: recurrent with attention, attention to the newest item, graphs of items."""

@@ -1,0 +1,1 @@
+"""Pages as HTML: styles, macros, what may be copied, rendering with a policy."""

@@ -1,0 +1,1 @@
+"""Experiment trackers beside the run folder: TensorBoard, MLflow, Weights & Biases."""
