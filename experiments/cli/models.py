@@ -128,7 +128,8 @@ def export(
     """
     with ending():
         from experiments.resume import run_folder
-        from fedrec.inference.export import FORMATS, TOP, export_model
+        from fedrec.inference.export import TOP, export_model
+        from fedrec.inference.formats import FORMATS
         from fedrec.inference.opening import open_recommender
 
         folder = out.expanduser().absolute()

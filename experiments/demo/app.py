@@ -9,7 +9,6 @@ from typing import Annotated, Any
 from fastapi import FastAPI, HTTPException, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
-from fedrec.report.template import STYLE
 from jinja2 import Environment, StrictUndefined
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from starlette.exceptions import HTTPException as StarletteHTTPException
@@ -22,6 +21,7 @@ from experiments.recommend.opened import Opened
 from fedrec.config.values.choices import names_in
 from fedrec.errors import FedrecError
 from fedrec.inference.titles import ItemFinder
+from fedrec.report.html.style import STYLE
 from fedrec.runs.plain_text import plain
 
 log = logging.getLogger(__name__)

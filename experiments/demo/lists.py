@@ -16,7 +16,7 @@ from fedrec.baselines.popularity import popularity_scorer
 from fedrec.config.values.choices import names_in
 from fedrec.evaluation.leave_one_out import Scorer
 from fedrec.inference.recommender import ReadyRecommender, Recommendation
-from fedrec.runs.record import content_of
+from fedrec.runs.contents import content_of
 
 TEXT = "views.semantic.table"
 Listing = dict[str, Any]

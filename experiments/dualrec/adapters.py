@@ -14,7 +14,7 @@ from fedrec.llm.chat import LanguageModel
 from fedrec.llm.local import LocalModel
 from fedrec.models.parameters import NamedArrays, load_arrays
 from fedrec.runs.checksums import check_files
-from fedrec.runs.record import content_of
+from fedrec.runs.contents import content_of
 from fedrec.runs.record import load as load_run
 
 

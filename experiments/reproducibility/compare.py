@@ -22,7 +22,8 @@ from fedrec.evaluation.metrics import hr, ndcg
 from fedrec.evaluation.paired import paired_difference
 from fedrec.evaluation.slices import by_training_events
 from fedrec.runs.checksums import check_files
-from fedrec.runs.record import COMPLETE, content_of, read_run
+from fedrec.runs.contents import content_of
+from fedrec.runs.record import COMPLETE, read_run
 
 PARTS = ("cold", "few-shot", "warm")  # and "seen": all that are not cold
 RESAMPLES = 10_000

@@ -21,7 +21,8 @@ from fedrec.config.config import Config
 from fedrec.config.sections.federation import Federation
 from fedrec.errors import ConfigError, DataError
 from fedrec.protocol import code_fingerprint
-from fedrec.runs.record import COMPLETE, content_of, read_about, read_rounds
+from fedrec.runs.contents import content_of
+from fedrec.runs.record import COMPLETE, read_about, read_rounds
 from server.sampling.excluded import costs_a_reply, is_simulated_dropout
 
 WALL_TIMES = ("seconds", "elapsed")

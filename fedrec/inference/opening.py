@@ -33,7 +33,8 @@ from fedrec.models.parameters import NamedArrays, groups_of, load_arrays
 from fedrec.models.recommender import Recommender
 from fedrec.report.references import BASELINE_ENGINE
 from fedrec.runs.checksums import check_files
-from fedrec.runs.record import COMPLETE, Run, content_of
+from fedrec.runs.contents import content_of
+from fedrec.runs.record import COMPLETE, Run
 from fedrec.runs.record import load as load_run
 
 
