@@ -52,7 +52,7 @@ a { color: var(--accent); }
 .tile { padding: 12px 14px; display: flex; flex-direction: column; }
 .tile b { margin-top: auto; }
 .tile b { display: block; font-size: 23px; line-height: 1.3; font-variant-numeric: tabular-nums; }
-.tile small { min-height: 1.5em; }
+.tile small { min-height: 3em; }
 .tile span, .tile small { display: block; font-size: 12.5px; color: var(--muted);
   overflow-wrap: anywhere; }
 figure { margin: 12px 0 20px; padding: 14px 14px 10px; }
