@@ -29,7 +29,7 @@ def test_every_item_ends_as_a_signal_or_a_named_failure_and_no_call_is_made_with
 ):
     stub.script = three_in_ten
     model = AddressModel(
-        stub.address, "stub", parallel=16, timeout=0.25, sleep=lambda seconds: None
+        stub.address, "stub", parallel=16, timeout=2.0, sleep=lambda seconds: None
     )
     plan = plan_for(model, items(200))
     stops = []
