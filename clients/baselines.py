@@ -37,8 +37,6 @@ def plain_scorer(name: str, data: LocalData, frequency: np.ndarray) -> Scorer:
     """
     if name == POPULARITY:
         return popularity_scorer(frequency)
-    if name in (ITEM_KNN, RECENT_ITEM_KNN):
-        return _neighbours(data, is_recent=name == RECENT_ITEM_KNN)
     if name in _FITTED:
         return _fitted(data, name)
     if name == NEAREST_TEXT:
@@ -53,19 +51,22 @@ def plain_scorer(name: str, data: LocalData, frequency: np.ndarray) -> Scorer:
 
 
 @lru_cache(maxsize=1)
-def _neighbours(data: LocalData, *, is_recent: bool) -> Scorer:
-    # scipy is imported where it is used: most clients never need it.
-    from fedrec.baselines.item_knn import RECENT, item_neighbours, neighbours_scorer
-
-    own = data.training.subset(data.users)
-    similarity = item_neighbours(own, data.dataset.catalog.num_items)
-    return neighbours_scorer(similarity, RECENT if is_recent else None)
-
-
-@lru_cache(maxsize=1)
 def _fitted(data: LocalData, name: str) -> Scorer:
     own = data.training.subset(data.users)
     return _FITTED[name](own, data.dataset.catalog.num_items)
+
+
+# scipy is imported where it is used: most clients never need it.
+def _item_knn(training: Sequences, num_items: int) -> Scorer:
+    from fedrec.baselines.item_knn import item_neighbours, neighbours_scorer
+
+    return neighbours_scorer(item_neighbours(training, num_items))
+
+
+def _recent_item_knn(training: Sequences, num_items: int) -> Scorer:
+    from fedrec.baselines.item_knn import RECENT, item_neighbours, neighbours_scorer
+
+    return neighbours_scorer(item_neighbours(training, num_items), RECENT)
 
 
 def _markov(training: Sequences, num_items: int) -> Scorer:
@@ -93,7 +94,14 @@ def _slim(training: Sequences, num_items: int) -> Scorer:
     return neighbours_scorer(slim_weights(training, num_items))
 
 
-_FITTED = {MARKOV: _markov, SESSION_KNN: _session_knn, EASE: _ease, SLIM: _slim}
+_FITTED = {
+    ITEM_KNN: _item_knn,
+    RECENT_ITEM_KNN: _recent_item_knn,
+    MARKOV: _markov,
+    SESSION_KNN: _session_knn,
+    EASE: _ease,
+    SLIM: _slim,
+}
 
 
 @lru_cache(maxsize=1)

@@ -41,7 +41,7 @@ def item_neighbours(
     by_item = had.T.tocsr()
     norms = np.sqrt(np.asarray(had.sum(axis=0)))
     blocks = [
-        _strongest((by_item[start : start + _BLOCK] @ had).tocsr(), start, norms, neighbours)
+        _nearest((by_item[start : start + _BLOCK] @ had).tocsr(), start, norms, neighbours)
         for start in range(0, num_items + 1, _BLOCK)
     ]
     return sparse.csr_array(sparse.vstack(blocks, format="csr"))
@@ -77,7 +77,7 @@ def users_by_items(histories: Sequence[np.ndarray], num_items: int) -> sparse.cs
     return had
 
 
-def _strongest(
+def _nearest(
     together: sparse.csr_array, first: int, norms: np.ndarray, neighbours: int
 ) -> sparse.csr_array:
     """The neighbours of a block of items.
@@ -92,8 +92,23 @@ def _strongest(
     others = items != rows + first
     rows, items, counts = rows[others], items[others], together.data[others]
     values = counts / (norms[rows + first] * norms[items])
-    order = np.lexsort((items, -values, rows))
-    begin = np.searchsorted(rows[order], np.arange(together.shape[0]))
+    return strongest(rows, items, values, shape=together.shape, count=neighbours)
+
+
+def strongest(
+    rows: np.ndarray, columns: np.ndarray, values: np.ndarray, *, shape: tuple[int, int], count: int
+) -> sparse.csr_array:
+    """Keep the ``count`` largest entries of each row; among equals those of the lower column.
+
+    Args:
+        rows: (n,) Row of each entry.
+        columns: (n,) Column of each entry.
+        values: (n,) The entries.
+        shape: Shape of the matrix.
+        count: Entries that a row keeps.
+    """
+    order = np.lexsort((columns, -values, rows))
+    begin = np.searchsorted(rows[order], np.arange(shape[0]))
     place = np.arange(len(order)) - begin[rows[order]]
-    kept = order[place < neighbours]
-    return sparse.csr_array((values[kept], (rows[kept], items[kept])), shape=together.shape)
+    kept = order[place < count]
+    return sparse.csr_array((values[kept], (rows[kept], columns[kept])), shape=shape)

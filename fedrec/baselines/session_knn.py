@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import sparse
 
-from fedrec.baselines.item_knn import users_by_items
+from fedrec.baselines.item_knn import strongest, users_by_items
 from fedrec.data.sequences import Sequences
 from fedrec.evaluation.gates import no_gates
 from fedrec.evaluation.leave_one_out import Scorer, Scores
@@ -41,7 +41,9 @@ def session_knn_scorer(
 
     def score(histories: Sequence[np.ndarray], *_: object) -> Scores:
         similarity = (_decayed(histories, num_items, recent) @ by_item).tocsr()
-        return Scores((_nearest(similarity, neighbours) @ had).toarray(), no_gates())
+        rows, users = similarity.nonzero()
+        nearest = strongest(rows, users, similarity.data, shape=similarity.shape, count=neighbours)
+        return Scores((nearest @ had).toarray(), no_gates())
 
     return score
 
@@ -54,13 +56,3 @@ def _decayed(histories: Sequence[np.ndarray], num_items: int, recent: int) -> sp
     columns = [item for items in newest for item in items]
     shape = (len(newest), num_items + 1)
     return sparse.csr_array((np.array(weights), (rows, np.array(columns, dtype=np.int64))), shape)
-
-
-def _nearest(similarity: sparse.csr_array, neighbours: int) -> sparse.csr_array:
-    """Keep the largest entries of each row (B, U)."""
-    rows, users = similarity.nonzero()
-    values = similarity.data
-    order = np.lexsort((users, -values, rows))
-    begin = np.searchsorted(rows[order], np.arange(similarity.shape[0]))
-    kept = order[np.arange(len(order)) - begin[rows[order]] < neighbours]
-    return sparse.csr_array((values[kept], (rows[kept], users[kept])), shape=similarity.shape)

@@ -17,31 +17,21 @@ Stage = Literal["validation", "test"]
 HELD_OUT: dict[str, int] = {"validation": 2, "test": 1}
 
 
-def training_part(sequences: Sequences) -> Sequences:
+def training_part(sequences: Sequences, validates: NDArray[np.bool_] | None = None) -> Sequences:
     """Sequences without each user's last two events; users keep their number.
-
-    Raises:
-        DataError: A user has fewer than 3 events.
-    """
-    _check_lengths(sequences)
-    return pieces(sequences, sequences.offsets[:-1], sequences.offsets[1:] - 2)
-
-
-def training_part_of(sequences: Sequences, validates: NDArray[np.bool_]) -> Sequences:
-    """Training parts to which users who are not validated on give their validation item, too.
-
-    Published figures of RecTools (all users but 2,048) and gSASRec (all but 512) are made so.
 
     Args:
         sequences: Sequences of U users.
-        validates: (U,) Users whose validation item is held out.
+        validates: (U,) Users whose validation item is held out, all of them if not given; that of
+            the others is trained on, as in the published figures of RecTools (all users but 2,048)
+            and gSASRec (all but 512).
 
     Raises:
         DataError: A user has fewer than 3 events.
     """
     _check_lengths(sequences)
-    ends = sequences.offsets[1:] - np.where(validates, 2, 1)
-    return pieces(sequences, sequences.offsets[:-1], ends)
+    held_out = 2 if validates is None else np.where(validates, 2, 1)
+    return pieces(sequences, sequences.offsets[:-1], sequences.offsets[1:] - held_out)
 
 
 def targets(sequences: Sequences, stage: Stage) -> NDArray[np.int32]:

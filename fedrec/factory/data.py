@@ -29,7 +29,7 @@ from fedrec.data.scenarios import (
     view_mask,
 )
 from fedrec.data.sequences import Sequences
-from fedrec.data.splits import training_part, training_part_of
+from fedrec.data.splits import training_part
 from fedrec.evaluation.leave_one_out import Fixed
 from fedrec.evaluation.ncf import item_order, ncf_candidates, read_ncf
 from fedrec.factory.table import make_table, needs_table
@@ -100,7 +100,7 @@ class PreparedData:
         if users := self.settings.validation_users:
             num_users = self.dataset.sequences.num_users
             validates = evaluated_users(num_users, "validation", seed=seed, validation=users)
-            return TrainingView(training_part_of(self.dataset.sequences, validates))
+            return TrainingView(training_part(self.dataset.sequences, validates))
         if not scenario.hides_events:
             return TrainingView(self.full_training)
         sequences, num_items = self.dataset.sequences, self.dataset.catalog.num_items

@@ -28,9 +28,7 @@ def test_every_item_ends_as_a_signal_or_a_named_failure_and_no_call_is_made_with
     stub, tmp_path, plan_for
 ):
     stub.script = three_in_ten
-    model = AddressModel(
-        stub.address, "stub", parallel=16, timeout=2.0, sleep=lambda seconds: None
-    )
+    model = AddressModel(stub.address, "stub", parallel=16, timeout=2.0, sleep=lambda seconds: None)
     plan = plan_for(model, items(200))
     stops = []
     for _ in range(60):  # a daily quota ends a run; the next day it goes on
