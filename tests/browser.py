@@ -19,7 +19,8 @@ OPTIONS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--hide-scrollbars", "--remote-debugging-port=0",
 )  # fmt: skip
-_WAIT = 120.0  # seconds until the browser is up: a busy machine takes a while
+_WAIT = 120.0  # seconds for a step: a busy machine takes a while
+_KEYS = {"Tab": 9, "Enter": 13, "ArrowDown": 40}
 
 
 class Page:
@@ -58,15 +59,14 @@ class Page:
             case "Runtime.exceptionThrown" | "Runtime.consoleAPICalled":
                 self.complaints.append(json.dumps(what))
 
-    def open(self, path: Path, width: int, *, dark: bool = False) -> None:
-        """Show a file at a width, in pixels."""
-        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
+    def open(self, address: str, width: int, height: int = 900, *, dark: bool = False) -> None:
+        """Show an address at a size of the window, in pixels."""
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
         self.call("Emulation.setDeviceMetricsOverride", **size)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", features=[scheme])
-        self.call("Page.navigate", url=path.as_uri())
-        while self.evaluate("document.readyState") != "complete":
-            time.sleep(0.05)
+        self.call("Page.navigate", url=address)
+        self.until("document.readyState === 'complete'")
 
     def evaluate(self, expression: str) -> Any:
         """The value of an expression in the page."""
@@ -74,11 +74,27 @@ class Page:
         assert "exceptionDetails" not in found, found
         return found["result"].get("value")
 
+    def until(self, expression: str) -> None:
+        """Wait until an expression in the page is true."""
+        end = time.monotonic() + _WAIT
+        while not self.evaluate(expression):
+            assert time.monotonic() < end, (
+                expression,
+                self.complaints,
+                self.evaluate("document.body.innerText"),
+            )
+            time.sleep(0.05)
+
+    def type(self, text: str) -> None:
+        """Type as a keyboard does, into what has the focus."""
+        self.call("Input.insertText", text=text)
+
     def press(self, key: str) -> None:
         """Press and release a key."""
         for kind in ("keyDown", "keyUp"):
-            code = {"Tab": 9, "Enter": 13}[key]
-            self.call("Input.dispatchKeyEvent", type=kind, key=key, windowsVirtualKeyCode=code)
+            text = "\r" if key == "Enter" and kind == "keyDown" else ""
+            about = {"key": key, "windowsVirtualKeyCode": _KEYS[key], "text": text}
+            self.call("Input.dispatchKeyEvent", type=kind, **about)
 
     def picture(self, path: Path) -> None:
         """Write the whole page as PNG."""

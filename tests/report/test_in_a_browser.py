@@ -82,7 +82,7 @@ def test_a_page_fits_every_screen_and_asks_for_nothing(page_of, tmp_path, name):
     with browser(tmp_path) as page:
         for width in WIDTHS:
             for dark in (False, True):
-                page.open(path, width, dark=dark)
+                page.open(path.as_uri(), width, dark=dark)
                 assert page.evaluate(WIDE) <= 0
                 assert page.evaluate(CUT) == []
                 assert page.evaluate(OVERLAPS) == []
@@ -101,7 +101,7 @@ def test_the_report_is_used_by_keyboard(page_of, tmp_path):
     path = page_of("report")
     focused = "document.activeElement.className || document.activeElement.tagName"
     with browser(tmp_path) as page:
-        page.open(path, 1440)
+        page.open(path.as_uri(), 1440)
         page.press("Tab")
         assert page.evaluate(focused) == "skip"
         assert page.evaluate("document.activeElement.getBoundingClientRect().left") >= 0

@@ -11,13 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from experiments.recommend.opened import open_run
-from tests.experiments.demo.browser import CHROMIUM, chromium
+from tests.browser import browser
 from tests.listening import listening
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine"),
-]
+pytestmark = pytest.mark.slow
 SIZES = [(1440, 900, False), (1440, 900, True), (390, 844, False), (390, 844, True)]
 LISTS = "document.querySelectorAll('#lists article').length === 3"
 # Elements that stick out of the window, and texts that are cut off by their own box.
@@ -67,44 +64,44 @@ def served(run_inline, small_config):
 def test_it_works_by_keyboard_at_all_widths_in_both_modes_and_asks_nobody_else(served, tmp_path):
     address, process, opened = served
     titles = opened.shared.catalog.titles
-    with chromium(tmp_path / "profile") as page:
+    with browser(tmp_path) as page:
         for width, height, dark in SIZES:
             page.open(address, width, height, dark=dark)
             page.until(LISTS)
-            assert page.run("document.documentElement.scrollWidth") <= width
-            assert page.run(OVERFLOW) == []
-            assert page.run(CONTRAST) == []
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            assert page.evaluate(OVERFLOW) == []
+            assert page.evaluate(CONTRAST) == []
         # A user by the keyboard alone.
-        page.run("document.getElementById('user').select()")
-        page.run("document.getElementById('user').focus()")
+        page.evaluate("document.getElementById('user').select()")
+        page.evaluate("document.getElementById('user').focus()")
         page.type("u1")
         page.until("document.querySelectorAll('#user-options li').length > 1")
-        page.press("ArrowDown", 40)
-        page.press("Enter", 13)
+        page.press("ArrowDown")
+        page.press("Enter")
         page.until("document.querySelector('#history').innerText.startsWith('u10 had')")
         first = opened.shared.recommend("u10", 1)[0].title
         page.until(f"document.querySelector('#lists li').innerText.includes({first!r})")
         # The first Tab from there goes on to the titles: a history of two items.
-        page.press("Tab", 9)
-        assert page.run("document.activeElement.id") == "item"
+        page.press("Tab")
+        assert page.evaluate("document.activeElement.id") == "item"
         for title in (titles[4], titles[9]):
             page.type(title[:12])
             page.until("!document.getElementById('item-options').hidden")
-            page.press("Enter", 13)
+            page.press("Enter")
             page.until("document.getElementById('item').value === ''")
         page.until("document.querySelectorAll('#history .chip').length === 2")
         page.until(LISTS)
         # A new item, sent by Enter in its title.
-        page.run("document.getElementById('title').focus()")
+        page.evaluate("document.getElementById('title').focus()")
         page.type("<img src=x onerror=document.title='hacked'>")
-        page.press("Enter", 13)
+        page.press("Enter")
         page.until("document.querySelectorAll('#placed article').length === 2")
-        assert "hacked" not in page.run("document.title")
-        assert page.problems == []
-        assert {url.split("/")[2] for url in page.requested if not url.startswith("data:")} == {
+        assert "hacked" not in page.evaluate("document.title")
+        assert page.complaints == []
+        assert {url.split("/")[2] for url in page.requests if not url.startswith("data:")} == {
             address.split("/")[2]
         }
-        assert page.run("document.documentElement.outerHTML.length") < 1_000_000
+        assert page.evaluate("document.documentElement.outerHTML.length") < 1_000_000
     assert listening([process.pid]) == [address.split("/")[2]]
 
 
