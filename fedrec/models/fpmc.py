@@ -9,19 +9,18 @@ same for every candidate and left out, as there:
 Its item rows travel in a federation and its user rows stay with the client, as those of BPR-MF do.
 """
 
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fedrec.errors import ConfigError
-from fedrec.models.bpr_mf import initial_user_rows, places_of
 from fedrec.models.parts import ROW_STD, ModelParts, torch_stream
-from fedrec.models.recommender import ItemTable, Recommender
+from fedrec.models.recommender import ItemTable
+from fedrec.models.user_rows import UserRows, initial_user_rows
 
 
-class FPMC(Recommender):
+class FPMC(UserRows):
     """Factorised personalised Markov chains over the users held by this client.
 
     Args:
@@ -32,6 +31,8 @@ class FPMC(Recommender):
         users: (U,) Their global numbers, ascending.
     """
 
+    known_as: ClassVar[str] = "fpmc"
+
     def __init__(
         self,
         rows: Tensor,
@@ -40,12 +41,11 @@ class FPMC(Recommender):
         user_rows: Tensor,
         users: np.ndarray,
     ) -> None:
-        super().__init__()
+        super().__init__(users)
         self.rows = nn.Parameter(rows.clone())
         self.next_rows = nn.Parameter(next_rows.clone())
         self.last_rows = nn.Parameter(last_rows.clone())
         self.user_rows = nn.Parameter(user_rows.clone())
-        self._users = users
 
     @classmethod
     def build(cls, parts: ModelParts) -> Self:
@@ -57,48 +57,13 @@ class FPMC(Recommender):
         return cls(parts.rows, drawn[0], drawn[1], own, parts.users)
 
     @property
-    def view_names(self) -> tuple[str, ...]:
-        """The only view: ID embeddings."""
-        return ("identity",)
-
-    @property
-    def num_dropout_masks(self) -> int:
-        """0: the model has no dropout; ``local.weight-decay`` regularises it."""
-        return 0
-
-    @property
     def item_arrays(self) -> tuple[str, ...]:
         """The three embeddings of an item."""
         return ("rows", "next_rows", "last_rows")
 
-    @property
-    def user_arrays(self) -> tuple[str, ...]:
-        """User embeddings."""
-        return ("user_rows",)
-
-    def look_up(self, items: Tensor, unknown: Tensor | None = None) -> ItemTable:
-        """All rows (K, 1, 3 D) of items (K,); without another view, none can be unknown."""
-        table = torch.cat([self.rows, self.next_rows, self.last_rows], dim=1)
-        found = table.index_select(0, items)
-        return ItemTable(found.unsqueeze(1), torch.zeros_like(found[:, 0]))
-
     def output_vectors(self, table: ItemTable) -> Tensor:
         """What meets the user and the newest item (K, 2 D)."""
         return table.views[:, 0, : -self.last_rows.shape[1]]
-
-    def encode(
-        self,
-        table: ItemTable,
-        indices: Tensor,
-        lengths: Tensor,
-        dropout_masks: Tensor | None = None,
-        times: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor]:
-        """Refuse: a sequence without its user has no score."""
-        raise ConfigError(
-            "model.name = 'fpmc' scores for users whose rows it was trained with, not for a "
-            "sequence of items; choose a model that reads sequences, such as 'sasrec'"
-        )
 
     def encode_for(
         self,
@@ -117,8 +82,7 @@ class FPMC(Recommender):
         """
         if users is None:
             return self.encode(table, indices, lengths)
-        places = places_of(users, self._users, "fpmc").to(self.user_rows.device)
-        own = self.user_rows[places].unsqueeze(1).expand(*indices.shape, -1)
+        own = self.rows_of(users).unsqueeze(1).expand(*indices.shape, -1)
         last = table.views[indices, 0, -self.last_rows.shape[1] :]
         states = torch.cat([own, last * (indices > 0).unsqueeze(-1)], dim=-1)
         return states, torch.ones_like(states[..., :1])

@@ -9,10 +9,11 @@ from fedrec.data.sequences import Sequences
 from fedrec.errors import ConfigError, DataError
 from fedrec.evaluation.model_scorer import model_scorer
 from fedrec.factory.data import has_user_rows, padded_first
-from fedrec.models.bpr_mf import BPRMF, initial_user_rows
+from fedrec.models.bpr_mf import BPRMF
 from fedrec.models.losses import pairwise_losses
 from fedrec.models.parameters import groups_of
 from fedrec.models.recommender import catalogue_of, score_next
+from fedrec.models.user_rows import initial_user_rows
 from fedrec.training.local import Plan, fit, make_optimizer
 from fedrec.training.objective import make_objective
 

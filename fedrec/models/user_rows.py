@@ -1,0 +1,92 @@
+"""Base of models with a row for each user, private to the client that holds them."""
+
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from fedrec.errors import ConfigError, DataError
+from fedrec.models.recommender import ItemTable, Recommender
+from fedrec.randomness import generator
+
+
+class UserRows(Recommender):
+    """Embeddings of the users held by this client, and of items without a sequence encoder.
+
+    A subclass makes its item arrays, then ``user_rows``, and names the former in ``item_arrays``.
+
+    Args:
+        users: (U,) Global numbers of the users held here, ascending.
+
+    Attributes:
+        known_as: Value of ``model.name``, for messages.
+    """
+
+    known_as: ClassVar[str]
+    user_rows: nn.Parameter
+
+    def __init__(self, users: np.ndarray) -> None:
+        super().__init__()
+        self._users = users
+
+    @property
+    def view_names(self) -> tuple[str, ...]:
+        """The only view: ID embeddings."""
+        return ("identity",)
+
+    @property
+    def num_dropout_masks(self) -> int:
+        """0: the model has no dropout; ``local.weight-decay`` regularises it."""
+        return 0
+
+    @property
+    def user_arrays(self) -> tuple[str, ...]:
+        """User embeddings."""
+        return ("user_rows",)
+
+    def look_up(self, items: Tensor, unknown: Tensor | None = None) -> ItemTable:
+        """Item arrays side by side (K, 1, *) of items (K,), none of which can be unknown."""
+        table = torch.cat([self.get_parameter(name) for name in self.item_arrays], dim=1)
+        found = table.index_select(0, items)
+        return ItemTable(found.unsqueeze(1), torch.zeros_like(found[:, 0]))
+
+    def encode(
+        self,
+        table: ItemTable,
+        indices: Tensor,
+        lengths: Tensor,
+        dropout_masks: Tensor | None = None,
+        times: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Refuse: a sequence without its user has no score."""
+        raise ConfigError(
+            f"model.name = {self.known_as!r} scores for users whose rows it was trained with, "
+            "not for a sequence of items; choose a model that reads sequences, such as 'sasrec'"
+        )
+
+    def rows_of(self, users: np.ndarray) -> Tensor:
+        """Rows (B, D) of users by their global numbers (B,).
+
+        Raises:
+            DataError: A user who is not held here.
+        """
+        place = np.searchsorted(self._users, users).clip(max=len(self._users) - 1)
+        if (self._users[place] != users).any():
+            raise DataError(
+                f"model.name = {self.known_as!r} was asked for a user whose row is not here"
+            )
+        return self.user_rows[torch.from_numpy(place).to(self.user_rows.device)]
+
+
+def initial_user_rows(users: np.ndarray, width: int, *, std: float, seed: int) -> Tensor:
+    """(U, D) initial user embeddings, by the seed and the user's number alone in any partition.
+
+    Args:
+        users: (U,) Global numbers.
+        width: D.
+        std: Standard deviation of each component.
+        seed: Seed of the run.
+    """
+    drawn = generator(seed, "user rows").standard_normal((int(users.max(initial=-1)) + 1, width))
+    return torch.from_numpy((drawn[users] * std).astype(np.float32))
