@@ -1,9 +1,7 @@
-"""Keys of a run that takes a second."""
+"""Keys of runs that take a second."""
 
-SMALL = {
-    "federation.rounds": 1,
-    "partition.count": 2,
-    "federation.share-counts-min-users": 1,
+TINY = {
+    "data.source": "synthetic:users=40,items=60",
     "semantics.encoder": "hashed",
     "semantics.width": 8,
     "model.width": 8,
@@ -11,5 +9,9 @@ SMALL = {
     "model.max-length": 8,
     "loss.negatives": 8,
     "evaluation.resamples": 20,
-    "data.source": "synthetic:users=40,items=60",
+}
+SMALL = TINY | {
+    "federation.rounds": 1,
+    "partition.count": 2,
+    "federation.share-counts-min-users": 1,
 }

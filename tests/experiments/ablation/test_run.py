@@ -22,6 +22,7 @@ from fedrec.evaluation.metrics import ndcg
 from fedrec.report.ablation.summary import found
 from fedrec.runs.record import read_json
 from fedrec.runs.write import write_about
+from tests.experiments.small_runs import TINY
 
 ROOT = Path(__file__).parents[3]
 GRID = """
@@ -163,17 +164,7 @@ def test_options_that_cannot_be_are_refused(ablated, tmp_path, sets, keywords, m
 def test_killed_on_ray_and_called_again_it_leaves_the_bytes_of_this_process(
     tmp_path, scratch, monkeypatch
 ):
-    sets = {
-        "data.source": "synthetic:users=40,items=60",
-        "semantics.encoder": "hashed",
-        "semantics.width": 8,
-        "model.width": 8,
-        "model.hidden": 8,
-        "model.max-length": 8,
-        "loss.negatives": 8,
-        "evaluation.resamples": 20,
-        "federation.rounds": 40,
-    }
+    sets = TINY | {"federation.rounds": 40}
     words = [word for key, value in sets.items() for word in ("--set", f"{key}={value}")]
     head = [sys.executable, "-m", "experiments.cli.main", "ablate", "synthetic", "--only", "start"]
     values = {

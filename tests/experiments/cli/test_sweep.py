@@ -12,18 +12,9 @@ import pytest
 import fedrec as package
 from fedrec.runs.record import read_json
 from tests.experiments.cli.conftest import refused
+from tests.experiments.small_runs import TINY
 
 ROOT = Path(__file__).parents[3]
-TINY = {
-    "data.source": "synthetic:users=40,items=60",
-    "semantics.encoder": "hashed",
-    "semantics.width": 8,
-    "model.width": 8,
-    "model.hidden": 8,
-    "model.max-length": 8,
-    "loss.negatives": 8,
-    "evaluation.resamples": 20,
-}
 
 
 def test_mistakes_are_a_line_each_and_nothing_is_made(fedrec, tmp_path):
