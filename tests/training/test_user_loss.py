@@ -14,7 +14,7 @@ from fedrec.models.losses import LOSSES, LossOptions
 from fedrec.models.sasrec import SASRec
 from fedrec.runs.record import read_json, read_rounds
 from fedrec.training.batches import collate
-from fedrec.training.cohort.stacked import stackable
+from fedrec.training.cohort.stacked.models import stackable
 from fedrec.training.objective import StepSeeds, make_objective
 from fedrec.training.user_loss import find_loss
 from tests.training.cohort.one_by_one import (
