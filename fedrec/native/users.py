@@ -88,6 +88,16 @@ class UserGradients:
         )
 
     @property
+    def num_items(self) -> int:
+        """V."""
+        return len(self._rows) - 1
+
+    @property
+    def width(self) -> int:
+        """D."""
+        return self._rows.shape[1]
+
+    @property
     def size(self) -> int:
         """Numbers of a gradient."""
         return self._rows.numel() + self._weights.numel()

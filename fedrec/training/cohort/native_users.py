@@ -10,15 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fedrec.models.layers.transformer import CausalTransformer, kernel_shape
 from fedrec.models.recommender import Recommender
-from fedrec.models.sasrec import SASRec
-from fedrec.native.users import UserGradients, UserTargets, add_update, measure
+from fedrec.native.users import UserGradients, add_update, measure
 from fedrec.randomness import generator
 from fedrec.training.cohort.groups.grouping import SUMMED_GROUPS, batched_groups
 from fedrec.training.cohort.loss import CohortLoss
 from fedrec.training.cohort.plan import CohortPlan
 from fedrec.training.cohort.update import CohortSum, UserGroup
+from fedrec.training.native import gradients_of, user_targets
 from fedrec.training.quantization import int8_steps, quantize
 from fedrec.training.windows import UserStep, UserWindows
 
@@ -84,19 +83,15 @@ class NativeUsers:
     def _add(self, one: UserWindows, share: float) -> tuple[float, int]:
         """Add the gradient of a user's mean loss times a share; the mean loss, and its targets."""
         [step] = self.draw(one)
-        refused = None
-        if not self.loss.keeps_history:
-            refused = torch.zeros(self.loss.num_items + 1, dtype=torch.bool)
-            refused[torch.from_numpy(one.history.astype(np.int64))] = True
-            refused = refused[1:]
         count = len(step.targets)
-        user = UserTargets(
-            items=torch.from_numpy(step.items),
-            targets=torch.from_numpy(step.targets),
-            lengths=torch.from_numpy(step.lengths),
-            refused=refused,
-            dropout_masks=step.dropout_masks,
+        user = user_targets(
+            step.items,
+            step.targets,
+            step.lengths,
+            step.dropout_masks,
             weight=share / count,
+            history=None if self.loss.keeps_history else one.history,
+            num_items=self.loss.num_items,
         )
         return self.gradients.add(user, self._gradient) / count, count
 
@@ -133,13 +128,5 @@ def native_users(
 ) -> NativeUsers | None:
     """What trains users by the kernel; none where it cannot. The arguments are its own."""
     wanted = loss.uses_kernel and loss.name == "softmax" and not loss.cold and plan.is_one_step
-    if not wanted or type(model) is not SASRec or type(model.encoder) is not CausalTransformer:
-        return None
-    if not all(parameter.requires_grad for parameter in model.parameters()):
-        return None
-    rows, encoder = model.rows.detach(), model.encoder
-    shape = kernel_shape(encoder, rows[None])
-    if shape is None:
-        return None
-    arrays = [parameter.detach() for parameter in encoder.parameters()]
-    return NativeUsers(UserGradients(rows, model.scale, shape, arrays), model, plan, loss, draw)
+    gradients = gradients_of(model) if wanted else None
+    return None if gradients is None else NativeUsers(gradients, model, plan, loss, draw)

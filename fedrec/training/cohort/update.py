@@ -91,7 +91,9 @@ class CohortSum:
         self.flat = torch.zeros(sum(sizes), dtype=torch.float64, device=device)
         self.total = {
             name: part.view(parameter.shape)
-            for (name, parameter), part in zip(trained.items(), torch.split(self.flat, sizes), strict=True)
+            for (name, parameter), part in zip(
+                trained.items(), torch.split(self.flat, sizes), strict=True
+            )
         }
         self.row_weights = np.zeros(num_items + 1)
         self.done: list[_Done] = []

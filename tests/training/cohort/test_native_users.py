@@ -8,32 +8,20 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fedrec.models.layers.transformer import CausalTransformer
-from fedrec.models.sasrec import SASRec
 from fedrec.training.cohort import train
 from fedrec.training.cohort.native_users import native_users
 from tests.training.cohort.one_by_one import (
-    NUM_ITEMS,
     assert_equal_to_the_loop,
     cohort,
     histories,
     loss_named,
     plan,
-    shaken,
 )
+from tests.training.kernel_models import sasrec
 
 LENGTHS = (2, 3, 10, 11, 12, 31, 1)  # a window has 10 targets
 EVERYBODY = range(len(LENGTHS))
 WHO_TRAINS = EVERYBODY[:-1]
-
-
-def sasrec(block="sasrec", positions="from-first"):
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        encoder = CausalTransformer(16, 2, 1, 10, 32, block=block, positions=positions)
-        rows = torch.randn(NUM_ITEMS + 1, 16) / 8
-    encoder.uses_kernel = True
-    return shaken(SASRec(rows, encoder), torch.float32)
 
 
 def softmax(own_history="leave-out"):
