@@ -18,7 +18,7 @@ from fedrec.training.cohort.loss import CohortLoss
 from fedrec.training.cohort.plan import CohortPlan
 from fedrec.training.cohort.update import CohortSum, UserGroup
 from fedrec.training.native import gradients_of, user_targets
-from fedrec.training.quantization import int8_steps, quantize
+from fedrec.training.updates.quantization import int8_steps, quantize
 from fedrec.training.windows import UserStep, UserWindows
 
 Draw = Callable[[UserWindows], Sequence[UserStep]]

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from fedrec.models.recommender import Recommender
 from fedrec.randomness import generator
-from fedrec.training.bounds import LARGEST_LOSS, largest_norm
 from fedrec.training.cohort.plan import CohortPlan
 from fedrec.training.cohort.user_weights import UserWeights
-from fedrec.training.quantization import quantize
+from fedrec.training.updates.bounds import LARGEST_LOSS, largest_norm
+from fedrec.training.updates.quantization import quantize
 from fedrec.training.windows import Ints, UserWindows
 
 Floats = NDArray[np.float64]
