@@ -1,8 +1,8 @@
 """Validation of train replies where every user is a client: a sum of updates, and who is in it.
 
 Where a user trains, its update is checked against bounds that the server knows too
-(``fedrec/training/updates/bounds.py``), and that user alone is excluded if it is beyond. What an honest
-client can therefore not send makes the server reject the whole reply.
+(``fedrec/training/updates/bounds.py``), and that user alone is excluded if it is beyond. What an
+honest client can therefore not send makes the server reject the whole reply.
 """
 
 import math
