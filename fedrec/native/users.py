@@ -1,18 +1,19 @@
-"""One-person clients by the kernel: each user's gradient at shared weights, and its update.
+"""One-person clients by the kernel: each user's gradient at shared weights, or its own SGD steps.
 
-A user's gradient is one row: the item rows (V + 1, D), then the transformer's parameters in the
-order of ``named_parameters``.
+A user's gradient is one row: the item rows (R, D), then the transformer's parameters in the order
+of ``named_parameters``.
 """
 
 import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from fedrec.native.encoder import EncoderShape, Inputs, encoder_inputs
 from fedrec.native.library import library, pointer
+
+LOSSES = ("softmax", "sampled", "binary", "pairwise")  # in the order of the kernel's numbers
 
 
 class _Shared(ctypes.Structure):
@@ -20,146 +21,157 @@ class _Shared(ctypes.Structure):
         ("encoder", Inputs),
         ("rows", ctypes.c_void_p),
         ("turned", ctypes.c_void_p),
-        ("V", ctypes.c_long),
+        ("count", ctypes.c_long),
         ("scale", ctypes.c_float),
     ]
 
 
+_ARRAYS = ("items", "targets", "lengths", "negatives", "refused", "dropout_masks")
+
+
 class _User(ctypes.Structure):
     _fields_ = [
-        *(
-            (n, ctypes.c_void_p)
-            for n in ("items", "targets", "lengths", "refused", "dropout_masks")
-        ),
-        *((n, ctypes.c_long) for n in ("windows", "n")),
-        ("weight", ctypes.c_float),
+        *((n, ctypes.c_void_p) for n in _ARRAYS),
+        *((n, ctypes.c_long) for n in ("windows", "n", "K", "loss", "refused_each")),
+        *((n, ctypes.c_float) for n in ("weight", "shift", "beta")),
     ]
+
+
+class _Descent(ctypes.Structure):
+    _fields_ = [(n, ctypes.c_float) for n in ("rate", "decay", "pull")]
 
 
 @dataclass(frozen=True, kw_only=True)
 class UserTargets:
-    """What one user trains on: n targets, window behind window.
+    """What one user trains on in a step: n targets, window behind window.
 
     Attributes:
         items: (n,) int64, rows that are read.
         targets: (n,) int64, rows that followed.
         lengths: (W,) int64, targets of each window.
-        refused: (V,) bool, items that are no negative of this user; none if all but the target are.
+        negatives: "sampled": (K,) int64, rows that all targets share; "binary" and "pairwise":
+            (n, K), those of each target; "softmax": none.
+        refused: bool, what is no negative: with "softmax" (R - 1,) rows, or none if all but the
+            target are negatives; with "sampled" (K,), or (n, K) for each target.
         dropout_masks: (num_masks, n, D) float32, or none.
         weight: Weight of each target's loss.
+        loss: One of ``LOSSES``.
+        shift: Shift of the negatives' scores under "sampled".
+        beta: Power of the positive's probability under "binary".
     """
 
     items: Tensor
     targets: Tensor
     lengths: Tensor
+    negatives: Tensor | None
     refused: Tensor | None
     dropout_masks: Tensor | None
     weight: float
+    loss: str = "softmax"
+    shift: float = 0.0
+    beta: float = 1.0
+
+    def arrays(self) -> dict[str, Tensor | None]:
+        """Its arrays as the kernel reads them."""
+        found: dict[str, Tensor | None] = {name: getattr(self, name) for name in _ARRAYS}
+        return {name: None if one is None else one.contiguous() for name, one in found.items()}
+
+    def as_read(self, arrays: dict[str, Tensor | None]) -> _User:
+        """The structure that the kernel reads; the arrays must outlive it."""
+        negatives, refused = self.negatives, self.refused
+        return _User(
+            **{name: pointer(array) for name, array in arrays.items()},
+            windows=len(self.lengths),
+            n=len(self.items),
+            K=0 if negatives is None else negatives.shape[-1],
+            loss=LOSSES.index(self.loss),
+            refused_each=int(refused is not None and refused.ndim == 2),
+            weight=self.weight,
+            shift=self.shift,
+            beta=self.beta,
+        )
 
 
-class UserGradients:
-    """Gradients of users' softmax losses at the weights that all of them share.
+@dataclass(frozen=True, kw_only=True)
+class Descent:
+    """Plain SGD: w <- w - rate * (gradient + decay * w + pull * (w - start))."""
+
+    rate: float
+    decay: float = 0.0
+    pull: float = 0.0
+
+
+class UserWeights:
+    """Weights in one row, which the kernel reads where they lie.
 
     Args:
-        rows: (V + 1, D) Item rows, tied between input and output, float32 on the CPU.
+        flat: (size,) float32 on the CPU, item rows and parameters one behind the other.
+        count: R, rows.
+        width: D.
         scale: Factor of the rows that are read.
         shape: Shape of the transformer; one that is possible.
-        arrays: Its parameters in the order of ``named_parameters``.
+        is_turned: Whether losses against all rows are asked for.
     """
 
     def __init__(
-        self, rows: Tensor, scale: float, shape: EncoderShape, arrays: Sequence[Tensor]
+        self,
+        flat: Tensor,
+        count: int,
+        width: int,
+        scale: float,
+        shape: EncoderShape,
+        *,
+        is_turned: bool,
     ) -> None:
-        self._rows = rows.contiguous()
-        self._weights = torch.cat([array.reshape(-1) for array in arrays])
-        num_items, width = rows.shape[0] - 1, rows.shape[1]
+        self.flat, self.count, self.width = flat, count, width
         kernel = library()
         kernel.turned_rows.restype = ctypes.c_long
         kernel.add_user_gradient.restype = ctypes.c_double
-        sizes = ctypes.c_long(num_items), ctypes.c_long(width)
-        self._turned = rows.new_empty(kernel.turned_rows(*sizes))
-        kernel.turn_rows(*sizes, pointer(self._rows), pointer(self._turned))
-        self._shared = _Shared(
-            encoder=encoder_inputs(shape, self._weights),
-            rows=pointer(self._rows),
+        self._turned = None
+        if is_turned:
+            sizes = ctypes.c_long(count), ctypes.c_long(width)
+            self._turned = flat.new_empty(kernel.turned_rows(*sizes))
+            kernel.turn_rows(*sizes, pointer(flat), pointer(self._turned))
+        self._read = _Shared(
+            encoder=encoder_inputs(shape, flat[count * width :]),
+            rows=pointer(flat),
             turned=pointer(self._turned),
-            V=num_items,
+            count=count,
             scale=scale,
         )
 
-    @property
-    def num_items(self) -> int:
-        """V."""
-        return len(self._rows) - 1
-
-    @property
-    def width(self) -> int:
-        """D."""
-        return self._rows.shape[1]
-
-    @property
-    def size(self) -> int:
-        """Numbers of a gradient."""
-        return self._rows.numel() + self._weights.numel()
-
-    def add(self, user: UserTargets, gradient: Tensor) -> float:
+    def add_gradient(self, user: UserTargets, gradient: Tensor) -> float:
         """Add a user's gradient to (size,) float32; the sum of the losses, before their weight."""
-        named = {
-            name: None if array is None else array.contiguous()
-            for name, array in vars(user).items()
-            if name != "weight"
-        }
-        one = _User(
-            **{name: pointer(array) for name, array in named.items()},
-            windows=len(user.lengths),
-            n=len(user.items),
-            weight=user.weight,
-        )
+        arrays = user.arrays()
+        one = user.as_read(arrays)
         found: float = library().add_user_gradient(
-            ctypes.byref(self._shared), ctypes.byref(one), pointer(gradient)
+            ctypes.byref(self._read), ctypes.byref(one), pointer(gradient)
         )
         return found
 
+    def train(
+        self, steps: Sequence[UserTargets], descent: Descent, start: Tensor, scratch: Tensor
+    ) -> list[float]:
+        """Train the weights in place; the sum of the losses of each step, before their weight.
 
-def measure(gradient: Tensor, sizes: Tensor) -> tuple[float, Tensor]:
-    """The sum of all squares, and the largest size (A,) of the numbers of each array.
-
-    Args:
-        gradient: Arrays one behind the other, float32; not finite, and the sum is not.
-        sizes: (A,) int64, numbers of each.
-    """
-    kernel = library()
-    kernel.measure.restype = ctypes.c_double
-    largest = gradient.new_empty(len(sizes))
-    arrays = ctypes.c_long(len(sizes))
-    squares: float = kernel.measure(pointer(gradient), pointer(sizes), arrays, pointer(largest))
-    return squares, largest
-
-
-def add_update(
-    total: Tensor,
-    gradient: Tensor,
-    sizes: Tensor,
-    *,
-    rate: float,
-    share: float,
-    steps: Tensor | None = None,
-    chances: Tensor | None = None,
-) -> None:
-    """Add share times the update, rate times the gradient, to a float64 total.
-
-    Args:
-        total: Arrays one behind the other, float64.
-        gradient: The same in float32.
-        sizes: (A,) int64, numbers of each array.
-        rate: Factor of the gradient.
-        share: Weight of the update.
-        steps: (A,) Steps of int8, float32, 0 for an array that is not sent; none for no rounding.
-        chances: In [0, 1), one for each number, float32, where there are steps.
-    """
-    library().add_update(
-        *map(pointer, (total, gradient, chances, sizes, steps)),
-        ctypes.c_long(len(sizes)),
-        ctypes.c_float(rate),
-        ctypes.c_double(share),
-    )
+        Args:
+            steps: Steps of one user.
+            descent: Rate, decay and pull.
+            start: (size,) Weights before the first step.
+            scratch: (size,) float32.
+        """
+        kept = [user.arrays() for user in steps]
+        read = (_User * len(steps))(
+            *(user.as_read(arrays) for user, arrays in zip(steps, kept, strict=True))
+        )
+        losses = (ctypes.c_double * len(steps))()
+        library().train_user(
+            ctypes.byref(self._read),
+            read,
+            ctypes.c_long(len(steps)),
+            *map(pointer, (self.flat, scratch, start)),
+            ctypes.c_long(len(self.flat)),
+            ctypes.byref(_Descent(descent.rate, descent.decay, descent.pull)),
+            losses,
+        )
+        return list(losses)

@@ -1,4 +1,4 @@
-"""Softmax loss of SASRec by the kernel, user after user, with the gradient from the same pass."""
+"""Losses of SASRec by the kernel, user after user, with the gradient from the same pass."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from fedrec.data.sequences import Sequences
 from fedrec.models.layers.transformer import CausalTransformer, kernel_shape
 from fedrec.models.recommender import Recommender
 from fedrec.models.sasrec import SASRec
-from fedrec.native.users import UserGradients, UserTargets
+from fedrec.native.users import UserTargets, UserWeights
 from fedrec.training.batches import Batch
 
 Ints = NDArray[np.int64]
@@ -20,8 +20,16 @@ Ints = NDArray[np.int64]
 Masks = Callable[[Ints, Ints, int, int], Tensor | None]
 
 
-def gradients_of(model: Recommender) -> UserGradients | None:
-    """What computes users' gradients at the weights of a model; none where the kernel cannot."""
+def native_weights(
+    model: Recommender, places: Tensor | None = None, *, is_turned: bool = True
+) -> UserWeights | None:
+    """A copy of a model's weights for the kernel; none where it cannot compute the model.
+
+    Args:
+        model: Model that holds the weights.
+        places: (R,) Items whose rows are copied, 0 first; all of them if none are given.
+        is_turned: Whether losses against all rows are asked for.
+    """
     if type(model) is not SASRec or type(model.encoder) is not CausalTransformer:
         return None
     if not all(parameter.requires_grad for parameter in model.parameters()):
@@ -30,44 +38,18 @@ def gradients_of(model: Recommender) -> UserGradients | None:
     shape = kernel_shape(encoder, rows[None])
     if shape is None:
         return None
-    arrays = [parameter.detach() for parameter in encoder.parameters()]
-    return UserGradients(rows, model.scale, shape, arrays)
-
-
-def user_targets(
-    items: Ints,
-    targets: Ints,
-    lengths: Ints,
-    dropout_masks: Tensor | None,
-    *,
-    weight: float,
-    history: np.ndarray | None,
-    num_items: int,
-) -> UserTargets:
-    """What a user trains on.
-
-    Args:
-        items: (n,) What is read, window behind window.
-        targets: (n,) What followed.
-        lengths: (W,) Targets of each window.
-        dropout_masks: (num_masks, n, D) Dropout masks, or none.
-        weight: Weight of each target's loss.
-        history: Items that are no negatives of this user, or none.
-        num_items: V.
-    """
-    refused = None
-    if history is not None:
-        refused = torch.zeros(num_items + 1, dtype=torch.bool)
-        refused[torch.from_numpy(history.astype(np.int64))] = True
-        refused = refused[1:]
-    return UserTargets(
-        items=torch.from_numpy(items),
-        targets=torch.from_numpy(targets),
-        lengths=torch.from_numpy(lengths),
-        refused=refused,
-        dropout_masks=dropout_masks,
-        weight=weight,
+    read = rows if places is None else rows.index_select(0, places)
+    flat = torch.cat(
+        [read.reshape(-1), *(one.detach().reshape(-1) for one in encoder.parameters())]
     )
+    return UserWeights(flat, len(read), read.shape[1], model.scale, shape, is_turned=is_turned)
+
+
+def refused_by(history: np.ndarray, num_items: int) -> Tensor:
+    """(V,) Whether each item is in a history."""
+    refused = torch.zeros(num_items + 1, dtype=torch.bool)
+    refused[torch.from_numpy(history.astype(np.int64))] = True
+    return refused[1:]
 
 
 def batch_loss(
@@ -78,7 +60,7 @@ def batch_loss(
     catalogue: np.ndarray,
     keep: bool,
 ) -> Tensor | None:
-    """Mean loss over the targets of a batch against the catalogue; none where the kernel cannot.
+    """Mean softmax loss over the targets of a batch; none where the kernel cannot.
 
     Args:
         model: Model that holds the weights.
@@ -88,27 +70,29 @@ def batch_loss(
         catalogue: (C,) Items that users may be offered; the kernel takes no less than all.
         keep: Whether items of a user's training history are negatives.
     """
-    found = gradients_of(model)
-    if found is None or len(catalogue) < found.num_items or (batch.counts < batch.lengths).any():
+    if (batch.counts < batch.lengths).any():
         return None
-    gradient = torch.zeros(found.size)
-    total, num_items, width = 0.0, found.num_items, found.width
+    weights = native_weights(model)
+    if weights is None or len(catalogue) < weights.count - 1:
+        return None
+    gradient = torch.zeros_like(weights.flat)
+    total = 0.0
     first = np.flatnonzero(np.diff(batch.users, prepend=-1))
     for begin, end in zip(first, np.append(first[1:], len(batch.users)), strict=True):
         user, lengths = int(batch.users[begin]), batch.lengths[begin:end]
-        count = int(lengths.sum())
-        masks = draw(np.array([user]), np.array([count]), model.num_dropout_masks, width)
-        real = np.arange(batch.items.shape[1]) < lengths[:, None]
-        own = user_targets(
-            batch.items[begin:end][real],
-            batch.targets[begin:end][real],
-            lengths,
-            None if masks is None else masks[:, 0],
+        count = np.array([lengths.sum()])
+        masks = draw(np.array([user]), count, model.num_dropout_masks, weights.width)
+        is_real = np.arange(batch.items.shape[1]) < lengths[:, None]
+        own = UserTargets(
+            items=torch.from_numpy(batch.items[begin:end][is_real]),
+            targets=torch.from_numpy(batch.targets[begin:end][is_real]),
+            lengths=torch.from_numpy(lengths),
+            negatives=None,
+            refused=None if keep else refused_by(training.of(user), weights.count - 1),
+            dropout_masks=None if masks is None else masks[:, 0],
             weight=1 / batch.num_targets,
-            history=None if keep else training.of(user),
-            num_items=num_items,
         )
-        total += found.add(own, gradient)
+        total += weights.add_gradient(own, gradient)
     parameters: Sequence[Tensor] = list(model.parameters())
     # torch leaves ``apply`` unannotated
     loss: Tensor = _Known.apply(total / batch.num_targets, gradient, *parameters)  # type: ignore[no-untyped-call]

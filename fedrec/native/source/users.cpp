@@ -1,42 +1,9 @@
-// One-person clients, user after user: the gradient of each at the weights that all share, and its
-// update on the way to the sum, clipped or rounded.
-//
-// A user's softmax loss, with s_t the state after item t and e the rows of the items (tied):
-//   weight * sum_t [ log(exp(s_t . e_target) + sum of exp(s_t . e_k) over open items k)
-//                    - s_t . e_target ]
+// One-person clients, user after user: the gradient of each at the weights that all share, several
+// SGD steps on weights of its own, and its update on the way to the sum, clipped or rounded.
 // Weights, gradient and activations of a user stay in the cache of a core.
-#include "encoder.h"
-#include "softmax.h"
-
-struct Shared {
-  Inputs encoder;       // its x and masks are set for each user
-  const float* rows;    // (V + 1, D), row 0 is padding
-  const float* turned;  // of rows 1 .. V
-  long V;
-  float scale;          // of the rows that are read
-};
-
-struct User {
-  const int64_t *items, *targets;  // (n) rows that are read, and that followed
-  const int64_t* lengths;          // (windows), n together
-  const uint8_t* refused;          // (V) items that are no negative, or null: none but the target
-  const float* masks;              // (num_masks, n, D) or null
-  long windows, n;
-  float weight;                    // of each target's loss
-};
+#include "user_loss.h"
 
 namespace {
-
-// y (D) += x (D) * a
-void add_scaled(float* y, const float* x, float a, long D) {
-  for (long j = 0; j < D; j += LANES) store(y + j, load(y + j) + load(x + j) * a);
-}
-
-float dot(const float* a, const float* b, long D) {
-  Vector s{};
-  for (long j = 0; j < D; j += LANES) s += load(a + j) * load(b + j);
-  return sum(s);
-}
 
 struct Windowing {
   std::vector<int64_t> first, length, set;
@@ -51,54 +18,53 @@ struct Windowing {
 
 extern "C" {
 
-long turned_rows(long V, long D) { return turned_candidates(V, D); }
+long turned_rows(long rows, long D) { return turned_candidates(rows - 1, D); }
 
-void turn_rows(long V, long D, const float* rows, float* turned) {
-  turn_candidates(V, D, rows + D, turned);
+void turn_rows(long count, long D, const float* rows, float* turned) {
+  turn_candidates(count - 1, D, rows + D, turned);
 }
 
-// Adds a user's gradient: (V + 1, D) of the rows, then the encoder's weights as ``Shape`` lays them
-// out. Returns the sum of the losses, each before its weight.
+// Adds a user's gradient: (R, D) of the rows, then the encoder's weights as ``Shape`` lays them out.
+// Returns the sum of the losses, each before its weight.
 double add_user_gradient(const Shared* shared, const User* u, float* gradient) {
   const Shape& s = shared->encoder.shape;
   const long D = s.D, n = u->n;
-  const float* rows = shared->rows;
-  float* const to_encoder = gradient + (shared->V + 1) * D;
   thread_local Buffer held;
-  float* at = held.grow(6 * n * D + 2 * n);
+  float* at = held.grow(4 * n * D);
   auto take = [&at](long m) { float* here = at; at += m; return here; };
   float *x = take(n * D), *states = take(n * D), *to_states = take(n * D), *to_x = take(n * D);
-  float *targets = take(n * D), *to_targets = take(n * D), *values = take(n), *weights = take(n);
   for (long t = 0; t < n; t++) {
-    const float* row = rows + u->items[t] * D;
+    const float* row = shared->rows + u->items[t] * D;
     for (long j = 0; j < D; j += LANES) store(x + t * D + j, load(row + j) * shared->scale);
-    std::memcpy(targets + t * D, rows + u->targets[t] * D, sizeof(float) * D);
-    weights[t] = u->weight;
   }
   const Windowing cut(*u);
   const Windows windows = cut.windows();
   Inputs in = shared->encoder;
   in.x = x, in.masks = u->masks, in.mask_stride = n * D;
   encoder_forward(&in, &windows, states, 1);
-
-  const std::vector<int64_t> first_row(n, 0);
-  const Candidates against{states, rows + D, u->refused ? targets : nullptr, u->refused,
-                           first_row.data(), weights, n, shared->V, D, 0.0f};
-  log_sum_exp_of(against, {values, to_states, gradient + D, u->refused ? to_targets : nullptr},
-                 shared->turned, 1);
-  double total = 0;
-  for (long t = 0; t < n; t++) {
-    const float *state = states + t * D, *target = targets + t * D;
-    total += values[t] - dot(state, target, D);
-    add_scaled(to_states + t * D, target, -u->weight, D);
-    float* to = gradient + u->targets[t] * D;
-    if (u->refused) add(to, to_targets + t * D, D);
-    add_scaled(to, state, -u->weight, D);
-  }
-  encoder_backward(&in, &windows, to_states, to_x, to_encoder, 0, 1);
+  const double total = u->loss == PAIRWISE || u->loss == BINARY
+                           ? own_negatives(*shared, *u, states, to_states, gradient)
+                           : softmax(*shared, *u, states, to_states, gradient);
+  encoder_backward(&in, &windows, to_states, to_x, gradient + shared->count * D, 0, 1);
   for (long t = 0; t < n; t++)
     add_scaled(gradient + u->items[t] * D, to_x + t * D, shared->scale, D);
   return total;
+}
+
+// SGD steps of a user on weights of its own, whose gradient (size) is scratch. Each step is
+//   w <- w - rate * (g + decay * w + pull * (w - start)).
+// `losses` (steps) are the sums of each step's losses.
+void train_user(const Shared* own, const User* steps, long count, float* weights, float* gradient,
+                const float* start, long size, const Descent* d, double* losses) {
+  for (long step = 0; step < count; step++) {
+    std::memset(gradient, 0, sizeof(float) * size);
+    if (own->turned)
+      turn_rows(own->count, own->encoder.shape.D, own->rows, const_cast<float*>(own->turned));
+    losses[step] = add_user_gradient(own, steps + step, gradient);
+    const float rest = 1.0f - d->rate * (d->decay + d->pull), back = d->rate * d->pull;
+    for (long i = 0; i < size; i++)
+      weights[i] = weights[i] * rest + start[i] * back - gradient[i] * d->rate;
+  }
 }
 
 // Of arrays of so many numbers one behind the other: the sum of all squares, and the largest size of
@@ -132,22 +98,28 @@ double measure(const float* gradient, const int64_t* sizes, long arrays, float* 
 
 // total += share * update, where the update is rate * gradient, in whole multiples of an array's step
 // if there are chances: level = floor(rate * gradient / step + chance), at most 127. An array whose
-// step is 0 is not sent.
+// step is 0 is not sent. The first array has rows (R, D), which go to the rows `places` (R) of the
+// total's first array, `whole` numbers long.
 void add_update(double* total, const float* gradient, const float* chance, const int64_t* sizes,
-                const float* steps, long arrays, float rate, double share) {
+                const float* steps, long arrays, float rate, double share, const int64_t* places,
+                long D, long whole) {
   for (long a = 0; a < arrays; a++) {
-    const long n = sizes[a];
-    if (!chance) {
-      for (long i = 0; i < n; i++) total[i] += share * (rate * gradient[i]);
-    } else if (steps[a] > 0.0f) {
-      const float step = steps[a], factor = rate / step;
-      for (long i = 0; i < n; i++) {
-        const float level = std::floor(gradient[i] * factor + chance[i]);
-        total[i] += share * ((level > 127.0f ? 127.0f : level) * step);
-      }
+    const bool is_rows = a == 0;
+    const long width = is_rows ? D : sizes[a], parts = sizes[a] / width;
+    const float step = chance ? steps[a] : 0.0f, factor = chance ? rate / step : rate;
+    for (long p = 0; p < parts && !(chance && step <= 0.0f); p++) {
+      double* to = total + (is_rows ? places[p] * D : 0);
+      const float *g = gradient + p * width, *c = chance + p * width;
+      if (!chance)
+        for (long i = 0; i < width; i++) to[i] += share * (factor * g[i]);
+      else
+        for (long i = 0; i < width; i++) {
+          const float level = std::floor(g[i] * factor + c[i]);
+          to[i] += share * ((level > 127.0f ? 127.0f : level) * step);
+        }
     }
-    total += n, gradient += n;
-    if (chance) chance += n;
+    total += is_rows ? whole : sizes[a], gradient += sizes[a];
+    if (chance) chance += sizes[a];
   }
 }
 }

@@ -124,7 +124,8 @@ def train_cohort(
     trainer = _Trainer(model, plan, loss, seed, round, shared, watch)
     total = CohortSum(model, plan, loss.num_items, seed=seed, round=round)
     is_summed = plan.is_one_gradient and watch is None
-    if watch is None and (native := native_users(model, plan, loss, trainer.drawn)) is not None:
+    native = None if watch else native_users(model, plan, loss, trainer.drawn, shared)
+    if native is not None:
         native.train(windows, total)
         return total.update(idle)
     cost = SUMMED_COST if is_summed else GROUP_COST

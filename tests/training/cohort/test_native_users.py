@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from fedrec.training.cohort import train
 from fedrec.training.cohort.native_users import native_users
 from tests.training.cohort.one_by_one import (
+    LOSSES,
     assert_equal_to_the_loop,
     cohort,
     histories,
@@ -24,8 +25,12 @@ EVERYBODY = range(len(LENGTHS))
 WHO_TRAINS = EVERYBODY[:-1]
 
 
-def softmax(own_history="leave-out"):
-    return replace(loss_named("softmax", own_history), uses_kernel=True)
+def by_kernel(name, own_history="leave-out"):
+    return replace(loss_named(name, own_history), uses_kernel=True)
+
+
+def softmax():
+    return by_kernel("softmax")
 
 
 def one_step(**keys):
@@ -61,27 +66,45 @@ def by_torch(monkeypatch, model, *told):
         one_step(),
         one_step(weighting="uniform", newest_windows=1, dropout=0.0),
         one_step(clip_norm=0.3),
-        one_step(batch_size=1, clip_norm=1e3),
+        one_step(steps=3, batch_size=1, clip_norm=1e3),
     ],
 )
 def test_users_by_the_kernel_equal_the_loop(calls, asked, block, positions, own_history):
     model, training = sasrec(block, positions), histories(*LENGTHS)
-    assert_equal_to_the_loop(model, training, EVERYBODY, asked, softmax(own_history))
+    assert_equal_to_the_loop(model, training, EVERYBODY, asked, by_kernel("softmax", own_history))
+    assert calls[0] is not None
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("own_history", ["leave-out", "keep"])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        one_step(),
+        one_step(steps=3),
+        one_step(clip_norm=0.3),
+        one_step(steps=2, weight_decay=0.1, proximal_mu=0.5, weighting="uniform"),
+    ],
+)
+def test_every_loss_by_the_kernel_equals_the_loop(calls, name, asked, own_history):
+    loss = by_kernel(name, own_history)
+    assert_equal_to_the_loop(sasrec(), histories(*LENGTHS), EVERYBODY, asked, loss)
     assert calls[0] is not None
 
 
 @pytest.mark.parametrize("upload", ["int8", "float16"])
-def test_a_rounded_update_is_the_one_that_torch_rounds(monkeypatch, upload):
+@pytest.mark.parametrize(("name", "steps"), [("softmax", 1), ("sampled-softmax", 1), ("bce", 2)])
+def test_a_rounded_update_is_the_one_that_torch_rounds(monkeypatch, upload, name, steps):
     """The same draws: but for gradients' last digit, a number is rounded the same way."""
-    model, training, asked = sasrec(), histories(*LENGTHS), one_step(upload=upload)
+    model, training, asked = sasrec(), histories(*LENGTHS), one_step(upload=upload, steps=steps)
     is_same = []
     for user in WHO_TRAINS:
-        one = cohort(model, training, [user], asked, softmax())
-        other = by_torch(monkeypatch, model, training, [user], asked, softmax())
-        for name, found in one.total.items():
-            expected = other.total[name]
+        one = cohort(model, training, [user], asked, by_kernel(name))
+        other = by_torch(monkeypatch, model, training, [user], asked, by_kernel(name))
+        for name_, found in one.total.items():
+            expected = other.total[name_]
             step = np.abs(expected).max() / (127 if upload == "int8" else 1024)
-            assert np.abs(found - expected).max() <= 1.001 * step, name
+            assert np.abs(found - expected).max() <= 1.001 * step, name_
             is_same += (np.abs(found - expected) <= 1e-5 * np.abs(expected).max()).flat
     assert np.mean(is_same) > 0.98
 
@@ -101,11 +124,12 @@ def test_int8_is_whole_multiples_of_a_step():
 @settings(max_examples=10, deadline=None)
 @given(
     order=st.permutations(range(7)),
+    steps=st.integers(1, 2),
     upload=st.sampled_from(["float32", "int8"]),
     clip=st.sampled_from([0.0, 0.5]),
 )
-def test_the_order_of_users_changes_no_bit(order, upload, clip):
-    asked = one_step(upload=upload, clip_norm=clip)
+def test_the_order_of_users_changes_no_bit(order, steps, upload, clip):
+    asked = one_step(upload=upload, clip_norm=clip, steps=steps)
     model, training = sasrec(), histories(*LENGTHS)
     one = cohort(model, training, EVERYBODY, asked, softmax())
     other = cohort(model, training, order, asked, softmax())
@@ -116,10 +140,11 @@ def test_the_order_of_users_changes_no_bit(order, upload, clip):
 
 
 @pytest.mark.parametrize("upload", ["float32", "int8"])
-def test_what_is_told_of_users_is_what_torch_tells(monkeypatch, upload):
-    model, training, asked = sasrec(), histories(*LENGTHS), one_step(upload=upload)
-    one = cohort(model, training, EVERYBODY, asked, softmax())
-    other = by_torch(monkeypatch, model, training, EVERYBODY, asked, softmax())
+@pytest.mark.parametrize(("name", "steps"), [("softmax", 1), ("sampled-softmax", 2), ("bpr", 1)])
+def test_what_is_told_of_users_is_what_torch_tells(monkeypatch, upload, name, steps):
+    model, training, asked = sasrec(), histories(*LENGTHS), one_step(upload=upload, steps=steps)
+    one = cohort(model, training, EVERYBODY, asked, by_kernel(name))
+    other = by_torch(monkeypatch, model, training, EVERYBODY, asked, by_kernel(name))
     assert one.weight == other.weight
     for name in ("users", "targets", "trained", "rows", "row_weights", "idle", "excluded"):
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
@@ -160,11 +185,9 @@ def test_numbers_that_are_not_finite_are_left_out():
     ("asked", "loss"),
     [
         (one_step(), loss_named("softmax")),
-        (one_step(steps=2), softmax()),
         (one_step(optimizer="adam"), softmax()),
-        (one_step(weight_decay=0.1), softmax()),
         (one_step(), replace(softmax(), cold=(3,))),
-        (one_step(), replace(loss_named("sampled-softmax"), uses_kernel=True)),
+        (one_step(), by_kernel("tests.training.own_losses:hinge")),
     ],
 )
 def test_what_the_kernel_does_not_know_goes_through_torch(calls, asked, loss):
