@@ -31,7 +31,7 @@ class Data(Section):
     text_columns: str = ""
     # Columns that describe the users, comma-separated, for partition.by.
     attribute_columns: str = ""
-    items: str = ""  # a table of items beside a table of events
+    items: str = ""  # a table of items beside a table of events, sequences or RecBole's files
 
     def problems(self) -> Iterator[str]:
         """Check every key; see ``Section.problems``."""

@@ -10,7 +10,7 @@ import pandas as pd
 from fedrec.data.interactions import LATEST_SECONDS, Interactions, Prepared
 from fedrec.data.preparation.sources import find_source
 from fedrec.data.preparation.thresholds import Thresholds
-from fedrec.data.readers.columns.usual_names import GUESSED
+from fedrec.data.readers.columns.usual_names import GUESSED, found_by
 from fedrec.data.readers.detect import LAYOUTS
 from fedrec.data.readers.table_files.read import FORMATS, read_table
 from fedrec.data.readers.tables import Columns, ResolvedTable, resolved_table
@@ -54,7 +54,7 @@ def check_data(
         yield "read as", f"{layout} of its own: {found.format}"
         events = found.load()
     for note in events.notes:
-        if GUESSED not in note:  # which the columns have said
+        if GUESSED not in note or found.format in LAYOUTS:  # which the columns of a table have said
             yield "note", note
     yield from _about(events)
     prepared, _ = Thresholds(*thresholds).apply(events, found.key)
@@ -71,7 +71,7 @@ def _columns(table: ResolvedTable, seen: list[str]) -> Iterator[Line]:
     for role, name in roles.items():
         column = name or (role if role in seen else "")
         if column in seen:
-            how = " (found by its usual name)" if role in table.found else ""
+            how = f" (found by its usual {found_by(column)})" if role in table.found else ""
             yield "column", f"{role} is {column!r}{how}"
             used.append(column)
     for name in (*table.columns.texts, *table.columns.attributes):
@@ -93,6 +93,9 @@ def _about(events: Interactions) -> Iterator[Line]:
         yield "dates", f"{first} to {last} (UTC)"
     if events.ratings is not None:
         yield "ratings", f"{events.ratings.min():g} to {events.ratings.max():g}"
+    if genres := events.catalog.genre_names():
+        described = sum(map(bool, events.catalog.genres))
+        yield "genres", f"{len(genres):,} on {described:,} of {events.catalog.num_items:,} items"
     blank = sum(not title for title in events.catalog.titles)
     if 0 < blank < events.catalog.num_items:
         yield "missing", f"{blank:,} of {events.catalog.num_items:,} items have no title"
