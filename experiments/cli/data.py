@@ -108,7 +108,7 @@ def describe(source: Source = None, sets: Sets = None, trust: Trust = False) -> 
     PRESET is a name that `fedrec presets` lists, FILE.toml a config of your own.
     """
     with ending():
-        from experiments.cli.describe import describe as described
+        from experiments.describe import describe as described
         from experiments.settings import resolve
 
         console = terminal()

@@ -47,11 +47,11 @@ def detect(listing: Listing) -> LayoutFiles | None:
         return None
     stem = stems[0]
     whole = f"{stem}.inter"
-    files = (
+    wanted = (
         {"events": whole} if whole in events else {part: f"{stem}.{part}.inter" for part in _PARTS}
     )
-    files |= {"items": f"{stem}.item", "users": f"{stem}.user"}
-    members = {key: name for key, name in files.items() if name in names}
+    wanted |= {"items": f"{stem}.item", "users": f"{stem}.user"}
+    members = {key: name for key, name in wanted.items() if name in names}
     return LayoutFiles(LAYOUTS[0], PurePosixPath(stem).name, listing.root, members)
 
 
