@@ -131,9 +131,9 @@ def markdown(found: Record) -> str:
         "over users. Differences are in NDCG@10, on cold and few-shot targets in HR@10, paired by "
         "user and held-out item over the seeds that both runs have; p: paired randomisation test "
         f"over users, {RESAMPLES:,} draws, two-sided. {OF_WEIGHTS} Holm: corrected over all tests "
-        "of this page, each pair of runs once. A row with = is the very run of another row, and not compared "
-        "again. Seconds: in rounds, on one core. MB: what a client moved while training, both "
-        "ways.",
+        "of this page, each pair of runs once. A row with = is the very run of another row, and "
+        "not compared again. Seconds: in rounds, on one core. MB: what a client moved while "
+        "training, both ways.",
         "",
         "```bash",
         *found["commands"],
