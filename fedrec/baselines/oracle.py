@@ -35,7 +35,9 @@ def oracle_scores(
     """
     world = world_of(dataset)
     items = _original_items(dataset)
-    original = np.array([int(dataset.user_ids[user][1:]) for user in users], dtype=np.int64)
+    # "u12", or "u12 2024-01-31" where a user is a session of a day: the taste is the person's.
+    names = [dataset.user_ids[user].partition(" ")[0] for user in users]
+    original = np.array([int(name[1:]) for name in names], dtype=np.int64)
     last = np.array([history(dataset.sequences, int(user), stage)[-1] for user in users])
     scores = np.zeros((len(users), dataset.catalog.num_items + 1))
     scores[:, 1:] = world.probabilities(original, items[last - 1])[:, items]

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from fedrec.data.day_sessions import NOTE
 from fedrec.data.interactions import LATEST_SECONDS, Interactions, Prepared
 from fedrec.data.preparation.sources import find_source
 from fedrec.data.preparation.thresholds import Thresholds
@@ -23,7 +24,7 @@ def check_data(
     *,
     format: str,
     columns: Columns,
-    thresholds: tuple[int, int, int],
+    thresholds: Thresholds,
     home: Path,
     seed: int,
 ) -> Iterator[Line]:
@@ -33,7 +34,7 @@ def check_data(
         source: A file, folder or archive, or another value of ``data.source``.
         format: ``data.format``.
         columns: Names of the columns of a table.
-        thresholds: ``data.min-item-events``, ``data.min-user-events`` and ``data.top-items``.
+        thresholds: Thresholds, and what a user is.
         home: Folder of ``FEDREC_HOME``.
         seed: Seed of synthetic data.
 
@@ -56,8 +57,10 @@ def check_data(
     for note in events.notes:
         if GUESSED not in note or found.format in LAYOUTS:  # which the columns of a table have said
             yield "note", note
+    if thresholds.sessions:
+        yield "note", NOTE
     yield from _about(events)
-    prepared, _ = Thresholds(*thresholds).apply(events, found.key)
+    prepared, _ = thresholds.apply(events, found.key)
     yield from _kept(prepared, events, thresholds)
 
 
@@ -105,9 +108,7 @@ def _about(events: Interactions) -> Iterator[Line]:
         yield "repaired", f"{count:,} {what}"
 
 
-def _kept(
-    prepared: Prepared, events: Interactions, thresholds: tuple[int, int, int]
-) -> Iterator[Line]:
+def _kept(prepared: Prepared, events: Interactions, thresholds: Thresholds) -> Iterator[Line]:
     """What the thresholds drop and leave."""
     for what, count in prepared.skipped.items():
         if what not in events.skipped:
@@ -117,9 +118,9 @@ def _kept(
     owners = np.repeat(np.arange(sequences.num_users, dtype=np.int64), lengths)
     pairs = len(np.unique(owners * (num_items + 1) + sequences.items))
     sparsity = 100 * (1 - pairs / (sequences.num_users * num_items))
-    names = ("data.min-item-events", "data.min-user-events", "data.top-items")
-    keys = ", ".join(f"{key} = {n}" for key, n in zip(names, thresholds, strict=True) if n)
-    yield "thresholds", keys
+    options = thresholds.options.items()
+    keys = [f"data.{name.replace('_', '-')} = {value}" for name, value in options if value]
+    yield "thresholds", ", ".join(keys)
     yield (
         "kept",
         f"{sequences.num_events:,} events of {sequences.num_users:,} users and {num_items:,} items",
