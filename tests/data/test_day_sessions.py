@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fedrec.baselines.oracle import oracle_scores, world_of
+from fedrec.baselines.oracle import oracle_scorer, oracle_scores, world_of
 from fedrec.config.keys import read_config
 from fedrec.data.day_sessions import NOTE, day_sessions
 from fedrec.data.preparation.reviews import with_reviews
@@ -107,3 +107,5 @@ def test_the_oracle_of_a_session_has_the_taste_of_its_person(small_home):
     expected = world_of(days).probabilities(np.array([person]), items[[last - 1]])[0, items]
     scores = oracle_scores(days, np.array([session]), "test")
     np.testing.assert_array_equal(scores[0, 1:], expected)
+    of_history = oracle_scorer(days)([history(days.sequences, session, "test")])
+    assert np.isfinite(of_history.scores).all()

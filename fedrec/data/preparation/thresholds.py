@@ -33,7 +33,7 @@ class Thresholds:
             "min_item_events": self.min_item_events,
             "min_user_events": self.min_user_events,
         }
-        more = {"top_items": self.top_items, "sessions": self.sessions}
+        more: dict[str, int | str] = {"top_items": self.top_items, "sessions": self.sessions}
         return least | {name: value for name, value in more.items() if value}
 
     def apply(
