@@ -27,12 +27,14 @@ class Measured:
 
     Attributes:
         row: The row.
+        protocol: Evaluation protocol of its main metrics.
         entry: Its complete runs; None before the first is complete.
         verdict: "within" or "outside" of what is expected, "not measured yet" where nothing is
             expected, "not run", or "other settings".
     """
 
     row: Row
+    protocol: str
     entry: Entry | None
     verdict: str
 
@@ -93,19 +95,34 @@ def measured_rows(
 
 
 def _measured(row: Row, planned: Sequence[PlannedRun], is_other: bool) -> Measured:
-    complete = [load(run.folder) for run in planned if is_complete_folder(run.folder)]
-    if not complete:
-        return Measured(row=row, entry=None, verdict=NOT_COMPLETE)
-    entry = entry_of(group_runs(complete)[0], row.about)
+    complete = [load(run.folder) for run in planned if _is_complete(run)]
+    entry = entry_of(group_runs(complete)[0], row.about) if complete else None
+    return Measured(
+        row=row,
+        protocol=planned[0].config.protocol_names[0],
+        entry=entry,
+        verdict=_verdict(row, entry, is_other),
+    )
+
+
+def _verdict(row: Row, entry: Entry | None, is_other: bool) -> str:
+    if entry is None:
+        return NOT_COMPLETE
     if row.expected is None:
-        return Measured(row=row, entry=entry, verdict=NOT_MEASURED)
+        return NOT_MEASURED
     if is_other:
-        return Measured(row=row, entry=entry, verdict=OTHER_SETTINGS)
+        return OTHER_SETTINGS
     is_within = all(
         abs(float(entry.figures[metric]["value"]) - value) <= row.expected.tolerance * value
         for metric, value in row.expected.values.items()
     )
-    return Measured(row=row, entry=entry, verdict=WITHIN if is_within else OUTSIDE)
+    return WITHIN if is_within else OUTSIDE
+
+
+def _is_complete(run: PlannedRun) -> bool:
+    """Whether the folder of a run holds this very config, to its end."""
+    is_there = is_complete_folder(run.folder)
+    return is_there and read_about(run.folder).get("config_hash") == run.hash
 
 
 def is_complete_folder(folder: Path) -> bool:

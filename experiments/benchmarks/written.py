@@ -47,20 +47,39 @@ def write_benchmark(suite: Suite, rows: Sequence[Measured], out: Path) -> Path:
 
 def markdown(suite: Suite, rows: Sequence[Record]) -> str:
     """The table and how it is to be read."""
-    shown = columns(rows)
-    lines = [f"# {suite.about}", "", markdown_line([_flat(c.header) for c in shown])]
-    lines += [markdown_line(["---", *["---:"] * (len(shown) - 1)])]
-    lines += [markdown_line([column.text(row) for column in shown]) for row in rows]
+    lines = [f"# {suite.about}"]
+    for protocol, part in _by_protocol(rows):
+        shown = columns(part)
+        lines += ["", f"## {protocol}", ""] if protocol else [""]
+        lines += [markdown_line([_flat(column.header) for column in shown])]
+        lines += [markdown_line(["---", *["---:"] * (len(shown) - 1)])]
+        lines += [markdown_line([column.text(row) for column in shown]) for row in part]
     return "\n".join([*lines, "", *(f"- {line}" for line in notes(rows))]) + "\n"
 
 
 def terminal(suite: Suite, rows: Sequence[Record], console: Console) -> RenderableType:
     """The table, as wide as the terminal allows, and how it is to be read."""
+    tables = [
+        _table(f"{suite.about}, {protocol}" if protocol else suite.about, part, console.width)
+        for protocol, part in _by_protocol(rows)
+    ]
+    return Lines(*tables, *(Text(plain(line), style="dim") for line in notes(rows)))
+
+
+def _by_protocol(rows: Sequence[Record]) -> list[tuple[str, list[Record]]]:
+    """The rows of each protocol, which share no axis; with its name where there are several."""
+    found: dict[str, list[Record]] = {}
+    for row in rows:
+        found.setdefault(row["protocol"], []).append(row)
+    return [(name if len(found) > 1 else "", part) for name, part in found.items()]
+
+
+def _table(title: str, rows: Sequence[Record], width: int) -> Table:
     first, *others = columns(rows)
     name = min(_NAME, max(len(first.text(row)) for row in rows))
-    shown = [first, *fitting(others, console.width - name - GAP)]
+    shown = [first, *fitting(others, width - name - GAP)]
     table = Table(
-        title=Text(plain(suite.about), style="bold"),
+        title=Text(plain(title), style="bold"),
         title_justify="left",
         box=SIMPLE_HEAD,
         show_edge=False,
@@ -77,13 +96,14 @@ def terminal(suite: Suite, rows: Sequence[Record], console: Console) -> Renderab
         )
     for row in rows:
         table.add_row(*(Text(plain(column.text(row))) for column in shown))
-    return Lines(table, *(Text(plain(line), style="dim") for line in notes(rows)))
+    return table
 
 
 def columns(rows: Sequence[Record]) -> list[Column]:
     """Columns of the table; those that no row fills are left out."""
-    protocol = next((row[MAIN]["protocol"] for row in rows if MAIN in row), "full")
-    main, hits = (metric_label(metric, protocol).replace(" (", "\n(") for metric in SHOWN)
+    main, hits = (
+        metric_label(metric, rows[0]["protocol"]).replace(" (", "\n(") for metric in SHOWN
+    )
     every = [
         Column("row", lambda row: str(row["about"]), _NAME),
         Column(main, lambda row: _figure(row, MAIN), 7),
@@ -131,6 +151,7 @@ def _record(measured: Measured) -> Record:
         "kind": row.kind,
         "preset": row.preset,
         "trained": row.is_trained,
+        "protocol": measured.protocol,
         **({} if entry is None else row_of(entry)),
         "expected": _of(row.expected),
         "published": _of(row.published),

@@ -9,7 +9,7 @@ import pytest
 from experiments.benchmarks.plan import other_settings, plan_benchmark
 from experiments.benchmarks.run import make_benchmark, measured_rows
 from experiments.benchmarks.suite import chosen_rows, read_suite
-from experiments.benchmarks.written import records, write_benchmark
+from experiments.benchmarks.written import markdown, records, write_benchmark
 from experiments.sweep.making import Room
 from fedrec.config.keys import to_toml
 from fedrec.errors import ConfigError, ResourceError
@@ -109,6 +109,26 @@ def test_other_settings_are_held_against_nothing(suite, tmp_path):
     make_benchmark(planned, tmp_path / "out", Room(jobs=1), lambda runs, there: _quiet())
     [found] = measured_rows(rows, planned, is_other=True)
     assert found.verdict == "other settings"
+
+
+def test_rows_of_two_protocols_share_no_table(suite, tmp_path):
+    out, tiny = tmp_path / "out", suite(0.9)
+    rows = chosen_rows(tiny, ())
+    planned = plan_benchmark(tiny, rows, out=out)
+    found = records(measured_rows(rows, planned))
+    assert markdown(tiny, found).count("| --- |") == 1
+    found[1] = found[1] | {"protocol": "full+query-time"}
+    page = markdown(tiny, found)
+    assert page.count("| --- |") == 2
+    assert page.index("## full\n") < page.index("## full+query-time\n")
+
+
+def test_a_folder_of_other_settings_is_no_figure_of_the_table(suite, tmp_path):
+    out, tiny = tmp_path / "out", suite(0.9)
+    made(tiny, out, ["popularity"])
+    rows = chosen_rows(tiny, ["popularity"])
+    planned = plan_benchmark(tiny, rows, out=out, sets=["evaluation.at=10"])
+    assert [one.verdict for one in measured_rows(rows, planned)] == ["not run"]
 
 
 def _quiet():
