@@ -103,7 +103,8 @@ def leaderboard(
     folders: Annotated[
         list[str],
         typer.Argument(
-            metavar="FOLDER...", help="Folders of runs, or folders that hold such, as of a sweep."
+            metavar="FOLDER...",
+            help="Folders of runs, folders that hold such, or names under the runs of FEDREC_HOME.",
         ),
     ],
     out: Annotated[
@@ -120,12 +121,13 @@ def leaderboard(
         from pathlib import Path
 
         from experiments.benchmarks.found import complete_runs
+        from experiments.resume import run_folder
         from fedrec.files.atomic import write_file
         from fedrec.report.leaderboard.entries import sections
         from fedrec.report.leaderboard.written import markdown, record
         from fedrec.report.leaderboard.written import terminal as tables
 
-        runs, left_out = complete_runs([Path(folder) for folder in folders])
+        runs, left_out = complete_runs([run_folder(folder) for folder in folders])
         for line in left_out:
             typer.echo(line, err=True)
         found = sections(runs)
