@@ -156,8 +156,10 @@ def test_files_of_a_split_without_lists_are_read_one_after_another(tmp_path):
     assert sequences(load(tmp_path)) == {"u": list("abc")}
 
 
-def test_pfedrec_s_numbers_without_a_header_are_user_item_rating_and_time(tmp_path):
-    (tmp_path / "ratings.dat").write_text("7,3,5,881250949\n8,3,1,881250940\n7,4,2,881250001\n")
+@pytest.mark.parametrize("between", [",", "::"])
+def test_pfedrec_s_numbers_without_a_header_are_user_item_rating_and_time(tmp_path, between):
+    rows = ["7,3,5,881250949", "8,3,1,881250940", "7,4,2,881250001"]
+    (tmp_path / "ratings.dat").write_text("\n".join(rows).replace(",", between) + "\n")
     data = load(tmp_path / "ratings.dat", Columns())
     assert sequences(data) == {"7": ["4", "3"], "8": ["3"]}
     assert data.ratings.tolist() == [5, 1, 2]
