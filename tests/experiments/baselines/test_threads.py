@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import pytest
 from typer.testing import CliRunner
 
 from experiments.baselines.run import _threads_before, run_baseline
@@ -11,6 +12,7 @@ from fedrec.runs.record import read_about
 from server.checkpoints.folder import load_checkpoint
 
 
+@pytest.mark.slow
 def test_a_resumed_baseline_has_the_threads_of_before(
     small_home, small_config, tmp_path, undrawn, monkeypatch
 ):
