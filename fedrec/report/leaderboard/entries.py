@@ -16,6 +16,7 @@ from fedrec.report.comparison.groups import (
 )
 from fedrec.report.comparison.measured import group_figures, measure
 from fedrec.report.ranks import MAIN, hidden
+from fedrec.report.words import thousands
 from fedrec.runs.record import Record, Run
 
 SHOWN = (MAIN, "HR@10")
@@ -56,13 +57,15 @@ class Section:
     """Rows that may stand on one axis: of the same data, protocol and scenario.
 
     Attributes:
-        data: Name of the dataset, with its sizes.
+        data: Name of the dataset.
+        sizes: Its users, items and events.
         protocol: Evaluation protocol, as the names of metrics have it.
         scenario: What the scenario hides; "" for nothing.
         entries: The rows, by federation, the highest first.
     """
 
     data: str
+    sizes: str
     protocol: str
     scenario: str
     entries: Sequence[Entry]
@@ -81,10 +84,16 @@ def sections(runs: Iterable[Run]) -> list[Section]:
     found: dict[tuple[str, ...], list[Run]] = {}
     for run in runs:
         about = run.about.get("data") or {}
-        key = (_data(about), str(about.get("hash")), run.protocol, hidden(run))
+        key = (str(about.get("name")), str(about.get("hash")), run.protocol, hidden(run))
         found.setdefault(key, []).append(run)
     return [
-        Section(data=data, protocol=protocol, scenario=scenario, entries=_entries(of_one))
+        Section(
+            data=data,
+            sizes=_sizes(of_one[0].about.get("data") or {}),
+            protocol=protocol,
+            scenario=scenario,
+            entries=_entries(of_one),
+        )
         for (data, _, protocol, scenario), of_one in sorted(found.items())
     ]
 
@@ -152,9 +161,9 @@ def _model(settings: Mapping[str, Value]) -> str:
     return str(settings["model.name"]) if kind in (NO_BASELINE, CENTRALISED, LOCAL_ONLY) else kind
 
 
-def _data(about: Mapping[str, object]) -> str:
-    sizes = [f"{about[name]:,} {name}" for name in ("users", "items", "events") if name in about]
-    return f"{about.get('name')}: {', '.join(sizes)}"
+def _sizes(about: Mapping[str, object]) -> str:
+    names = ("users", "items", "events")
+    return ", ".join(f"{thousands(about[name])} {name}" for name in names if name in about)
 
 
 def _megabytes(group: Group) -> float | None:

@@ -47,7 +47,7 @@ def columns(section: Section) -> list[Column]:
         Column("HR@10\n95 %", figure("HR@10", interval), 14, 5),
         Column("seeds", _seeds, 9),
         Column("seconds", lambda row: f"{row['seconds']:,.0f}", 7, 2),
-        Column("MB", lambda row: _megabytes(row["client_megabytes"]), 6, 2),
+        Column("MB\na client", lambda row: _megabytes(row["client_megabytes"]), 6, 2),
     ]
 
 
@@ -56,6 +56,7 @@ def record(sections: Sequence[Section]) -> list[Record]:
     return [
         {
             "data": section.data,
+            "sizes": section.sizes,
             "protocol": section.protocol,
             "scenario": section.scenario,
             "rows": [row_of(entry) for entry in section.entries],
@@ -83,7 +84,7 @@ def markdown(sections: Sequence[Section], title: str = "Leaderboard") -> str:
     lines += [f"- {line}" for line in HOW_TO_READ]
     for section in sections:
         shown = columns(section)
-        lines += ["", f"## {_title(section)}", ""]
+        lines += ["", f"## {_title(section)}", "", f"{section.sizes}.", ""]
         lines += [markdown_line([" ".join(column.header.split()) for column in shown])]
         lines += [markdown_line(["---", "---", *["---:"] * (len(shown) - 2)])]
         rows = [row_of(entry) for entry in section.entries]
@@ -130,7 +131,7 @@ def _table(section: Section, width: int) -> Table:
 def _title(section: Section) -> str:
     scenario = f", {section.scenario}" if section.scenario else ""
     protocol = "full ranking" if section.protocol == "full" else section.protocol
-    return f"{section.data}; {protocol}{scenario}"
+    return f"{section.data}, {protocol}{scenario}"
 
 
 def _value(figures: Record) -> str:
@@ -159,7 +160,7 @@ def _made(entry: Entry) -> str:
     resumed = "; resumed on the way" if any(run.about.get("resumed") for run in runs) else ""
     return (
         f"{plain(entry.model)}, {entry.federation}: `{_command(runs[0])}`, "
-        f"seeds {', '.join(map(str, entry.seeds))}, {' and '.join(days)}, "
+        f"seeds {', '.join(map(str, entry.seeds))}; {' and '.join(days)}; "
         f"code {', '.join(code)}{resumed}{few}"
     )
 
