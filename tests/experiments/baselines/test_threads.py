@@ -26,18 +26,18 @@ def test_a_resumed_baseline_has_the_threads_of_before(
     assert _threads_before(going_on, tmp_path / "new") is None
 
 
-def test_threads_are_an_option_and_otherwise_those_of_the_environment(
+def test_no_thread_is_refused():
+    told = CliRunner().invoke(app, ["baseline", "popularity", "synthetic", "--threads", "0"])
+    assert (told.exit_code, "--threads" in told.output) == (2, True)
+
+
+@pytest.mark.slow
+def test_threads_are_those_of_the_environment_where_nobody_says(
     small_home, small_config, tmp_path, undrawn, monkeypatch
 ):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    path = tmp_path / "own.toml"
+    path, out = tmp_path / "own.toml", tmp_path / "out"
     path.write_text(to_toml(small_config({"federation.rounds": 1, "run.checkpoint-every": 1})))
-    out = tmp_path / "out"
-    told = CliRunner().invoke(
-        app, ["baseline", "popularity", str(path), "--out", str(out), "--threads", "0"]
-    )
-    assert told.exit_code == 2
-    assert "--threads" in told.output
     told = CliRunner().invoke(app, ["baseline", "centralised", str(path), "--out", str(out)])
     assert told.exit_code == 0, told.output
     checkpoint, _ = load_checkpoint(out)
