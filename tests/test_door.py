@@ -74,7 +74,7 @@ def test_the_first_lines_of_the_package_run(tmp_path, monkeypatch):
     lines[2] = lines[2].replace("epochs=20", "epochs=1, width=8, hidden=8, loss='softmax'")
     lines[4] = lines[4].replace('["1", "2"]', "dataset.user_ids[:2]")
     shown = []
-    monkeypatch.setattr("fedrec.estimator.fitting.cores", lambda: 1)
+    monkeypatch.setattr("fedrec.estimator.fitting.usual_threads", lambda: 1)
     exec("\n".join(lines).replace("print(", "show("), {"show": shown.append})
     metrics, table = shown
     assert isinstance(metrics, pandas.DataFrame)

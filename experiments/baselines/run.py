@@ -17,11 +17,12 @@ from fedrec.config.sections.model import Model
 from fedrec.errors import ConfigError
 from fedrec.factory.checks import check_fit, check_ranking
 from fedrec.factory.fit_defaults import fit_defaults
-from fedrec.files.machine import cores
+from fedrec.files.machine import usual_threads
 from fedrec.report.references import BASELINE_ENGINE
 from fedrec.runs.directory import has_run
 from server.aggregation.server_adam import ServerAdam
 from server.aggregation.strategies import make_strategy
+from server.checkpoints.folder import load_checkpoint
 from server.checkpoints.resume import is_complete
 from server.engines.inline import InlineGrid
 from server.run import run_server
@@ -72,7 +73,8 @@ def run_baseline(
             pass over the data, one of "local-only" a round of the federation, or with users a
             local step.
         on_wait: Callback, called with the numbers of finished clients of "local-only" and of all.
-        threads: Threads of "centralised", all usable cores if None; other numbers give other sums.
+        threads: Threads of "centralised"; other numbers give other sums. If None, those of the run
+            that is resumed, else OMP_NUM_THREADS, else all usable cores.
 
     Raises:
         FedrecError: The run failed.
@@ -100,18 +102,28 @@ def run_baseline(
         )
     alone = baseline_config(kind, config, folder)
     check_baseline(kind, alone)
-    threads = threads or cores()
+    said = f" --threads {threads}" if threads else ""
+    threads = threads or _threads_before(alone, folder) or usual_threads()
     grid = InlineGrid(app, 1, flatten(alone), threads=threads)
     with saying_how_to_go_on(folder):
         return run_server(
             grid,
             alone,
             engine=engine_of(kind),
-            command=f"fedrec baseline {kind} {folder / 'config.toml'}",
+            command=f"fedrec baseline {kind} {folder / 'config.toml'}{said}",
             on_round=on_round,
             scorer="model" if kind == "centralised" else kind,
             threads=threads,
         )
+
+
+def _threads_before(config: Config, folder: Path) -> int | None:
+    """Threads of a run that is resumed, which goes on with as many; None for a new one."""
+    if not config.run.resume or not has_run(folder):
+        return None
+    checkpoint, _ = load_checkpoint(folder)
+    machine = checkpoint.about.get("machine", {}) if checkpoint is not None else {}
+    return machine.get("threads of a client")
 
 
 def _check_everybody(config: Config) -> None:

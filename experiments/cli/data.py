@@ -79,6 +79,7 @@ def check(
 
         from experiments.settings import resolve
         from fedrec.data.preparation.check import check_data
+        from fedrec.data.preparation.thresholds import Thresholds
         from fedrec.factory.data import columns_of
         from fedrec.files.home import home
         from fedrec.runs.plain_text import plain
@@ -89,7 +90,9 @@ def check(
             kept.source,
             format=kept.format,
             columns=columns_of(kept),
-            thresholds=(kept.min_item_events, kept.min_user_events, kept.top_items),
+            thresholds=Thresholds(
+                kept.min_item_events, kept.min_user_events, kept.top_items, kept.sessions
+            ),
             home=home(),
             seed=config.seed,
         )
@@ -108,7 +111,7 @@ def describe(source: Source = None, sets: Sets = None, trust: Trust = False) -> 
     PRESET is a name that `fedrec presets` lists, FILE.toml a config of your own.
     """
     with ending():
-        from experiments.cli.describe import describe as described
+        from experiments.describe import describe as described
         from experiments.settings import resolve
 
         console = terminal()

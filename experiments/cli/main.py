@@ -11,6 +11,7 @@ import typer
 
 import fedrec
 from experiments.cli import (
+    benchmarks,
     data,
     housekeeping,
     models,
@@ -24,7 +25,7 @@ from experiments.cli.terminal import end_by_bug, is_closed_pipe
 from experiments.crash import show_any_text, use_utf8
 from server.lifecycle.signals import install_signal_handlers
 
-GROUPS = (quickstart, runs, studies, sweep, models, signals, data, housekeeping)
+GROUPS = (quickstart, runs, studies, sweep, benchmarks, models, signals, data, housekeeping)
 app = typer.Typer(
     help="Federated learning simulation for sequential recommendation.",
     no_args_is_help=True,

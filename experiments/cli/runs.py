@@ -247,6 +247,14 @@ def baseline(
     out: Out = None,
     seed: Seed = None,
     overwrite: Overwrite = False,
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Number of threads; another number gives other sums. By default OMP_NUM_THREADS, "
+            "else all usable cores.",
+        ),
+    ] = None,
     trust: Trust = False,
 ) -> None:
     """Run a baseline of a federated run, with the same evaluation.
@@ -273,6 +281,6 @@ def baseline(
         console = terminal()
         told = once_told(lambda: show_fallback(config, quiet=False))
         with LiveRounds(console, config.protocol_names[0]) as live:
-            folder = run_baseline(kind, config, folder, told(live.add), told(live.wait))
+            folder = run_baseline(kind, config, folder, told(live.add), told(live.wait), threads)
         show_table(console, folder)
         print_path("folder", folder)

@@ -68,6 +68,7 @@ PLAUSIBLE: dict[str, Plausible] = {
     "data.min-item-events": (0, 1, 5),
     "data.min-user-events": (3, 5, 8),
     "data.top-items": (0, 12, 25),
+    "data.sessions": ("", "day"),
     "scenario.cold-items": (0.0, 0.1, 0.5),
     "scenario.few-shot-items": (0.0, 0.2),
     "scenario.few-shot-events": (1, 2, 5),

@@ -35,7 +35,7 @@ def oracle_scores(
     """
     world = world_of(dataset)
     items = _original_items(dataset)
-    original = np.array([int(dataset.user_ids[user][1:]) for user in users], dtype=np.int64)
+    original = np.array([_person(dataset.user_ids[user]) for user in users], dtype=np.int64)
     last = np.array([history(dataset.sequences, int(user), stage)[-1] for user in users])
     scores = np.zeros((len(users), dataset.catalog.num_items + 1))
     scores[:, 1:] = world.probabilities(original, items[last - 1])[:, items]
@@ -77,7 +77,7 @@ def oracle_scorer(dataset: Dataset) -> Scorer:
     for user, user_id in enumerate(dataset.user_ids):
         for stage in stages:
             key = history(dataset.sequences, user, stage).tobytes()
-            owners.setdefault(key, []).append(int(user_id[1:]))
+            owners.setdefault(key, []).append(_person(user_id))
     everybody = world.liked(np.arange(len(world.tastes))).mean(axis=0)
 
     def score(histories: Sequence[NDArray[np.int32]], *_: object) -> Scores:
@@ -89,6 +89,11 @@ def oracle_scorer(dataset: Dataset) -> Scorer:
         return Scores(scores, no_gates())
 
     return score
+
+
+def _person(user_id: str) -> int:
+    """The generator's number of a user: of "u12", or of "u12 2024-01-31", a session of a day."""
+    return int(user_id.partition(" ")[0][1:])
 
 
 def _original_items(dataset: Dataset) -> NDArray[np.int64]:

@@ -82,6 +82,7 @@ class Config:
                 "evaluation.validation-users must be 0 with scenario.*, whose training views hold "
                 f"all validation items out, got {self.evaluation.validation_users}"
             )
+        yield from self._session_problems()
         yield from self._positions_problems()
         yield from self._lora_problems()
         yield from self._file_view_problems()
@@ -92,6 +93,11 @@ class Config:
                 f"{key} must be {must} with federation.unit = {self.federation.unit!r}, "
                 f"got {getattr(getattr(self, section), name)!r}"
             )
+
+    def _session_problems(self) -> Iterator[str]:
+        """A protocol that knows persons, where a user is a session of one."""
+        if self.data.sessions and "ncf-99" in self.evaluation.protocols:
+            yield "evaluation.protocol = 'ncf-99' is about persons; leave data.sessions out"
 
     def _file_view_problems(self) -> Iterator[str]:
         """Views and text fields without their file, and files that nothing reads."""

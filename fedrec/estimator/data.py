@@ -34,11 +34,14 @@ def prepared_folder(data: "Dataset | pd.DataFrame", config: Config) -> Path:
 
     if isinstance(data, pd.DataFrame):
         interactions, name = load_frame(data, columns_of(config.data)), "frame"
+        sessions = config.data.sessions
         least = config.data.min_item_events
     elif isinstance(data, Dataset):
         if data.folder is not None:
             return data.folder
         interactions, name, least = _interactions(data), data.name, NO_FILTER
+        are_sessions = "sessions" in data.manifest.get("facts", {})
+        sessions = "" if are_sessions else config.data.sessions
     else:
         raise DataError(f"data must be a Dataset or a DataFrame, got {type(data).__name__}")
     return store(
@@ -48,6 +51,7 @@ def prepared_folder(data: "Dataset | pd.DataFrame", config: Config) -> Path:
         min_item_events=least,
         min_user_events=config.data.min_user_events,
         top_items=config.data.top_items,
+        sessions=sessions,
     )
 
 

@@ -99,7 +99,8 @@ class Estimator:
 
         Args:
             data: Prepared data, or a DataFrame with the columns user, item and time.
-            threads: Threads of torch; another number gives other sums. All usable cores if none.
+            threads: Threads of torch; another number gives other sums. OMP_NUM_THREADS if none,
+                else all usable cores.
             on_epoch: Called with each epoch: ``on_epoch=print`` shows how training goes.
 
         Returns:

@@ -21,7 +21,7 @@ from fedrec.factory.evaluation import evaluated
 from fedrec.factory.fit_defaults import fit_defaults
 from fedrec.factory.model import make_model
 from fedrec.factory.training import local_optimizer, make_loss, make_plan
-from fedrec.files.machine import cores
+from fedrec.files.machine import usual_threads
 from fedrec.models.recommender import Recommender
 from fedrec.semantics.table import EmbeddingTable
 from fedrec.training.centralised import Epoch, fit_epochs
@@ -62,7 +62,8 @@ def fitted(
 
     Args:
         config: Of one client that holds everybody; see ``estimator_config``.
-        threads: Threads of torch; another number gives other sums. All usable cores if none.
+        threads: Threads of torch; another number gives other sums. OMP_NUM_THREADS if none, else
+            all usable cores.
         on_epoch: Called with each epoch.
 
     Raises:
@@ -149,9 +150,9 @@ def all_users(dataset: Dataset) -> np.ndarray:
 
 @contextlib.contextmanager
 def computing(threads: int | None = None) -> Iterator[None]:
-    """Give torch some threads, all usable cores if none, and numpy's BLAS one, as runs do."""
+    """Give torch some threads, the usual number if none, and numpy's BLAS one, as runs do."""
     before = torch.get_num_threads()
-    torch.set_num_threads(threads or cores())
+    torch.set_num_threads(threads or usual_threads())
     try:
         with threadpool_limits(1, user_api="blas"):
             yield

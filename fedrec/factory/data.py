@@ -226,6 +226,7 @@ def _opened(settings: DataSettings) -> PreparedData:
         min_item_events=data.min_item_events,
         min_user_events=data.min_user_events,
         top_items=data.top_items,
+        sessions=data.sessions,
         seed=settings.seed,
         columns=columns_of(data),
         reviews=settings.reads_reviews,

@@ -12,6 +12,12 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
+def usual_threads() -> int:
+    """Threads of torch where nobody says: OMP_NUM_THREADS if it is a number, else all cores."""
+    asked = os.environ.get("OMP_NUM_THREADS", "").strip()
+    return int(asked) if asked.isdecimal() and int(asked) > 0 else cores()
+
+
 def memory_gib() -> float | None:
     """Main memory in GiB, None where the system does not tell."""
     try:

@@ -31,4 +31,4 @@ def dataset(ratings):
 @pytest.fixture(autouse=True)
 def one_thread(monkeypatch):
     """More threads than free cores would make a step many times slower."""
-    monkeypatch.setattr("fedrec.estimator.fitting.cores", lambda: 1)
+    monkeypatch.setattr("fedrec.estimator.fitting.usual_threads", lambda: 1)

@@ -24,7 +24,7 @@ PRINTED = {
 @pytest.fixture
 def run_example(monkeypatch, capsys, undrawn):
     """Run an example in this process and return its variables and what it printed."""
-    monkeypatch.setattr("fedrec.estimator.fitting.cores", lambda: 1)
+    monkeypatch.setattr("fedrec.estimator.fitting.usual_threads", lambda: 1)
 
     def run(name):
         found = runpy.run_path(str(EXAMPLES / f"{name}.py"), run_name="__main__")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import fedrec
-from experiments.cli.describe import describe
+from experiments.describe import describe
 from experiments.settings import resolve
 from fedrec.errors import ConfigError, ResourceError
 from fedrec.factory.checks import check_fit

@@ -149,6 +149,7 @@ DATA: dict[str, Keys] = {
     "some validation users": {"evaluation.validation-users": 15},
     "a sample of users": {"evaluation.users": 20, "evaluation.protocol": "full,candidates-20"},
     "most frequent items": {"data.top-items": 40},
+    "sessions of a day": {"data.sessions": "day", "evaluation.protocol": "candidates-20"},
     "few-shot items": {"scenario.few-shot-items": 0.3, "scenario.few-shot-events": 2},
     "short histories": {"scenario.history": 4},
     "half of the events": {"scenario.keep": 0.5, "scenario.cold-items": 0.1},

@@ -80,6 +80,8 @@ ROW_AVERAGINGS = ("all", "sparse")
 DOWNLOAD_TYPES = ("float32", "float16")
 UPLOAD_TYPES = ("float32", "float16", "int8")
 
+SESSIONS = ("", "day")  # what a user is: a person, or a day of one
+
 PROTOCOLS = ("full", "uniform-100", "uniform-99", "candidates-20", "popularity-100", "ncf-99")
 QUERY_TIME = "+query-time"  # behind the name of a protocol: the model knows when it is asked
 _SAMPLE = re.compile(r"\+([0-9]+)-users")  # and that a sample of so many users was evaluated

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from fedrec.data.day_sessions import NOTE
 from fedrec.data.interactions import LATEST_SECONDS, Interactions, Prepared
 from fedrec.data.preparation.sources import find_source
 from fedrec.data.preparation.thresholds import Thresholds
-from fedrec.data.readers.columns.usual_names import GUESSED
+from fedrec.data.readers.columns.usual_names import GUESSED, found_by
 from fedrec.data.readers.detect import LAYOUTS
 from fedrec.data.readers.table_files.read import FORMATS, read_table
 from fedrec.data.readers.tables import Columns, ResolvedTable, resolved_table
@@ -23,7 +24,7 @@ def check_data(
     *,
     format: str,
     columns: Columns,
-    thresholds: tuple[int, int, int],
+    thresholds: Thresholds,
     home: Path,
     seed: int,
 ) -> Iterator[Line]:
@@ -33,7 +34,7 @@ def check_data(
         source: A file, folder or archive, or another value of ``data.source``.
         format: ``data.format``.
         columns: Names of the columns of a table.
-        thresholds: ``data.min-item-events``, ``data.min-user-events`` and ``data.top-items``.
+        thresholds: Thresholds, and what a user is.
         home: Folder of ``FEDREC_HOME``.
         seed: Seed of synthetic data.
 
@@ -54,10 +55,12 @@ def check_data(
         yield "read as", f"{layout} of its own: {found.format}"
         events = found.load()
     for note in events.notes:
-        if GUESSED not in note:  # which the columns have said
+        if GUESSED not in note or found.format in LAYOUTS:  # which the columns of a table have said
             yield "note", note
+    if thresholds.sessions:
+        yield "note", NOTE
     yield from _about(events)
-    prepared, _ = Thresholds(*thresholds).apply(events, found.key)
+    prepared, _ = thresholds.apply(events, found.key)
     yield from _kept(prepared, events, thresholds)
 
 
@@ -71,7 +74,7 @@ def _columns(table: ResolvedTable, seen: list[str]) -> Iterator[Line]:
     for role, name in roles.items():
         column = name or (role if role in seen else "")
         if column in seen:
-            how = " (found by its usual name)" if role in table.found else ""
+            how = f" (found by its usual {found_by(column)})" if role in table.found else ""
             yield "column", f"{role} is {column!r}{how}"
             used.append(column)
     for name in (*table.columns.texts, *table.columns.attributes):
@@ -93,6 +96,9 @@ def _about(events: Interactions) -> Iterator[Line]:
         yield "dates", f"{first} to {last} (UTC)"
     if events.ratings is not None:
         yield "ratings", f"{events.ratings.min():g} to {events.ratings.max():g}"
+    if genres := events.catalog.genre_names():
+        described = sum(map(bool, events.catalog.genres))
+        yield "genres", f"{len(genres):,} on {described:,} of {events.catalog.num_items:,} items"
     blank = sum(not title for title in events.catalog.titles)
     if 0 < blank < events.catalog.num_items:
         yield "missing", f"{blank:,} of {events.catalog.num_items:,} items have no title"
@@ -102,9 +108,7 @@ def _about(events: Interactions) -> Iterator[Line]:
         yield "repaired", f"{count:,} {what}"
 
 
-def _kept(
-    prepared: Prepared, events: Interactions, thresholds: tuple[int, int, int]
-) -> Iterator[Line]:
+def _kept(prepared: Prepared, events: Interactions, thresholds: Thresholds) -> Iterator[Line]:
     """What the thresholds drop and leave."""
     for what, count in prepared.skipped.items():
         if what not in events.skipped:
@@ -114,9 +118,9 @@ def _kept(
     owners = np.repeat(np.arange(sequences.num_users, dtype=np.int64), lengths)
     pairs = len(np.unique(owners * (num_items + 1) + sequences.items))
     sparsity = 100 * (1 - pairs / (sequences.num_users * num_items))
-    names = ("data.min-item-events", "data.min-user-events", "data.top-items")
-    keys = ", ".join(f"{key} = {n}" for key, n in zip(names, thresholds, strict=True) if n)
-    yield "thresholds", keys
+    options = thresholds.options.items()
+    keys = [f"data.{name.replace('_', '-')} = {value}" for name, value in options if value]
+    yield "thresholds", ", ".join(keys)
     yield (
         "kept",
         f"{sequences.num_events:,} events of {sequences.num_users:,} users and {num_items:,} items",

@@ -11,6 +11,7 @@ from fedrec.data.catalog import REVIEWS
 from fedrec.data.interactions import Prepared
 from fedrec.data.readers.amazon_reviews import Review
 from fedrec.data.splits import before_targets
+from fedrec.errors import ConfigError
 
 MAX_CHARACTERS = 4000  # of an item; no more of a text is encoded (fedrec.semantics.texts)
 
@@ -31,10 +32,18 @@ def with_reviews(
         reviews: Reviews of the source, in file order.
         facts: Facts of the manifest, with its notes.
 
+    Raises:
+        ConfigError: Users are sessions.
+
     Returns:
         The data, and the facts with a note and the counts ``read``, ``held_out``, ``not_kept`` (of
         dropped users, items or events) and ``items`` with a review.
     """
+    if facts.get("sessions"):
+        raise ConfigError(
+            f"semantics.fields names {REVIEWS!r}, which persons have written, and with "
+            f"data.sessions = {facts['sessions']!r} a user is a session; leave one of them out"
+        )
     training, held_out = _events(prepared)
     texts: dict[_Event, str] = {}
     counts = {"read": 0, "held_out": 0, "not_kept": 0}

@@ -4,7 +4,7 @@ import hashlib
 import os
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 _COLUMN_KEYS = {"items": "items", "texts": "text-columns", "attributes": "attribute-columns"}
 
 TABLE_RULES = 3  # raise when the same table is read in another way: it is then prepared anew
+
+_BESIDE = ("sequences", "recbole")  # layouts that take a table of items beside them: data.items
+_OF_EVENTS = ("user", "time", "rating", "attributes")  # columns that no table of items has
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
@@ -68,22 +71,31 @@ def find_source(
         _check_parts(parts, columns)
     found = [_single(part, format=format, home=home, seed=seed, columns=columns) for part in parts]
     if columns is not None and not any(part.is_table for part in found):
-        _refuse_columns(source, columns, found)
+        beside = bool(columns.items) and found[0].format in _BESIDE
+        _refuse_columns(source, columns, found, _OF_EVENTS if beside else tuple(asdict(columns)))
     return _multi_domain(found) if len(found) > 1 else found[0]
 
 
-def _refuse_columns(source: str, columns: "Columns", found: Sequence[Source]) -> None:
+def _refuse_columns(
+    source: str, columns: "Columns", found: Sequence[Source], refused: Sequence[str]
+) -> None:
     """Refuse names of columns where no source is a table: they would be ignored."""
     formats = " and ".join(sorted({part.format for part in found}))
     usual = asdict(type(columns)())
     for name, value in asdict(columns).items():
-        if value != usual[name]:
+        if name in refused and value != usual[name]:
             key = _COLUMN_KEYS.get(name, f"{name}-column")
             shown = ",".join(value) if isinstance(value, tuple) else value
             raise ConfigError(
                 f"data.{key} = {shown!r} speaks of a table of events, but {source} is {formats}, "
-                "which says itself what it holds; leave it out"
+                f"which says itself what it holds; leave it out{_hint(found[0].format, name)}"
             )
+
+
+def _hint(format: str, name: str) -> str:
+    if format not in _BESIDE or name in _OF_EVENTS:
+        return ""
+    return ", or name a table of its items by data.items"
 
 
 def _single(
@@ -185,6 +197,8 @@ def _path(path: Path, format: str, columns: "Columns | None", name: str = "") ->
         contents = [path.read_bytes()] if is_archive else [parts[file] for file in sorted(parts)]
         key = {"source_sha256": _sha256(*contents), "layout": files.layout, **files.key}
         safe = name or _safe(files.name) or files.layout
+        if columns is not None and columns.items and files.layout in _BESIDE:
+            return _beside(Source(safe, files.layout, key, lambda: load_layout(files)), columns)
         return Source(
             safe,
             files.layout,
@@ -193,6 +207,21 @@ def _path(path: Path, format: str, columns: "Columns | None", name: str = "") ->
             load_reviews=lambda: load_reviews(files),
         )
     return _table(path, format, columns)
+
+
+def _beside(found: Source, columns: "Columns") -> Source:
+    """A source of events with a table of items beside it."""
+    from fedrec.data.readers.items_beside import with_items
+    from fedrec.data.readers.table_files.read import table_file
+
+    file = table_file(Path(columns.items), "data.items")
+    if not file.is_file():
+        raise DataError(f"{file} does not exist; set data.items to a file that does")
+    refuse_huge(file, "data.items")
+    items = {"sha256": _sha256(file.read_bytes()), **asdict(columns), "items": ""}
+    return replace(
+        found, key=found.key | {"items": items}, load=lambda: with_items(found.load(), columns)
+    )
 
 
 def _safe(name: str, longest: int = 40) -> str:

@@ -83,6 +83,7 @@ class Dataset(ShownDataset):
         min_item_events: int = 5,
         min_user_events: int = 3,
         top_items: int = 0,
+        sessions: str = "",
         seed: int = 0,
     ) -> "Dataset":
         """Prepare a dataset under ``$FEDREC_HOME`` and open it; what is prepared is opened at once.
@@ -95,6 +96,7 @@ class Dataset(ShownDataset):
             min_item_events: Items with fewer events are dropped.
             min_user_events: Users with fewer events are dropped.
             top_items: So many most frequent items are kept; 0 keeps all.
+            sessions: "day" makes a user of each day of a person.
             seed: Seed of the synthetic data.
 
         Raises:
@@ -116,6 +118,7 @@ class Dataset(ShownDataset):
             min_item_events=min_item_events,
             min_user_events=min_user_events,
             top_items=top_items,
+            sessions=sessions,
             columns=columns,
         )
         return open_dataset(folder)
@@ -158,15 +161,8 @@ class Dataset(ShownDataset):
             return open_dataset(_stored(interactions, name, home, kept))
         prepared, facts = kept.apply(interactions, {"source": name})
         manifest = make_manifest(prepared, name=name, facts=facts)
-        return cls(
-            name,
-            prepared.catalog,
-            prepared.sequences,
-            prepared.user_ids,
-            prepared.attributes,
-            manifest["data_hash"],
-            manifest,
-        )
+        parts = prepared.catalog, prepared.sequences, prepared.user_ids, prepared.attributes
+        return cls(name, *parts, manifest["data_hash"], manifest)
 
 
 def prepare(
@@ -178,6 +174,7 @@ def prepare(
     min_item_events: int = 5,
     min_user_events: int = 3,
     top_items: int = 0,
+    sessions: str = "",
     columns: "Columns | None" = None,
     reviews: bool = False,
 ) -> Path:
@@ -196,6 +193,7 @@ def prepare(
         min_item_events: Items with fewer events are dropped, in one pass.
         min_user_events: Users with fewer remaining events are dropped.
         top_items: So many most frequent items are kept; 0 keeps all.
+        sessions: "day" makes a user of each day of a person; see ``fedrec.data.day_sessions``.
         columns: Names of the columns, for CSV, parquet and DataFrames.
         reviews: Whether the catalogue holds texts of reviews, where there are any.
 
@@ -204,7 +202,7 @@ def prepare(
         DataError: The source is not as it should be; names file and line.
         ResourceError: Not downloaded yet, or the folder cannot be written.
     """
-    kept = Thresholds(min_item_events, min_user_events, top_items)
+    kept = Thresholds(min_item_events, min_user_events, top_items, sessions)
     if _is_prepared(source):
         kept.check_prepared(source, read_manifest(Path(source))["facts"])
         return Path(source).absolute()
@@ -229,9 +227,10 @@ def store(
     min_item_events: int = 5,
     min_user_events: int = 3,
     top_items: int = 0,
+    sessions: str = "",
 ) -> Path:
     """Prepare interactions in memory into a folder named by their content; raises as `prepare`."""
-    kept = Thresholds(min_item_events, min_user_events, top_items)
+    kept = Thresholds(min_item_events, min_user_events, top_items, sessions)
     return _stored(interactions, name, home, kept)
 
 
@@ -268,7 +267,7 @@ def _is_prepared(source: str) -> bool:
     return os.path.isfile(Path(source) / "manifest.json")  # False for a name that is too long
 
 
-def _folder(found: Source, options: dict[str, int], home: Path) -> Path:
+def _folder(found: Source, options: dict[str, Any], home: Path) -> Path:
     key = sha256(json_bytes({"format version": FORMAT, **found.key, **options}))
     return home / "prepared" / f"{found.name}-{key[:16]}"
 

@@ -1,8 +1,9 @@
-"""Which items and users are kept: the thresholds of section ``data``."""
+"""Which items and users are kept, and what a user is: thresholds and sessions of ``data``."""
 
 from dataclasses import dataclass
 from typing import Any
 
+from fedrec.data.day_sessions import day_sessions
 from fedrec.data.interactions import Interactions, Prepared, to_sequences
 from fedrec.data.storable import storable
 from fedrec.data.top_items import keep_top_items
@@ -17,20 +18,23 @@ class Thresholds:
         min_item_events: Items with fewer events are dropped, in one pass.
         min_user_events: Users with fewer remaining events are dropped.
         top_items: So many most frequent items are kept behind that; 0 keeps all.
+        sessions: "day" makes a user of each day of a person, before anything is counted; or "".
     """
 
     min_item_events: int
     min_user_events: int
     top_items: int
+    sessions: str = ""
 
     @property
-    def options(self) -> dict[str, int]:
+    def options(self) -> dict[str, int | str]:
         """What the data depends on, as keys of its folder and manifest."""
-        least = {
+        least: dict[str, int | str] = {
             "min_item_events": self.min_item_events,
             "min_user_events": self.min_user_events,
         }
-        return least | ({"top_items": self.top_items} if self.top_items else {})
+        more: dict[str, int | str] = {"top_items": self.top_items, "sessions": self.sessions}
+        return least | {name: value for name, value in more.items() if value}
 
     def apply(
         self, interactions: Interactions, facts: dict[str, Any]
@@ -43,13 +47,15 @@ class Thresholds:
 
         Raises:
             ConfigError: A threshold that cannot be, of these data or at all.
-            DataError: No user or fewer than two items remain.
+            DataError: Sessions of events without times, no user or fewer than two items remain.
         """
         if self.top_items and "domains" in facts:
             raise ConfigError(
                 f"data.top-items must be 0 where data.source joins {len(facts['domains'])} "
                 f"sources (the largest would take all places), got {self.top_items}"
             )
+        if self.sessions:
+            interactions = day_sessions(interactions)
         prepared = to_sequences(
             storable(interactions),
             min_item_events=self.min_item_events,
@@ -63,11 +69,16 @@ class Thresholds:
         return prepared, found | {"notes": list(interactions.notes)}
 
     def check_prepared(self, source: str, facts: dict[str, Any]) -> None:
-        """Refuse a prepared folder that was made with another ``data.top-items`` than is asked for.
+        """Refuse a prepared folder of another ``data.top-items`` or ``data.sessions``.
 
         Raises:
-            ConfigError: It holds other items.
+            ConfigError: It holds other items, or other users.
         """
+        if self.sessions and facts.get("sessions", "") != self.sessions:
+            raise ConfigError(
+                f"data.sessions is {self.sessions!r}, but {source} was prepared without it; "
+                "prepare its source again, or leave data.sessions out"
+            )
         made = facts.get("top_items", {}).get("items", 0)
         if self.top_items not in (0, made):
             raise ConfigError(

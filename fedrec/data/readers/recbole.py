@@ -1,27 +1,31 @@
 """RecBole's atomic files: tables with tabs and typed headers, ``user_id:token``, quoting off.
 
-``X.inter`` holds the events, ``X.item`` and ``X.user``, where they exist, what is known of items
-and users. Xu et al., CIKM 2023; https://recbole.io/docs/user_guide/data/atomic_files.html
+``X.inter`` holds the events, or ``X.train.inter``, ``X.valid.inter`` and ``X.test.inter`` together,
+which may have histories as lists; ``X.item`` and ``X.user``, where they exist, what is known of
+items and users. Xu et al., CIKM 2023; https://recbole.io/docs/user_guide/data/atomic_files.html
 """
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 import pandas as pd
 
 from fedrec.data.interactions import Interactions
+from fedrec.data.readers.atomic.lists import LIST, unrolled, user_column
+from fedrec.data.readers.atomic.table import AtomicTable, atomic_table
+from fedrec.data.readers.columns import Place
 from fedrec.data.readers.raw.archives import LayoutFiles, Listing
-from fedrec.data.readers.raw.csv_text import decoded
 from fedrec.data.readers.tables import Columns, load_frame
 from fedrec.errors import DataError
 
 LAYOUTS = ("recbole",)
 
-_TYPES = ("token", "token_seq", "float", "float_seq")
 _GENRES = ("class", "genre", "genres", "categories", "category")
 _YEARS = ("release_year", "year")
 _YEAR = re.compile(r"\d{4}")
+_PARTS = ("train", "valid", "test")
+_SPLIT = "the split into train, valid and test files is not used: each user's last item is the test"
 
 
 def detect(listing: Listing) -> LayoutFiles | None:
@@ -32,7 +36,8 @@ def detect(listing: Listing) -> LayoutFiles | None:
     """
     names, only = listing.names, listing.only
     events = [name for name in names if name.endswith(".inter") and only in ("", name)]
-    if len(events) > 1:
+    stems = sorted({_stem(name) for name in events})
+    if len(stems) > 1:
         files = ", ".join(sorted(PurePosixPath(name).name for name in events))
         raise DataError(
             f"{listing.root} holds several datasets of RecBole's ({files}); set data.source to the "
@@ -40,10 +45,22 @@ def detect(listing: Listing) -> LayoutFiles | None:
         )
     if not events:
         return None
-    stem = events[0].removesuffix(".inter")
-    others = {"items": f"{stem}.item", "users": f"{stem}.user"}
-    members = {"events": events[0]} | {key: name for key, name in others.items() if name in names}
-    return LayoutFiles(LAYOUTS[0], PurePosixPath(events[0]).stem, listing.root, members)
+    stem = stems[0]
+    whole = f"{stem}.inter"
+    wanted = (
+        {"events": whole} if whole in events else {part: f"{stem}.{part}.inter" for part in _PARTS}
+    )
+    wanted |= {"items": f"{stem}.item", "users": f"{stem}.user"}
+    members = {key: name for key, name in wanted.items() if name in names}
+    return LayoutFiles(LAYOUTS[0], PurePosixPath(stem).name, listing.root, members)
+
+
+def _stem(name: str) -> str:
+    """Name of a file of events without its endings, of a split or of all."""
+    stem = name.removesuffix(".inter")
+    return next(
+        (stem.removesuffix(f".{part}") for part in _PARTS if stem.endswith(f".{part}")), stem
+    )
 
 
 def load(files: dict[str, bytes], names: dict[str, str], layout: str) -> Interactions:
@@ -54,17 +71,18 @@ def load(files: dict[str, bytes], names: dict[str, str], layout: str) -> Interac
     own names. A user's fields of single tokens are its attributes.
 
     Args:
-        files: "events" and perhaps "items" and "users" to their bytes.
+        files: "events", or parts of the split, and perhaps "items" and "users" to their bytes.
         names: The same keys to file names, for messages.
         layout: "recbole".
 
     Raises:
         DataError: The message names file and line of what is not as the headers say.
     """
-    tables = {key: _table(data, PurePosixPath(names[key]).name) for key, data in files.items()}
-    events = tables["events"]
-    frame = {name: events.column(name) for name in ("user_id", "item_id")}
-    frame |= {name: events.fields[name] for name in ("rating", "timestamp") if name in events.types}
+    tables = {
+        key: atomic_table(data, PurePosixPath(names[key]).name) for key, data in files.items()
+    }
+    parts = [table for key, table in tables.items() if key not in ("items", "users")]
+    frame, name, place = _events(parts)
     columns = Columns(
         user="user_id", item="item_id", time="timestamp" if "timestamp" in frame else ""
     )
@@ -88,10 +106,12 @@ def load(files: dict[str, bytes], names: dict[str, str], layout: str) -> Interac
     loaded = load_frame(
         pd.DataFrame(frame, dtype=object),
         columns,
-        name=events.name,
-        place=lambda row: f"{events.name}, line {events.lines[row]}",
+        name=name,
+        place=place,
         guess=False,
     )
+    if "events" not in tables:
+        loaded = replace(loaded, notes=(*loaded.notes, _SPLIT))
     if "items" not in tables:
         return loaded
     listed = tables["items"].column("item_id")
@@ -104,54 +124,25 @@ def load(files: dict[str, bytes], names: dict[str, str], layout: str) -> Interac
     )
 
 
-@dataclass(frozen=True)
-class _Atomic:
-    """Columns of a file by name, their types, and the line of each row."""
-
-    name: str
-    fields: dict[str, list[str]]
-    types: dict[str, str]
-    lines: list[int]
-
-    def column(self, name: str) -> list[str]:
-        if name not in self.fields:
-            raise DataError(f"{self.name}, line 1: no column {name!r} in {list(self.fields)}")
-        return self.fields[name]
-
-
-def _table(data: bytes, name: str) -> _Atomic:
-    lines = [line.rstrip("\r").split("\t") for line in decoded(data, name=name).split("\n")]
-    header = [column.rpartition(":")[::2] for column in lines[0]]
-    for place, (column, (field, kind)) in enumerate(zip(lines[0], header, strict=True)):
-        if field in (other for other, _ in header[:place]):
-            raise DataError(f"{name}, line 1: column {field!r} appears more than once")
-        if not field or kind not in _TYPES:
-            raise DataError(
-                f"{name}, line 1: {column[:40]!r} is no typed column such as user_id:token; the "
-                f"types are {', '.join(_TYPES)}"
-            )
-    rows, numbers = [], []
-    for number, fields in enumerate(lines[1:], start=2):
-        if fields == [""]:
-            continue
-        if len(fields) != len(header):
-            raise DataError(
-                f"{name}, line {number}: {len(fields)} fields, the header has {len(header)}"
-            )
-        rows.append(fields)
-        numbers.append(number)
-    if not rows:
-        raise DataError(f"{name} has a header but no row")
-    values = [list(column) for column in zip(*rows, strict=True)]
-    return _Atomic(
-        name,
-        {field: column for (field, _), column in zip(header, values, strict=True)},
-        dict(header),
-        numbers,
-    )
+def _events(parts: list[AtomicTable]) -> tuple[dict[str, list[str]], str, Place]:
+    """Columns of the events by the names of RecBole, the name of their file, and a row's place."""
+    first = parts[0]
+    if any(LIST in part.types for part in parts):
+        unrolled_events = unrolled(parts)
+        users = unrolled_events["user_id"]
+        return unrolled_events, first.name, lambda row: f"{first.name}, user {users[row]!r}"
+    frame = {
+        "user_id": [value for part in parts for value in part.column(user_column(part))],
+        "item_id": [value for part in parts for value in part.column("item_id")],
+    }
+    for name in ("rating", "timestamp"):
+        if name in first.types:
+            frame[name] = [value for part in parts for value in part.column(name)]
+    places = [(part.name, line) for part in parts for line in part.lines]
+    return frame, first.name, lambda row: "{}, line {}".format(*places[row])
 
 
-def _roles(items: _Atomic) -> dict[str, str]:
+def _roles(items: AtomicTable) -> dict[str, str]:
     """Fields of the items that have a place of their own in a catalogue -> that place."""
     text = [name for name, kind in items.types.items() if kind.startswith("token")]
     wanted = {
@@ -163,7 +154,7 @@ def _roles(items: _Atomic) -> dict[str, str]:
     return {found[0]: role for role, found in wanted.items() if found}
 
 
-def _of_events(table: _Atomic, key: str, ids: list[str]) -> dict[str, list[str]]:
+def _of_events(table: AtomicTable, key: str, ids: list[str]) -> dict[str, list[str]]:
     """The text fields of a table, one value for each event; "" where the table lacks the id.
 
     Of an id that comes again the first row counts.

@@ -1,28 +1,32 @@
 """Sequence files: lines ``user item item ...`` in the order of time, without times.
 
-GRAM, OpenP5 and many others keep a user a line, SASRec an event a line (``user item``): one rule
-reads both. What the items are may stand beside them, in ``items.tsv`` or ``<name>.item.json``.
+GRAM, OpenP5, S3-Rec and many others keep a user a line, SASRec and BERT4Rec an event a line
+(``user item``): one rule reads both. What the items are may stand beside them, in ``items.tsv``,
+``<name>.item.json`` or S3-Rec's ``<name>_item2attributes.json``.
 """
 
-import json
 import re
-from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import numpy as np
 
 from fedrec.data.interactions import Interactions
-from fedrec.data.readers.amazon_products import product_catalog
 from fedrec.data.readers.columns.usual_names import find_usual
 from fedrec.data.readers.raw.archives import LayoutFiles, Listing
 from fedrec.data.readers.raw.csv_text import decoded
+from fedrec.data.readers.sequence_items import (
+    ATTRIBUTES,
+    item_attributes,
+    item_records,
+    sequence_catalog,
+)
 from fedrec.errors import DataError
 
 LAYOUTS = ("sequences",)
 
 _EVENTS = ("user_sequence.txt", "sequences.txt")
 _LONGEST_HEADER = 10_000
+_LOOKED_AT = 1 << 16  # bytes of a file by which sequences are told from a table
 _BETWEEN = re.compile(r"[,;|\t]")  # of the columns of a table, never of the items of a sequence
 _NOTE = "no times: the order in the file is the order of time"
 
@@ -30,7 +34,8 @@ _NOTE = "no times: the order in the file is the order of time"
 def detect(listing: Listing) -> LayoutFiles | None:
     """The files of sequences and, if there are some, of items; None where there are none.
 
-    A single file must end in .txt; in a folder or archive the known names are looked for.
+    A single file must end in .txt; in a folder or archive the known names are looked for. Numbers
+    between blanks are sequences where every line has two of them, or lines differ in length.
 
     Raises:
         DataError: A .txt that may just as well be a table of ratings; several tables of items.
@@ -43,7 +48,8 @@ def detect(listing: Listing) -> LayoutFiles | None:
         return None
     if only and listing.format == "auto" and _names_columns(root / only):
         return None
-    if events[0] not in _EVENTS and listing.format != LAYOUTS[0]:
+    unsure = events[0] not in _EVENTS and listing.format != LAYOUTS[0]
+    if unsure and not _are_numbers(root / only):
         raise DataError(
             f"{events[0]} may hold sequences or a table: set data.format = {LAYOUTS[0]!r} if each "
             "line is a user and its items in the order of time, or save a table as .csv or .tsv"
@@ -58,6 +64,8 @@ def detect(listing: Listing) -> LayoutFiles | None:
             f"{events[0]} beside it"
         )
     files = {"events": events[0]} | ({"items": tables[0]} if tables else {})
+    attributes = PurePosixPath(events[0]).stem + ATTRIBUTES
+    files |= {"attributes": attributes} if attributes in by_name else {}
     members = {key: by_name[file] for key, file in files.items()}
     return LayoutFiles(LAYOUTS[0], (only or root.name).partition(".")[0], root, members)
 
@@ -73,13 +81,26 @@ def _names_columns(path: Path) -> bool:
         return True
 
 
+def _are_numbers(path: Path) -> bool:
+    """Whether a file holds numbers between blanks as no table of ratings does."""
+    with path.open("rb") as file:
+        head = file.read(_LOOKED_AT)
+        is_whole = not file.read(1)
+    lines = head.replace(b"\r\n", b"\n").split(b"\n")
+    found = [line.split() for line in (lines if is_whole else lines[:-1]) if line.strip()]
+    if not all(field.isdigit() for fields in found for field in fields) or b"\t" in head:
+        return False
+    lengths = {len(fields) for fields in found}
+    return lengths == {2} or (len(lengths) > 1 and min(lengths) > 1)
+
+
 def load(files: dict[str, bytes], names: dict[str, str], layout: str) -> Interactions:
     """Read sequences; the lines of a user, wherever they stand, follow one another.
 
     Items are numbered as their table lists them, those that it lacks behind it.
 
     Args:
-        files: "events" and perhaps "items" to their bytes.
+        files: "events" and perhaps "items" and "attributes" to their bytes.
         names: The same keys to file names, for messages.
         layout: "sequences".
 
@@ -87,7 +108,10 @@ def load(files: dict[str, bytes], names: dict[str, str], layout: str) -> Interac
         DataError: The message names file and line of what cannot be read.
     """
     name = PurePosixPath(names["events"]).name
-    records = _records(files["items"], names["items"]) if "items" in files else {}
+    records = item_records(files["items"], names["items"]) if "items" in files else {}
+    attributes = (
+        item_attributes(files["attributes"], names["attributes"]) if "attributes" in files else {}
+    )
     user_number: dict[str, int] = {}
     item_number = {item: number for number, item in enumerate(records)}
     users: list[int] = []
@@ -107,10 +131,7 @@ def load(files: dict[str, bytes], names: dict[str, str], layout: str) -> Interac
     if not users:
         raise DataError(f"{name} is empty; it needs a user and its items on each line")
     item_ids = list(item_number)
-    # Without a table there is nothing that an item could be missing from.
-    catalog, counts = product_catalog(item_ids, records or {item: {} for item in item_ids})
-    if not records:
-        counts = {}
+    catalog, counts = sequence_catalog(item_ids, records, attributes)
     return Interactions(
         list(user_number),
         item_ids,
@@ -123,35 +144,3 @@ def load(files: dict[str, bytes], names: dict[str, str], layout: str) -> Interac
         counts,
         (_NOTE,),
     )
-
-
-def _records(data: bytes, path: str) -> Mapping[str, Mapping[str, Any]]:
-    """Item id -> its fields, in the order of the file."""
-    name = PurePosixPath(path).name
-    text = decoded(data, name=name)
-    if name.endswith(".json"):
-        try:
-            records = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise DataError(f"{name} is no JSON: {error}") from None
-        if not isinstance(records, dict) or not all(
-            isinstance(record, dict) for record in records.values()
-        ):
-            raise DataError(f"{name} must be an object of item ids, each with an object of fields")
-        return records
-    lines = [line.rstrip("\r").split("\t") for line in text.split("\n")]
-    header = lines[0]
-    if "title" not in header[1:]:
-        raise DataError(f"{name}, line 1: columns {header}, expected an id first and a title")
-    found: dict[str, dict[str, Any]] = {}
-    for number, fields in enumerate(lines[1:], start=2):
-        if fields == [""]:
-            continue
-        if len(fields) != len(header):
-            raise DataError(
-                f"{name}, line {number}: {len(fields)} fields, the header has {len(header)}"
-            )
-        if fields[0] in found:
-            raise DataError(f"{name}, line {number}: id {fields[0]!r} again; an id is one item")
-        found[fields[0]] = dict(zip(header[1:], fields[1:], strict=True))
-    return found

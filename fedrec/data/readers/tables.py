@@ -19,7 +19,6 @@ from fedrec.data.readers.table_files.guess import usual_of_items, usual_rating, 
 from fedrec.data.readers.table_files.items import items_catalog, joined_items
 from fedrec.data.readers.table_files.read import read_table
 from fedrec.data.readers.table_files.source import TableSource
-from fedrec.errors import DataError
 
 __all__ = ["Columns", "load_frame", "load_table"]
 
@@ -88,7 +87,7 @@ def resolved_table(source: TableSource, columns: Columns, *, guess: bool = True)
     Raises:
         DataError: The message names the row and the column that cannot be used.
     """
-    _check_shape(source)
+    source.check_shape()
     found: dict[str, str] = {}
     if guess:
         columns, found = with_usual_names(source, columns)
@@ -99,7 +98,7 @@ def resolved_table(source: TableSource, columns: Columns, *, guess: bool = True)
     described, rows = source, items
     if columns.items:
         described = read_table(Path(columns.items), "data.items")
-        _check_shape(described)
+        described.check_shape()
         rows, items, item_ids, counts = joined_items(described, columns.item, items, item_ids)
         skipped |= counts
     if guess:
@@ -147,11 +146,3 @@ def _attributes(
         found[name], filled = one_per_id(texts, users, user_ids, name, source.place)
         counts |= filled
     return found, counts
-
-
-def _check_shape(source: TableSource) -> None:
-    if len(source.frame) == 0:
-        raise DataError(f"{source.name} has no rows; one row per event is needed")
-    doubled = source.frame.columns[source.frame.columns.duplicated()]
-    if len(doubled):
-        raise DataError(f"{source.name}: column {doubled[0]!r} appears more than once")

@@ -20,6 +20,12 @@ CAPTION = (
 )
 
 
+OF_WEIGHTS = (
+    "Such a p is about the weights of these seeds, not about the methods: from three seeds on, "
+    "fedrec compare takes the seed as a random effect."
+)
+
+
 def name_of(task: Record, group: Record) -> str:
     """The name of a task, with what it is compared with where that is not the group's baseline."""
     if not task["against"]:
@@ -88,7 +94,9 @@ def terminal(found: Record, console: Console) -> RenderableType:
 def _about(group: Record) -> list[str]:
     """What stands below a table: its number of users, and what the columns of rare targets are."""
     users = about_users(group)
-    return [*([users] if users else []), *_about_rare(group)]
+    tested = any(task.get("difference") for task in group["tasks"])
+    about_p = [f"p: over users. {OF_WEIGHTS}".rstrip(".")] if tested else []
+    return [*([users] if users else []), *_about_rare(group), *about_p]
 
 
 def _about_rare(group: Record) -> list[str]:
@@ -122,10 +130,10 @@ def markdown(found: Record) -> str:
         "seeds (with generated data, each seed has users of its own). Intervals: 95 % bootstrap "
         "over users. Differences are in NDCG@10, on cold and few-shot targets in HR@10, paired by "
         "user and held-out item over the seeds that both runs have; p: paired randomisation test "
-        f"over users, {RESAMPLES:,} draws, two-sided; Holm: corrected over all tests of this page, "
-        "each pair of runs once. A row with = is the very run of another row, and not compared "
-        "again. Seconds: in rounds, on one core. MB: what a client moved while training, both "
-        "ways.",
+        f"over users, {RESAMPLES:,} draws, two-sided. {OF_WEIGHTS} Holm: corrected over all tests "
+        "of this page, each pair of runs once. A row with = is the very run of another row, and "
+        "not compared again. Seconds: in rounds, on one core. MB: what a client moved while "
+        "training, both ways.",
         "",
         "```bash",
         *found["commands"],

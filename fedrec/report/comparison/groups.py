@@ -138,7 +138,7 @@ def _labels(settings: Sequence[Mapping[str, Value]], names: Sequence[str]) -> li
         own = [settings[place] for place in places]
         keys = differing_keys(own)
         if len(keys) > _MOST_KEYS:
-            keys = _telling(keys, own)
+            keys = telling_keys(keys, own)
         before = [] if kind == NO_BASELINE else [str(kind)]
         for place in places:
             told = [f"{key}={shown_value(settings[place].get(key))}" for key in keys]
@@ -150,7 +150,7 @@ def _labels(settings: Sequence[Mapping[str, Value]], names: Sequence[str]) -> li
     ]
 
 
-def _telling(keys: Sequence[str], settings: Sequence[Mapping[str, Value]]) -> list[str]:
+def telling_keys(keys: Sequence[str], settings: Sequence[Mapping[str, Value]]) -> list[str]:
     """Keys that tell all configs apart, each the one that tells apart most of what is left."""
 
     def kinds(chosen: Sequence[str]) -> int:

@@ -55,9 +55,9 @@ def markdown(comparison: Found) -> str:
     lines = ["# Comparison", ""]
     lines += [f"- {plain(line)}" for line in comparison.statements]
     for sheet in _narrow(comparison):
-        lines += ["", f"## {_markdown(sheet.title)}", "", _line(sheet.headers)]
-        lines += [_line(["---", *["---:"] * (len(sheet.headers) - 1)])]
-        lines += [_line(row) for row in sheet.texts()]
+        lines += ["", f"## {_markdown(sheet.title)}", "", markdown_line(sheet.headers)]
+        lines += [markdown_line(["---", *["---:"] * (len(sheet.headers) - 1)])]
+        lines += [markdown_line(row) for row in sheet.texts()]
     lines += ["", *(f"- {_markdown(line)}" for line in comparison.notes)]
     lines += ["", "Runs:", ""]
     for group in comparison.groups:
@@ -71,7 +71,8 @@ def _narrow(comparison: Found) -> list[Sheet]:
     return [by_row(comparison.table), *comparison.sheets[1:]]
 
 
-def _line(cells: Sequence[str]) -> str:
+def markdown_line(cells: Sequence[str]) -> str:
+    """A row of a table in Markdown."""
     return "| " + " | ".join(_markdown(cell) for cell in cells) + " |"
 
 

@@ -5,6 +5,7 @@ import itertools
 import pytest
 
 from fedrec.data.preparation.check import check_data
+from fedrec.data.preparation.thresholds import Thresholds
 from fedrec.data.readers.tables import Columns
 from fedrec.errors import DataError
 
@@ -14,7 +15,7 @@ def checked(path, home, least=1, columns=None):
         str(path),
         format="auto",
         columns=columns or Columns(),
-        thresholds=(least, 3, 0),
+        thresholds=Thresholds(least, 3, 0),
         home=home,
         seed=0,
     )
@@ -59,7 +60,12 @@ def test_what_is_found_before_a_refusal_is_said(tmp_path):
     path = tmp_path / "shop.csv"
     path.write_text("user,item,time\na,x,1\n")
     lines = check_data(
-        str(path), format="auto", columns=Columns(), thresholds=(5, 3, 0), home=tmp_path, seed=0
+        str(path),
+        format="auto",
+        columns=Columns(),
+        thresholds=Thresholds(5, 3, 0),
+        home=tmp_path,
+        seed=0,
     )
     seen = [label for label, _ in itertools.islice(lines, 7)]
     with pytest.raises(DataError, match=r"0 of 1 items have 5 or more events"):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-import experiments.cli.describe
+import experiments.describe
 from experiments.cli.terminal import once_told
 from experiments.crash import tracker
 from server.lifecycle.signals import Interrupted
@@ -25,7 +25,7 @@ def failing(monkeypatch):
         def raising(config):
             raise error
 
-        monkeypatch.setattr(experiments.cli.describe, "describe", raising)
+        monkeypatch.setattr(experiments.describe, "describe", raising)
 
     return fail
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from experiments.cli.describe import describe
+from experiments.describe import describe
 from experiments.reproducibility.compare import compare
 from fedrec.data.scenarios import cold_items
 from fedrec.data.sequences import Sequences

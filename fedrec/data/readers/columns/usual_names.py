@@ -36,7 +36,7 @@ _USUAL: dict[str, tuple[str, ...]] = {
     "description": ("description itemdescription productdescription",),
 }
 REQUIRED = ("user", "item", "time")
-GUESSED = "columns by their usual names: "  # how the note on them begins
+GUESSED = "columns by their usual "  # how the note on them begins
 
 _NO_LETTER = re.compile(r"[^a-z0-9]")
 
@@ -100,8 +100,14 @@ def find_required(
 
 
 def told(found: Mapping[str, str]) -> str:
-    """The note on columns that were found by their usual names."""
-    return GUESSED + ", ".join(f"{role} is {column!r}" for role, column in found.items())
+    """The note on columns that were found by their usual names, or numbers by their order."""
+    columns = ", ".join(f"{role} is {column!r}" for role, column in found.items())
+    return f"{GUESSED}{found_by(next(iter(found.values())))}s: {columns}"
+
+
+def found_by(column: str) -> str:
+    """What a column was found by: its name, or its place in a file without a header line."""
+    return "place" if column.isdecimal() else "name"
 
 
 def _plain(name: str) -> str:

@@ -10,6 +10,7 @@ from fedrec.data.readers.table_files.source import NO_HEADER, TableSource
 from fedrec.errors import DataError
 
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+_COLONS = "::"
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _EXCELS_LINE = re.compile(r"\s*\"?sep=(.)\"?[ \t]*(?=\r|\n)", re.IGNORECASE)
 _NUMBER = re.compile(r"[-+]?\d+([.,]\d+)?")
@@ -37,7 +38,8 @@ def read_delimited(data: bytes, *, name: str) -> TableSource:
 
     Where the first line holds nothing but numbers, it is no header: the columns are then called
     "1", "2" and so on. The separator is the one of comma, semicolon, tab and bar that gives the
-    header the most fields, or the one that Excel's line ``sep=;`` names.
+    header the most fields, or the one that Excel's line ``sep=;`` names; two colons, as MovieLens
+    has them, where the first line has none of the others.
 
     Args:
         data: Bytes of the file.
@@ -47,7 +49,9 @@ def read_delimited(data: bytes, *, name: str) -> TableSource:
         DataError: The message names the line that cannot be read.
     """
     text = text_of(data, name=name)
-    if said := _EXCELS_LINE.match(text):
+    if has_colons := _has_colons(text):
+        separator, text = "\t", text.replace(_COLONS, "\t")
+    elif said := _EXCELS_LINE.match(text):
         separator, text = said[1], text[said.end() :]  # the end of its line stays, a blank one
     else:
         separator = _separator(text, name)
@@ -55,11 +59,18 @@ def read_delimited(data: bytes, *, name: str) -> TableSource:
     has_header = not all(_NUMBER.fullmatch(field.strip()) for field in first)
     numbered = [] if has_header else [str(place) for place in range(1, len(first) + 1)]
     table = read_csv(text, name=name, separator=separator, columns=numbered)
-    kind = f"CSV with {_SEPARATORS.get(separator, repr(separator))}"
+    between = "double colons" if has_colons else _SEPARATORS.get(separator, repr(separator))
+    kind = f"CSV with {between}"
     kind += "" if has_header else f", {NO_HEADER}"
     kind += ", UTF-16" if data.startswith(_UTF_16) else ""
     frame = pd.DataFrame(table.columns, dtype=object)
     return TableSource(name, frame, table.place, kind, has_decimal_comma=separator == ";")
+
+
+def _has_colons(text: str) -> bool:
+    """Whether two colons separate the fields."""
+    line = _first_line(text)
+    return _COLONS in line and "\t" not in text and not any(one in line for one in _SEPARATORS)
 
 
 def _separator(text: str, name: str) -> str:

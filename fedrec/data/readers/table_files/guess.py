@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from fedrec.data.readers.columns.chosen import Columns
 from fedrec.data.readers.columns.texts import one_per_id, same_genres, same_words, texts_of
 from fedrec.data.readers.columns.usual_names import REQUIRED, find_required, find_usual
-from fedrec.data.readers.table_files.source import TableSource
+from fedrec.data.readers.table_files.source import NO_HEADER, TableSource
 from fedrec.errors import DataError
 
+_ORDER = ("user", "item", "rating", "time")
+_MOST_RATINGS, _EARLIEST = 10.0, 1e8  # five stars in halves or ten points; seconds of March 1973
 _OF_ITEMS = ("title", "genres", "description")
 Found = tuple[Columns, dict[str, str]]  # the columns, and role -> column of those that were found
 
@@ -21,9 +23,15 @@ Found = tuple[Columns, dict[str, str]]  # the columns, and role -> column of tho
 def with_usual_names(source: TableSource, columns: Columns) -> Found:
     """Columns of user, item and time, of a usual name where the default one is not there.
 
+    Four columns of numbers without a header line are user, item, rating and time where they can be:
+    MovieLens, PFedRec and others publish events in this order.
+
     Raises:
         DataError: Several columns may be meant.
     """
+    if _in_usual_order(source, columns):
+        placed = dict(zip(_ORDER, source.columns, strict=True))
+        return _named(columns, placed), placed
     asked = {role: getattr(columns, role) for role in REQUIRED}
     found = find_required(asked, source.columns, taken=_taken(columns), table=source.name)
     return _named(columns, found), found
@@ -64,6 +72,22 @@ def usual_rating(source: TableSource, columns: Columns) -> Found:
     if not np.isfinite(numbers.to_numpy(dtype=np.float64, na_value=np.nan)).all():
         return columns, {}
     return replace(columns, rating=column), {"rating": column}
+
+
+def _in_usual_order(source: TableSource, columns: Columns) -> bool:
+    """Whether no column is named, and four without names hold what `_ORDER` says."""
+    is_bare = NO_HEADER in source.kind and len(source.columns) == len(_ORDER)
+    if not is_bare or any(getattr(columns, role) != getattr(Columns(), role) for role in _ORDER):
+        return False
+    table = source.frame.apply(pd.to_numeric, errors="coerce").to_numpy(dtype=np.float64)
+    users, items, ratings, times = table.T
+    whole = all(np.array_equal(values, np.floor(values)) for values in (users, items, times))
+    return bool(
+        whole
+        and (ratings >= 0).all()
+        and (ratings <= _MOST_RATINGS).all()
+        and (times >= _EARLIEST).all()
+    )
 
 
 def _named(columns: Columns, found: Mapping[str, Any]) -> Columns:

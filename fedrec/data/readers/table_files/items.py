@@ -56,14 +56,25 @@ def joined_items(
     if column not in table.columns:
         column = find_usual("item", table.columns, taken=(), table=table.name) or column
     rows, listed = ids(table.column(column, "item-column"), table.place)
+    joined = joined_ids(listed, items, item_ids)
+    repeated = {"repeated rows of the items table": len(rows) - len(listed)}
+    return joined._replace(rows=rows, counts=repeated | joined.counts)
+
+
+def joined_ids(listed: list[str], items: NDArray[np.int32], item_ids: list[str]) -> JoinedItems:
+    """Number the items of the events as a list of ids does, in which each stands once.
+
+    Args:
+        listed: Ids of a table of items.
+        items: (E,) item of each event, a position in ``item_ids``.
+        item_ids: Ids in the events.
+    """
     number = {item: position for position, item in enumerate(listed)}
     lacking = [item for item in item_ids if item not in number]
     number |= {item: len(listed) + i for i, item in enumerate(lacking)}
-    counts = {
-        "repeated rows of the items table": len(rows) - len(listed),
-        "items not in the catalogue": len(lacking),
-    }
     renumbered = np.array([number[item] for item in item_ids], dtype=np.int32)[items]
+    rows = np.arange(len(listed), dtype=np.int32)
+    counts = {"items not in the catalogue": len(lacking)}
     return JoinedItems(rows, renumbered, listed + lacking, counts)
 
 

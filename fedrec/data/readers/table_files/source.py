@@ -38,6 +38,18 @@ class TableSource:
         """Names of the columns, as text."""
         return [str(column) for column in self.frame.columns]
 
+    def check_shape(self) -> None:
+        """Refuse a table without rows, or with two columns of one name.
+
+        Raises:
+            DataError: It is one.
+        """
+        if len(self.frame) == 0:
+            raise DataError(f"{self.name} has no rows; one row per event is needed")
+        doubled = self.frame.columns[self.frame.columns.duplicated()]
+        if len(doubled):
+            raise DataError(f"{self.name}: column {doubled[0]!r} appears more than once")
+
     def column(self, name: str, key: str) -> pd.Series:
         """The column of a name that must be there; the key is what the user would change.
 

@@ -1,0 +1,1 @@
+"""Atomic files, the tables of RecBole."""

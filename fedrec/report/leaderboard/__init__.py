@@ -1,0 +1,1 @@
+"""Complete runs as rows of one table for each dataset and protocol."""
