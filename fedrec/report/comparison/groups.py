@@ -65,6 +65,8 @@ def settings_of(run: Run) -> dict[str, Value]:
         parts = names_in if key == "semantics.vectors" else sources_in
         kept[key] = ", ".join(Path(part).name for part in parts(str(kept[key])))
     kept["semantics.signals"] = Path(str(kept["semantics.signals"])).name
+    if kernel := run.about.get("kernel"):  # what worked: "auto" is a wish
+        kept["local.kernel"] = str(kernel.get("name"))
     for line in run.about.get("adapted") or ():
         # Generated data of another seed may have another number of items, and so other defaults.
         if (found := _ADAPTED.match(str(line))) and found["key"] in kept:

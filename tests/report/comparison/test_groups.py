@@ -32,6 +32,17 @@ def test_where_a_run_lies_and_computes_makes_no_group(write_run):
     assert found == {"a": [0, 1]}
 
 
+def test_kernels_that_were_found_are_those_that_were_asked_for(write_run):
+    native = {"kernel": {"name": "native", "sha256": "0" * 64}}
+    found = told(
+        write_run("a", [1], 0, about=native, local__kernel="auto"),
+        write_run("b", [1], 1, about=native, local__kernel="native"),
+        write_run("c", [1], 0, about={"kernel": {"name": "torch"}}, local__kernel="auto"),
+        write_run("d", [1], 1, local__kernel="torch"),
+    )
+    assert found == {"local.kernel=native": [0, 1], "local.kernel=torch": [0, 1]}
+
+
 def test_a_label_of_many_keys_holds_those_that_tell_the_groups_apart(write_run):
     many = {"local__epochs": 2, "local__batch_size": 16, "model__width": 32, "loss__negatives": 9}
     [first, second] = told(write_run("a", [1]), write_run("b", [1], **many))
