@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from fedrec.baselines.names import LIGHTGCN
 from fedrec.evaluation.protocols import metric_label
 from fedrec.report.references import BASELINE_ENGINE, MAIN
 from fedrec.runs.record import COMPLETE, Run, number
@@ -64,6 +65,8 @@ def _done(run: Run) -> str:
     if kind == "local-only":
         each = f"{_clients(run)} trained {model} on {data}"
         return f"{each}, each alone, for {_rounds(run)}"
+    if kind == LIGHTGCN:
+        return f"One place with all data trained LightGCN on {data}"
     return f"A ranking by {kind.replace('-', ' ')} on {data}, without training by gradients"
 
 
