@@ -12,6 +12,8 @@ from fedrec.estimator.models import STAMP as STAMP
 from fedrec.estimator.models import BERT4Rec as BERT4Rec
 from fedrec.estimator.models import GRU4Rec as GRU4Rec
 from fedrec.estimator.models import Hybrid as Hybrid
+from fedrec.estimator.models import NeuralCF as NeuralCF
+from fedrec.estimator.models import PFedRec as PFedRec
 from fedrec.estimator.models import SASRec as SASRec
 from fedrec.estimator.models import fit as fit
 from fedrec.inference.opening import open_recommender as open_recommender
@@ -30,6 +32,8 @@ __all__ = [
     "Estimator",
     "GRU4Rec",
     "Hybrid",
+    "NeuralCF",
+    "PFedRec",
     "SASRec",
     "__version__",
     "compare",

@@ -83,6 +83,7 @@ def build_model(
                 encoder=encoder,
                 width=settings.width,
                 hidden=settings.hidden,
+                blocks=settings.blocks,
                 seed=seed,
                 users=np.empty(0, dtype=np.int64) if users is None else users,
                 frequency=torch.from_numpy(frequency.astype(np.float32)),

@@ -40,7 +40,7 @@ def estimated_parameters(config: Config, num_items: int) -> int:
     model = config.model
     rows = (num_items + 1) * model.width
     if model.encoder_kind == "none":
-        return rows * (3 if model.name == "fpmc" else 1)
+        return rows * {"fpmc": 3, "pfedrec": 2}.get(model.name, 1)
     reads_text = model.name == "hybrid" and "semantic" in names_in(model.views)
     block = 4 * model.width**2 + 2 * model.width * model.hidden
     if model.block == "ligr":  # a gate of each branch, and one inside the feed-forward layer

@@ -18,6 +18,8 @@ from fedrec.models.sasrec import SASRec
 from fedrec.models.sessions.attentive_gru import NARM
 from fedrec.models.sessions.session_graph import SRGNN
 from fedrec.models.sessions.short_term_attention import STAMP
+from fedrec.models.users.neural_cf import NeuralCF
+from fedrec.models.users.pfedrec import PFedRec
 from fedrec.training.frozen_buffers import written
 
 _OURS: dict[object, str] = {
@@ -31,6 +33,8 @@ _OURS: dict[object, str] = {
     DualRecLSTM: "dualrec-lstm",
     BPRMF: "bpr-mf",
     FPMC: "fpmc",
+    NeuralCF: "fed-ncf",
+    PFedRec: "pfedrec",
 }
 HOME = f"{Recommender.__module__}.{Recommender.__name__}"
 

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from fedrec.models.sessions.attentive_gru import NARM
     from fedrec.models.sessions.session_graph import SRGNN
     from fedrec.models.sessions.short_term_attention import STAMP
+    from fedrec.models.users.neural_cf import NeuralCF
+    from fedrec.models.users.pfedrec import PFedRec
 
 __all__ = [
     "BPRMF",
@@ -51,6 +53,8 @@ __all__ = [
     "LossOptions",
     "ModelParts",
     "NamedArrays",
+    "NeuralCF",
+    "PFedRec",
     "ParameterGroups",
     "Recommender",
     "SASRec",
@@ -78,6 +82,8 @@ _HOMES = {
     "ModelParts": "fedrec.models.parts",
     "NARM": "fedrec.models.sessions.attentive_gru",
     "NamedArrays": "fedrec.models.parameters",
+    "NeuralCF": "fedrec.models.users.neural_cf",
+    "PFedRec": "fedrec.models.users.pfedrec",
     "ParameterGroups": "fedrec.models.parameters",
     "Recommender": "fedrec.models.recommender",
     "SASRec": "fedrec.models.sasrec",

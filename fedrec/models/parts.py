@@ -46,6 +46,7 @@ class ModelParts:
         encoder: Sequence encoder.
         width: D.
         hidden: H, size of a feed-forward layer or of a recurrent state.
+        blocks: Layers of a model that makes them by itself.
         seed: Seed of the run.
         users: (U,) Global numbers of the users held here, ascending.
         frequency: (V + 1,) Training events per item over all clients, zeros where unknown.
@@ -59,6 +60,7 @@ class ModelParts:
     encoder: SequenceEncoder
     width: int
     hidden: int
+    blocks: int
     seed: int
     users: np.ndarray
     frequency: Tensor

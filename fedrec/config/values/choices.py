@@ -51,6 +51,8 @@ MODELS = {
     "dualrec-lstm": ModelInfo("fedrec.models.dualrec_lstm:DualRecLSTM", "lstm"),
     "bpr-mf": ModelInfo("fedrec.models.bpr_mf:BPRMF", "none", has_user_rows=True),
     "fpmc": ModelInfo("fedrec.models.fpmc:FPMC", "none", has_user_rows=True),
+    "fed-ncf": ModelInfo("fedrec.models.users.neural_cf:NeuralCF", "none", has_user_rows=True),
+    "pfedrec": ModelInfo("fedrec.models.users.pfedrec:PFedRec", "none", has_user_rows=True),
     "lora": ModelInfo("fedrec.llm.lora.recommender:LoraRecommender", "language-model"),
 }
 OF_USERS = tuple(name for name, info in MODELS.items() if info.has_user_rows)
@@ -66,6 +68,7 @@ TIME_FEATURES = ("hour", "gap", "relative")
 IDENTITY_STARTS = ("text", "random")
 PRIVATE_PARTS = ("gate-bias", "identity")
 
+LOSSES_OF_USERS = ("bpr", "bce", "gbce")  # with negatives of each target's own
 LOSSES = ("sampled-softmax", "softmax", "bce", "gbce", "bpr")
 BATCHES = ("by-length", "random")
 KERNELS = ("auto", "native", "torch")
