@@ -56,8 +56,8 @@ class LightGCNOptions:
     l2: float = 1e-4
     batch_size: int = 2048
     most_steps: int = 16
-    passes: int = 400
-    evaluate_every: int = 5
+    passes: int = 200
+    evaluate_every: int = 10
     patience: int = 5
 
 
