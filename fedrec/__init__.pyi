@@ -15,6 +15,7 @@ from fedrec.estimator.models import Hybrid as Hybrid
 from fedrec.estimator.models import NeuralCF as NeuralCF
 from fedrec.estimator.models import PFedRec as PFedRec
 from fedrec.estimator.models import SASRec as SASRec
+from fedrec.estimator.models import UniSRec as UniSRec
 from fedrec.estimator.models import fit as fit
 from fedrec.inference.opening import open_recommender as open_recommender
 from fedrec.report.comparison.comparison import compare as compare
@@ -35,6 +36,7 @@ __all__ = [
     "NeuralCF",
     "PFedRec",
     "SASRec",
+    "UniSRec",
     "__version__",
     "compare",
     "evaluate",

@@ -25,6 +25,7 @@ from fedrec.config.values.choices import (
     BASELINE_MODELS,
     DEVICES,
     LOSSES_OF_USERS,
+    OF_TEXT,
     OF_USERS,
     names_in,
     protocol_suffix,
@@ -101,9 +102,10 @@ class Config:
     def _file_view_problems(self) -> Iterator[str]:
         """Views and text fields without their file, and files that nothing reads."""
         semantics = self.semantics
-        if self.model.name in BASELINE_MODELS:  # reads no view and no text
+        is_baseline = self.model.name in BASELINE_MODELS  # reads no view
+        if is_baseline and self.model.name not in OF_TEXT:
             return
-        views = names_in(self.model.views)
+        views = () if is_baseline else names_in(self.model.views)
         named = {"model.views": views, "semantics.fields": names_in(semantics.fields)}
         reading = [(key, one) for key, names in named.items() for one in names]
         signals = [(key, one) for key, one in reading if reads_signals(one)]

@@ -99,6 +99,12 @@ class PFedRec(_Named):
     defaults: ClassVar[Mapping[str, Value]] = BCE_OF_FOUR
 
 
+class UniSRec(_Named):
+    """A transformer over adapted texts of items: ``fedrec.models.unisrec``."""
+
+    model_name = "unisrec"
+
+
 def fit(
     data: "Dataset | pd.DataFrame",
     settings: Mapping[str, Value] | None = None,

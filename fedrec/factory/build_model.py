@@ -92,6 +92,8 @@ def build_model(
                 smoothing=NeighbourSmoothing(settings.neighbours, settings.neighbour_events)
                 if settings.smooths
                 else None,
+                semantic=None if semantic is None else frozen_tensor(semantic),
+                experts=settings.experts,
                 features=features or (lambda: _no_features(num_items)),
             )
         )

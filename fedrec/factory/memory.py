@@ -1,7 +1,7 @@
 """How much memory a model takes, before any of it is allocated."""
 
 from fedrec.config.config import Config
-from fedrec.config.values.choices import MODELS, names_in
+from fedrec.config.values.choices import MODELS, OF_TEXT, names_in
 from fedrec.errors import ConfigError
 from fedrec.files.machine import memory_gib
 
@@ -50,6 +50,9 @@ def estimated_parameters(config: Config, num_items: int) -> int:
     if model.encoder_kind == "lstm":  # both layers together; an output row of each item
         rows += (num_items + 1) * model.hidden
         block = 2 * model.hidden * (model.width + 2 * model.hidden)
+    if model.name in OF_TEXT:  # one projection an expert
+        rows *= model.name == "unisrec-id"
+        rows += model.experts * model.width * config.semantics.width
     positions = model.max_length * model.width
     return (
         rows + positions + model.blocks * block + reads_text * model.width * config.semantics.width

@@ -18,6 +18,7 @@ from fedrec.models.sasrec import SASRec
 from fedrec.models.sessions.attentive_gru import NARM
 from fedrec.models.sessions.session_graph import SRGNN
 from fedrec.models.sessions.short_term_attention import STAMP
+from fedrec.models.unisrec import UniSRec, UniSRecID
 from fedrec.models.users.neural_cf import NeuralCF
 from fedrec.models.users.pfedrec import PFedRec
 from fedrec.training.frozen_buffers import written
@@ -35,6 +36,8 @@ _OURS: dict[object, str] = {
     FPMC: "fpmc",
     NeuralCF: "fed-ncf",
     PFedRec: "pfedrec",
+    UniSRec: "unisrec",
+    UniSRecID: "unisrec-id",
 }
 HOME = f"{Recommender.__module__}.{Recommender.__name__}"
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from fedrec.models.sessions.attentive_gru import NARM
     from fedrec.models.sessions.session_graph import SRGNN
     from fedrec.models.sessions.short_term_attention import STAMP
+    from fedrec.models.unisrec import UniSRec, UniSRecID
     from fedrec.models.users.neural_cf import NeuralCF
     from fedrec.models.users.pfedrec import PFedRec
 
@@ -58,6 +59,8 @@ __all__ = [
     "ParameterGroups",
     "Recommender",
     "SASRec",
+    "UniSRec",
+    "UniSRecID",
     "arrays_of",
     "catalogue_of",
     "groups_of",
@@ -89,6 +92,8 @@ _HOMES = {
     "SASRec": "fedrec.models.sasrec",
     "SRGNN": "fedrec.models.sessions.session_graph",
     "STAMP": "fedrec.models.sessions.short_term_attention",
+    "UniSRec": "fedrec.models.unisrec",
+    "UniSRecID": "fedrec.models.unisrec",
     "arrays_of": "fedrec.models.parameters",
     "catalogue_of": "fedrec.models.recommender",
     "groups_of": "fedrec.models.parameters",

@@ -53,6 +53,8 @@ class ModelParts:
         views: Makes the views by name, in their order; called once, by models with several views.
         fusion: Makes the fusion of so many views.
         smoothing: Smoothing of cold items over semantic neighbours, or None.
+        semantic: (V + 1, S) Frozen embedding table, or None where none is read.
+        experts: G, experts of a mixture.
         features: Gives title words and genres of the items.
     """
 
@@ -67,4 +69,6 @@ class ModelParts:
     views: Callable[[], Mapping[str, nn.Module]]
     fusion: Callable[[int], nn.Module]
     smoothing: NeighbourSmoothing | None
+    semantic: Tensor | None
+    experts: int
     features: Callable[[], ItemFeatures]

@@ -39,6 +39,7 @@ def test_six_lines_from_events_to_recommendations(ratings):
         (fedrec.FPMC, {}),
         (fedrec.NeuralCF, {}),
         (fedrec.PFedRec, {}),
+        (fedrec.UniSRec, HASHED),
         (fedrec.NARM, {}),
         (fedrec.STAMP, {}),
         (fedrec.SRGNN, {}),

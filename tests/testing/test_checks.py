@@ -27,6 +27,8 @@ OWN_MODELS = [
     {"model": "fed-ncf"},
     {"model": "fed-ncf", "blocks": 3},
     {"model": "pfedrec"},
+    {"model": "unisrec", "experts": 2},
+    {"model": "unisrec-id"},
     {"model": "narm"},
     {"model": "stamp"},
     {"model": "sr-gnn"},

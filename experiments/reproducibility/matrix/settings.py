@@ -80,6 +80,8 @@ MODELS: dict[str, Keys] = {
     "fed-mf": {"model.name": "bpr-mf"} | BCE_OF_FOUR | NO_GATE,
     "fed-ncf": {"model.name": "fed-ncf", "model.blocks": 3} | BCE_OF_FOUR | NO_GATE,
     "pfedrec": {"model.name": "pfedrec"} | BCE_OF_FOUR | NO_GATE,
+    "unisrec": {"model.name": "unisrec", "model.experts": 3} | NO_GATE,
+    "unisrec-id": {"model.name": "unisrec-id", "model.experts": 3} | NO_GATE,
     "of one's own": {"model.name": f"{OWN}:Tempered"} | NO_GATE,
     **{f"encoder {name}": {"model.encoder": name} for name in ENCODERS if name != "causal"},
     **{f"fusion {name}": {"model.fusion": name} | NO_GATE for name in FUSIONS if name != "context"},

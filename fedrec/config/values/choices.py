@@ -33,11 +33,13 @@ class ModelInfo(NamedTuple):
         home: Import string of its class, a ``fedrec.models.recommender.Recommender``.
         encoder: Its sequence encoder; empty where ``model.encoder`` names it.
         has_user_rows: Whether it has a row for each user, private to the client that holds them.
+        reads_text: Whether it reads the frozen embedding table whatever ``model.views`` is.
     """
 
     home: str
     encoder: str = ""
     has_user_rows: bool = False
+    reads_text: bool = False
 
 
 MODELS = {
@@ -53,9 +55,12 @@ MODELS = {
     "fpmc": ModelInfo("fedrec.models.fpmc:FPMC", "none", has_user_rows=True),
     "fed-ncf": ModelInfo("fedrec.models.users.neural_cf:NeuralCF", "none", has_user_rows=True),
     "pfedrec": ModelInfo("fedrec.models.users.pfedrec:PFedRec", "none", has_user_rows=True),
+    "unisrec": ModelInfo("fedrec.models.unisrec:UniSRec", "causal", reads_text=True),
+    "unisrec-id": ModelInfo("fedrec.models.unisrec:UniSRecID", "causal", reads_text=True),
     "lora": ModelInfo("fedrec.llm.lora.recommender:LoraRecommender", "language-model"),
 }
 OF_USERS = tuple(name for name, info in MODELS.items() if info.has_user_rows)
+OF_TEXT = tuple(name for name, info in MODELS.items() if info.reads_text)
 BASELINE_MODELS = tuple(name for name in MODELS if name != "hybrid")  # without views
 DUALREC_ANSWERS = ("order", "titles", "free")
 LORA_AGGREGATIONS = ("ffa", "fedit", "svd", "fedsa")

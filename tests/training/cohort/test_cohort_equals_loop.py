@@ -72,6 +72,8 @@ OTHERS = [
     {"name": "narm"},
     {"name": "stamp"},
     {"name": "sr-gnn"},
+    {"name": "unisrec"},
+    {"name": "unisrec-id", "experts": 2},
 ]
 
 
