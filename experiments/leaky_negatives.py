@@ -54,7 +54,7 @@ def counting_scorer_ranks(
     ranked = candidates(
         PROTOCOL,
         users=users,
-        histories=[history(sequences, user, "test") for user in users],
+        histories=[history(sequences, int(user), "test") for user in users],
         targets=targets(sequences, "test"),
         num_items=num_items,
         counts=None,

@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 
 
 # BCE with four negatives of each event, as in the federated literature.
-BCE_OF_FOUR = {"loss.name": "gbce", "loss.calibration": 0.0, "loss.negatives": 4}
+BCE_OF_FOUR: Mapping[str, Value] = {
+    "loss.name": "gbce",
+    "loss.calibration": 0.0,
+    "loss.negatives": 4,
+}
 
 
 class _Named(Estimator):
