@@ -26,6 +26,7 @@ from fedrec.version import __version__
 __all__ = [
     "BPRMF",
     "FPMC",
+    "HSTU",
     "NARM",
     "SRGNN",
     "STAMP",
@@ -56,6 +57,7 @@ _HOMES = {
     "Estimator": "fedrec.estimator.estimator",
     "FPMC": "fedrec.estimator.models",
     "GRU4Rec": "fedrec.estimator.models",
+    "HSTU": "fedrec.estimator.models",
     "NARM": "fedrec.estimator.models",
     "NeuralCF": "fedrec.estimator.models",
     "PFedRec": "fedrec.estimator.models",

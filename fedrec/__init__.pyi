@@ -6,6 +6,7 @@ from fedrec.estimator.estimator import Estimator as Estimator
 from fedrec.estimator.evaluate import evaluate as evaluate
 from fedrec.estimator.models import BPRMF as BPRMF
 from fedrec.estimator.models import FPMC as FPMC
+from fedrec.estimator.models import HSTU as HSTU
 from fedrec.estimator.models import NARM as NARM
 from fedrec.estimator.models import SRGNN as SRGNN
 from fedrec.estimator.models import STAMP as STAMP
@@ -25,6 +26,7 @@ from fedrec.version import __version__ as __version__
 __all__ = [
     "BPRMF",
     "FPMC",
+    "HSTU",
     "NARM",
     "SRGNN",
     "STAMP",

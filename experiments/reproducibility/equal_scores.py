@@ -42,6 +42,7 @@ MODELS: dict[str, dict[str, Any]] = {
     "sr-gnn": {"name": "sr-gnn"},
     "dualrec-lstm": {"name": "dualrec-lstm"},
     "unisrec": {"name": "unisrec"},
+    "hstu": {"name": "hstu"},
 }
 BASELINES = ("nearest-text", "item-knn", "markov", "popularity")
 SIZES = range(27, 132)

@@ -103,8 +103,14 @@ class PFedRec(_Named):
     defaults: ClassVar[Mapping[str, Value]] = BCE_OF_FOUR
 
 
+class HSTU(_Named):
+    """HSTU, pointwise attention with a gate: ``fedrec.models.transformers.hstu``."""
+
+    model_name = "hstu"
+
+
 class UniSRec(_Named):
-    """A transformer over adapted texts of items: ``fedrec.models.unisrec``."""
+    """A transformer over adapted texts of items: ``fedrec.models.transformers.unisrec``."""
 
     model_name = "unisrec"
 

@@ -28,6 +28,7 @@ from fedrec.models.recommender import Recommender
 from fedrec.models.sessions.attentive_gru import AttentiveGRU
 from fedrec.models.sessions.session_graph import SessionGraph
 from fedrec.models.sessions.short_term_attention import ShortTermAttention
+from fedrec.models.transformers.hstu import PointwiseTransformer
 from fedrec.semantics.whitening import pca_rows
 
 
@@ -139,6 +140,10 @@ def _encoder(settings: Model) -> Any:
         return AttentiveGRU(width, blocks, hidden)
     if kind == "short-term":
         return ShortTermAttention(width)
+    if kind == "pointwise":
+        clues = names_in(settings.time)
+        shape = (width, blocks, settings.heads, settings.max_length)
+        return PointwiseTransformer(*shape, reads_times="relative" in clues)
     if kind == "session-graph":
         return SessionGraph(width, blocks)
     if kind == "lstm":  # it reads ID, title and genres side by side

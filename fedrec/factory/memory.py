@@ -47,6 +47,8 @@ def estimated_parameters(config: Config, num_items: int) -> int:
         block += 2 * model.width**2 + model.width * model.hidden
     if model.encoder_kind in ("gru", "attentive-gru"):
         block = 3 * model.hidden * (model.width + model.hidden) + model.hidden * model.width
+    if model.encoder_kind == "pointwise":
+        block = 5 * model.width**2
     if model.encoder_kind == "lstm":  # both layers together; an output row of each item
         rows += (num_items + 1) * model.hidden
         block = 2 * model.hidden * (model.width + 2 * model.hidden)

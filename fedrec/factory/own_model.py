@@ -18,7 +18,8 @@ from fedrec.models.sasrec import SASRec
 from fedrec.models.sessions.attentive_gru import NARM
 from fedrec.models.sessions.session_graph import SRGNN
 from fedrec.models.sessions.short_term_attention import STAMP
-from fedrec.models.unisrec import UniSRec, UniSRecID
+from fedrec.models.transformers.hstu import HSTU
+from fedrec.models.transformers.unisrec import UniSRec, UniSRecID
 from fedrec.models.users.neural_cf import NeuralCF
 from fedrec.models.users.pfedrec import PFedRec
 from fedrec.training.frozen_buffers import written
@@ -36,6 +37,7 @@ _OURS: dict[object, str] = {
     FPMC: "fpmc",
     NeuralCF: "fed-ncf",
     PFedRec: "pfedrec",
+    HSTU: "hstu",
     UniSRec: "unisrec",
     UniSRecID: "unisrec-id",
 }

@@ -40,6 +40,7 @@ def test_six_lines_from_events_to_recommendations(ratings):
         (fedrec.NeuralCF, {}),
         (fedrec.PFedRec, {}),
         (fedrec.UniSRec, HASHED),
+        (fedrec.HSTU, {}),
         (fedrec.NARM, {}),
         (fedrec.STAMP, {}),
         (fedrec.SRGNN, {}),

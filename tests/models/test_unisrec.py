@@ -6,7 +6,7 @@ import torch
 
 from fedrec.evaluation.model_scorer import model_scorer
 from fedrec.models.parameters import groups_of
-from fedrec.models.unisrec import WhiteningExperts
+from fedrec.models.transformers.unisrec import WhiteningExperts
 
 V, S, D, G = 40, 6, 8, 3
 

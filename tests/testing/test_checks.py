@@ -29,6 +29,8 @@ OWN_MODELS = [
     {"model": "pfedrec"},
     {"model": "unisrec", "experts": 2},
     {"model": "unisrec-id"},
+    {"model": "hstu"},
+    {"model": "hstu", "time": "relative", "heads": 2},
     {"model": "narm"},
     {"model": "stamp"},
     {"model": "sr-gnn"},

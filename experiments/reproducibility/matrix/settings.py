@@ -82,6 +82,7 @@ MODELS: dict[str, Keys] = {
     "pfedrec": {"model.name": "pfedrec"} | BCE_OF_FOUR | NO_GATE,
     "unisrec": {"model.name": "unisrec", "model.experts": 3} | NO_GATE,
     "unisrec-id": {"model.name": "unisrec-id", "model.experts": 3} | NO_GATE,
+    "hstu": {"model.name": "hstu", "model.heads": 2} | NO_GATE,
     "of one's own": {"model.name": f"{OWN}:Tempered"} | NO_GATE,
     **{f"encoder {name}": {"model.encoder": name} for name in ENCODERS if name != "causal"},
     **{f"fusion {name}": {"model.fusion": name} | NO_GATE for name in FUSIONS if name != "context"},
@@ -107,6 +108,7 @@ VIEWS: dict[str, Keys] = {
 TIMES: dict[str, Keys] = {
     **{name: {"model.time": name} for name in TIME_FEATURES},
     "all": {"model.time": ",".join(TIME_FEATURES)},
+    "hstu": {"model.name": "hstu", "model.time": "relative"} | NO_GATE,
 }
 LOSS: dict[str, Keys] = {
     **{name: {"loss.name": name} for name in LOSSES if name != "sampled-softmax"},

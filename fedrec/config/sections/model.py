@@ -152,10 +152,13 @@ class Model(Section):
             yield (
                 f"model.init-std is of an encoder, which {self.name} has not, got {self.init_std:g}"
             )
-        if names_in(self.time) and (self.name, self.encoder) != ("hybrid", "causal"):
+        if self.name == "hstu":
+            if self.time not in ("", "relative"):
+                yield f"model.time must be '' or 'relative' for a model 'hstu', got {self.time!r}"
+        elif names_in(self.time) and (self.name, self.encoder) != ("hybrid", "causal"):
             yield (
-                "model.time needs model.name = 'hybrid' and model.encoder = 'causal', "
-                f"got {self.name!r} and {self.encoder!r}"
+                "model.time needs model.name = 'hybrid' and model.encoder = 'causal', or "
+                f"model.name = 'hstu', got {self.name!r} and {self.encoder!r}"
             )
         if self.is_cloze and self.max_length == 1:
             yield (

@@ -55,8 +55,11 @@ MODELS = {
     "fpmc": ModelInfo("fedrec.models.fpmc:FPMC", "none", has_user_rows=True),
     "fed-ncf": ModelInfo("fedrec.models.users.neural_cf:NeuralCF", "none", has_user_rows=True),
     "pfedrec": ModelInfo("fedrec.models.users.pfedrec:PFedRec", "none", has_user_rows=True),
-    "unisrec": ModelInfo("fedrec.models.unisrec:UniSRec", "causal", reads_text=True),
-    "unisrec-id": ModelInfo("fedrec.models.unisrec:UniSRecID", "causal", reads_text=True),
+    "hstu": ModelInfo("fedrec.models.transformers.hstu:HSTU", "pointwise"),
+    "unisrec": ModelInfo("fedrec.models.transformers.unisrec:UniSRec", "causal", reads_text=True),
+    "unisrec-id": ModelInfo(
+        "fedrec.models.transformers.unisrec:UniSRecID", "causal", reads_text=True
+    ),
     "lora": ModelInfo("fedrec.llm.lora.recommender:LoraRecommender", "language-model"),
 }
 OF_USERS = tuple(name for name, info in MODELS.items() if info.has_user_rows)
