@@ -141,9 +141,8 @@ def _encoder(settings: Model) -> Any:
     if kind == "short-term":
         return ShortTermAttention(width)
     if kind == "pointwise":
-        clues = names_in(settings.time)
-        shape = (width, blocks, settings.heads, settings.max_length)
-        return PointwiseTransformer(*shape, reads_times="relative" in clues)
+        sizes = (width, blocks, settings.heads, settings.max_length)
+        return PointwiseTransformer(*sizes, reads_times="relative" in names_in(settings.time))
     if kind == "session-graph":
         return SessionGraph(width, blocks)
     if kind == "lstm":  # it reads ID, title and genres side by side

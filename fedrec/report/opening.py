@@ -12,8 +12,17 @@ MODELS = {
     "sasrec": "SASRec",
     "bert4rec": "BERT4Rec",
     "gru4rec": "GRU4Rec",
+    "narm": "NARM",
+    "stamp": "STAMP",
+    "sr-gnn": "SR-GNN",
     "dualrec-lstm": "DUALRec's LSTM",
     "bpr-mf": "BPR-MF",
+    "fpmc": "FPMC",
+    "fed-ncf": "FedNCF",
+    "pfedrec": "PFedRec",
+    "hstu": "HSTU",
+    "unisrec": "UniSRec",
+    "unisrec-id": "UniSRec with ID embeddings",
     "lora": "a language model by adapters",
 }
 STRATEGIES = {

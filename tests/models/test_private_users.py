@@ -10,6 +10,7 @@ from fedrec.data.sequences import Sequences
 from fedrec.errors import ConfigError, DataError
 from fedrec.evaluation.model_scorer import model_scorer
 from fedrec.factory.data import padded_first
+from fedrec.inference.carried import carried_files
 from fedrec.inference.search import ItemSearch
 from fedrec.models.parameters import groups_of
 from fedrec.models.users.neural_cf import NeuralCF
@@ -162,3 +163,10 @@ def test_whom_they_do_not_know_they_do_not_score(make):
         score([np.array([1])], np.array([3]))
     with pytest.raises(ConfigError, match="choose a model that reads sequences"):
         score([np.array([1])])
+
+
+@pytest.mark.parametrize("make", [neural, personal])
+def test_a_run_carries_no_files_to_recommend_by(make, catalogue, small_config):
+    model = make()
+    config = small_config({"model.name": model.known_as, "loss.name": "bce"})
+    assert carried_files(config, catalogue, model) == {}

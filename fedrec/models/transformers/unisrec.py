@@ -14,6 +14,7 @@ of x; and pre-training over several domains with contrastive losses.
 """
 
 import math
+from collections.abc import Mapping
 from typing import Self
 
 import torch
@@ -22,6 +23,7 @@ from torch.nn import functional
 
 from fedrec.errors import ConfigError
 from fedrec.models.layers.encoder import SequenceEncoder, read
+from fedrec.models.layers.views import IdentityView
 from fedrec.models.parts import ROW_STD, ModelParts, torch_stream
 from fedrec.models.recommender import ItemTable, Recommender
 
@@ -29,32 +31,40 @@ TEMPERATURE = 0.07  # tau, as in the authors' code
 
 
 class WhiteningExperts(nn.Module):
-    """Mixture of G parametric whitenings of frozen vectors.
+    """A frozen vector per item through a mixture of G parametric whitenings.
 
-    The centre b_k of an expert acts through b_k W_k alone: minus that is its bias here.
+    The centre b_k of an expert acts through b_k W_k alone: minus that is its bias here. The table
+    is a buffer outside the state dict, as that of ``AdaptedView``.
 
     Args:
-        table: (V + 1, S) Frozen vectors, by which the initial size is set.
+        table: (V + 1, S) Frozen vectors of the items' texts, row 0 zero.
         width: D.
         experts: G.
         stream: Stream of the initial weights.
     """
 
+    table: Tensor
+
     def __init__(self, table: Tensor, width: int, experts: int, *, stream: torch.Generator) -> None:
         super().__init__()
         size = table.shape[1]
         self.width = width
+        self.register_buffer("table", table, persistent=False)
         self.experts = nn.Linear(size, experts * width)
         self.gate = nn.Linear(size, experts, bias=False)
         nn.init.normal_(self.experts.weight, generator=stream)
         nn.init.zeros_(self.experts.bias)
         nn.init.zeros_(self.gate.weight)
         with torch.no_grad():  # embeddings start at the norm of ID embeddings
-            started = self(table[1:]).square().sum(dim=-1).mean().sqrt()
+            started = self.adapted(table[1:]).square().sum(dim=-1).mean().sqrt()
             if started > 0:
                 self.experts.weight.mul_(ROW_STD * math.sqrt(width) / started.clamp(min=1e-12))
 
-    def forward(self, texts: Tensor) -> Tensor:
+    def forward(self, items: Tensor) -> Tensor:
+        """Embeddings (K, D) of items (K,)."""
+        return self.adapted(self.table[items])
+
+    def adapted(self, texts: Tensor) -> Tensor:
         """Embeddings (K, D) of texts (K, S)."""
         shares = self.gate(texts).softmax(dim=-1)
         whitened = self.experts(texts).view(*shares.shape, self.width)
@@ -65,27 +75,16 @@ class UniSRec(Recommender):
     """Sequence encoder over adapted texts, which scores by the cosine.
 
     Args:
-        table: (V + 1, S) Frozen vectors of the items' texts, row 0 zero.
+        views: Modules that give (K, D) for items (K,), of which an embedding is the sum.
         encoder: Sequence encoder from (B, L, D) to states (B, L, D).
         width: D.
-        experts: G.
-        stream: Stream of the adaptor's initial weights.
     """
 
-    table: Tensor
-
     def __init__(
-        self,
-        table: Tensor,
-        encoder: SequenceEncoder,
-        *,
-        width: int,
-        experts: int,
-        stream: torch.Generator,
+        self, views: Mapping[str, nn.Module], encoder: SequenceEncoder, *, width: int
     ) -> None:
         super().__init__()
-        self.register_buffer("table", table, persistent=False)
-        self.adaptor = WhiteningExperts(table, width, experts, stream=stream)
+        self.views = nn.ModuleDict(views)
         self.encoder = encoder
         self.scale = math.sqrt(width)
 
@@ -96,21 +95,24 @@ class UniSRec(Recommender):
         Raises:
             ConfigError: There is none.
         """
+        return cls(cls.make_views(parts), parts.encoder, width=parts.width)
+
+    @classmethod
+    def make_views(cls, parts: ModelParts) -> dict[str, nn.Module]:
+        """What an embedding is the sum of, by the names of a hybrid's views.
+
+        Raises:
+            ConfigError: There is no frozen embedding table.
+        """
         if parts.semantic is None:
-            raise ConfigError(
-                "model.name = 'unisrec' needs a frozen embedding table; there is none"
-            )
-        return cls(
-            parts.semantic,
-            parts.encoder,
-            width=parts.width,
-            experts=parts.experts,
-            stream=torch_stream(parts.seed, "weights", "unisrec"),
-        )
+            raise ConfigError("model.name = 'unisrec' needs a frozen embedding table of texts")
+        stream = torch_stream(parts.seed, "weights", "unisrec")
+        semantic = WhiteningExperts(parts.semantic, parts.width, parts.experts, stream=stream)
+        return {"semantic": semantic}
 
     @property
     def view_names(self) -> tuple[str, ...]:
-        """One view: what the texts are adapted to."""
+        """One view: what the texts are adapted to, and all that is added to it."""
         return ("semantic",)
 
     @property
@@ -125,12 +127,13 @@ class UniSRec(Recommender):
 
     @property
     def item_arrays(self) -> tuple[str, ...]:
-        """The frozen table."""
-        return ("table",)
+        """The frozen table, and ID embeddings where there are any."""
+        arrays = {"semantic": "views.semantic.table", "identity": "views.identity.rows"}
+        return tuple(arrays[name] for name in self.views)
 
     def look_up(self, items: Tensor, unknown: Tensor | None = None) -> ItemTable:
-        """Adapted texts of items (K,) as a single view; none can be unknown."""
-        rows = self.adaptor(self.table[items])
+        """Embeddings of items (K,) as a single view; none can be unknown."""
+        rows = torch.stack([view(items) for view in self.views.values()]).sum(dim=0)
         return ItemTable(rows.unsqueeze(1), torch.zeros_like(rows[:, 0]))
 
     def output_vectors(self, table: ItemTable) -> Tensor:
@@ -154,21 +157,11 @@ class UniSRec(Recommender):
 class UniSRecID(UniSRec):
     """UniSRec whose embeddings are adapted texts plus trained rows."""
 
-    rows: nn.Parameter
-
     @classmethod
-    def build(cls, parts: ModelParts) -> Self:
-        """The model of the frozen embedding table and of ID embeddings."""
-        made = super().build(parts)
-        made.rows = nn.Parameter(parts.rows.clone())
-        return made
+    def make_views(cls, parts: ModelParts) -> dict[str, nn.Module]:
+        """The frozen embedding table and ID embeddings.
 
-    @property
-    def item_arrays(self) -> tuple[str, ...]:
-        """ID embeddings and the frozen table."""
-        return ("rows", "table")
-
-    def look_up(self, items: Tensor, unknown: Tensor | None = None) -> ItemTable:
-        """Adapted texts plus rows of items (K,) as a single view; none can be unknown."""
-        rows = self.adaptor(self.table[items]) + self.rows[items]
-        return ItemTable(rows.unsqueeze(1), torch.zeros_like(rows[:, 0]))
+        Raises:
+            ConfigError: There is no frozen embedding table.
+        """
+        return {**super().make_views(parts), "identity": IdentityView(parts.rows)}
