@@ -92,9 +92,14 @@ def checked(name: str, model: object) -> Recommender:
         model: As the factory returned it.
 
     Raises:
-        ConfigError: It is none, or keeps running statistics.
+        ConfigError: It is none, scores by other than products, or keeps running statistics.
     """
     if isinstance(model, Recommender):
+        if not model.scores_by_product:
+            raise ConfigError(
+                f"model.name {name!r} must score by products of states and output vectors, got "
+                "scores_by_product = False, which models with rows of users alone may have"
+            )
         _check_buffers(name, model)
         return model
     lacking = sorted(n for n in Recommender.__abstractmethods__ if not hasattr(model, n))

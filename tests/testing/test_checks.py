@@ -156,6 +156,10 @@ class ManySites(SASRec):
     num_dropout_masks = 9
 
 
+class ScoresPairs(SASRec):
+    scores_by_product = False
+
+
 class Incomplete(SASRec):
     @abstractmethod
     def more(self): ...
@@ -178,6 +182,7 @@ class Incomplete(SASRec):
         (Remembers, "training changes the attribute 'calls' of the model"),
         (Normalises, "the buffer 'running_mean' of norm .BatchNorm1d.; .* use nn.LayerNorm"),
         (ManySites, "num_dropout_masks is 9, but mask 5 changes nothing"),
+        (ScoresPairs, "must score by products of states and output vectors"),
         (Incomplete, "model Incomplete lacks more"),
         (nn.Linear, "Linear is no Recommender; derive it from .* and give it encode, look_up"),
         (lambda rows: None, "could not be made of item rows"),
