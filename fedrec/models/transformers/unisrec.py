@@ -9,8 +9,8 @@ paper's inductive setting, in which any catalogue can be scored); "unisrec-id" a
 v (the transductive one). Adaptor and transformer are shared, texts are frozen and never sent.
 
 As everywhere here, the encoder is that of ``model.block``, and every position is a target. Left out
-are what the paper adds in training alone: noise on the gate, which begins at 0 there, and dropout
-of x; and pre-training over several domains with contrastive losses.
+are what the paper adds in training alone, noise on the scores of the gate and dropout of x, and its
+pre-training over several domains with contrastive losses.
 """
 
 import math
