@@ -125,6 +125,17 @@ def test_users_of_two_tastes_are_told_apart_by_the_best_pass():
     np.testing.assert_array_equal(fitted(), scores)
 
 
+def test_scores_are_alike_in_any_company():
+    users = np.arange(4)
+    score = lightgcn_scorer(
+        sequences(ROWS), ITEMS, users, seed=0, validate=lambda _: 0.0, options=SMALL
+    )
+    together = score([np.array([1])] * 4, users).scores
+    for user in users:
+        alone = score([np.array([1])], users[user : user + 1]).scores[0]
+        np.testing.assert_array_equal(alone, together[user])
+
+
 def test_whom_it_does_not_know_it_does_not_score():
     score = lightgcn_scorer(
         sequences([[1], [2]]), 2, np.array([3, 5]), seed=0, validate=lambda _: 0.0, options=SMALL
