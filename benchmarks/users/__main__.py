@@ -1,5 +1,7 @@
 """One-person clients: our engine, a loop, a centralised pass, Flower and pfl on the same work.
 
+The engine is there twice: in torch, and with the kernel.
+
 ``python -m benchmarks.users --source /abs/ml-1m.zip`` prints a Markdown table; ``--json FILE``
 keeps every turn. Other tables: ``--parts``, ``--one-step``, ``--memory`` and ``--population``.
 """
@@ -21,7 +23,7 @@ from benchmarks.users.work import Facts
 from fedrec.data.preparation.store import prepare
 from fedrec.files.home import home
 
-LOOPS = ("engine", "loop")
+LOOPS = ("kernel", "engine", "loop")
 KINDS = (*LOOPS, "centralised", "flower", "pfl")
 
 
@@ -31,7 +33,7 @@ def systems(options: argparse.Namespace, pfl: str) -> list[System]:
     largest = max(options.batch_sizes)
     rows.append(centralised(largest, "2 threads", processes=2, threads=2))
     if options.gpu:
-        rows += [System(name=f"{kind}, GPU", kind=kind, device=options.gpu) for kind in LOOPS]
+        rows += [System(name=f"{kind}, GPU", kind=kind, device=options.gpu) for kind in LOOPS[1:]]
         rows += [centralised(size, "GPU", device=options.gpu) for size in options.batch_sizes]
     if pfl:
         rows += [

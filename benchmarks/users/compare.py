@@ -31,7 +31,7 @@ class System:
 
     Attributes:
         name: Name of the row.
-        kind: "engine", "loop", "centralised", "flower" or "pfl".
+        kind: "kernel", "engine", "loop", "centralised", "flower" or "pfl".
         processes: Processes that share the work; 2 threads of one process count as 2.
         threads: Threads of each process.
         batch_size: Batch size of a centralised pass.

@@ -1,14 +1,16 @@
-"""One local step: passes of cohorts of 32 users against a centralised pass at batch 32.
+"""One local step: passes of cohorts of 32 users against a centralised pass at batch 32 in torch.
 
-The hybrid model of the preset ml-1m-users, length 200, sampled softmax, Adam on the server; hashed
-titles stand in for encoded ones, which training cannot tell from them by time. All in this
-process, on one thread, turn about, each on the same users.
+The model and recipe of the preset ml-1m-users (SASRec, length 200, full softmax, Adam on the
+server): as it ships, which rounds updates to int8, with clipped updates, and with whole numbers,
+each in torch and with the kernel. All in this process, on one thread, turn about, each on the same
+users.
 """
 
 import copy
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -32,30 +34,43 @@ from fedrec.training.local import Plan, fit, make_optimizer
 from server.rounds import train_round
 
 COHORT = 32
-TARGET = 1.15
+FIRST = "centralised, torch"  # what the others are held against
+TARGETS = {
+    "float32, kernel": 0.55,
+    "as it ships (int8), kernel": 1.0,
+    "clipped, kernel": 1.1,
+}
 Pass = Callable[[np.ndarray, int], int]  # users, turn -> tokens
 
 
 def table(source: str, format: str, clients: int, turns: int) -> dict[str, Any]:
     """Cost per token of a pass over so many users, over that of the centralised pass."""
     torch.set_num_threads(1)
-    config = read_config(
-        read_preset("ml-1m-users")
-        | {
-            "data.source": source,
-            "data.format": format,
-            "semantics.encoder": "hashed",
-            "federation.cohort": COHORT,
-            "partition.count": 1,
-        }
+    by_torch, by_kernel = (
+        read_config(
+            read_preset("ml-1m-users")
+            | {
+                "data.source": source,
+                "data.format": format,
+                "federation.cohort": COHORT,
+                "partition.count": 1,
+                "local.kernel": kernel,
+            }
+        )
+        for kernel in ("torch", "native")
     )
     passes = {
-        "centralised, batch 32": centralised(config),
-        "engine, cohorts of 32": engine(config),
-        "whole rounds, inline": rounds(config),
+        FIRST: centralised(by_torch),
+        "centralised, kernel": centralised(by_kernel),
+        "float32, torch": engine(by_torch, upload="float32"),
+        "float32, kernel": engine(by_kernel, upload="float32"),
+        "as it ships (int8), torch": engine(by_torch),
+        "as it ships (int8), kernel": engine(by_kernel),
+        "clipped, kernel": engine(by_kernel, upload="float32", clip_norm=1.0),
+        "whole rounds as it ships, inline": rounds(by_kernel),
     }
     taken: dict[str, list[tuple[float, float]]] = {name: [] for name in passes}
-    training = open_prepared(config).full_training
+    training = open_prepared(by_torch).full_training
     everybody = trainable_users(training, np.arange(training.num_users))
     for turn in range(turns + 1):  # the first one warms up
         count = min(clients, len(everybody)) // COHORT * COHORT
@@ -66,7 +81,7 @@ def table(source: str, format: str, clients: int, turns: int) -> dict[str, Any]:
             wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
             if turn:
                 taken[name].append((wall / tokens, cpu / tokens))
-    rows = [row_of(name, taken[name], taken["centralised, batch 32"]) for name in passes]
+    rows = [row_of(name, taken[name], taken[FIRST]) for name in passes]
     print(markdown(rows))
     return {"rows": rows, "turns": taken}
 
@@ -79,16 +94,16 @@ def row_of(
         [mine[which] / other[which] for mine, other in zip(own, centralised, strict=True)]
         for which in (0, 1)
     )
-    cost = statistics.median(wall)
+    cost, target = statistics.median(cpu), TARGETS.get(name)
     return {
         "system": name,
-        "us/token": statistics.median(1e6 * seconds for seconds, _ in own),
-        "cost over centralised": cost,
-        "from": min(wall),
-        "to": max(wall),
-        "CPU over centralised": statistics.median(cpu),
-        "target": f"<= {TARGET:g}",
-        "met": "yes" if cost <= TARGET else "no",
+        "CPU us/token": statistics.median(1e6 * seconds for _, seconds in own),
+        "CPU over centralised": cost,
+        "from": min(cpu),
+        "to": max(cpu),
+        "wall over centralised": statistics.median(wall),
+        "target": "" if target is None else f"<= {target:g}",
+        "met": "" if target is None else "yes" if cost <= target else "no",
     }
 
 
@@ -100,7 +115,7 @@ def initial(config: Config) -> Recommender:
 
 
 def centralised(config: Config) -> Pass:
-    """Adam on batches of 32 users, alike in length."""
+    """Adam on random batches of 32 users."""
     prepared = open_prepared(config)
     dataset, training = prepared.dataset, prepared.full_training
     model = initial(config)
@@ -111,6 +126,8 @@ def centralised(config: Config) -> Pass:
         epochs=1,
         steps=0,
         batch_size=COHORT,
+        random_batches=True,
+        windows=0,
         max_length=noise.max_length,
         dropout=noise.dropout,
         identity_dropout=noise.identity_dropout,
@@ -126,13 +143,18 @@ def centralised(config: Config) -> Pass:
     return one
 
 
-def engine(config: Config) -> Pass:
-    """One summed gradient of 32 users after the other, Adam behind each."""
+def engine(config: Config, **changed: Any) -> Pass:
+    """The mean update of 32 users after the other, Adam behind each.
+
+    Args:
+        config: Config of the preset.
+        changed: Fields of the plan that are not the preset's.
+    """
     prepared = open_prepared(config)
     dataset, training = prepared.dataset, prepared.full_training
     model = copy.deepcopy(initial(config))
     optimizer = make_optimizer(model, "adam", learning_rate=1e-3, beta_2=0.98, weight_decay=0.0)
-    plan = make_cohort_plan(config, 0.0)
+    plan = replace(make_cohort_plan(config, 0.0), **changed)
     loss = make_cohort_loss(config, dataset.catalog.num_items)
 
     def one(users: np.ndarray, turn: int) -> int:

@@ -40,7 +40,7 @@ def federation_of(config: Config) -> tuple[ServerContext, ServerState]:
     registration = register_clients(
         grid,
         config.partition.count,
-        config.model.max_length,
+        config.most_targets,
         600.0,
         shares_counts=config.federation.shares_counts,
     )

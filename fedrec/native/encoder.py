@@ -61,7 +61,9 @@ class _Windows(ctypes.Structure):
     ]
 
 
-class _Inputs(ctypes.Structure):
+class Inputs(ctypes.Structure):
+    """Weights, items and masks as the kernel reads them."""
+
     _fields_ = [
         ("shape", _Shape),
         ("weights", ctypes.c_void_p),
@@ -131,7 +133,7 @@ class _Encoder(torch.autograd.Function):
             dim=1,
         )
         out = torch.zeros_like(x)
-        inputs = _inputs(shape, weights, x, masks)
+        inputs = encoder_inputs(shape, weights, x, masks)
         library().encoder_forward(ctypes.byref(inputs), _windows(windows), pointer(out), threads())
         ctx.save_for_backward(x, masks, weights)
         ctx.windows, ctx.shape, ctx.sets = windows, shape, sets
@@ -141,7 +143,7 @@ class _Encoder(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
         x, masks, weights = ctx.saved_tensors
-        inputs = _inputs(ctx.shape, weights, x, masks)
+        inputs = encoder_inputs(ctx.shape, weights, x, masks)
         to_x = torch.zeros_like(x)
         to_weights = weights.new_zeros(ctx.sets, weights.shape[1])
         library().encoder_backward(
@@ -158,15 +160,18 @@ class _Encoder(torch.autograd.Function):
         return to_x, None, None, None, None, *own
 
 
-def _inputs(shape: EncoderShape, weights: Tensor, x: Tensor, masks: Tensor | None) -> _Inputs:
+def encoder_inputs(
+    shape: EncoderShape, weights: Tensor, x: Tensor | None = None, masks: Tensor | None = None
+) -> Inputs:
+    """Weights (sets, size) or (size,), items (T, D) and dropout masks, for a call of the kernel."""
     numbers = (shape.width, shape.hidden, shape.heads, shape.blocks, shape.kind, shape.positions)
-    return _Inputs(
+    return Inputs(
         shape=_Shape(*numbers, int(shape.from_first)),
         weights=pointer(weights),
-        weight_stride=weights.shape[1] if len(weights) > 1 else 0,
+        weight_stride=weights.shape[1] if weights.ndim > 1 and len(weights) > 1 else 0,
         x=pointer(x),
         masks=pointer(masks),
-        mask_stride=x.numel(),
+        mask_stride=0 if x is None else x.numel(),
     )
 
 

@@ -10,11 +10,10 @@ from torch import Tensor, nn
 
 from fedrec.data.sequences import Sequences
 from fedrec.errors import DataError, TrainingError
-from fedrec.models.recommender import Recommender, device_of
+from fedrec.models.recommender import Recommender
 from fedrec.randomness import generator
 from fedrec.training.batches import Batch, collate, epoch_order
 from fedrec.training.cloze import cloze
-from fedrec.training.dropout import draw_dropout_masks
 from fedrec.training.frozen_buffers import frozen_buffers
 from fedrec.training.objective import Objective, StepSeeds
 from fedrec.training.schedule import set_scheduled_rate
@@ -113,10 +112,6 @@ def fit(
     with frozen_buffers(model):
         model.train()
         set_scheduled_rate(optimizer, plan.schedule_rounds, round - 1)
-        with torch.no_grad():  # D is the width of an item's views, whichever parameter comes first
-            width = model.look_up(
-                torch.zeros(1, dtype=torch.long, device=device_of(model))
-            ).views.shape[-1]
         total, asked, targets, steps = 0.0, 0, 0, 0
         batches = _batches(
             training, users, plan, seed, round, partition, with_times=model.needs_times
@@ -132,20 +127,11 @@ def fit(
                     round=round,
                     step=step,
                 )
-            dropout_masks = draw_dropout_masks(
-                batch.users,
-                batch.lengths,
-                num_masks=model.num_dropout_masks,
-                width=width,
-                dropout=plan.dropout,
-                path=(round, step),
-                seed=seed,
-            )
             seeds = StepSeeds(
                 seed=seed,
                 round=round,
                 step=step,
-                dropout_masks=dropout_masks,
+                dropout=plan.dropout,
                 identity_dropout=plan.identity_dropout,
                 in_groups=plan.random_batches,
             )

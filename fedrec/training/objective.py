@@ -13,6 +13,8 @@ from fedrec.models.losses import LossFunction, LossOptions
 from fedrec.models.recommender import Recommender, device_of
 from fedrec.randomness import generator
 from fedrec.training.batches import Batch, rows_alike
+from fedrec.training.dropout import draw_dropout_masks
+from fedrec.training.native import batch_loss
 from fedrec.training.negatives import own_negatives, shared_negatives
 from fedrec.training.user_loss import find_loss
 
@@ -21,13 +23,13 @@ Objective = Callable[[Recommender, Batch, "StepSeeds"], Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class StepSeeds:
-    """Seeds of the random streams of one local step, and its dropout masks.
+    """Seeds of the random streams of one local step, and how much is dropped.
 
     Attributes:
         seed: Seed of the run.
         round: Number of the round, from 1.
         step: Number of the step in the round, from 0.
-        dropout_masks: (num_masks, B, L, D) Dropout masks or none.
+        dropout: P of the masks.
         identity_dropout: Share of items shown without their identity.
         in_groups: Whether rows are encoded in groups alike in length, which saves padding.
     """
@@ -35,9 +37,23 @@ class StepSeeds:
     seed: int
     round: int
     step: int
-    dropout_masks: Tensor | None
+    dropout: float
     identity_dropout: float
     in_groups: bool = False
+
+    def dropout_masks(
+        self, users: np.ndarray, lengths: np.ndarray, num_masks: int, width: int
+    ) -> Tensor | None:
+        """Dropout masks (num_masks, B, L, D) or none; see ``draw_dropout_masks``."""
+        return draw_dropout_masks(
+            users,
+            lengths,
+            num_masks=num_masks,
+            width=width,
+            dropout=self.dropout,
+            path=(self.round, self.step),
+            seed=self.seed,
+        )
 
 
 def make_objective(
@@ -74,11 +90,19 @@ def make_objective(
         uses_kernel=uses_kernel,
     )
     keep = own_history == "keep"
-    return objective_of(find_loss(name)(options), training, catalogue, keep=keep)
+    by_kernel = uses_kernel and name == "softmax"
+    return objective_of(
+        find_loss(name)(options), training, catalogue, keep=keep, by_kernel=by_kernel
+    )
 
 
 def objective_of(
-    loss: LossFunction, training: Sequences, catalogue: np.ndarray, *, keep: bool = False
+    loss: LossFunction,
+    training: Sequences,
+    catalogue: np.ndarray,
+    *,
+    keep: bool = False,
+    by_kernel: bool = False,
 ) -> Objective:
     """The mean of a loss over the targets of a batch.
 
@@ -87,9 +111,13 @@ def objective_of(
         training: Training parts of all users.
         catalogue: (C,) Items that users may be offered, ascending.
         keep: Whether items of a user's training history are negatives.
+        by_kernel: Whether it is the softmax loss that the kernel computes for models it knows.
     """
     ways = {"all": _against_all, "shared": _against_shared, "own": _against_own}
-    against, against_what = ways[loss.candidates], _Candidates(loss, training, catalogue, keep)
+    against, against_what = (
+        ways[loss.candidates],
+        _Candidates(loss, training, catalogue, keep, by_kernel),
+    )
     return lambda model, batch, seeds: against(model, batch, seeds, against_what)
 
 
@@ -100,6 +128,7 @@ class _Candidates(NamedTuple):
     training: Sequences
     catalogue: np.ndarray
     keep: bool
+    by_kernel: bool
 
     def in_history(self, batch: Batch, items: np.ndarray, device: torch.device) -> Tensor:
         """(U, K) whether items (K,) are in the training history of each user of the batch."""
@@ -116,6 +145,11 @@ def _against_all(
     model: Recommender, batch: Batch, seeds: StepSeeds, candidates: _Candidates
 ) -> Tensor:
     loss, catalogue = candidates.loss, candidates.catalogue
+    if candidates.by_kernel:
+        draw = seeds.dropout_masks
+        found = batch_loss(model, batch, draw, candidates.training, catalogue, candidates.keep)
+        if found is not None:
+            return found
     states, vectors, index_of = _forward(model, batch, seeds, np.append(0, catalogue))
     targets = index_of(batch.targets[batch.targets > 0]) - 1
     refused = rows = None
@@ -199,7 +233,11 @@ def _forward(
         unknown = torch.from_numpy(dropped[needed]).to(device)
     table = model.look_up(torch.from_numpy(needed).to(device), unknown)
     lengths = torch.from_numpy(batch.lengths).to(device)
-    dropout_masks = None if seeds.dropout_masks is None else seeds.dropout_masks.to(device)
+    dropout_masks = seeds.dropout_masks(
+        batch.users, batch.lengths, model.num_dropout_masks, table.views.shape[-1]
+    )
+    if dropout_masks is not None:
+        dropout_masks = dropout_masks.to(device)
     times = None if batch.times is None else torch.from_numpy(batch.times).to(device)
     indices, is_asked = index_of(batch.items), torch.from_numpy(batch.targets > 0).to(device)
     states = []

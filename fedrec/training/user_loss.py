@@ -8,9 +8,9 @@ each of them (N, K), as tensors; it returns the N losses (N,), of which training
 
 Each loss depends on its own row only: the rows of many users lie in one tensor, and nothing of
 one user may reach another's gradient. It is finite for finite scores. A mean below 0 is reported
-as 0, and a user whose mean is above ``fedrec.training.bounds.LARGEST_LOSS`` is excluded. It serves
-partitions, one-user clients and the centralised baseline alike. Models that cannot be stacked are
-trained through ``torch.vmap``, under which it must not branch on values.
+as 0, and a user whose mean is above ``fedrec.training.updates.bounds.LARGEST_LOSS`` is excluded.
+It serves partitions, one-user clients and the centralised baseline alike. Models that cannot be
+stacked are trained through ``torch.vmap``, under which it must not branch on values.
 """
 
 from collections.abc import Callable

@@ -19,7 +19,7 @@ import numpy as np
 from fedrec.models.recommender import Recommender
 from fedrec.training.cohort.loss import CohortLoss, needs_all_rows
 from fedrec.training.cohort.plan import CohortPlan
-from fedrec.training.quantization import BYTES
+from fedrec.training.updates.quantization import BYTES
 from server.replies.train import TrainReply
 from server.sampling.population import Population
 

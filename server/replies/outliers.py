@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Mapping
 
 from fedrec.models.parameters import NamedArrays
-from fedrec.training.bounds import norm_of
+from fedrec.training.updates.bounds import norm_of
 from server.replies.train import TrainReply
 
 HARMLESS = 1e-4  # times the norm of the weights: a median below it counts as this much

@@ -14,7 +14,7 @@ from flwr.app import Array, Message, RecordDict
 from fedrec import protocol
 from fedrec.models.parameters import NamedArrays
 from fedrec.records import array_in
-from fedrec.training.bounds import LARGEST_LOSS, norm_of
+from fedrec.training.updates.bounds import LARGEST_LOSS, norm_of
 from server.messages.records import unexpected_records
 from server.replies.outcome import RejectedReply
 from server.sampling.excluded import Excluded

@@ -1,8 +1,8 @@
 """Validation of train replies where every user is a client: a sum of updates, and who is in it.
 
 Where a user trains, its update is checked against bounds that the server knows too
-(``fedrec/training/bounds.py``), and that user alone is excluded if it is beyond. What an honest
-client can therefore not send makes the server reject the whole reply.
+(``fedrec/training/updates/bounds.py``), and that user alone is excluded if it is beyond. What an
+honest client can therefore not send makes the server reject the whole reply.
 """
 
 import math
@@ -15,9 +15,9 @@ from flwr.app import Array, Message
 from fedrec import protocol
 from fedrec.models.parameters import NamedArrays
 from fedrec.records import array_in
-from fedrec.training.bounds import LARGEST_LOSS, largest_norm, norm_of
 from fedrec.training.cohort.plan import CohortPlan
-from fedrec.training.quantization import LEVELS
+from fedrec.training.updates.bounds import LARGEST_LOSS, largest_norm, norm_of
+from fedrec.training.updates.quantization import LEVELS
 from server.replies.outcome import RejectedReply
 from server.replies.train import (
     TrainReply,

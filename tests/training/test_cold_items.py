@@ -29,7 +29,7 @@ def gradient(model, training, users, name, own_history="leave-out"):
     loss = objective(
         model,
         collate(training, users, 10),
-        StepSeeds(seed=SEED, round=ROUND, step=0, dropout_masks=None, identity_dropout=0.0),
+        StepSeeds(seed=SEED, round=ROUND, step=0, dropout=0.0, identity_dropout=0.0),
     )
     loss.backward()
     return loss.item()

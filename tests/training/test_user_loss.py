@@ -14,7 +14,7 @@ from fedrec.models.losses import LOSSES, LossOptions
 from fedrec.models.sasrec import SASRec
 from fedrec.runs.record import read_json, read_rounds
 from fedrec.training.batches import collate
-from fedrec.training.cohort.stacked import stackable
+from fedrec.training.cohort.stacked.models import stackable
 from fedrec.training.objective import StepSeeds, make_objective
 from fedrec.training.user_loss import find_loss
 from tests.training.cohort.one_by_one import (
@@ -50,7 +50,7 @@ def test_a_loss_of_scores_equals_ours_over_states_and_vectors():
 def test_a_partition_trains_with_the_loss_of_a_user(make_tiny, twelve_training, model_name):
     model = shaken(make_tiny(name=model_name), torch.float32)
     batch = collate(twelve_training, np.arange(1, 12), 10)
-    seeds = StepSeeds(seed=0, round=1, step=0, dropout_masks=None, identity_dropout=0.0)
+    seeds = StepSeeds(seed=0, round=1, step=0, dropout=0.0, identity_dropout=0.0)
 
     def gradients(name):
         model.zero_grad()

@@ -1,11 +1,13 @@
 """The systems that are plain functions here: the cohort engine, a loop, a centralised pass."""
 
 from collections.abc import Callable, Sequence
+from typing import cast
 
 import numpy as np
 import torch
 
 from benchmarks.users.work import RATE, Totals, Work, fresh, mean_loss, reading, train_user
+from fedrec.models.sasrec import SASRec
 from fedrec.randomness import generator
 from fedrec.training.cohort.loss import CohortLoss
 from fedrec.training.cohort.plan import CohortPlan
@@ -15,7 +17,17 @@ Run = Callable[[Work, Sequence[int], int, int], Totals]  # work, users, turn, ba
 
 
 def engine(work: Work, users: Sequence[int], turn: int, _: int) -> Totals:
-    """The cohort engine: all users side by side."""
+    """The cohort engine in torch: all users side by side."""
+    return _cohort(work, users, turn, uses_kernel=False)
+
+
+def kernel(work: Work, users: Sequence[int], turn: int, _: int) -> Totals:
+    """The cohort engine with the kernel: user after user."""
+    return _cohort(work, users, turn, uses_kernel=True)
+
+
+def _cohort(work: Work, users: Sequence[int], turn: int, *, uses_kernel: bool) -> Totals:
+    cast(SASRec, work.model).encoder.uses_kernel = uses_kernel
     plan = CohortPlan(
         steps=work.facts.steps,
         learning_rate=RATE,
@@ -28,7 +40,7 @@ def engine(work: Work, users: Sequence[int], turn: int, _: int) -> Totals:
         work.training,
         np.array(users),
         plan=plan,
-        loss=CohortLoss(name="bce", num_items=work.num_items),
+        loss=CohortLoss(name="bce", num_items=work.num_items, uses_kernel=uses_kernel),
         seed=0,
         round=turn,
     )
@@ -71,4 +83,9 @@ def centralised(work: Work, users: Sequence[int], turn: int, batch_size: int) ->
     return {name: parameter.detach().cpu() for name, parameter in model.named_parameters()}
 
 
-SYSTEMS: dict[str, Run] = {"engine": engine, "loop": loop, "centralised": centralised}
+SYSTEMS: dict[str, Run] = {
+    "kernel": kernel,
+    "engine": engine,
+    "loop": loop,
+    "centralised": centralised,
+}

@@ -1,22 +1,8 @@
 // Causal transformer over many windows, one after the other, forward and back.
+#include "encoder.h"
 #include "parallel.h"
 #include "pre_norm.h"
 #include "sasrec.h"
-
-// Windows: first position in x, length, and which set of weights they are read by.
-struct Windows {
-  const int64_t *first, *length, *set;
-  long count;
-};
-
-struct Inputs {
-  Shape shape;
-  const float* weights;
-  long weight_stride;  // 0: one set of weights for all windows
-  const float* x;      // positions (T, D)
-  const float* masks;  // (num_masks, T, D) or null
-  long mask_stride;
-};
 
 namespace {
 

@@ -3,21 +3,7 @@
 // For state s_i with candidates c_k that it may meet, and one of its own p_i (or none):
 //   found_i = log(exp(s_i . p_i) + sum_k exp(s_i . c_k + shift))
 // and, of the loss sum_i weight_i * found_i, the gradients of s, c and p.
-#include "parallel.h"
-#include "product.h"
-
-struct Candidates {
-  const float *states, *candidates, *own;      // (M, D), (K, D), (M, D) or null
-  const uint8_t* refused;                      // (R, K), not 0 where left out, or null
-  const int64_t* refused_rows;                 // (M) row of each state; null: row i
-  const float* weights;                        // (M), or null where no gradient is wanted
-  long M, K, D;
-  float shift;
-};
-
-struct Found {
-  float *found, *to_states, *to_candidates, *to_own;  // (M), (M, D), (K, D), (M, D) or null
-};
+#include "softmax.h"
 
 namespace {
 
@@ -123,30 +109,39 @@ void block(const Candidates& c, const Found& f, const float* turned, long first,
 
 }  // namespace
 
-extern "C" void log_sum_exp(const Candidates* c, const Found* f, long threads) {
-  const long D = c->D, panels = (c->K + PANEL - 1) / PANEL, width = panels * PANEL;
-  thread_local Buffer packed, sums;
-  const Buffer& turned = packed;
-  packed.grow(panels * D * PANEL);
-  std::memset(turned.data(), 0, sizeof(float) * panels * D * PANEL);
-  for (long p = 0; p < panels; p++)
-    transpose(std::min(PANEL, c->K - p * PANEL), D, c->candidates + p * PANEL * D, D,
-              turned.data() + p * D * PANEL, PANEL);
+long turned_candidates(long K, long D) { return (K + PANEL - 1) / PANEL * PANEL * D; }
+
+void turn_candidates(long K, long D, const float* candidates, float* turned) {
+  std::memset(turned, 0, sizeof(float) * turned_candidates(K, D));
+  for (long from = 0; from < K; from += PANEL)
+    transpose(std::min(PANEL, K - from), D, candidates + from * D, D, turned + from * D, PANEL);
+}
+
+void log_sum_exp_of(const Candidates& c, const Found& f, const float* turned, long threads) {
+  const long D = c.D, width = (c.K + PANEL - 1) / PANEL * PANEL;
+  thread_local Buffer sums;
   const long rows = std::max(1L * ROWS, std::min(MOST, HELD / width / ROWS * ROWS));
-  const long chunks = (c->M + CHUNK - 1) / CHUNK;
-  const bool is_summed = c->weights && chunks > 1;
-  float* const apart = sums.grow(is_summed ? chunks * c->K * D : 0);
+  const long chunks = (c.M + CHUNK - 1) / CHUNK;
+  const bool is_summed = c.weights && chunks > 1;
+  float* const apart = sums.grow(is_summed ? chunks * c.K * D : 0);
   in_parallel(chunks, threads, [&](long chunk) {
-    float* to = f->to_candidates;
+    float* to = f.to_candidates;
     if (is_summed) {
-      to = apart + chunk * c->K * D;
-      std::memset(to, 0, sizeof(float) * c->K * D);
+      to = apart + chunk * c.K * D;
+      std::memset(to, 0, sizeof(float) * c.K * D);
     }
     float* scores = memory(rows * width + rows * D);
-    const long past = std::min(c->M, (chunk + 1) * CHUNK);
+    const long past = std::min(c.M, (chunk + 1) * CHUNK);
     for (long i = chunk * CHUNK; i < past; i += rows)
-      block(*c, *f, turned.data(), i, std::min(rows, past - i), to, scores, scores + rows * width);
+      block(c, f, turned, i, std::min(rows, past - i), to, scores, scores + rows * width);
   });
   for (long chunk = 0; is_summed && chunk < chunks; chunk++)
-    for (long i = 0; i < c->K * D; i++) f->to_candidates[i] += apart[chunk * c->K * D + i];
+    for (long i = 0; i < c.K * D; i++) f.to_candidates[i] += apart[chunk * c.K * D + i];
+}
+
+extern "C" void log_sum_exp(const Candidates* c, const Found* f, long threads) {
+  thread_local Buffer packed;
+  float* turned = packed.grow(turned_candidates(c->K, c->D));
+  turn_candidates(c->K, c->D, c->candidates, turned);
+  log_sum_exp_of(*c, *f, turned, threads);
 }

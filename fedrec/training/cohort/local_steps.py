@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from fedrec.training.cohort.batches import GroupStep
+from fedrec.training.cohort.groups.batches import GroupStep
 from fedrec.training.cohort.plan import CohortPlan
 from fedrec.training.cohort.user_weights import Forward, UserWeights
 

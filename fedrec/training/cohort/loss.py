@@ -11,9 +11,9 @@ from torch.nn import functional
 
 from fedrec.models.losses import LossFunction, LossOptions
 from fedrec.models.recommender import ItemTable, Recommender
-from fedrec.training.cohort.batches import GroupStep
+from fedrec.training.cohort.groups.batches import GroupStep
 from fedrec.training.cohort.plan import CohortPlan
-from fedrec.training.cohort.stacked import StackedSASRec, read_rows
+from fedrec.training.cohort.stacked.models import StackedSASRec, read_rows
 from fedrec.training.negatives import open_items
 from fedrec.training.user_loss import find_loss
 from fedrec.training.windows import Ints

@@ -65,11 +65,10 @@ class CohortPlan:
 
     @property
     def is_one_gradient(self) -> bool:
-        """Whether the sum of updates is a gradient; the FedProx pull is 0 where it starts."""
-        return (
-            self.steps == 1
-            and self.optimizer == "sgd"
-            and self.weight_decay == 0
-            and self.clip_norm == 0
-            and self.upload == "float32"
-        )
+        """Whether the sum of updates is a gradient: none of them is clipped or rounded first."""
+        return self.is_one_step and self.clip_norm == 0 and self.upload == "float32"
+
+    @property
+    def is_one_step(self) -> bool:
+        """Whether an update is a gradient at the shared weights; FedProx' pull is 0 there."""
+        return self.steps == 1 and self.optimizer == "sgd" and self.weight_decay == 0

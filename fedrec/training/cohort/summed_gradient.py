@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from fedrec.models.recommender import Recommender
-from fedrec.training.cohort.batches import GroupStep
+from fedrec.training.cohort.groups.batches import GroupStep
 from fedrec.training.cohort.loss import CohortLoss, states_of
 
 

@@ -21,8 +21,8 @@ from fedrec.errors import ConfigError
 from fedrec.models.recommender import Recommender, device_of
 from fedrec.randomness import generator
 from fedrec.training.batches import MIN_TRAINING_EVENTS
-from fedrec.training.cohort.batches import GroupStep, group_step, redrawn
-from fedrec.training.cohort.grouping import (
+from fedrec.training.cohort.groups.batches import GroupStep, group_step, redrawn
+from fedrec.training.cohort.groups.grouping import (
     GROUP_COST,
     MAX_GROUP,
     SUMMED_COST,
@@ -30,7 +30,7 @@ from fedrec.training.cohort.grouping import (
     batched_groups,
     groups_by_length,
 )
-from fedrec.training.cohort.item_rows import (
+from fedrec.training.cohort.groups.item_rows import (
     GatheredRows,
     all_rows,
     gathered_rows,
@@ -39,6 +39,7 @@ from fedrec.training.cohort.item_rows import (
 )
 from fedrec.training.cohort.local_steps import AfterStep, local_updates
 from fedrec.training.cohort.loss import CohortLoss, needs_all_rows
+from fedrec.training.cohort.native_users import native_users
 from fedrec.training.cohort.plan import CohortPlan
 from fedrec.training.cohort.summed_gradient import SummedGradient
 from fedrec.training.cohort.update import CohortSum, CohortUpdate, UserGroup
@@ -119,9 +120,14 @@ def train_cohort(
         loss.known[shared_negatives(seed, round, step, len(loss.known), loss.shared_negatives) - 1]
         for step in range(plan.steps if loss.shared_negatives else 0)
     ]
+    idle = users[lengths < MIN_TRAINING_EVENTS]
     trainer = _Trainer(model, plan, loss, seed, round, shared, watch)
     total = CohortSum(model, plan, loss.num_items, seed=seed, round=round)
     is_summed = plan.is_one_gradient and watch is None
+    native = None if watch else native_users(model, plan, loss, trainer.drawn, shared)
+    if native is not None:
+        native.train(windows, total)
+        return total.update(idle)
     cost = SUMMED_COST if is_summed else GROUP_COST
     most = MAX_GROUP if is_summed else trainer.most_users
     groups = groups_by_length(windows, plan.max_length, plan.group_tokens, cost, most)
@@ -131,7 +137,7 @@ def train_cohort(
     else:
         for group in groups:
             trainer.train(group, [trainer.drawn(one) for one in group], total)
-    return total.update(users[lengths < MIN_TRAINING_EVENTS])
+    return total.update(idle)
 
 
 class _Trainer:

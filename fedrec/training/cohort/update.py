@@ -1,5 +1,6 @@
 """Weighted sum of users' updates: clipping, bounds, quantization, and what a cohort sends."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,10 +12,10 @@ from torch import Tensor
 
 from fedrec.models.recommender import Recommender
 from fedrec.randomness import generator
-from fedrec.training.bounds import LARGEST_LOSS, largest_norm
 from fedrec.training.cohort.plan import CohortPlan
 from fedrec.training.cohort.user_weights import UserWeights
-from fedrec.training.quantization import quantize
+from fedrec.training.updates.bounds import LARGEST_LOSS, largest_norm
+from fedrec.training.updates.quantization import quantize
 from fedrec.training.windows import Ints, UserWindows
 
 Floats = NDArray[np.float64]
@@ -83,10 +84,16 @@ class CohortSum:
         self, model: Recommender, plan: CohortPlan, num_items: int, *, seed: int, round: int
     ) -> None:
         self.plan, self.seed, self.round = plan, seed, round
+        trained = {n: p for n, p in model.named_parameters() if p.requires_grad}
+        sizes = [parameter.numel() for parameter in trained.values()]
+        # All sums one behind the other; those by name are views of them.
+        device = next(iter(trained.values())).device
+        self.flat = torch.zeros(sum(sizes), dtype=torch.float64, device=device)
         self.total = {
-            name: torch.zeros_like(parameter, dtype=torch.float64)
-            for name, parameter in model.named_parameters()
-            if parameter.requires_grad
+            name: part.view(parameter.shape)
+            for (name, parameter), part in zip(
+                trained.items(), torch.split(self.flat, sizes), strict=True
+            )
         }
         self.row_weights = np.zeros(num_items + 1)
         self.done: list[_Done] = []
@@ -124,6 +131,24 @@ class CohortSum:
         """Note whose summed gradient was added; the arguments are those of ``add_own``."""
         for one, loss, count, read in zip(group, losses.tolist(), trained, rows, strict=True):
             self._note(one, loss, float("nan"), count, read)
+
+    def takes(self, one: UserWindows, loss: float, norm: float, trained: int, read: Ints) -> bool:
+        """Note whether the update of a user is within the bounds, and so to be added.
+
+        Args:
+            one: The user.
+            loss: Its mean loss.
+            norm: Norm of its update before clipping.
+            trained: Its targets, in all steps.
+            read: Items whose rows it read.
+        """
+        is_fine = norm <= self.largest and abs(loss) <= LARGEST_LOSS  # NaN is beyond any bound
+        if is_fine:
+            self._note(one, loss, norm, trained, read)
+        else:
+            is_finite = math.isfinite(norm) and math.isfinite(loss)
+            self.excluded.append((one.user, is_finite, len(read)))
+        return is_fine
 
     def add_own(
         self,

@@ -9,9 +9,9 @@ from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from fedrec.models.recommender import Recommender
-from fedrec.training.cohort.batches import GroupStep, Rectangle
+from fedrec.training.cohort.groups.batches import GroupStep, Rectangle
 from fedrec.training.cohort.loss import CohortLoss, losses_of
-from fedrec.training.cohort.stacked import assign, stackable, stacked
+from fedrec.training.cohort.stacked.models import assign, stackable, stacked
 
 Forward = Callable[["UserWeights", GroupStep, Tensor | None], Tensor]
 

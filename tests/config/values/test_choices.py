@@ -8,7 +8,7 @@ from fedrec.data.readers.detect import LAYOUTS
 from fedrec.evaluation.protocols import describe
 from fedrec.models.losses import LOSSES
 from fedrec.models.parameters import PRIVATE_NAMES
-from fedrec.training.quantization import BYTES
+from fedrec.training.updates.quantization import BYTES
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import pytest
 from flwr.app import Array
 
 from fedrec import protocol
-from fedrec.training.bounds import norm_of
+from fedrec.training.updates.bounds import norm_of
 from server.rounds import train_round
 from tests.server.rounds.users_one_by_one import USERS
 

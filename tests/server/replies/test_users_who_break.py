@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from fedrec.errors import ParticipationError
-from fedrec.training.bounds import LARGEST_LOSS, norm_of
 from fedrec.training.negatives import shared_negatives
+from fedrec.training.updates.bounds import LARGEST_LOSS, norm_of
 from server.replies.train_users import NOT_FINITE
 from server.rounds import train_round
 from tests.server.rounds.users_one_by_one import USERS, apart, one_by_one

@@ -9,7 +9,6 @@ import torch
 from fedrec.factory.training import make_plan
 from fedrec.models.parameters import load_arrays
 from fedrec.training.batches import collate
-from fedrec.training.dropout import draw_dropout_masks
 from fedrec.training.local import proximal_penalty
 from fedrec.training.negatives import shared_negatives
 from fedrec.training.objective import StepSeeds, make_objective
@@ -73,15 +72,6 @@ def one_by_one(federation, opened, precision=None, mu=0.0, sent=None) -> Iterato
         batch = collate(training, np.array([user]), settings.max_length)
         losses = []
         for step in steps:
-            dropout_masks = draw_dropout_masks(
-                batch.users,
-                batch.lengths,
-                num_masks=model.num_dropout_masks,
-                width=settings.width,
-                dropout=settings.dropout,
-                path=(1, step),
-                seed=0,
-            )
             optimizer.zero_grad()
             unknown = make_plan(config, mu).identity_dropout
             loss = objective(
@@ -91,7 +81,7 @@ def one_by_one(federation, opened, precision=None, mu=0.0, sent=None) -> Iterato
                     seed=0,
                     round=1,
                     step=step,
-                    dropout_masks=dropout_masks,
+                    dropout=settings.dropout,
                     identity_dropout=unknown,
                 ),
             )

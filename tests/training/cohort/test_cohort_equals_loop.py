@@ -12,7 +12,7 @@ from torch import nn
 from fedrec.config.values.choices import FUSIONS
 from fedrec.models.hybrid import Hybrid
 from fedrec.models.sasrec import SASRec
-from fedrec.training.cohort.stacked import stackable
+from fedrec.training.cohort.stacked.models import stackable
 from fedrec.training.local import Plan, fit
 from fedrec.training.objective import make_objective
 from tests.training.cohort.one_by_one import (

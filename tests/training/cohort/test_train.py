@@ -6,10 +6,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import fedrec.training.cohort.item_rows
 from fedrec.data.sequences import Sequences
 from fedrec.errors import ConfigError
-from fedrec.training.cohort.item_rows import COPIES, most_sets
+from fedrec.training.cohort.groups import item_rows
+from fedrec.training.cohort.groups.item_rows import COPIES, most_sets
 from tests.training.cohort.one_by_one import cohort, histories, loss_named, plan, shaken
 
 LENGTHS = (2, 3, 5, 9, 10, 11, 12, 21, 31, 47, 1)
@@ -54,7 +54,7 @@ def test_groups_that_memory_bounds_add_up_to_the_same(make_tiny, monkeypatch, us
     whole = cohort(model, training, range(10), asked, loss)
     row = COPIES * bytes_of_a_row(model)
     rows = loss.num_items + 1 if name == "softmax" else loss.shared_negatives
-    monkeypatch.setattr(fedrec.training.cohort.item_rows, "GROUP_BYTES", users * row * rows)
+    monkeypatch.setattr(item_rows, "GROUP_BYTES", users * row * rows)
     sizes = []
 
     def watch(now):
@@ -77,9 +77,9 @@ def bytes_of_a_row(model):
 def test_as_many_sets_as_fit_are_in_a_group_and_one_always(make_tiny, monkeypatch):
     model = shaken(make_tiny())
     row = bytes_of_a_row(model)
-    monkeypatch.setattr(fedrec.training.cohort.item_rows, "GROUP_BYTES", COPIES * 5 * row * 7)
+    monkeypatch.setattr(item_rows, "GROUP_BYTES", COPIES * 5 * row * 7)
     assert most_sets(model, 5) == 7
-    monkeypatch.setattr(fedrec.training.cohort.item_rows, "GROUP_BYTES", COPIES * 5 * row * 7 - 1)
+    monkeypatch.setattr(item_rows, "GROUP_BYTES", COPIES * 5 * row * 7 - 1)
     assert most_sets(model, 5) == 6
     assert most_sets(model, 10**9) == 1
 

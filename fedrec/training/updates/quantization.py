@@ -35,6 +35,12 @@ def quantize(array: Tensor, kind: str, stream: np.random.Generator) -> None:
         _to_halves(array, largest, chance)
 
 
+def int8_steps(largest: Tensor) -> Tensor:
+    """Steps (A,) of arrays whose largest numbers are (A,); 0 for one that a device cannot send."""
+    steps = largest / LEVELS
+    return torch.where(steps < torch.finfo(torch.float32).tiny, 0, steps)
+
+
 def _to_levels(array: Tensor, step: float, chance: Tensor) -> None:
     """Multiples of the step, at most ``LEVELS`` of them on either side."""
     if step < torch.finfo(torch.float32).tiny:

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fedrec.training.bounds import LARGEST_NORM, largest_norm, norm_of
+from fedrec.training.updates.bounds import LARGEST_NORM, largest_norm, norm_of
 from tests.training.cohort.one_by_one import (
     by_the_loop,
     cohort,

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedrec.randomness import generator
-from fedrec.training.quantization import LEVELS, quantize
+from fedrec.training.updates.quantization import LEVELS, quantize
 
 
 def arriving(update, kind, user=0):

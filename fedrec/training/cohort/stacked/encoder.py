@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from fedrec.models.layers.blocks import Block, masks_of_blocks
-from fedrec.training.cohort.stacked_blocks import Layout, way_by_hand
-from fedrec.training.cohort.stacked_layers import norm
+from fedrec.training.cohort.stacked.blocks import Layout, way_by_hand
+from fedrec.training.cohort.stacked.layers import norm
 
 
 def encoded(

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fedrec.training.cohort.item_rows import GatheredRows
+from fedrec.training.cohort.groups.item_rows import GatheredRows
 from fedrec.training.windows import Ints, UserStep
 
 

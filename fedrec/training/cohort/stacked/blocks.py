@@ -14,8 +14,8 @@ from torch import Tensor
 
 from fedrec.models.layers.attention import attend, attended_tiles, gradient_of_tiles
 from fedrec.models.layers.blocks import Block, PreNormBlock, SASRecBlock
-from fedrec.training.cohort.batches import Rectangle
-from fedrec.training.cohort.stacked_layers import linear, norm, normed_linear
+from fedrec.training.cohort.groups.batches import Rectangle
+from fedrec.training.cohort.stacked.layers import linear, norm, normed_linear
 
 Back = Callable[[Tensor], Tensor]  # gradient of what came out -> gradient of what went in
 # gradient of the stream behind a block -> of the stream before it, and of the block's arrays

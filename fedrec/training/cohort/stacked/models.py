@@ -19,10 +19,10 @@ from fedrec.models.layers.transformer import CausalTransformer, kernel_shape
 from fedrec.models.recommender import ItemTable, Recommender
 from fedrec.models.sasrec import SASRec
 from fedrec.native.encoder import Windows, encode_windows
-from fedrec.training.cohort.batches import GroupStep, Rectangle
-from fedrec.training.cohort.stacked_blocks import Layout, way_by_hand
-from fedrec.training.cohort.stacked_encoder import encoded
-from fedrec.training.cohort.stacked_layers import StackedLayerNorm, StackedLinear
+from fedrec.training.cohort.groups.batches import GroupStep, Rectangle
+from fedrec.training.cohort.stacked.blocks import Layout, way_by_hand
+from fedrec.training.cohort.stacked.encoder import encoded
+from fedrec.training.cohort.stacked.layers import StackedLayerNorm, StackedLinear
 
 
 class _Arrays(Block):

@@ -1,0 +1,1 @@
+"""Models with several weight sets side by side."""
