@@ -92,7 +92,7 @@ def histories():
     return padded_first(TrainingView(Sequences(items, np.cumsum([0, *lengths])))).training
 
 
-SEEDS = StepSeeds(seed=3, round=1, step=0, dropout_masks=None, identity_dropout=0.0)
+SEEDS = StepSeeds(seed=3, round=1, step=0, dropout=0.0, identity_dropout=0.0)
 
 
 def pair_score(model, user, item):
