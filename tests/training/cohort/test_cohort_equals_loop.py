@@ -72,7 +72,6 @@ OTHERS = [
     {"name": "narm"},
     {"name": "stamp"},
     {"name": "sr-gnn"},
-    {"name": "unisrec"},
     {"name": "unisrec-id", "experts": 2},
 ]
 
