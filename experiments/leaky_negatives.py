@@ -3,8 +3,8 @@
 ``python -m experiments.leaky_negatives SOURCE`` ranks held-out items among 99 sampled ones by a
 scorer that learns nothing: it counts how often each item was drawn as a training negative of the
 user and puts those drawn least first. With honest negatives, from all but the training history, it
-is at chance. The code of PFedRec and of what was compared with it (Zhang et al., IJCAI 2023) draws
-from all but the whole history, so that a user's held-out item is the one candidate never drawn.
+is at chance. The code of PFedRec (Zhang et al., IJCAI 2023) draws from all but the whole history,
+so that a user's held-out item is the one candidate never drawn.
 No model of fedrec can be trained so; the leaky figure is no result of any method.
 """
 
