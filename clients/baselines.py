@@ -1,4 +1,4 @@
-"""Baseline scorers that train nothing by gradients."""
+"""Baseline scorers that are no federated models."""
 
 from functools import lru_cache
 
@@ -8,6 +8,7 @@ from clients.local_data import LocalData
 from fedrec.baselines.names import (
     EASE,
     ITEM_KNN,
+    LIGHTGCN,
     MARKOV,
     NEAREST_TEXT,
     ORACLE,
@@ -18,9 +19,11 @@ from fedrec.baselines.names import (
     SLIM,
 )
 from fedrec.baselines.popularity import popularity_scorer
+from fedrec.data.evaluated import evaluated_users
 from fedrec.data.sequences import Sequences
 from fedrec.errors import ConfigError
-from fedrec.evaluation.leave_one_out import Scorer
+from fedrec.evaluation.leave_one_out import Scorer, leave_one_out_ranks
+from fedrec.evaluation.metrics import SELECTING_CUTOFF, ndcg
 from fedrec.factory.data import PreparedData
 
 
@@ -39,6 +42,8 @@ def plain_scorer(name: str, data: LocalData, frequency: np.ndarray) -> Scorer:
         return popularity_scorer(frequency)
     if name in _FITTED:
         return _fitted(data, name)
+    if name == LIGHTGCN:
+        return _lightgcn(data)
     if name == NEAREST_TEXT:
         from fedrec.baselines.nearest_text import nearest_text_scorer
 
@@ -109,3 +114,39 @@ def _oracle(prepared: PreparedData) -> Scorer:
     from fedrec.baselines.oracle import oracle_scorer
 
     return oracle_scorer(prepared.dataset)
+
+
+@lru_cache(maxsize=1)
+def _lightgcn(data: LocalData) -> Scorer:
+    """Trained until validation stops to rise; by the training parts alone at either stage."""
+    from fedrec.baselines.lightgcn import lightgcn_scorer
+
+    settings, dataset = data.prepared.settings, data.dataset
+    validated = evaluated_users(
+        dataset.sequences.num_users,
+        "validation",
+        seed=settings.seed,
+        validation=settings.validation_users,
+    )
+
+    def validate(scorer: Scorer) -> float:
+        found = leave_one_out_ranks(
+            scorer,
+            dataset.sequences,
+            data.users[validated[data.users]],
+            stage="validation",
+            protocols=("full",),
+            num_items=dataset.catalog.num_items,
+            counts=None,
+            seed=settings.seed,
+            domains=dataset.domains,
+        )
+        return float(ndcg(found.ranks["full"], SELECTING_CUTOFF).mean())
+
+    return lightgcn_scorer(
+        data.training.subset(data.users),
+        dataset.catalog.num_items,
+        data.users,
+        seed=settings.seed,
+        validate=validate,
+    )

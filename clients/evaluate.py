@@ -103,6 +103,7 @@ def evaluate(
         return ranks_of(plain_scorer(scorer, data, frequency), inputs), None
     model, groups = fresh_model(config, data, frequency)
     load_sent(model, weights, groups)
+    model.personalise()
     if not groups.private or accepted == 0:
         return by_model(), None
     result = by_model() if config.model.is_personalised else None

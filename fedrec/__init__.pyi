@@ -6,13 +6,17 @@ from fedrec.estimator.estimator import Estimator as Estimator
 from fedrec.estimator.evaluate import evaluate as evaluate
 from fedrec.estimator.models import BPRMF as BPRMF
 from fedrec.estimator.models import FPMC as FPMC
+from fedrec.estimator.models import HSTU as HSTU
 from fedrec.estimator.models import NARM as NARM
 from fedrec.estimator.models import SRGNN as SRGNN
 from fedrec.estimator.models import STAMP as STAMP
 from fedrec.estimator.models import BERT4Rec as BERT4Rec
 from fedrec.estimator.models import GRU4Rec as GRU4Rec
 from fedrec.estimator.models import Hybrid as Hybrid
+from fedrec.estimator.models import NeuralCF as NeuralCF
+from fedrec.estimator.models import PFedRec as PFedRec
 from fedrec.estimator.models import SASRec as SASRec
+from fedrec.estimator.models import UniSRec as UniSRec
 from fedrec.estimator.models import fit as fit
 from fedrec.inference.opening import open_recommender as open_recommender
 from fedrec.report.comparison.comparison import compare as compare
@@ -22,6 +26,7 @@ from fedrec.version import __version__ as __version__
 __all__ = [
     "BPRMF",
     "FPMC",
+    "HSTU",
     "NARM",
     "SRGNN",
     "STAMP",
@@ -30,7 +35,10 @@ __all__ = [
     "Estimator",
     "GRU4Rec",
     "Hybrid",
+    "NeuralCF",
+    "PFedRec",
     "SASRec",
+    "UniSRec",
     "__version__",
     "compare",
     "evaluate",

@@ -1,4 +1,4 @@
-"""Run a baseline of a federation: centralised, local-only, or one without training by gradients."""
+"""Run a baseline of a federation: centralised, local-only, or a scorer that is no model of ours."""
 
 import dataclasses
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from typing import Any
 from clients.app import app
 from experiments.baselines.local import local_only_baseline
 from experiments.engines.run import ignore, saying_how_to_go_on
-from fedrec.baselines.names import BASELINES
+from fedrec.baselines.names import BASELINES, LIGHTGCN
 from fedrec.config.config import USER_KEYS, Config
 from fedrec.config.keys import flatten
 from fedrec.config.sections.federation import Federation
@@ -62,7 +62,7 @@ def run_baseline(
     "centralised" is one client that holds everybody, with FedAvg over that one client, whole passes
     and an optimiser whose state is kept: bit for bit a plain training loop (a test), and free to
     use all cores, which clients of a federation share. Settings of the local training
-    (``local.*``, ``loss.*``) are the config's; ``BASELINES`` train nothing. "local-only" is every
+    (``local.*``, ``loss.*``) are the config's; ``BASELINES`` have their own. "local-only" is every
     client alone (``experiments.baselines.local``), a user with the optimiser of "centralised".
 
     Args:
@@ -150,6 +150,11 @@ def check_baseline(kind: str, alone: Config) -> None:
     Raises:
         FedrecError: As for ``check_fit``; no counts for popularity.
     """
+    if kind == LIGHTGCN and alone.scenario.unseen_users:
+        raise ConfigError(
+            "scenario.unseen-users must be 0 for lightgcn, which knows a user by an embedding that "
+            f"training makes, got {alone.scenario.unseen_users:g}"
+        )
     if kind == "popularity" and not alone.federation.share_counts:
         raise ConfigError(
             "popularity needs training counts, which federation.share-counts = false keeps on the "

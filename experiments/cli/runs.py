@@ -260,7 +260,7 @@ def baseline(
     """Run a baseline of a federated run, with the same evaluation.
 
     KIND is centralised, local-only, popularity, item-knn, recent-item-knn, v-sknn, ease, slim,
-    markov or nearest-text.
+    lightgcn, markov or nearest-text.
     """
     with ending():
         from experiments.baselines.run import check_kind, run_baseline

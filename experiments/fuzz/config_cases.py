@@ -110,6 +110,7 @@ PLAUSIBLE: dict[str, Plausible] = {
     "model.init-std": (0.0, 0.02),
     "model.time": ("", "hour", "gap", "relative", "hour,gap,relative"),
     "model.mask-share": (0.01, 0.2, 0.99),
+    "model.experts": (1, 3, 8),
     "model.private": ("", "gate-bias", "identity", "gate-bias,identity"),
     "loss.name": choices.LOSSES,
     "loss.negatives": (1, 8, 19, 60),

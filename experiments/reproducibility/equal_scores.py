@@ -41,6 +41,8 @@ MODELS: dict[str, dict[str, Any]] = {
     "stamp": {"name": "stamp"},
     "sr-gnn": {"name": "sr-gnn"},
     "dualrec-lstm": {"name": "dualrec-lstm"},
+    "unisrec": {"name": "unisrec"},
+    "hstu": {"name": "hstu"},
 }
 BASELINES = ("nearest-text", "item-knn", "markov", "popularity")
 SIZES = range(27, 132)

@@ -1,4 +1,4 @@
-"""Baselines that need no gradients: popularity, neighbours, linear weights, Markov, nearest text.
+"""Baselines that are not federated: counts, neighbours, linear weights, LightGCN, nearest text.
 
 Each name is imported when it is first used.
 """
@@ -10,6 +10,7 @@ from fedrec.lazy_exports import lazy_exports
 if TYPE_CHECKING:
     from fedrec.baselines.ease import ease_weights, linear_scorer
     from fedrec.baselines.item_knn import item_neighbours, neighbours_scorer
+    from fedrec.baselines.lightgcn import LightGCNOptions, lightgcn_scorer
     from fedrec.baselines.markov import markov_scorer, transition_shares
     from fedrec.baselines.names import BASELINES, ORACLE, SCORERS
     from fedrec.baselines.nearest_text import nearest_text_scorer
@@ -22,8 +23,10 @@ __all__ = [
     "BASELINES",
     "ORACLE",
     "SCORERS",
+    "LightGCNOptions",
     "ease_weights",
     "item_neighbours",
+    "lightgcn_scorer",
     "linear_scorer",
     "markov_scorer",
     "nearest_text_scorer",
@@ -39,10 +42,12 @@ __all__ = [
 
 _HOMES = {
     "BASELINES": "fedrec.baselines.names",
+    "LightGCNOptions": "fedrec.baselines.lightgcn",
     "ORACLE": "fedrec.baselines.names",
     "SCORERS": "fedrec.baselines.names",
     "ease_weights": "fedrec.baselines.ease",
     "item_neighbours": "fedrec.baselines.item_knn",
+    "lightgcn_scorer": "fedrec.baselines.lightgcn",
     "linear_scorer": "fedrec.baselines.ease",
     "markov_scorer": "fedrec.baselines.markov",
     "nearest_text_scorer": "fedrec.baselines.nearest_text",

@@ -1,4 +1,4 @@
-"""Names of the baselines that need no training by gradients, as the command line takes them."""
+"""Names of the baselines that are no federated models, as the command line takes them."""
 
 POPULARITY = "popularity"
 ITEM_KNN = "item-knn"
@@ -7,6 +7,7 @@ MARKOV = "markov"
 SESSION_KNN = "v-sknn"
 EASE = "ease"
 SLIM = "slim"
+LIGHTGCN = "lightgcn"
 NEAREST_TEXT = "nearest-text"
 BASELINES = (
     POPULARITY,
@@ -15,6 +16,7 @@ BASELINES = (
     SESSION_KNN,
     EASE,
     SLIM,
+    LIGHTGCN,
     MARKOV,
     NEAREST_TEXT,
 )

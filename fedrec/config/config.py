@@ -24,6 +24,8 @@ from fedrec.config.values.checks import one_of, refuse, require
 from fedrec.config.values.choices import (
     BASELINE_MODELS,
     DEVICES,
+    LOSSES_OF_USERS,
+    OF_TEXT,
     OF_USERS,
     names_in,
     protocol_suffix,
@@ -70,8 +72,12 @@ class Config:
             0 <= self.seed < 2**63, "seed", "a whole number from 0 to 2^63 - 1", self.seed
         )
         yield one_of("device", self.device, DEVICES)
-        if (name := self.model.name) in OF_USERS and self.loss.name != "bpr":
-            yield f"model.name = {name!r} is trained with loss.name = 'bpr', got {self.loss.name!r}"
+        name = self.model.name
+        if name in OF_USERS and self.loss.name not in LOSSES_OF_USERS:
+            yield (
+                f"model.name = {name!r} is trained with loss.name = 'bpr', 'bce' or 'gbce', got "
+                f"{self.loss.name!r}"
+            )
         if name in OF_USERS and self.scenario.unseen_users:
             yield (
                 f"scenario.unseen-users must be 0 for model.name = {name!r}, which knows a user by "
@@ -102,9 +108,10 @@ class Config:
     def _file_view_problems(self) -> Iterator[str]:
         """Views and text fields without their file, and files that nothing reads."""
         semantics = self.semantics
-        if self.model.name in BASELINE_MODELS:  # reads no view and no text
+        is_baseline = self.model.name in BASELINE_MODELS  # reads no view
+        if is_baseline and self.model.name not in OF_TEXT:
             return
-        views = names_in(self.model.views)
+        views = () if is_baseline else names_in(self.model.views)
         named = {"model.views": views, "semantics.fields": names_in(semantics.fields)}
         reading = [(key, one) for key, names in named.items() for one in names]
         signals = [(key, one) for key, one in reading if reads_signals(one)]

@@ -40,6 +40,7 @@ class Hyperparameters(TypedDict, total=False):
     encoder: str
     time: str
     mask_share: float
+    experts: int
     # loss
     loss: str
     negatives: int

@@ -14,6 +14,14 @@ if TYPE_CHECKING:
     from fedrec.data.preparation.store import Dataset
 
 
+# BCE with four negatives of each event, as in the federated literature.
+BCE_OF_FOUR: Mapping[str, Value] = {
+    "loss.name": "gbce",
+    "loss.calibration": 0.0,
+    "loss.negatives": 4,
+}
+
+
 class _Named(Estimator):
     """An estimator of one model."""
 
@@ -79,6 +87,32 @@ class FPMC(_Named):
 
     model_name = "fpmc"
     defaults: ClassVar[Mapping[str, Value]] = {"loss.name": "bpr"}
+
+
+class NeuralCF(_Named):
+    """A network over pairs of users and items (FedNCF): ``fedrec.models.users.neural_cf``."""
+
+    model_name = "fed-ncf"
+    defaults: ClassVar[Mapping[str, Value]] = BCE_OF_FOUR
+
+
+class PFedRec(_Named):
+    """A score function for each user (PFedRec): ``fedrec.models.users.pfedrec``."""
+
+    model_name = "pfedrec"
+    defaults: ClassVar[Mapping[str, Value]] = BCE_OF_FOUR
+
+
+class HSTU(_Named):
+    """HSTU, pointwise attention with a gate: ``fedrec.models.transformers.hstu``."""
+
+    model_name = "hstu"
+
+
+class UniSRec(_Named):
+    """A transformer over adapted texts of items: ``fedrec.models.transformers.unisrec``."""
+
+    model_name = "unisrec"
 
 
 def fit(

@@ -28,6 +28,7 @@ from fedrec.models.recommender import Recommender
 from fedrec.models.sessions.attentive_gru import AttentiveGRU
 from fedrec.models.sessions.session_graph import SessionGraph
 from fedrec.models.sessions.short_term_attention import ShortTermAttention
+from fedrec.models.transformers.hstu import PointwiseTransformer
 from fedrec.semantics.whitening import pca_rows
 
 
@@ -83,6 +84,7 @@ def build_model(
                 encoder=encoder,
                 width=settings.width,
                 hidden=settings.hidden,
+                blocks=settings.blocks,
                 seed=seed,
                 users=np.empty(0, dtype=np.int64) if users is None else users,
                 frequency=torch.from_numpy(frequency.astype(np.float32)),
@@ -91,6 +93,8 @@ def build_model(
                 smoothing=NeighbourSmoothing(settings.neighbours, settings.neighbour_events)
                 if settings.smooths
                 else None,
+                semantic=None if semantic is None else frozen_tensor(semantic),
+                experts=settings.experts,
                 features=features or (lambda: _no_features(num_items)),
             )
         )
@@ -136,6 +140,9 @@ def _encoder(settings: Model) -> Any:
         return AttentiveGRU(width, blocks, hidden)
     if kind == "short-term":
         return ShortTermAttention(width)
+    if kind == "pointwise":
+        sizes = (width, blocks, settings.heads, settings.max_length)
+        return PointwiseTransformer(*sizes, reads_times="relative" in names_in(settings.time))
     if kind == "session-graph":
         return SessionGraph(width, blocks)
     if kind == "lstm":  # it reads ID, title and genres side by side

@@ -1,7 +1,7 @@
 """How much memory a model takes, before any of it is allocated."""
 
 from fedrec.config.config import Config
-from fedrec.config.values.choices import MODELS, names_in
+from fedrec.config.values.choices import MODELS, OF_TEXT, names_in
 from fedrec.errors import ConfigError
 from fedrec.files.machine import memory_gib
 
@@ -40,16 +40,21 @@ def estimated_parameters(config: Config, num_items: int) -> int:
     model = config.model
     rows = (num_items + 1) * model.width
     if model.encoder_kind == "none":
-        return rows * (3 if model.name == "fpmc" else 1)
+        return rows * {"fpmc": 3, "pfedrec": 2}.get(model.name, 1)
     reads_text = model.name == "hybrid" and "semantic" in names_in(model.views)
     block = 4 * model.width**2 + 2 * model.width * model.hidden
     if model.block == "ligr":  # a gate of each branch, and one inside the feed-forward layer
         block += 2 * model.width**2 + model.width * model.hidden
     if model.encoder_kind in ("gru", "attentive-gru"):
         block = 3 * model.hidden * (model.width + model.hidden) + model.hidden * model.width
+    if model.encoder_kind == "pointwise":
+        block = 5 * model.width**2
     if model.encoder_kind == "lstm":  # both layers together; an output row of each item
         rows += (num_items + 1) * model.hidden
         block = 2 * model.hidden * (model.width + 2 * model.hidden)
+    if model.name in OF_TEXT:  # one projection an expert
+        rows *= model.name == "unisrec-id"
+        rows += model.experts * model.width * config.semantics.width
     positions = model.max_length * model.width
     return (
         rows + positions + model.blocks * block + reads_text * model.width * config.semantics.width

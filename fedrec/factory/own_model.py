@@ -18,6 +18,10 @@ from fedrec.models.sasrec import SASRec
 from fedrec.models.sessions.attentive_gru import NARM
 from fedrec.models.sessions.session_graph import SRGNN
 from fedrec.models.sessions.short_term_attention import STAMP
+from fedrec.models.transformers.hstu import HSTU
+from fedrec.models.transformers.unisrec import UniSRec, UniSRecID
+from fedrec.models.users.neural_cf import NeuralCF
+from fedrec.models.users.pfedrec import PFedRec
 from fedrec.training.frozen_buffers import written
 
 _OURS: dict[object, str] = {
@@ -31,6 +35,11 @@ _OURS: dict[object, str] = {
     DualRecLSTM: "dualrec-lstm",
     BPRMF: "bpr-mf",
     FPMC: "fpmc",
+    NeuralCF: "fed-ncf",
+    PFedRec: "pfedrec",
+    HSTU: "hstu",
+    UniSRec: "unisrec",
+    UniSRecID: "unisrec-id",
 }
 HOME = f"{Recommender.__module__}.{Recommender.__name__}"
 
@@ -83,9 +92,14 @@ def checked(name: str, model: object) -> Recommender:
         model: As the factory returned it.
 
     Raises:
-        ConfigError: It is none, or keeps running statistics.
+        ConfigError: It is none, scores by other than products, or keeps running statistics.
     """
     if isinstance(model, Recommender):
+        if not model.scores_by_product:
+            raise ConfigError(
+                f"model.name {name!r} must score by products of states and output vectors, got "
+                "scores_by_product = False, which models with rows of users alone may have"
+            )
         _check_buffers(name, model)
         return model
     lacking = sorted(n for n in Recommender.__abstractmethods__ if not hasattr(model, n))

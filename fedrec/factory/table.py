@@ -9,6 +9,7 @@ from fedrec.config.sections.semantics import Semantics
 from fedrec.config.start_file import signals_file
 from fedrec.config.values.choices import (
     BASELINE_MODELS,
+    OF_TEXT,
     names_in,
     signal_kind,
 )
@@ -27,7 +28,7 @@ from fedrec.semantics.view_tables import text_view
 def needs_table(config: Config) -> bool:
     """Whether the model reads semantic embeddings, as a view or to initialise ID embeddings."""
     if config.model.name in BASELINE_MODELS:
-        return False
+        return config.model.name in OF_TEXT
     views = names_in(config.model.views)
     starts_from_text = "identity" in views and config.model.identity_start == "text"
     return "semantic" in views or starts_from_text

@@ -14,7 +14,7 @@ from safetensors.numpy import load, save
 from torch import Tensor
 
 from fedrec.config.config import Config
-from fedrec.config.values.choices import VIEWS, names_in, view_name
+from fedrec.config.values.choices import OF_USERS, VIEWS, names_in, view_name
 from fedrec.data.catalog import Catalog
 from fedrec.data.domains import COLUMN
 from fedrec.data.preparation.store import Dataset
@@ -28,7 +28,7 @@ ITEMS = "items.json"
 NO_USERS = "no_users"  # of a manifest: why the users of a dataset are not known
 FROZEN = "frozen.safetensors"
 LARGEST = 256 << 20  # bytes of arrays that a run keeps a copy of
-WITHOUT_VECTORS = ("bpr-mf", "lora")  # models that no history of items is recommended by
+WITHOUT_VECTORS = (*OF_USERS, "lora")  # models that no history of items is recommended by
 
 
 def carried_files(config: Config, catalog: Catalog, model: Recommender) -> dict[str, bytes]:

@@ -16,6 +16,7 @@ from fedrec.models.recommender import (
     device_of,
     next_state,
     output_embeddings,
+    scores_of,
     table_of,
 )
 
@@ -125,7 +126,7 @@ class ItemSearch:
         states, _ = self._states(histories, users)
         excluded = Excluded(histories, states.device) if exclude else None
         scores, found = top_k(
-            _scorer(self.vectors, states),
+            self._scorer(states),
             items,
             k,
             block=self._block(len(states)),
@@ -157,7 +158,7 @@ class ItemSearch:
         """
         items = among or self.items
         states, _ = self._states([history])
-        score, size = _scorer(self.vectors, states), self._block(1)
+        score, size = self._scorer(states), self._block(1)
         others = history[history != item] if exclude else history[:0]
         excluded = Excluded([others], states.device)
         # From the same product as its rivals': another shape might round otherwise.
@@ -213,6 +214,10 @@ class ItemSearch:
         is_real = torch.arange(weights.shape[1], device=device) < within[:, None]
         return states, (weights * is_real.unsqueeze(-1)).sum(dim=1) / within[:, None]
 
+    def _scorer(self, states: Tensor) -> ScoreItems:
+        """Scores (B, b) of some items by states (B, D)."""
+        return lambda first, end: scores_of(self.model, states, self.vectors[first:end])
+
     def _block(self, rows: int) -> int:
         """Items that are scored at once for so many rows."""
         fitting = max(1, self.score_bytes // (4 * rows))
@@ -226,8 +231,3 @@ def _check_finite(array: Tensor, what: str) -> None:
         raise EvaluationError(
             f"the model's {what} hold NaN or infinity: it has diverged (lower local.learning-rate)"
         )
-
-
-def _scorer(vectors: Tensor, states: Tensor) -> ScoreItems:
-    """Scores (B, b) of some items (V + 1, D) by states (B, D)."""
-    return lambda first, end: products(states, vectors[first:end])

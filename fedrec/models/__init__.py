@@ -32,10 +32,15 @@ if TYPE_CHECKING:
     from fedrec.models.sessions.attentive_gru import NARM
     from fedrec.models.sessions.session_graph import SRGNN
     from fedrec.models.sessions.short_term_attention import STAMP
+    from fedrec.models.transformers.hstu import HSTU
+    from fedrec.models.transformers.unisrec import UniSRec, UniSRecID
+    from fedrec.models.users.neural_cf import NeuralCF
+    from fedrec.models.users.pfedrec import PFedRec
 
 __all__ = [
     "BPRMF",
     "FPMC",
+    "HSTU",
     "LOSSES",
     "NARM",
     "SRGNN",
@@ -51,9 +56,13 @@ __all__ = [
     "LossOptions",
     "ModelParts",
     "NamedArrays",
+    "NeuralCF",
+    "PFedRec",
     "ParameterGroups",
     "Recommender",
     "SASRec",
+    "UniSRec",
+    "UniSRecID",
     "arrays_of",
     "catalogue_of",
     "groups_of",
@@ -68,6 +77,7 @@ _HOMES = {
     "DualRecLSTM": "fedrec.models.dualrec_lstm",
     "FPMC": "fedrec.models.fpmc",
     "GRU4Rec": "fedrec.models.gru4rec",
+    "HSTU": "fedrec.models.transformers.hstu",
     "Hybrid": "fedrec.models.hybrid",
     "IdentityRows": "fedrec.models.identity_rows",
     "ItemFeatures": "fedrec.models.parts",
@@ -78,11 +88,15 @@ _HOMES = {
     "ModelParts": "fedrec.models.parts",
     "NARM": "fedrec.models.sessions.attentive_gru",
     "NamedArrays": "fedrec.models.parameters",
+    "NeuralCF": "fedrec.models.users.neural_cf",
+    "PFedRec": "fedrec.models.users.pfedrec",
     "ParameterGroups": "fedrec.models.parameters",
     "Recommender": "fedrec.models.recommender",
     "SASRec": "fedrec.models.sasrec",
     "SRGNN": "fedrec.models.sessions.session_graph",
     "STAMP": "fedrec.models.sessions.short_term_attention",
+    "UniSRec": "fedrec.models.transformers.unisrec",
+    "UniSRecID": "fedrec.models.transformers.unisrec",
     "arrays_of": "fedrec.models.parameters",
     "catalogue_of": "fedrec.models.recommender",
     "groups_of": "fedrec.models.parameters",

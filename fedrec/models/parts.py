@@ -46,12 +46,15 @@ class ModelParts:
         encoder: Sequence encoder.
         width: D.
         hidden: H, size of a feed-forward layer or of a recurrent state.
+        blocks: Layers of a model that makes them by itself.
         seed: Seed of the run.
         users: (U,) Global numbers of the users held here, ascending.
         frequency: (V + 1,) Training events per item over all clients, zeros where unknown.
         views: Makes the views by name, in their order; called once, by models with several views.
         fusion: Makes the fusion of so many views.
         smoothing: Smoothing of cold items over semantic neighbours, or None.
+        semantic: (V + 1, S) Frozen embedding table, or None where none is read.
+        experts: G, experts of a mixture.
         features: Gives title words and genres of the items.
     """
 
@@ -59,10 +62,13 @@ class ModelParts:
     encoder: SequenceEncoder
     width: int
     hidden: int
+    blocks: int
     seed: int
     users: np.ndarray
     frequency: Tensor
     views: Callable[[], Mapping[str, nn.Module]]
     fusion: Callable[[int], nn.Module]
     smoothing: NeighbourSmoothing | None
+    semantic: Tensor | None
+    experts: int
     features: Callable[[], ItemFeatures]

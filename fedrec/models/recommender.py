@@ -1,7 +1,7 @@
 """Base class of all recommenders, and scoring of the catalogue."""
 
 from abc import ABC, abstractmethod
-from typing import NamedTuple, Self
+from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from fedrec.models.layers.fixed_shapes import (
     HISTORIES,
     blocks_of_histories,
     by_blocks,
+    by_pairs,
     products,
     resized,
 )
@@ -32,7 +33,14 @@ class ItemTable(NamedTuple):
 
 
 class Recommender(nn.Module, ABC):
-    """A sequential recommender whose item vectors are tied between input and output."""
+    """A sequential recommender whose item vectors are tied between input and output.
+
+    Attributes:
+        scores_by_product: Whether a score is the product of a state and an output vector; a model
+            of users alone may override ``pair_scores`` instead.
+    """
+
+    scores_by_product: ClassVar[bool] = True
 
     @classmethod
     def build(cls, parts: ModelParts) -> Self:
@@ -98,6 +106,17 @@ class Recommender(nn.Module, ABC):
     @abstractmethod
     def output_vectors(self, table: ItemTable) -> Tensor:
         """One vector (K, D) per item, by which states are scored."""
+
+    def pair_scores(self, states: Tensor, vectors: Tensor) -> Tensor:
+        """Scores (...) of output vectors (..., D) by states (..., D), over axes that broadcast."""
+        return (states * vectors).sum(dim=-1)
+
+    def personalise(self) -> None:
+        """Set what personalises a client's model from its parameters: nothing, in most models.
+
+        Called when local training ends, and on the weights that a client is sent to evaluate,
+        before its private parameters are loaded.
+        """
 
     def smoothed(self, items: Tensor, vectors: Tensor) -> Tensor:
         """Output embeddings (K, D) of items (K,) after training: unchanged, in most models.
@@ -201,7 +220,17 @@ def score_next(
     last, weights = next_state(
         model, catalogue.table, items, lengths, users, times, longest=longest
     )
-    return products(last, catalogue.vectors), weights
+    return scores_of(model, last, catalogue.vectors), weights
+
+
+def scores_of(model: Recommender, states: Tensor, vectors: Tensor) -> Tensor:
+    """Scores (B, K) of output vectors (K, D) by states (B, D), outside training.
+
+    None depends on the other states and vectors.
+    """
+    if model.scores_by_product:
+        return products(states, vectors)
+    return by_pairs(lambda some, items: model.pair_scores(some[:, None], items), states, vectors)
 
 
 def next_state(

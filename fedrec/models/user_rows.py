@@ -78,6 +78,17 @@ class UserRows(Recommender):
             )
         return self.user_rows[torch.from_numpy(place).to(self.user_rows.device)]
 
+    def at_each_position(self, states: Tensor, indices: Tensor) -> tuple[Tensor, Tensor]:
+        """States (B, L, D) of users (B, D), the same at each position, and weights (B, L, 1) of 1.
+
+        Args:
+            states: (B, D) What scores for each user.
+            indices: (B, L) Positions.
+        """
+        shape = (*indices.shape, states.shape[1])
+        ones = torch.ones_like(states[:, :1, None]).expand(*indices.shape, 1)
+        return states.unsqueeze(1).expand(shape), ones
+
 
 def initial_user_rows(users: np.ndarray, width: int, *, std: float, seed: int) -> Tensor:
     """(U, D) initial user embeddings, by the seed and the user's number alone in any partition.

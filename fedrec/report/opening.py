@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from fedrec.baselines.names import LIGHTGCN
 from fedrec.evaluation.protocols import metric_label
 from fedrec.report.references import BASELINE_ENGINE, MAIN
 from fedrec.runs.record import COMPLETE, Run, number
@@ -11,8 +12,17 @@ MODELS = {
     "sasrec": "SASRec",
     "bert4rec": "BERT4Rec",
     "gru4rec": "GRU4Rec",
+    "narm": "NARM",
+    "stamp": "STAMP",
+    "sr-gnn": "SR-GNN",
     "dualrec-lstm": "DUALRec's LSTM",
     "bpr-mf": "BPR-MF",
+    "fpmc": "FPMC",
+    "fed-ncf": "FedNCF",
+    "pfedrec": "PFedRec",
+    "hstu": "HSTU",
+    "unisrec": "UniSRec",
+    "unisrec-id": "UniSRec with ID embeddings",
     "lora": "a language model by adapters",
 }
 STRATEGIES = {
@@ -64,6 +74,8 @@ def _done(run: Run) -> str:
     if kind == "local-only":
         each = f"{_clients(run)} trained {model} on {data}"
         return f"{each}, each alone, for {_rounds(run)}"
+    if kind == LIGHTGCN:
+        return f"One place with all data trained LightGCN on {data}"
     return f"A ranking by {kind.replace('-', ' ')} on {data}, without training by gradients"
 
 

@@ -24,6 +24,7 @@ ORDER = (
     "v-sknn",
     "ease",
     "slim",
+    "lightgcn",
     "markov",
     "local-only",
     "centralised",

@@ -153,6 +153,7 @@ def fit(
             total += value * batch.num_targets
             asked += batch.num_targets
             steps += 1
+        model.personalise()
         return FitResult(loss=total / asked, targets=targets, steps=steps)
 
 

@@ -204,7 +204,12 @@ def _against_own(
     negatives = np.concatenate(rows)
     needed = np.unique(np.concatenate([batch.items.ravel(), targets, negatives.ravel()]))
     states, vectors, index_of = _forward(model, batch, seeds, needed)
-    return loss.of_targets(states, vectors[index_of(targets)], vectors[index_of(negatives)]).mean()
+    positives, others = vectors[index_of(targets)], vectors[index_of(negatives)]
+    if not model.scores_by_product:  # scores are products of vectors of length 1
+        positives = model.pair_scores(states, positives).unsqueeze(-1)
+        others = model.pair_scores(states.unsqueeze(-2), others).unsqueeze(-1)
+        states = torch.ones_like(positives)
+    return loss.of_targets(states, positives, others).mean()
 
 
 def _equal(states: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from typing import Any
 
 from fedrec.baselines.names import ORACLE, POPULARITY
 from fedrec.config.config import Config
-from fedrec.config.values.choices import BASELINE_MODELS, names_in
+from fedrec.config.values.choices import BASELINE_MODELS, OF_TEXT, names_in
 from fedrec.data.catalog import Catalog
 from fedrec.data.domains import COLUMN
 from fedrec.data.splits import Stage
@@ -234,7 +234,7 @@ def _tastes(registration: Registration) -> dict[int, dict[str, float]]:
 
 def _file_view_facts(config: Config, catalog: Catalog) -> dict[str, Any]:
     """Signals and vectors that a model reads: who wrote them, when, hashes, items without any."""
-    if config.model.name in BASELINE_MODELS:
+    if config.model.name in BASELINE_MODELS and config.model.name not in OF_TEXT:
         return {}
     facts: dict[str, Any] = {}
     signals = signals_of(config.semantics)

@@ -254,3 +254,24 @@ def test_weights_of_another_dtype_are_refused_and_not_cast(desk):
     for work in (lambda: client.train(1, accepted=0), client.evaluate):
         with pytest.raises(MessageError, match=r"weights '.*' are float64, expected float32"):
             work()
+
+
+PFEDREC = {"model.name": "pfedrec", "loss.name": "bce", "local.learning-rate": 0.05}
+
+
+def test_a_client_of_pfedrec_scores_by_its_own_items(desk):
+    client = desk(PFEDREC)
+    weights, _ = client.train(1, accepted=0)
+    assert set(weights) == {"rows"}
+    kept = client.store.read(1, client.private[1])
+    np.testing.assert_array_equal(kept["parameter/own_rows"], weights["rows"])
+    averaged = {"rows": weights["rows"][::-1].copy()}
+    own = client.evaluate(accepted=1, weights=weights)[0].ranks["full"]
+    np.testing.assert_array_equal(
+        client.evaluate(accepted=1, weights=averaged)[0].ranks["full"], own
+    )
+    # A client that has not trained has none of its own: it scores by what it is sent.
+    before = [client.evaluate(weights=sent)[0].ranks["full"] for sent in (weights, averaged)]
+    assert not np.array_equal(*before)
+    # The next training goes on from what is sent.
+    assert differs(*(client.train(2, 1, weights=sent)[0] for sent in (weights, averaged)))

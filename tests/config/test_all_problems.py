@@ -36,7 +36,8 @@ def test_unknown_keys_wrong_types_ranges_and_contradictions_are_told_together():
         "model.mix was renamed to model.fusion; set model.fusion = 'sum'",
         "local.learning-rate must be a finite number above 0, got -0.1",
         "evaluation.at must hold 10, which selects the best round, got '5,20'",
-        "model.name = 'bpr-mf' is trained with loss.name = 'bpr', got 'sampled-softmax'",
+        "model.name = 'bpr-mf' is trained with loss.name = 'bpr', 'bce' or 'gbce', got "
+        "'sampled-softmax'",
     )
 
 

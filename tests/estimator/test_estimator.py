@@ -37,6 +37,8 @@ def test_six_lines_from_events_to_recommendations(ratings):
         (fedrec.Hybrid, HASHED),
         (fedrec.BPRMF, {}),
         (fedrec.FPMC, {}),
+        (fedrec.PFedRec, {}),
+        (fedrec.UniSRec, HASHED),
         (fedrec.NARM, {}),
         (fedrec.STAMP, {}),
         (fedrec.SRGNN, {}),

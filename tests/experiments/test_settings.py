@@ -61,6 +61,7 @@ def test_every_preset_is_a_config_and_says_what_it_is_for(name):
         "beauty-users": "amazon-beauty-2014",
         "lamar-beauty": "amazon-beauty-2014",
         "dualrec": "ml-1m",
+        "gsasrec": "ml-1m",
         "domains": "amazon-beauty-2014 + amazon-office-2018",
     }.get(name, re.sub("^dualrec-|^lora-|-(users|private|cold)$", "", name))
     assert resolve(name, ()).data.source == source

@@ -117,7 +117,7 @@ def test_a_step_of_sgd_is_rendles_update():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"model.name": "bpr-mf"}, r"loss\.name = 'bpr', got 'sampled-softmax'"),
+        ({"model.name": "bpr-mf"}, r"loss\.name = 'bpr', 'bce' or 'gbce', got 'sampled"),
         (
             {
                 "model.name": "bpr-mf",

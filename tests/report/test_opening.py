@@ -54,6 +54,11 @@ def test_the_opening_says_what_was_done_and_how_it_stands(run):
         ({"engine": "baseline (centralised)"}, {}, "One place with all data trained the hybrid"),
         ({"engine": "baseline (local-only)"}, {}, "each alone, for 3 rounds"),
         ({"engine": "baseline (item-knn)"}, {}, "A ranking by item knn on MovieLens-1M, without"),
+        (
+            {"engine": "baseline (lightgcn)"},
+            {},
+            "One place with all data trained LightGCN on Movie",
+        ),
         ({"status": "failed"}, {"federation": {"rounds": 9}}, "for 3 of 9 rounds"),
         (
             {"data": {"name": "mine"}},

@@ -24,6 +24,12 @@ OWN_MODELS = [
     {"model": "dualrec-lstm"},
     {"model": "bpr-mf"},
     {"model": "fpmc"},
+    {"model": "fed-ncf"},
+    {"model": "fed-ncf", "blocks": 3},
+    {"model": "pfedrec"},
+    {"model": "unisrec-id", "experts": 2},
+    {"model": "hstu"},
+    {"model": "hstu", "time": "relative", "heads": 2},
     {"model": "narm"},
     {"model": "stamp"},
     {"model": "sr-gnn"},
@@ -149,6 +155,10 @@ class ManySites(SASRec):
     num_dropout_masks = 9
 
 
+class ScoresPairs(SASRec):
+    scores_by_product = False
+
+
 class Incomplete(SASRec):
     @abstractmethod
     def more(self): ...
@@ -171,6 +181,7 @@ class Incomplete(SASRec):
         (Remembers, "training changes the attribute 'calls' of the model"),
         (Normalises, "the buffer 'running_mean' of norm .BatchNorm1d.; .* use nn.LayerNorm"),
         (ManySites, "num_dropout_masks is 9, but mask 5 changes nothing"),
+        (ScoresPairs, "must score by products of states and output vectors"),
         (Incomplete, "model Incomplete lacks more"),
         (nn.Linear, "Linear is no Recommender; derive it from .* and give it encode, look_up"),
         (lambda rows: None, "could not be made of item rows"),

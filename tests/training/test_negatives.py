@@ -1,53 +1,21 @@
 """Training negatives: distinct, outside the training history, and honest about held-out items."""
 
-import io
 import os
-import zipfile
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from experiments import leaky_negatives
+from experiments.leaky_negatives import counting_scorer_ranks
 from fedrec.data.sequences import Sequences, history_mask
-from fedrec.data.splits import history, targets, training_part
 from fedrec.errors import ConfigError
 from fedrec.evaluation.metrics import auc, hr
-from fedrec.evaluation.protocols import candidates
-from fedrec.evaluation.ranking import candidate_ranks
 from fedrec.randomness import generator
 from fedrec.training.negatives import sampled_negatives, shared_negatives
-
-ROUNDS = 100
-PER_EVENT = 4  # negatives per positive and round, as in NCF and PFedRec
-
-
-def counting_scorer_ranks(sequences, num_items, pool):
-    """Ranks of a scorer that learns nothing and puts what was drawn least first.
-
-    Args:
-        pool: "honest" draws outside the training history, "leaking" outside the whole history.
-    """
-    train = training_part(sequences)
-    counts = np.zeros((sequences.num_users, num_items + 1), dtype=np.int64)
-    for user in range(sequences.num_users):
-        seen = history_mask([(train if pool == "honest" else sequences).of(user)], num_items)
-        events = len(train.of(user))
-        # The draws of all rounds at once: they are independent.
-        drawn = sampled_negatives(generator(0, "count", user), seen, events, PER_EVENT * ROUNDS)
-        counts[user] = np.bincount(drawn.ravel(), minlength=num_items + 1)
-    users = np.arange(sequences.num_users)
-    ranked = candidates(
-        "uniform-99",
-        users=users,
-        histories=[history(sequences, user, "test") for user in users],
-        targets=targets(sequences, "test"),
-        num_items=num_items,
-        counts=None,
-        seed=1,
-        stage="test",
-    )
-    return candidate_ranks(-counts[users[:, None], ranked].astype(np.float64))
 
 
 def assert_at_chance(ranks):
@@ -70,7 +38,7 @@ def test_a_scorer_that_counts_negatives_is_at_chance(small):
 
 
 def test_a_pool_without_held_out_items_would_give_the_counting_scorer_the_answer(small):
-    ranks = counting_scorer_ranks(small, 200, "leaking")
+    ranks = counting_scorer_ranks(small, 200, "leaky")
     assert hr(ranks, 10).mean() > 0.99
     with pytest.raises(AssertionError):
         assert_at_chance(ranks)
@@ -78,16 +46,30 @@ def test_a_pool_without_held_out_items_would_give_the_counting_scorer_the_answer
 
 @pytest.mark.slow
 @pytest.mark.skipif("FEDREC_DATA" not in os.environ, reason="FEDREC_DATA names no data folder")
-def test_a_scorer_that_counts_negatives_is_at_chance_on_ml_100k():
-    with zipfile.ZipFile(os.path.join(os.environ["FEDREC_DATA"], "ml-100k.zip")) as archive:
-        name = next(name for name in archive.namelist() if name.endswith("u.data"))
-        table = np.loadtxt(io.BytesIO(archive.read(name)), dtype=np.int64)
-    table = table[np.lexsort((table[:, 3], table[:, 0]))]
-    offsets = np.concatenate([[0], np.cumsum(np.bincount(table[:, 0])[1:])]).astype(np.int64)
-    sequences = Sequences(table[:, 1].astype(np.int32), offsets)
-    assert sequences.num_users == 943
-    assert_at_chance(counting_scorer_ranks(sequences, 1682, "honest"))
-    assert hr(counting_scorer_ranks(sequences, 1682, "leaking"), 10).mean() > 0.9
+def test_a_scorer_that_counts_negatives_is_at_chance_on_ml_100k(tmp_path, monkeypatch):
+    monkeypatch.setenv("FEDREC_HOME", str(tmp_path))
+    source = Path(os.environ["FEDREC_DATA"]) / "ml-100k.zip"
+    ranks = leaky_negatives.of_source(str(source), rounds=100)
+    assert len(ranks["honest"]) == 943
+    assert_at_chance(ranks["honest"])
+    assert hr(ranks["leaky"], 10).mean() > 0.9
+
+
+def test_the_exhibit_names_what_is_no_result(capsys, small, monkeypatch):
+    monkeypatch.setattr(
+        leaky_negatives,
+        "of_source",
+        lambda source, rounds: {
+            pool: counting_scorer_ranks(small, 200, pool, rounds=rounds)
+            for pool in leaky_negatives.POOLS
+        },
+    )
+    leaky_negatives.show("anything", rounds=30)
+    heading, honest, leaky = capsys.readouterr().out.splitlines()
+    assert heading.startswith("A scorer that learns nothing and counts its negatives")
+    assert re.match(r"honest pool +HR@10 \(99 sampled\) 0\.(0[7-9]|1[0-3])", honest)
+    assert leaky.startswith("no result, leaky")
+    assert "HR@10 (99 sampled) 1.0000" in leaky
 
 
 @given(st.integers(1, 60), st.data())

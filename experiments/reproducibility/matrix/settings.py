@@ -40,6 +40,7 @@ COMMON: Keys = (
     }
 )
 NO_GATE: Keys = {"model.private": ""}
+BCE_OF_FOUR: Keys = {"loss.name": "gbce", "loss.calibration": 0.0, "loss.negatives": 4}
 
 # Options that a strategy cannot do without, or that make it differ from FedAvg.
 STRATEGIES: dict[str, str] = {
@@ -76,6 +77,12 @@ MODELS: dict[str, Keys] = {
     "dualrec-lstm": {"model.name": "dualrec-lstm", "model.blocks": 2} | NO_GATE,
     "bpr-mf": {"model.name": "bpr-mf", "loss.name": "bpr"} | NO_GATE,
     "fpmc": {"model.name": "fpmc", "loss.name": "bpr"} | NO_GATE,
+    "fed-mf": {"model.name": "bpr-mf"} | BCE_OF_FOUR | NO_GATE,
+    "fed-ncf": {"model.name": "fed-ncf", "model.blocks": 3} | BCE_OF_FOUR | NO_GATE,
+    "pfedrec": {"model.name": "pfedrec"} | BCE_OF_FOUR | NO_GATE,
+    "unisrec": {"model.name": "unisrec", "model.experts": 3} | NO_GATE,
+    "unisrec-id": {"model.name": "unisrec-id", "model.experts": 3} | NO_GATE,
+    "hstu": {"model.name": "hstu", "model.heads": 2} | NO_GATE,
     "of one's own": {"model.name": f"{OWN}:Tempered"} | NO_GATE,
     **{f"encoder {name}": {"model.encoder": name} for name in ENCODERS if name != "causal"},
     **{f"fusion {name}": {"model.fusion": name} | NO_GATE for name in FUSIONS if name != "context"},
@@ -101,6 +108,7 @@ VIEWS: dict[str, Keys] = {
 TIMES: dict[str, Keys] = {
     **{name: {"model.time": name} for name in TIME_FEATURES},
     "all": {"model.time": ",".join(TIME_FEATURES)},
+    "hstu": {"model.name": "hstu", "model.time": "relative"} | NO_GATE,
 }
 LOSS: dict[str, Keys] = {
     **{name: {"loss.name": name} for name in LOSSES if name != "sampled-softmax"},

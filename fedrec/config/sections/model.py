@@ -56,6 +56,7 @@ class Model(Section):
     time: str = ""  # what the encoder knows of times, comma-separated
     # Share of the items that are masked where the model learns to name masked items.
     mask_share: float = 0.2
+    experts: int = 8  # experts of the adaptor that a model of texts (unisrec) mixes
     private: str = ""  # parameters that stay with the client, comma-separated
 
     def problems(self) -> Iterator[str]:
@@ -71,7 +72,7 @@ class Model(Section):
             "distinct views",
             self.views,
         )
-        for key in ("width", "blocks", "heads", "hidden", "max_length"):
+        for key in ("width", "blocks", "heads", "hidden", "max_length", "experts"):
             yield count(f"model.{key.replace('_', '-')}", getattr(self, key))
         if self.heads > 0 and self.width % self.heads:
             yield f"model.heads must divide model.width, got {self.heads} and {self.width}"
@@ -151,10 +152,13 @@ class Model(Section):
             yield (
                 f"model.init-std is of an encoder, which {self.name} has not, got {self.init_std:g}"
             )
-        if names_in(self.time) and (self.name, self.encoder) != ("hybrid", "causal"):
+        if self.name == "hstu":
+            if self.time not in ("", "relative"):
+                yield f"model.time must be '' or 'relative' for a model 'hstu', got {self.time!r}"
+        elif names_in(self.time) and (self.name, self.encoder) != ("hybrid", "causal"):
             yield (
-                "model.time needs model.name = 'hybrid' and model.encoder = 'causal', "
-                f"got {self.name!r} and {self.encoder!r}"
+                "model.time needs model.name = 'hybrid' and model.encoder = 'causal', or "
+                f"model.name = 'hstu', got {self.name!r} and {self.encoder!r}"
             )
         if self.is_cloze and self.max_length == 1:
             yield (

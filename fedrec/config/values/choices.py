@@ -33,11 +33,13 @@ class ModelInfo(NamedTuple):
         home: Import string of its class, a ``fedrec.models.recommender.Recommender``.
         encoder: Its sequence encoder; empty where ``model.encoder`` names it.
         has_user_rows: Whether it has a row for each user, private to the client that holds them.
+        reads_text: Whether it reads the frozen embedding table whatever ``model.views`` is.
     """
 
     home: str
     encoder: str = ""
     has_user_rows: bool = False
+    reads_text: bool = False
 
 
 MODELS = {
@@ -51,9 +53,17 @@ MODELS = {
     "dualrec-lstm": ModelInfo("fedrec.models.dualrec_lstm:DualRecLSTM", "lstm"),
     "bpr-mf": ModelInfo("fedrec.models.bpr_mf:BPRMF", "none", has_user_rows=True),
     "fpmc": ModelInfo("fedrec.models.fpmc:FPMC", "none", has_user_rows=True),
+    "fed-ncf": ModelInfo("fedrec.models.users.neural_cf:NeuralCF", "none", has_user_rows=True),
+    "pfedrec": ModelInfo("fedrec.models.users.pfedrec:PFedRec", "none", has_user_rows=True),
+    "hstu": ModelInfo("fedrec.models.transformers.hstu:HSTU", "pointwise"),
+    "unisrec": ModelInfo("fedrec.models.transformers.unisrec:UniSRec", "causal", reads_text=True),
+    "unisrec-id": ModelInfo(
+        "fedrec.models.transformers.unisrec:UniSRecID", "causal", reads_text=True
+    ),
     "lora": ModelInfo("fedrec.llm.lora.recommender:LoraRecommender", "language-model"),
 }
 OF_USERS = tuple(name for name, info in MODELS.items() if info.has_user_rows)
+OF_TEXT = tuple(name for name, info in MODELS.items() if info.reads_text)
 BASELINE_MODELS = tuple(name for name in MODELS if name != "hybrid")  # without views
 DUALREC_ANSWERS = ("order", "titles", "free")
 LORA_AGGREGATIONS = ("ffa", "fedit", "svd", "fedsa")
@@ -66,6 +76,7 @@ TIME_FEATURES = ("hour", "gap", "relative")
 IDENTITY_STARTS = ("text", "random")
 PRIVATE_PARTS = ("gate-bias", "identity")
 
+LOSSES_OF_USERS = ("bpr", "bce", "gbce")  # with negatives of each target's own
 LOSSES = ("sampled-softmax", "softmax", "bce", "gbce", "bpr")
 BATCHES = ("by-length", "random")
 KERNELS = ("auto", "native", "torch")

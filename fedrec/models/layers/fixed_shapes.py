@@ -75,14 +75,27 @@ def by_blocks(compute: Callable[..., tuple[Tensor, ...]], *of_items: Tensor) -> 
 
 def products(states: Tensor, vectors: Tensor) -> Tensor:
     """Scores (B, K) of vectors (K, D) by states (B, D), in blocks of one shape."""
+    return by_pairs(lambda left, right: left @ right.T, states, vectors)
+
+
+def by_pairs(
+    compute: Callable[[Tensor, Tensor], Tensor], states: Tensor, vectors: Tensor
+) -> Tensor:
+    """Scores (B, K) that a function gives for some states and vectors, in blocks of one shape.
+
+    Args:
+        compute: From states (32, D) and vectors (1024, D) to scores (32, 1024).
+        states: (B, D) States.
+        vectors: (K, D) Vectors.
+    """
     scores = states.new_empty(len(states), len(vectors))
     lefts = [_with_zeros(some, STATES) for some in torch.split(states, STATES)]
     for first in range(0, len(vectors), COLUMNS):
         some = vectors[first : first + COLUMNS]
-        right = _with_zeros(some, COLUMNS).T
+        right = _with_zeros(some, COLUMNS)
         for number, left in enumerate(lefts):
             into = scores[number * STATES : (number + 1) * STATES, first : first + len(some)]
-            into.copy_((left @ right)[: len(into), : len(some)])
+            into.copy_(compute(left, right)[: len(into), : len(some)])
     return scores
 
 

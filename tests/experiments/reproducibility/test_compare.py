@@ -8,8 +8,10 @@ from fedrec.report.references import reference_name
 from fedrec.runs.record import read_run
 
 
-@pytest.mark.parametrize("kind", ["item-knn", "recent-item-knn", "markov", "nearest-text"])
-def test_what_trains_nothing_leaves_a_run_folder_like_any_other(
+@pytest.mark.parametrize(
+    "kind", ["item-knn", "recent-item-knn", "lightgcn", "markov", "nearest-text"]
+)
+def test_what_is_no_model_of_ours_leaves_a_run_folder_like_any_other(
     kind, small_home, small_config, tmp_path, monkeypatch
 ):
     monkeypatch.setattr("server.run.write_report", lambda path: None)
@@ -19,6 +21,13 @@ def test_what_trains_nothing_leaves_a_run_folder_like_any_other(
     assert reference_name(run) == kind
     popularity = run.metrics["baselines"]["popularity"]["test"]["MRR"]["value"]
     assert run.metrics["test"]["MRR"]["value"] != popularity
+
+
+def test_lightgcn_knows_whom_it_was_trained_on(small_home, small_config, tmp_path):
+    config = small_config({"scenario.unseen-users": 0.2})
+    with pytest.raises(ConfigError, match=r"scenario\.unseen-users must be 0 for lightgcn"):
+        run_baseline("lightgcn", config, tmp_path / "graph", lambda line: None)
+    assert not (tmp_path / "graph").exists()
 
 
 @pytest.mark.parametrize("kind", ["popularity", "item-knn"])

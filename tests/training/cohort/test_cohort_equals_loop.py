@@ -72,6 +72,7 @@ OTHERS = [
     {"name": "narm"},
     {"name": "stamp"},
     {"name": "sr-gnn"},
+    {"name": "unisrec-id", "experts": 2},
 ]
 
 

@@ -1,0 +1,1 @@
+"""Transformers of other papers: over texts, and with pointwise attention."""
