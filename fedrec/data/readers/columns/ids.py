@@ -59,7 +59,8 @@ def ratings(series: pd.Series, place: Place) -> NDArray[np.float32]:
     """Finite numbers (E,) of a column."""
     distinct = distinct_of(series)
     if distinct is not None:
-        return ratings(distinct.values, distinct.place(place))[distinct.codes]
+        of_values = ratings(distinct.values, distinct.place(place))
+        return np.take(of_values, distinct.codes)
     return _finite(series, place).astype(np.float32)
 
 

@@ -145,7 +145,7 @@ def _blank(
     is_line: NDArray[np.bool_],
 ) -> NDArray[np.bool_]:
     """Which fields are the only one of their line, and blank."""
-    blank = is_line & np.concatenate([[True], is_line[:-1]])
+    blank: NDArray[np.bool_] = is_line & np.concatenate([[True], is_line[:-1]])
     for field in np.flatnonzero(blank & (lengths > 0)):
         start = int(starts[field])
         blank[field] = not bytes(block[start : start + int(lengths[field])]).strip(_BLANKS)

@@ -176,9 +176,11 @@ def _distinct(
     while len(rows):
         tail = words[starts[rows] + done] & _FIRST[np.minimum(lengths[rows] - done, 8)]
         more, tails = pd.factorize(tail)
-        pairs, seen = pd.factorize(codes[rows] * len(tails) + more)
+        pairs, distinct = pd.factorize(codes[rows] * len(tails) + more)
         codes[rows] = count + pairs
-        count += len(seen)
+        count += len(distinct)
         done += 8
         rows = rows[lengths[rows] > done]
-    return pd.factorize(codes)[0] if done > 8 else codes
+    if done > 8:
+        codes, _ = pd.factorize(codes)
+    return codes
