@@ -93,7 +93,7 @@ def load(files: dict[str, bytes], names: dict[str, str], layout: str) -> Interac
     events = PurePosixPath(names["events"]).name
     keys = NEW if layout == "amazon-2023" else OLD
     # Of users, items, times, ratings and lines: tuples and lists take ten times the memory.
-    columns = [array(kind) for kind in "iiqdq"]
+    columns: list[array[Any]] = [array(kind) for kind in "iiqdq"]
     for line, record in reviews_of(files["events"], names["events"]):
         user, item, rating, time = (record.get(key) for key in keys)
         place = f"{events}, line {line}"
