@@ -40,8 +40,8 @@ def write_report(
         run_dir: The folder of a run, finished or not.
         references: Folders of other runs on the same data, shown beside it; nothing else is read.
         people: Users whose histories are shown.
-        png: Whether each figure is written as PNG, too. Without it, those of an earlier report,
-            which may show an earlier state of the run, are removed.
+        png: Whether each figure is written as PNG, too. Without it, its PNG of an earlier report,
+            which may show an earlier state of the run, is removed.
 
     Returns:
         The path of report.html.
@@ -58,8 +58,6 @@ def write_report(
         folder.mkdir(exist_ok=True)
     except OSError as error:
         raise ResourceError(f"{folder} cannot be made: {error.strerror}") from None
-    for old in () if png else folder.glob("*.png"):
-        old.unlink(missing_ok=True)
     for _, drawings in figures:
         for drawing in drawings:
             draw.save(drawing, folder, png=png)

@@ -52,7 +52,10 @@ def by_heading(run: Run) -> list[tuple[str, list[style.Drawing]]]:
 
 
 def save(drawing: style.Drawing, folder: Path, *, png: bool) -> None:
-    """Write ``<name>.svg`` and, if asked for, ``<name>.png``, which takes as long once more."""
+    """Write ``<name>.svg``, and ``<name>.png`` on demand; else no older one is left beside it."""
     write_file(folder / f"{drawing.name}.svg", drawing.svg)
+    picture = folder / f"{drawing.name}.png"
     if png:
-        write_file(folder / f"{drawing.name}.png", style.render(drawing.figure, "png"))
+        write_file(picture, style.render(drawing.figure, "png"))
+    else:
+        picture.unlink(missing_ok=True)

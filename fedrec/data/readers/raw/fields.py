@@ -36,7 +36,7 @@ class Fields(NamedTuple):
 
 
 def fields_of(
-    data: bytes, *, separator: str, num_fields: int, quoting: bool = True, piece: int = PIECE
+    data: bytes, *, separator: str, num_fields: int, piece: int = PIECE
 ) -> Iterator[Fields]:
     """Fields of the rows of a text, piece by piece; blank lines are left out.
 
@@ -46,7 +46,6 @@ def fields_of(
         data: Text in UTF-8, without NUL bytes.
         separator: What stands between two fields, one ASCII character.
         num_fields: W, fields of every row.
-        quoting: Whether a field may stand in quotes, as in CSV.
         piece: Bytes of a piece; every row must be shorter.
 
     Raises:
@@ -55,7 +54,7 @@ def fields_of(
     """
     if data.count(b"\r") != data.count(b"\r\n"):
         raise OddTextError
-    quoting = quoting and b'"' in data
+    quoting = b'"' in data
     begin = 0
     while begin < len(data):
         is_last = begin + piece >= len(data)
