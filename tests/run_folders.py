@@ -209,5 +209,5 @@ def make_run(tmp_path: Path) -> Callable[..., Path]:
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A whole run folder with its report, to look at and not to change."""
     folder = write_run_folder(tmp_path_factory.mktemp("report") / "run", rounds=6, users=300)
-    write_report(folder)
+    write_report(folder, png=True)
     return folder

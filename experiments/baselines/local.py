@@ -33,7 +33,7 @@ from fedrec.runs.directory import locked
 from server.aggregation.strategies import make_strategy
 from server.engines.inline import InlineGrid
 from server.evaluation.final import baseline_metrics, run_facts
-from server.evaluation.metrics import RankTable, round_metrics
+from server.evaluation.metrics import round_metrics
 from server.evaluation.results import write_results
 from server.granularity.make import granularity_class, population_of
 from server.lifecycle.run_folder import RunFolder
@@ -42,6 +42,7 @@ from server.messages.registration import Registration, register_clients
 from server.round_line import empty_round
 from server.run import exit_code_of, one_thread
 from server.setup import make_context
+from server.state.ranks import RankTable
 from server.state.server_state import ServerState
 
 NO_MODEL = (

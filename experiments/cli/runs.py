@@ -218,6 +218,9 @@ def report(
             "personal data, so nobody by default.",
         ),
     ] = 0,
+    png: Annotated[
+        bool, typer.Option("--png", help="Write every figure as PNG, too, beside the SVG.")
+    ] = False,
     trust: Trust = False,
 ) -> None:
     """Write report.html and figures of a run, beside baselines and other runs.
@@ -235,7 +238,7 @@ def report(
             from fedrec.inference.examples import example_users
 
             people = example_users(read_run(folder), examples, trust=trust)
-        print_path("report", write_report(folder, others, people))
+        print_path("report", write_report(folder, others, people, png=png))
 
 
 @app.command()

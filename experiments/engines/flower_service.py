@@ -30,7 +30,7 @@ THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 # Ray asks for no password, so nobody but this machine may reach its ports. The name is Ray's own:
 # it binds to 127.0.0.1 where a firewall would ask, and so does our Ray, and Flower's for our run.
 LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
-LOCAL_ENCODERS = ("minilm", "hashed")  # need no network
+LOCAL_ENCODERS = ("minilm", "minilm-bf16", "hashed")  # need no network
 SOCKET_PATH_ROOM = 30  # Ray appends about 70 characters to its folder; Unix sockets take 107
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from fedrec.errors import ConfigError, DataError
 LATEST_SECONDS = 10**11
 # From here on milliseconds, microseconds, nanoseconds: the same dates, a thousand times larger.
 UNITS = (LATEST_SECONDS, 10**14, 10**17)
+_ODD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio: Fibonacci hashing
 _UNIT_NAMES = ("seconds", "milliseconds", "microseconds", "nanoseconds")
 
 
@@ -215,9 +216,9 @@ def checked_times(times: NDArray[np.int64], place: Callable[[int], str]) -> NDAr
             f"{place(at)}: timestamp {times[at]} is negative; a time counts from 1970, 0 or more "
             "(write earlier ones as ISO dates)"
         )
-    units = np.searchsorted(UNITS, times, side="right")
     # Small counters (1, 2, 3, ...) are fine as long as nothing looks like milliseconds.
-    if (units != units[0]).any():
+    if np.ptp(np.searchsorted(UNITS, [times.min(), times.max()], side="right")):
+        units = np.searchsorted(UNITS, times, side="right")
         at = int(np.argmax(units != units[0]))
         coarse, fine = sorted((units[0], units[at]))
         raise DataError(
@@ -238,15 +239,17 @@ def drop_exact_duplicates(interactions: Interactions) -> Interactions:
     columns: list[NDArray[Any]] = [key, interactions.items, interactions.users]
     if interactions.ratings is not None:
         columns.insert(0, interactions.ratings)
+    suspects = _suspects(columns)
+    columns = [column[suspects] for column in columns]
     order = np.lexsort(columns)  # stable: of equal events the first of the file comes first
-    equal = np.ones(len(order) - 1, dtype=bool)
+    equal = np.ones(max(len(order) - 1, 0), dtype=bool)
     for column in columns:
         equal &= column[order][1:] == column[order][:-1]
     repeats = int(equal.sum())
     if not repeats:
         return interactions
-    kept = np.ones(len(order), dtype=bool)
-    kept[order[1:][equal]] = False
+    kept = np.ones(len(interactions.users), dtype=bool)
+    kept[suspects[order[1:][equal]]] = False
     return replace(
         interactions,
         users=interactions.users[kept],
@@ -256,6 +259,29 @@ def drop_exact_duplicates(interactions: Interactions) -> Interactions:
         ratings=None if interactions.ratings is None else interactions.ratings[kept],
         skipped={**interactions.skipped, "exact duplicate events": repeats},
     )
+
+
+def _suspects(columns: Sequence[NDArray[Any]]) -> NDArray[np.int64]:
+    """Rows that share their hash with another row, among them all that equal another."""
+    ascending = _hashes(columns)
+    ascending.sort()
+    shared = ascending[1:][ascending[1:] == ascending[:-1]]
+    if len(shared) == 0:
+        return np.empty(0, dtype=np.int64)
+    hashes = _hashes(columns)
+    place = np.minimum(np.searchsorted(shared, hashes), len(shared) - 1)
+    return np.flatnonzero(shared[place] == hashes)
+
+
+def _hashes(columns: Sequence[NDArray[Any]]) -> NDArray[np.uint64]:
+    """(E,) hash of every row, the same for equal rows."""
+    found = np.zeros(len(columns[0]), dtype=np.uint64)
+    for column in columns:
+        # -0 equals 0, but has other bits.
+        found ^= (column + 0.0 if column.dtype.kind == "f" else column).view(f"u{column.itemsize}")
+        found *= _ODD
+        found ^= found >> np.uint64(29)
+    return found
 
 
 def fingerprint(interactions: Interactions) -> str:

@@ -144,14 +144,17 @@ class Hybrid(Recommender):
         lengths: Tensor,
         dropout_masks: Tensor | None = None,
         times: Tensor | None = None,
+        *,
+        last: bool = False,
     ) -> tuple[Tensor, Tensor]:
-        """States (B, L, D) after each item and the gate's weights (B, L, N); see Recommender."""
+        """States (B, L, D) or last ones (B, D), and gate weights (B, L, N); see Recommender."""
         views = table.views[indices]
         is_seen = indices > 0 if self.task == "cloze" else None
         context = running_mean(views.mean(dim=2), is_seen) * self.scale
         before = torch.arange(indices.shape[1], device=indices.device, dtype=views.dtype)
         features = gate_features(table.frequency[indices], before.expand(indices.shape))
         mixed, weights = self.gate(views, context, features)
-        return read(
-            self.encoder, mixed * self.scale, indices, lengths, dropout_masks, times
-        ), weights
+        states = read(
+            self.encoder, mixed * self.scale, indices, lengths, dropout_masks, times, last=last
+        )
+        return states, weights

@@ -64,8 +64,11 @@ class IdentityRows(Recommender):
         lengths: Tensor,
         dropout_masks: Tensor | None = None,
         times: Tensor | None = None,
+        *,
+        last: bool = False,
     ) -> tuple[Tensor, Tensor]:
-        """States (B, L, D) at each item, and weights (B, L, 1) that are all 1."""
+        """States (B, L, D) or last ones (B, D), and weights (B, L, 1) that are all 1."""
         rows = table.views[indices, 0]
-        states = read(self.encoder, rows * self.scale, indices, lengths, dropout_masks, times)
+        inputs = rows * self.scale
+        states = read(self.encoder, inputs, indices, lengths, dropout_masks, times, last=last)
         return states, torch.ones_like(rows[..., :1])

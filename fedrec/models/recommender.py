@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fedrec.models.layers.encoder import TrainingTask
+from fedrec.models.layers.encoder import TrainingTask, gives_last
 from fedrec.models.layers.fixed_shapes import (
     HISTORIES,
     blocks_of_histories,
@@ -262,20 +262,41 @@ def next_state(
         indices, asked, longest = functional.pad(indices, (0, 1)), lengths, longest + 1
     order, last, shares = [], [], []
     for length, rows, real in blocks_of_histories(asked + 1, longest, model.histories_together):
-        states, weights = model.encode_for(
+        states, weights = _last_states(
+            model,
             None if users is None else users[rows.cpu().numpy()],
             table,
             resized(indices[rows], length, torch.zeros_like(indices[rows, :1])),
             asked[rows] + 1,
-            None,
             None if times is None else resized(times[rows], length + 2, times[rows, -1:]),
         )
         order.append(rows[:real])
-        last.append(states[torch.arange(real, device=rows.device), asked[rows[:real]]])
+        last.append(states[:real])
         beyond = (0, 0, 0, max(0, shown - length))
         shares.append(functional.pad(weights[:real, :shown], beyond))
     back = torch.cat(order).argsort()
     return torch.cat(last)[back], torch.cat(shares)[back]
+
+
+def _last_states(
+    model: Recommender,
+    users: np.ndarray | None,
+    table: ItemTable,
+    indices: Tensor,
+    lengths: Tensor,
+    times: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    """States (B, D) at the last positions, and weights (B, L, N); computed alone where that goes.
+
+    A class that overrides either method without an argument ``last`` is asked for all states.
+    """
+    kind = type(model)
+    if kind.encode_for is Recommender.encode_for and gives_last(kind, "encode"):
+        more = () if times is None else (times,)
+        found: tuple[Tensor, Tensor] = model.encode(table, indices, lengths, None, *more, last=True)  # type: ignore[call-arg]  # of some models
+        return found
+    states, weights = model.encode_for(users, table, indices, lengths, None, times)
+    return states[torch.arange(len(states), device=states.device), lengths - 1], weights
 
 
 def device_of(model: Recommender) -> torch.device:

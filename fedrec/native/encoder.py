@@ -112,6 +112,27 @@ def encode_windows(
     return out
 
 
+def encode_last(
+    x: Tensor, windows: Windows, shape: EncoderShape, arrays: Sequence[Tensor]
+) -> Tensor:
+    """States (W, D) after the last position of each window, by one set of weights.
+
+    They are those of ``encode_windows`` to the bit. Nothing is kept for a way back.
+
+    Args:
+        x: (T, D) Item vectors, float32 on the CPU.
+        windows: Where the windows lie.
+        shape: Shape of the transformer; one that is possible.
+        arrays: Its parameters in the order of ``named_parameters``.
+    """
+    weights = torch.cat([one.detach().reshape(1, -1) for one in arrays], dim=1)
+    x = x.detach().contiguous()
+    out = x.new_empty(len(windows.first), x.shape[1])
+    inputs = encoder_inputs(shape, weights, x, None)
+    library().encoder_last(ctypes.byref(inputs), _windows(windows), pointer(out), threads())
+    return out
+
+
 class _Encoder(torch.autograd.Function):
     @staticmethod
     def forward(

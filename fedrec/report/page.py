@@ -28,14 +28,20 @@ from fedrec.runs.redaction import hide_secrets_in_text
 
 
 def write_report(
-    run_dir: Path, references: Sequence[Path] = (), people: Sequence[Example] = ()
+    run_dir: Path,
+    references: Sequence[Path] = (),
+    people: Sequence[Example] = (),
+    *,
+    png: bool = False,
 ) -> Path:
-    """Write ``figures/*.{svg,png}`` and ``report.html`` into a run folder.
+    """Write ``figures/*.svg`` and ``report.html`` into a run folder.
 
     Args:
         run_dir: The folder of a run, finished or not.
         references: Folders of other runs on the same data, shown beside it; nothing else is read.
         people: Users whose histories are shown.
+        png: Whether each figure is written as PNG, too. Without it, its PNG of an earlier report,
+            which may show an earlier state of the run, is removed.
 
     Returns:
         The path of report.html.
@@ -54,7 +60,7 @@ def write_report(
         raise ResourceError(f"{folder} cannot be made: {error.strerror}") from None
     for _, drawings in figures:
         for drawing in drawings:
-            draw.save(drawing, folder)
+            draw.save(drawing, folder, png=png)
     write_file(page, render_page(run, figures, people).encode())
     return page
 

@@ -26,6 +26,11 @@ from fedrec.semantics import hashing, weights
 from fedrec.semantics.long_texts import Tokenize, mean_over_chunks, tokenize
 
 _BATCH = 64
+# Other numbers, another hash: no cache may give one for the other.
+_MINILM = {
+    "minilm": weights.MINILM_SHA256,
+    "minilm-bf16": hashlib.sha256(f"{weights.MINILM_SHA256} in bfloat16".encode()).hexdigest(),
+}
 _HUB_NAME = re.compile(r"^\w[\w.-]*(/\w[\w.-]*)?$")
 
 Vectors = npt.NDArray[np.float32]
@@ -91,11 +96,12 @@ def open_encoder(name: str, *, revision: str = "") -> Encoder:
     """Find the encoder that `name` stands for, without loading it.
 
     Args:
-        name: "minilm" (weights of the offline extra), "hashed" (no weights), a folder, the hub name
-            of a sentence-transformers model with safetensors weights, or "package.module:name": an
-            object, or a class, whose method ``encode`` makes an (n, S0) array of a list of texts,
-            or an `Encoder`. Its ``sha256`` attribute, else the source of its module, stands for its
-            weights in the cache key.
+        name: "minilm" (weights of the offline extra), "minilm-bf16" (the same weights, computed in
+            bfloat16), "hashed" (no weights), a folder, the hub name of a sentence-transformers
+            model with safetensors weights, or "package.module:name": an object, or a class, whose
+            method ``encode`` makes an (n, S0) array of a list of texts, or an `Encoder`. Its
+            ``sha256`` attribute, else the source of its module, stands for its weights in the cache
+            key.
         revision: Branch, tag or commit of a hub model; refused for the others.
 
     Raises:
@@ -103,20 +109,20 @@ def open_encoder(name: str, *, revision: str = "") -> Encoder:
         ResourceError: The hub cannot be reached and its cache does not hold the model.
     """
     folder = Path(name).expanduser()
-    if name in ("minilm", "hashed") or IMPORT_STRING.fullmatch(name) or folder.is_dir():
+    if name in (*_MINILM, "hashed") or IMPORT_STRING.fullmatch(name) or folder.is_dir():
         if revision:
             raise ConfigError(
                 f"semantics.revision = {revision!r} needs a hub name in semantics.encoder, which "
                 f'is {name!r}; set semantics.revision = ""'
             )
-        if name == "minilm":
+        if name in _MINILM:
             return Encoder(
                 name,
                 "",
                 "mean",
-                weights.MINILM_SHA256,
+                _MINILM[name],
                 weights.MINILM_WIDTH,
-                _encode_with_minilm,
+                partial(_encode_with_minilm, in_bfloat16=name != "minilm"),
                 lambda texts: tokenize(weights.minilm_folder(), texts),
             )
         if name == "hashed":
@@ -125,8 +131,8 @@ def open_encoder(name: str, *, revision: str = "") -> Encoder:
         return _folder_encoder(name, folder, "") if folder.is_dir() else _own_encoder(name)
     if not _HUB_NAME.match(name):
         raise ConfigError(
-            f"semantics.encoder = {name!r} is no folder here; give minilm, hashed, an existing "
-            "folder, a hub name (owner/model) or package.module:name"
+            f"semantics.encoder = {name!r} is no folder here; give minilm, minilm-bf16, hashed, "
+            "an existing folder, a hub name (owner/model) or package.module:name"
         )
     snapshot = weights.hub_snapshot(name, revision)
     return _folder_encoder(name, snapshot, snapshot.name)
@@ -195,12 +201,13 @@ def _folder_encoder(name: str, folder: Path, revision: str) -> Encoder:
     )
 
 
-def _encode_with_minilm(texts: list[str]) -> Vectors:
-    return _encode_with_folder(weights.minilm_folder(), texts)
+def _encode_with_minilm(texts: list[str], *, in_bfloat16: bool) -> Vectors:
+    return _encode_with_folder(weights.minilm_folder(), texts, in_bfloat16=in_bfloat16)
 
 
-def _encode_with_folder(folder: Path, texts: list[str]) -> Vectors:
+def _encode_with_folder(folder: Path, texts: list[str], *, in_bfloat16: bool = False) -> Vectors:
     try:
+        import torch
         from sentence_transformers import SentenceTransformer
     except ImportError as error:
         raise weights.missing_package(str(folder)) from error
@@ -216,7 +223,9 @@ def _encode_with_folder(folder: Path, texts: list[str]) -> Vectors:
             raise ConfigError(
                 f"semantics.encoder: sentence-transformers cannot load {folder} ({error})"
             ) from error
-        vectors = model.encode(
-            texts, batch_size=_BATCH, normalize_embeddings=True, show_progress_bar=False
-        )
+        # It puts texts of about one length into a batch. Products alone are in bfloat16.
+        with torch.autocast("cpu", torch.bfloat16, enabled=in_bfloat16):
+            vectors = model.encode(
+                texts, batch_size=_BATCH, normalize_embeddings=True, show_progress_bar=False
+            )
     return np.asarray(vectors, dtype=np.float32)

@@ -2,15 +2,16 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
-from flwr.app import MetricRecord, RecordDict
+from flwr.app import ArrayRecord, MetricRecord, RecordDict
 
 from fedrec import protocol
 from fedrec.errors import FedrecError, ParticipationError
 from fedrec.models.parameters import NamedArrays
-from fedrec.records import array_record
 from server.aggregation.lora_products import round_error
+from server.aggregation.moved import MovedArray
 from server.aggregation.sparse_rows import row_scales, scale_rows
 from server.replies.train import TrainReply
 from server.state.context import ServerContext
@@ -40,14 +41,17 @@ def aggregate(
     messages = []
     scales = row_scales(list(replies.values()))
     for one in replies.values():
-        update = scale_rows(one.update, context.item_rows, scales)
-        moved = {name: start + update[name] for name, start in state.weights.items()}
+        arrays = ArrayRecord()  # which would read the arrays that it is made of
+        for name, start in state.weights.items():
+            arrays[name] = MovedArray(
+                start.shape, partial(_moved, context, one, name, start, scales)
+            )
         metrics: dict[str, int | float | list[int] | list[float]] = {
             protocol.NUM_EXAMPLES: one.weight,
             protocol.TRAIN_LOSS: one.loss,
         }
         one.reply.content = RecordDict(
-            {protocol.ARRAYS: array_record(moved), protocol.METRICS: MetricRecord(metrics)}
+            {protocol.ARRAYS: arrays, protocol.METRICS: MetricRecord(metrics)}
         )
         messages.append(one.reply)
     combined, _ = context.strategy.aggregate_train(round, messages)
@@ -64,6 +68,19 @@ def aggregate(
     state.weights = weights
     state.accepted |= {p: AcceptedReply(round, one.private) for p, one in replies.items()}
     return loss, targets
+
+
+def _moved(
+    context: ServerContext,
+    reply: TrainReply,
+    name: str,
+    start: np.ndarray,
+    scales: np.ndarray | None,
+) -> np.ndarray:
+    """The server's array of a name, moved by the update of a reply."""
+    update = scale_rows({name: reply.update[name]}, context.item_rows, scales)
+    moved: np.ndarray = start + update[name]
+    return moved
 
 
 def adapters_error(

@@ -55,7 +55,9 @@ class DamagedError(Exception):
 def to_files(checkpoint: Checkpoint) -> dict[str, bytes]:
     """Encode a checkpoint as files: name -> content."""
     state = {
-        key.name: getattr(checkpoint.state, key.name) for key in dataclasses.fields(ServerState)
+        key.name: getattr(checkpoint.state, key.name)
+        for key in dataclasses.fields(ServerState)
+        if key.name != "best_outcome"  # which a resumed run ranks again
     }
     arrays = {
         "weights": state.pop("weights"),

@@ -2,45 +2,29 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from flwr.app import Message
 
+from fedrec.config.config import Config
 from fedrec.data.splits import Stage
 from fedrec.errors import ConfigError, ParticipationError
 from fedrec.evaluation.gates import are_told
 from fedrec.factory.evaluation import evaluated, user_metrics
 from fedrec.models.parameters import NamedArrays
 from server.evaluation.messages import EvaluationRequest, evaluate_messages
-from server.evaluation.metrics import RankTable, pool_ranks, round_metrics
+from server.evaluation.metrics import pool_ranks, round_metrics
 from server.messages.exchange import Exchanged, exchange
 from server.messages.failures import error_of, raise_dead_worker, responded_partitions
 from server.replies.outcome import SortedReplies, sort_replies
 from server.replies.ranks import validate_ranks_reply
-from server.sampling.excluded import Excluded, first_reason, shared_exit_code
+from server.sampling.excluded import first_reason, shared_exit_code
 from server.sampling.population import required_replies, sample_partitions
 from server.state.context import ServerContext
+from server.state.ranks import EvaluationOutcome
 from server.state.server_state import ServerState
 
 SELECTING = "NDCG@10"  # the validation metric that picks the best round
-
-
-@dataclass(frozen=True, kw_only=True)
-class EvaluationOutcome:
-    """Outcome of an evaluation.
-
-    Attributes:
-        ranks: Ranks of all evaluated users.
-        bytes: Bytes of all messages, both ways; where every user is a client, as a deployment
-            would send them: the model to each user of the partitions that are sent it, its ranks
-            back. Sums of gate weights, which are sent once, at the end, are not counted.
-        excluded: Clients whose ranks are missing, with the reason.
-    """
-
-    ranks: RankTable
-    bytes: int
-    excluded: list[Excluded]
 
 
 def evaluate(
@@ -187,5 +171,18 @@ def evaluate_round(
     line["seconds"]["total"] += line["seconds"]["evaluate"]
     state.elapsed += line["seconds"]["evaluate"]
     line["elapsed"] = state.elapsed
-    line["best"] = state.keep_if_best(line["validation"][SELECTING], line["round"])
+    is_final = not found.excluded and _is_as_at_the_end(config)
+    line["best"] = state.keep_if_best(
+        line["validation"][SELECTING], line["round"], found if is_final else None
+    )
     return line
+
+
+def _is_as_at_the_end(config: Config) -> bool:
+    """Whether every round is evaluated as the end of a run is: clients, protocols and figures."""
+    evaluation = config.evaluation
+    return (
+        config.federation.evaluate_fraction >= 1
+        and tuple(evaluation.protocols) == (evaluation.main_protocol,)
+        and not (evaluation.positions_from or evaluation.genre_jaccard)
+    )

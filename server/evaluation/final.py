@@ -19,8 +19,7 @@ from fedrec.models.parameters import frozen_parameters, groups_of, load_arrays
 from fedrec.models.recommender import Recommender
 from fedrec.semantics.item_vectors import read_vectors
 from fedrec.semantics.table import EmbeddingTable
-from server.evaluation.evaluate import EvaluationOutcome, evaluate
-from server.evaluation.metrics import RankTable
+from server.evaluation.evaluate import evaluate
 from server.evaluation.results import ExcludedClients, stage_metrics, write_results
 from server.lifecycle.run_folder import RunFolder
 from server.messages.registration import Registration
@@ -28,6 +27,7 @@ from server.messages.sent import sent_facts
 from server.sampling.excluded import Excluded
 from server.sampling.unavailable import REGISTRATION
 from server.state.context import ServerContext
+from server.state.ranks import EvaluationOutcome, RankTable
 from server.state.server_state import ServerState
 
 STAGES: tuple[Stage, ...] = ("validation", "test")
@@ -98,7 +98,7 @@ def finalize_run(
     """Evaluate the best round's weights on validation and test items and write the results."""
     found: dict[Stage, RankTable] = {}
     for stage in STAGES:
-        evaluation = evaluate(
+        evaluation = _kept(context, state, stage) or evaluate(
             context,
             state,
             occasion=f"final {stage}",
@@ -131,6 +131,17 @@ def finalize_run(
         seconds=state.elapsed,
         gates_alone=gates_alone,
     )
+
+
+def _kept(context: ServerContext, state: ServerState, stage: Stage) -> EvaluationOutcome | None:
+    """The best round's evaluation where the final one on validation items would be the same.
+
+    A replayed run may have lost clients in the final one alone.
+    """
+    partitions = context.registration.partitions
+    if stage != "validation" or context.unavailability.of_evaluation(f"final {stage}", partitions):
+        return None
+    return state.best_outcome
 
 
 def _domain_facts(catalog: Catalog, manifest: dict[str, Any]) -> dict[str, Any]:

@@ -17,11 +17,12 @@ from fedrec.factory.evaluation import user_metrics
 from fedrec.files.atomic import write_file
 from fedrec.runs.record import read_rounds
 from fedrec.runs.write import write_csv, write_json
-from server.evaluation.metrics import RankTable, final_metrics, with_intervals
+from server.evaluation.metrics import final_metrics, with_intervals
 from server.granularity.base import ClientMetrics
 from server.lifecycle.run_folder import RunFolder
 from server.messages.registration import Registration
 from server.sampling.excluded import is_simulated_dropout
+from server.state.ranks import RankTable
 
 # Name of an evaluation -> records of the clients that were excluded from it.
 ExcludedClients = dict[str, list[dict[str, Any]]]

@@ -16,6 +16,7 @@ from fedrec.models.parameters import NamedArrays
 from fedrec.records import array_in
 from fedrec.training.updates.bounds import LARGEST_LOSS, norm_of
 from server.messages.records import unexpected_records
+from server.replies.differences import Differences
 from server.replies.outcome import RejectedReply
 from server.sampling.excluded import Excluded
 
@@ -49,7 +50,7 @@ class TrainReply:
     """
 
     reply: Message
-    update: NamedArrays
+    update: Mapping[str, np.ndarray]
     loss: float
     targets: int
     private: str
@@ -102,10 +103,15 @@ def validate_train_reply(
     if type(trained) is not int or not 1 <= trained <= most_targets:
         raise RejectedReply(f"trained-targets is {trained!r}, expected 1 to {most_targets}")
     loss = checked_loss(loss)
-    weights = read_weights(content.array_records[protocol.ARRAYS], sent)
-    update = {name: array.astype(np.float64) - sent[name] for name, array in weights.items()}
+    arrays = content.array_records[protocol.ARRAYS]
+    read_weights(arrays, sent)
     return TrainReply(
-        reply=reply, update=update, loss=loss, targets=trained, private=private, weight=declared
+        reply=reply,
+        update=Differences(arrays, sent),
+        loss=loss,
+        targets=trained,
+        private=private,
+        weight=declared,
     )
 
 

@@ -5,6 +5,7 @@ from dataclasses import KW_ONLY, dataclass, field, replace
 
 from fedrec.models.parameters import NamedArrays
 from server.sampling.excluded import Excluded
+from server.state.ranks import EvaluationOutcome
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class ServerState:
         best: Weights of the best round so far.
         best_accepted: ``accepted`` at that time: its private files belong to the best weights.
         best_round: Number of the best round.
+        best_outcome: Evaluation of the best round, where it is that of the end of a run, too; none
+            where it is not, or after a run was resumed.
         best_value: Validation NDCG@10 of the best round.
         evals_without_improvement: Evaluations since the best round (early stopping).
         elapsed: Seconds spent in rounds.
@@ -48,6 +51,7 @@ class ServerState:
     best: NamedArrays = field(default_factory=dict)
     best_accepted: dict[int, AcceptedReply] = field(default_factory=dict)
     best_round: int = 0
+    best_outcome: EvaluationOutcome | None = None
     best_value: float = -1.0
     evals_without_improvement: int = 0
     elapsed: float = 0.0
@@ -67,11 +71,19 @@ class ServerState:
         """Keep the first traceback that any client reports."""
         self.traceback = self.traceback or next((e.traceback for e in excluded if e.traceback), "")
 
-    def keep_if_best(self, value: float, round: int) -> bool:
-        """Keep the current weights if their validation metric is the best so far."""
+    def keep_if_best(
+        self, value: float, round: int, outcome: EvaluationOutcome | None = None
+    ) -> bool:
+        """Keep the current weights, and an evaluation of them, if their metric is the best so far.
+
+        Args:
+            value: Validation metric.
+            round: Number of the round.
+            outcome: Its evaluation, where the one at the end of a run would be the same.
+        """
         is_best = value > self.best_value
         if is_best:
-            self.best_value, self.best_round = value, round
+            self.best_value, self.best_round, self.best_outcome = value, round, outcome
             self.best, self.best_accepted = dict(self.weights), dict(self.accepted)
         self.evals_without_improvement = 0 if is_best else self.evals_without_improvement + 1
         return is_best

@@ -156,3 +156,22 @@ def test_what_the_kernel_does_not_know_is_left_to_torch():
     assert kernel_shape(model, items) is not None
     assert kernel_shape(model, items.double()) is None
     assert kernel_shape(CausalTransformer(32, 0, 1, 8, 32), items) is None
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_last_states_alone_are_those_among_all_to_the_bit(shape):
+    model = transformer(shape)
+    model.uses_kernel = True
+    items, _ = drawn(model, LENGTHS, dropout=False)
+    lengths = torch.tensor(LENGTHS)
+    with torch.no_grad():
+        every = model(items, lengths)
+        before, found = torch.get_num_threads(), []
+        try:
+            for threads in (1, 3):
+                torch.set_num_threads(threads)
+                found.append(model(items, lengths, last=True))
+        finally:
+            torch.set_num_threads(before)
+    for last in found:
+        assert torch.equal(last, every[torch.arange(len(LENGTHS)), lengths - 1])

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from PIL import Image
 
 from fedrec.report.figures import clients, curves, draw, final, style
+from fedrec.report.page import write_report
 from fedrec.runs.record import read_run
 
 NAMES = [
@@ -80,6 +82,30 @@ def test_svg_bytes_are_the_same_each_time_and_hold_no_date(report, only_figures)
         first = path.read_bytes()
         assert b"dc:date" not in first
         assert b"Matplotlib" not in first
+
+
+def test_png_is_written_on_demand_and_none_of_an_earlier_report_stays(make_run, only_figures):
+    only_figures("clients_over_rounds")
+    folder = make_run(rounds=2, finished=False, about={"status": "running"})
+    for png in (True, False):
+        write_report(folder, png=png)
+        kinds = {path.suffix for path in (folder / "figures").iterdir()}
+        assert kinds == ({".svg", ".png"} if png else {".svg"})
+
+
+def test_a_figure_is_laid_out_once_for_all_its_files(make_run, monkeypatch):
+    run = read_run(make_run(rounds=2, finished=False, about={"status": "running"}))
+    passes, execute = [], ConstrainedLayoutEngine.execute
+    monkeypatch.setattr(
+        ConstrainedLayoutEngine, "execute", lambda *given: passes.append(1) or execute(*given)
+    )
+    drawing = draw.draw(run)[0]
+    places = []
+    for kind in ("svg", "png"):
+        assert style.render(drawing.figure, kind)
+        places.append([axes.get_position().bounds for axes in drawing.figure.axes])
+    assert passes == [1]
+    assert places[0] == places[1]
 
 
 def test_the_users_own_settings_change_nothing(make_run):

@@ -166,3 +166,19 @@ def test_minilm_puts_titles_of_one_genre_nearer_than_others():
 
 def _no_network(*_: object) -> None:
     raise OSError("the test allows no network")
+
+
+def test_bfloat16_is_another_encoder_of_the_same_width():
+    plain, short = open_encoder("minilm"), open_encoder("minilm-bf16")
+    assert (short.name, short.width) == ("minilm-bf16", plain.width)
+    assert short.sha256 != plain.sha256
+    with pytest.raises(ConfigError, match=r"semantics\.revision = 'main' needs a hub name"):
+        open_encoder("minilm-bf16", revision="main")
+
+
+@pytest.mark.slow
+def test_bfloat16_vectors_are_near_those_of_float32():
+    texts = ["Toy Story", "A heist on a night train", "Brot, süß", "x"]
+    plain, short = (open_encoder(name).encode(texts) for name in ("minilm", "minilm-bf16"))
+    assert (plain * short).sum(axis=1).min() > 0.999
+    assert not np.array_equal(plain, short)

@@ -19,7 +19,8 @@ from fedrec.config.values.choices import (
 class Semantics(Section):
     """The frozen embedding table: a text encoder's embedding of every item."""
 
-    # Frozen text encoder: minilm, hashed, a local folder, a hub name or "package.module:name".
+    # Frozen text encoder: minilm, minilm-bf16, hashed, a local folder, a hub name or
+    # "package.module:name".
     encoder: str = "minilm"
     revision: str = ""  # branch, tag or commit of a hub model
     # What of an item is encoded, comma-separated: title, genres, year, description, text columns,

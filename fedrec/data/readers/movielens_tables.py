@@ -10,7 +10,13 @@ from numpy.typing import NDArray
 from fedrec.data.catalog import Catalog
 from fedrec.data.interactions import Interactions
 from fedrec.data.readers.movielens_ratings import RatingColumns, read_ratings
-from fedrec.data.readers.raw.csv_text import clean_texts, decoded, read_csv, read_fields
+from fedrec.data.readers.raw.csv_text import (
+    checked_utf8,
+    clean_texts,
+    decoded,
+    read_csv,
+    read_fields,
+)
 from fedrec.errors import DataError
 
 _YEAR = re.compile(r"\((\d{4})\)\s*$")
@@ -144,13 +150,12 @@ def _load_100k(files: dict[str, bytes]) -> Interactions:
 
 
 def _load_latest(files: dict[str, bytes]) -> Interactions:
-    text = decoded(files["ratings.csv"], name="ratings.csv")
-    if text.split("\n", 1)[0].strip() != "userId,movieId,rating,timestamp":
+    header, _, body = checked_utf8(files["ratings.csv"], name="ratings.csv").partition(b"\n")
+    if header.decode().strip() != "userId,movieId,rating,timestamp":
         raise DataError(
-            f"ratings.csv, line 1: {text.splitlines()[:1]}, expected the header "
+            f"ratings.csv, line 1: {header.decode().splitlines()[:1]}, expected the header "
             "userId,movieId,rating,timestamp; check data.source and data.format"
         )
-    body = text.partition("\n")[2].encode()
     events = read_ratings(body, name="ratings.csv", separator=",", half_stars=True, first_line=2)
     table = read_csv(decoded(files["movies.csv"], name="movies.csv"), name="movies.csv")
     if list(table.columns) != ["movieId", "title", "genres"]:

@@ -11,7 +11,7 @@ from fedrec.data.interactions import Interactions, drop_exact_duplicates
 from fedrec.data.readers.columns import Place
 from fedrec.data.readers.columns.chosen import Columns
 from fedrec.data.readers.columns.ids import ids, ratings
-from fedrec.data.readers.columns.texts import one_per_id, texts_of
+from fedrec.data.readers.columns.texts import coded_texts, one_per_id
 from fedrec.data.readers.columns.times import EventTimes, event_times
 from fedrec.data.readers.columns.usual_names import told
 from fedrec.data.readers.columns.zones import zones_note
@@ -142,7 +142,7 @@ def _attributes(
     found: dict[str, list[str]] = {}
     counts: dict[str, int] = {}
     for name in columns.attributes:
-        texts = texts_of(source.column(name, "attribute-columns"))
+        texts = coded_texts(source.column(name, "attribute-columns"))
         found[name], filled = one_per_id(texts, users, user_ids, name, source.place)
         counts |= filled
     return found, counts

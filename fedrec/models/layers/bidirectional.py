@@ -38,18 +38,24 @@ class BidirectionalTransformer(Transformer):
         self.mask = nn.Parameter(torch.zeros(width))
 
     def forward(
-        self, x: Tensor, lengths: Tensor, dropout_masks: Tensor | None, hidden: Tensor
+        self,
+        x: Tensor,
+        lengths: Tensor,
+        dropout_masks: Tensor | None,
+        hidden: Tensor,
+        *,
+        last: bool = False,
     ) -> Tensor:
-        """Return the state (B, L, D) at each position, from all that is real and not hidden.
+        """Return states (B, L, D) or last ones (B, D), from all that is real and not hidden.
 
         Args:
             x: (B, L, D) Item vectors, padded on the right.
             lengths: (B,) Real positions of each row, hidden ones among them, at least 1.
             dropout_masks: (num_dropout_masks, B, L, D) Dropout masks, or none.
             hidden: (B, L) True where the item must not be seen; what it is at padding is no matter.
+            last: As for ``through``.
         """
         shown = torch.where(hidden.unsqueeze(-1), self.mask, x)
         is_real = torch.arange(x.shape[1], device=x.device) < lengths[:, None]
-        return self.through(
-            shown, lengths, dropout_masks, [is_real[:, None, None]] * len(self.blocks)
-        )
+        masks = [is_real[:, None, None]] * len(self.blocks)
+        return self.through(shown, lengths, dropout_masks, masks, last=last)

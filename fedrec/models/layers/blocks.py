@@ -19,6 +19,9 @@ from torch.nn import functional
 
 from fedrec.models.layers.attention import attend
 
+# Rows of a product of few: with fewer than 16, some libraries add in another order.
+LEAST_ROWS = 32
+
 
 class Block(nn.Module, ABC):
     """Base of transformer blocks: self-attention, then a feed-forward layer.
@@ -39,7 +42,6 @@ class Block(nn.Module, ABC):
     def num_dropout_masks(self) -> int:
         """Number of dropout masks of one forward pass."""
 
-    @abstractmethod
     def forward(
         self, x: Tensor, dropout_masks: Tensor | None, mask: Tensor | None = None
     ) -> Tensor:
@@ -51,6 +53,33 @@ class Block(nn.Module, ABC):
             mask: Instead of the causal one, of a shape that broadcasts to (B, heads, L, L): true
                 where a position looks at another, or what is added to the attention's scores.
         """
+        return self.behind(*self.attended(x, dropout_masks, mask), dropout_masks)
+
+    def last(self, x: Tensor, places: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return (B, D), what ``forward`` gives at one place of each row, without dropout.
+
+        Keys and values come from all positions; what is behind attention is computed at the places
+        alone, in products of at least ``LEAST_ROWS`` rows.
+
+        Args:
+            x: (B, L, D) Token vectors.
+            places: (B,) One position of each row.
+            mask: As for ``forward``.
+        """
+        residual, attended = self.attended(x, None, mask)
+        rows = torch.arange(max(len(x), LEAST_ROWS), device=x.device) % len(x)
+        at = places[rows]
+        return self.behind(residual[rows, at], attended[rows, at], None)[: len(x)]
+
+    @abstractmethod
+    def attended(
+        self, x: Tensor, dropout_masks: Tensor | None, mask: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Residual and attended values (B, L, D); of ``forward``'s arguments."""
+
+    @abstractmethod
+    def behind(self, residual: Tensor, attended: Tensor, dropout_masks: Tensor | None) -> Tensor:
+        """Output (..., D) of the block from what ``attended`` gives (..., D)."""
 
     def _heads(self, projected: Tensor, copies: int) -> Tensor:
         """(copies, B, heads, L, E) of projections (B, L, copies * D)."""
@@ -98,19 +127,23 @@ class PreNormBlock(Block):
         """After attention, after the feed-forward layer."""
         return 2
 
-    def forward(
-        self, x: Tensor, dropout_masks: Tensor | None, mask: Tensor | None = None
-    ) -> Tensor:
-        """Return (B, L, D); see ``Block``."""
-        attended = self.attention_out(self._attend(self.attention_norm(x), mask))
-        x = x + (attended if dropout_masks is None else attended * dropout_masks[0])
-        fed = self.feed_out(functional.gelu(self.feed_in(self.feed_norm(x))))
-        out: Tensor = x + (fed if dropout_masks is None else fed * dropout_masks[1])
-        return out
+    def attended(
+        self, x: Tensor, dropout_masks: Tensor | None, mask: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """The input, and what its norm attends to; see ``Block``."""
+        return x, self._attend(self.attention_norm(x), mask)
 
     def _attend(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         query, key, value = self._heads(self.query_key_value(x), 3)
         return _joined(attend(query, key, value, mask))
+
+    def behind(self, residual: Tensor, attended: Tensor, dropout_masks: Tensor | None) -> Tensor:
+        """Projection and feed-forward layer, each added to what came before; see ``Block``."""
+        attended = self.attention_out(attended)
+        x = residual + (attended if dropout_masks is None else attended * dropout_masks[0])
+        fed = self.feed_out(functional.gelu(self.feed_in(self.feed_norm(x))))
+        out: Tensor = x + (fed if dropout_masks is None else fed * dropout_masks[1])
+        return out
 
 
 class SASRecBlock(Block):
@@ -140,21 +173,24 @@ class SASRecBlock(Block):
         """Those of a position's attention weights, of its hidden layer, and one behind it."""
         return self.masks_of_attention + self.masks_of_hidden + 1
 
-    def forward(
-        self, x: Tensor, dropout_masks: Tensor | None, mask: Tensor | None = None
-    ) -> Tensor:
-        """Return (B, L, D); see ``Block``."""
-        of_weights = of_hidden = None
+    def attended(
+        self, x: Tensor, dropout_masks: Tensor | None, mask: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """The normed queries, and what they attend to; see ``Block``."""
+        of_weights = None
         if dropout_masks is not None:
             of_weights = self.factors_of_weights(dropout_masks[: self.masks_of_attention])
-            of_hidden = self.factors_of_hidden(dropout_masks)
         normed = self.attention_norm(x)
         [query], [key, value] = (
             self._heads(self.query(normed), 1),
             self._heads(self.key_value(x), 2),
         )
-        attended = _joined(attend(query, key, value, mask, of_weights))
-        x = self.feed_norm(normed + self.attention_out(attended))
+        return normed, _joined(attend(query, key, value, mask, of_weights))
+
+    def behind(self, residual: Tensor, attended: Tensor, dropout_masks: Tensor | None) -> Tensor:
+        """Projection, norm and feed-forward layer; see ``Block``."""
+        of_hidden = None if dropout_masks is None else self.factors_of_hidden(dropout_masks)
+        x = self.feed_norm(residual + self.attention_out(attended))
         hidden = self.feed_in(x)
         # A factor above 0 before ReLU is the same as one behind it.
         hidden = functional.relu(hidden if of_hidden is None else hidden * of_hidden)
@@ -204,14 +240,18 @@ class LiGRBlock(Block):
         """After attention, after the feed-forward layer."""
         return 2
 
-    def forward(
-        self, x: Tensor, dropout_masks: Tensor | None, mask: Tensor | None = None
-    ) -> Tensor:
-        """Return (B, L, D); see ``Block``."""
+    def attended(
+        self, x: Tensor, dropout_masks: Tensor | None, mask: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """The input, and what its norm attends to; see ``Block``."""
         query, key, value = self._heads(self.query_key_value(self.attention_norm(x)), 3)
-        attended = self.attention_out(_joined(attend(query, key, value, mask)))
-        gate = torch.sigmoid(self.attention_gate(x))
-        x = x + gate * (attended if dropout_masks is None else attended * dropout_masks[0])
+        return x, _joined(attend(query, key, value, mask))
+
+    def behind(self, residual: Tensor, attended: Tensor, dropout_masks: Tensor | None) -> Tensor:
+        """Gated projection, then the gated feed-forward layer; see ``Block``."""
+        attended = self.attention_out(attended)
+        gate = torch.sigmoid(self.attention_gate(residual))
+        x = residual + gate * (attended if dropout_masks is None else attended * dropout_masks[0])
         slope, value = self.feed_in(self.feed_norm(x)).chunk(2, dim=-1)
         fed = self.feed_out(functional.silu(slope) * value)
         gate = torch.sigmoid(self.feed_gate(x))

@@ -1,7 +1,10 @@
 """Protocol of sequence encoders, and the call of any of them by a model."""
 
+import inspect
+from functools import lru_cache
 from typing import Literal, Protocol
 
+import torch
 from torch import Tensor
 
 # What training asks of a model: at each item the next one, or hidden items from both sides.
@@ -42,8 +45,10 @@ def read(
     lengths: Tensor,
     dropout_masks: Tensor | None,
     times: Tensor | None,
+    *,
+    last: bool = False,
 ) -> Tensor:
-    """Encode item embeddings to states (B, L, D), with masks or times where the encoder needs them.
+    """Encode items to states (B, L, D) or last ones (B, D), with masks or times where needed.
 
     Args:
         encoder: Sequence encoder of the model.
@@ -52,9 +57,24 @@ def read(
         lengths: (B,) Real positions of each row.
         dropout_masks: (num_masks, B, L, D) Dropout masks, or none.
         times: (B, L + 2) Seconds of the items, of what came before and of what follows, or none.
+        last: Whether only the states at the last positions are wanted.
     """
+    more: tuple[Tensor, ...] = ()
     if encoder.task == "cloze":
-        return encoder(x, lengths, dropout_masks, indices == 0)
-    if encoder.needs_times and times is not None:
-        return encoder(x, lengths, dropout_masks, times)
-    return encoder(x, lengths, dropout_masks)
+        more = (indices == 0,)
+    elif encoder.needs_times and times is not None:
+        more = (times,)
+    if not last:
+        return encoder(x, lengths, dropout_masks, *more)
+    if gives_last(type(encoder), "forward"):
+        found: Tensor = encoder(x, lengths, dropout_masks, *more, last=True)  # type: ignore[call-arg]  # of some encoders
+        return found
+    return encoder(x, lengths, dropout_masks, *more)[
+        torch.arange(len(x), device=x.device), lengths - 1
+    ]
+
+
+@lru_cache(maxsize=64)
+def gives_last(kind: type, method: str) -> bool:
+    """Whether a method of a class computes the last states alone, by its argument ``last``."""
+    return "last" in inspect.signature(getattr(kind, method)).parameters

@@ -63,9 +63,15 @@ class TimedTransformer(Transformer):
         self.biases = nn.ModuleList(RelativeBias(max_length) for _ in range(biased))
 
     def forward(
-        self, x: Tensor, lengths: Tensor, dropout_masks: Tensor | None, times: Tensor
+        self,
+        x: Tensor,
+        lengths: Tensor,
+        dropout_masks: Tensor | None,
+        times: Tensor,
+        *,
+        last: bool = False,
     ) -> Tensor:
-        """Return the state (B, L, D) after each item.
+        """Return states (B, L, D) after all items or (B, D) after the last; see ``through``.
 
         Args:
             x: (B, L, D) Item vectors, padded on the right.
@@ -73,6 +79,7 @@ class TimedTransformer(Transformer):
             dropout_masks: (num_dropout_masks, B, L, D) Dropout masks, or none.
             times: (B, L + 2) Seconds: of the event before the first item, of each item, and of
                 the event behind the last, when the question is asked.
+            last: As for ``through``.
         """
         before, own, after = times[:, :-2], times[:, 1:-1], times[:, 2:]
         if self.hours is not None:
@@ -83,7 +90,7 @@ class TimedTransformer(Transformer):
         if len(self.biases):
             spans = bucket(after.unsqueeze(2) - own.unsqueeze(1), SPANS)
             masks = [bias(spans) for bias in self.biases]
-        return self.through(x, lengths, dropout_masks, masks)
+        return self.through(x, lengths, dropout_masks, masks, last=last)
 
 
 class RelativeBias(nn.Module):

@@ -21,7 +21,14 @@ from fedrec.models.layers.blocks import (
     masks_of_blocks,
 )
 from fedrec.models.layers.encoder import TrainingTask
-from fedrec.native.encoder import PRE_NORM, SASREC, EncoderShape, Windows, encode_windows
+from fedrec.native.encoder import (
+    PRE_NORM,
+    SASREC,
+    EncoderShape,
+    Windows,
+    encode_last,
+    encode_windows,
+)
 
 
 class Transformer(nn.Module):
@@ -78,14 +85,17 @@ class Transformer(nn.Module):
         lengths: Tensor,
         dropout_masks: Tensor | None,
         masks: Sequence[Tensor | None],
+        *,
+        last: bool = False,
     ) -> Tensor:
-        """Return the state (B, L, D) at each item.
+        """Return the state (B, L, D) at each item, or only that of the last items (B, D).
 
         Args:
             x: (B, L, D) Item vectors, padded on the right.
             lengths: (B,) Number of real items in each row, at least 1.
             dropout_masks: (num_dropout_masks, B, L, D) 0 or 1 / (1 - p); none at inference.
             masks: Attention mask of each block; see ``Block``.
+            last: Whether to return the states of the last items alone, at inference.
         """
         places = torch.arange(x.shape[1], device=x.device)
         if not self.counts_from_first:
@@ -95,23 +105,41 @@ class Transformer(nn.Module):
             x = x * dropout_masks[0]
         blocks = self.typed_blocks
         own = masks_of_blocks(dropout_masks, blocks)
-        for block, factors, mask in zip(blocks, own, masks, strict=True):
+        whole = len(blocks) - last
+        for block, factors, mask in zip(blocks[:whole], own, masks, strict=False):
             x = block(x, factors, mask)
+        if last:
+            x = self._last(x, lengths - 1, blocks[whole:], masks[whole:])
         out: Tensor = self.final_norm(x)
         return out
+
+    def _last(
+        self, x: Tensor, places: Tensor, blocks: Sequence[Block], masks: Sequence[Tensor | None]
+    ) -> Tensor:
+        """States (B, D) behind the last block, if there is one, at one place of each row."""
+        for block, mask in zip(blocks, masks, strict=True):
+            return block.last(x, places, mask)
+        return x[torch.arange(len(x), device=x.device), places]
 
 
 class CausalTransformer(Transformer):
     """Transformer with causal self-attention: to the position itself and those before it."""
 
-    def forward(self, x: Tensor, lengths: Tensor, dropout_masks: Tensor | None = None) -> Tensor:
-        """Return the state (B, L, D) after each item; see ``Transformer.through``.
+    def forward(
+        self,
+        x: Tensor,
+        lengths: Tensor,
+        dropout_masks: Tensor | None = None,
+        *,
+        last: bool = False,
+    ) -> Tensor:
+        """Return states (B, L, D) after all items or (B, D) after the last; see ``through``.
 
         By the kernel, states at padding are 0.
         """
         shape = kernel_shape(self, x) if self.uses_kernel else None
         if shape is None:
-            return self.through(x, lengths, dropout_masks, [None] * len(self.blocks))
+            return self.through(x, lengths, dropout_masks, [None] * len(self.blocks), last=last)
         count, length, width = x.shape
         windows = Windows(
             first=torch.arange(count) * length,
@@ -120,6 +148,8 @@ class CausalTransformer(Transformer):
         )
         masks = None if dropout_masks is None else dropout_masks.reshape(-1, count * length, width)
         arrays = list(self.parameters())
+        if last:
+            return encode_last(x.reshape(-1, width), windows, shape, arrays)
         return encode_windows(x.reshape(-1, width), windows, masks, shape, arrays, 1).view_as(x)
 
 

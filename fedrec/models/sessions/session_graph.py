@@ -124,7 +124,7 @@ class SRGNN(IdentityRows):
 
     encoder: SessionGraph
 
-    def encode(
+    def encode(  # type: ignore[override]  # no state is cheaper alone
         self,
         table: ItemTable,
         indices: Tensor,

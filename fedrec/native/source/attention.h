@@ -17,12 +17,13 @@ static inline long columns(long i, long m, long ld) {
 }
 
 // Fills weights (n, ld) before dropout. `turned` is scratch of E * ld.
-static inline void attention_weights(const Head& h, float* weights, float* turned) {
+// From row `first` on.
+static inline void attention_weights(const Head& h, float* weights, float* turned, long first) {
   std::memset(turned, 0, sizeof(float) * h.E * h.ld);
   transpose(h.n, h.E, h.key, h.stride_kv, turned, h.ld);
   const float scale = 1.0f / std::sqrt((float)h.E);
   const Integers count = counting();
-  for (long i = 0; i < h.n; i += ROWS) {
+  for (long i = first; i < h.n; i += ROWS) {
     const long m = h.n - i < ROWS ? h.n - i : ROWS, c = columns(i, m, h.ld);
     product(m, c, h.E, h.query + i * h.stride, h.stride, 1, turned, h.ld, weights + i * h.ld, h.ld);
     for (long r = i; r < i + m; r++) {
@@ -47,8 +48,8 @@ static inline void attention_weights(const Head& h, float* weights, float* turne
 }
 
 // out (n, E), rows `ldo` apart, from dropped weights.
-static inline void attend(const Head& h, const float* dropped, float* out, long ldo) {
-  for (long i = 0; i < h.n; i += ROWS) {
+static inline void attend(const Head& h, const float* dropped, float* out, long ldo, long first) {
+  for (long i = first; i < h.n; i += ROWS) {
     const long m = h.n - i < ROWS ? h.n - i : ROWS;
     product(m, h.E, i + m, dropped + i * h.ld, h.ld, 1, h.value, h.stride_kv, out + i * ldo, ldo);
   }

@@ -141,14 +141,16 @@ static inline const float* dropped_weights(const Shape& s, const Masks& masks, l
   return scratch.dropped;
 }
 
+// What rows `first` to n - 1 attend to.
 static inline void attention_forward(const Shape& s, const Masks& masks, long n, const Kept& k,
-                                     const Scratch& scratch) {
+                                     const Scratch& scratch, long first) {
   const long ld = up(n, 16);
   for (long head = 0; head < s.heads; head++) {
     const Head h = head_of(s, k.projected, n, head);
     float* weights = k.weights + head * n * ld;
-    attention_weights(h, weights, scratch.turned);
-    attend(h, dropped_weights(s, masks, n, head, weights, scratch), k.attended + head * s.E(), s.D);
+    attention_weights(h, weights, scratch.turned, first);
+    attend(h, dropped_weights(s, masks, n, head, weights, scratch), k.attended + head * s.E(), s.D,
+           first);
   }
 }
 

@@ -43,7 +43,8 @@ struct Window {
     return {in.masks ? in.masks + first * s.D : nullptr, in.mask_stride, s.D};
   }
 
-  void forward() const {
+  // x (n, D) becomes the states before the final norm; with `last`, in its last row alone.
+  void forward(bool last = false) const {
     const long D = s.D;
     for (long t = 0; t < n; t++) {
       std::memcpy(x + t * D, in.x + (first + t) * D, sizeof(float) * D);
@@ -55,7 +56,8 @@ struct Window {
       const Turned t(s, const_cast<float*>(turned) + b * s.turned_size());
       const Masks own = all_masks.from(1 + b * s.masks());
       const auto step = s.kind == SASREC ? sasrec_forward : pre_norm_forward;
-      step(s, arrays(b), t, own, n, x, kept_of(b), Scratch(s, n, scratch));
+      const long rows_from = last && b == s.blocks - 1 ? n - 1 : 0;
+      step(s, arrays(b), t, own, n, x, kept_of(b), Scratch(s, n, scratch), rows_from);
     }
   }
 
@@ -114,6 +116,25 @@ void encoder_forward(const Inputs* in, const Windows* w, float* states, long thr
       one.forward();
       norm(one.n, s.D, one.x, one.final_norm(), one.final_norm() + s.D, normal, rate,
            states + one.first * s.D);
+    }
+  });
+}
+
+// States (W, D) after the last position of each window, by one set of weights.
+void encoder_last(const Inputs* in, const Windows* w, float* states, long threads) {
+  if (w->count == 0) return;
+  const Shape& s = in->shape;
+  const long most = up(longest(*w), 16);
+  const Buffer shared(s.blocks * s.turned_size());
+  turn(s, in->weights, shared.data());
+  const std::vector<long> begins = chunks_of(*w, false);
+  in_parallel((long)begins.size() - 1, threads, [&](long c) {
+    float *normal = memory(Window::size(s, most) + s.D + 16), *rate = normal + s.D;
+    for (long i = begins[c]; i < begins[c + 1]; i++) {
+      const Window one = window_of(*in, *w, i, shared.data(), rate + 16);
+      one.forward(true);
+      norm(1, s.D, one.x + (one.n - 1) * s.D, one.final_norm(), one.final_norm() + s.D, normal,
+           rate, states + i * s.D);
     }
   });
 }

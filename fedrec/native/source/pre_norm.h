@@ -2,27 +2,32 @@
 #pragma once
 #include "block.h"
 
+// Rows `first` to n - 1 of x become those behind the block; all rows are attended to.
 static inline void pre_norm_forward(const Shape& s, const Arrays<const float>& w, const Turned& t,
                                     const Masks& masks, long n, float* x, const Kept& k,
-                                    const Scratch& scratch) {
-  const long D = s.D, H = s.H;
+                                    const Scratch& scratch, long first) {
+  const long D = s.D, H = s.H, m = n - first, at = first * D;
   norm(n, D, x, w.scale1, w.shift1, k.normal1, k.rate1, k.y1);
-  product(n, 3 * D, D, k.y1, D, 1, t.query, 3 * D, k.projected, 3 * D, false, w.query_bias);
-  attention_forward(s, masks, n, k, scratch);
-  product(n, D, D, k.attended, D, 1, t.out, D, scratch.wide, D, false, w.out_bias);
-  if (masks.base) multiply(scratch.wide, masks.row(0, 0), n * D);
-  add(x, scratch.wide, n * D);
-  norm(n, D, x, w.scale2, w.shift2, k.normal2, k.rate2, k.y2);
-  product(n, H, D, k.y2, D, 1, t.in, H, k.active, H, false, w.in_bias);
-  for (long i = 0; i < n * H; i += LANES) {
+  product(m, D, D, k.y1 + at, D, 1, t.query, 3 * D, k.projected + 3 * at, 3 * D, false,
+          w.query_bias);
+  product(n, 2 * D, D, k.y1, D, 1, t.query + D, 3 * D, k.projected + D, 3 * D, false,
+          w.query_bias + D);
+  attention_forward(s, masks, n, k, scratch, first);
+  product(m, D, D, k.attended + at, D, 1, t.out, D, scratch.wide, D, false, w.out_bias);
+  if (masks.base) multiply(scratch.wide, masks.row(0, first), m * D);
+  add(x + at, scratch.wide, m * D);
+  norm(m, D, x + at, w.scale2, w.shift2, k.normal2 + at, k.rate2 + first, k.y2 + at);
+  float *active = k.active + first * H, *slopes = k.slope + first * H;
+  product(m, H, D, k.y2 + at, D, 1, t.in, H, active, H, false, w.in_bias);
+  for (long i = 0; i < m * H; i += LANES) {
     Vector out, slope;
-    gelu(load(k.active + i), out, slope);
-    store(k.active + i, out);
-    store(k.slope + i, slope);
+    gelu(load(active + i), out, slope);
+    store(active + i, out);
+    store(slopes + i, slope);
   }
-  product(n, D, H, k.active, H, 1, t.back, D, scratch.wide, D, false, w.back_bias);
-  if (masks.base) multiply(scratch.wide, masks.row(1, 0), n * D);
-  add(x, scratch.wide, n * D);
+  product(m, D, H, active, H, 1, t.back, D, scratch.wide, D, false, w.back_bias);
+  if (masks.base) multiply(scratch.wide, masks.row(1, first), m * D);
+  add(x + at, scratch.wide, m * D);
 }
 
 // g (n, D): gradient behind the block, on return the one before it; `to` is added to.

@@ -2,35 +2,38 @@
 #pragma once
 #include "block.h"
 
-// Factors (n, H) inside the feed-forward layer, laid out in `to`.
-static inline void hidden_factors(const Shape& s, const Masks& masks, long n, float* to) {
+// Factors (n - first, H) inside the feed-forward layer, laid out in `to`.
+static inline void hidden_factors(const Shape& s, const Masks& masks, long n, float* to,
+                                  long first = 0) {
   const Masks own = masks.from(s.attention_masks());
-  for (long t = 0; t < n; t++) own.copy(to + t * s.H, t, 0, s.H);
+  for (long t = first; t < n; t++) own.copy(to + (t - first) * s.H, t, 0, s.H);
 }
 
+// Rows `first` to n - 1 of x become those behind the block; all rows are attended to.
 static inline void sasrec_forward(const Shape& s, const Arrays<const float>& w, const Turned& t,
                                   const Masks& masks, long n, float* x, const Kept& k,
-                                  const Scratch& scratch) {
-  const long D = s.D, H = s.H;
+                                  const Scratch& scratch, long first) {
+  const long D = s.D, H = s.H, m = n - first, at = first * D;
+  float* rows = x + at;
   std::memcpy(k.x, x, sizeof(float) * n * D);
-  norm(n, D, x, w.scale1, w.shift1, k.normal1, k.rate1, k.y1);
-  product(n, D, D, k.y1, D, 1, t.query, D, k.projected, D, false, w.query_bias);
+  norm(m, D, rows, w.scale1, w.shift1, k.normal1 + at, k.rate1 + first, k.y1 + at);
+  product(m, D, D, k.y1 + at, D, 1, t.query, D, k.projected + at, D, false, w.query_bias);
   product(n, 2 * D, D, x, D, 1, t.key_value, 2 * D, k.projected + n * D, 2 * D, false,
           w.key_value_bias);
-  attention_forward(s, masks, n, k, scratch);
-  product(n, D, D, k.attended, D, 1, t.out, D, x, D, false, w.out_bias);
-  add(x, k.y1, n * D);
-  norm(n, D, x, w.scale2, w.shift2, k.normal2, k.rate2, k.y2);
-  product(n, H, D, k.y2, D, 1, t.in, H, k.active, H, false, w.in_bias);
+  attention_forward(s, masks, n, k, scratch, first);
+  product(m, D, D, k.attended + at, D, 1, t.out, D, rows, D, false, w.out_bias);
+  add(rows, k.y1 + at, m * D);
+  norm(m, D, rows, w.scale2, w.shift2, k.normal2 + at, k.rate2 + first, k.y2 + at);
+  float* active = k.active + first * H;
+  product(m, H, D, k.y2 + at, D, 1, t.in, H, active, H, false, w.in_bias);
   if (masks.base) {
-    hidden_factors(s, masks, n, scratch.wide);
-    multiply(k.active, scratch.wide, n * H);
+    hidden_factors(s, masks, n, scratch.wide, first);
+    multiply(active, scratch.wide, m * H);
   }
-  for (long i = 0; i < n * H; i += LANES)
-    store(k.active + i, larger(load(k.active + i), Vector{}));
-  product(n, D, H, k.active, H, 1, t.back, D, x, D, false, w.back_bias);
-  if (masks.base) multiply(x, masks.row(s.masks() - 1, 0), n * D);
-  add(x, k.y2, n * D);
+  for (long i = 0; i < m * H; i += LANES) store(active + i, larger(load(active + i), Vector{}));
+  product(m, D, H, active, H, 1, t.back, D, rows, D, false, w.back_bias);
+  if (masks.base) multiply(rows, masks.row(s.masks() - 1, first), m * D);
+  add(rows, k.y2 + at, m * D);
 }
 
 // g (n, D): gradient behind the block, on return the one before it; `to` is added to.

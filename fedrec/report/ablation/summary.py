@@ -121,7 +121,7 @@ def write_ablation(out: Path, console: Console) -> RenderableType:
     record = found(out)
     write_json(out / "ablation.json", record)
     write_file(out / "ablation.md", markdown(record).encode())
-    save(bars(record), out)
+    save(bars(record), out, png=True)
     return terminal(record, console)
 
 

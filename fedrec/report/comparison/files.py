@@ -33,7 +33,7 @@ def write_comparison(comparison: Found, folder: Path) -> Path:
     write_file(folder / "compare.md", markdown(comparison).encode())
     write_file(folder / "compare.tex", tables.encode())
     for figure in figures:
-        draw.save(figure, folder)
+        draw.save(figure, folder, png=True)
     page = folder / "compare.html"
     write_file(page, render_page(comparison, figures, tables).encode())
     return page

@@ -1,4 +1,4 @@
-"""Every figure of a run, drawn from its record and written as SVG and PNG.
+"""Every figure of a run, drawn from its record and written as SVG, and as PNG on demand.
 
 A further figure is a function and a row of ``FIGURES``. It returns None when its part of the run
 is missing, so that a run of one round and a run of a thousand both get the figures they can have.
@@ -51,9 +51,11 @@ def by_heading(run: Run) -> list[tuple[str, list[style.Drawing]]]:
     return list(drawn.items())
 
 
-def save(drawing: style.Drawing, folder: Path) -> tuple[Path, Path]:
-    """Write ``<name>.svg`` and ``<name>.png`` and return their paths."""
-    svg, png = folder / f"{drawing.name}.svg", folder / f"{drawing.name}.png"
-    write_file(svg, drawing.svg)
-    write_file(png, style.render(drawing.figure, "png"))
-    return svg, png
+def save(drawing: style.Drawing, folder: Path, *, png: bool) -> None:
+    """Write ``<name>.svg``, and ``<name>.png`` on demand; else no older one is left beside it."""
+    write_file(folder / f"{drawing.name}.svg", drawing.svg)
+    picture = folder / f"{drawing.name}.png"
+    if png:
+        write_file(picture, style.render(drawing.figure, "png"))
+    else:
+        picture.unlink(missing_ok=True)

@@ -15,6 +15,7 @@ from typing import Any
 import matplotlib.style
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
@@ -205,8 +206,25 @@ def render(figure: Figure, kind: str) -> bytes:
     buffer = io.BytesIO()
     with house_style(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph")  # a name in another script shows as boxes
+        _lay_out(figure)
         figure.savefig(buffer, format=kind, dpi=160, metadata=metadata, facecolor="white")
     return buffer.getvalue()
+
+
+def _lay_out(figure: Figure) -> None:
+    """Place the panels once, by the letters of SVG; ``savefig`` would do so for every file.
+
+    It would also draw all there is to no effect before it draws.
+    """
+    engine = figure.get_layout_engine()
+    if engine is None:
+        return
+    dots, figure.dpi = figure.dpi, 72  # of SVG
+    FigureCanvasSVG(figure)
+    engine.execute(figure)
+    figure.set_layout_engine(None)
+    FigureCanvasAgg(figure)
+    figure.dpi = dots
 
 
 def metric_title(metric: str, protocol: str, suffix: str = "") -> str:

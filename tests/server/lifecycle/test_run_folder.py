@@ -240,4 +240,4 @@ def test_the_report_is_drawn_at_the_end(small_home, small_config):
         InlineGrid(app, 3, flatten(config)), config, engine="inline", command="test"
     )
     assert (folder / "report.html").stat().st_size > 10_000
-    assert {path.suffix for path in (folder / "figures").iterdir()} == {".svg", ".png"}
+    assert {path.suffix for path in (folder / "figures").iterdir()} == {".svg"}

@@ -5,6 +5,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fedrec.data.readers.columns import Place
+from fedrec.data.readers.columns.distinct import distinct_of
 from fedrec.errors import DataError
 
 
@@ -56,11 +57,15 @@ def _id_text(value: object) -> tuple[str, str]:
 
 def ratings(series: pd.Series, place: Place) -> NDArray[np.float32]:
     """Finite numbers (E,) of a column."""
-    return _finite(pd.to_numeric(series, errors="coerce"), series, place).astype(np.float32)
+    distinct = distinct_of(series)
+    if distinct is not None:
+        of_values = ratings(distinct.values, distinct.place(place))
+        return np.take(of_values, distinct.codes)
+    return _finite(series, place).astype(np.float32)
 
 
-def _finite(numbers: pd.Series, series: pd.Series, place: Place) -> NDArray[np.float64]:
-    values = numbers.to_numpy(dtype=np.float64, na_value=np.nan)
+def _finite(series: pd.Series, place: Place) -> NDArray[np.float64]:
+    values = pd.to_numeric(series, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
     bad = ~np.isfinite(values)
     if bad.any():
         row = int(np.argmax(bad))

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fedrec.data.readers.columns import Place
+from fedrec.data.readers.columns.distinct import distinct_of, first_rows
 from fedrec.errors import DataError
 
 _WHOLE = re.compile(r"\d{1,4}(\.0)?")
@@ -46,6 +47,27 @@ def texts_of(series: pd.Series) -> list[str]:
     return texts
 
 
+class CodedTexts(NamedTuple):
+    """Texts of E rows.
+
+    Attributes:
+        codes: (E,) which of ``values`` a row holds.
+        values: The distinct texts.
+    """
+
+    codes: NDArray[np.integer]
+    values: list[str]
+
+
+def coded_texts(series: pd.Series) -> CodedTexts:
+    """Text of every row as ``texts_of`` gives it, each distinct one once."""
+    distinct = distinct_of(series)
+    if distinct is not None:
+        return CodedTexts(distinct.codes, texts_of(distinct.values))
+    codes, values = pd.factorize(np.array(texts_of(series), dtype=object))
+    return CodedTexts(codes, values.tolist())
+
+
 def same_words(text: str) -> str:
     """A text without what two spellings of it may differ in: case, blanks, composed letters."""
     return " ".join(unicodedata.normalize("NFC", text).casefold().split())
@@ -62,7 +84,7 @@ def same_year(text: str) -> str:
 
 
 def one_per_id(
-    values: list[str],
+    texts: CodedTexts,
     rows: NDArray[np.int32],
     ids: list[str],
     name: str,
@@ -72,7 +94,7 @@ def one_per_id(
     """One text of each id: the first that is not blank; rows without one are filled, and counted.
 
     Args:
-        values: (E,) text of every row.
+        texts: Text of every row, E of them.
         rows: (E,) which id a row is of.
         ids: All ids.
         name: Name of the column.
@@ -83,26 +105,37 @@ def one_per_id(
         DataError: Two texts of one id that differ in more than ``same`` lets pass.
     """
     found: dict[int, str] = {}
-    blank: list[int] = []
+    blank: list[tuple[int, int]] = []
     otherwise = 0
-    for row, (code, value) in enumerate(zip(rows.tolist(), values, strict=True)):
+    for code, value, row, count in _distinct_pairs(rows, texts):
         if not value.strip():
-            blank.append(code)
+            blank.append((code, count))
         elif (first := found.setdefault(code, value)) != value:
             if same(first) != same(value):
                 raise DataError(
                     f"{place(row)}: {name} of {ids[code]!r} is {value[:60]!r}, "
                     f"but {first[:60]!r} before; one id has one {name}"
                 )
-            otherwise += 1
+            otherwise += count
     counts = {
         f"rows without a {name} that another row of the same id has": sum(
-            code in found for code in blank
+            count for code, count in blank if code in found
         ),
         f"rows with another spelling of a {name}": otherwise,
     }
-    texts = [found.get(code, "") for code in range(len(ids))]
-    return Texts(texts, {what: count for what, count in counts.items() if count})
+    kept = [found.get(code, "") for code in range(len(ids))]
+    return Texts(kept, {what: count for what, count in counts.items() if count})
+
+
+def _distinct_pairs(
+    rows: NDArray[np.int32], texts: CodedTexts
+) -> Iterator[tuple[int, str, int, int]]:
+    """Id, text, first row and number of rows of every pair that differs, as they first appear."""
+    num_texts = len(texts.values)
+    pairs, distinct = pd.factorize(rows.astype(np.int64) * num_texts + texts.codes)
+    first, counts = first_rows(pairs).tolist(), np.bincount(pairs).tolist()
+    for pair, row, count in zip(distinct.tolist(), first, counts, strict=True):
+        yield pair // num_texts, texts.values[pair % num_texts], row, count
 
 
 def year_of(text: str, item: str, name: str) -> int | None:

@@ -2,7 +2,10 @@
 
 import re
 
+import numpy as np
 import pandas as pd
+
+from fedrec.data.readers.columns.distinct import distinct_of
 
 _ZONE = re.compile(r"[Tt ]\d{2}(:?\d{2}){0,2}([.,]\d+)?\s*(Z|z|UTC|[+-]\d{2}(:?\d{2})?)$")
 
@@ -16,13 +19,15 @@ def zones_note(times: pd.Series) -> list[str]:
     Args:
         times: Column of the times, already found to be sound.
     """
-    if times.dtype != object or not isinstance(times.iloc[0], str):
+    distinct = distinct_of(times)
+    values = times if distinct is None else distinct.values
+    if values.dtype != object or not isinstance(values.iloc[0], str):
         return []
-    texts = [str(value).strip() for value in times]
-    zoned = sum(_ZONE.search(text) is not None for text in texts)
-    if not zoned or zoned == len(texts):
+    has_zone = np.array([_ZONE.search(str(value).strip()) is not None for value in values])
+    zoned = int((has_zone if distinct is None else has_zone[distinct.codes]).sum())
+    if not zoned or zoned == len(times):
         return []
     return [
-        f"{len(texts) - zoned:,} of {len(texts):,} dates in column {times.name!r} have no time "
+        f"{len(times) - zoned:,} of {len(times):,} dates in column {times.name!r} have no time "
         "zone and are read as UTC, beside those that have one"
     ]

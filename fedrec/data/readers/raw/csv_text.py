@@ -1,9 +1,11 @@
 """Bytes of a data file to text and rows, with messages that name the file and the line."""
 
+import codecs
 import csv
 import io
+import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from fedrec.errors import DataError
@@ -11,6 +13,7 @@ from fedrec.errors import DataError
 # A field longer than this is a catalogue entry gone wrong or a quote that never closed.
 MAX_FIELD = 16 << 20
 MAX_TEXT = 10_000
+_PIECE = 1 << 20
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]+")
 _SPACE = re.compile(r"\s+")
@@ -41,6 +44,22 @@ def without_mark(data: bytes, *, name: str) -> bytes:
         line = data[: data.index(b"\0")].count(b"\n") + 1
         raise DataError(f"{name}, line {line}: a NUL byte; the file is damaged or no text file")
     return data.removeprefix(b"\xef\xbb\xbf")
+
+
+def checked_utf8(data: bytes, *, name: str) -> bytes:
+    """Bytes of a file in UTF-8, without byte-order mark; the text as a whole is never held.
+
+    Raises:
+        DataError: The message names line and offset of the first byte that is not UTF-8.
+    """
+    clean = without_mark(data, name=name)
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        for begin in () if clean.isascii() else range(0, len(clean), _PIECE):
+            decoder.decode(clean[begin : begin + _PIECE], final=begin + _PIECE >= len(clean))
+    except UnicodeDecodeError:
+        decoded(data, name=name)
+    return clean
 
 
 def decoded(data: bytes, *, name: str) -> str:
@@ -108,23 +127,18 @@ def read_csv(text: str, *, name: str, separator: str = ",", columns: Sequence[st
         DataError: No header, no rows, a repeated column, a row with another number of fields or a
             quote that is never closed; names the line.
     """
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     rows: list[list[str]] = []
     lines: list[int] = []
-    previous = csv.field_size_limit(MAX_FIELD)
     try:
-        for row in reader:
-            if row and (len(row) > 1 or row[0].strip()):
-                rows.append(row)
-                lines.append(reader.line_num)
+        for line, row in _csv_rows(text, separator):
+            rows.append(row)
+            lines.append(line)
     except csv.Error as error:
         began = lines[-1] + 1 if lines else 1
         raise DataError(
             f"{name}, line {began}: a field in quotes is not closed as it should be ({error}); "
             'write a quote inside a field as ""'
         ) from None
-    finally:
-        csv.field_size_limit(previous)
     if columns:
         rows, lines = [list(columns), *rows], [0, *lines]
     if len(rows) < 2:
@@ -143,6 +157,23 @@ def read_csv(text: str, *, name: str, separator: str = ",", columns: Sequence[st
             )
     values = list(zip(*rows[1:], strict=True))
     return Table(name, {key: list(values[i]) for i, key in enumerate(header)}, lines[1:])
+
+
+def line_of_row(text: str, row: int, *, separator: str) -> int:
+    """Line of a sound CSV text on which a row ends; rows count from 0, blank lines do not."""
+    return next(itertools.islice(_csv_rows(text, separator), row, None))[0]
+
+
+def _csv_rows(text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
+    """Rows that are not blank, each with the line on which it ends."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    previous = csv.field_size_limit(MAX_FIELD)
+    try:
+        for row in reader:
+            if row and (len(row) > 1 or row[0].strip()):
+                yield reader.line_num, row
+    finally:
+        csv.field_size_limit(previous)
 
 
 def clean_texts(texts: list[str]) -> tuple[list[str], dict[str, int]]:

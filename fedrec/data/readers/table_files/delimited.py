@@ -2,15 +2,19 @@
 
 import csv
 import re
+from typing import NamedTuple
 
 import pandas as pd
 
-from fedrec.data.readers.raw.csv_text import decoded, read_csv
+from fedrec.data.readers.columns import Place
+from fedrec.data.readers.raw.csv_text import checked_utf8, decoded, line_of_row, read_csv
+from fedrec.data.readers.raw.fields import PIECE, OddTextError, fields_of
+from fedrec.data.readers.raw.text_columns import text_columns, with_header
 from fedrec.data.readers.table_files.source import NO_HEADER, TableSource
 from fedrec.errors import DataError
 
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
-_COLONS = "::"
+_COLONS = b"::"
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _EXCELS_LINE = re.compile(r"\s*\"?sep=(.)\"?[ \t]*(?=\r|\n)", re.IGNORECASE)
 _NUMBER = re.compile(r"[-+]?\d+([.,]\d+)?")
@@ -34,7 +38,7 @@ def text_of(data: bytes, *, name: str) -> str:
 
 
 def read_delimited(data: bytes, *, name: str) -> TableSource:
-    """The table of a CSV or TSV file, everything as text.
+    """The table of a CSV or TSV file, everything as text or as what stands for it without a loss.
 
     Where the first line holds nothing but numbers, it is no header: the columns are then called
     "1", "2" and so on. The separator is the one of comma, semicolon, tab and bar that gives the
@@ -48,29 +52,86 @@ def read_delimited(data: bytes, *, name: str) -> TableSource:
     Raises:
         DataError: The message names the line that cannot be read.
     """
-    text = text_of(data, name=name)
-    if has_colons := _has_colons(text):
-        separator, text = "\t", text.replace(_COLONS, "\t")
-    elif said := _EXCELS_LINE.match(text):
-        separator, text = said[1], text[said.end() :]  # the end of its line stays, a blank one
+    is_utf16 = data.startswith(_UTF_16)
+    clean = text_of(data, name=name).encode() if is_utf16 else checked_utf8(data, name=name)
+    if has_colons := _has_colons(clean):
+        clean = clean.replace(_COLONS, b"\t")
+    try:
+        shape, frame, place = _read_by_arrays(clean, name)
+    except OddTextError:
+        shape, frame, place = _read_by_lines(clean.decode(), name)
+    between = _SEPARATORS.get(shape.separator, repr(shape.separator))
+    kind = f"CSV with {'double colons' if has_colons else between}"
+    kind += f", {NO_HEADER}" if shape.numbered else ""
+    kind += ", UTF-16" if is_utf16 else ""
+    return TableSource(name, frame, place, kind, has_decimal_comma=shape.separator == ";")
+
+
+class _Shape(NamedTuple):
+    """How a text is to be read: from which character on, and the columns that it does not name."""
+
+    separator: str
+    begin: int
+    num_fields: int
+    numbered: list[str]
+
+
+_Read = tuple[_Shape, pd.DataFrame, Place]
+
+
+def _shape(text: str, name: str) -> _Shape:
+    """The shape that the beginning of a text shows."""
+    begin = 0
+    if said := _EXCELS_LINE.match(text):
+        separator, begin = said[1], said.end()  # the end of its line stays, a blank one
     else:
         separator = _separator(text, name)
-    first = _fields(_first_line(text), separator)
+    first = _fields(_first_line(text[begin:]), separator)
     has_header = not all(_NUMBER.fullmatch(field.strip()) for field in first)
     numbered = [] if has_header else [str(place) for place in range(1, len(first) + 1)]
-    table = read_csv(text, name=name, separator=separator, columns=numbered)
-    between = "double colons" if has_colons else _SEPARATORS.get(separator, repr(separator))
-    kind = f"CSV with {between}"
-    kind += "" if has_header else f", {NO_HEADER}"
-    kind += ", UTF-16" if data.startswith(_UTF_16) else ""
-    frame = pd.DataFrame(table.columns, dtype=object)
-    return TableSource(name, frame, table.place, kind, has_decimal_comma=separator == ";")
+    return _Shape(separator, begin, len(first), numbered)
 
 
-def _has_colons(text: str) -> bool:
+def _read_by_lines(text: str, name: str) -> _Read:
+    """Columns of text, by the csv module."""
+    shape = _shape(text, name)
+    table = read_csv(
+        text[shape.begin :], name=name, separator=shape.separator, columns=shape.numbered
+    )
+    return shape, pd.DataFrame(table.columns, dtype=object), table.place
+
+
+def _read_by_arrays(clean: bytes, name: str) -> _Read:
+    """Columns of integers and of coded texts, by arrays."""
+    head = clean[:PIECE].decode(errors="ignore")
+    if not re.search(r"[\r\n]", head.lstrip("\r\n ")):
+        raise OddTextError  # the first line, or nothing but it
+    shape = _shape(head, name)
+    if shape.num_fields < 2 or shape.separator not in _SEPARATORS:
+        raise OddTextError
+    body = clean[len(head[: shape.begin].encode()) :]
+    pieces = fields_of(body, separator=shape.separator, num_fields=shape.num_fields)
+    names = shape.numbered
+    if not names:
+        names, pieces = with_header(pieces)
+    if len(set(names)) < len(names):
+        raise OddTextError
+    columns = text_columns(pieces, len(names), max_rows=body.count(b"\n") + 1)
+    frame = pd.DataFrame(dict(zip(names, columns, strict=True)), copy=False)
+
+    def place(row: int) -> str:
+        row += not shape.numbered
+        line = line_of_row(body.decode(), row, separator=shape.separator)
+        return f"{name}, line {line}"
+
+    return shape, frame, place
+
+
+def _has_colons(clean: bytes) -> bool:
     """Whether two colons separate the fields."""
-    line = _first_line(text)
-    return _COLONS in line and "\t" not in text and not any(one in line for one in _SEPARATORS)
+    line = _first_line(clean[:PIECE].decode(errors="ignore"))
+    has_other = b"\t" in clean or any(one in line for one in _SEPARATORS)
+    return _COLONS.decode() in line and not has_other
 
 
 def _separator(text: str, name: str) -> str:

@@ -9,7 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fedrec.data.readers.columns.chosen import Columns
-from fedrec.data.readers.columns.texts import one_per_id, same_genres, same_words, texts_of
+from fedrec.data.readers.columns.distinct import distinct_of
+from fedrec.data.readers.columns.texts import coded_texts, one_per_id, same_genres, same_words
 from fedrec.data.readers.columns.usual_names import REQUIRED, find_required, find_usual
 from fedrec.data.readers.table_files.source import NO_HEADER, TableSource
 from fedrec.errors import DataError
@@ -50,7 +51,7 @@ def usual_of_items(
         column = _usual(role, source, columns, found)
         same = same_genres if role == "genres" else same_words
         if column:
-            texts = texts_of(source.frame[column])
+            texts = coded_texts(source.frame[column])
             try:
                 one_per_id(texts, rows, item_ids, role, source.place, same)
             except DataError:  # of the event or the user, then
@@ -68,7 +69,9 @@ def usual_rating(source: TableSource, columns: Columns) -> Found:
     column = _usual("rating", source, columns, {})
     if not column:
         return columns, {}
-    numbers = pd.to_numeric(source.numbers(source.frame[column]), errors="coerce")
+    values = source.numbers(source.frame[column])
+    distinct = distinct_of(values)
+    numbers = pd.to_numeric(values if distinct is None else distinct.values, errors="coerce")
     if not np.isfinite(numbers.to_numpy(dtype=np.float64, na_value=np.nan)).all():
         return columns, {}
     return replace(columns, rating=column), {"rating": column}

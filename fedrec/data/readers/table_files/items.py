@@ -11,11 +11,11 @@ from fedrec.data.catalog import Catalog
 from fedrec.data.readers.columns.chosen import Columns
 from fedrec.data.readers.columns.ids import ids
 from fedrec.data.readers.columns.texts import (
+    coded_texts,
     one_per_id,
     same_genres,
     same_words,
     same_year,
-    texts_of,
     year_of,
 )
 from fedrec.data.readers.columns.usual_names import find_usual
@@ -99,7 +99,7 @@ def items_catalog(
     ) -> list[str]:
         if series is None:
             return [""] * len(item_ids)
-        values, filled = one_per_id(texts_of(series), rows, item_ids, name, source.place, same)
+        values, filled = one_per_id(coded_texts(series), rows, item_ids, name, source.place, same)
         cleaned, counts = clean_texts(values)
         for what, count in (filled | counts).items():
             repaired[what] = repaired.get(what, 0) + count

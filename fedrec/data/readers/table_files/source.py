@@ -2,10 +2,12 @@
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
 from fedrec.data.readers.columns import Place
+from fedrec.data.readers.columns.distinct import distinct_of
 from fedrec.data.readers.columns.usual_names import usual_examples
 from fedrec.errors import DataError
 
@@ -84,12 +86,19 @@ class TableSource:
 
     def numbers(self, series: pd.Series) -> pd.Series:
         """A column of numbers or dates; where a comma may be decimal, 4,5 is 4.5."""
-        if not self.has_decimal_comma:
+        if not self.has_decimal_comma or series.dtype.kind in "iu":
             return series
-        return series.map(
-            lambda value: (
-                value.replace(",", ".")
-                if isinstance(value, str) and _DECIMAL_COMMA.fullmatch(value.strip())
-                else value
-            )
-        )
+        distinct = distinct_of(series)
+        if distinct is None:
+            return series.map(_with_point)
+        values = distinct.values.map(_with_point).astype(object)
+        codes, texts = pd.factorize(values)
+        coded = pd.Categorical.from_codes(codes[distinct.codes], pd.Index(texts, dtype=object))
+        return pd.Series(coded, name=series.name)
+
+
+def _with_point(value: Any) -> Any:
+    """A number with a decimal comma as one with a point; other values as they are."""
+    if isinstance(value, str) and _DECIMAL_COMMA.fullmatch(value.strip()):
+        return value.replace(",", ".")
+    return value

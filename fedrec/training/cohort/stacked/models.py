@@ -56,7 +56,9 @@ class StackedTransformer(CausalTransformer):
         self.blocks = nn.ModuleList(stacked(block) for block in plain.blocks)
         self.final_norm = stacked(plain.final_norm)
 
-    def forward(self, x: Tensor, lengths: Tensor, dropout_masks: Tensor | None = None) -> Tensor:
+    def forward(  # type: ignore[override]  # in training, all states are asked for
+        self, x: Tensor, lengths: Tensor, dropout_masks: Tensor | None = None
+    ) -> Tensor:
         """Return the state (U * B, L, D) after each item; see ``CausalTransformer``."""
         from_end = lengths[:, None] - 1 - torch.arange(x.shape[1], device=x.device)
         whole = Rectangle(0, 1, x.shape[1], lengths)
