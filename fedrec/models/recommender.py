@@ -213,9 +213,7 @@ def score_next(
         catalogue: ``catalogue_of`` the same model.
         items: (B, L) Item numbers, padded with 0 on the right.
         lengths: (B,) Real items in each row, at least 1.
-        users: (B,) Global numbers, for a model that knows its users; none for anybody.
-        times: (B, L + 2) Seconds, for a model that needs them.
-        longest: As for ``next_state``.
+        users, times, longest: As for ``next_state``.
     """
     last, weights = next_state(
         model, catalogue.table, items, lengths, users, times, longest=longest
@@ -286,10 +284,7 @@ def _last_states(
     lengths: Tensor,
     times: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
-    """States (B, D) at the last positions, and weights (B, L, N); computed alone where that goes.
-
-    A class that overrides either method without an argument ``last`` is asked for all states.
-    """
+    """States (B, D) at the last positions, alone where ``encode`` can, and weights (B, L, N)."""
     kind = type(model)
     if kind.encode_for is Recommender.encode_for and gives_last(kind, "encode"):
         more = () if times is None else (times,)
