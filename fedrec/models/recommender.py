@@ -213,7 +213,9 @@ def score_next(
         catalogue: ``catalogue_of`` the same model.
         items: (B, L) Item numbers, padded with 0 on the right.
         lengths: (B,) Real items in each row, at least 1.
-        users, times, longest: As for ``next_state``.
+        users: As for ``next_state``.
+        times: As for ``next_state``.
+        longest: As for ``next_state``.
     """
     last, weights = next_state(
         model, catalogue.table, items, lengths, users, times, longest=longest
@@ -250,8 +252,7 @@ def next_state(
         lengths: (B,) Real items in each row, at least 1.
         users: (B,) Global numbers, for a model that knows its users; none for anybody.
         times: (B, L + 2) Seconds, for a model that needs them.
-        longest: The most items of a history that the model reads, L by default. A history is
-            padded by its own length, up to this one.
+        longest: Most items of a history that are read, L by default; padding goes no further.
     """
     longest = longest or indices.shape[1]
     indices, asked = indices[:, : int(lengths.max())], lengths - 1

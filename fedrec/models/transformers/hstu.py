@@ -146,7 +146,9 @@ class HSTU(IdentityRows):
         lengths: Tensor,
         dropout_masks: Tensor | None = None,
         times: Tensor | None = None,
+        *,
+        last: bool = False,
     ) -> tuple[Tensor, Tensor]:
-        """Unit states (B, L, D) after each item, and weights (B, L, 1) that are all 1."""
-        states, weights = super().encode(table, indices, lengths, dropout_masks, times)
+        """Unit states (B, L, D) or last ones (B, D), and weights (B, L, 1) that are all 1."""
+        states, weights = super().encode(table, indices, lengths, dropout_masks, times, last=last)
         return functional.normalize(states, dim=-1), weights
