@@ -223,6 +223,21 @@ USERS: dict[str, Keys] = {
     },
 }
 
+SOFTMAX: Keys = {
+    "model.name": "sasrec",
+    "loss.name": "softmax",
+    "model.block": "sasrec",
+} | NO_GATE
+KERNEL: dict[str, Keys] = {  # a width that it takes; a C++ compiler is asked for
+    "hybrid": {},
+    "batches": SOFTMAX | {"local.batches": "random"},
+    "users, int8": USER | SOFTMAX | {"local.steps": 1, "federation.upload": "int8"},
+    "users, several steps": USER | {"model.name": "sasrec", "local.steps": 2},
+    "users, float16 and clipped": USER
+    | {"model.name": "sasrec", "loss.name": "bpr", "local.steps": 2}
+    | {"federation.upload": "float16", "federation.clip-norm": 0.2},
+}
+
 
 def settings() -> dict[str, Keys]:
     """Every setting: its name -> all keys that it sets, without folder and engine."""
@@ -243,6 +258,10 @@ def settings() -> dict[str, Keys]:
         "semantics": SEMANTICS,
         "evaluation": EVALUATION,
         "users": {name: USER | keys for name, keys in USERS.items()},
+        "kernel": {
+            name: {"local.kernel": "native", "model.width": 16} | keys
+            for name, keys in KERNEL.items()
+        },
     }
     return {
         f"{group}: {name}": _without_gate(COMMON | keys)
