@@ -129,7 +129,7 @@ def encode_last(
     x = x.detach().contiguous()
     out = x.new_empty(len(windows.first), x.shape[1])
     inputs = encoder_inputs(shape, weights, x, None)
-    library().encoder_last(ctypes.byref(inputs), _windows(windows), pointer(out), threads())
+    library().encoder_last(ctypes.byref(inputs), _windows(windows, shape), pointer(out), threads())
     return out
 
 
@@ -155,7 +155,9 @@ class _Encoder(torch.autograd.Function):
         )
         out = torch.zeros_like(x)
         inputs = encoder_inputs(shape, weights, x, masks)
-        library().encoder_forward(ctypes.byref(inputs), _windows(windows), pointer(out), threads())
+        library().encoder_forward(
+            ctypes.byref(inputs), _windows(windows, shape), pointer(out), threads()
+        )
         ctx.save_for_backward(x, masks, weights)
         ctx.windows, ctx.shape, ctx.sets = windows, shape, sets
         ctx.shapes = [a.shape for a in arrays]
@@ -169,7 +171,7 @@ class _Encoder(torch.autograd.Function):
         to_weights = weights.new_zeros(ctx.sets, weights.shape[1])
         library().encoder_backward(
             ctypes.byref(inputs),
-            _windows(ctx.windows),
+            _windows(ctx.windows, ctx.shape),
             pointer(gradient.contiguous()),
             pointer(to_x),
             pointer(to_weights),
@@ -196,7 +198,9 @@ def encoder_inputs(
     )
 
 
-def _windows(windows: Windows) -> Any:
+def _windows(windows: Windows, shape: EncoderShape) -> Any:
+    if len(windows.length) and (longest := int(windows.length.max())) > shape.positions:
+        raise IndexError(f"a window of {longest} items; there are {shape.positions} positions")
     arrays = (windows.first, windows.length, windows.set)
     for one in arrays:
         assert one.dtype == torch.int64

@@ -141,7 +141,12 @@ class UserWeights:
         )
 
     def add_gradient(self, user: UserTargets, gradient: Tensor) -> float:
-        """Add a user's gradient to (size,) float32; the sum of the losses, before their weight."""
+        """Add a user's gradient to (size,) float32; the sum of the losses, before their weight.
+
+        Raises:
+            IndexError: A row or a position that there is not.
+        """
+        self._check(user)
         arrays = user.arrays()
         one = user.as_read(arrays)
         found: float = library().add_user_gradient(
@@ -159,7 +164,12 @@ class UserWeights:
             descent: Rate, decay and pull.
             start: (size,) Weights before the first step.
             scratch: (size,) float32.
+
+        Raises:
+            IndexError: A row or a position that there is not.
         """
+        for user in steps:
+            self._check(user)
         kept = [user.arrays() for user in steps]
         read = (_User * len(steps))(
             *(user.as_read(arrays) for user, arrays in zip(steps, kept, strict=True))
@@ -175,3 +185,12 @@ class UserWeights:
             losses,
         )
         return list(losses)
+
+    def _check(self, user: UserTargets) -> None:
+        """Refuse what would be read or written beyond an array."""
+        longest, most = int(user.lengths.max()), self._read.encoder.shape.positions
+        if longest > most:
+            raise IndexError(f"a window of {longest} targets; the transformer has {most} positions")
+        for rows in (user.items, user.targets, user.negatives):
+            if rows is not None and rows.numel() and int(rows.max()) >= self.count:
+                raise IndexError(f"row {int(rows.max())} of a table of {self.count}")

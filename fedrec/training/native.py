@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fedrec.data.sequences import Sequences
-from fedrec.models.layers.transformer import CausalTransformer, kernel_shape
+from fedrec.models.layers.transformer import KERNEL_BLOCKS, CausalTransformer, kernel_shape
 from fedrec.models.recommender import Recommender
 from fedrec.models.sasrec import SASRec
 from fedrec.native.users import UserTargets, UserWeights
@@ -32,8 +32,10 @@ def native_weights(
     """
     if type(model) is not SASRec or type(model.encoder) is not CausalTransformer:
         return None
-    if not all(parameter.requires_grad for parameter in model.parameters()):
+    if not all(one.requires_grad and one.dtype == torch.float32 for one in model.parameters()):
         return None
+    if len({type(block) for block in model.encoder.blocks} - set(KERNEL_BLOCKS)):
+        return None  # a block of one's own
     rows, encoder = model.rows.detach(), model.encoder
     shape = kernel_shape(encoder, rows[None])
     if shape is None:
@@ -70,10 +72,11 @@ def batch_loss(
         catalogue: (C,) Items that users may be offered; the kernel takes no less than all.
         keep: Whether items of a user's training history are negatives.
     """
-    if (batch.counts < batch.lengths).any():
+    is_whole = type(model) is SASRec and len(catalogue) == len(model.rows) - 1
+    if not is_whole or (batch.counts < batch.lengths).any():
         return None
     weights = native_weights(model)
-    if weights is None or len(catalogue) < weights.count - 1:
+    if weights is None:
         return None
     gradient = torch.zeros_like(weights.flat)
     total = 0.0

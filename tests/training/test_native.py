@@ -120,3 +120,17 @@ def test_a_frozen_parameter_or_another_class_goes_through_torch(calls, freeze):
 def test_other_losses_do_not_ask_the_kernel(calls):
     made(True, name="sampled-softmax")(sasrec(), collate(TRAINING, USERS, 10), seeds())
     assert calls == []
+
+
+def test_scores_that_are_no_numbers_make_a_loss_that_is_none(calls):
+    model = sasrec()
+    with torch.no_grad():
+        model.rows[NUM_ITEMS] = torch.nan  # of an item that nobody has had
+    loss = made(True, "keep")(model, collate(TRAINING, USERS, 10), seeds())
+    assert calls[0] is not None
+    assert bool(loss.isnan())
+
+
+def test_windows_beyond_the_positions_are_refused():
+    with pytest.raises(IndexError, match="10 positions"):
+        made(True)(sasrec(), collate(TRAINING, np.array([1]), 20), seeds())

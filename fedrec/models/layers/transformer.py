@@ -153,15 +153,17 @@ class CausalTransformer(Transformer):
         return encode_windows(x.reshape(-1, width), windows, masks, shape, arrays, 1).view_as(x)
 
 
-_KINDS: dict[type[Block], int] = {PreNormBlock: PRE_NORM, SASRecBlock: SASREC}
+KERNEL_BLOCKS: dict[type[Block], int] = {PreNormBlock: PRE_NORM, SASRecBlock: SASREC}
 
 
 def kernel_shape(transformer: CausalTransformer, x: Tensor) -> EncoderShape | None:
     """Shape of a transformer for the kernel; none where it cannot compute it from items ``x``."""
     blocks = list(transformer.typed_blocks)
     first = blocks[0] if blocks else None
-    kind = next((number for block, number in _KINDS.items() if isinstance(first, block)), None)
-    is_plain = x.device.type == "cpu" and x.dtype == torch.float32
+    kind = next(
+        (number for block, number in KERNEL_BLOCKS.items() if isinstance(first, block)), None
+    )
+    is_plain = x.device.type == "cpu" and x.dtype == transformer.positions.dtype == torch.float32
     if first is None or kind is None or not is_plain or torch._C._are_functorch_transforms_active():
         return None
     shape = EncoderShape(

@@ -70,7 +70,7 @@ void block(const Candidates& c, const Found& f, const float* turned, long first,
       Vector s = lanes[r];
       for (long j = 0; j < PANEL; j += LANES) {
         const Vector v = load(here + r * PANEL + j);
-        const Vector e = v > NONE ? exponential(v - top) : Vector{};
+        const Vector e = v <= NONE ? Vector{} : exponential(v - top);  // NaN stays
         s += e;
         store(here + r * PANEL + j, e);
       }

@@ -61,7 +61,8 @@ void train_user(const Shared* own, const User* steps, long count, float* weights
     if (own->turned)
       turn_rows(own->count, own->encoder.shape.D, own->rows, const_cast<float*>(own->turned));
     losses[step] = add_user_gradient(own, steps + step, gradient);
-    const float rest = 1.0f - d->rate * (d->decay + d->pull), back = d->rate * d->pull;
+    const float pull = step ? d->pull : 0.0f;  // the first one is where it started
+    const float rest = 1.0f - d->rate * (d->decay + pull), back = d->rate * pull;
     for (long i = 0; i < size; i++)
       weights[i] = weights[i] * rest + start[i] * back - gradient[i] * d->rate;
   }
@@ -97,7 +98,7 @@ double measure(const float* gradient, const int64_t* sizes, long arrays, float* 
 }
 
 // total += share * update, where the update is rate * gradient, in whole multiples of an array's step
-// if there are chances: level = floor(rate * gradient / step + chance), at most 127. An array whose
+// if there are chances: level = floor(rate * gradient / step + chance), within 127. An array whose
 // step is 0 is not sent. The first array has rows (R, D), which go to the rows `places` (R) of the
 // total's first array, `whole` numbers long.
 void add_update(double* total, const float* gradient, const float* chance, const int64_t* sizes,
@@ -115,7 +116,8 @@ void add_update(double* total, const float* gradient, const float* chance, const
       else
         for (long i = 0; i < width; i++) {
           const float level = std::floor(g[i] * factor + c[i]);
-          to[i] += share * ((level > 127.0f ? 127.0f : level) * step);
+          const float least = level < -127.0f ? -127.0f : level;  // rounding may leave -127
+          to[i] += share * ((least > 127.0f ? 127.0f : least) * step);
         }
     }
     total += is_rows ? whole : sizes[a], gradient += sizes[a];

@@ -58,7 +58,7 @@ static inline Integers counting() {
 static inline Vector exponential(Vector x) {
   const Vector least = all(-87.3f);
   Integers tiny = x < least;
-  x = larger(x, least);
+  x = larger(least, x);  // NaN stays
   x = x > 88.3f ? all(88.3f) : x;
   const Vector magic = all(12582912.0f);  // 1.5 * 2^23: adding it rounds to a whole number
   Vector n = (x * 1.44269504f + magic) - magic;

@@ -100,18 +100,19 @@ class NativeUsers:
     def _train_each(self, users: UserGroup, total: CohortSum) -> None:
         """Clip or round the update of each user, and add those within bounds to the sum."""
         for one in users:
-            self._scratch.zero_()
+            # One step of plain SGD is the gradient times the rate.
+            rate = -self.plan.learning_rate if self.plan.is_one_step else 1.0
             if self._is_shared:
+                self._scratch.zero_()
                 mean, count, read = self._add_gradient(one, 1.0)
-                update, rate, places = self._scratch, -self.plan.learning_rate, self._all
+                update, places = self._scratch, self._all
             else:
                 update, places, mean, count, read = self._own_update(one)
-                rate = 1.0
             width = self.weights.width
             sizes = torch.tensor([len(places) * width, *self._sizes[1:]])
             squares, largest = measure(update, sizes)
             norm = abs(rate) * math.sqrt(squares)
-            if total.takes(one, mean, norm, count, read):
+            if total.takes(one, update, mean, norm, count, read):
                 layout = Layout(
                     sizes=sizes,
                     places=torch.from_numpy(places),
@@ -129,7 +130,7 @@ class NativeUsers:
         return loss / count, count, self._read(drawn)
 
     def _own_update(self, one: UserWindows) -> tuple[Tensor, Ints, float, int, Ints]:
-        """A user's update and the rows that it holds; mean loss, targets, items read."""
+        """A user's update, or gradient of one step, and its rows; loss, targets, items read."""
         drawn = self.draw(one)
         read = self._read(drawn)
         places = np.append(0, read)
@@ -137,17 +138,19 @@ class NativeUsers:
             self.model, torch.from_numpy(places), is_turned=self.loss.name == "softmax"
         )
         assert own is not None  # the whole model could be computed
-        start = own.flat.clone()
         index = None if len(places) == self.weights.count else places
         steps = [
             self._targets(one, step, number, index, 1 / len(step.targets))
             for number, step in enumerate(drawn)
         ]
+        count = sum(len(step.targets) for step in drawn)
         plan = self.plan
-        # The first step has no pull: it is where it started.
+        if plan.is_one_step:
+            update = self._scratch[: len(own.flat)].zero_()
+            return update, places, own.add_gradient(steps[0], update) / count, count, read
+        start = own.flat.clone()
         descent = Descent(rate=plan.learning_rate, decay=plan.weight_decay, pull=plan.proximal_mu)
         losses = own.train(steps, descent, start, self._scratch)
-        count = sum(len(step.targets) for step in drawn)
         return own.flat.sub_(start), places, sum(losses) / count, count, read
 
     def _targets(
@@ -239,4 +242,6 @@ def native_users(
     if not (loss.uses_kernel and knows and plan.optimizer == "sgd"):
         return None
     weights = native_weights(model, is_turned=loss.name == "softmax")
-    return None if weights is None else NativeUsers(weights, model, plan, loss, draw, shared)
+    if weights is None or weights.count != loss.num_items + 1:
+        return None
+    return NativeUsers(weights, model, plan, loss, draw, shared)

@@ -119,7 +119,7 @@ class CohortSum:
         shares = self.plan.shares([one.num_targets for group, _ in groups for one in group])
         norm = self.plan.learning_rate * float(_norms(gradient.values(), sets=1))
         is_fine = norm <= min(shares) * self.largest / 2  # NaN is beyond any bound
-        if not is_fine or any(bool((means.abs() > LARGEST_LOSS).any()) for _, means in groups):
+        if not is_fine or not all(bool((means.abs() <= LARGEST_LOSS).all()) for _, means in groups):
             return False
         for name, part in gradient.items():
             self.total[name].sub_(part, alpha=self.plan.learning_rate)
@@ -132,11 +132,20 @@ class CohortSum:
         for one, loss, count, read in zip(group, losses.tolist(), trained, rows, strict=True):
             self._note(one, loss, float("nan"), count, read)
 
-    def takes(self, one: UserWindows, loss: float, norm: float, trained: int, read: Ints) -> bool:
+    def takes(
+        self,
+        one: UserWindows,
+        update: Tensor,
+        loss: float,
+        norm: float,
+        trained: int,
+        read: Ints,
+    ) -> bool:
         """Note whether the update of a user is within the bounds, and so to be added.
 
         Args:
             one: The user.
+            update: Its update, or a multiple of it.
             loss: Its mean loss.
             norm: Norm of its update before clipping.
             trained: Its targets, in all steps.
@@ -146,7 +155,7 @@ class CohortSum:
         if is_fine:
             self._note(one, loss, norm, trained, read)
         else:
-            is_finite = math.isfinite(norm) and math.isfinite(loss)
+            is_finite = math.isfinite(loss) and bool(update.isfinite().all())
             self.excluded.append((one.user, is_finite, len(read)))
         return is_fine
 

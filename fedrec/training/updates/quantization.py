@@ -47,7 +47,7 @@ def _to_levels(array: Tensor, step: float, chance: Tensor) -> None:
         array.zero_()  # a device could not send that step
         return
     # 127 and a chance that is all but 1 add up to 128 in float32.
-    levels = chance.add_(array, alpha=1 / step).floor_().clamp_(max=LEVELS)
+    levels = chance.add_(array, alpha=1 / step).floor_().clamp_(-LEVELS, LEVELS)
     torch.mul(levels, step, out=levels)
     array.copy_(levels)
 

@@ -8,8 +8,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fedrec.native.updates import Layout, add_update
 from fedrec.training.cohort import train
 from fedrec.training.cohort.native_users import native_users
+from fedrec.training.updates.quantization import int8_steps
 from tests.training.cohort.one_by_one import (
     LOSSES,
     assert_equal_to_the_loop,
@@ -193,3 +195,60 @@ def test_numbers_that_are_not_finite_are_left_out():
 def test_what_the_kernel_does_not_know_goes_through_torch(calls, asked, loss):
     cohort(sasrec(), histories(*LENGTHS), EVERYBODY, asked, loss)
     assert calls == [None]
+
+
+def test_one_clipped_step_of_fedprox_moves_nothing_that_was_not_read():
+    asked = one_step(proximal_mu=0.9, clip_norm=1e9)
+    found = cohort(sasrec(), histories(4), [0], asked, by_kernel("bce")).total
+    assert found["encoder.positions"][:3].any()
+    assert not found["encoder.positions"][3:].any()
+    assert not found["rows"][0].any()
+
+
+def test_a_rounded_level_is_within_127():
+    # In float32 the largest, negative number over its step may be a little below -127.
+    generator = torch.Generator().manual_seed(0)
+    largest = -torch.rand(20_000, generator=generator) - 1e-3
+    for number in largest[:200].tolist():
+        update = torch.tensor([number] * 1)
+        steps = int8_steps(update.abs())
+        total = torch.zeros(1, dtype=torch.float64)
+        layout = Layout(sizes=torch.tensor([1]), places=torch.tensor([0]), width=1, num_rows=1)
+        chances = torch.zeros(1)
+        add_update(total, update, layout, rate=1.0, share=1.0, steps=steps, chances=chances)
+        assert abs(round(float(total / steps))) == 127
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+def test_windows_beyond_the_positions_are_refused(steps):
+    asked = one_step(max_length=20, steps=steps)
+    with pytest.raises(IndexError, match="20 targets; the transformer has 10 positions"):
+        cohort(sasrec(), histories(31), [0], asked, softmax())
+
+
+def test_a_block_of_ones_own_goes_through_torch(calls):
+    model = sasrec()
+    kind = type(model.encoder.blocks[1])
+    model.encoder.blocks[1].__class__ = type("Mine", (kind,), {})
+    cohort(model, histories(*LENGTHS), EVERYBODY, one_step(), softmax())
+    assert calls == [None]
+
+
+def test_who_watches_gets_weights_of_each_user(calls):
+    seen = []
+    told = (histories(*LENGTHS), EVERYBODY, one_step(), softmax())
+    cohort(sasrec(), *told, watch=lambda now: seen.append(len(now.group)))
+    assert calls == []
+    assert sum(seen) == 2 * len(WHO_TRAINS)
+
+
+@pytest.mark.parametrize("name", ["softmax", "sampled-softmax"])
+@pytest.mark.parametrize("upload", ["float32", "int8"])
+def test_a_user_in_company_is_the_user_alone(name, upload):
+    """A long one too, whose sums are made in chunks."""
+    training, asked = histories(2600, 12, 5), one_step(upload=upload, clip_norm=1e9)
+    together = cohort(sasrec(), training, [0, 1, 2], asked, by_kernel(name))
+    for user in range(3):
+        alone = cohort(sasrec(), training, [user], asked, by_kernel(name))
+        assert alone.norms[0] == together.norms[user]
+        assert alone.losses[0] == together.losses[user]
