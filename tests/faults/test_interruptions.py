@@ -16,7 +16,7 @@ from fedrec.errors import ConfigError
 from server.checkpoints.folder import load_checkpoint
 
 # Which call of what: 3 clients train in each of 4 rounds, 6 are evaluated in each evaluation, after
-# two references of two stages each.
+# two references of two stages each; the last one is of test items alone.
 STAGES = {
     "the registration": (clients.handlers, "open_local_data", 2),
     "a reference": (clients.handlers, "evaluate", 3),
@@ -25,7 +25,7 @@ STAGES = {
     "round 3": (clients.handlers, "train_partition", 8),
     "the first checkpoint": (server.checkpoints.recorder, "save_checkpoint", 1),
     "a checkpoint": (server.checkpoints.recorder, "save_checkpoint", 2),
-    "the final evaluation": (server.evaluation.final, "evaluate", 6),
+    "the final evaluation": (server.evaluation.final, "evaluate", 5),
     "the tables": (server.evaluation.results, "_write_tables", 1),
 }
 # Where nothing is left behind that another stage does not leave, too.

@@ -46,7 +46,7 @@ STAGES = {
     "the second attempt of round 4": (server.training.collect, "exchange", 5),
     "the mean of round 4": (server.rounds, "aggregate", 4),
     "a checkpoint": (server.checkpoints.recorder, "save_checkpoint", 2),
-    "the final evaluation": (server.evaluation.final, "evaluate", 6),
+    "the final evaluation": (server.evaluation.final, "evaluate", 5),
 }
 # Where nothing is left behind that another stage does not leave, too.
 LIKE_OTHERS = ("round 2", "the mean of round 4", "a checkpoint")
