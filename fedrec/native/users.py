@@ -8,6 +8,7 @@ import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from fedrec.native.encoder import EncoderShape, Inputs, encoder_inputs
@@ -124,6 +125,7 @@ class UserWeights:
         is_turned: bool,
     ) -> None:
         self.flat, self.count, self.width = flat, count, width
+        self.scale, self.shape = scale, shape
         kernel = library()
         kernel.turned_rows.restype = ctypes.c_long
         kernel.add_user_gradient.restype = ctypes.c_double
@@ -139,6 +141,14 @@ class UserWeights:
             count=count,
             scale=scale,
         )
+
+    def copied(self, places: Tensor) -> "UserWeights":
+        """A copy that holds the rows ``places`` (R,) alone, row 0 first."""
+        size = self.count * self.width
+        rows = self.flat[:size].view(self.count, self.width).index_select(0, places)
+        flat = torch.cat([rows.view(-1), self.flat[size:]])
+        is_turned = self._turned is not None
+        return UserWeights(flat, len(rows), self.width, self.scale, self.shape, is_turned=is_turned)
 
     def add_gradient(self, user: UserTargets, gradient: Tensor) -> float:
         """Add a user's gradient to (size,) float32; the sum of the losses, before their weight.

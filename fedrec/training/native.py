@@ -20,14 +20,11 @@ Ints = NDArray[np.int64]
 Masks = Callable[[Ints, Ints, int, int], Tensor | None]
 
 
-def native_weights(
-    model: Recommender, places: Tensor | None = None, *, is_turned: bool = True
-) -> UserWeights | None:
+def native_weights(model: Recommender, *, is_turned: bool = True) -> UserWeights | None:
     """A copy of a model's weights for the kernel; none where it cannot compute the model.
 
     Args:
         model: Model that holds the weights.
-        places: (R,) Items whose rows are copied, 0 first; all of them if none are given.
         is_turned: Whether losses against all rows are asked for.
     """
     if type(model) is not SASRec or type(model.encoder) is not CausalTransformer:
@@ -40,11 +37,9 @@ def native_weights(
     shape = kernel_shape(encoder, rows[None])
     if shape is None:
         return None
-    read = rows if places is None else rows.index_select(0, places)
-    flat = torch.cat(
-        [read.reshape(-1), *(one.detach().reshape(-1) for one in encoder.parameters())]
-    )
-    return UserWeights(flat, len(read), read.shape[1], model.scale, shape, is_turned=is_turned)
+    arrays = [rows, *(one.detach() for one in encoder.parameters())]
+    flat = torch.cat([array.reshape(-1) for array in arrays])
+    return UserWeights(flat, len(rows), rows.shape[1], model.scale, shape, is_turned=is_turned)
 
 
 def refused_by(history: np.ndarray, num_items: int) -> Tensor:

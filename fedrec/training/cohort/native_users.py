@@ -60,7 +60,7 @@ class NativeUsers:
         draw: Draw,
         shared: Sequence[Ints],
     ) -> None:
-        self.weights, self.model, self.plan, self.loss = weights, model, plan, loss
+        self.weights, self.plan, self.loss = weights, plan, loss
         self.draw, self.shared = draw, shared
         self._shapes = {name: one.shape for name, one in model.named_parameters()}
         self._sizes = [shape.numel() for shape in self._shapes.values()]
@@ -134,10 +134,7 @@ class NativeUsers:
         drawn = self.draw(one)
         read = self._read(drawn)
         places = np.append(0, read)
-        own = native_weights(
-            self.model, torch.from_numpy(places), is_turned=self.loss.name == "softmax"
-        )
-        assert own is not None  # the whole model could be computed
+        own = self.weights.copied(torch.from_numpy(places))
         index = None if len(places) == self.weights.count else places
         steps = [
             self._targets(one, step, number, index, 1 / len(step.targets))
