@@ -51,23 +51,7 @@ class BPRMF(UserRows):
         """Rows with their biases behind them (K, D + 1)."""
         return table.views[:, 0]
 
-    def encode_for(
-        self,
-        users: np.ndarray | None,
-        table: ItemTable,
-        indices: Tensor,
-        lengths: Tensor,
-        dropout_masks: Tensor | None = None,
-        times: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor]:
-        """The user's row with a 1 for the items' biases (B, L, D + 1), the same at each position.
-
-        Raises:
-            ConfigError: No users are given.
-            DataError: A user who is not held here.
-        """
-        if users is None:
-            return self.encode(table, indices, lengths)
-        rows = self.rows_of(users)
-        states = torch.cat([rows, torch.ones_like(rows[:, :1])], dim=1)
-        return self.at_each_position(states, indices)
+    def states_of(self, rows: Tensor, table: ItemTable, indices: Tensor) -> tuple[Tensor, Tensor]:
+        """The user's row with a 1 for the items' biases (B, L, D + 1), the same everywhere."""
+        with_one = torch.cat([rows, torch.ones_like(rows[:, :1])], dim=1)
+        return super().states_of(with_one, table, indices)

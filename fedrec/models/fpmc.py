@@ -65,24 +65,9 @@ class FPMC(UserRows):
         """What meets the user and the newest item (K, 2 D)."""
         return table.views[:, 0, : -self.last_rows.shape[1]]
 
-    def encode_for(
-        self,
-        users: np.ndarray | None,
-        table: ItemTable,
-        indices: Tensor,
-        lengths: Tensor,
-        dropout_masks: Tensor | None = None,
-        times: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor]:
-        """The user's row and that of the item at each position (B, L, 2 D); padding has zeros.
-
-        Raises:
-            ConfigError: No users are given.
-            DataError: A user who is not held here.
-        """
-        if users is None:
-            return self.encode(table, indices, lengths)
-        own = self.rows_of(users).unsqueeze(1).expand(*indices.shape, -1)
+    def states_of(self, rows: Tensor, table: ItemTable, indices: Tensor) -> tuple[Tensor, Tensor]:
+        """The user's row and that of the item at each position (B, L, 2 D); padding has zeros."""
+        own = rows.unsqueeze(1).expand(*indices.shape, -1)
         last = table.views[indices, 0, -self.last_rows.shape[1] :]
         states = torch.cat([own, last * (indices > 0).unsqueeze(-1)], dim=-1)
         return states, torch.ones_like(states[..., :1])

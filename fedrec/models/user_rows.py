@@ -78,16 +78,36 @@ class UserRows(Recommender):
             )
         return self.user_rows[torch.from_numpy(place).to(self.user_rows.device)]
 
-    def at_each_position(self, states: Tensor, indices: Tensor) -> tuple[Tensor, Tensor]:
-        """States (B, L, D) of users (B, D), the same at each position, and weights (B, L, 1) of 1.
+    def encode_for(
+        self,
+        users: np.ndarray | None,
+        table: ItemTable,
+        indices: Tensor,
+        lengths: Tensor,
+        dropout_masks: Tensor | None = None,
+        times: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """What scores for each user after every position.
+
+        Raises:
+            ConfigError: No users are given.
+            DataError: A user who is not held here.
+        """
+        if users is None:
+            return self.encode(table, indices, lengths)
+        return self.states_of(self.rows_of(users), table, indices)
+
+    def states_of(self, rows: Tensor, table: ItemTable, indices: Tensor) -> tuple[Tensor, Tensor]:
+        """States (B, L, D) of users, the same at each position, and weights (B, L, 1) of 1.
 
         Args:
-            states: (B, D) What scores for each user.
-            indices: (B, L) Positions.
+            rows: (B, D) Rows of the users.
+            table: Items by row.
+            indices: (B, L) Rows of the table at each position.
         """
-        shape = (*indices.shape, states.shape[1])
-        ones = torch.ones_like(states[:, :1, None]).expand(*indices.shape, 1)
-        return states.unsqueeze(1).expand(shape), ones
+        shape = (*indices.shape, rows.shape[1])
+        ones = torch.ones_like(rows[:, :1, None]).expand(*indices.shape, 1)
+        return rows.unsqueeze(1).expand(shape), ones
 
 
 def initial_user_rows(users: np.ndarray, width: int, *, std: float, seed: int) -> Tensor:

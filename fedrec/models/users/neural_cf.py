@@ -83,22 +83,3 @@ class NeuralCF(UserRows):
             found = torch.relu(layer(found))
         scores: Tensor = self.score(found).squeeze(-1)
         return scores
-
-    def encode_for(
-        self,
-        users: np.ndarray | None,
-        table: ItemTable,
-        indices: Tensor,
-        lengths: Tensor,
-        dropout_masks: Tensor | None = None,
-        times: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor]:
-        """The user's row (B, L, D), the same at each position.
-
-        Raises:
-            ConfigError: No users are given.
-            DataError: A user who is not held here.
-        """
-        if users is None:
-            return self.encode(table, indices, lengths)
-        return self.at_each_position(self.rows_of(users), indices)

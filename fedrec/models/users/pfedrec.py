@@ -73,22 +73,3 @@ class PFedRec(UserRows):
         """Item vectors (K, D + 1), each with a 1 for the user's bias."""
         rows = table.views[:, 0]
         return torch.cat([rows, torch.ones_like(rows[:, :1])], dim=1)
-
-    def encode_for(
-        self,
-        users: np.ndarray | None,
-        table: ItemTable,
-        indices: Tensor,
-        lengths: Tensor,
-        dropout_masks: Tensor | None = None,
-        times: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor]:
-        """The user's score function (B, L, D + 1), the same at each position.
-
-        Raises:
-            ConfigError: No users are given.
-            DataError: A user who is not held here.
-        """
-        if users is None:
-            return self.encode(table, indices, lengths)
-        return self.at_each_position(self.rows_of(users), indices)

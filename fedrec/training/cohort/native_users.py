@@ -186,9 +186,7 @@ class NativeUsers:
 
     def _read(self, drawn: Sequence[UserStep]) -> Ints:
         """(R,) Items whose rows a user's steps read, or decay, ascending."""
-        return (
-            self._all[1:] if self._reads_all else rows_read(drawn, self.shared, len(self._all) - 1)
-        )
+        return rows_read(drawn, self.shared, self.loss.num_items, needs_all=self._reads_all)
 
     def _send(
         self,

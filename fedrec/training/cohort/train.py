@@ -216,9 +216,7 @@ class _Trainer:
 
     def _read(self, steps: Sequence[UserStep]) -> Ints:
         """(R,) the items whose rows a user's steps read, or decay, ascending."""
-        if self.needs_all:
-            return np.arange(1, self.loss.num_items + 1)
-        return rows_read(steps, self.shared, self.loss.num_items)
+        return rows_read(steps, self.shared, self.loss.num_items, needs_all=self.needs_all)
 
     def _watching(self, group: UserGroup, own: UserWeights) -> AfterStep | None:
         if self.watch is None:

@@ -23,8 +23,12 @@ def most_sets(model: Recommender, num_rows: int) -> int:
     return max(1, GROUP_BYTES // max(1, COPIES * num_rows * row))
 
 
-def rows_read(steps: Sequence[UserStep], shared: Sequence[Ints], num_items: int) -> Ints:
-    """(R,) the items whose rows a user's steps read, ascending."""
+def rows_read(
+    steps: Sequence[UserStep], shared: Sequence[Ints], num_items: int, *, needs_all: bool
+) -> Ints:
+    """(R,) the items whose rows a user's steps read, ascending; all if each is read or decays."""
+    if needs_all:
+        return np.arange(1, num_items + 1)
     is_read = np.zeros(num_items + 1, dtype=bool)
     _mark(is_read, steps)
     for negatives in shared:
