@@ -66,7 +66,7 @@ def make_clients(
         loss=make_cohort_loss(config, num_items),
         seed=config.seed,
         cohort_size=plan.cohort,
-        is_poisson=plan.sampling == "poisson",
+        sampling=plan.sampling,
         num_items=num_items,
         is_sparse=plan.row_averaging == "sparse",
         names_items=plan.shares_counts(1),

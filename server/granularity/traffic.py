@@ -114,7 +114,8 @@ def traffic_of(
     Args:
         model: Model of the run.
         shared: Names of its shared parameters.
-        download: Type of the weights that are sent, as ``federation.download``.
+        download: Type of the weights that are sent, as ``federation.download``; in int8 each row
+            has a scale in float32, and each array of one axis.
         upload: Type of the updates, as ``federation.upload``; each quantized array has a scale in
             float32.
     """
@@ -130,9 +131,15 @@ def traffic_of(
     row = sum(width for width, _ in per_item.values())
     num_items = max((count for _, count in per_item.values()), default=0)
     scales = 0 if upload == "float32" else 4 * len(sizes)
+    dense_scales = row_scales = 0
+    if download == "int8":
+        parameters = dict(model.named_parameters())
+        shapes = [parameters[name].shape for name in sizes if name not in per_item]
+        dense_scales = 4 * sum(shape[0] if len(shape) > 1 else 1 for shape in shapes)
+        row_scales = 4 * len(per_item)
     return UserTraffic(
-        dense=BYTES[download] * dense,
-        row=BYTES[download] * row,
+        dense=BYTES[download] * dense + dense_scales,
+        row=BYTES[download] * row + row_scales,
         dense_up=BYTES[upload] * dense + scales,
         row_up=BYTES[upload] * row,
         table=sum(buffer.numel() * buffer.element_size() for buffer in buffers.values()),

@@ -37,8 +37,9 @@ class UserClients:
         plan: Local training of each user in a round.
         loss: Loss of a cohort, which determines how many item rows training reads.
         seed: Seed of the run.
-        cohort_size: Number of users in a cohort, or its mean under Poisson sampling.
-        is_poisson: Whether every user is sampled independently.
+        cohort_size: Number of users in a cohort; its mean under Poisson sampling, the most if
+            users are shuffled.
+        sampling: How users are sampled, as ``federation.sampling``.
         num_items: V.
         is_sparse: Whether item rows are averaged over the users who read them.
         names_items: Whether replies name the held-out items, as ``Federation.shares_counts``.
@@ -52,7 +53,7 @@ class UserClients:
     loss: CohortLoss
     seed: int
     cohort_size: int
-    is_poisson: bool
+    sampling: str
     num_items: int
     is_sparse: bool
     names_items: bool
@@ -65,7 +66,7 @@ class UserClients:
     def sample(self, round: int) -> Cohort:
         """Sample users, and group them by the partition that holds them."""
         users = self.population.sample(
-            self.cohort_size, is_poisson=self.is_poisson, seed=self.seed, round=round
+            self.cohort_size, sampling=self.sampling, seed=self.seed, round=round
         )
         by_partition = self.population.by_partition(users)
         return Cohort(sorted(by_partition), by_partition)

@@ -70,21 +70,29 @@ class Population:
         order = order[counts[order] > 0]
         return cls(users=everyone[order], partitions=partitions[order], targets=counts[order])
 
-    def sample(self, cohort: int, *, is_poisson: bool, seed: int, round: int) -> np.ndarray:
+    def sample(self, cohort: int, *, sampling: str, seed: int, round: int) -> np.ndarray:
         """Sample (m,) users of a round, ascending; m is never 0.
 
         Args:
             cohort: Number of users, at most as many as there are.
-            is_poisson: Whether every user is sampled independently (Poisson sampling), ``cohort``
-                of them on average: their number is binomial, and given their number all sets are
-                equally likely.
+            sampling: As ``federation.sampling``. "fixed": ``cohort`` users, all sets equally
+                likely. "poisson": every user independently, ``cohort`` of them on average: their
+                number is binomial, and given their number all sets are equally likely.
+                "shuffled": random reshuffling (Mishchenko et al., NeurIPS 2020; of clients:
+                Malinovsky et al., 2022): every user once a pass, in an order drawn for each pass,
+                in cohorts of at most ``cohort`` that differ by one user at most.
             seed: Seed of the run.
-            round: Number of the round.
+            round: Number of the round, from 1.
         """
         total = len(self.users)
+        if sampling == "shuffled":
+            cohorts = math.ceil(total / cohort)
+            number, index = divmod(round - 1, cohorts)
+            order = generator(seed, "shuffle-users", number).permutation(total)
+            return self.users[np.sort(np.array_split(order, cohorts)[index])]
         stream = generator(seed, "select-users", round)
         count = cohort
-        if is_poisson:
+        if sampling == "poisson":
             # An empty cohort, which hardly ever happens, makes no round: its size is drawn again.
             while (count := int(stream.binomial(total, cohort / total))) == 0:
                 pass

@@ -193,6 +193,7 @@ USER: Keys = {
 USERS: dict[str, Keys] = {
     "fixed cohorts": {},
     "poisson": {"federation.sampling": "poisson"},
+    "shuffled passes": {"federation.sampling": "shuffled"},
     "equal weights": {"federation.weighting": "uniform"},
     "sparse rows": {"federation.row-averaging": "sparse"},
     "updates clipped": {"federation.clip-norm": 0.2},

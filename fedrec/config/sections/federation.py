@@ -33,8 +33,8 @@ class Federation(Section):
     rounds: int = 20  # rounds of the run
     fraction: float = 1.0  # share of the partitions that are sampled in a round
     cohort: int = 32  # users that are sampled in a round, with unit = user
-    # Client sampling with unit = user: cohorts of a fixed size, or each user independently
-    # (poisson).
+    # Client sampling with unit = user: cohorts of a fixed size (fixed), each user independently
+    # (poisson), or passes over the users in random order (shuffled).
     sampling: str = "fixed"
     # Weight of a user's update: its number of training targets, or the same for all.
     weighting: str = "num-examples"

@@ -85,11 +85,11 @@ OPTIMIZERS = ("adam", "adamw", "sgd")
 OPTIMIZER_STATES = ("keep", "reset")
 
 UNITS = ("partition", "user")
-SAMPLINGS = ("fixed", "poisson")
+SAMPLINGS = ("fixed", "poisson", "shuffled")  # of users
 WEIGHTINGS = ("num-examples", "uniform")
 ROW_AVERAGINGS = ("all", "sparse")
-DOWNLOAD_TYPES = ("float32", "float16")
-UPLOAD_TYPES = ("float32", "float16", "int8")
+DOWNLOAD_TYPES = ("float32", "float16", "int8")
+UPLOAD_TYPES = DOWNLOAD_TYPES
 
 SESSIONS = ("", "day")  # what a user is: a person, or a day of one
 

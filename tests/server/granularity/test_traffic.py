@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from fedrec.models.parameters import groups_of
 from fedrec.training.cohort.loss import CohortLoss
@@ -40,6 +41,12 @@ def test_rounded_updates_count_their_scales(small_home, small_config, opened):
     assert (half.dense, half.row) == (full.dense // 2, full.row // 2)
     assert (half.dense_up, half.row_up, half.table) == (full.dense_up, full.row_up, full.table)
     assert half.evaluation == full.evaluation  # evaluation rounds nothing
+    bytewise = traffic_of(model, shared, download="int8")
+    parameters = dict(model.named_parameters())
+    shapes = [parameters[n].shape for n in shared if n not in set(model.item_arrays)]
+    scales = sum(len(torch.empty(shape)) if len(shape) > 1 else 1 for shape in shapes)
+    assert bytewise.dense == full.dense // 4 + 4 * scales
+    assert bytewise.row == small_config().model.width + 4  # a scale for each row
 
 
 def test_without_an_identity_view_no_rows_travel_and_none_is_named(

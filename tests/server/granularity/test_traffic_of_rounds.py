@@ -22,7 +22,7 @@ USERS = {
 
 
 def asked_in(federation, number=1):
-    sampled = federation.clients.population.sample(20, is_poisson=False, seed=0, round=number)
+    sampled = federation.clients.population.sample(20, sampling="fixed", seed=0, round=number)
     return sampled, federation.clients.population.by_partition(sampled)
 
 

@@ -184,7 +184,7 @@ def test_an_odd_sum_is_excluded_and_the_others_are_used(small_federation, tamper
     assert dropped["partition"] == 1
     assert "user" not in dropped
     assert reason in dropped["reason"]
-    sampled = federation.clients.population.sample(20, is_poisson=False, seed=0, round=1)
+    sampled = federation.clients.population.sample(20, sampling="fixed", seed=0, round=1)
     held = federation.clients.population.by_partition(sampled)
     assert line["users"]["aggregated"] == len(held[0]) + len(held[2])
 
@@ -253,7 +253,7 @@ def test_passes_count_the_targets_of_all_steps(small_federation):
     for steps in (1, 4):
         federation, state = small_federation(USERS | {"local.steps": steps})
         lines[steps] = train_round(federation, state, 1)
-        sampled = federation.clients.population.sample(20, is_poisson=False, seed=0, round=1)
+        sampled = federation.clients.population.sample(20, sampling="fixed", seed=0, round=1)
         targets = int(federation.clients.population.targets_of(sampled).sum())
         assert lines[steps]["targets"] == steps * targets
     assert lines[4]["passes"] == pytest.approx(4 * lines[1]["passes"])

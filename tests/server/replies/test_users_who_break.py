@@ -55,7 +55,7 @@ def test_the_same_users_go_too_far_in_any_partition(small_federation, opened, pr
 def items_of_one(federation, opened, steps):
     """Item -> the only user of the round that reads it."""
     num_items, training, _ = opened(federation.config)
-    sampled = federation.clients.population.sample(20, is_poisson=False, seed=0, round=1).tolist()
+    sampled = federation.clients.population.sample(20, sampling="fixed", seed=0, round=1).tolist()
     drawn = [shared_negatives(0, 1, step, num_items, 4) for step in range(steps)]
     readers = {
         item: [user for user in sampled if item in training.of(user)]
@@ -134,7 +134,7 @@ def test_a_round_whose_users_all_broke_fails_by_their_number(small_federation, h
     start = {name: array.copy() for name, array in state.weights.items()}
     with pytest.raises(ParticipationError) as failed:
         train_round(federation, state, 1)
-    first = federation.clients.population.sample(20, is_poisson=False, seed=0, round=1)
+    first = federation.clients.population.sample(20, sampling="fixed", seed=0, round=1)
     user = int(federation.clients.population.by_partition(first)[0][0])
     assert str(failed.value) == (
         "round 1: 0 of 20 clients sent a usable reply, 10 are needed "

@@ -65,7 +65,7 @@ def one_by_one(federation, opened, precision=None, mu=0.0, sent=None) -> Iterato
         [shared_negatives(0, 1, step, num_items, num_negatives) for step in steps]
     )
     for user in federation.clients.population.sample(
-        config.federation.cohort, is_poisson=False, seed=0, round=1
+        config.federation.cohort, sampling="fixed", seed=0, round=1
     ):
         load_arrays(model, sent, sent)
         optimizer = torch.optim.SGD(model.parameters(), lr=local.learning_rate)

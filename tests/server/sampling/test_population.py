@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fedrec.config.values.choices import SAMPLINGS
 from fedrec.errors import ConfigError
 from fedrec.runs.record import read_run
 from server.granularity.make import population_of as population_of_run
@@ -59,18 +60,18 @@ def population_of(size):
 
 def test_a_fixed_cohort_draws_every_user_equally_often():
     population = population_of(40)
-    drawn = [population.sample(8, is_poisson=False, seed=1, round=n) for n in range(2000)]
+    drawn = [population.sample(8, sampling="fixed", seed=1, round=n) for n in range(2000)]
     assert all(len(np.unique(users)) == 8 and (np.diff(users) > 0).all() for users in drawn)
     counts = np.bincount(np.concatenate(drawn) // 3, minlength=40)
     # 400 expected of each, standard deviation 18
     assert counts.min() > 400 - 5 * 18
     assert counts.max() < 400 + 5 * 18
-    np.testing.assert_array_equal(drawn[5], population.sample(8, is_poisson=False, seed=1, round=5))
+    np.testing.assert_array_equal(drawn[5], population.sample(8, sampling="fixed", seed=1, round=5))
 
 
 def test_a_poisson_cohort_takes_every_user_by_itself():
     population = population_of(40)
-    drawn = [population.sample(8, is_poisson=True, seed=1, round=n) for n in range(3000)]
+    drawn = [population.sample(8, sampling="poisson", seed=1, round=n) for n in range(3000)]
     sizes = np.array([len(users) for users in drawn])
     assert sizes.min() >= 1
     # Binomial(40, .2): mean 8, variance 6.4
@@ -81,9 +82,34 @@ def test_a_poisson_cohort_takes_every_user_by_itself():
     assert both == pytest.approx(0.04, abs=5 * np.sqrt(0.04 * 0.96 / 3000))
 
 
-@pytest.mark.parametrize("is_poisson", [False, True])
-def test_a_cohort_of_everybody_is_everybody(is_poisson):
-    users = population_of(5).sample(5, is_poisson=is_poisson, seed=0, round=1)
+def test_shuffled_cohorts_take_every_user_once_a_pass():
+    """40 users in cohorts of at most 12: four of ten."""
+    population = population_of(40)
+    drawn = [population.sample(12, sampling="shuffled", seed=1, round=n) for n in range(1, 401)]
+    assert {len(users) for users in drawn} == {10}
+    for first in range(0, 400, 4):
+        one_pass = np.concatenate(drawn[first : first + 4])
+        np.testing.assert_array_equal(np.sort(one_pass), population.users)
+    # Every pass has an order of its own: 100 passes, a quarter of them expected, deviation 4.3.
+    firsts = np.bincount(np.concatenate(drawn[::4]) // 3, minlength=40)
+    assert firsts.min() > 25 - 5 * 4.3
+    assert firsts.max() < 25 + 5 * 4.3
+    again = population.sample(12, sampling="shuffled", seed=1, round=7)
+    np.testing.assert_array_equal(drawn[6], again)
+    other = population.sample(12, sampling="shuffled", seed=2, round=7)
+    assert other.tolist() != again.tolist()
+
+
+def test_shuffled_cohorts_differ_by_one_user_at_most():
+    """11 users in cohorts of at most 4: 4, 4 and 3."""
+    population = population_of(11)
+    drawn = [population.sample(4, sampling="shuffled", seed=0, round=n) for n in (1, 2, 3)]
+    assert [len(users) for users in drawn] == [4, 4, 3]
+
+
+@pytest.mark.parametrize("sampling", SAMPLINGS)
+def test_a_cohort_of_everybody_is_everybody(sampling):
+    users = population_of(5).sample(5, sampling=sampling, seed=0, round=1)
     assert users.tolist() == [0, 3, 6, 9, 12]
 
 
