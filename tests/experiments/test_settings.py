@@ -63,7 +63,7 @@ def test_every_preset_is_a_config_and_says_what_it_is_for(name):
         "dualrec": "ml-1m",
         "gsasrec": "ml-1m",
         "domains": "amazon-beauty-2014 + amazon-office-2018",
-    }.get(name, re.sub("^dualrec-|^lora-|-(users|private|cold)$", "", name))
+    }.get(name, re.sub("^dualrec-|^lora-|-(users|private|cold|hybrid)$", "", name))
     assert resolve(name, ()).data.source == source
     assert len(about_preset(name)) > 20
 
@@ -79,7 +79,7 @@ def test_the_presets_of_the_project_are_there():
 
 
 def test_an_unknown_preset_names_the_nearest_and_all():
-    listed = "ml-100k, ml-1m, ml-1m-cold, ml-1m-private, ml-1m-users, synthetic"
+    listed = "ml-100k, ml-1m, ml-1m-cold, ml-1m-hybrid, ml-1m-private, ml-1m-users, synthetic"
     with pytest.raises(ConfigError, match=rf"did you mean 'ml-1m'\?.*{listed}"):
         read_preset("ml1m")
 
