@@ -101,6 +101,10 @@ def run(
             "run.resume": resume or None,
         }
         config = resolve(source, sets or (), options, trust=trust)
+        if config.dualrec.language_model:
+            from experiments.dualrec.stages import check_stages
+
+            check_stages(config.dualrec)
         console = terminal()
         from fedrec.report.live import LiveRounds
 

@@ -26,10 +26,11 @@ from fedrec.factory.devices import device
 from fedrec.factory.table import make_table
 from fedrec.inference.opening import open_recommender
 from fedrec.llm.chat import LanguageModel
-from fedrec.llm.opening import is_address, open_model
+from fedrec.llm.opening import check_model, is_address, open_model
 from fedrec.runs.directory import locked
 
 ANSWERS = "answers.jsonl"
+SETTING = "dualrec.language-model"
 FIVE = 5  # films that the published scoring calls a hit
 
 
@@ -111,6 +112,19 @@ def run_stages(
     return Finished(folder, rows)
 
 
+def check_stages(settings: Dualrec) -> None:
+    """Refuse later stages that could not begin, before the first one has taken its time.
+
+    Raises:
+        FedrecError: There is no such language model, or no such adapters.
+    """
+    check_model(settings.language_model, SETTING)
+    if settings.adapters:
+        from experiments.dualrec.adapters import read_adapters
+
+        read_adapters(Path(settings.adapters))
+
+
 def language_model(settings: Dualrec, config: Config) -> LanguageModel:
     """The language model of section ``dualrec``, with adapters merged in where a run is named.
 
@@ -118,8 +132,11 @@ def language_model(settings: Dualrec, config: Config) -> LanguageModel:
         FedrecError: There is no such model, or the adapters are of another one.
     """
     if is_address(settings.language_model):
-        return open_model(settings.language_model, name=settings.model_name, seed=config.seed)
-    model = open_model(settings.language_model, device=str(device(config)))
+        return open_model(
+            settings.language_model, setting=SETTING, name=settings.model_name, seed=config.seed
+        )
+    where = str(device(config))
+    model = open_model(settings.language_model, setting=SETTING, device=where)
     if settings.adapters:
         from experiments.dualrec.adapters import merge_adapters
 

@@ -10,18 +10,19 @@ from fedrec.config.keys import flat_tables
 from fedrec.errors import ConfigError
 
 FOLDER = Path(__file__).parent
+FOLDERS = (FOLDER, FOLDER / "language_models")
 MAX_BYTES = 4 << 20  # of a run config
 TABLES = (".csv", ".tsv", ".parquet", ".xlsx", ".jsonl", ".ndjson", ".gz", ".bz2", ".xz", ".zip")
 
 
 def preset_names() -> list[str]:
     """The presets there are, sorted."""
-    return sorted(path.stem for path in FOLDER.glob("*.toml"))
+    return sorted(_files())
 
 
 def about_preset(name: str) -> str:
     """What a preset is for: the comment on its first line."""
-    return (FOLDER / f"{name}.toml").read_text(encoding="utf-8").split("\n", 1)[0].lstrip("# ")
+    return _files()[name].read_text(encoding="utf-8").split("\n", 1)[0].lstrip("# ")
 
 
 def read_preset(source: str, *, centralised: bool = False) -> dict[str, Any]:
@@ -44,14 +45,19 @@ def read_preset(source: str, *, centralised: bool = False) -> dict[str, Any]:
     return values
 
 
+def _files() -> dict[str, Path]:
+    """The file of each preset."""
+    return {path.stem: path for folder in FOLDERS for path in folder.glob("*.toml")}
+
+
 def table_hint(path: Path) -> str:
     """Where a table of events goes, which is no run config."""
     return f"a table of events goes to data.source (--set data.source={path})"
 
 
 def _read_source(source: str) -> dict[str, Any]:
-    if source in preset_names():
-        return _read_toml(FOLDER / f"{source}.toml")
+    if (preset := _files().get(source)) is not None:
+        return _read_toml(preset)
     if source.lower().endswith(TABLES):
         raise ConfigError(f"{source} is no run config: {table_hint(Path(source))}")
     if source.endswith((".yaml", ".yml", ".json")):

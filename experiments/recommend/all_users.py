@@ -1,5 +1,6 @@
 """Lists of all users of a run as one table: CSV or parquet."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,7 @@ def write_all_users(
 def _check(opened: Opened, path: Path) -> None:
     if path.suffix.lower() not in SUFFIXES:
         raise ConfigError(f"--all-users {path} must end in .csv or .parquet")
-    if not path.parent.is_dir():
+    if not os.path.isdir(path.parent):
         raise ConfigError(f"--all-users {path}: there is no folder {path.parent}")
     if path.suffix.lower() == ".parquet":
         try:

@@ -1,5 +1,9 @@
-"""Files that a config names: the weights of ``run.start-from``, signals, item vectors."""
+"""Files that a config names: the weights of ``run.start-from``, signals, item vectors.
 
+``os.path`` says False of a name that is too long for any file, where ``Path`` raises.
+"""
+
+import os
 from pathlib import Path
 
 from fedrec.errors import DataError
@@ -14,9 +18,9 @@ COPY = "start.safetensors"  # of a run's folder: the weights that it started fro
 
 def named_run(value: str) -> str:
     """The folder of a run that is named as those under ``$FEDREC_HOME/runs``; else the value."""
-    is_name = len(Path(value).parts) == 1 and not Path(value).exists()
+    is_name = len(Path(value).parts) == 1 and not os.path.exists(value)
     folder = home() / "runs" / value
-    return str(folder) if is_name and (folder / "run.json").is_file() else value
+    return str(folder) if is_name and os.path.isfile(folder / "run.json") else value
 
 
 def signals_file(value: str) -> str:
@@ -25,16 +29,16 @@ def signals_file(value: str) -> str:
     A name stands for the folder under ``$FEDREC_HOME/signals`` that `fedrec signals` writes to.
     """
     path = Path(value)
-    if len(path.parts) == 1 and not path.exists() and not path.suffix:
+    if len(path.parts) == 1 and not os.path.exists(path) and not path.suffix:
         path = home() / "signals" / value
         return str(path / SIGNALS)
-    return str(path / SIGNALS) if path.is_dir() else value
+    return str(path / SIGNALS) if os.path.isdir(path) else value
 
 
 def start_file(value: str) -> Path:
     """The file of weights: the value itself, or that in the folder of a run or an estimator."""
     path = Path(value)
-    return path / WEIGHTS if path.is_dir() else path
+    return path / WEIGHTS if os.path.isdir(path) else path
 
 
 def start_content(value: str) -> bytes:

@@ -7,6 +7,7 @@ order that fedrec uses. For 156 users one of the 99 is the user's own test item,
 then ranks once; all other negatives lie outside the user's whole history.
 """
 
+import os
 import re
 import tarfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -119,8 +120,8 @@ def ncf_candidates(
 
 
 def _text(path: Path) -> str:
-    file = path / _NAME if path.is_dir() else path
-    if not file.is_file():
+    file = path / _NAME if os.path.isdir(path) else path
+    if not os.path.isfile(file):  # False for a name that is too long
         raise DataError(f"{file} is not there; expected NCF's {_NAME} or an archive with it")
     if not tarfile.is_tarfile(file):
         return file.read_text(encoding="utf-8")

@@ -3,7 +3,11 @@
 import torch
 
 from fedrec.config.config import Config
+from fedrec.config.sections.model import Model
+from fedrec.config.values.choices import names_in
 from fedrec.errors import ConfigError, ResourceError
+from fedrec.models.layers.blocks import BLOCKS
+from fedrec.models.layers.transformer import KERNEL_BLOCKS
 from fedrec.native.encoder import LANES
 from fedrec.native.library import key, why_not
 
@@ -37,13 +41,27 @@ def uses_kernel(config: Config) -> bool:
         return False
     if device(config).type != "cpu":
         reason = "a GPU computes here; set device = 'cpu'"
-    elif config.model.width % LANES:
-        reason = f"model.width is {config.model.width}, and they take multiples of {LANES}"
     else:
-        reason = why_not()
+        reason = _refused_width(config.model) or why_not()
     if reason and wanted == "native":
         raise ConfigError(f"local.kernel = 'native': {reason}, or set local.kernel = 'auto'")
     return not reason
+
+
+def _refused_width(model: Model) -> str:
+    """A width of the model that the kernels do not take, with their rule; empty without one.
+
+    An encoder that they do not know is torch's whatever its widths; softmax losses are then theirs.
+    """
+    widths = {"model.width": model.width}
+    is_known = model.encoder_kind == "causal" and "relative" not in names_in(model.time)
+    if is_known and BLOCKS[model.block] in KERNEL_BLOCKS:
+        widths["model.hidden"] = model.hidden
+        widths["the width of a head, model.width / model.heads,"] = model.width // model.heads
+    for name, width in widths.items():
+        if width % LANES:
+            return f"{name} is {width}, and they take multiples of {LANES}"
+    return ""
 
 
 def kernel_facts(config: Config) -> dict[str, str]:

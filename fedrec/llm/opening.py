@@ -1,5 +1,6 @@
-"""From what the user typed behind ``--model`` to a language model."""
+"""From what the user wrote to a language model: its name, a folder or an address."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -14,36 +15,60 @@ def is_address(model: str) -> bool:
     return model.startswith(("http://", "https://"))
 
 
-def open_model(
-    model: str, *, name: str = "", revision: str = "", device: str = "cpu", **how: Any
-) -> LanguageModel:
-    """Open a language model.
+def check_model(model: str, setting: str = "--model") -> None:
+    """Refuse what cannot be opened, before anything that takes time.
 
     Args:
         model: "smollm2", a transformers folder, or an http address.
-        name: Name of the model at an address; of a folder, the name that is recorded.
-        revision: What tells its weights from others of that name, for an address.
-        device: Device for a model of this process.
-        how: Further arguments of ``AddressModel``, for an address.
+        setting: Option or key that names it.
 
     Raises:
         ConfigError: None of the three.
         ResourceError: A package is missing.
     """
     if is_address(model):
-        require(f"--model {model.partition('://')[0]}://...", "httpx", "pydantic")
+        require(f"{setting} {model.partition('://')[0]}://...", "httpx", "pydantic")
+        return
+    # ``isdir`` is False, not an error, for a name that is too long.
+    if model != NAME and not os.path.isdir(Path(model).expanduser()):
+        raise ConfigError(
+            f"{setting} {model!r} is no folder here; give {NAME}, a transformers folder, or an "
+            "address such as http://127.0.0.1:8000/v1"
+        )
+    require(f"{setting} {model}", "transformers")
+    if model == NAME:
+        smollm2_folder()
+
+
+def open_model(
+    model: str,
+    *,
+    setting: str = "--model",
+    name: str = "",
+    revision: str = "",
+    device: str = "cpu",
+    **how: Any,
+) -> LanguageModel:
+    """Open a language model.
+
+    Args:
+        model: "smollm2", a transformers folder, or an http address.
+        setting: Option or key that names it.
+        name: Name of the model at an address; of a folder, the name that is recorded.
+        revision: What tells its weights from others of that name, for an address.
+        device: Device for a model of this process.
+        how: Further arguments of ``AddressModel``, for an address.
+
+    Raises:
+        FedrecError: As ``check_model``.
+    """
+    check_model(model, setting)
+    if is_address(model):
         from fedrec.llm.address import AddressModel
 
         return AddressModel(model, name, revision=revision, **how)
-    folder = Path(model).expanduser()
-    if model != NAME and not folder.is_dir():
-        raise ConfigError(
-            f"--model {model!r} is no folder here; give {NAME}, a transformers folder, or an "
-            "address such as http://127.0.0.1:8000/v1"
-        )
-    require(f"--model {model}", "transformers")
     from fedrec.llm.local import LocalModel
 
     if model == NAME:
         return LocalModel(smollm2_folder(), FULL_NAME, device)
-    return LocalModel(folder.resolve(), name, device)
+    return LocalModel(Path(model).expanduser().resolve(), name, device)

@@ -5,6 +5,7 @@ and read there without torch, without an engine and without the data.
 """
 
 import importlib
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -209,7 +210,7 @@ def load(folder: str | Path) -> Run:
         DataError: No run folder, or a broken file in it.
     """
     path = Path(folder)
-    is_name = not path.exists() and len(path.parts) == 1
+    is_name = not os.path.exists(path) and len(path.parts) == 1
     return read_run(home() / "runs" / path if is_name else path)
 
 

@@ -8,6 +8,7 @@ There is no fallback to another encoder: a missing one is an error that says wha
 import hashlib
 import importlib
 import inspect
+import os
 import re
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -109,7 +110,8 @@ def open_encoder(name: str, *, revision: str = "") -> Encoder:
         ResourceError: The hub cannot be reached and its cache does not hold the model.
     """
     folder = Path(name).expanduser()
-    if name in (*_MINILM, "hashed") or IMPORT_STRING.fullmatch(name) or folder.is_dir():
+    is_folder = os.path.isdir(folder)  # False, not an error, for a name that is too long
+    if name in (*_MINILM, "hashed") or IMPORT_STRING.fullmatch(name) or is_folder:
         if revision:
             raise ConfigError(
                 f"semantics.revision = {revision!r} needs a hub name in semantics.encoder, which "
@@ -128,7 +130,7 @@ def open_encoder(name: str, *, revision: str = "") -> Encoder:
         if name == "hashed":
             version = hashlib.sha256(f"hashed {hashing.VERSION}".encode()).hexdigest()
             return Encoder(name, "", "sum", version, hashing.WIDTH, hashing.hashed_vectors)
-        return _folder_encoder(name, folder, "") if folder.is_dir() else _own_encoder(name)
+        return _folder_encoder(name, folder, "") if is_folder else _own_encoder(name)
     if not _HUB_NAME.match(name):
         raise ConfigError(
             f"semantics.encoder = {name!r} is no folder here; give minilm, minilm-bf16, hashed, "

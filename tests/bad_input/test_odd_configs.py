@@ -71,6 +71,28 @@ def test_a_long_value_makes_no_long_line(key, value, tmp_path):
     assert any("characters ..." in line for line in lines)
 
 
+@pytest.mark.parametrize(
+    ("key", "more"),
+    [
+        ("semantics.encoder", {}),
+        ("semantics.vectors", {"model.views": "identity,vectors-x"}),
+        ("semantics.signals", {}),
+        ("run.start-from", {}),
+        ("data.source", {}),
+        ("data.items", {}),
+    ],
+)
+def test_a_name_that_is_too_long_for_a_file_is_no_file(run, csv, events, key, more):
+    """``Path.is_dir`` and its like raise an OSError for such a name; ``os.path`` says False."""
+    named = "[" * 300 + (".npy" if key == "semantics.vectors" else "")
+    ended = run(csv(events), f"{key}={named}", *(f"{k}={v}" for k, v in more.items()))
+    assert ended.code in (2, 4, 5), ended.errors or ended.shown
+    assert ended.errors.startswith("error: ")
+    assert "OSError" not in ended.errors
+    assert key in ended.errors
+    assert not [path for path in ended.left if path.endswith("run.json")]
+
+
 def _events(folder):
     path = folder / "events.csv"
     path.write_text("user,item,time\na,b,1\n")

@@ -98,6 +98,7 @@ def test_the_hash_of_a_config_follows_the_content_of_its_files(files, small_conf
         ({"model.views": "vectors-x"}, "semantics.vectors has no file x.npy, x.npz or x.parquet"),
         ({"semantics.vectors": "x.npy"}, "read by nothing: name 'vectors-x' in model.views"),
         ({"semantics.vectors": "x.csv"}, "files that end in .npy, .npz, .parquet, got 'x.csv'"),
+        ({"semantics.vectors": ","}, "semantics.vectors must name files, got ','"),
         ({"semantics.vectors": "a b.npy"}, "letters, digits, - and _"),
         ({"semantics.vectors": "x.npy,d/x.npz"}, "each file once, got 'x' again"),
         ({"semantics.signals-control": "shuffled"}, "'none' without semantics.signals"),

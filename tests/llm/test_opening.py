@@ -8,6 +8,7 @@ import pytest
 
 from fedrec.errors import ConfigError, ResourceError
 from fedrec.llm import smollm2
+from fedrec.llm.lora.base import base_folder
 from fedrec.llm.opening import open_model
 
 
@@ -23,6 +24,9 @@ def without(monkeypatch, *names):
 def test_what_is_no_model_is_refused():
     with pytest.raises(ConfigError, match=r"--model 'gpt' is no folder here; give smollm2, a"):
         open_model("gpt")
+    for too_long in (open_model, base_folder):
+        with pytest.raises(ConfigError, match="is no folder here"):
+            too_long("[" * 300)
 
 
 def test_an_address_without_httpx_says_what_to_install(monkeypatch):

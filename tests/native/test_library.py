@@ -100,6 +100,15 @@ def test_who_computes_is_a_question_of_key_device_and_width(monkeypatch):
     assert not uses_kernel(config(model_width=24))
     with pytest.raises(ConfigError, match=r"model.width is 24, and they take multiples of 16"):
         uses_kernel(config(model_width=24, local_kernel="native"))
+    hidden = config(model_hidden=40, local_kernel="native")
+    with pytest.raises(ConfigError, match=r"model.hidden is 40, and they take multiples of 16"):
+        uses_kernel(hidden)
+    heads = config(model_heads=4, local_kernel="native")
+    with pytest.raises(ConfigError, match=r"the width of a head, .*, is 8, and they take multip"):
+        uses_kernel(heads)
+    # Torch's encoders have any widths.
+    assert uses_kernel(config(model_hidden=40, model_block="ligr"))
+    assert uses_kernel(config(model_hidden=40, model_name="gru4rec"))
     monkeypatch.setattr(devices, "device", lambda config: devices.torch.device("cuda"))
     assert not uses_kernel(config())
     with pytest.raises(ConfigError, match="a GPU computes here"):

@@ -58,6 +58,8 @@ class Semantics(Section):
         return {Path(path).stem: path for path in names_in(self.vectors)}
 
     def _vectors_problems(self) -> Iterator[str]:
+        if self.vectors and not names_in(self.vectors):
+            yield f"semantics.vectors must name files, got {self.vectors!r}"
         stems = Counter(Path(path).stem for path in names_in(self.vectors))
         for path in names_in(self.vectors):
             stem, ending = Path(path).stem, Path(path).suffix.lower()

@@ -1,5 +1,6 @@
 """The language model under the adapters: its folder, its hash, its weights with adapters."""
 
+import os
 import warnings
 from functools import lru_cache
 from pathlib import Path
@@ -31,7 +32,7 @@ def base_folder(base: str) -> Path:
     if base == NAME:
         return smollm2_folder()
     folder = Path(base).expanduser()
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # False for a name that is too long
         raise ConfigError(
             f"lora.base = {base!r} is no folder here; set {NAME}, or the folder of a causal "
             "transformers model"

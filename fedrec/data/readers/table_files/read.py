@@ -1,5 +1,6 @@
 """From a path to a table: the one file of a folder or archive, unpacked and read by its content."""
 
+import os
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
@@ -101,12 +102,12 @@ def table_file(path: Path, key: str) -> Path:
     Raises:
         DataError: The folder holds no table or several.
     """
-    return path / _only_table(path, key) if path.is_dir() else path
+    return path / _only_table(path, key) if os.path.isdir(path) else path
 
 
 def _bytes_of(path: Path, key: str) -> tuple[str, bytes, str]:
     """Name, bytes and packing of the one table at a path."""
-    if not path.exists():
+    if not os.path.exists(path):  # False for a name that is too long
         raise DataError(f"{path} does not exist; set {key} to a file that does")
     path = table_file(path, key)
     if not is_archive(path):
