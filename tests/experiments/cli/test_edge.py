@@ -61,6 +61,26 @@ def test_a_machine_that_is_too_small_is_no_bug(fedrec, failing, error, words, tm
     assert not (tmp_path / "home" / "logs").exists()
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("ls", "x" * 300),
+        ("report", "x" * 300),
+        ("resume", "x" * 300),
+        ("run", "x" * 300 + ".toml"),
+        ("sweep", "x" * 300),
+        ("baseline", "popularity", "synthetic", "--out", "x" * 300),
+        ("data", "check", "a/" + "x" * 3000),
+    ],
+)
+def test_a_name_that_no_file_can_have_is_no_bug(fedrec, words, tmp_path):
+    ended = fedrec(*words)
+    assert ended.exit_code in (2, 4, 5), ended.stderr
+    assert ended.stderr.startswith("error: ")
+    assert "bug of fedrec" not in ended.stderr
+    assert not (tmp_path / "home" / "logs").exists()
+
+
 def test_an_interruption_is_no_error(fedrec, failing):
     failing(Interrupted(130))
     ended = fedrec("data", "describe")
