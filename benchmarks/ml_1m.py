@@ -1,10 +1,11 @@
 """MovieLens-1M: federated strategies beside the centralised model, at equal wall time.
 
 ``python benchmarks/ml_1m.py --source /abs/ml-1m.zip --out DIR`` runs, one after the other, the
-centralised reference and the preset ``ml-1m`` with FedAvg, FedProx and server-adam on Flower's
-simulation, and prints NDCG@10 and HR@10 against passes and seconds, with the peak of memory in
-use. Runs that are already in DIR are not made again, so a stopped benchmark goes on where it was.
-Everything is read from the run folders; ``ml-1m.json`` in DIR holds the table.
+centralised reference and a preset, ``ml-1m`` or ``ml-1m-hybrid``, with FedAvg, FedProx and
+server-adam on Flower's simulation, and prints NDCG@10 and HR@10 against passes and seconds, with
+the peak of memory in use. Runs that are already in DIR are not made again, so a stopped benchmark
+goes on where it was. Everything is read from the run folders; ``ml-1m.json`` in DIR holds the
+table.
 
 Choices are made on validation; test items are looked at once, at each run's best round.
 """
@@ -29,10 +30,10 @@ SYNCHRONOUS = [
     "local.batch-size=8",
 ]
 RUNS: dict[str, list[str]] = {
-    "centralised": ["baseline", "centralised", "ml-1m"],
-    "fedavg": ["run", "ml-1m", "--engine", "flower"],
-    "fedprox": ["run", "ml-1m", "--engine", "flower"],
-    "server-adam": ["run", "ml-1m", "--engine", "flower"],
+    "centralised": ["baseline", "centralised", "PRESET"],
+    "fedavg": ["run", "PRESET", "--engine", "flower"],
+    "fedprox": ["run", "PRESET", "--engine", "flower"],
+    "server-adam": ["run", "PRESET", "--engine", "flower"],
 }
 CHANGES: dict[str, list[str]] = {
     "centralised": [],
@@ -97,6 +98,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--source", required=True, help="absolute path of ml-1m.zip")
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--preset", choices=["ml-1m", "ml-1m-hybrid"], default="ml-1m")
     parser.add_argument("--only", nargs="*", choices=list(RUNS), default=list(RUNS))
     parser.add_argument("--set", action="append", default=[], help="for all runs")
     given = parser.parse_args()
@@ -108,7 +110,8 @@ def main() -> None:
         if not (folder / "metrics.json").is_file():
             sets = [f"data.source={given.source}", *CHANGES[name], *given.set]
             words = [word for each in sets for word in ("--set", each)]
-            cost = measured([*fedrec, *RUNS[name], *words, "--out", str(folder)])
+            command = [given.preset if word == "PRESET" else word for word in RUNS[name]]
+            cost = measured([*fedrec, *command, *words, "--out", str(folder)])
             (folder / "cost.json").write_text(json.dumps(cost))
     report(out, [name for name in RUNS if (out / name / "metrics.json").is_file()])
 
