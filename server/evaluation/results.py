@@ -12,7 +12,7 @@ from fedrec.data.catalog import Catalog
 from fedrec.data.domains import COLUMN
 from fedrec.data.splits import Stage
 from fedrec.evaluation.further.positions import position_metrics
-from fedrec.evaluation.metrics import hr, ndcg
+from fedrec.evaluation.metrics import METRICS_OF_CANDIDATES, hr, ndcg, per_user
 from fedrec.factory.evaluation import user_metrics
 from fedrec.files.atomic import write_file
 from fedrec.runs.record import read_rounds
@@ -100,7 +100,7 @@ def write_results(
         gates_alone=gates_alone,
     )
     write_json(folder.path / "metrics.json", metrics)
-    _write_tables(folder.path, found, registration, catalog, protocols)
+    _write_tables(folder.path, found, registration, catalog, config)
     lines, _ = read_rounds(folder.path / "rounds.jsonl")
     all_excluded = [one for line in lines for one in line["excluded"]]
     all_excluded += [one for ones in excluded.values() for one in ones]
@@ -134,15 +134,17 @@ def _write_tables(
     found: Mapping[Stage, RankTable],
     registration: Registration,
     catalog: Catalog,
-    protocols: Sequence[str],
+    config: Config,
 ) -> None:
-    test = found["test"].under(protocols[0])
+    main, own = config.evaluation.protocols[0], user_metrics(config)
+    test = found["test"].under(main)
     original = {
         int(user): identity
         for partition, ids in registration.user_ids.items()
         for user, identity in zip(registration.users[partition], ids, strict=True)
     }
-    ranks = test.ranks[protocols[0]]
+    ranks = test.ranks[main]
+    values = per_user(ranks, test.num_candidates(main), user_metrics=own)
     columns: dict[str, Any] = {
         "user": test.users,
         "original_id": [original.get(int(user), "") for user in test.users],
@@ -155,6 +157,9 @@ def _write_tables(
     }
     if test.personal is not None:
         columns["personal_rank"] = test.personal
+    # What ranks alone do not give again: it needs the number of candidates, or the user's code.
+    further = [name for name in (*METRICS_OF_CANDIDATES, *own) if name not in columns]
+    columns |= {name: values[name] for name in further}
     write_csv(path / "users.csv", columns)
     items: dict[str, Any] = {
         "item": np.arange(1, catalog.num_items + 1),

@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 
+import fedrec
 from fedrec.config.keys import read_config
 from fedrec.config.user_code import client_code, user_code
 from fedrec.errors import ConfigError, EvaluationError
@@ -111,7 +112,16 @@ def test_a_run_reports_it_with_an_interval_wherever_metrics_stand(run_inline, sm
     folder = run_inline(config)
     metrics = json.loads((folder / "metrics.json").read_text())
     with (folder / "users.csv").open() as file:
-        ranks = np.array([float(row["rank"]) for row in csv.DictReader(file)])
+        rows = list(csv.DictReader(file))
+    ranks = np.array([float(row["rank"]) for row in rows])
+    for name in ("AUC", "first_page", "mean_percentile"):
+        mean = np.mean([float(row[name]) for row in rows])
+        assert mean == pytest.approx(metrics["test"][name]["value"], abs=1e-12)
+    compared = fedrec.compare(folder).table.set_index("metric")["value"]
+    assert compared["first_page"] == pytest.approx(np.mean(ranks <= 3))
+    assert "AUC" not in compared
+    area = fedrec.compare(folder, metrics=["AUC"]).table["value"]
+    assert area.tolist() == pytest.approx([metrics["test"]["AUC"]["value"]], abs=1e-12)
     for of in (metrics, metrics["baselines"]["popularity"]):
         cell = of["test"]["first_page"]
         assert cell["low"] <= cell["value"] <= cell["high"]

@@ -56,8 +56,8 @@ def compare(
         runs: Folders of runs, names of runs under ``$FEDREC_HOME/runs``, or runs; or a list.
         against: Label of the group that the others are compared with, a part of it, or the name
             of one of its runs; the group of the first run when None.
-        metrics: Metrics to compare, such as ``["NDCG@10"]``; all that ranks give if empty. Holm's
-            correction is over all of them, so name those that were chosen beforehand.
+        metrics: Metrics to compare, such as ``["NDCG@10"]``; if empty, all that all runs have but
+            AUC. Holm's correction is over all of them, so name those that were chosen beforehand.
         unpaired: Give figures of each group alone, for runs on other data, protocols or users.
         within: Dotted keys within whose values groups are compared: with ``["partition.alpha"]``,
             each group is compared with one of its own alpha: the one that is otherwise like the

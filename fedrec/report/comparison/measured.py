@@ -7,7 +7,7 @@ import numpy as np
 
 from fedrec.errors import ConfigError
 from fedrec.evaluation.further.seeds import FEWEST_SEEDS, estimates
-from fedrec.evaluation.metrics import Floats
+from fedrec.evaluation.metrics import METRICS_OF_CANDIDATES, Floats
 from fedrec.evaluation.significance import holm, sign_flip_p
 from fedrec.evaluation.spread import gini, partition_means, spread
 from fedrec.report.comparison.groups import Group
@@ -25,6 +25,7 @@ from fedrec.runs.record import Record
 
 LEVEL = 0.05  # of a p-value after Holm's correction
 FIRST = tuple(METRICS)  # of all metrics, those that are shown first
+ON_REQUEST = tuple(METRICS_OF_CANDIDATES)
 FAIRNESS = (MAIN, "MRR")  # NDCG@10 of the worst tenth of users is often 0
 
 
@@ -56,7 +57,8 @@ def measure(groups: Sequence[Group], metrics: Sequence[str]) -> tuple[list[Measu
 
     Args:
         groups: All groups.
-        metrics: Names of metrics; all that ranks give if empty.
+        metrics: Names of metrics; if empty, all that all runs have but AUC, which is nearly 1 for
+            whoever ranks a little.
 
     Raises:
         ConfigError: Seeds of one config on other data, or a metric that runs do not have.
@@ -67,14 +69,15 @@ def measure(groups: Sequence[Group], metrics: Sequence[str]) -> tuple[list[Measu
     for group in groups:
         check_group(group)
         found.append(Measured(group, {s: evaluated(run, at) for s, run in group.runs.items()}))
-    every = next(iter(found[0].tests.values())).metrics
+    tests = [test.metrics for one in found for test in one.tests.values()]
+    every = [name for name in tests[0] if all(name in metrics_of for metrics_of in tests)]
     there = [*(name for name in FIRST if name in every), *(n for n in every if n not in FIRST)]
     for name in metrics:
         if name not in there:
             raise ConfigError(
-                f"--metric {name} is none that ranks of all these runs give: {', '.join(there)}"
+                f"--metric {name} is none that all these runs have: {', '.join(there)}"
             )
-    return found, list(dict.fromkeys(metrics)) or there
+    return found, list(dict.fromkeys(metrics)) or [n for n in there if n not in ON_REQUEST]
 
 
 def group_figures(measured: Measured, metrics: Sequence[str]) -> list[Record]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from fedrec.errors import ConfigError, DataError
@@ -11,6 +12,10 @@ from fedrec.evaluation.metrics import CUTOFFS, Floats, per_user
 from fedrec.report.comparison.groups import Group
 from fedrec.runs.record import Run
 
+# Columns of users.csv that are no metric, or that ranks give again.
+OF_USERS = frozenset(
+    {"user", "original_id", "partition", "events", "target", "rank", "personal_rank"}
+) | {"HR@10", "NDCG@10"}
 _USUAL = ",".join(map(str, CUTOFFS))  # a run of before the key had these
 GENERATED = "synthetic"  # of such data, each seed makes users of its own
 ALONE = "; compare them without pairing by --unpaired"
@@ -46,8 +51,8 @@ def cutoffs(groups: Sequence[Group]) -> tuple[int, ...]:
 def evaluated(run: Run, at: Sequence[int]) -> Evaluated:
     """What a complete run evaluated, from its users.csv.
 
-    Metrics that need the number of candidates, or code of the user, are left out; so is Recall,
-    which is HR.
+    AUC and a user's own metrics are columns of that table, where this version wrote it. Recall,
+    which is HR, is left out.
 
     Raises:
         DataError: The table has no number or partition of its users.
@@ -61,6 +66,7 @@ def evaluated(run: Run, at: Sequence[int]) -> Evaluated:
     if not len(ranks):
         raise ConfigError(f"{run.folder} evaluated no user; leave it out")
     values = per_user(ranks, at=at)
+    values |= {name: _numbers(run, table, name) for name in table.columns if name not in OF_USERS}
     has_targets = "target" in table
     return Evaluated(
         users=table["user"].to_numpy(dtype=np.int64),
@@ -70,6 +76,14 @@ def evaluated(run: Run, at: Sequence[int]) -> Evaluated:
         partitions=table["partition"].to_numpy(dtype=np.int64),
         metrics={name: each for name, each in values.items() if not name.startswith("Recall")},
     )
+
+
+def _numbers(run: Run, table: pd.DataFrame, name: str) -> Floats:
+    numbers = pd.to_numeric(table[name], errors="coerce").to_numpy(dtype=np.float64)
+    if not np.isfinite(numbers).all():
+        where = run.folder / "users.csv"
+        raise DataError(f"{where}: column {name} is not all numbers; the file is damaged")
+    return numbers
 
 
 def check_group(group: Group) -> None:

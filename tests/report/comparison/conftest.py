@@ -11,10 +11,12 @@ from fedrec.runs.write import append_round, write_csv, write_json
 def write_run(tmp_path):
     """``write_run(name, ranks, seed, ...)`` leaves a complete run of users 0, 1, ... in order.
 
-    ``rounds`` are (round, seconds, megabytes, validation NDCG@10).
+    ``rounds`` are (round, seconds, megabytes, validation NDCG@10), ``own`` metrics by name.
     """
 
-    def write(name, ranks, seed=0, *, targets=None, about=None, partitions=2, rounds=(), **keys):
+    def write(
+        name, ranks, seed=0, *, targets=None, about=None, partitions=2, rounds=(), own=(), **keys
+    ):
         folder = tmp_path / name
         folder.mkdir()
         changes = {key.replace("__", ".").replace("_", "-"): v for key, v in keys.items()}
@@ -31,7 +33,7 @@ def write_run(tmp_path):
             "HR@10": (values <= 10).astype(int),
             "NDCG@10": np.where(values <= 10, 1 / np.log2(1 + values), 0),
         }
-        write_csv(folder / "users.csv", columns)
+        write_csv(folder / "users.csv", columns | dict(own))
         for number, seconds, megabytes, value in rounds or [(1, 2.0, 3.0, 0.1)]:
             record = {"round": number, "elapsed": seconds, "megabytes": megabytes}
             append_round(folder / "rounds.jsonl", record | {"validation": {"NDCG@10": value}})

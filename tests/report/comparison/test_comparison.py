@@ -179,6 +179,23 @@ def test_an_unknown_metric_and_what_is_no_run_are_refused(write_run, tmp_path):
         fedrec.compare(tmp_path / "nothing")
 
 
+def test_own_metrics_are_compared_where_all_runs_have_them(write_run):
+    one = write_run("a", [1, 2], own={"AUC": [1.0, 0.5], "<b>": [0.0, 1.0]})
+    two = write_run("b", [1, 2], strategy__name="fedadam", own={"AUC": [0, 0.5], "<b>": [1, 1]})
+    found = fedrec.compare(one, two)
+    assert row(found.pairs, metric="<b>")["difference"] == pytest.approx(0.5)
+    assert "AUC" not in set(found.table["metric"])
+    assert "<b>" not in found._repr_html_()
+    area = fedrec.compare(one, two, metrics=["AUC"]).pairs
+    assert area["difference"].tolist() == [pytest.approx(-0.5)]
+    without = write_run("c", [1, 2], strategy__name="fedprox")
+    assert "<b>" not in set(fedrec.compare(one, without).table["metric"])
+    with pytest.raises(ConfigError, match="--metric AUC is none that all these runs have"):
+        fedrec.compare(one, without, metrics=["AUC"])
+    with pytest.raises(DataError, match=r"users\.csv: column mine is not all numbers"):
+        fedrec.compare(write_run("d", [1, 2], own={"mine": ["x", "y"]}))
+
+
 def test_fairness_by_hand(write_run):
     # MRR of four users: 1, 1/2, 1, 1/4; clients 0 and 1 hold every second one: 1 and 3/8.
     found = row(fedrec.compare(write_run("a", [1, 2, 1, 4])).fairness, metric="MRR")
