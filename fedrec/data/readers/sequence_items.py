@@ -9,6 +9,7 @@ from typing import Any
 from fedrec.data.catalog import Catalog
 from fedrec.data.readers.amazon_products import product_catalog
 from fedrec.data.readers.raw.csv_text import decoded
+from fedrec.data.readers.raw.tab_rows import tab_rows
 from fedrec.errors import DataError
 
 ATTRIBUTES = "_item2attributes.json"  # ending of S3-Rec's files; Zhou et al., CIKM 2020
@@ -27,18 +28,11 @@ def item_records(data: bytes, path: str) -> Records:
         if not all(isinstance(record, dict) for record in records.values()):
             raise DataError(f"{name} must be an object of item ids, each with an object of fields")
         return records
-    lines = [line.rstrip("\r").split("\t") for line in decoded(data, name=name).split("\n")]
-    header = lines[0]
+    header, rows = tab_rows(data, name)
     if "title" not in header[1:]:
         raise DataError(f"{name}, line 1: columns {header}, expected an id first and a title")
     found: dict[str, dict[str, Any]] = {}
-    for number, fields in enumerate(lines[1:], start=2):
-        if fields == [""]:
-            continue
-        if len(fields) != len(header):
-            raise DataError(
-                f"{name}, line {number}: {len(fields)} fields, the header has {len(header)}"
-            )
+    for number, fields in rows:
         if fields[0] in found:
             raise DataError(f"{name}, line {number}: id {fields[0]!r} again; an id is one item")
         found[fields[0]] = dict(zip(header[1:], fields[1:], strict=True))

@@ -6,7 +6,7 @@ from tests.experiments.cli.conftest import refused
 
 
 def test_an_unknown_preset_lists_the_presets(fedrec):
-    listed = "ml-100k, ml-1m, ml-1m-cold, ml-1m-private, ml-1m-users, synthetic"
+    listed = "ml-100k, ml-1m, ml-1m-cold, ml-1m-hybrid, ml-1m-private, ml-1m-users, synthetic"
     refused(fedrec("run", "ml1m"), 2, "did you mean 'ml-1m'?", listed)
 
 

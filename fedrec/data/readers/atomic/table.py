@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from fedrec.data.readers.raw.csv_text import decoded
+from fedrec.data.readers.raw.tab_rows import tab_rows
 from fedrec.errors import DataError
 
 TYPES = ("token", "token_seq", "float", "float_seq")
@@ -45,9 +45,9 @@ def atomic_table(data: bytes, name: str) -> AtomicTable:
     Raises:
         DataError: The message names the line that is not as the header says.
     """
-    lines = [line.rstrip("\r").split("\t") for line in decoded(data, name=name).split("\n")]
-    header = [column.rpartition(":")[::2] for column in lines[0]]
-    for place, (column, (field, kind)) in enumerate(zip(lines[0], header, strict=True)):
+    columns, found = tab_rows(data, name)
+    header = [column.rpartition(":")[::2] for column in columns]
+    for place, (column, (field, kind)) in enumerate(zip(columns, header, strict=True)):
         if field in (other for other, _ in header[:place]):
             raise DataError(f"{name}, line 1: column {field!r} appears more than once")
         if not field or kind not in TYPES:
@@ -55,22 +55,13 @@ def atomic_table(data: bytes, name: str) -> AtomicTable:
                 f"{name}, line 1: {column[:40]!r} is no typed column such as user_id:token; the "
                 f"types are {', '.join(TYPES)}"
             )
-    rows, numbers = [], []
-    for number, fields in enumerate(lines[1:], start=2):
-        if fields == [""]:
-            continue
-        if len(fields) != len(header):
-            raise DataError(
-                f"{name}, line {number}: {len(fields)} fields, the header has {len(header)}"
-            )
-        rows.append(fields)
-        numbers.append(number)
+    rows = list(found)
     if not rows:
         raise DataError(f"{name} has a header but no row")
-    values = [list(column) for column in zip(*rows, strict=True)]
+    values = [list(column) for column in zip(*(fields for _, fields in rows), strict=True)]
     return AtomicTable(
         name,
         {field: column for (field, _), column in zip(header, values, strict=True)},
         dict(header),
-        numbers,
+        [number for number, _ in rows],
     )
