@@ -30,10 +30,10 @@ SYNCHRONOUS = [
     "local.batch-size=8",
 ]
 RUNS: dict[str, list[str]] = {
-    "centralised": ["baseline", "centralised", "PRESET"],
-    "fedavg": ["run", "PRESET", "--engine", "flower"],
-    "fedprox": ["run", "PRESET", "--engine", "flower"],
-    "server-adam": ["run", "PRESET", "--engine", "flower"],
+    "centralised": ["baseline", "centralised"],
+    "fedavg": ["run", "--engine", "flower"],
+    "fedprox": ["run", "--engine", "flower"],
+    "server-adam": ["run", "--engine", "flower"],
 }
 CHANGES: dict[str, list[str]] = {
     "centralised": [],
@@ -110,8 +110,8 @@ def main() -> None:
         if not (folder / "metrics.json").is_file():
             sets = [f"data.source={given.source}", *CHANGES[name], *given.set]
             words = [word for each in sets for word in ("--set", each)]
-            command = [given.preset if word == "PRESET" else word for word in RUNS[name]]
-            cost = measured([*fedrec, *command, *words, "--out", str(folder)])
+            command = [*fedrec, *RUNS[name], given.preset, *words, "--out", str(folder)]
+            cost = measured(command)
             (folder / "cost.json").write_text(json.dumps(cost))
     report(out, [name for name in RUNS if (out / name / "metrics.json").is_file()])
 

@@ -12,8 +12,9 @@ import sys
 import traceback
 from pathlib import Path
 
+from fedrec.errors import ConfigError, ResourceError
+
 EXIT_BUG = 70  # EX_SOFTWARE of sysexits.h: no code that fedrec.errors has
-EXIT_CONFIG, EXIT_RESOURCE = 2, 5
 
 _URLS = ("issues", "bug tracker", "bugs", "tracker", "repository", "source", "homepage")
 
@@ -26,14 +27,20 @@ def crash_line(error: BaseException, command: str) -> tuple[str, int]:
         command: Command as it was typed.
     """
     if isinstance(error, MemoryError):
-        return "out of memory; use a smaller model, smaller batches or fewer workers", EXIT_RESOURCE
+        return (
+            "out of memory; use a smaller model, smaller batches or fewer workers",
+            ResourceError.exit_code,
+        )
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
         place = error.filename or "standard output"
-        return f"{place} cannot be written: {error.strerror}", EXIT_RESOURCE
+        return f"{place} cannot be written: {error.strerror}", ResourceError.exit_code
     if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
         name = os.fsdecode(error.filename or "what was typed")
         shown = name if len(name) < 80 else f"{name[:60]}... of {len(name)} characters"
-        return f"{shown!r} is too long for the name of a file; give a shorter one", EXIT_CONFIG
+        return (
+            f"{shown!r} is too long for the name of a file; give a shorter one",
+            ConfigError.exit_code,
+        )
     told = " ".join(str(error).split())[:300]
     what = f"{type(error).__name__}{': ' if told else ''}{told}"
     kept = _write_log(error, command)

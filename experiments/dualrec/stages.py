@@ -26,7 +26,7 @@ from fedrec.factory.devices import device
 from fedrec.factory.table import make_table
 from fedrec.inference.opening import open_recommender
 from fedrec.llm.chat import LanguageModel
-from fedrec.llm.opening import check_model, is_address, open_model
+from fedrec.llm.opening import is_address, model_folder, open_model
 from fedrec.runs.directory import locked
 
 ANSWERS = "answers.jsonl"
@@ -118,7 +118,7 @@ def check_stages(settings: Dualrec) -> None:
     Raises:
         FedrecError: There is no such language model, or no such adapters.
     """
-    check_model(settings.language_model, SETTING)
+    model_folder(settings.language_model, SETTING)
     if settings.adapters:
         from experiments.dualrec.adapters import read_adapters
 

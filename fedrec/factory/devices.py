@@ -8,7 +8,7 @@ from fedrec.config.values.choices import names_in
 from fedrec.errors import ConfigError, ResourceError
 from fedrec.models.layers.blocks import BLOCKS
 from fedrec.models.layers.transformer import KERNEL_BLOCKS
-from fedrec.native.encoder import LANES
+from fedrec.native.encoder import LANES, odd_width
 from fedrec.native.library import key, why_not
 
 
@@ -53,15 +53,11 @@ def _refused_width(model: Model) -> str:
 
     An encoder that they do not know is torch's whatever its widths; softmax losses are then theirs.
     """
-    widths = {"model.width": model.width}
-    is_known = model.encoder_kind == "causal" and "relative" not in names_in(model.time)
-    if is_known and BLOCKS[model.block] in KERNEL_BLOCKS:
-        widths["model.hidden"] = model.hidden
-        widths["the width of a head, model.width / model.heads,"] = model.width // model.heads
-    for name, width in widths.items():
-        if width % LANES:
-            return f"{name} is {width}, and they take multiples of {LANES}"
-    return ""
+    width = model.width
+    is_causal = model.encoder_kind == "causal" and "relative" not in names_in(model.time)
+    knows = is_causal and BLOCKS[model.block] in KERNEL_BLOCKS
+    odd = odd_width(width, model.hidden, model.heads) if knows else odd_width(width, width, 1)
+    return f"{odd[0]} is {odd[1]}, and they take multiples of {LANES}" if odd else ""
 
 
 def kernel_facts(config: Config) -> dict[str, str]:

@@ -15,8 +15,8 @@ def is_address(model: str) -> bool:
     return model.startswith(("http://", "https://"))
 
 
-def check_model(model: str, setting: str = "--model") -> None:
-    """Refuse what cannot be opened, before anything that takes time.
+def model_folder(model: str, setting: str = "--model") -> Path | None:
+    """The folder of a language model, none for an address; refuses what cannot be opened.
 
     Args:
         model: "smollm2", a transformers folder, or an http address.
@@ -28,16 +28,16 @@ def check_model(model: str, setting: str = "--model") -> None:
     """
     if is_address(model):
         require(f"{setting} {model.partition('://')[0]}://...", "httpx", "pydantic")
-        return
+        return None
+    folder = Path(model).expanduser()
     # ``isdir`` is False, not an error, for a name that is too long.
-    if model != NAME and not os.path.isdir(Path(model).expanduser()):
+    if model != NAME and not os.path.isdir(folder):
         raise ConfigError(
             f"{setting} {model!r} is no folder here; give {NAME}, a transformers folder, or an "
             "address such as http://127.0.0.1:8000/v1"
         )
     require(f"{setting} {model}", "transformers")
-    if model == NAME:
-        smollm2_folder()
+    return smollm2_folder() if model == NAME else folder.resolve()
 
 
 def open_model(
@@ -60,15 +60,13 @@ def open_model(
         how: Further arguments of ``AddressModel``, for an address.
 
     Raises:
-        FedrecError: As ``check_model``.
+        FedrecError: As ``model_folder``.
     """
-    check_model(model, setting)
-    if is_address(model):
+    folder = model_folder(model, setting)
+    if folder is None:
         from fedrec.llm.address import AddressModel
 
         return AddressModel(model, name, revision=revision, **how)
     from fedrec.llm.local import LocalModel
 
-    if model == NAME:
-        return LocalModel(smollm2_folder(), FULL_NAME, device)
-    return LocalModel(Path(model).expanduser().resolve(), name, device)
+    return LocalModel(folder, FULL_NAME if model == NAME else name, device)

@@ -44,8 +44,24 @@ class EncoderShape:
     @property
     def is_possible(self) -> bool:
         """Whether the kernel knows this shape."""
-        by_head, rest = divmod(self.width, self.heads)
-        return rest == 0 and not any(n % LANES for n in (self.width, self.hidden, by_head))
+        odd = odd_width(self.width, self.hidden, self.heads)
+        return self.width % self.heads == 0 and odd is None
+
+
+def odd_width(width: int, hidden: int, heads: int) -> tuple[str, int] | None:
+    """The first width that the kernels do not take, by the keys that set it; none if there is none.
+
+    Args:
+        width: Width of a state.
+        hidden: Width inside the feed-forward layer.
+        heads: Number of heads.
+    """
+    named = {
+        "model.width": width,
+        "model.hidden": hidden,
+        "the width of a head, model.width / model.heads,": width // heads,
+    }
+    return next(((name, each) for name, each in named.items() if each % LANES), None)
 
 
 class _Shape(ctypes.Structure):

@@ -3,7 +3,9 @@
 import io
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from fedrec.errors import DataError
 
@@ -27,6 +29,17 @@ def users_table(content: bytes, path: Path) -> pd.DataFrame:
     if missing := needed - set(table.columns):
         raise DataError(f"{path}: no column {sorted(missing)}; the file is damaged")
     for column in needed:
-        if not pd.api.types.is_numeric_dtype(table[column]):
-            raise DataError(f"{path}: column {column} is not all numbers; the file is damaged")
+        numbers_in(table, column, path)
     return table
+
+
+def numbers_in(table: pd.DataFrame, column: str, path: Path) -> NDArray[np.float64]:
+    """(U,) A column of users.csv that must hold numbers.
+
+    Raises:
+        DataError: It holds others.
+    """
+    is_numeric = pd.api.types.is_numeric_dtype(table[column])
+    if not is_numeric or not np.isfinite(table[column]).all():
+        raise DataError(f"{path}: column {column} is not all numbers; the file is damaged")
+    return table[column].to_numpy(dtype=np.float64)

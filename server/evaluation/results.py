@@ -12,7 +12,7 @@ from fedrec.data.catalog import Catalog
 from fedrec.data.domains import COLUMN
 from fedrec.data.splits import Stage
 from fedrec.evaluation.further.positions import position_metrics
-from fedrec.evaluation.metrics import METRICS_OF_CANDIDATES, hr, ndcg, per_user
+from fedrec.evaluation.metrics import METRICS_OF_CANDIDATES, per_user
 from fedrec.factory.evaluation import user_metrics
 from fedrec.files.atomic import write_file
 from fedrec.runs.record import read_rounds
@@ -144,7 +144,7 @@ def _write_tables(
         for user, identity in zip(registration.users[partition], ids, strict=True)
     }
     ranks = test.ranks[main]
-    values = per_user(ranks, test.num_candidates(main), user_metrics=own)
+    values = per_user(ranks, test.num_candidates(main), at=[10], user_metrics=own)
     columns: dict[str, Any] = {
         "user": test.users,
         "original_id": [original.get(int(user), "") for user in test.users],
@@ -152,8 +152,8 @@ def _write_tables(
         "events": test.events,
         **({} if test.targets is None else {"target": test.targets}),
         "rank": ranks,
-        "HR@10": hr(ranks, 10).astype(np.int64),
-        "NDCG@10": ndcg(ranks, 10),
+        "HR@10": values["HR@10"].astype(np.int64),
+        "NDCG@10": values["NDCG@10"],
     }
     if test.personal is not None:
         columns["personal_rank"] = test.personal

@@ -1,10 +1,11 @@
 """The cast of the server's float64 weights to what clients receive, once a round."""
 
 import numpy as np
+import torch
 
 from fedrec.errors import FedrecError
 from fedrec.models.parameters import NamedArrays
-from fedrec.training.updates.quantization import LEVELS
+from fedrec.training.updates.quantization import int8_steps
 
 TOO_LARGE = {
     "float16": "set federation.download = 'float32'",
@@ -42,8 +43,7 @@ def _nearest_levels(array: np.ndarray) -> np.ndarray:
     if not array.size:
         return array
     axes = tuple(range(1, array.ndim)) if array.ndim > 1 else None
-    scale = np.abs(array).max(axis=axes, keepdims=True) / np.float32(LEVELS)
-    # A subnormal scale would not bring back what it divides.
-    scale = np.where(scale < np.finfo(np.float32).tiny, np.float32(0), scale)
+    largest = np.asarray(np.abs(array).max(axis=axes, keepdims=True))
+    scale = int8_steps(torch.from_numpy(largest)).numpy()
     levels = np.rint(np.divide(array, scale, out=np.zeros_like(array), where=scale > 0))
     return np.asarray(levels * scale, dtype=np.float32)

@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from fedrec.errors import ConfigError, DataError
 from fedrec.evaluation.metrics import CUTOFFS, Floats, per_user
 from fedrec.report.comparison.groups import Group
 from fedrec.runs.record import Run
+from fedrec.runs.users import numbers_in
 
 # Columns of users.csv that are no metric, or that ranks give again.
 OF_USERS = frozenset(
@@ -66,7 +66,8 @@ def evaluated(run: Run, at: Sequence[int]) -> Evaluated:
     if not len(ranks):
         raise ConfigError(f"{run.folder} evaluated no user; leave it out")
     values = per_user(ranks, at=at)
-    values |= {name: _numbers(run, table, name) for name in table.columns if name not in OF_USERS}
+    own = [name for name in table.columns if name not in OF_USERS]
+    values |= {name: numbers_in(table, name, run.folder / "users.csv") for name in own}
     has_targets = "target" in table
     return Evaluated(
         users=table["user"].to_numpy(dtype=np.int64),
@@ -76,14 +77,6 @@ def evaluated(run: Run, at: Sequence[int]) -> Evaluated:
         partitions=table["partition"].to_numpy(dtype=np.int64),
         metrics={name: each for name, each in values.items() if not name.startswith("Recall")},
     )
-
-
-def _numbers(run: Run, table: pd.DataFrame, name: str) -> Floats:
-    numbers = pd.to_numeric(table[name], errors="coerce").to_numpy(dtype=np.float64)
-    if not np.isfinite(numbers).all():
-        where = run.folder / "users.csv"
-        raise DataError(f"{where}: column {name} is not all numbers; the file is damaged")
-    return numbers
 
 
 def check_group(group: Group) -> None:

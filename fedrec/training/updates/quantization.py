@@ -36,7 +36,7 @@ def quantize(array: Tensor, kind: str, stream: np.random.Generator) -> None:
 
 
 def int8_steps(largest: Tensor) -> Tensor:
-    """Steps (A,) of arrays whose largest numbers are (A,); 0 for one that a device cannot send."""
+    """Steps of arrays, from their largest numbers; 0 for one that a device cannot send."""
     steps = largest / LEVELS
     return torch.where(steps < torch.finfo(torch.float32).tiny, 0, steps)
 
