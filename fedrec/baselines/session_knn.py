@@ -43,16 +43,19 @@ def session_knn_scorer(
         similarity = (_decayed(histories, num_items, recent) @ by_item).tocsr()
         rows, users = similarity.nonzero()
         nearest = strongest(rows, users, similarity.data, shape=similarity.shape, count=neighbours)
-        return Scores((nearest @ had).toarray(), no_gates())
+        return Scores((nearest @ had).toarray() / recent, no_gates())
 
     return score
 
 
 def _decayed(histories: Sequence[np.ndarray], num_items: int, recent: int) -> sparse.csr_array:
-    """(B, V + 1) Weights of the newest distinct items of each history: 1, 1 - 1/R, ..., 1/R."""
+    """(B, V + 1) Weights of the newest distinct items of each history, times R: R, R - 1, ..., 1.
+
+    Their sums are exact, so that histories which are equally similar are so to the bit.
+    """
     newest = [list(dict.fromkeys(h[h > 0][::-1].tolist()))[:recent] for h in histories]
     rows = np.repeat(np.arange(len(newest)), [len(items) for items in newest])
-    weights = [1 - place / recent for items in newest for place in range(len(items))]
+    weights = [float(recent - place) for items in newest for place in range(len(items))]
     columns = [item for items in newest for item in items]
     shape = (len(newest), num_items + 1)
     return sparse.csr_array((np.array(weights), (rows, np.array(columns, dtype=np.int64))), shape)
