@@ -44,6 +44,7 @@ from server.run import exit_code_of, one_thread
 from server.setup import make_context
 from server.state.ranks import RankTable
 from server.state.server_state import ServerState
+from server.trackers.tracked import check_trackers, tracked
 
 NO_MODEL = (
     "every client trained weights of its own, which are not kept: there is no model.safetensors"
@@ -78,17 +79,19 @@ def local_only_baseline(
     Raises:
         FedrecError: After run.json says that the run failed, and why.
     """
+    check_trackers(config)
     check_fit(config)
     command = f"fedrec baseline local-only {folder / 'config.toml'}"
     with one_thread(), locked(folder):
         kept = RunFolder.create(folder, config, engine=engine, command=command)
-        try:
-            _fill(kept, config, optimizer, on_round, on_wait)
-        except BaseException as error:
-            with uninterrupted():
-                kept.fail(error, exit_code_of(error))
-            raise
-        write_report(folder)
+        with tracked(config, kept, completed=-1, on_round=on_round) as told:
+            try:
+                _fill(kept, config, optimizer, told or on_round, on_wait)
+            except BaseException as error:
+                with uninterrupted():
+                    kept.fail(error, exit_code_of(error))
+                raise
+            write_report(folder)
     return folder
 
 

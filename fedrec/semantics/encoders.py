@@ -13,8 +13,9 @@ import re
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -192,42 +193,52 @@ def _folder_encoder(name: str, folder: Path, revision: str) -> Encoder:
             f"semantics.encoder = {name!r}: {folder} lacks {missing}; expected what "
             "SentenceTransformer.save writes (fedrec never unpickles weights)"
         )
+    sha256 = weights.folder_sha256(folder)
     return Encoder(
         name=name,
         revision=revision,
         pooling=weights.pooling(folder),
-        sha256=weights.folder_sha256(folder),
+        sha256=sha256,
         width=None,
-        encode_texts=partial(_encode_with_folder, folder),
+        encode_texts=partial(_encode_with_folder, folder, sha256),
         tokenize=partial(tokenize, folder),
     )
 
 
 def _encode_with_minilm(texts: list[str], *, in_bfloat16: bool) -> Vectors:
-    return _encode_with_folder(weights.minilm_folder(), texts, in_bfloat16=in_bfloat16)
+    folder = weights.minilm_folder()
+    return _encode_with_folder(folder, weights.MINILM_SHA256, texts, in_bfloat16=in_bfloat16)
 
 
-def _encode_with_folder(folder: Path, texts: list[str], *, in_bfloat16: bool = False) -> Vectors:
+def _encode_with_folder(
+    folder: Path, sha256: str, texts: list[str], *, in_bfloat16: bool = False
+) -> Vectors:
     try:
         import torch
         from sentence_transformers import SentenceTransformer
     except ImportError as error:
         raise weights.missing_package(str(folder)) from error
     with one_quiet_thread():
-        try:
-            model = SentenceTransformer(
-                str(folder),
-                device="cpu",
-                local_files_only=True,
-                model_kwargs={"use_safetensors": True},
-            )
-        except (OSError, ValueError, KeyError) as error:
-            raise ConfigError(
-                f"semantics.encoder: sentence-transformers cannot load {folder} ({error})"
-            ) from error
+        model = _loaded(SentenceTransformer, folder, sha256)
         # It puts texts of about one length into a batch. Products alone are in bfloat16.
         with torch.autocast("cpu", torch.bfloat16, enabled=in_bfloat16):
             vectors = model.encode(
                 texts, batch_size=_BATCH, normalize_embeddings=True, show_progress_bar=False
             )
     return np.asarray(vectors, dtype=np.float32)
+
+
+@lru_cache(maxsize=1)  # `fedrec demo` encodes one new item after another
+def _loaded(load: Callable[..., Any], folder: Path, sha256: str) -> Any:
+    """The sentence-transformers model of a folder whose files have this hash."""
+    try:
+        return load(
+            str(folder),
+            device="cpu",
+            local_files_only=True,
+            model_kwargs={"use_safetensors": True},
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise ConfigError(
+            f"semantics.encoder: sentence-transformers cannot load {folder} ({error})"
+        ) from error

@@ -152,6 +152,21 @@ def test_minilm_knows_meaning_repeats_itself_and_asks_no_network(monkeypatch):
 
 
 @pytest.mark.slow
+def test_a_model_is_loaded_once_for_all_texts_that_follow(monkeypatch):
+    sentence_transformers = pytest.importorskip("sentence_transformers")
+    loads, load = [], sentence_transformers.SentenceTransformer
+
+    def counted(*values, **named):
+        loads.append(values)
+        return load(*values, **named)
+
+    monkeypatch.setattr(sentence_transformers, "SentenceTransformer", counted)
+    first, second = (open_encoder("minilm").encode(["A night at sea"]) for _ in range(2))
+    assert len(loads) == 1
+    assert first.tobytes() == second.tobytes()
+
+
+@pytest.mark.slow
 def test_minilm_puts_titles_of_one_genre_nearer_than_others():
     pytest.importorskip("sentence_transformers")
     horror = ["The Exorcist", "A Nightmare on Elm Street", "Friday the 13th", "Halloween"]

@@ -23,6 +23,14 @@ NO_BASELINE = "none"
 _FIRST = (BASELINE, "strategy.name", "model.name", "model.views", "federation.unit")
 _PATHS = ("data.source", "data.items", "evaluation.ncf-negatives", "semantics.vectors")
 _ADAPTED = re.compile(r"(?P<key>\S+) is .+, not (?P<default>.+?): ")  # by fit_defaults
+# Keys that a loss does not read: two softmax runs do not differ in their negatives.
+_UNREAD = {
+    "softmax": ("loss.negatives", "loss.log-q", "loss.calibration"),
+    "sampled-softmax": ("loss.calibration",),
+    "bce": ("loss.log-q", "loss.calibration"),
+    "bpr": ("loss.log-q", "loss.calibration"),
+    "gbce": ("loss.log-q",),
+}
 _MOST_KEYS = 3  # in a label, if fewer tell the groups apart
 _LONGEST = 40  # characters of a value in a label
 NO_LABELS: Mapping[Path, str] = MappingProxyType({})
@@ -53,9 +61,12 @@ def settings_of(run: Run) -> dict[str, Value]:
 
     Those of ``fedrec.config.keys.computed_keys``, but from the folder alone: the files that a
     config names may lie on another machine, so their names stand for them. Keys that an earlier
-    version did not have are at their defaults, and so are those that followed the data.
+    version did not have are at their defaults, and so are those that followed the data, or that the
+    run's loss does not read.
     """
-    flat = flatten(Config()) | flat_tables(run.config)
+    defaults = flatten(Config())
+    flat = defaults | flat_tables(run.config)
+    flat |= {key: defaults[key] for key in _UNREAD.get(str(flat["loss.name"]), ())}
     kept = {
         key: value
         for key, value in flat.items()

@@ -43,6 +43,20 @@ def test_kernels_that_were_found_are_those_that_were_asked_for(write_run):
     assert found == {"local.kernel=native": [0, 1], "local.kernel=torch": [0, 1]}
 
 
+def test_keys_that_a_loss_does_not_read_tell_no_groups_apart(write_run):
+    softmax = {"loss__name": "softmax"}
+    found = told(
+        write_run("a", [1], 0, loss__negatives=256, **softmax),
+        write_run("b", [1], 1, loss__negatives=1024, loss__log_q=False, **softmax),
+        write_run("c", [1], 0, loss__negatives=256),
+        write_run("d", [1], 0, loss__negatives=1024, loss__calibration=0.5),
+        write_run("e", [1], 1, loss__negatives=1024),
+    )
+    assert list(found.values()) == [[0, 1], [0], [0, 1]]
+    assert [label.count("=") for label in found] == [2, 2, 2]
+    assert all(label.startswith("loss.name=") for label in found)
+
+
 def test_a_label_of_many_keys_holds_those_that_tell_the_groups_apart(write_run):
     many = {"local__epochs": 2, "local__batch_size": 16, "model__width": 32, "loss__negatives": 9}
     [first, second] = told(write_run("a", [1]), write_run("b", [1], **many))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from experiments.baselines.run import run_baseline
 from fedrec.config.keys import read_config
 from fedrec.config.values.choices import TRACKERS
 from fedrec.errors import ConfigError, ResourceError
@@ -66,6 +67,17 @@ def test_a_tracker_is_told_each_round_and_the_end(small_config, run_inline, tmp_
         ("end", "done", test, False),
     ]
     assert read_json(run.folder / "trackers.json") == {"mlflow": "page-1"}
+
+
+@pytest.mark.parametrize("kind", ["centralised", "popularity", "local-only"])
+def test_a_baseline_is_told_as_a_run_is(kind, small_config, tmp_path):
+    config, lines = small_config(PLAIN | {"run.trackers": "mlflow"}), []
+    folder = run_baseline(kind, config, tmp_path / "run", lambda line: lines.append(line["round"]))
+    run = read_run(folder)
+    assert told[0] == ("begin", "", -1, 2)
+    assert [one[1] for one in told if one[0] == "round"] == [line["round"] for line in run.history]
+    assert lines == [line["round"] for line in run.history]
+    assert told[-1] == ("end", "done", run.metrics["test"]["NDCG@10"]["value"], True)
 
 
 def test_an_interrupted_run_goes_on_in_the_same_page(small_config, run_inline, tmp_path):
