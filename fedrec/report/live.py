@@ -43,7 +43,8 @@ class LiveRounds:
         self._headers = round_headers(protocol)
         self._rows: list[list[str]] = []
         self._rounds = rounds
-        self._seconds: list[float] = []
+        self._seconds: list[float] = []  # of each round, evaluation apart
+        self._evaluation = 0.0  # seconds of all evaluations
         self._left = ""
         self._quiet = quiet
         is_live = console.is_terminal and not quiet
@@ -93,15 +94,21 @@ class LiveRounds:
         return Group(self._table(all_rows=False), Text(below or self._left, "dim"))
 
     def _time_left(self, record: Mapping[str, Any]) -> str:
-        """How long the remaining rounds take at the pace of the last few; "" where none remains."""
+        """How long the remaining rounds take; "" where none remains.
+
+        Each at the pace of the last few, and evaluated as often as those so far.
+        """
         if record["round"] > 0:  # round 0 trains nothing
-            self._seconds.append(record["seconds"]["total"])
+            took = record["seconds"]
+            evaluation = took.get("evaluate", 0.0)
+            self._seconds.append(took["total"] - evaluation)
+            self._evaluation += evaluation
         remaining = (self._rounds or 0) - record["round"]
         if remaining <= 0 or not self._seconds:
             return ""
         recent = self._seconds[-5:]
-        left = duration(remaining * sum(recent) / len(recent))
-        return f"about {left} to round {self._rounds}"
+        each = sum(recent) / len(recent) + self._evaluation / len(self._seconds)
+        return f"about {duration(remaining * each)} to round {self._rounds}"
 
     def _line(self, cells: list[str], behind: str = "") -> None:
         pairs = zip(cells, ROUND_COLUMNS, strict=True)

@@ -54,6 +54,16 @@ def test_the_time_left_is_that_of_the_last_five_rounds_times_those_that_remain()
     assert "about" not in shown(record(1, 20.0))
 
 
+def test_a_round_that_is_evaluated_says_nothing_of_those_that_are_not():
+    rounds = [record(number, 2.0) for number in range(1, 101)]
+    for one in rounds[9::10]:  # every tenth takes 40 s more
+        one["seconds"] = {"total": 42.0, "evaluate": 40.0}
+    lines = shown(*rounds, rounds=200).splitlines()[len(LEGEND) + 1 :]
+    assert lines[8].endswith("  about 6 min 22 s to round 200")  # 191 times 2 s
+    assert lines[9].endswith("  about 19 min 00 s to round 200")  # 190 times 2 + 40 / 10 s
+    assert lines[99].endswith("  about 10 min 00 s to round 200")  # 100 times 6 s
+
+
 def test_the_time_left_stands_below_the_live_table():
     text = shown(record(0, 1.0), record(1, 20.0), rounds=4, is_terminal=True)
     assert "about 1 min 00 s to round 4" in text
