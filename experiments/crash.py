@@ -41,6 +41,8 @@ def crash_line(error: BaseException, command: str) -> tuple[str, int]:
             f"{shown!r} is too long for the name of a file; give a shorter one",
             ConfigError.exit_code,
         )
+    if isinstance(error, OSError) and error.errno == errno.ELOOP:
+        return f"{error.filename} is a link to itself; give another path", ConfigError.exit_code
     told = " ".join(str(error).split())[:300]
     what = f"{type(error).__name__}{': ' if told else ''}{told}"
     kept = _write_log(error, command)

@@ -13,6 +13,7 @@ from fedrec.config.start_file import COPY
 from fedrec.config.trust import check_trust
 from fedrec.errors import ConfigError, DataError
 from fedrec.files.home import home
+from fedrec.files.paths import followed
 from fedrec.report.references import BASELINE_ENGINE
 from fedrec.runs.checksums import check_complete, check_files
 from fedrec.runs.directory import is_locked
@@ -28,8 +29,8 @@ def run_folder(given: str) -> Path:
     path = Path(given)
     try:
         is_name = not path.exists() and len(path.parts) == 1
-        return (home() / "runs" / given if is_name else path).resolve()
-    except (OSError, RuntimeError, ValueError) as error:  # a link to itself, a NUL, a long name
+        return followed(home() / "runs" / given if is_name else path)
+    except (OSError, ValueError) as error:  # a link to itself, a NUL, a long name
         raise DataError(f"{given[:200]!r} is no folder of a run: {error}") from None
 
 

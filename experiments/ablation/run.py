@@ -29,6 +29,7 @@ from fedrec.errors import ConfigError
 from fedrec.factory.data import open_prepared
 from fedrec.factory.fit_defaults import fit_defaults
 from fedrec.files.home import home
+from fedrec.files.paths import followed
 from fedrec.report.ablation.summary import TASKS_FILE, read_tasks
 from fedrec.runs.write import write_json
 
@@ -36,7 +37,7 @@ from fedrec.runs.write import write_json
 def ablation_folder(source: str | None, out: str | None, *, centralised: bool) -> Path:
     """Where an ablation lies: always the same place for a preset, so that it can go on."""
     if out:
-        return Path(out).resolve()
+        return followed(Path(out))
     name = Path(source or "defaults").stem + ("-centralised" if centralised else "")
     return home() / "runs" / f"ablate-{name}"
 

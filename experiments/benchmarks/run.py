@@ -10,6 +10,7 @@ from experiments.sweep.making import Failures, Room, Show, make_runs, saying_how
 from experiments.sweep.planned import PlannedRun, is_done
 from fedrec.errors import ConfigError
 from fedrec.files.home import home
+from fedrec.files.paths import followed
 from fedrec.report.comparison.groups import group_runs
 from fedrec.report.leaderboard.entries import Entry, entry_of
 from fedrec.report.ranks import MAIN
@@ -41,7 +42,7 @@ class Measured:
 
 def benchmark_folder(suite: Suite, out: str | None) -> Path:
     """Where a benchmark lies: always the same place, so that it can go on."""
-    return Path(out).resolve() if out else home() / "runs" / f"benchmark-{suite.name}"
+    return followed(Path(out)) if out else home() / "runs" / f"benchmark-{suite.name}"
 
 
 def make_benchmark(planned: Planned, out: Path, room: Room, show: Show) -> Failures:

@@ -21,6 +21,7 @@ from fedrec.errors import ConfigError, DataError, FedrecError
 from fedrec.evaluation.metrics import hr, ndcg
 from fedrec.evaluation.paired import paired_difference
 from fedrec.evaluation.slices import by_training_events
+from fedrec.files.arrays import read_npz
 from fedrec.runs.checksums import check_files
 from fedrec.runs.contents import content_of
 from fedrec.runs.record import COMPLETE, read_run
@@ -97,16 +98,16 @@ def _test(folder: Path) -> dict[str, Any]:
     check_files(folder, run.about, "ranks.npz", "items.csv")
     if run.status not in COMPLETE:
         raise DataError(f"{folder} holds a run that is {run.status}; compare complete ones")
-    with np.load(io.BytesIO(content_of(folder / "ranks.npz"))) as arrays:
-        if "target" not in arrays.files:
-            raise DataError(
-                f"{folder} names no targets, which federation.share-counts and "
-                "federation.share-counts-min-users keep on the clients; nothing can be said of "
-                "cold ones"
-            )
-        protocol = plain_protocol(run.protocol)
-        is_ranked = ~np.isnan(arrays[f"rank_{protocol}"])
-        ranks = {n: arrays[n][is_ranked] for n in ("user", "target", f"rank_{protocol}")}
+    arrays = read_npz(content_of(folder / "ranks.npz"))
+    if "target" not in arrays:
+        raise DataError(
+            f"{folder} names no targets, which federation.share-counts and "
+            "federation.share-counts-min-users keep on the clients; nothing can be said of "
+            "cold ones"
+        )
+    protocol = plain_protocol(run.protocol)
+    is_ranked = ~np.isnan(arrays[f"rank_{protocol}"])
+    ranks = {n: arrays[n][is_ranked] for n in ("user", "target", f"rank_{protocol}")}
     items = pd.read_csv(io.BytesIO(content_of(folder / "items.csv")), usecols=["training_events"])
     users = pd.read_csv(io.BytesIO(content_of(folder / "users.csv")), usecols=["user", "partition"])
     homes = users.set_index("user")["partition"]

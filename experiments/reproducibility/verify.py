@@ -6,7 +6,6 @@ nothing is sent to it now.
 """
 
 import dataclasses
-import io
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ from experiments.resume import config_of, last_engine, start
 from fedrec.config.config import Config
 from fedrec.config.sections.federation import Federation
 from fedrec.errors import ConfigError, DataError
+from fedrec.files.arrays import read_npz
 from fedrec.protocol import code_fingerprint
 from fedrec.runs.contents import content_of
 from fedrec.runs.record import COMPLETE, read_about, read_rounds
@@ -114,10 +114,9 @@ def read_left(folder: Path) -> Left:
     contents = {name: content_of(folder / name, "a run that is complete has it") for name in names}
     path = folder / "ranks.npz"
     try:
-        with np.load(io.BytesIO(contents.pop("ranks.npz"))) as packed:
-            ranks = {name: packed[name] for name in packed.files}
-    except Exception as error:  # zipfile, zlib and numpy each have errors of their own for it
-        raise DataError(f"{path} is damaged: {type(error).__name__}: {error}") from None
+        ranks = read_npz(contents.pop("ranks.npz"))
+    except ValueError as error:
+        raise DataError(f"{path} is damaged: {error}") from None
     return Left(contents, ranks, read_rounds(folder / "rounds.jsonl")[0])
 
 

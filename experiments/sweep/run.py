@@ -14,6 +14,7 @@ from experiments.sweep.record import SweepRecord
 from experiments.sweep.rungs import rungs_of, through_rungs
 from fedrec.config.config import Config
 from fedrec.files.home import home
+from fedrec.files.paths import followed
 from fedrec.runs.directory import locked
 
 
@@ -33,7 +34,7 @@ class Left:
 def sweep_folder(grid: Grid, out: str | Path | None) -> Path:
     """Where a sweep lies: always the same place for what it varies, so that it can go on."""
     if out is not None:
-        return Path(out).resolve()
+        return followed(Path(out))
     presets = [Path(preset).stem for preset in grid.presets]
     varied = [grid.name] if grid.name else [axis.name for axis in grid.axes]
     return home() / "runs" / "-".join(["sweep", *presets, *varied])

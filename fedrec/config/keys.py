@@ -19,6 +19,7 @@ from fedrec.config.start_file import file_digest, named_run, signals_file, start
 from fedrec.config.values.checks import UNKNOWN, Section, refuse
 from fedrec.config.values.choices import DATASETS, SOURCE_SEPARATOR, names_in, sources_in
 from fedrec.errors import ConfigError
+from fedrec.files.paths import followed
 
 # Where a run executes and how long it waits. Clients that a timeout excludes are recorded.
 EXECUTION_KEYS = ("device", "federation.round-timeout")
@@ -233,8 +234,8 @@ def absolute_paths(config: Config, folder: Path) -> Config:
 
     def resolved(key: str, value: str) -> str:
         try:
-            return str((folder / value).resolve())
-        except (OSError, RuntimeError, ValueError) as error:  # a link to itself
+            return str(followed(folder / value))
+        except (OSError, ValueError) as error:  # a link to itself
             why = " ".join(str(error).split())
             raise ConfigError(f"{key} = {value!r} is no path that can be followed: {why}") from None
 

@@ -20,6 +20,7 @@ from fedrec.config.keys import flat_tables, read_config, to_toml
 from fedrec.config.trust import check_trust
 from fedrec.errors import ConfigError, DataError, MessageError, ResourceError
 from fedrec.estimator.fitting import Fitted, untrained
+from fedrec.files.arrays import read_npy
 from fedrec.files.atomic import flushed_file, new_folder, read_regular
 from fedrec.models.parameters import arrays_of, load_arrays
 from fedrec.semantics.table import EmbeddingTable
@@ -107,5 +108,5 @@ def load(folder: Path, *, trust: bool = False) -> Fitted:
 def _table(folder: Path, facts: dict[str, Any] | None) -> EmbeddingTable | None:
     if facts is None:
         return None
-    vectors = np.load(folder / "semantic.npy", mmap_mode="r", allow_pickle=False)
+    vectors = read_npy(folder / "semantic.npy", mmap_mode="r")
     return EmbeddingTable(vectors=vectors, **facts)

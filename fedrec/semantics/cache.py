@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fedrec.errors import ResourceError
+from fedrec.files.arrays import read_npy
 from fedrec.files.atomic import flushed_file, lock, new_folder, sha256
 
 log = logging.getLogger(__name__)
@@ -66,8 +67,8 @@ def _opened(folder: Path) -> tuple[Vectors, Manifest] | None:
     try:
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         digest = manifest.pop("manifest_sha256")
-        vectors = np.load(folder / "vectors.npy", mmap_mode="r", allow_pickle=False)
-    except (OSError, EOFError, ValueError, KeyError, AttributeError, TypeError):
+        vectors = read_npy(folder / "vectors.npy", mmap_mode="r")
+    except (OSError, ValueError, KeyError, AttributeError, TypeError):
         return None
     is_sound = (
         digest == _manifest_sha256(manifest)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedrec.errors import DataError, ResourceError
+from fedrec.files.arrays import read_npy, read_npz
 from fedrec.files.atomic import read_regular, sha256
 
 KEY = "semantics.vectors"
@@ -95,15 +96,15 @@ def _parquet(content: bytes) -> _Read:
 
 
 def _npz(content: bytes) -> _Read:
-    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-        lacking = [name for name in ("items", "vectors") if name not in arrays]
-        if lacking:
-            raise ValueError(f"it has no array {lacking[0]!r}; it has {arrays.files}")
-        return arrays["items"], arrays["vectors"]
+    arrays = read_npz(content)
+    lacking = [name for name in ("items", "vectors") if name not in arrays]
+    if lacking:
+        raise ValueError(f"it has no array {lacking[0]!r}; it has {list(arrays)}")
+    return arrays["items"], arrays["vectors"]
 
 
 def _npy(content: bytes) -> _Read:
-    array = np.load(io.BytesIO(content), allow_pickle=False)
+    array = read_npy(io.BytesIO(content))
     if array.dtype.names is None or not {"item", "vector"} <= set(array.dtype.names):
         raise ValueError(
             f"it must be a structured array with the fields item and vector, got {array.dtype} of "

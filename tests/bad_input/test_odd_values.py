@@ -84,6 +84,23 @@ def test_a_link_to_itself_is_refused(tmp_path):
         run_folder("a\0b")
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["sweep", "synthetic", "--grid", "strategy.name=fedavg,fedadam", "--seeds", "1"],
+        ["ablate", "synthetic", "--only", "start"],
+        ["benchmark", "ml-100k"],
+    ],
+)
+def test_a_folder_for_many_runs_that_is_a_link_to_itself_is_refused(words, fedrec, tmp_path):
+    link = tmp_path / "self"
+    link.symlink_to(link)
+    ended = fedrec(*words, "--out", str(link))
+    assert ended.code == 2
+    assert "is a link to itself; give another path" in ended.errors
+    assert len(ended.errors.splitlines()) == 1
+
+
 @pytest.mark.parametrize("key", ["width", "hidden", "blocks", "max-length"])
 def test_a_model_beyond_memory_is_refused_with_its_number(key):
     config = read_config({f"model.{key}": 10**10})

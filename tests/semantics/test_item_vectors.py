@@ -81,6 +81,16 @@ def test_damaged_and_missing_files_are_told_in_one_line(tmp_path, name):
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize("kept", [0.1, 0.5, 0.9, 0.99])
+def test_an_npz_that_was_cut_short_is_told_in_one_line(tmp_path, kept):
+    path = tmp_path / "v.npz"
+    np.savez(path, items=np.arange(50), vectors=np.ones((50, 8)))
+    content = path.read_bytes()
+    path.write_bytes(content[: int(kept * len(content))])
+    with pytest.raises(DataError, match=r"v\.npz: it is no whole \.npz file: BadZipFile"):
+        read_vectors(path)
+
+
 def test_a_plain_npy_is_told_what_it_lacks(tmp_path):
     np.save(tmp_path / "v.npy", VECTORS)
     with pytest.raises(DataError, match="structured array with the fields item and vector"):

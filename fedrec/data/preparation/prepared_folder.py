@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from fedrec.data.catalog import Catalog
 from fedrec.data.interactions import Prepared
 from fedrec.errors import DataError
+from fedrec.files.arrays import read_npy
 from fedrec.files.atomic import flushed_file, new_folder, sha256
 
 # Raise when what is stored, or the rule that makes it, changes: old folders are then made anew.
@@ -123,11 +124,11 @@ def read_arrays(folder: Path, parts: dict[str, str]) -> dict[str, NDArray[Any]]:
         for name in _ARRAYS:
             if name not in parts:
                 continue
-            array = np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+            array = read_npy(folder / f"{name}.npy", mmap_mode="r")
             if _array_sha256(array) != parts[name]:
                 raise ValueError(f"{name}.npy holds other bytes than were written")
             arrays[name] = array
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError) as error:
         raise damaged(folder, str(error)) from error
     return arrays
 
