@@ -8,6 +8,7 @@ fedrec; in its place there may be a program for ONNX Runtime or ExecuTorch.
 
 import dataclasses
 import json
+import os
 import time
 import tomllib
 from pathlib import Path
@@ -93,7 +94,7 @@ def export_model(ready: ReadyRecommender, folder: Path, to: str = "folder") -> P
     if to not in FORMATS:
         raise ConfigError(f"--to must be one of {', '.join(FORMATS)}, got {to!r}")
     FORMATS[to].require(to)
-    if folder.exists():
+    if os.path.lexists(folder):  # a link that leads nowhere, too
         raise ConfigError(f"--out {folder} is there already; name a new folder")
     if ready.dataset.domains is not None:
         raise ConfigError("a run on several sources is not exported; export a run on one of them")

@@ -108,6 +108,16 @@ def test_another_format_and_a_folder_that_is_there_are_refused(exported, ready):
         export_model(ready, exported)
 
 
+@pytest.mark.parametrize("target", ["link", "nowhere"])
+def test_a_link_that_leads_nowhere_is_a_folder_that_is_there(ready, tmp_path, target):
+    link = tmp_path / "out" / "link"
+    link.parent.mkdir()
+    link.symlink_to(link.parent / target)
+    with pytest.raises(ConfigError, match="link is there already"):
+        export_model(ready, link)
+    assert [path.name for path in link.parent.iterdir()] == ["link"]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("to", ["onnx", "pte"])
